@@ -10,6 +10,7 @@ use reflexarc_service::{Config, SqliteStore, Store, StoreError, StoreOptions};
 
 use crate::exit::Failure;
 use crate::output::Format;
+use crate::service_args::ServiceArgs;
 
 /// The path of the configuration.
 #[derive(Debug, clap::Args)]
@@ -47,6 +48,11 @@ impl ConfigArgs {
     /// Reads the configuration with every secret empty: its targets can be described, but not used.
     pub(crate) fn load_with_blank_secrets(&self) -> Result<Config, Failure> {
         Ok(Config::load(&self.config, Secrets::Blank)?)
+    }
+
+    /// The running service of the configuration.
+    pub(crate) fn service(&self) -> ServiceArgs {
+        ServiceArgs::of_config(&self.config)
     }
 
     /// Opens the existing store of the configuration; the service may be running on it.

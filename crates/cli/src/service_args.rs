@@ -37,6 +37,16 @@ pub(crate) struct ServiceArgs {
 }
 
 impl ServiceArgs {
+    /// The service of this configuration.
+    pub(crate) fn of_config(config: &Path) -> Self {
+        Self {
+            config: Some(config.to_owned()),
+            url: None,
+            token_env: None,
+            authorities: None,
+        }
+    }
+
     /// A client of the service, for a request that requires `role`.
     pub(crate) fn remote(&self, role: Role) -> Result<Remote, Failure> {
         let settings = self.settings(role)?;

@@ -35,7 +35,7 @@ use crate::target::{RateLimit, Target};
 /// let limit = RateLimit { calls: 1, per: seconds(60) };
 /// let mut schedule = CallSchedule::new(Some(limit), []);
 /// assert_eq!(schedule.wait(seconds(0)), SignedDuration::ZERO);
-/// schedule.record_call(&[], &Ok(Receipt::complete("ok")), seconds(0), seconds(1));
+/// schedule.record_call(&[], &Ok(Receipt::complete("ok")), seconds(0));
 /// assert_eq!(schedule.wait(seconds(20)), seconds(40));
 /// ```
 #[derive(Debug, Clone)]
@@ -46,8 +46,6 @@ pub struct CallSchedule {
     /// Members of a digest that was refused. They are sent alone, so that the one that the receiver
     /// does not accept does not take the others to the dead letters with it.
     alone: BTreeSet<DeliveryId>,
-    /// The receiver rejects calls until then, as it said itself.
-    paused_until: SignedDuration,
 }
 
 impl CallSchedule {
@@ -63,7 +61,6 @@ impl CallSchedule {
                 .map(|_| earlier.into_iter().collect())
                 .unwrap_or_default(),
             alone: BTreeSet::new(),
-            paused_until: SignedDuration::MIN,
         }
     }
 
@@ -78,7 +75,7 @@ impl CallSchedule {
             Some(limit) => self.allowed_at(limit, now),
             None => now,
         };
-        allowed.max(self.paused_until) - now
+        allowed - now
     }
 
     /// How many of the first of `waiting`, which must not be empty, the next call carries.
@@ -96,13 +93,12 @@ impl CallSchedule {
         target.max_batch(&waiting[..together]).clamp(1, together)
     }
 
-    /// Records a call that began at `began` and ended at `now`.
+    /// Records a call that began at `began`.
     pub fn record_call(
         &mut self,
         batch: &[Delivery],
         outcome: &Result<Receipt, SendError>,
         began: SignedDuration,
-        now: SignedDuration,
     ) {
         if self.limit.is_some() {
             self.calls.push_back(began);
@@ -115,10 +111,6 @@ impl CallSchedule {
             for delivery in batch {
                 self.alone.remove(&delivery.id);
             }
-        }
-        if let Err(SendError::RateLimited { pause, .. }) = outcome {
-            // From the response on, which starts the receiver's pause, not from the call's start.
-            self.paused_until = now.saturating_add(*pause);
         }
     }
 

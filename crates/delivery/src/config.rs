@@ -8,6 +8,7 @@ use std::time::Duration;
 
 pub use self::table::{ConfigContext, ConfigTable, Secrets};
 pub use self::targets::{headers, target_names, targets, url};
+use crate::circuit_breaker::BreakerPolicy;
 use crate::retry::RetryPolicy;
 use crate::target::Target;
 
@@ -24,6 +25,8 @@ pub struct TargetConfig {
     pub timeout: Duration,
     /// When failed deliveries are attempted again.
     pub policy: RetryPolicy,
+    /// When calls stop because the receiver fails.
+    pub breaker: BreakerPolicy,
     /// A digest of the settings, secrets included: a reload keeps a target with the same digest.
     pub digest: ConfigDigest,
 }

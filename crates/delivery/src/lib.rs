@@ -30,7 +30,8 @@
 //!
 //! An action becomes a [`Delivery`]; a [`Target`] renders and sends it, several at a time where its
 //! [`CallSchedule`] merges them; the outcome is a [`Receipt`] or a [`SendError`]; and [`settle`]
-//! turns that into "delivered", "next part", "retry" or "dead letter" by the [`RetryPolicy`].
+//! turns that into "delivered", "next part", "retry" or "dead letter" by the [`RetryPolicy`]. A
+//! [`CircuitBreaker`] stops the calls of a target while its receiver fails.
 //!
 //! Types of other crates in the public API: times and durations are those of [`jiff`], networks
 //! those of [`ipnet`], URLs, headers and the HTTP client those of [`reqwest`], mailboxes those of
@@ -46,6 +47,7 @@
 )]
 
 mod call_schedule;
+mod circuit_breaker;
 pub mod config;
 mod delivery;
 pub mod http;
@@ -57,6 +59,9 @@ mod settle;
 mod target;
 
 pub use call_schedule::CallSchedule;
+pub use circuit_breaker::{
+    BreakerChange, BreakerPolicy, BreakerState, CallTicket, CircuitBreaker, NextCall,
+};
 pub use delivery::{
     ArchivePosition, Delivery, DeliveryId, EventRef, InvalidDeliveryId, number_actions,
 };

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use reflexarc::RuleSet;
 use reflexarc_delivery::config::TargetConfig;
-use reflexarc_delivery::{FileTarget, RetryPolicy};
+use reflexarc_delivery::{BreakerPolicy, FileTarget, RetryPolicy};
 use reflexarc_service::{Config, ServiceBuilder, SqliteStore, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -144,6 +144,7 @@ fn service(folder: &Path) -> (ServiceBuilder, Arc<dyn Store>) {
             concurrency: 4,
             timeout: Duration::from_secs(30),
             policy: RetryPolicy::default(),
+            breaker: BreakerPolicy::default(),
             digest: [0; 32],
         }],
         ..Config::default()

@@ -3,12 +3,15 @@
 //! A queue repeats *claim* (take due deliveries out of the outbox), *send*, *decide* (the retry
 //! policy) and *settle* (record the attempt). Queues share nothing but the store, so that a target
 //! that hangs delays no other. There are two kinds: a `ConcurrentQueue` sends several deliveries at
-//! a time, a `RateLimitedQueue` makes one call after another within a target's rate limit.
+//! a time, a `RateLimitedQueue` makes one call after another within a target's rate limit. In front
+//! of both is a `TargetGate`: while it is shut (the receiver fails, or an operator has paused the
+//! target), the queue claims nothing.
 
 mod concurrent;
 pub(crate) mod dead_letters;
 mod queues;
 mod rate_limited;
+mod target_gate;
 mod wake;
 
 use std::collections::BTreeSet;
@@ -19,13 +22,15 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::config::TargetConfig;
-use reflexarc_delivery::{Delivery, DeliveryId, Receipt, SendError, shorten};
+use reflexarc_delivery::{CallTicket, Delivery, DeliveryId, Receipt, SendError, shorten};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use self::concurrent::ConcurrentQueue;
 pub(crate) use self::queues::Queues;
 use self::rate_limited::RateLimitedQueue;
+pub use self::target_gate::TargetGates;
+pub(crate) use self::target_gate::{TargetGate, TargetPause, TargetStatus};
 pub(crate) use self::wake::Wake;
 use crate::store::{AttemptOutcome, Store};
 use crate::telemetry::{Metrics, Redactor, Span, Stage, Telemetry};
@@ -41,6 +46,8 @@ pub struct DispatchContext {
     pub redactor: Redactor,
     /// Records a span for each attempt.
     pub telemetry: Telemetry,
+    /// When calls of each target may begin.
+    pub gates: TargetGates,
     /// True when the queue is to stop: it claims nothing more and finishes what it is sending.
     pub stop: watch::Receiver<bool>,
 }
@@ -53,15 +60,16 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Serves one target until `context.stop` becomes true.
 pub async fn serve(queue: TargetConfig, context: DispatchContext, wake: Arc<Notify>) {
+    let gate = context.gates.open(&queue.name, queue.breaker);
     match queue.target.rate_limit() {
         // A rate limit is a property of the receiver, so the target decides which kind of queue it
         // gets; `concurrency` is ignored then.
         Some(limit) => {
-            RateLimitedQueue::new(queue, context, wake, limit)
+            RateLimitedQueue::new(queue, context, gate, wake, limit)
                 .run()
                 .await;
         }
-        None => ConcurrentQueue::new(queue, context, wake).run().await,
+        None => ConcurrentQueue::new(queue, context, gate, wake).run().await,
     }
 }
 
@@ -98,6 +106,16 @@ async fn claim(
     }
 }
 
+/// Releases claims of deliveries that are not sent now; they are due at once.
+fn release_claims(context: &DispatchContext, deliveries: impl IntoIterator<Item = DeliveryId>) {
+    let now = Timestamp::now();
+    for id in deliveries {
+        // Later claims of this queue come after it in the writer's order. A claim that cannot be
+        // released ends with its lease.
+        context.store.submit_release_claim(id, now);
+    }
+}
+
 /// One call to a target and its outcome.
 struct Call {
     started: Timestamp,
@@ -105,8 +123,14 @@ struct Call {
     outcome: Result<Receipt, SendError>,
 }
 
-/// Sends a batch in one call.
-async fn send(queue: &TargetConfig, context: &DispatchContext, batch: &[Delivery]) -> Call {
+/// Sends a batch in one call, and records with the gate how it ended.
+async fn send(
+    queue: &TargetConfig,
+    context: &DispatchContext,
+    gate: &TargetGate,
+    ticket: CallTicket,
+    batch: &[Delivery],
+) -> Call {
     let (started, clock) = (Timestamp::now(), Instant::now());
     // Targets have timeouts of their own for parts of a call (connecting, reading). This one is
     // around all of it, so that no target can hold up its queue.
@@ -133,7 +157,27 @@ async fn send(queue: &TargetConfig, context: &DispatchContext, batch: &[Delivery
     context
         .metrics
         .attempt(&queue.name, call.outcome_name(), call.duration);
+    // Here and not when the attempt is settled: the next sends must not begin before.
+    let redacted = redact(context, &call.outcome);
+    gate.record(ticket, &redacted, &context.metrics);
     call
+}
+
+/// The outcome with an error that contains no secrets, shortened.
+fn redact(
+    context: &DispatchContext,
+    outcome: &Result<Receipt, SendError>,
+) -> Result<Receipt, SendError> {
+    outcome.clone().map_err(|error| {
+        let reason = recorded(context, error.reason());
+        error.with_reason(reason)
+    })
+}
+
+/// A receiver's response as it is recorded.
+fn recorded(context: &DispatchContext, response: &str) -> String {
+    // Redacted before it is shortened: a secret cut in half would not be recognised.
+    shorten(&context.redactor.redact(response), RESPONSE_BYTES)
 }
 
 /// `None` if the future panics. A panic in a target must not end its queue, which nothing would
@@ -159,11 +203,8 @@ async fn settle(queue: &TargetConfig, context: &DispatchContext, batch: &[Delive
         Ok(receipt) => receipt.response.as_str(),
         Err(error) => error.reason(),
     };
-    // Redacted before it is shortened: a secret cut in half would not be recognised.
-    let response = shorten(&context.redactor.redact(response), RESPONSE_BYTES);
-    let redacted = outcome
-        .clone()
-        .map_err(|error| error.with_reason(response.clone()));
+    let response = recorded(context, response);
+    let redacted = redact(context, outcome);
     // All are submitted before the first reply is awaited, so that they share one commit.
     let mut replies = Vec::new();
     for delivery in batch {

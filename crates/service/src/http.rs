@@ -11,6 +11,7 @@ mod peers;
 mod refusals;
 mod server;
 mod stream;
+mod targets;
 
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ pub(crate) use self::peers::Peers;
 pub(crate) use self::refusals::RefusalLog;
 use self::refusals::RefusalReason;
 pub(crate) use self::server::{EXTRA_CONNECTIONS, listen};
-use crate::dispatch::Wake;
+use crate::dispatch::{TargetGates, Wake};
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::live_config::LiveConfig;
@@ -50,6 +51,8 @@ pub(crate) struct AppState {
     pub(crate) peers: Arc<Peers>,
     /// How many large bodies may be parsed at one time.
     pub(crate) parsing: Arc<Semaphore>,
+    /// When calls of each target may begin.
+    pub(crate) gates: TargetGates,
     /// Wakes the targets' queues.
     pub(crate) wake: Wake,
     pub(crate) reloader: Arc<Reloader>,
@@ -77,6 +80,9 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .route("/metrics", get(operate::metrics))
         .route("/status", get(operate::status))
         .route("/reload", post(operate::reload))
+        .route("/targets", get(targets::list))
+        .route("/targets/{name}/pause", post(targets::pause))
+        .route("/targets/{name}/resume", post(targets::resume))
         .route("/trace/{event}", get(operate::trace_event))
         .route("/outbox", get(operate::outbox))
         .route("/outbox/{id}", get(operate::delivery))

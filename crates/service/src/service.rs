@@ -154,6 +154,7 @@ impl ServiceBuilder {
             refusals: RefusalLog::default(),
             peers: Arc::new(Peers::new(&limits)),
             parsing: Arc::new(Semaphore::new(processors)),
+            gates: queues.gates().clone(),
             wake,
             reloader,
             stop: stop.clone(),

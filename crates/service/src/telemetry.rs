@@ -11,6 +11,8 @@ pub use self::collector::{Collector, InvalidCollectorUrl};
 pub(crate) use self::log::check_filter;
 pub use self::log::{LoggingError, Redactor, start_logging};
 pub use self::metrics::Metrics;
-pub(crate) use self::metrics::{OutcomeLabel, RuleLabel, StatusLabel, TargetLabel};
+pub(crate) use self::metrics::{
+    OutcomeLabel, RuleLabel, StatusLabel, TargetLabel, TargetStateLabel,
+};
 pub use self::traces::Telemetry;
 pub(crate) use self::traces::{Span, Stage};

@@ -1,20 +1,28 @@
-//! `reflexarc target`: list the targets of the configuration, and send a test message to one.
+//! `reflexarc target`: list the targets, send a test message to one, pause and resume one.
 
 use jiff::Timestamp;
 use reflexarc_delivery::Delivery;
+use reflexarc_delivery::config::TargetConfig;
 use reflexarc_event::{EventIdentity, Json};
 use reflexarc_reaction::{Action, Message};
+use reflexarc_service::security::Role;
 
 use crate::config_args::{ConfigArgs, tokio_runtime};
 use crate::exit::{Exit, Failure};
 use crate::output::table::Table;
 use crate::output::{Format, Output};
+use crate::service_args::{ServiceArgs, refused};
 
 /// Subcommands of `target`.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Target {
-    /// Print the targets of the configuration: names, types and endpoints
+    /// Print the targets of the configuration with their states in the running service
     #[command(after_help = "\
+States: closed (calls are made), open (the receiver fails or has requested a pause; no calls until \
+the next probe), half_open (one call decides), paused (by an operator). They are read from the \
+service at the address of the configuration, with a token with the role `read`, and omitted where \
+none is running there.
+
 Exit codes:
   0 listed
   1 no targets are configured
@@ -28,6 +36,33 @@ Exit codes:
         /// The same as --format json
         #[arg(long)]
         json: bool,
+    },
+    /// Stop all calls of a target; its deliveries wait in the outbox until it is resumed
+    #[command(after_help = "\
+The pause lasts until `reflexarc target resume`, through reloads, and ends with the service. A token with the \
+role `operate` is required.
+
+Exit codes:
+  0 paused
+  5 the service refused the request or cannot be reached")]
+    Pause {
+        /// Name of the target
+        name: String,
+        #[command(flatten)]
+        service: ServiceArgs,
+    },
+    /// End the pause of a target, or that of its circuit breaker: the next delivery is attempted
+    #[command(after_help = "\
+A token with the role `operate` is required.
+
+Exit codes:
+  0 resumed
+  5 the service refused the request or cannot be reached")]
+    Resume {
+        /// Name of the target
+        name: String,
+        #[command(flatten)]
+        service: ServiceArgs,
     },
     /// Send a message that is marked as a test, and print the response of the receiver
     #[command(after_help = "\
@@ -43,7 +78,7 @@ Exit codes:
     },
 }
 
-/// Lists the targets, or sends the test message.
+/// Lists the targets, changes one, or sends the test message.
 pub(crate) fn run(args: &Target, output: &mut Output) -> Result<Exit, Failure> {
     match args {
         Target::List {
@@ -51,6 +86,8 @@ pub(crate) fn run(args: &Target, output: &mut Output) -> Result<Exit, Failure> {
             format,
             json,
         } => list(config, if *json { Format::Json } else { *format }, output),
+        Target::Pause { name, service } => set_paused(name, true, service, output),
+        Target::Resume { name, service } => set_paused(name, false, service, output),
         Target::Test { name, config } => test(name, config, output),
     }
 }
@@ -63,28 +100,108 @@ fn list(config: &ConfigArgs, format: Format, output: &mut Output) -> Result<Exit
     } else {
         Exit::Done
     };
+    // Before the table: a failure is reported above it.
+    let states = if queues.is_empty() {
+        Vec::new()
+    } else {
+        states(config, output)
+    };
     if format == Format::Human {
-        let mut table = Table::new(["TARGET", "TYPE", "ENDPOINT"]);
-        for queue in &queues {
-            let endpoint = queue.target.endpoint();
-            table.row([&queue.name, queue.target.kind(), &endpoint], output)?;
-        }
-        if !table.finish(output)? {
+        print_table(&queues, &states, output)?;
+        if queues.is_empty() {
             output.status("no targets are configured");
         }
         return Ok(exit);
     }
     output.begin(format)?;
     for queue in &queues {
-        let document = Json::object([
+        let mut document = Json::object([
             ("target", queue.name.as_str().into()),
             ("type", queue.target.kind().into()),
             ("endpoint", queue.target.endpoint().into()),
         ]);
+        let state = state_of(&states, &queue.name);
+        if let (Json::Object(members), Some(Json::Object(state))) = (&mut document, state) {
+            // Without the name, which is there.
+            members.extend(state.iter().filter(|(key, _)| key != "target").cloned());
+        }
         output.element(format, &document)?;
     }
     output.end(format)?;
     Ok(exit)
+}
+
+/// Prints the targets; with their states where these are known.
+fn print_table(
+    queues: &[TargetConfig],
+    states: &[Json],
+    output: &mut Output,
+) -> Result<(), Failure> {
+    if states.is_empty() {
+        let mut table = Table::new(["TARGET", "TYPE", "ENDPOINT"]);
+        for queue in queues {
+            let endpoint = queue.target.endpoint();
+            table.row([&queue.name, queue.target.kind(), &endpoint], output)?;
+        }
+        table.finish(output)?;
+        return Ok(());
+    }
+    let mut table = Table::new([
+        "TARGET",
+        "TYPE",
+        "ENDPOINT",
+        "STATE",
+        "SINCE",
+        "NEXT CALL",
+        "REASON",
+    ]);
+    for queue in queues {
+        let (kind, endpoint) = (queue.target.kind(), queue.target.endpoint());
+        let state = state_of(states, &queue.name);
+        let shown = |key| state.and_then(|state| text(state, key)).unwrap_or("-");
+        let [name, since, next, reason] = ["state", "since", "next_call", "reason"].map(shown);
+        let row = [&queue.name, kind, &endpoint, name, since, next, reason];
+        table.row(row, output)?;
+    }
+    table.finish(output)?;
+    Ok(())
+}
+
+fn state_of<'a>(states: &'a [Json], target: &str) -> Option<&'a Json> {
+    let mut states = states.iter();
+    states.find(|state| text(state, "target") == Some(target))
+}
+
+/// The states of the targets in the running service; none where it cannot be reached.
+fn states(config: &ConfigArgs, output: &mut Output) -> Vec<Json> {
+    let found = config.service().remote(Role::Read).and_then(|remote| {
+        let states = tokio_runtime()?.block_on(remote.targets());
+        states.map_err(refused)
+    });
+    found.unwrap_or_else(|failure| {
+        output.status(&format!("the states are unknown: {failure}"));
+        Vec::new()
+    })
+}
+
+fn set_paused(
+    name: &str,
+    paused: bool,
+    service: &ServiceArgs,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let remote = service.remote(Role::Operate)?;
+    let state = tokio_runtime()?
+        .block_on(remote.set_paused(name, paused))
+        .map_err(refused)?;
+    let done = if paused { "paused" } else { "resumed" };
+    let state = text(&state, "state").unwrap_or("unknown");
+    output.line(format_args!("{done}: {name} is {state}"))?;
+    Ok(Exit::Done)
+}
+
+fn text<'a>(state: &'a Json, key: &str) -> Option<&'a str> {
+    state.get(key).and_then(Json::as_str)
 }
 
 fn test(name: &str, config: &ConfigArgs, output: &mut Output) -> Result<Exit, Failure> {

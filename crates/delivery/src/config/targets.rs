@@ -15,6 +15,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
 use super::{ConfigDigest, ConfigTable, Secrets, TargetConfig};
+use crate::circuit_breaker::BreakerPolicy;
 use crate::http::EgressPolicy;
 use crate::readable_time;
 use crate::retry::{RetryDelays, RetryPolicy};
@@ -95,6 +96,7 @@ fn target(
         .duration("timeout")
         .map_or(Duration::from_secs(30), SignedDuration::unsigned_abs);
     let policy = policy(&keys);
+    let breaker = breaker(&keys);
     // An unknown type ends the reading here: which other keys are known depends on it.
     let target: Option<Arc<dyn Target>> = match kind? {
         TargetType::Email => {
@@ -128,6 +130,7 @@ fn target(
         concurrency,
         timeout,
         policy,
+        breaker,
         digest: ConfigDigest::default(),
     })
 }
@@ -135,7 +138,9 @@ fn target(
 /// `retry` is `"exponential"`, `"backoff"`, or one or more delays; `max_age` is a duration.
 fn policy(keys: &ConfigTable<'_>) -> RetryPolicy {
     let mut policy = RetryPolicy::default();
-    match keys.nonempty_strings("retry").as_deref() {
+    match keys.strings("retry").as_deref() {
+        // Also where it is invalid, which is reported. An empty list is a list without delays: each
+        // delivery is attempted once.
         None => {}
         // A single string is a name or a delay: `retry = "backoff"`, `retry = "5m"`.
         Some([name]) if name.text() == "exponential" => {}
@@ -146,6 +151,39 @@ fn policy(keys: &ConfigTable<'_>) -> RetryPolicy {
         }
     }
     policy.max_age = keys.duration("max_age").unwrap_or(policy.max_age);
+    policy
+}
+
+/// `breaker`: `{ failures = 5, pause = "1s", max_pause = "10s" }`.
+fn breaker(keys: &ConfigTable<'_>) -> BreakerPolicy {
+    let mut policy = BreakerPolicy::default();
+    let Some(table) = keys.table("breaker") else {
+        return policy;
+    };
+    policy.failures = table
+        .integer("failures", 0..=1_000)
+        .unwrap_or(policy.failures);
+    policy.pause = table.duration("pause").unwrap_or(policy.pause);
+    let max_pause = table.duration("max_pause");
+    // `pause = "1m"` alone: all pauses are of a minute.
+    policy.max_pause = max_pause.unwrap_or(policy.max_pause.max(policy.pause));
+    if policy.max_pause < policy.pause {
+        let message = "`max_pause` is shorter than `pause`";
+        let help = "the first pause is `pause`; it doubles up to `max_pause`";
+        table.fault("max_pause", Code::CONFIG_VALUE, message, help);
+    }
+    // As with `Retry-After`: a receiver that is back gets its deliveries within an hour.
+    let longest = RetryPolicy::MAX_RETRY_AFTER;
+    if policy.max_pause > longest {
+        let message = format!("a pause is longer than {longest:#}");
+        let key = if max_pause.is_some() {
+            "max_pause"
+        } else {
+            "pause"
+        };
+        table.fault(key, Code::CONFIG_VALUE, message, "set it to \"1h\" or less");
+    }
+    table.finish();
     policy
 }
 

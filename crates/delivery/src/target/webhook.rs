@@ -189,18 +189,25 @@ fn sign(key: &[u8], id: &str, seconds: &str, body: &str) -> String {
 /// The outcome that a response stands for: 2xx is delivered.
 fn classify(response: &BoundedResponse, now: Timestamp) -> Result<Receipt, SendError> {
     let summary = response.summary();
-    match response.status {
-        200..=299 => Ok(Receipt::complete(summary)),
-        300..=399 => {
+    let retry_after = response.retry_after(now);
+    match (response.status, retry_after) {
+        (200..=299, _) => Ok(Receipt::complete(summary)),
+        (300..=399, _) => {
             let reason = format!("{summary}; redirects are not followed: configure the final URL");
             Err(SendError::Misconfigured { reason })
         }
         // Wrong credentials or a wrong URL.
-        401 | 403 | 404 | 407 => Err(SendError::Misconfigured { reason: summary }),
-        // Timeout, conflict, misdirected, locked, too early, too many requests, server errors.
-        408 | 409 | 421 | 423 | 425 | 429 | 500.. => Err(SendError::Transient {
+        (401 | 403 | 404 | 407, _) => Err(SendError::Misconfigured { reason: summary }),
+        // With a time, these two are about the receiver and not about this delivery: none is sent
+        // before.
+        (429 | 503, Some(pause)) => Err(SendError::RateLimited {
             reason: summary,
-            retry_after: response.retry_after(now),
+            pause,
+        }),
+        // Timeout, conflict, misdirected, locked, too early, too many requests, server errors.
+        (408 | 409 | 421 | 423 | 425 | 429 | 500.., _) => Err(SendError::Transient {
+            reason: summary,
+            retry_after,
         }),
         // The request itself is not acceptable (400, 410, 413, 422 …), and a retry sends the same.
         _ => Err(SendError::Refused { reason: summary }),

@@ -49,7 +49,7 @@ fn bursts_are_sent_singly_then_in_digests_within_the_limit() {
         if wait.is_zero() && !left.is_empty() {
             let count = schedule.batch_size(&robot, &left);
             let batch: Vec<Delivery> = left.drain(..count).collect();
-            schedule.record_call(&batch, &Ok(receipt()), now, now);
+            schedule.record_call(&batch, &Ok(receipt()), now);
             calls.push((now, count));
             continue;
         }
@@ -82,17 +82,7 @@ fn bursts_are_sent_singly_then_in_digests_within_the_limit() {
 }
 
 #[test]
-fn rate_limit_errors_pause_calls_and_earlier_calls_count() {
-    let mut schedule = CallSchedule::new(Some(DingTalk::RATE_LIMIT), []);
-    let batch = waiting(1);
-    let throttled = Err(SendError::RateLimited {
-        reason: "too fast".into(),
-        pause: seconds(600),
-    });
-    schedule.record_call(&batch, &throttled, seconds(0), seconds(1));
-    assert_eq!(schedule.wait(seconds(2)), seconds(599));
-    assert_eq!(schedule.wait(seconds(601)), seconds(0));
-
+fn calls_of_an_earlier_process_count() {
     let earlier = (0..20).map(|n| seconds(n - 40));
     let mut schedule = CallSchedule::new(Some(DingTalk::RATE_LIMIT), earlier);
     assert_eq!(schedule.wait(seconds(0)), seconds(20));
@@ -111,7 +101,7 @@ fn members_of_a_refused_digest_are_sent_alone() {
     let refused = Err(SendError::Refused {
         reason: "too long".into(),
     });
-    schedule.record_call(&batch, &refused, seconds(1), seconds(1));
+    schedule.record_call(&batch, &refused, seconds(1));
     assert_eq!(schedule.batch_size(&robot, &batch), 1);
     for delivery in &batch {
         let settled = |batch_size| {
@@ -154,16 +144,12 @@ fn previews_show_what_a_robot_gets() {
 }
 
 #[test]
-fn targets_without_a_limit_only_pause() {
+fn targets_without_a_limit_do_not_wait() {
     let robot = robot();
     let mut schedule = CallSchedule::new(None, [seconds(0)]);
     let batch = waiting(3);
     assert_eq!(schedule.wait(seconds(0)), seconds(0));
     assert_eq!(schedule.batch_size(&robot, &batch), 1);
-    let limited = Err(SendError::RateLimited {
-        reason: "too fast".into(),
-        pause: seconds(5),
-    });
-    schedule.record_call(&batch[..1], &limited, seconds(0), seconds(1));
-    assert_eq!(schedule.wait(seconds(2)), seconds(4));
+    schedule.record_call(&batch[..1], &Ok(receipt()), seconds(0));
+    assert_eq!(schedule.wait(seconds(0)), seconds(0));
 }

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reflexarc_delivery::config::TargetConfig;
-use reflexarc_delivery::{Delivery, DeliveryId, SendError};
+use reflexarc_delivery::{Delivery, DeliveryId, NextCall};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{Call, DispatchContext, POLL_INTERVAL, claim, send, settle, time_until_due};
+use super::target_gate::{TargetGate, pause_of};
+use super::{
+    Call, DispatchContext, POLL_INTERVAL, claim, release_claims, send, settle, time_until_due,
+};
 
 /// Sends at most `concurrency` deliveries at a time.
 //
@@ -27,6 +30,7 @@ use super::{Call, DispatchContext, POLL_INTERVAL, claim, send, settle, time_unti
 pub(super) struct ConcurrentQueue {
     queue: TargetConfig,
     context: DispatchContext,
+    gate: Arc<TargetGate>,
     wake: Arc<Notify>,
     claiming: JoinSet<Vec<Delivery>>,
     /// Claimed, not being sent yet.
@@ -49,8 +53,6 @@ pub(super) struct ConcurrentQueue {
     claimed_at: Instant,
     /// When the outbox is polled next, unless the queue is woken before.
     poll_at: Instant,
-    /// Until when a throttled target gets nothing.
-    paused_until: Instant,
 }
 
 /// Largest number of deliveries in one claim, unless `concurrency` is larger.
@@ -66,12 +68,18 @@ const MAX_SETTLING: usize = 1_024;
 const CLAIM_DURATION: Duration = Duration::from_millis(100);
 
 impl ConcurrentQueue {
-    pub(super) fn new(queue: TargetConfig, context: DispatchContext, wake: Arc<Notify>) -> Self {
+    pub(super) fn new(
+        queue: TargetConfig,
+        context: DispatchContext,
+        gate: Arc<TargetGate>,
+        wake: Arc<Notify>,
+    ) -> Self {
         let now = Instant::now();
         Self {
             prefetch: queue.concurrency,
             queue,
             context,
+            gate,
             wake,
             claiming: JoinSet::new(),
             waiting: VecDeque::new(),
@@ -81,7 +89,6 @@ impl ConcurrentQueue {
             reclaimed: BTreeSet::new(),
             claimed_at: now,
             poll_at: now,
-            paused_until: now,
         }
     }
 
@@ -98,17 +105,20 @@ impl ConcurrentQueue {
             if !stopping {
                 self.start_claim();
                 self.start_sends();
+                self.release_waiting();
             }
-            let should_poll = !stopping && self.may_send() && self.needs_more();
-            let paused = !stopping && self.paused_until > Instant::now();
-            // While paused the queue sleeps until the pause ends, although something may be due.
-            let wake_at = if paused {
-                self.paused_until
-            } else {
-                self.poll_at
+            // While the gate is shut the queue sleeps until it may open, although something is due.
+            // Without a time it is woken by the probe that ends, or by an operator.
+            let pause = pause_of(self.gate.next_call()).filter(|_| !stopping);
+            let should_poll = pause == Some(Duration::ZERO) && self.needs_more();
+            let should_poll = should_poll && self.settling.len() < MAX_SETTLING;
+            let shut = pause.filter(|pause| !pause.is_zero());
+            let wake_at = match shut {
+                Some(pause) => Instant::now() + pause,
+                // At least a millisecond ahead, so that rounding in the timer cannot make this
+                // spin.
+                None => self.poll_at.max(Instant::now() + Duration::from_millis(1)),
             };
-            // At least a millisecond ahead, so that rounding in the timer cannot make this spin.
-            let wake_at = wake_at.max(Instant::now() + Duration::from_millis(1));
             tokio::select! {
                 // An empty JoinSet returns None at once; the pattern disables its branch then. Its
                 // errors are panics, which `send` catches; claims and settlements only wait for the
@@ -127,7 +137,8 @@ impl ConcurrentQueue {
                     }
                 }
                 () = self.wake.notified(), if should_poll => self.poll_at = Instant::now(),
-                () = tokio::time::sleep_until(wake_at), if should_poll || paused => {}
+                () = tokio::time::sleep_until(wake_at), if should_poll || shut.is_some() => {}
+                () = self.gate.changed() => self.poll_at = Instant::now(),
                 _ = self.context.stop.changed(), if !stopping => {}
             }
         }
@@ -139,15 +150,22 @@ impl ConcurrentQueue {
         self.claiming.is_empty() && self.waiting.len() < self.queue.concurrency
     }
 
-    /// Whether sends may start: not throttled, and the store keeps up with settling.
-    fn may_send(&self) -> bool {
-        self.paused_until <= Instant::now() && self.settling.len() < MAX_SETTLING
+    /// How many deliveries a claim may take now: 0 while the gate is shut or the store does not
+    /// keep up with settling.
+    fn claimable(&self) -> usize {
+        match self.gate.next_call() {
+            _ if self.settling.len() >= MAX_SETTLING => 0,
+            NextCall::Now => self.prefetch,
+            // One delivery is enough to find out whether the receiver is back.
+            NextCall::Probe if self.waiting.is_empty() => 1,
+            NextCall::Probe | NextCall::After(_) | NextCall::Unknown => 0,
+        }
     }
 
     /// Claims the next deliveries in the background.
     fn start_claim(&mut self) {
         let now = Instant::now();
-        if !self.needs_more() || now < self.poll_at || !self.may_send() {
+        if !self.needs_more() || now < self.poll_at || self.claimable() == 0 {
             return;
         }
         // `prefetch` follows the target's speed: it doubles when the last claim lasted less than
@@ -163,7 +181,7 @@ impl ConcurrentQueue {
         } else if lasted > 4 * CLAIM_DURATION {
             self.prefetch = (self.prefetch / 2).max(self.queue.concurrency);
         }
-        let (queue, context, limit) = (self.queue.clone(), self.context.clone(), self.prefetch);
+        let (queue, context, limit) = (self.queue.clone(), self.context.clone(), self.claimable());
         // The claim does not leave out what is in flight, as `finish_claim` has to know of it.
         self.claiming
             .spawn(async move { claim(&queue, &context, limit, &BTreeSet::new()).await });
@@ -188,23 +206,38 @@ impl ConcurrentQueue {
 
     fn start_sends(&mut self) {
         while self.sending.len() < self.queue.concurrency
-            && self.may_send()
+            && self.settling.len() < MAX_SETTLING
+            && !self.waiting.is_empty()
+            && let Some(ticket) = self.gate.begin()
             && let Some(delivery) = self.waiting.pop_front()
         {
             let (queue, context) = (self.queue.clone(), self.context.clone());
+            let gate = self.gate.clone();
             self.sending.spawn(async move {
-                let call = send(&queue, &context, std::slice::from_ref(&delivery)).await;
+                let batch = std::slice::from_ref(&delivery);
+                let call = send(&queue, &context, &gate, ticket, batch).await;
                 (delivery, call)
             });
         }
     }
 
-    fn start_settle(&mut self, delivery: Delivery, call: Call) {
-        // The receiver requests a pause although no rate limit is configured. Sends that run
-        // already are not interrupted; whether they get through is up to the receiver.
-        if let Err(SendError::RateLimited { pause, .. }) = call.outcome {
-            self.paused_until = Instant::now() + pause.unsigned_abs();
+    /// Releases what was claimed before the gate shut: it may be shut for an hour, in which an
+    /// operator can cancel these deliveries, and their claims would expire.
+    fn release_waiting(&mut self) {
+        let shut = matches!(
+            self.gate.next_call(),
+            NextCall::After(_) | NextCall::Unknown
+        );
+        if shut {
+            let released: Vec<_> = self.waiting.drain(..).map(|delivery| delivery.id).collect();
+            for id in &released {
+                self.in_flight.remove(id);
+            }
+            release_claims(&self.context, released);
         }
+    }
+
+    fn start_settle(&mut self, delivery: Delivery, call: Call) {
         let (queue, context) = (self.queue.clone(), self.context.clone());
         self.settling.spawn(async move {
             settle(&queue, &context, std::slice::from_ref(&delivery), &call).await;

@@ -8,7 +8,7 @@ use reflexarc_delivery::config::{ConfigDigest, TargetConfig, unknown_target_mess
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{DispatchContext, Wake, serve};
+use super::{DispatchContext, TargetGates, Wake, serve};
 use crate::store::Store;
 use crate::telemetry::{Metrics, Redactor, Telemetry};
 
@@ -41,6 +41,7 @@ impl Queues {
             metrics,
             redactor,
             telemetry,
+            gates: TargetGates::default(),
             // A placeholder: `replace` gives each queue a receiver of its own.
             stop: watch::channel(false).1,
         };
@@ -58,6 +59,11 @@ impl Queues {
         &self.wake
     }
 
+    /// When calls of each target may begin.
+    pub(crate) fn gates(&self) -> &TargetGates {
+        &self.context.gates
+    }
+
     /// Replaces the running queues by these. A queue with the same settings goes on undisturbed. A
     /// queue with other settings starts when its predecessor has finished what it was sending.
     /// Deliveries to a removed target become dead letters.
@@ -70,6 +76,7 @@ impl Queues {
         let mut running = self.lock();
         self.wake
             .replace(queues.iter().map(|queue| queue.name.clone()));
+        self.context.gates.retain(&self.wake.names());
         let removed = running
             .iter_mut()
             .filter(|(name, _)| !queues.iter().any(|queue| queue.name == **name));

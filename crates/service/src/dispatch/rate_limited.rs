@@ -2,14 +2,18 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::config::TargetConfig;
-use reflexarc_delivery::{CallSchedule, Delivery, RateLimit};
+use reflexarc_delivery::{CallSchedule, CallTicket, Delivery, NextCall, RateLimit};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{DispatchContext, POLL_INTERVAL, claim, send, settle, signed, time_until_due};
+use super::target_gate::{TargetGate, pause_of};
+use super::{
+    DispatchContext, POLL_INTERVAL, claim, release_claims, send, settle, signed, time_until_due,
+};
 
 /// Largest number of claimed deliveries.
 // All of them are candidates for the next digest: when 300 alerts come within a minute and 20 calls
@@ -17,11 +21,15 @@ use super::{DispatchContext, POLL_INTERVAL, claim, send, settle, signed, time_un
 // some of them anyway, and the rest stay cancellable in the outbox.
 const MAX_CLAIMED: usize = 1_000;
 
+/// A day: a pause without an end is looked at again then, and ends before by a wake-up.
+const FOREVER: Duration = Duration::from_secs(86_400);
+
 /// Sends within a rate limit; merges deliveries into digests when there are more of them than
 /// calls.
 pub(super) struct RateLimitedQueue {
     queue: TargetConfig,
     context: DispatchContext,
+    gate: Arc<TargetGate>,
     wake: Arc<Notify>,
     schedule: CallSchedule,
     /// The zero of the rate limit's clock.
@@ -36,6 +44,7 @@ impl RateLimitedQueue {
     pub(super) fn new(
         queue: TargetConfig,
         context: DispatchContext,
+        gate: Arc<TargetGate>,
         wake: Arc<Notify>,
         limit: RateLimit,
     ) -> Self {
@@ -56,6 +65,7 @@ impl RateLimitedQueue {
             schedule: CallSchedule::new(Some(limit), earlier),
             queue,
             context,
+            gate,
             wake,
             zero,
             waiting: VecDeque::new(),
@@ -64,13 +74,28 @@ impl RateLimitedQueue {
 
     pub(super) async fn run(mut self) {
         while !self.context.is_stopping() {
+            let next = self.gate.next_call();
+            if matches!(next, NextCall::After(_) | NextCall::Unknown) {
+                // The receiver is down, or an operator has paused the target: what is claimed can
+                // be cancelled again.
+                let released = self.waiting.drain(..).map(|delivery| delivery.id);
+                release_claims(&self.context, released);
+                let pause = pause_of(next).unwrap_or(FOREVER);
+                self.rest(pause, false).await;
+                continue;
+            }
             // Claimed only when a call may be made: until then deliveries stay cancellable, and
             // those that come meanwhile go into the same digest.
             let rest = match self.schedule.wait(self.now()) {
                 SignedDuration::ZERO => {
-                    self.refill().await;
-                    if let Some(batch) = self.next_batch() {
-                        self.call(batch).await;
+                    let probes = next == NextCall::Probe;
+                    self.refill(if probes { 1 } else { MAX_CLAIMED }).await;
+                    // `begin` fails if an operator has paused the target meanwhile.
+                    if !self.waiting.is_empty()
+                        && let Some(ticket) = self.gate.begin()
+                        && let Some(batch) = self.next_batch(probes)
+                    {
+                        self.call(ticket, batch).await;
                         continue;
                     }
                     if self.waiting.is_empty() {
@@ -83,11 +108,17 @@ impl RateLimitedQueue {
             };
             // Waking is useful only if a call may be made then: not while the rate limit rests.
             let may_wake = self.waiting.is_empty() && rest <= POLL_INTERVAL;
-            tokio::select! {
-                () = self.wake.notified(), if may_wake => {}
-                () = tokio::time::sleep(rest) => {}
-                _ = self.context.stop.changed() => {}
-            }
+            self.rest(rest, may_wake).await;
+        }
+    }
+
+    /// Waits this long, for a wake-up, for an operator or for the end.
+    async fn rest(&mut self, rest: Duration, may_wake: bool) {
+        tokio::select! {
+            () = self.wake.notified(), if may_wake => {}
+            () = tokio::time::sleep(rest) => {}
+            () = self.gate.changed() => {}
+            _ = self.context.stop.changed() => {}
         }
     }
 
@@ -95,8 +126,9 @@ impl RateLimitedQueue {
         signed(self.zero.elapsed())
     }
 
-    async fn refill(&mut self) {
-        let missing = MAX_CLAIMED.saturating_sub(self.waiting.len());
+    /// Claims until `most` are claimed.
+    async fn refill(&mut self, most: usize) {
+        let missing = most.saturating_sub(self.waiting.len());
         if missing > 0 {
             let claimed_before = self.waiting.iter().map(|delivery| delivery.id).collect();
             let claimed = claim(&self.queue, &self.context, missing, &claimed_before).await;
@@ -104,10 +136,13 @@ impl RateLimitedQueue {
         }
     }
 
-    /// The deliveries of the next call.
-    fn next_batch(&mut self) -> Option<Vec<Delivery>> {
+    /// The deliveries of the next call; a single one where it is a probe, as each attempt counts.
+    fn next_batch(&mut self, probes: bool) -> Option<Vec<Delivery>> {
         if self.waiting.is_empty() {
             return None;
+        }
+        if probes {
+            return self.waiting.pop_front().map(|delivery| vec![delivery]);
         }
         let count = self
             .schedule
@@ -116,12 +151,11 @@ impl RateLimitedQueue {
         Some(self.waiting.drain(..count).collect())
     }
 
-    async fn call(&mut self, batch: Vec<Delivery>) {
+    async fn call(&mut self, ticket: CallTicket, batch: Vec<Delivery>) {
         // Counted from its start, as the receiver counts it when it arrives.
         let started = self.now();
-        let call = send(&self.queue, &self.context, &batch).await;
+        let call = send(&self.queue, &self.context, &self.gate, ticket, &batch).await;
         settle(&self.queue, &self.context, &batch, &call).await;
-        self.schedule
-            .record_call(&batch, &call.outcome, started, self.now());
+        self.schedule.record_call(&batch, &call.outcome, started);
     }
 }

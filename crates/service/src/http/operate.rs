@@ -12,6 +12,7 @@ use reflexarc::{FileDiagnostics, Rule};
 use reflexarc_delivery::{DeliveryId, InvalidDeliveryId};
 use reflexarc_event::Json;
 
+use super::targets::{set_target_metrics, target_states};
 use super::{AppState, HttpError, Role, json_response};
 use crate::operate::{delivery_to_json, trace};
 use crate::reload::RefusedReload;
@@ -26,7 +27,7 @@ const MAX_LISTED: usize = 1_000;
 /// How many of the newest dead letters `/status` lists.
 const NEWEST_DEAD_LETTERS: usize = 10;
 
-type HandlerResult = Result<Response, HttpError>;
+pub(super) type HandlerResult = Result<Response, HttpError>;
 
 /// Liveness: the process runs.
 pub(super) async fn healthz() -> Response {
@@ -73,6 +74,7 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
         ("rules", Json::count(rules.len())),
         ("disabled", disabled),
         ("targets", Json::strings(state.wake.names())),
+        ("target_states", target_states(&state)),
         ("failing", failing),
         ("dead_letters", dead_letters),
         (
@@ -136,6 +138,7 @@ pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request
         metrics.waiting.get_or_create(&label).set(count);
         metrics.oldest.get_or_create(&label).set(age.max(0));
     }
+    set_target_metrics(&state);
     metrics.failing.clear();
     let rules = state.intake.rules().load();
     for (rule, failing) in state.intake.failures().current(&rules) {
@@ -321,7 +324,11 @@ async fn query_store<T: Send + 'static>(
     Ok(result.map_err(|error| StoreError::Failed(error.to_string()))??)
 }
 
-fn authorize(state: &AppState, request: Request, role: Role) -> Result<String, HttpError> {
+pub(super) fn authorize(
+    state: &AppState,
+    request: Request,
+    role: Role,
+) -> Result<String, HttpError> {
     state.authorize(&request.into_parts().0, role)
 }
 

@@ -1,7 +1,8 @@
-//! A client of a running service: sends events, triggers a reload.
+//! A client of a running service: sends events, triggers a reload, pauses targets.
 
 use std::time::Duration;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reflexarc_delivery::http::{BoundedResponse, EgressPolicy, request_error, retry_after};
 use reflexarc_event::{Event, Json};
 use reqwest::header::CONTENT_TYPE;
@@ -120,7 +121,7 @@ impl Remote {
     /// If it refuses any part; the error contains the diagnostics.
     pub async fn reload(&self, force: bool) -> Result<Reloaded, RemoteError> {
         let query = force.then_some("force=true");
-        let answer = self.call_with_query(Method::POST, "reload", query, Vec::new());
+        let answer = self.call_with_query(Method::POST, "reload", query, Vec::new(), ATTEMPTS);
         let answer = answer.await?;
         let restart = member(&answer, "restart")?.elements().iter();
         Ok(Reloaded {
@@ -128,6 +129,28 @@ impl Remote {
             targets: count(&answer, "targets")?,
             restart: restart.map(text_of).collect(),
         })
+    }
+
+    /// The states of the targets, as objects of JSON. A single attempt: what is shown without them
+    /// must not wait for a service that does not run.
+    ///
+    /// # Errors
+    /// If the service refuses the request or cannot be reached.
+    pub async fn targets(&self) -> Result<Vec<Json>, RemoteError> {
+        let answer = self.call_with_query(Method::GET, "targets", None, Vec::new(), 1);
+        let answer = answer.await?;
+        Ok(member(&answer, "targets")?.elements().to_vec())
+    }
+
+    /// Pauses the target of this name, or resumes it; returns its state.
+    ///
+    /// # Errors
+    /// If the service refuses the request or cannot be reached.
+    pub async fn set_paused(&self, target: &str, paused: bool) -> Result<Json, RemoteError> {
+        let name = utf8_percent_encode(target, NON_ALPHANUMERIC);
+        let action = if paused { "pause" } else { "resume" };
+        let path = format!("targets/{name}/{action}");
+        self.call(Method::POST, &path, Vec::new()).await
     }
 
     /// Reads an answer.
@@ -163,7 +186,8 @@ impl Remote {
     }
 
     async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Json, RemoteError> {
-        self.call_with_query(method, path, None, body).await
+        self.call_with_query(method, path, None, body, ATTEMPTS)
+            .await
     }
 
     async fn call_with_query(
@@ -172,6 +196,7 @@ impl Remote {
         path: &str,
         query: Option<&str>,
         body: Vec<u8>,
+        attempts: u32,
     ) -> Result<Json, RemoteError> {
         let mut url = self.url.clone();
         url.set_path(&format!("{}/{path}", self.url.path().trim_end_matches('/')));
@@ -194,7 +219,7 @@ impl Remote {
             let error = match request.send().await {
                 Ok(response) => match Self::read(response).await? {
                     Attempt::Succeeded(answer) => return Ok(answer),
-                    Attempt::Later { error, requested } if attempt < ATTEMPTS => {
+                    Attempt::Later { error, requested } if attempt < attempts => {
                         wait = wait.max(requested.min(MAX_WAIT));
                         error
                     }
@@ -206,7 +231,7 @@ impl Remote {
                     RemoteError::Unreachable(format!("{address}: {}", request_error(error)))
                 }
             };
-            if attempt >= ATTEMPTS {
+            if attempt >= attempts {
                 return Err(error);
             }
             tokio::time::sleep(wait).await;

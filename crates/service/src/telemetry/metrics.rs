@@ -58,6 +58,12 @@ pub struct Metrics {
     pub waiting: Family<TargetLabel, Gauge>,
     /// Age in seconds of the oldest pending delivery, by target; set when metrics are read.
     pub oldest: Family<TargetLabel, Gauge>,
+    /// 1 for the state that a target is in, 0 for its other states; set when metrics are read.
+    pub target_state: Family<TargetStateLabel, Gauge>,
+    /// Failures of a target since its last success; set when metrics are read.
+    pub target_failures: Family<TargetLabel, Gauge>,
+    /// How often the circuit breaker of a target opened.
+    pub opened: Family<TargetLabel, Counter>,
     /// Spans that were dropped.
     pub spans_dropped: Counter,
     /// Reloads by outcome: `taken` or `refused`.
@@ -78,6 +84,15 @@ pub struct StatusLabel {
 pub struct TargetLabel {
     /// Its name in the configuration.
     pub target: String,
+}
+
+/// A target and one of its possible states.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct TargetStateLabel {
+    /// The target's name in the configuration.
+    pub target: String,
+    /// As [`reflexarc_delivery::BreakerState::as_str`].
+    pub state: &'static str,
 }
 
 /// A rule.
@@ -141,6 +156,9 @@ impl Metrics {
             sending: Family::new_with_constructor(sending),
             waiting: Family::default(),
             oldest: Family::default(),
+            target_state: Family::default(),
+            target_failures: Family::default(),
+            opened: Family::default(),
             spans_dropped: Counter::default(),
             reloads: Family::default(),
             reload_refused: Gauge::default(),
@@ -205,6 +223,13 @@ impl Metrics {
             Unit::Seconds,
             metrics.oldest.clone(),
         );
+        let help = "1 for the state that a target is in: closed, open, half_open or paused";
+        registry.register("target_state", help, metrics.target_state.clone());
+        let help = "Failures of a target since its last success";
+        let failures = metrics.target_failures.clone();
+        registry.register("target_failures_in_a_row", help, failures);
+        let help = "How often calls of a target stopped because its receiver failed";
+        registry.register("target_breaker_opened", help, metrics.opened.clone());
         registry.register(
             "spans_dropped",
             "Spans that were dropped because the collector did not accept them",

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::config::TargetConfig;
-use reflexarc_delivery::{DeliveryId, RetryDelays, RetryPolicy, Target};
+use reflexarc_delivery::{BreakerPolicy, DeliveryId, RetryDelays, RetryPolicy, Target};
 use reflexarc_reaction::Action;
 use reflexarc_service::Store;
-use reflexarc_service::dispatch::DispatchContext;
+use reflexarc_service::dispatch::{DispatchContext, TargetGates};
 use reflexarc_service::store::{Attempt, DeliveryRecord, DeliveryStatus};
 use reflexarc_service::telemetry::{Metrics, Redactor, Telemetry};
 use tokio::sync::{Notify, watch};
@@ -21,6 +21,7 @@ pub(crate) struct Delivering {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) secrets: Vec<String>,
+    gates: TargetGates,
     stop: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
     folder: tempfile::TempDir,
@@ -46,6 +47,7 @@ pub(crate) fn queue(
         concurrency: 4,
         timeout: Duration::from_secs(5),
         policy,
+        breaker: BreakerPolicy::default(),
         digest: [0; 32],
     }
 }
@@ -57,6 +59,7 @@ impl Delivering {
             store: Arc::new(open(folder.path())),
             metrics: Arc::default(),
             secrets: Vec::new(),
+            gates: TargetGates::default(),
             stop: watch::channel(false).0,
             serving: Vec::new(),
             folder,
@@ -69,6 +72,7 @@ impl Delivering {
             metrics: self.metrics.clone(),
             telemetry: Telemetry::default(),
             redactor: Redactor::new(self.secrets.iter().map(String::as_str)),
+            gates: self.gates.clone(),
             stop: self.stop.subscribe(),
         };
         let wake = Arc::new(Notify::new());

@@ -132,6 +132,8 @@ async fn stalled_receivers_time_out_and_delay_no_other() {
     let mut delivering = Delivering::new();
     let mut slow = queue("slow", webhook(&stalling.url), quick(1));
     slow.timeout = Duration::from_millis(300);
+    // Attempts follow one another until the retries are used up.
+    slow.breaker.failures = 0;
     delivering.serve(slow);
     delivering.serve(queue(
         "dead",

@@ -32,4 +32,5 @@ mod robot;
 mod samples;
 mod serving;
 mod signature;
+mod target_states;
 mod telemetry;

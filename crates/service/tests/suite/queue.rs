@@ -8,7 +8,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{
-    Delivery, DeliveryId, Preview, Receipt, RetryDelays, RetryPolicy, SendError, SendFuture, Target,
+    BreakerPolicy, Delivery, DeliveryId, Preview, Receipt, RetryDelays, RetryPolicy, SendError,
+    SendFuture, Target,
 };
 use reflexarc_service::store::DeliveryStatus;
 
@@ -72,6 +73,11 @@ async fn deliveries_arrive_once_within_the_concurrency() {
     };
     delivering.serve(TargetConfig {
         concurrency: 3,
+        // Each of 500 deliveries fails once.
+        breaker: BreakerPolicy {
+            failures: 0,
+            ..BreakerPolicy::default()
+        },
         ..queue("t", Shared(counting.clone()), policy)
     });
     for event in 0..20 {

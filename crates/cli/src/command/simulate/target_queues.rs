@@ -1,9 +1,9 @@
 //! Deliveries on the virtual clock.
 //!
 //! One queue for each target, as in the service, and with the service's rules for what a call
-//! carries and when it is made (`CallSchedule`), what a message looks like (`Target::preview`), and
-//! what follows from an outcome (`settle`). Only the clock and the storage differ: nothing is sent,
-//! and the queues are in memory.
+//! carries and when it is made (`CallSchedule`, `CircuitBreaker`), what a message looks like
+//! (`Target::preview`), and what follows from an outcome (`settle`). Only the clock and the storage
+//! differ: nothing is sent, and the queues are in memory.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use reflexarc::Evaluation;
 use reflexarc_delivery::config::{TargetConfig, unknown_target_message};
 use reflexarc_delivery::dingtalk::DingTalk;
 use reflexarc_delivery::{
-    CallSchedule, DeadLetterCause, Decision, Delivery, Preview, Receipt, RetryPolicy, SendError,
-    Target, settle,
+    BreakerPolicy, CallSchedule, CircuitBreaker, DeadLetterCause, Decision, Delivery, NextCall,
+    Preview, Receipt, RetryPolicy, SendError, Target, settle,
 };
 use reflexarc_eni::scenario::{TargetFault, TargetFaultMode};
 use reflexarc_event::{EventIdentity, NativeEvent};
@@ -61,6 +61,7 @@ struct TargetQueue {
     target: Option<Arc<dyn Target>>,
     policy: RetryPolicy,
     schedule: CallSchedule,
+    breaker: CircuitBreaker,
     fault: Option<ActiveFault>,
     /// Accounts and deliveries by due time and sequence number.
     waiting: BTreeMap<(Timestamp, u64), (String, Delivery)>,
@@ -80,7 +81,7 @@ impl TargetQueues {
         let stand_ins = stand_in::TARGETS.iter().map(|name| {
             (
                 (*name).to_owned(),
-                TargetQueue::new(None, RetryPolicy::default()),
+                TargetQueue::new(None, RetryPolicy::default(), BreakerPolicy::default()),
             )
         });
         let mut queues: BTreeMap<String, TargetQueue> = stand_ins.collect();
@@ -88,7 +89,7 @@ impl TargetQueues {
         queues.extend(configured.into_iter().map(|queue| {
             (
                 queue.name,
-                TargetQueue::new(Some(queue.target), queue.policy),
+                TargetQueue::new(Some(queue.target), queue.policy, queue.breaker),
             )
         }));
         let known = queues.keys().cloned().collect();
@@ -164,10 +165,14 @@ impl TargetQueues {
         // A call takes no time on the virtual clock: it begins and ends at this instant.
         let clock = at.duration_since(self.start);
         let queue = self.queues.get_mut(&name)?;
+        // Begins before the batch is taken: `next` has waited until the breaker allows a call.
+        let probes = queue.breaker.next_call(clock) == NextCall::Probe;
+        let ticket = queue.breaker.begin(clock)?;
         let (accounts, batch): (Vec<String>, Vec<Delivery>) =
-            queue.take_batch(at, clock).into_iter().unzip();
+            queue.take_batch(at, clock, probes).into_iter().unzip();
         let (preview, outcome) = queue.attempt(at, &batch);
-        queue.schedule.record_call(&batch, &outcome, clock, clock);
+        queue.schedule.record_call(&batch, &outcome, clock);
+        queue.breaker.record(ticket, &outcome, clock);
         let batch_size = batch.len();
         let mut deliveries = Vec::new();
         for (account, delivery) in accounts.into_iter().zip(batch) {
@@ -214,12 +219,13 @@ impl TargetQueues {
 }
 
 impl TargetQueue {
-    fn new(target: Option<Arc<dyn Target>>, policy: RetryPolicy) -> Self {
+    fn new(target: Option<Arc<dyn Target>>, policy: RetryPolicy, breaker: BreakerPolicy) -> Self {
         let limit = target.as_ref().and_then(|target| target.rate_limit());
         Self {
             target,
             policy,
             schedule: CallSchedule::new(limit, []),
+            breaker: CircuitBreaker::new(breaker),
             fault: None,
             waiting: BTreeMap::new(),
         }
@@ -234,7 +240,13 @@ impl TargetQueue {
         // copy.
         let mut schedule = self.schedule.clone();
         loop {
-            let wait = schedule.wait(at.duration_since(start));
+            let now = at.duration_since(start);
+            // Calls take no time here, so that no probe is ever under way.
+            let pause = match self.breaker.next_call(now) {
+                NextCall::After(pause) => pause,
+                NextCall::Now | NextCall::Probe | NextCall::Unknown => SignedDuration::ZERO,
+            };
+            let wait = schedule.wait(now).max(pause);
             if wait.is_zero() {
                 return Some(at);
             }
@@ -242,8 +254,13 @@ impl TargetQueue {
         }
     }
 
-    /// Removes the deliveries that the next call carries.
-    fn take_batch(&mut self, at: Timestamp, clock: SignedDuration) -> Vec<(String, Delivery)> {
+    /// Removes the deliveries that the next call carries; a single one where it is a probe.
+    fn take_batch(
+        &mut self,
+        at: Timestamp,
+        clock: SignedDuration,
+        probes: bool,
+    ) -> Vec<(String, Delivery)> {
         let due = self.waiting.range(..=(at, u64::MAX));
         let keys: Vec<(Timestamp, u64)> = due.map(|(key, _)| *key).collect();
         let mut count = 1;
@@ -255,7 +272,7 @@ impl TargetQueue {
             count = self.schedule.batch_size(&**target, &due);
         }
         keys.iter()
-            .take(count)
+            .take(if probes { 1 } else { count })
             .filter_map(|key| self.waiting.remove(key))
             .collect()
     }

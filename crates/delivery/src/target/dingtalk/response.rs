@@ -13,12 +13,19 @@ pub(super) fn classify(response: &BoundedResponse, now: Timestamp) -> Result<Rec
     let summary = response.summary();
     let json = Json::parse(&response.body).ok();
     let Some(code) = json.as_ref().and_then(|json| json.get("errcode")?.as_i64()) else {
-        return Err(match response.status {
-            408 | 429 | 500.. => SendError::Transient {
+        let retry_after = response.retry_after(now);
+        return Err(match (response.status, retry_after) {
+            (429 | 503, Some(pause)) => SendError::RateLimited {
                 reason: summary,
-                retry_after: response.retry_after(now),
+                pause,
             },
-            200..=299 => SendError::transient(format!("{summary}; no errcode in the response")),
+            (408 | 429 | 500.., _) => SendError::Transient {
+                reason: summary,
+                retry_after,
+            },
+            (200..=299, _) => {
+                SendError::transient(format!("{summary}; no errcode in the response"))
+            }
             _ => SendError::Misconfigured { reason: summary },
         });
     };
