@@ -445,3 +445,37 @@ fn failed_reactions_and_refused_events_are_logged() {
     assert!(log.contains("NotifyContentFormat"), "{log}");
     assert_eq!(service.terminate(), 0);
 }
+
+#[test]
+fn targets_are_paused_and_resumed_and_their_states_listed() {
+    let workspace = Workspace::new(THEN, OUT);
+    let service = workspace.serve();
+    let url = workspace.url();
+    let paused = workspace.run(&["target", "pause", "out", "--url", &url]);
+    assert_eq!(
+        (paused.code, paused.stdout.as_str()),
+        (0, "paused: out is paused\n"),
+        "{}",
+        paused.stderr
+    );
+    let unknown = workspace.run(&["target", "pause", "outt", "--url", &url]);
+    assert_eq!(unknown.code, 5);
+    assert!(
+        unknown
+            .stderr
+            .contains("unknown target `outt`; known targets: out"),
+        "{}",
+        unknown.stderr
+    );
+    workspace.run_with_stdin(&["send", "--url", &url, "-"], &event("e1", "eni-1"));
+    let (_, states) = service.call("GET", "/targets", "").unwrap();
+    assert!(states.contains(r#""state":"paused""#), "{states}");
+    let waiting = workspace.run(&["outbox", "list", "--format", "ndjson"]);
+    assert_eq!(waiting.stdout.lines().count(), 1, "{}", waiting.stderr);
+    let resumed = workspace.run(&["target", "resume", "out", "--url", &url]);
+    assert_eq!(resumed.stdout, "resumed: out is closed\n");
+    eventually("it is delivered", || {
+        (workspace.lines("out.ndjson").len() == 1).then_some(())
+    });
+    assert_eq!(service.terminate(), 0);
+}
