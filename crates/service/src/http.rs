@@ -49,8 +49,8 @@ pub(crate) struct AppState {
     pub(crate) telemetry: Telemetry,
     pub(crate) refusals: RefusalLog,
     pub(crate) peers: Arc<Peers>,
-    /// How many large bodies may be parsed at one time.
-    pub(crate) parsing: Arc<Semaphore>,
+    /// How many large bodies may be parsed, and lists written, at one time.
+    pub(crate) large_work: Arc<Semaphore>,
     /// When calls of each target may begin.
     pub(crate) gates: TargetGates,
     /// Wakes the targets' queues.

@@ -153,7 +153,7 @@ impl ServiceBuilder {
             telemetry,
             refusals: RefusalLog::default(),
             peers: Arc::new(Peers::new(&limits)),
-            parsing: Arc::new(Semaphore::new(processors)),
+            large_work: Arc::new(Semaphore::new(processors)),
             gates: queues.gates().clone(),
             wake,
             reloader,

@@ -14,6 +14,7 @@ mod compression;
 mod duplicates;
 mod operations;
 mod outbox;
+mod pages;
 mod records;
 mod retention;
 mod schema;

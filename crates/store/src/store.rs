@@ -8,9 +8,9 @@ use reflexarc_delivery::{Decision, Delivery, DeliveryId};
 
 use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, Claimed, DamagedEvent, DeadLetterObserver,
-    DeadLetterReport, DeliveryRecord, DeliveryStatus, EvaluateInTransaction, Incoming,
-    ReplayAccepted, Reply, ReplySender, Retention, Selection, StateReader, StoreError,
-    VerifyReport,
+    DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus, EvaluateInTransaction,
+    Incoming, PageCursor, PageLimits, ReplayAccepted, Reply, ReplySender, Retention, Selection,
+    StateReader, StoreError, VerifyReport,
 };
 
 /// The exclusive lock of the one process that delivers from a store. It is released when this is
@@ -214,6 +214,18 @@ pub trait Store: Send + Sync {
         target: Option<&str>,
         limit: usize,
     ) -> Result<Vec<DeliveryRecord>, StoreError>;
+
+    /// The next page of the deliveries of one status, in the order of [`Self::deliveries`]; from the
+    /// beginning without a cursor.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn delivery_page(
+        &self,
+        status: DeliveryStatus,
+        after: Option<PageCursor>,
+        limits: PageLimits,
+    ) -> Result<DeliveryPage, StoreError>;
 
     /// One delivery with its attempts.
     ///

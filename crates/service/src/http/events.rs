@@ -163,7 +163,7 @@ async fn read_elements(
     }
     // Megabytes take tens of milliseconds, in which this thread could not answer health checks.
     // As many at one time as can run: beside its body, each may need several times as much memory.
-    let turn = state.parsing.clone().acquire_owned().await;
+    let turn = state.large_work.clone().acquire_owned().await;
     let state = state.clone();
     let work = move || {
         // Until the end of the work, also when the client is gone before.

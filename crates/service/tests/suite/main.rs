@@ -19,6 +19,7 @@ mod dispatching;
 mod evaluating;
 mod hostile;
 mod http;
+mod lists;
 mod queue;
 mod rate_limits;
 #[path = "../../../delivery/tests/support/receiver.rs"]

@@ -9,12 +9,12 @@ use reflexarc::Evaluation;
 use reflexarc_delivery::{ArchivePosition, Decision, Delivery, DeliveryId};
 
 use super::writer::{SharedConnection, lock};
-use super::{SqliteStore, accept, archive, micros, outbox, retention, schema};
+use super::{SqliteStore, accept, archive, micros, outbox, pages, retention, schema};
 use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, Claimed, DamagedEvent, DeadLetterObserver,
-    DeadLetterReport, DeliveryRecord, DeliveryStatus, EvaluateInTransaction, Incoming,
-    ReplayAccepted, Reply, ReplySender, Retention, Selection, StateReader, Store, StoreError,
-    StoreLock, VerifyReport,
+    DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus, EvaluateInTransaction,
+    Incoming, PageCursor, PageLimits, ReplayAccepted, Reply, ReplySender, Retention, Selection,
+    StateReader, Store, StoreError, StoreLock, VerifyReport,
 };
 
 impl Store for SqliteStore {
@@ -220,6 +220,15 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Vec<DeliveryRecord>, StoreError> {
         self.read(|connection| outbox::list(connection, status, target, limit))
+    }
+
+    fn delivery_page(
+        &self,
+        status: DeliveryStatus,
+        after: Option<PageCursor>,
+        limits: PageLimits,
+    ) -> Result<DeliveryPage, StoreError> {
+        self.read(|connection| pages::page(connection, status, after, limits))
     }
 
     fn delivery(

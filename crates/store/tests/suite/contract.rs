@@ -59,6 +59,7 @@ macro_rules! every_promise {
                 a_delivery_ends_delivered_dead_or_cancelled,
                 a_redriven_delivery_starts_again_and_can_be_dropped,
                 every_dead_letter_is_reported_once,
+                pages_have_every_delivery_once_and_are_bounded,
             ]
             archive: [
                 pruning_removes_old_events_without_open_deliveries,

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use reflexarc_delivery::{DeadLetterCause, Decision};
-use reflexarc_store::{DeliveryStatus, MAX_LISTED};
+use reflexarc_reaction::Action;
+use reflexarc_store::{DeliveryStatus, MAX_LISTED, PageLimits};
 
 use super::Backend;
 use crate::samples::{LEASE, at, attempt, dead_letter, evaluation, incoming, send};
@@ -231,4 +232,66 @@ pub(super) fn every_dead_letter_is_reported_once(backend: &dyn Backend) {
     let newest = store.newest_dead_letters(2).unwrap();
     assert_eq!(newest.len(), 2);
     assert!(newest.iter().all(|record| record.delivery.target == "gone"));
+}
+
+pub(super) fn pages_have_every_delivery_once_and_are_bounded(backend: &dyn Backend) {
+    let store = backend.open();
+    for number in 0..10 {
+        let large = Action::send("t", "x".repeat(1_000));
+        let actions = vec![send("t", number), large];
+        let event = incoming(&number.to_string());
+        // Several of them at the same time.
+        let accepted = store.accept(event, evaluation("r", actions, vec![]), at(number / 4));
+        assert_eq!(accepted.unwrap().deliveries.len(), 2);
+    }
+    let expected = store.deliveries(DeliveryStatus::Pending, None, 99).unwrap();
+    for (deliveries, bytes) in [
+        (1, 1 << 20),
+        (7, 1 << 20),
+        (20, 1 << 20),
+        (99, 1),
+        (99, 2_500),
+    ] {
+        let limits = PageLimits { deliveries, bytes };
+        let (mut listed, mut after, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let page = store.delivery_page(DeliveryStatus::Pending, after, limits);
+            let page = page.unwrap();
+            let sizes = page.deliveries.iter();
+            let size: usize = sizes
+                .map(|one| one.delivery.action.to_json().to_string().len())
+                .sum();
+            assert!(
+                page.deliveries.len() == 1 || size <= bytes,
+                "{size} of {bytes}"
+            );
+            assert!((1..=deliveries).contains(&page.deliveries.len()));
+            listed.extend(page.deliveries);
+            pages += 1;
+            // Through its text, as clients have it.
+            after = page.next.map(|next| next.to_string().parse().unwrap());
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(listed, expected, "{limits:?}");
+        assert!(pages >= 20_usize.div_ceil(deliveries));
+    }
+    // What leaves the list between two pages does not move the others.
+    let limits = PageLimits {
+        deliveries: 5,
+        bytes: 1 << 20,
+    };
+    let first = store
+        .delivery_page(DeliveryStatus::Pending, None, limits)
+        .unwrap();
+    for one in &first.deliveries {
+        assert!(store.cancel(one.delivery.id, at(9)).unwrap());
+    }
+    let second = store.delivery_page(DeliveryStatus::Pending, first.next, limits);
+    assert_eq!(second.unwrap().deliveries, expected[5..10]);
+    let none = store
+        .delivery_page(DeliveryStatus::Dead, None, limits)
+        .unwrap();
+    assert!(none.deliveries.is_empty() && none.next.is_none());
 }
