@@ -51,7 +51,7 @@ use crate::limits::Limits;
 use crate::store::{
     Accepted, EvaluateInTransaction, Incoming, Reply, ReplySender, Store, StoreError,
 };
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Problems, Telemetry};
 
 /// Admits events, evaluates them on its workers and has the store commit them.
 ///
@@ -111,6 +111,7 @@ impl Intake {
         workers: usize,
         limits: &Limits,
         telemetry: &Telemetry,
+        problems: Arc<Problems>,
     ) -> Result<Self, StoreError> {
         // `available_parallelism` is at least 1, but callers may pass anything.
         let workers = workers.max(1);
@@ -126,7 +127,7 @@ impl Intake {
             bytes: Arc::new(Semaphore::new(limits.queue_bytes)),
             large_bytes: Arc::new(Semaphore::new(large_bytes(limits))),
             rules,
-            failures: Arc::default(),
+            failures: Arc::new(FailureTracker::new(problems)),
         };
         for index in 0..workers {
             let (sender, items) = mpsc::channel();

@@ -21,7 +21,7 @@ pub(crate) use self::watcher::watch;
 use crate::config::{Config, ConfigPart, ConfigSource, Validity};
 use crate::dispatch::Queues;
 use crate::live_config::LiveConfig;
-use crate::telemetry::{Metrics, OutcomeLabel, Redactor};
+use crate::telemetry::{Metrics, OutcomeLabel, ProblemKind, Redactor};
 
 /// Loads configuration and rules again and makes them live.
 pub(crate) struct Reloader {
@@ -173,11 +173,16 @@ impl Reloader {
                 confirmable,
                 Timestamp::now(),
             ));
-            refusal.log();
+            let problems = &self.metrics.problems;
+            // A file that is saved every second would otherwise be eleven lines a second.
+            if problems.holds(ProblemKind::ReloadRefused, "", &refusal.first_error()) {
+                refusal.log();
+            }
             self.refusal.store(Some(refusal.clone()));
             return Err(RefusedReload { errors, refusal });
         }
         self.refusal.store(None);
+        self.metrics.problems.over(ProblemKind::ReloadRefused);
         let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
         let rules = count(self.live.rules.load().len());
         let targets = count(self.queues.wake().names().len());

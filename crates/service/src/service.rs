@@ -28,6 +28,7 @@ use crate::http::{AppState, EXTRA_CONNECTIONS, Peers, RefusalLog, listen, router
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::live_config::{LiveConfig, LiveSettings};
+use crate::operate::check_regularly;
 use crate::reload::{Reloader, watch};
 use crate::shutdown::stopped;
 use crate::store::{Store, StoreError, StoreLock};
@@ -139,6 +140,12 @@ impl ServiceBuilder {
             wake.clone(),
             stop.clone(),
         ));
+        let checking = tokio::spawn(check_regularly(
+            store.clone(),
+            live.clone(),
+            metrics.clone(),
+            stop.clone(),
+        ));
         // At the same time as the HTTP server stops: an event that is accepted while it does is in
         // the outbox and needs no queue.
         let stopping = tokio::spawn(stop_queues(queues.clone(), stop.clone()));
@@ -178,10 +185,11 @@ impl ServiceBuilder {
         if let Some(exporter) = exporter {
             exporter.finish(EXPORT_TIMEOUT).await;
         }
-        // Both tasks have nothing to finish: a reload or a pruning step that runs is on a thread of
+        // These tasks have nothing to finish: a reload or a pruning step that runs is on a thread of
         // its own.
         watching.abort();
         pruning.abort();
+        checking.abort();
         tracing::info!("stopped");
         Ok(())
     }
@@ -204,6 +212,7 @@ impl ServiceBuilder {
         store.observe_dead_letters(dead_letters::observer(metrics.clone()));
         // Only with the lock and before the queues start: it releases every claim there is.
         resume(&*store, &wake)?;
+        let problems = metrics.problems.clone();
         let queues = Queues::start(
             config.queues,
             wake.clone(),
@@ -225,7 +234,7 @@ impl ServiceBuilder {
         // Evaluation is bound by the processor, so one worker for each is as many as can run.
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let rules = live.rules.clone();
-        let intake = Intake::start(&store, rules, workers, &config.limits, telemetry)?;
+        let intake = Intake::start(&store, rules, workers, &config.limits, telemetry, problems)?;
         Ok(Pipeline {
             intake,
             queues: Arc::new(queues),

@@ -5,6 +5,7 @@ mod exporter;
 mod log;
 mod metrics;
 mod otlp;
+mod problems;
 mod traces;
 
 pub use self::collector::{Collector, InvalidCollectorUrl};
@@ -14,5 +15,6 @@ pub use self::metrics::Metrics;
 pub(crate) use self::metrics::{
     OutcomeLabel, RuleLabel, StatusLabel, TargetLabel, TargetStateLabel,
 };
+pub(crate) use self::problems::{ProblemKind, Problems};
 pub use self::traces::Telemetry;
 pub(crate) use self::traces::{Span, Stage};

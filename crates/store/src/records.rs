@@ -39,6 +39,18 @@ pub struct DeliveryRecord {
     pub seq: i64,
 }
 
+/// What the store keeps of one rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RuleUse {
+    /// The name of the rule.
+    pub rule: String,
+    /// Number of its pending deliveries.
+    pub pending: u64,
+    /// Whether it has state entries.
+    pub has_state: bool,
+}
+
 /// One attempt to deliver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -9,8 +9,8 @@ use reflexarc_delivery::{Decision, Delivery, DeliveryId};
 use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, Claimed, DamagedEvent, DeadLetterObserver,
     DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus, EvaluateInTransaction,
-    Incoming, PageCursor, PageLimits, ReplayAccepted, Reply, ReplySender, Retention, Selection,
-    StateReader, StoreError, VerifyReport,
+    Incoming, PageCursor, PageLimits, ReplayAccepted, Reply, ReplySender, Retention, RuleUse,
+    Selection, StateReader, StoreError, VerifyReport,
 };
 
 /// The exclusive lock of the one process that delivers from a store. It is released when this is
@@ -259,6 +259,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// If the store cannot be read.
     fn queue_depths(&self) -> Result<Vec<(String, u64, Timestamp)>, StoreError>;
+
+    /// The rules that have pending deliveries or state entries, by name.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn rules_in_use(&self) -> Result<Vec<RuleUse>, StoreError>;
 
     /// Number of pending deliveries without an attempt in their current series.
     ///

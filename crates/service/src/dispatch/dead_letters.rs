@@ -2,20 +2,38 @@
 
 use std::sync::Arc;
 
+use reflexarc_delivery::DeadLetterCause;
+
 use crate::store::{DeadLetterObserver, DeadLetterReport};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, ProblemKind, Problems};
 
 /// Logs and counts dead letters.
 pub(crate) fn observer(metrics: Arc<Metrics>) -> DeadLetterObserver {
     Arc::new(move |report| {
-        log(report);
+        log(report, &metrics.problems);
         metrics.dead_letters(&report.target, report.cause, report.count);
     })
 }
 
-fn log(report: &DeadLetterReport) {
+fn log(report: &DeadLetterReport, problems: &Problems) {
     let cause = report.cause.as_str();
+    let is_exhausted = matches!(
+        report.cause,
+        DeadLetterCause::Exhausted | DeadLetterCause::Expired
+    );
+    if is_exhausted {
+        // Without a line of its own: each is a dead letter, and logged as such.
+        let kind = ProblemKind::RetriesExhausted;
+        problems.occurred(kind, &report.target, report.count, &report.reason);
+    }
+    let occurred = |count| {
+        let detail = format!("{cause}: {}", report.reason);
+        problems.occurred(ProblemKind::DeadLetters, &report.target, count, &detail)
+    };
     for letter in &report.letters {
+        if !occurred(1) {
+            continue;
+        }
         tracing::warn!(
             to = report.target,
             rule = letter.rule,
@@ -27,8 +45,8 @@ fn log(report: &DeadLetterReport) {
             "dead letter: this delivery is not attempted again"
         );
     }
-    let unlisted = report.count - report.letters.len() as u64;
-    if unlisted > 0 {
+    let unlisted = report.count.saturating_sub(report.letters.len() as u64);
+    if unlisted > 0 && occurred(unlisted) {
         tracing::warn!(
             to = report.target,
             deliveries = unlisted,

@@ -13,9 +13,10 @@ use axum::response::{IntoResponse, Response};
 
 use super::connections::Connection;
 use super::peers::{RequestSlot, client_address};
+use super::refusals::RefusalReason;
 use super::{AppState, HttpError};
 use crate::security::RequestDenied;
-use crate::telemetry::StatusLabel;
+use crate::telemetry::{ProblemKind, StatusLabel};
 
 /// The client of a request.
 #[derive(Clone)]
@@ -145,7 +146,15 @@ fn admit(
 fn count_refused(state: &AppState, is_event: bool, response: &Response) {
     if is_event && !response.status().is_success() {
         let status = response.status().as_u16();
-        state.refusals.log(status, response.extensions().get());
+        let reason: Option<&RefusalReason> = response.extensions().get();
+        state.refusals.log(status, reason);
+        // 429 and 503 mean "later", and senders repeat the request; all others are final.
+        if !matches!(status, 429 | 503) {
+            let detail = reason.map_or("", RefusalReason::as_str);
+            let kind = ProblemKind::RequestsRefused;
+            let subject = status.to_string();
+            state.metrics.problems.occurred(kind, &subject, 1, detail);
+        }
         state
             .metrics
             .refused

@@ -55,7 +55,7 @@ pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> HandlerResult 
     Ok(json_response(StatusCode::OK, &body))
 }
 
-/// The number of live rules, the disabled ones among them, the targets, failing rules, dead
+/// The problems, the number of live rules, the disabled ones among them, the targets, failing rules, dead
 /// letters, why the last reload was refused, and settings that need a restart.
 pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
     authorize(&state, request, Role::Read)?;
@@ -74,6 +74,7 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
     let dead_letters = query_store(&state, dead_letters_json).await?;
     let refusal = state.reloader.refusal();
     let body = Json::object([
+        ("problems", state.metrics.problems.to_json()),
         ("rules", Json::count(rules.len())),
         ("disabled", disabled),
         ("targets", Json::strings(state.wake.names())),

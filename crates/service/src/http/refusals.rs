@@ -41,6 +41,12 @@ impl RefusalReason {
     }
 }
 
+impl RefusalReason {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl RefusalLog {
     /// Logs a refused request.
     pub(super) fn log(&self, status: u16, reason: Option<&RefusalReason>) {

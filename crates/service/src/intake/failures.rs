@@ -2,17 +2,19 @@
 //! Notes on rules, such as a gate whose key an event lacks, are logged and counted.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reflexarc::{Evaluation, FailureCounter, RuleSet};
+
+use crate::telemetry::{ProblemKind, Problems};
 
 /// Observes evaluations in the order in which they are committed and keeps the failing rules.
 ///
 /// A failing rule goes on being run for every event that it matches: a suspended rule would lose
 /// events silently.
-#[derive(Default)]
 pub(crate) struct FailureTracker {
     observed: Mutex<Observed>,
+    problems: Arc<Problems>,
 }
 
 #[derive(Default)]
@@ -35,6 +37,14 @@ pub(crate) struct FailingRule {
 }
 
 impl FailureTracker {
+    /// A tracker that reports to these problems.
+    pub(crate) fn new(problems: Arc<Problems>) -> Self {
+        Self {
+            observed: Mutex::default(),
+            problems,
+        }
+    }
+
     /// Observes one evaluation.
     pub(crate) fn observe(&self, rules: &RuleSet, evaluation: &Evaluation) {
         // The common case, an event that no rule matches, takes no lock. An evaluation whose commit
@@ -69,9 +79,13 @@ impl FailureTracker {
         for failure in &evaluation.failures {
             let count = failed.entry(failure.rule.clone()).or_default();
             *count += 1;
-            // The 1st, 2nd, 4th, 8th time: the alert of this event is lost, also where a success
+            // Each one, from the first: the alert of this event is lost, also where a success
             // follows, so that the rule is never reported as one that keeps failing.
-            if count.is_power_of_two() {
+            let kind = ProblemKind::ReactionFailed;
+            if self
+                .problems
+                .occurred(kind, &failure.rule, 1, &failure.message)
+            {
                 tracing::warn!(
                     rule = failure.rule,
                     times = *count,

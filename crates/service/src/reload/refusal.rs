@@ -101,11 +101,6 @@ impl Refusal {
         ])
     }
 
-    /// When.
-    pub(crate) fn at(&self) -> Timestamp {
-        self.at
-    }
-
     /// The names of the parts that stay as they were.
     pub(crate) fn refused(&self) -> Vec<&'static str> {
         self.refused.iter().map(|part| part.name()).collect()
@@ -125,7 +120,7 @@ impl Refusal {
     }
 
     /// The first error, for a list of problems.
-    pub(crate) fn first_error(&self) -> String {
+    pub(super) fn first_error(&self) -> String {
         self.errors.first().map_or_else(String::new, |error| {
             let line = error.position.map(|position| format!(":{}", position.line));
             format!(

@@ -1,7 +1,7 @@
 //! Prometheus metrics.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -12,6 +12,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use reflexarc_delivery::DeadLetterCause;
+
+use super::Problems;
 
 /// All metrics of the service.
 ///
@@ -68,6 +70,8 @@ pub struct Metrics {
     pub spans_dropped: Counter,
     /// Reloads by outcome: `taken` or `refused`.
     pub reloads: Family<OutcomeLabel, Counter>,
+    /// The problems that an operator must see, which are counted too.
+    pub(crate) problems: Arc<Problems>,
     /// 1 if the last reload was refused, else 0.
     pub reload_refused: Gauge,
 }
@@ -138,9 +142,12 @@ impl Metrics {
     pub fn new() -> Self {
         // From 5 ms, a local webhook, to 41 s, beyond the default timeout of 30 s.
         let sending: fn() -> Histogram = || Histogram::new(exponential_buckets(0.005, 2.0, 14));
+        // The library adds the suffixes `_total` and `_seconds`.
+        let mut registry = Registry::with_prefix("reflexarc");
+        let problems = Arc::new(Problems::register(&mut registry));
         let mut metrics = Self {
-            // The library adds the suffixes `_total` and `_seconds`.
-            registry: Registry::with_prefix("reflexarc"),
+            registry,
+            problems,
             accepted: Counter::default(),
             duplicates: Counter::default(),
             refused: Family::default(),
@@ -320,5 +327,40 @@ mod tests {
         ] {
             assert!(text.contains(line), "{text}");
         }
+    }
+
+    /// promtool is not needed for that: a misspelt metric is an alert that never fires.
+    #[test]
+    fn alerting_rules_name_metrics_and_problems_that_exist() {
+        let metrics = Metrics::new();
+        let target = || "mail".to_owned();
+        metrics.attempt("mail", "delivered", Duration::ZERO);
+        metrics.dead_letters("mail", DeadLetterCause::Refused, 1);
+        for gauge in [&metrics.waiting, &metrics.oldest] {
+            drop(gauge.get_or_create(&TargetLabel { target: target() }));
+        }
+        let rendered = metrics.render();
+        let is_rendered = |name: &str| {
+            let series = |line: &str| line.split(['{', ' ']).next() == Some(name);
+            rendered.lines().any(series)
+        };
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/alerts.yml");
+        let rules = std::fs::read_to_string(path).unwrap();
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let expressions = rules
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("expr: "));
+        let words = expressions.flat_map(|line| line.split(|c| !is_name(c)));
+        let names: BTreeSet<&str> = words
+            .filter(|word| word.starts_with("reflexarc_"))
+            .collect();
+        assert!(names.len() >= 6, "{names:?}");
+        for name in names {
+            assert!(is_rendered(name), "{name} is not among: {rendered}");
+        }
+        let problems = rules.split("problem=\"").skip(1);
+        let problems: BTreeSet<&str> = problems.filter_map(|rest| rest.split('"').next()).collect();
+        let known = super::super::ProblemKind::ALL.map(super::super::ProblemKind::name);
+        assert_eq!(problems, BTreeSet::from(known));
     }
 }

@@ -20,6 +20,7 @@ mod evaluating;
 mod hostile;
 mod http;
 mod lists;
+mod problems;
 mod queue;
 mod rate_limits;
 #[path = "../../../delivery/tests/support/receiver.rs"]

@@ -13,8 +13,8 @@ use super::{SqliteStore, accept, archive, micros, outbox, pages, retention, sche
 use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, Claimed, DamagedEvent, DeadLetterObserver,
     DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus, EvaluateInTransaction,
-    Incoming, PageCursor, PageLimits, ReplayAccepted, Reply, ReplySender, Retention, Selection,
-    StateReader, Store, StoreError, StoreLock, VerifyReport,
+    Incoming, PageCursor, PageLimits, ReplayAccepted, Reply, ReplySender, Retention, RuleUse,
+    Selection, StateReader, Store, StoreError, StoreLock, VerifyReport,
 };
 
 impl Store for SqliteStore {
@@ -264,6 +264,10 @@ impl Store for SqliteStore {
 
     fn queue_depths(&self) -> Result<Vec<(String, u64, Timestamp)>, StoreError> {
         self.read(outbox::queue_depths)
+    }
+
+    fn rules_in_use(&self) -> Result<Vec<RuleUse>, StoreError> {
+        self.read(outbox::rules_in_use)
     }
 
     fn unattempted(&self) -> Result<i64, StoreError> {

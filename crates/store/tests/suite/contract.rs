@@ -58,6 +58,7 @@ macro_rules! every_promise {
                 a_retry_is_due_after_the_clock_was_set_back,
                 a_delivery_ends_delivered_dead_or_cancelled,
                 a_redriven_delivery_starts_again_and_can_be_dropped,
+                rules_in_use_have_state_or_pending_deliveries,
                 every_dead_letter_is_reported_once,
                 pages_have_every_delivery_once_and_are_bounded,
             ]

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use reflexarc_delivery::{DeadLetterCause, Decision};
-use reflexarc_reaction::Action;
+use reflexarc_event::Json;
+use reflexarc_reaction::{Action, StateChange};
 use reflexarc_store::{DeliveryStatus, MAX_LISTED, PageLimits};
 
 use super::Backend;
@@ -163,6 +164,44 @@ pub(super) fn a_redriven_delivery_starts_again_and_can_be_dropped(backend: &dyn 
     assert_eq!(
         store.deliveries(DeliveryStatus::Dead, None, 10).unwrap(),
         []
+    );
+}
+
+/// Rules with state, with pending deliveries, with both, and with neither any more.
+pub(super) fn rules_in_use_have_state_or_pending_deliveries(backend: &dyn Backend) {
+    let store = backend.open();
+    assert_eq!(store.rules_in_use().unwrap(), []);
+    let entry = |key: &str| StateChange::Set {
+        key: key.into(),
+        value: Json::from(1),
+        expires: None,
+    };
+    let accept = |id: &str, rule: &str, actions, changes| {
+        let evaluation = evaluation(rule, actions, changes);
+        store.accept(incoming(id), evaluation, at(0)).unwrap();
+    };
+    accept(
+        "1",
+        "both",
+        vec![send("t", 1), send("u", 2)],
+        vec![entry("a"), entry("b")],
+    );
+    accept("2", "state", vec![], vec![entry("a")]);
+    accept("3", "waits", vec![send("u", 1)], vec![]);
+    accept("4", "done", vec![send("t", 1)], vec![]);
+    for delivery in store.claim("t", at(0), LEASE, 10).unwrap() {
+        store
+            .settle(delivery, attempt("delivered"), Decision::Delivered, at(1))
+            .unwrap();
+    }
+    let used = store.rules_in_use().unwrap();
+    let used: Vec<_> = used
+        .iter()
+        .map(|used| (used.rule.as_str(), used.pending, used.has_state))
+        .collect();
+    assert_eq!(
+        used,
+        [("both", 1, true), ("state", 0, true), ("waits", 1, false)]
     );
 }
 

@@ -1,0 +1,98 @@
+//! Problems that are read from the store at regular times: what ages, and what nobody looks at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use reflexarc::RuleSet;
+use tokio::sync::watch;
+
+use crate::live_config::LiveConfig;
+use crate::shutdown::stopped;
+use crate::store::{Store, StoreError};
+use crate::telemetry::{Metrics, ProblemKind, Problems};
+
+/// Time between two checks.
+const INTERVAL: Duration = Duration::from_secs(10);
+/// Every how many checks the rules are compared with the store, which reads more.
+const RULES_EVERY: u32 = 6;
+/// The age of the oldest pending delivery from which on a queue is reported.
+// Longer than a receiver's restart takes, shorter than people wait for an alert.
+const MAX_AGE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Checks until `stop` becomes true.
+pub(crate) async fn check_regularly(
+    store: Arc<dyn Store>,
+    live: Arc<LiveConfig>,
+    metrics: Arc<Metrics>,
+    mut stop: watch::Receiver<bool>,
+) {
+    for round in 0_u32.. {
+        let (store, metrics) = (store.clone(), metrics.clone());
+        let rules = round
+            .is_multiple_of(RULES_EVERY)
+            .then(|| live.rules.load_full());
+        let checked = tokio::task::spawn_blocking(move || {
+            let problems = &metrics.problems;
+            check(store.as_ref(), rules.as_deref(), problems, Timestamp::now());
+            problems.summarize();
+        });
+        // An error would be a panic; the next check is another attempt.
+        drop(checked.await);
+        if tokio::time::timeout(INTERVAL, stopped(&mut stop))
+            .await
+            .is_ok()
+        {
+            return;
+        }
+    }
+}
+
+/// One check; `rules` are compared with the store if they are given.
+fn check(store: &dyn Store, rules: Option<&RuleSet>, problems: &Problems, now: Timestamp) {
+    match read(store, rules, now) {
+        Ok(found) => {
+            problems.over(ProblemKind::StoreUnreadable);
+            for (kind, subjects) in found {
+                problems.set(kind, &subjects);
+            }
+        }
+        Err(error) => {
+            let detail = error.to_string();
+            if problems.holds(ProblemKind::StoreUnreadable, "", &detail) {
+                tracing::error!(%error, "cannot read the store");
+            }
+        }
+    }
+}
+
+type Found = Vec<(ProblemKind, BTreeMap<String, (u64, String)>)>;
+
+fn read(store: &dyn Store, rules: Option<&RuleSet>, now: Timestamp) -> Result<Found, StoreError> {
+    let letters = store.dead_letter_counts()?.into_iter();
+    let letters = letters.map(|(target, count)| {
+        let detail = format!("dead letters of this target in the store: {count}");
+        (target, (count, detail))
+    });
+    let mut found = vec![(ProblemKind::DeadLetters, letters.collect())];
+    let depths = store.queue_depths()?.into_iter();
+    let aging = depths.filter_map(|(target, count, oldest)| {
+        let age = now.duration_since(oldest);
+        let detail = format!("the oldest of {count} deliveries waits since {oldest}");
+        (age > MAX_AGE).then_some((target, (count, detail)))
+    });
+    found.push((ProblemKind::QueueAging, aging.collect()));
+    if let Some(rules) = rules {
+        let gone = store.rules_in_use()?.into_iter();
+        let gone = gone
+            .filter(|used| rules.get(&used.rule).is_none())
+            .map(|used| {
+                let state = if used.has_state { "state" } else { "no state" };
+                let detail = format!("{} pending deliveries and {state}", used.pending);
+                (used.rule, (used.pending.max(1), detail))
+            });
+        found.push((ProblemKind::RuleGone, gone.collect()));
+    }
+    Ok(found)
+}
