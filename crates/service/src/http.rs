@@ -37,12 +37,14 @@ use crate::live_config::LiveConfig;
 use crate::reload::Reloader;
 use crate::security::{AccessDenied, Role};
 use crate::store::{Store, StoreError};
+use crate::store_health::StoreHealth;
 use crate::telemetry::{Metrics, Telemetry};
 
 /// What the request handlers share.
 pub(crate) struct AppState {
     pub(crate) intake: Intake,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) health: Arc<StoreHealth>,
     pub(crate) live: Arc<LiveConfig>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,

@@ -53,6 +53,7 @@ mod rule_targets;
 pub mod security;
 mod service;
 mod shutdown;
+mod store_health;
 pub mod telemetry;
 
 pub use config::Config;

@@ -56,6 +56,16 @@ pub enum StoreError {
         /// The newest schema version that this program supports.
         supported: i32,
     },
+    /// A file of the store was deleted or replaced while the store was open. Nothing was stored.
+    #[error(
+        "{path} was deleted or replaced while the store was open, so nothing is accepted or sent: \
+         put it back, or restart to go on with what is there",
+        path = path.display()
+    )]
+    Gone {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another process holds the store's lock.
     #[error("the store {} is in use: another process delivers from it", path.display())]
     InUse {
@@ -99,6 +109,14 @@ impl From<rusqlite::Error> for StoreError {
         match error.sqlite_error_code() {
             // SQLITE_FULL also means that `max_bytes` is reached.
             Some(ErrorCode::DiskFull) => Self::Full,
+            // No space for the shared memory beside the file.
+            Some(ErrorCode::SystemIoFailure)
+                if error.sqlite_error().is_some_and(|error| {
+                    error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
+                }) =>
+            {
+                Self::Full
+            }
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
                 Self::NotWritable {
                     path: None,

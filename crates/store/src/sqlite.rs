@@ -12,6 +12,7 @@ mod accept;
 mod archive;
 mod compression;
 mod duplicates;
+mod files;
 mod operations;
 mod outbox;
 mod pages;
@@ -21,18 +22,18 @@ mod schema;
 mod state;
 mod writer;
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use rusqlite::Connection;
 
+use self::files::StoreFiles;
 use crate::dead_letters::Observed;
 use crate::{StoreError, StoreOptions};
 
 /// A store in one SQLite file. Dropping it finishes what was submitted.
 pub struct SqliteStore {
-    path: PathBuf,
     /// The duplicate window in microseconds.
     duplicate_window: i64,
     writer: writer::Writer,
@@ -41,6 +42,8 @@ pub struct SqliteStore {
     // Grows to the largest number of readers at one time and stays there. Opening one costs a few
     // file operations and compiling its statements again, more than most queries.
     readers: Mutex<Vec<Connection>>,
+    // The last field: it must outlive the connections.
+    files: Arc<StoreFiles>,
 }
 
 impl SqliteStore {
@@ -51,15 +54,21 @@ impl SqliteStore {
     /// If it is damaged, of another program, of a newer version, or not writable; it is left as it
     /// was.
     pub fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
-        let connection = schema::open_writer(path, options)?;
+        let mut connection = schema::open_writer(path, options);
+        // Opening writes, and pruning begins with opening.
+        if matches!(connection, Err(StoreError::Full)) && files::give_up_reserve(path) {
+            connection = schema::open_writer(path, options);
+        }
+        let connection = connection?;
+        let files = Arc::new(StoreFiles::opened(path)?);
         // An absurdly long window from the configuration becomes the longest there is.
         let window = options.duplicate_window.as_micros();
         Ok(Self {
-            path: path.to_owned(),
             duplicate_window: i64::try_from(window).unwrap_or(i64::MAX),
-            writer: writer::Writer::start(connection)?,
+            writer: writer::Writer::start(connection, files.clone())?,
             dead_letters: Observed::default(),
             readers: Mutex::default(),
+            files,
         })
     }
 
@@ -84,7 +93,25 @@ impl SqliteStore {
 
     /// The path of the file.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.files.path()
+    }
+
+    /// A read-only connection.
+    fn open_reader(&self) -> Result<Connection, StoreError> {
+        let connection = schema::open_reader(self.path())?;
+        // Opened by its name, which may be another file's by now.
+        self.files.check()?;
+        Ok(connection)
+    }
+
+    /// Runs what removes something. If the disk is full, it gives up the reserve file and tries
+    /// again: otherwise nothing could be removed from a full disk, because that is written to the
+    /// write-ahead log first.
+    fn free_space<T>(&self, remove: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match remove() {
+            Err(StoreError::Full) if files::give_up_reserve(self.path()) => remove(),
+            result => result,
+        }
     }
 
     /// Runs a query on a pooled connection.
@@ -94,10 +121,10 @@ impl SqliteStore {
     ) -> Result<T, StoreError> {
         let pool = || self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         let spare = pool().pop();
-        let connection = spare.map_or_else(|| schema::open_reader(&self.path), Ok)?;
+        let connection = spare.map_or_else(|| self.open_reader(), Ok)?;
         // A connection whose query failed is dropped, not returned: if the failure has to do with
         // the connection, the next caller gets a new one.
-        let result = query(&connection).map_err(|error| error.at(&self.path))?;
+        let result = query(&connection).map_err(|error| error.at(self.path()))?;
         pool().push(connection);
         Ok(result)
     }

@@ -323,6 +323,10 @@ pub trait Store: Send + Sync {
     /// If the store fails.
     fn prune(&self, retention: &Retention, now: Timestamp) -> Result<u64, StoreError>;
 
+    /// Writes and syncs without changing anything, as an accepted event would be: an error means
+    /// that no event can be accepted now.
+    fn submit_probe(&self) -> Reply<()>;
+
     /// Number of bytes that are in use.
     ///
     /// # Errors

@@ -37,14 +37,14 @@ pub(super) async fn healthz() -> Response {
     json_response(StatusCode::OK, &Json::object([("status", "ok".into())]))
 }
 
-/// Readiness: the store can be read, and the service is not stopping.
+/// Readiness: the store could write and sync in the last seconds, and the service is not stopping.
 pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> HandlerResult {
     if *state.stop.borrow() {
         return Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE, "stopping"));
     }
-    // Any query does; this one reads two pages. It does not take the writer's lock, so a busy
-    // service stays ready.
-    query_store(&state, |store| store.used_bytes().map(drop)).await?;
+    if let Some(failure) = state.health.failure() {
+        return Err(HttpError::new(StatusCode::SERVICE_UNAVAILABLE, failure));
+    }
     let rules = state.intake.rules().load_full();
     let failing = state.intake.failures().current(&rules).len();
     let body = Json::object([
@@ -80,6 +80,7 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
         ("targets", Json::strings(state.wake.names())),
         ("target_states", target_states(&state)),
         ("failing", failing),
+        ("store", state.health.to_json()),
         ("dead_letters", dead_letters),
         (
             "refused_reload",

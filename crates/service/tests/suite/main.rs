@@ -34,5 +34,6 @@ mod robot;
 mod samples;
 mod serving;
 mod signature;
+mod store_faults;
 mod target_states;
 mod telemetry;

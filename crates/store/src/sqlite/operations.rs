@@ -1,13 +1,12 @@
 //! The operations of the store, each a job of the writer or a query that never waits for it.
 
 use std::any::Any;
-use std::path::PathBuf;
-use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
 use reflexarc_delivery::{ArchivePosition, Decision, Delivery, DeliveryId};
 
+use super::state::SqliteStateReader;
 use super::writer::{SharedConnection, lock};
 use super::{SqliteStore, accept, archive, micros, outbox, pages, retention, schema};
 use crate::{
@@ -86,7 +85,11 @@ impl Store for SqliteStore {
     }
 
     fn state_reader(&self) -> Result<Box<dyn StateReader>, StoreError> {
-        Ok(Box::new(Mutex::new(schema::open_reader(&self.path)?)))
+        let connection = self.open_reader()?;
+        Ok(Box::new(SqliteStateReader::new(
+            connection,
+            self.files.clone(),
+        )))
     }
 
     fn state(&self, now: Timestamp) -> Result<Vec<(String, String, String)>, StoreError> {
@@ -102,23 +105,7 @@ impl Store for SqliteStore {
     }
 
     fn lock_exclusive(&self) -> Result<StoreLock, StoreError> {
-        // A file beside the store and not the store itself: SQLite takes its own locks on that, and
-        // closing any descriptor of a file releases all POSIX locks that the process has on it.
-        let path = PathBuf::from(format!("{}.lock", self.path.display()));
-        let failed = |reason: String| StoreError::NotWritable {
-            path: Some(path.clone()),
-            reason,
-        };
-        let file = std::fs::File::create(&path).map_err(|error| failed(error.to_string()))?;
-        // The kernel releases the lock when the process ends in whatever way, so there is never a
-        // stale lock to be removed by hand, as there would be with a pid file.
-        match file.try_lock() {
-            Ok(()) => Ok(StoreLock::new(file)),
-            Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse {
-                path: self.path.clone(),
-            }),
-            Err(std::fs::TryLockError::Error(error)) => Err(failed(error.to_string())),
-        }
+        self.files.lock_exclusive()
     }
 
     fn submit_claim(
@@ -323,7 +310,7 @@ impl Store for SqliteStore {
     fn verify_archive(&self) -> Result<VerifyReport, StoreError> {
         // First the structure of the file, as a page that cannot be read would end the walk early
         // and hide the damage behind it.
-        schema::examine(&self.path, true)?;
+        schema::examine(self.path(), true)?;
         let mut report = VerifyReport::default();
         self.walk(&Selection::default(), &mut |event| {
             match event {
@@ -339,7 +326,13 @@ impl Store for SqliteStore {
     }
 
     fn prune(&self, retention: &Retention, now: Timestamp) -> Result<u64, StoreError> {
-        self.prune_in_steps(retention, now)
+        let removed = self.free_space(|| self.prune_in_steps(retention, now))?;
+        self.files.create_reserve();
+        Ok(removed)
+    }
+
+    fn submit_probe(&self) -> Reply<()> {
+        self.writer.submit(|connection| schema::probe(connection))
     }
 
     fn used_bytes(&self) -> Result<u64, StoreError> {
@@ -356,9 +349,13 @@ impl SqliteStore {
         reason: Option<&'static str>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let transferred = self
-            .writer
-            .submit(move |connection| outbox::transfer(connection, id, from, to, reason, now));
-        transferred.wait()
+        let transfer = || {
+            let transferred = self
+                .writer
+                .submit(move |connection| outbox::transfer(connection, id, from, to, reason, now));
+            transferred.wait()
+        };
+        // Operators drop dead letters and cancel deliveries on a full disk, too.
+        self.free_space(transfer)
     }
 }

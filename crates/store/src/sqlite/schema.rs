@@ -20,6 +20,7 @@ use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Access, access};
 
 use super::duplicates::recompute_fingerprints;
+use super::files::make_private;
 use crate::{StoreError, StoreOptions};
 
 /// "rarc", at byte 68 of the file.
@@ -28,6 +29,15 @@ use crate::{StoreError, StoreOptions};
 const APPLICATION_ID: i32 = 0x7261_7263;
 /// The version of [`SCHEMA`], kept in the file's header.
 const VERSION: i32 = 3;
+
+/// How long a connection waits for a lock that another process holds.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The size to which the write-ahead log is cut, in bytes.
+pub(super) const LOG_BYTES: u32 = 16 << 20;
+
+/// Fewer free pages than this are no room for an event with deliveries.
+const ROOM_PAGES: i64 = 8;
 
 /// Times are microseconds since 1970, delivery ids and fingerprints 16 bytes, JSON is text.
 // Indexes, each for one query:
@@ -119,10 +129,11 @@ pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connect
     // Version 0 is a file of ours without tables: earlier versions marked the file before they
     // created the tables, and may have been stopped in between.
     let fresh = !exists || examine(path, options.integrity_check)? == 0;
+    make_private(path);
     let connection = Connection::open(path).map_err(|error| StoreError::from(error).at(path))?;
     // Operators' commands write too (redrive, cancel, prune). Their transactions are short; ten
     // seconds means that something holds the lock that should not.
-    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     if fresh {
         connection.execute_batch(&creation())?;
     }
@@ -132,6 +143,8 @@ pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connect
     // FULL syncs the log at every commit: what was answered 2xx survives a power cut. NORMAL, the
     // usual choice in WAL mode, syncs only at checkpoints and could lose the last commits.
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // After a long read the log is larger than a checkpoint needs; it is then cut to this size.
+    connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
     // 16 MiB (negative values are KiB): the indexes' upper levels stay in memory.
     connection.pragma_update(None, "cache_size", -16_384)?;
     // All statements of the writer fit, so each is compiled once.
@@ -147,6 +160,20 @@ pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connect
     // fails here and not at the first event.
     migrate(&connection).map_err(|error| StoreError::from(error).at(path))?;
     Ok(connection)
+}
+
+/// Writes a page, which the commit syncs, and checks that events have room.
+pub(super) fn probe(connection: &Connection) -> Result<(), StoreError> {
+    let read =
+        |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    // `max_bytes` is a bound on the file's pages; free ones inside the file count as room. The
+    // first event beyond it would fail, while the write below changes only a page that is there.
+    let room = read("max_page_count")? - read("page_count")? + read("freelist_count")?;
+    if room < ROOM_PAGES {
+        return Err(StoreError::Full);
+    }
+    // Written although it has this value: SQLite does not compare.
+    Ok(connection.pragma_update(None, "user_version", VERSION)?)
 }
 
 /// Whether a store can be opened or created at this path; changes nothing.
@@ -248,7 +275,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)
         .map_err(|error| StoreError::from(error).at(path))?;
-    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }

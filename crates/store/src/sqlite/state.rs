@@ -1,15 +1,47 @@
 //! Rule state in SQLite.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use reflexarc_event::Json;
 use reflexarc_reaction::{Entry, StateChange};
 use rusqlite::{Connection, OptionalExtension};
 
+use super::files::StoreFiles;
 use super::writer::lock;
 use super::{instant, micros};
 use crate::{StateReader, StoreError};
+
+/// A connection for state reads.
+pub(super) struct SqliteStateReader {
+    connection: Mutex<Connection>,
+    // After the connection, which it must outlive.
+    _files: Arc<StoreFiles>,
+}
+
+impl SqliteStateReader {
+    pub(super) fn new(connection: Connection, files: Arc<StoreFiles>) -> Self {
+        Self {
+            connection: Mutex::new(connection),
+            _files: files,
+        }
+    }
+}
+
+impl StateReader for SqliteStateReader {
+    fn read_entry(
+        &self,
+        rule: &str,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<Entry>, StoreError> {
+        self.connection.read_entry(rule, key, now)
+    }
+
+    fn count_entries(&self, rule: &str, now: Timestamp) -> Result<usize, StoreError> {
+        self.connection.count_entries(rule, now)
+    }
+}
 
 impl StateReader for Mutex<Connection> {
     fn read_entry(

@@ -17,16 +17,23 @@
 //! COMMIT                            then the replies: 1 Ok, 2 its error, 3 Ok
 //! ```
 
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::files::StoreFiles;
+use super::schema::{BUSY_TIMEOUT, LOG_BYTES};
 use crate::{Reply, ReplySender, StoreError};
 
 /// A group takes no further job once its jobs weigh this much (an event weighs 1): bounds how long
 /// the first job waits for the last. A single heavier job is still one transaction.
 const GROUP_WEIGHT: usize = 2_000;
+
+/// A write-ahead log that is larger than this is cut after the commit. SQLite itself reuses the log
+/// from its start, and only when no reader is in it at that moment.
+const MAX_LOG_BYTES: u64 = 2 * LOG_BYTES as u64;
 
 /// The connection that writes. Only the writer thread locks it; the lock is there because a
 /// reaction reads state through a shared reference.
@@ -49,22 +56,28 @@ struct Job {
 pub(super) struct Writer {
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
+    files: Arc<StoreFiles>,
 }
 
 impl Writer {
     /// Starts the thread.
-    pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        connection: Connection,
+        files: Arc<StoreFiles>,
+    ) -> Result<Self, StoreError> {
+        let own_files = files.clone();
         let (sender, jobs) = mpsc::channel();
         let thread = std::thread::Builder::new()
             // Named, so that `top -H` and stack dumps show which thread is busy.
             .name("store".into())
-            .spawn(move || run(&Mutex::new(connection), &jobs))
+            .spawn(move || run(&Mutex::new(connection), &jobs, &own_files))
             .map_err(|error| {
                 StoreError::Failed(format!("cannot start the writer thread: {error}"))
             })?;
         Ok(Self {
             jobs: Some(sender),
             thread: Some(thread),
+            files,
         })
     }
 
@@ -99,8 +112,10 @@ impl Writer {
         job: impl FnOnce(&SharedConnection) -> Result<T, StoreError> + Send + 'static,
         observe: impl FnOnce(&T) + Send + 'static,
     ) {
+        let files = self.files.clone();
         let work: Work = Box::new(move |connection| {
             let result = connection.and_then(job);
+            let result = result.map_err(|error| error.at(files.path()));
             // The error goes two ways: to the writer, which undoes the savepoint, and to the
             // caller.
             let error = result.as_ref().err().cloned();
@@ -138,10 +153,11 @@ pub(crate) fn lock(connection: &SharedConnection) -> MutexGuard<'_, Connection> 
     connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn run(connection: &SharedConnection, jobs: &mpsc::Receiver<Job>) {
+fn run(connection: &SharedConnection, jobs: &mpsc::Receiver<Job>, files: &StoreFiles) {
     while let Ok(first) = jobs.recv() {
         let mut replies = Vec::new();
-        let outcome = run_group(connection, first, jobs, &mut replies);
+        let outcome = run_group(connection, first, jobs, files, &mut replies);
+        let outcome = outcome.map_err(|error| error.at(files.path()));
         // Not if SQLite has rolled back itself: a second ROLLBACK would be an error.
         if outcome.is_err() && !lock(connection).is_autocommit() {
             drop(lock(connection).execute_batch("ROLLBACK"));
@@ -160,6 +176,7 @@ fn run_group(
     connection: &SharedConnection,
     first: Job,
     jobs: &mpsc::Receiver<Job>,
+    files: &StoreFiles,
     replies: &mut Vec<SendReply>,
 ) -> Result<(), StoreError> {
     // Cached, because these statements run for every job.
@@ -200,5 +217,24 @@ fn run_group(
             None
         };
     }
-    run("COMMIT")
+    // As late as possible: a commit to a file that was deleted succeeds, and is gone at the restart.
+    // Three `stat` calls for a group, which waits for a sync anyway.
+    let log_bytes = files.check()?;
+    run("COMMIT")?;
+    if log_bytes > MAX_LOG_BYTES {
+        truncate_log(&lock(connection));
+    }
+    Ok(())
+}
+
+/// Moves the write-ahead log into the file and cuts it, unless a reader still needs it: then the
+/// next group tries again.
+fn truncate_log(connection: &Connection) {
+    // Without waiting for readers, because every job would wait too.
+    let waiting = connection.busy_timeout(Duration::ZERO);
+    if waiting.is_ok() {
+        // Fails only if the disk does, and then the next commit says so.
+        drop(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+    }
+    drop(connection.busy_timeout(BUSY_TIMEOUT));
 }

@@ -11,6 +11,7 @@
 )]
 
 mod contract;
+mod files;
 #[allow(dead_code, reason = "shared with the tests of the service")]
 #[path = "../support/samples.rs"]
 mod samples;

@@ -83,3 +83,25 @@ pub(super) fn the_archive_is_walked_in_order_across_pages(backend: &dyn Backend)
     let verdict = store.verify_archive().unwrap();
     assert_eq!((verdict.events, verdict.damaged.len()), (600, 0));
 }
+
+/// Events that open deliveries keep do not hide those behind them, however many there are.
+pub(super) fn pruning_goes_beyond_events_that_are_kept(backend: &dyn Backend) {
+    let store = backend.open();
+    for id in 0..300 {
+        let actions = if id < 150 { vec![send("t", 1)] } else { vec![] };
+        let evaluation = evaluation("r", actions, vec![]);
+        store
+            .accept(incoming(&id.to_string()), evaluation, at(id))
+            .unwrap();
+    }
+    let keep = Retention {
+        age: SignedDuration::from_secs(1_000),
+        bytes: None,
+    };
+    assert_eq!(store.prune(&keep, at(1_290)).unwrap(), 140);
+    let left = |id: i64| store.find(&id.to_string()).unwrap().len();
+    assert_eq!(
+        [left(0), left(149), left(150), left(289), left(290)],
+        [1, 1, 0, 0, 1]
+    );
+}

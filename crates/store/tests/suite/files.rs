@@ -1,0 +1,235 @@
+//! Faults of the files under an open store: deleted, replaced, readable by others, a full disk.
+
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use jiff::SignedDuration;
+use reflexarc::Evaluation;
+use reflexarc_event::Event;
+use reflexarc_store::{Incoming, Retention, Selection, SqliteStore, Store, StoreError};
+
+use crate::samples::{OPTIONS, at, evaluation, incoming, open, send};
+
+fn accept(store: &SqliteStore, id: &str) -> Result<(), StoreError> {
+    let evaluation = evaluation("r", vec![send("t", 1)], vec![]);
+    store.accept(incoming(id), evaluation, at(0)).map(drop)
+}
+
+fn is_gone(result: &Result<(), StoreError>) -> bool {
+    matches!(result, Err(StoreError::Gone { .. }))
+}
+
+#[test]
+fn a_deleted_or_replaced_file_stops_accepting() {
+    for suffix in ["", "-wal", "-shm"] {
+        for replaced in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let store = open(folder.path());
+            accept(&store, "before").unwrap();
+            let file = folder.path().join(format!("store.db{suffix}"));
+            let aside = folder.path().join("aside");
+            std::fs::rename(&file, &aside).unwrap();
+            if replaced {
+                std::fs::copy(&aside, &file).unwrap();
+            }
+            let case = format!("store.db{suffix}, replaced: {replaced}");
+            assert!(is_gone(&accept(&store, "lost")), "{case}");
+            assert!(is_gone(&store.submit_probe().wait()), "{case}");
+
+            std::fs::rename(&aside, &file).unwrap();
+            store.submit_probe().wait().unwrap();
+            accept(&store, "after").unwrap();
+            drop(store);
+            let store = open(folder.path());
+            let found = ["before", "lost", "after"].map(|id| store.find(id).unwrap().len());
+            assert_eq!(found, [1, 0, 1], "{case}");
+        }
+    }
+}
+
+#[test]
+fn the_lock_is_on_the_file_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (open(folder.path()), open(folder.path()));
+    let held = first.lock_exclusive().unwrap();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        // Whatever else lies beside the store can be deleted.
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if !["store.db", "store.db-wal", "store.db-shm"].contains(&name) {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    for store in [&first, &second] {
+        let refused = store.lock_exclusive();
+        assert!(matches!(refused, Err(StoreError::InUse { .. })));
+    }
+    drop(held);
+    drop(second.lock_exclusive().unwrap());
+    drop(first.lock_exclusive().unwrap());
+    // Neither taking nor releasing it disturbs SQLite's own locks.
+    accept(&first, "1").unwrap();
+    accept(&second, "2").unwrap();
+}
+
+#[test]
+fn a_process_of_version_0_1_keeps_its_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let file = std::fs::File::create(folder.path().join("store.db.lock")).unwrap();
+    file.lock().unwrap();
+    let refused = store.lock_exclusive();
+    assert!(matches!(refused, Err(StoreError::InUse { .. })));
+    file.unlock().unwrap();
+    drop(store.lock_exclusive().unwrap());
+}
+
+#[test]
+fn others_cannot_read_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let mode = |file: &Path| file.metadata().unwrap().permissions().mode() & 0o777;
+    let files = || {
+        let entries = std::fs::read_dir(folder.path()).unwrap();
+        let files = entries.map(|entry| entry.unwrap().path());
+        files.collect::<Vec<PathBuf>>()
+    };
+    let store = open(folder.path());
+    accept(&store, "1").unwrap();
+    let _lock = store.lock_exclusive().unwrap();
+    assert!(files().len() >= 3);
+    for file in files() {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+    drop(store);
+    // A store that an earlier version created.
+    let path = folder.path().join("store.db");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let store = open(folder.path());
+    accept(&store, "2").unwrap();
+    for file in files() {
+        assert_eq!(mode(&file) & 0o007, 0, "{}", file.display());
+    }
+}
+
+#[test]
+fn the_log_is_cut_when_a_long_read_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let log = folder.path().join("store.db-wal");
+    let log_bytes = || log.metadata().unwrap().len();
+    let reader = rusqlite::Connection::open(store.path()).unwrap();
+    let count = "BEGIN; SELECT count(*) FROM archive";
+    reader.execute_batch(count).unwrap();
+    let mut id = 0;
+    while log_bytes() < 40 << 20 {
+        id += 1;
+        store
+            .accept(large(id), Evaluation::default(), at(0))
+            .unwrap();
+    }
+    reader.execute_batch("COMMIT").unwrap();
+    // The first one finds the log too large, and cuts it after its commit.
+    accept(&store, "a").unwrap();
+    accept(&store, "b").unwrap();
+    assert!(log_bytes() <= 17 << 20, "{}", log_bytes());
+}
+
+#[test]
+fn all_that_has_expired_is_forgotten_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let direct = rusqlite::Connection::open(store.path()).unwrap();
+    let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000)
+                INSERT INTO state SELECT 'r', i, '1', i FROM n;
+                WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000)
+                INSERT INTO seen SELECT CAST(i AS BLOB), i, i FROM n;
+                INSERT INTO state VALUES ('r', 'for ever', '1', NULL);";
+    direct.execute_batch(fill).unwrap();
+    store.prune(&Retention::default(), at(0)).unwrap();
+    let count = |table: &str| {
+        let sql = format!("SELECT count(*) FROM {table}");
+        direct
+            .query_row(&sql, [], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    assert_eq!((count("state"), count("seen")), (1, 0));
+}
+
+/// Needs root, to mount a small file system.
+#[test]
+fn pruning_works_on_a_full_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=80m", "tmpfs"])
+        .arg(folder.path())
+        .output();
+    if !mounted.is_ok_and(|output| output.status.success()) {
+        eprintln!("left out: it needs root, to mount a small file system");
+        return;
+    }
+    let _unmount = Unmount(folder.path());
+    let store = SqliteStore::open(&folder.path().join("store.db"), &OPTIONS).unwrap();
+    let lock = store.lock_exclusive().unwrap();
+    let reserve = folder.path().join("store.db.reserve");
+    assert_eq!(reserve.metadata().unwrap().len(), 16 << 20);
+    let mut accepted = 0;
+    let error = loop {
+        match store.accept(large(accepted), Evaluation::default(), at(accepted)) {
+            Ok(_) => accepted += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error, StoreError::Full);
+    let filler = folder.path().join("filler");
+    // Another program takes what is left, to the last block.
+    let zeros = std::fs::File::open("/dev/zero").map(|zeros| zeros.take(1 << 30));
+    let mut filling = std::fs::File::create(&filler).unwrap();
+    assert!(std::io::copy(&mut zeros.unwrap(), &mut filling).is_err());
+
+    let keep = Retention {
+        age: SignedDuration::ZERO,
+        bytes: None,
+    };
+    let removed = store.prune(&keep, at(accepted + 10)).unwrap();
+    assert!(
+        removed >= accepted.unsigned_abs(),
+        "{removed} of {accepted}"
+    );
+    accept(&store, "after").unwrap();
+    store.submit_probe().wait().unwrap();
+    drop((lock, store));
+    let store = SqliteStore::open(&folder.path().join("store.db"), &OPTIONS).unwrap();
+    let mut left = 0;
+    let visit = &mut |_| {
+        left += 1;
+        true
+    };
+    store.walk(&Selection::default(), visit).unwrap();
+    assert_eq!(left, 1);
+    drop(store);
+}
+
+/// An event of half a megabyte that does not compress well.
+fn large(id: i64) -> Incoming {
+    let mut random = id.unsigned_abs() + 1;
+    let text: String = std::iter::repeat_with(|| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        char::from(b'0' + (random % 10) as u8)
+    })
+    .take(1 << 19)
+    .collect();
+    let event = Event::from_json(format!(r#"{{"id":"{id}","text":"{text}"}}"#)).unwrap();
+    Incoming::new(event).unwrap()
+}
+
+struct Unmount<'a>(&'a Path);
+
+impl Drop for Unmount<'_> {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(self.0).output());
+    }
+}
