@@ -2,12 +2,14 @@
 
 mod table;
 mod targets;
+mod urls;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::table::{ConfigContext, ConfigTable, Secrets};
-pub use self::targets::{headers, target_names, targets, url};
+pub use self::targets::{headers, target_names, targets};
+pub use self::urls::{url, url_or_reference};
 use crate::circuit_breaker::BreakerPolicy;
 use crate::retry::RetryPolicy;
 use crate::target::Target;

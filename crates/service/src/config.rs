@@ -1,6 +1,7 @@
 //! `reflexarc.toml`: read as a whole, with every diagnostic at once.
 
 mod client;
+mod masking;
 mod parts;
 mod sections;
 
@@ -218,11 +219,7 @@ impl Config {
         folder: &Path,
         secrets: Secrets<'_>,
     ) -> Result<PartialConfig, FileDiagnostics> {
-        let file = |diagnostics| FileDiagnostics {
-            name: name.to_owned(),
-            text: text.to_owned(),
-            diagnostics,
-        };
+        let file = |diagnostics| masking::masked(name, text, diagnostics);
         let document = Document::parse(text, "the configuration", FaultCodes::CONFIG);
         // A table that was not closed swallows the keys after it: whatever else is reported of a
         // file that is not TOML would be guesses.

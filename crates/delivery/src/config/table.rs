@@ -77,6 +77,11 @@ impl<'a> ConfigContext<'a> {
             .map_err(|error| format!("cannot read {}: {error}", path.display()))
     }
 
+    /// Records secrets, for a redactor.
+    pub(super) fn record_secrets(&self, secrets: impl IntoIterator<Item = String>) {
+        self.secrets.borrow_mut().extend(secrets);
+    }
+
     pub(super) fn record_content(&self, content: &[u8]) {
         // Its length precedes it, so that `ab` and `c` differ from `a` and `bc`.
         let mut all = self.contents.borrow_mut();

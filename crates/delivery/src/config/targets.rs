@@ -10,10 +10,10 @@ use jiff::tz::TimeZone;
 use lettre::message::Mailbox;
 use reflexarc_diagnostic::toml::{DeValue, EmbeddedText};
 use reflexarc_diagnostic::{Code, Diagnostic, Severity};
-use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
+use super::urls::{url, url_or_reference};
 use super::{ConfigDigest, ConfigTable, Secrets, TargetConfig};
 use crate::circuit_breaker::BreakerPolicy;
 use crate::http::EgressPolicy;
@@ -365,12 +365,8 @@ fn dingtalk(keys: &ConfigTable<'_>, time_zone: Option<TimeZone>) -> Option<DingT
 }
 
 fn webhook(keys: &ConfigTable<'_>) -> Option<Webhook> {
-    let address = keys
-        .required_string(
-            "url",
-            "the address to post to: url = \"https://example.com/hook\"",
-        )
-        .and_then(|text| url(keys, "url", &text));
+    let help = "the address to post to: url = \"https://example.com/hook\"";
+    let address = url_or_reference(keys, "url", help);
     let key = keys.secret("secret").and_then(|secret| {
         let key = signing_key(secret.expose_secret());
         if key.is_none() {
@@ -497,22 +493,6 @@ fn egress(keys: &ConfigTable<'_>) -> Option<(EgressPolicy, reqwest::Client)> {
         );
     });
     client.ok().map(|client| (policy, client))
-}
-
-/// The text of a key as an HTTP or HTTPS URL.
-pub fn url(keys: &ConfigTable<'_>, key: &str, text: &str) -> Option<Url> {
-    match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
-        _ => {
-            keys.fault(
-                key,
-                Code::CONFIG_VALUE,
-                format!("invalid URL `{text}`: expected http or https and a host"),
-                "write it as \"https://example.com/hook\"",
-            );
-            None
-        }
-    }
 }
 
 /// The file of `authorities`: `Some(None)` without the key, `None` when the file cannot be read.

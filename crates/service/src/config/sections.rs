@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::SignedDuration;
-use reflexarc_delivery::config::{ConfigTable, headers, url};
+use reflexarc_delivery::config::{ConfigTable, headers, url_or_reference};
 use reflexarc_delivery::http::EgressPolicy;
 use reflexarc_diagnostic::Code;
 use reflexarc_diagnostic::toml::EmbeddedText;
@@ -146,8 +146,7 @@ pub(super) fn listen(table: &ConfigTable<'_>) -> Option<SocketAddr> {
 /// `[telemetry]`.
 pub(super) fn telemetry(table: ConfigTable<'_>) -> Option<Collector> {
     let help = "the collector's address: endpoint = \"http://localhost:4318\"";
-    let endpoint = table.required_string("endpoint", help);
-    let endpoint = endpoint.and_then(|text| url(&table, "endpoint", &text));
+    let endpoint = url_or_reference(&table, "endpoint", help);
     let headers = headers(&table);
     let one_in = table.integer("one_in", 1..=u32::MAX.into());
     table.finish();

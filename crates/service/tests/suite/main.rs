@@ -32,6 +32,7 @@ mod robot;
 #[allow(dead_code, reason = "shared with the tests of the store")]
 #[path = "../../../store/tests/support/samples.rs"]
 mod samples;
+mod secrets;
 mod serving;
 mod signature;
 mod store_faults;

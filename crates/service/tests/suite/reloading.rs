@@ -17,7 +17,7 @@ use crate::serving::{Parts, RULE, Serving};
 const OUT: &str = "[targets.out]\ntype = \"file\"\npath = \"out.ndjson\"\n";
 
 /// A service with this configuration file and these other files in its folder.
-async fn start(config: &str, files: &[(&str, &[u8])]) -> Serving {
+pub(crate) async fn start(config: &str, files: &[(&str, &[u8])]) -> Serving {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("rules")).unwrap();
     std::fs::write(folder.path().join("rules/failed.toml"), RULE).unwrap();
