@@ -1,4 +1,4 @@
-//! Outbound HTTP: clients with an egress policy, bounded responses, errors without secrets.
+//! Outbound connections: HTTP clients with an egress policy, bounded responses, errors without secrets.
 
 mod egress;
 
@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Response;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
+pub(crate) use self::egress::is_egress_denied;
 pub use self::egress::{ClientError, EgressDenied, EgressPolicy};
 
 /// A response whose body was read up to 16 KiB.

@@ -46,6 +46,7 @@
     reason = "delivery is at the rim: it uses the clock, files, the network and processes"
 )]
 
+mod answer_policy;
 mod call_schedule;
 mod circuit_breaker;
 pub mod config;
@@ -58,6 +59,7 @@ mod retry;
 mod settle;
 mod target;
 
+pub use answer_policy::AnswerPolicy;
 pub use call_schedule::CallSchedule;
 pub use circuit_breaker::{
     BreakerChange, BreakerPolicy, BreakerState, CallTicket, CircuitBreaker, NextCall,

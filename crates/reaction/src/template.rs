@@ -151,10 +151,10 @@ impl Template {
         check::fields(&self.source, "rule")
     }
 
-    /// Renders the template for one event.
+    /// Renders the template for one event. A text that is too long is cut and ends with `…`.
     ///
     /// # Errors
-    /// When an expression fails, or the template exceeds its limits.
+    /// When an expression fails, or the template takes too many steps.
     pub fn render(
         &self,
         event: &Event,
@@ -178,30 +178,29 @@ impl Template {
         let mut text = LimitedText {
             text: String::new(),
             max_bytes: limits.string,
+            is_full: false,
         };
-        self.environment
+        let rendered = self
+            .environment
             .get_template(NAME)
-            .and_then(|template| template.render_captured_to(values, &mut text).map(drop))
-            .map_err(|error| self.error(&error, &limits))?;
-        Ok(text.text)
+            .and_then(|template| template.render_captured_to(values, &mut text).map(drop));
+        match rendered {
+            // Rendering ends with an error where the text is full. An alert that is cut is of more
+            // use than none.
+            Err(error) if !text.is_full => Err(self.error(&error)),
+            _ => Ok(text.text),
+        }
     }
 
-    fn error(&self, error: &minijinja::Error, limits: &ReactionLimits) -> ReactionError {
+    fn error(&self, error: &minijinja::Error) -> ReactionError {
         let at = error
             .range()
             .and_then(|range| SourceLocation::at_offset(range.start, &self.source));
-        // The limits have the names of those of scripts, so that both are reported alike.
+        // The limit has the name of that of scripts, so that both are reported alike.
         let limit = match error.kind() {
             minijinja::ErrorKind::OutOfFuel => Some((
                 "operations",
                 format!("the template takes more than {} steps", grouped(FUEL)),
-            )),
-            minijinja::ErrorKind::WriteFailure => Some((
-                "string",
-                format!(
-                    "the text of the template has more than {} bytes",
-                    grouped(limits.string)
-                ),
             )),
             _ => None,
         };
@@ -229,21 +228,44 @@ impl fmt::Debug for Template {
     }
 }
 
-/// A text that refuses to grow beyond a size.
+/// A text that is cut at a size, and refuses more.
 // Rendering into a `String` would fill the memory first and be measured afterwards: within its fuel
 // a template can print a field of 1 MiB thousands of times.
 struct LimitedText {
     text: String,
     max_bytes: usize,
+    is_full: bool,
+}
+
+impl LimitedText {
+    /// Fills the text up with the beginning of `more`, then cuts it so that `…` has room.
+    fn fill(&mut self, more: &str) {
+        const ELLIPSIS: &str = "…";
+        let floor = |text: &str, most: usize| {
+            let ends = (0..=most.min(text.len())).rev();
+            ends.into_iter()
+                .find(|end| text.is_char_boundary(*end))
+                .unwrap_or(0)
+        };
+        let room = self.max_bytes.saturating_sub(self.text.len());
+        self.text.push_str(&more[..floor(more, room)]);
+        let end = floor(&self.text, self.max_bytes.saturating_sub(ELLIPSIS.len()));
+        self.text.truncate(end);
+        self.text.push_str(ELLIPSIS);
+        self.is_full = true;
+    }
 }
 
 impl Write for LimitedText {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.text.len() + bytes.len() > self.max_bytes {
+        let more = str::from_utf8(bytes).map_err(io::Error::other)?;
+        if self.is_full || self.text.len() + more.len() > self.max_bytes {
+            if !self.is_full {
+                self.fill(more);
+            }
             return Err(io::Error::other("too much text"));
         }
-        self.text
-            .push_str(str::from_utf8(bytes).map_err(io::Error::other)?);
+        self.text.push_str(more);
         Ok(bytes.len())
     }
 

@@ -1,5 +1,6 @@
 //! The tables `[targets.NAME]`, one for each target.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +16,9 @@ use secrecy::ExposeSecret;
 
 use super::urls::{url, url_or_reference};
 use super::{ConfigDigest, ConfigTable, Secrets, TargetConfig};
+use crate::answer_policy::AnswerPolicy;
 use crate::circuit_breaker::BreakerPolicy;
-use crate::http::EgressPolicy;
+use crate::http::{EgressDenied, EgressPolicy};
 use crate::readable_time;
 use crate::retry::{RetryDelays, RetryPolicy};
 use crate::target::dingtalk::{DingTalk, Format};
@@ -154,6 +156,32 @@ fn policy(keys: &ConfigTable<'_>) -> RetryPolicy {
     policy
 }
 
+/// `final_statuses` and `retry_statuses`, of these numbers.
+fn answers(keys: &ConfigTable<'_>, numbers: RangeInclusive<u64>) -> AnswerPolicy {
+    let read = |key| {
+        let numbers: Option<Vec<u32>> = keys.integers(key, numbers.clone());
+        numbers
+            .unwrap_or_default()
+            .into_iter()
+            .map(i64::from)
+            .collect()
+    };
+    let policy = AnswerPolicy {
+        final_statuses: read("final_statuses"),
+        retry_statuses: read("retry_statuses"),
+    };
+    if let Some(both) = policy
+        .final_statuses
+        .iter()
+        .find(|status| policy.retry_statuses.contains(status))
+    {
+        let message = format!("{both} is in `final_statuses` and in `retry_statuses`");
+        let help = "keep it in one of them";
+        keys.fault("retry_statuses", Code::CONFIG_VALUE, message, help);
+    }
+    policy
+}
+
 /// `breaker`: `{ failures = 5, pause = "1s", max_pause = "10s" }`.
 fn breaker(keys: &ConfigTable<'_>) -> BreakerPolicy {
     let mut policy = BreakerPolicy::default();
@@ -217,6 +245,12 @@ fn email(keys: &ConfigTable<'_>, zone: Option<TimeZone>) -> Option<Email> {
     ];
     let tls = keys.choice("protection", &tls_modes).unwrap_or_default();
     let port = keys.integer("port", 1..=u16::MAX.into());
+    let answers = answers(keys, 400..=599);
+    let mut policy = EgressPolicy::operator_hosts();
+    policy.allowed.extend(allowed_networks(keys));
+    if let Some(host) = &host {
+        check_address(keys, "host", policy.check_host(host));
+    }
     let (user, password) = (keys.string("user"), keys.secret("password"));
     // A user without a password would connect without authentication, and the server would refuse
     // every mail.
@@ -276,7 +310,12 @@ fn email(keys: &ConfigTable<'_>, zone: Option<TimeZone>) -> Option<Email> {
     };
     let email = Email::new(&server, from?, to?, templates?);
     email
-        .map(|email| email.with_time_zone(zone))
+        .map(|email| {
+            email
+                .with_time_zone(zone)
+                .with_policy(policy)
+                .with_answers(answers)
+        })
         .map_err(|error| {
             keys.fault(
                 "host",
@@ -350,9 +389,18 @@ fn dingtalk(keys: &ConfigTable<'_>, time_zone: Option<TimeZone>) -> Option<DingT
         texts(keys.nonempty_strings("keywords").unwrap_or_default()),
         keys.boolean("links").unwrap_or_default(),
     );
-    let (_, client) = egress(keys)?;
+    // Its own error codes have up to six digits.
+    let answers = answers(keys, 300..=999_999);
+    let (policy, client) = egress(keys)?;
+    let endpoint = endpoint?;
+    // A name must lead to public addresses, or to those of `allow`, each time it is resolved. An
+    // address that the operator wrote needs no permission, unless no operator means it.
+    let written = EgressPolicy {
+        allowed: [policy.allowed, EgressPolicy::operator_hosts().allowed].concat(),
+    };
+    check_address(keys, "endpoint", written.check_url(&endpoint));
     Some(DingTalk {
-        endpoint: endpoint?,
+        endpoint,
         token: token?,
         secret,
         keywords,
@@ -361,6 +409,7 @@ fn dingtalk(keys: &ConfigTable<'_>, time_zone: Option<TimeZone>) -> Option<DingT
         time_zone,
         client,
         rate_limit,
+        answers,
     })
 }
 
@@ -377,25 +426,26 @@ fn webhook(keys: &ConfigTable<'_>) -> Option<Webhook> {
         key
     });
     let headers = headers(keys);
+    let answers = answers(keys, 300..=599);
     let (policy, client) = egress(keys)?;
     let address = address?;
     // Checked again at each send, for names. Here an address that can never be called is found
     // before the first delivery.
-    if let Err(denied) = policy.check_url(&address) {
-        let help = "permit a private network with `allow`: allow = [\"10.1.0.0/16\"]";
-        keys.fault("url", Code::CONFIG_VALUE, denied.to_string(), help);
-    }
+    check_address(keys, "url", policy.check_url(&address));
     // A secret that cannot be read must not make an unsigned webhook.
     if key.is_none() && keys.has("secret") {
         return None;
     }
-    Some(Webhook::new(
-        address,
-        policy,
-        client,
-        key.map(Into::into),
-        headers,
-    ))
+    let webhook = Webhook::new(address, policy, client, key.map(Into::into), headers);
+    Some(webhook.with_answers(answers))
+}
+
+/// Reports an address that may never be called.
+fn check_address(keys: &ConfigTable<'_>, key: &str, checked: Result<(), EgressDenied>) {
+    if let Err(denied) = checked {
+        let help = "permit a private network with `allow`: allow = [\"10.1.0.0/16\"]";
+        keys.fault(key, Code::CONFIG_VALUE, denied.to_string(), help);
+    }
 }
 
 fn command(keys: &ConfigTable<'_>) -> Option<CommandTarget> {
@@ -424,10 +474,12 @@ fn command(keys: &ConfigTable<'_>) -> Option<CommandTarget> {
         .into_iter()
         .map(|(name, value)| (name, value.expose_secret().to_owned()));
     let environment: Vec<_> = environment.collect();
+    let answers = answers(keys, 1..=255);
     Some(CommandTarget {
         argv: texts(argv?),
         folder,
         environment,
+        answers,
     })
 }
 
@@ -467,9 +519,9 @@ pub fn headers(keys: &ConfigTable<'_>) -> Vec<(HeaderName, HeaderValue)> {
     headers
 }
 
-/// The egress policy with the networks of `allow`, and a client that trusts `authorities`.
-fn egress(keys: &ConfigTable<'_>) -> Option<(EgressPolicy, reqwest::Client)> {
-    let mut policy = EgressPolicy::default();
+/// The networks of `allow`.
+fn allowed_networks(keys: &ConfigTable<'_>) -> Vec<IpNet> {
+    let mut allowed = Vec::new();
     for text in keys.nonempty_strings("allow").unwrap_or_default() {
         let parsed = text.text().parse::<IpNet>();
         let message = |_| {
@@ -478,10 +530,16 @@ fn egress(keys: &ConfigTable<'_>) -> Option<(EgressPolicy, reqwest::Client)> {
                 text.text()
             )
         };
-        policy
-            .allowed
-            .extend(keys.parsed(&text, parsed.map_err(message)));
+        allowed.extend(keys.parsed(&text, parsed.map_err(message)));
     }
+    allowed
+}
+
+/// The egress policy with the networks of `allow`, and a client that trusts `authorities`.
+fn egress(keys: &ConfigTable<'_>) -> Option<(EgressPolicy, reqwest::Client)> {
+    let policy = EgressPolicy {
+        allowed: allowed_networks(keys),
+    };
     let authorities = authorities(keys)?;
     let client = policy.client(authorities.as_deref());
     let client = client.map_err(|error| {

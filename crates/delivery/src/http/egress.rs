@@ -1,14 +1,15 @@
-//! Egress policy: which addresses outbound HTTP may connect to.
+//! Egress policy: which addresses outbound connections may lead to.
 //!
 //! A webhook's URL comes from the operator, but the DNS record behind it may belong to another
 //! party. Without a policy, such a record that points to 169.254.169.254 or 127.0.0.1 would make
 //! this process call a metadata service or a local port with its own credentials (server-side
 //! request forgery).
 
-use std::fmt;
+use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -30,7 +31,9 @@ use super::error_chain;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EgressPolicy {
-    /// Private networks that may be called, such as `10.1.0.0/16`.
+    /// Private networks that may be called, such as `10.1.0.0/16`. Link-local addresses and those
+    /// of metadata services are called only where a network lists nothing else:
+    /// `169.254.1.0/24`, `100.100.100.200/32`, but not `100.64.0.0/10`.
     pub allowed: Vec<IpNet>,
 }
 
@@ -52,11 +55,33 @@ impl fmt::Display for EgressDenied {
         } else {
             write!(f, "{host} resolves to {address}, which")?;
         }
-        f.write_str(" is not a public address; list its network under `allow` to permit it")
+        // A proxy to a metadata service would hand out the credentials of this machine.
+        f.write_str(if is_metadata(*address) {
+            " is not a public address but link-local or a metadata service; list it under `allow` \
+             to permit it"
+        } else {
+            " is not a public address; list its network under `allow` to permit it"
+        })
     }
 }
 
-impl std::error::Error for EgressDenied {}
+impl Error for EgressDenied {}
+
+/// Whether the egress policy denied a connection; its error is one of the causes.
+pub(crate) fn is_egress_denied(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(next) = cause {
+        // `io::Error` is not the source of what it holds, but passes its source on.
+        let held = next
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        if next.is::<EgressDenied>() || held.is_some_and(|held| held.is::<EgressDenied>()) {
+            return true;
+        }
+        cause = next.source();
+    }
+    false
+}
 
 /// Why an HTTP client cannot be built: a certificate cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,9 +89,19 @@ impl std::error::Error for EgressDenied {}
 pub struct ClientError(String);
 
 impl EgressPolicy {
-    /// A policy that allows every address, for URLs that the operator names and no event or script
-    /// can change.
-    pub fn allow_all() -> Self {
+    /// A policy for hosts that the operator names and no event or script can change: all addresses
+    /// but link-local ones and those of metadata services, which no operator means and to which a
+    /// DNS record could lead.
+    ///
+    /// ```
+    /// use reflexarc_delivery::http::EgressPolicy;
+    ///
+    /// let policy = EgressPolicy::operator_hosts();
+    /// assert!(policy.allows("10.1.2.3".parse()?) && policy.allows("::1".parse()?));
+    /// assert!(!policy.allows("169.254.169.254".parse()?));
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
+    pub fn operator_hosts() -> Self {
         Self {
             allowed: vec![
                 IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0)),
@@ -77,12 +112,51 @@ impl EgressPolicy {
 
     /// Whether this address may be called.
     pub fn allows(&self, address: IpAddr) -> bool {
+        let special = metadata_networks().find(|network| leads_into(address, network));
         let address = embedded_ipv4(address);
-        is_public(address)
-            || self
-                .allowed
-                .iter()
-                .any(|network| network.contains(&address))
+        let mut allowed = self.allowed.iter();
+        match special {
+            // `100.64.0.0/10` is meant for services in the shared network, and has Alibaba Cloud's
+            // metadata service in it: only a network that is part of the special one counts.
+            Some(special) => {
+                allowed.any(|network| network.contains(&address) && special.contains(network))
+            }
+            None => is_public(address) || allowed.any(|network| network.contains(&address)),
+        }
+    }
+
+    /// The addresses of a host that may be called, with this port. They are what a caller must
+    /// connect to: resolving the name again could give others.
+    ///
+    /// # Errors
+    /// When the host cannot be resolved, or none of its addresses may be called; the error is then
+    /// an [`EgressDenied`].
+    pub async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let found: Vec<SocketAddr> = tokio::net::lookup_host((bare, port)).await?.collect();
+        let is_allowed = |address: &&SocketAddr| self.allows(address.ip());
+        let allowed: Vec<_> = found.iter().filter(is_allowed).copied().collect();
+        match found.first() {
+            Some(first) if allowed.is_empty() => Err(io::Error::other(EgressDenied {
+                host: host.to_owned(),
+                address: first.ip(),
+            })),
+            _ => Ok(allowed),
+        }
+    }
+
+    /// Checks a host that is an address, as [`EgressPolicy::check_url`] does.
+    ///
+    /// # Errors
+    /// When the address may not be called.
+    pub fn check_host(&self, host: &str) -> Result<(), EgressDenied> {
+        match literal_address(host) {
+            Some(address) if !self.allows(address) => Err(EgressDenied {
+                host: host.to_owned(),
+                address,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Checks a URL whose host is an address. Host names are checked when they are resolved, each
@@ -93,14 +167,7 @@ impl EgressPolicy {
     pub fn check_url(&self, url: &Url) -> Result<(), EgressDenied> {
         // The URL parser has already turned other spellings of IPv4 (`0x7f.1`, `2130706433`) into
         // four decimal numbers.
-        let host = url.host_str().unwrap_or_default();
-        match literal_address(host) {
-            Some(address) if !self.allows(address) => Err(EgressDenied {
-                host: host.to_owned(),
-                address,
-            }),
-            _ => Ok(()),
-        }
+        self.check_host(url.host_str().unwrap_or_default())
     }
 
     /// A client that connects to allowed addresses only. `authorities` are certificates in PEM that
@@ -158,22 +225,9 @@ impl Resolve for PolicyResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let policy = self.policy.clone();
         Box::pin(async move {
-            let host = name.as_str().to_owned();
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let allowed: Vec<_> = found
-                .iter()
-                .copied()
-                .filter(|address| policy.allows(address.ip()))
-                .collect();
-            match found.first() {
-                Some(first) if allowed.is_empty() => Err(EgressDenied {
-                    host,
-                    address: first.ip(),
-                }
-                .into()),
-                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
-            }
+            // The client replaces the port.
+            let allowed = policy.resolve(name.as_str(), 0).await?;
+            Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
 }
@@ -201,6 +255,55 @@ fn embedded_ipv4(address: IpAddr) -> IpAddr {
     } else {
         address
     }
+}
+
+/// Link-local networks and the addresses of metadata services, which hand out the credentials of a
+/// machine to whatever runs on it.
+fn metadata_networks() -> impl Iterator<Item = IpNet> {
+    const V4: [([u8; 4], u8); 4] = [
+        ([169, 254, 0, 0], 16), // link-local; AWS, Azure, Google, Tencent and others
+        ([100, 100, 100, 200], 32), // Alibaba Cloud
+        ([168, 63, 129, 16], 32), // Azure, a public address that only its machines reach
+        ([192, 0, 0, 192], 32), // Oracle Cloud
+    ];
+    const V6: [([u16; 8], u8); 3] = [
+        ([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),          // link-local
+        ([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128), // AWS
+        ([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128),  // Google Cloud
+    ];
+    let v4 = V4
+        .into_iter()
+        .map(|(octets, bits)| Ipv4Net::new_assert(octets.into(), bits).into());
+    let v6 = V6
+        .into_iter()
+        .map(|(parts, bits)| Ipv6Net::new_assert(parts.into(), bits).into());
+    v4.chain(v6)
+}
+
+fn is_metadata(address: IpAddr) -> bool {
+    metadata_networks().any(|network| leads_into(address, &network))
+}
+
+/// Whether an address is in a network, or is one of IPv6 that a gateway may translate to one in it.
+fn leads_into(address: IpAddr, network: &IpNet) -> bool {
+    if network.contains(&embedded_ipv4(address)) {
+        return true;
+    }
+    let IpAddr::V6(v6) = address else {
+        return false;
+    };
+    // 6to4 (`2002:a9fe:a9fe::`) has it after the first two bytes; the deprecated compatible
+    // addresses (`::169.254.169.254`), local NAT64 prefixes (`64:ff9b:1::/48`) and ISATAP
+    // (`…:5efe:a9fe:a9fe`) have it at the end.
+    let octets = v6.octets();
+    let at = |start: usize| {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|offset| octets[start + offset]);
+        IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+    };
+    let segments = v6.segments();
+    let at_end =
+        segments[..6] == [0; 6] || segments[..3] == [0x64, 0xff9b, 1] || segments[5] == 0x5efe;
+    (segments[0] == 0x2002 && network.contains(&at(2))) || (at_end && network.contains(&at(12)))
 }
 
 /// Whether an address is neither this machine nor in a private or special network.
@@ -292,6 +395,74 @@ mod tests {
         ] {
             assert!(policy.allows(public.parse().unwrap()), "{public}");
         }
+    }
+
+    #[test]
+    fn operators_hosts_are_all_but_link_local_and_metadata() {
+        let policy = EgressPolicy::operator_hosts();
+        for denied in [
+            "169.254.169.254",
+            "169.254.0.23",
+            "100.100.100.200",
+            "168.63.129.16",
+            "192.0.0.192",
+            "fe80::1",
+            "febf::1",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+            "::ffff:169.254.169.254",
+            "::ffff:100.100.100.200",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::a9fe:a9fe",
+            "2002:a9fe:a9fe::1",
+            "::169.254.169.254",
+            "2400:3200::5efe:a9fe:a9fe",
+        ] {
+            let address = denied.parse().unwrap();
+            assert!(!policy.allows(address), "{denied}");
+            assert!(!EgressPolicy::default().allows(address), "{denied}");
+        }
+        for allowed in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "192.168.1.1",
+            "100.100.100.201",
+            "8.8.8.8",
+            "::1",
+            "fd00::1",
+            "fd00:ec2::253",
+        ] {
+            assert!(policy.allows(allowed.parse().unwrap()), "{allowed}");
+        }
+    }
+
+    #[test]
+    fn metadata_is_allowed_only_where_it_is_listed() {
+        let allows = |network: &str, address: &str| {
+            let allowed = vec![network.parse().unwrap()];
+            EgressPolicy { allowed }.allows(address.parse().unwrap())
+        };
+        assert!(allows("100.64.0.0/10", "100.64.1.1"));
+        assert!(!allows("100.64.0.0/10", "100.100.100.200"));
+        assert!(allows("100.100.100.200/32", "100.100.100.200"));
+        assert!(allows("169.254.1.0/24", "169.254.1.9"));
+        assert!(allows("169.254.0.0/16", "169.254.169.254"));
+        assert!(!allows("0.0.0.0/0", "169.254.169.254"));
+        assert!(!allows("fd00::/8", "fd00:ec2::254"));
+    }
+
+    /// `getaddrinfo` reads spellings that are no literal address of a URL.
+    #[tokio::test]
+    async fn resolved_addresses_are_checked() {
+        let policy = EgressPolicy::operator_hosts();
+        for host in ["2852039166", "0xa9fea9fe", "169.254.43518", "[fe80::1]"] {
+            let error = policy.resolve(host, 25).await.unwrap_err();
+            assert!(is_egress_denied(&error), "{host}: {error}");
+        }
+        let here = policy.resolve("localhost", 25).await.unwrap();
+        assert!(here.iter().all(|address| address.port() == 25));
+        let error = EgressPolicy::default().resolve("localhost", 25).await;
+        assert!(is_egress_denied(&error.unwrap_err()));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
 use super::{Preview, SendFuture, Target};
+use crate::answer_policy::AnswerPolicy;
 use crate::delivery::Delivery;
 use crate::outcome::{Receipt, SendError};
 use crate::rendering::{delivery_to_json, summary};
@@ -29,6 +30,8 @@ pub struct CommandTarget {
     pub folder: Option<PathBuf>,
     /// Environment variables besides the three above.
     pub environment: Vec<(String, String)>,
+    /// Which exit statuses are final, where that differs from the usual.
+    pub answers: AnswerPolicy,
 }
 
 /// How much of each output stream is kept, in bytes.
@@ -94,7 +97,12 @@ impl CommandTarget {
         let status = status.map_err(|error| {
             SendError::transient(format!("cannot wait for {}: {error}", self.argv[0]))
         })?;
-        classify(status, &out, &err)
+        let outcome = classify(status, &out, &err);
+        match status.code() {
+            Some(code) => outcome.map_err(|error| self.answers.apply(code.into(), error)),
+            // Ended by a signal.
+            None => outcome,
+        }
     }
 
     fn spawn(&self) -> Result<Child, SendError> {

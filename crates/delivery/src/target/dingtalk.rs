@@ -22,8 +22,9 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
 use super::{Preview, RateLimit, SendFuture, Target};
+use crate::answer_policy::AnswerPolicy;
 use crate::delivery::Delivery;
-use crate::http::{BoundedResponse, request_error};
+use crate::http::{BoundedResponse, is_egress_denied, request_error};
 use crate::outcome::{Receipt, SendError};
 use crate::rendering::host_of;
 
@@ -50,6 +51,8 @@ pub struct DingTalk {
     pub client: Client,
     /// How many calls the robot accepts.
     pub rate_limit: RateLimit,
+    /// Which `errcode`s and HTTP statuses are final, where that differs from the usual.
+    pub answers: AnswerPolicy,
 }
 
 /// The layout of a message for people. `Link` and `ActionCard` need a message with a link, and
@@ -98,8 +101,18 @@ impl DingTalk {
             .body(body.to_string())
             .send()
             .await
-            .map_err(|error| SendError::transient(request_error(error)))?;
-        response::classify(&BoundedResponse::read(response).await, now)
+            .map_err(|error| {
+                let denied = is_egress_denied(&error);
+                let reason = request_error(error);
+                if denied {
+                    SendError::Misconfigured { reason }
+                } else {
+                    SendError::transient(reason)
+                }
+            })?;
+        let response = BoundedResponse::read(response).await;
+        let code = response::code(&response);
+        response::classify(&response, now).map_err(|error| self.answers.apply(code, error))
     }
 }
 

@@ -11,11 +11,11 @@ use lettre::transport::smtp::client::{Certificate, TlsParameters};
 use reflexarc_event::Json;
 use secrecy::{ExposeSecret, SecretString};
 
-use self::smtp::classify;
 use self::template::Rendered;
 use super::{Preview, SendFuture, Target};
+use crate::answer_policy::AnswerPolicy;
 use crate::delivery::Delivery;
-use crate::http::error_chain;
+use crate::http::{EgressPolicy, error_chain};
 use crate::outcome::SendError;
 use crate::readable_time::with_readable_times;
 
@@ -30,6 +30,10 @@ pub struct Email {
     from: Mailbox,
     to: Vec<Mailbox>,
     templates: Templates,
+    /// Which addresses the server's name may lead to.
+    policy: EgressPolicy,
+    /// Which reply codes are final, where that differs from the usual.
+    answers: AnswerPolicy,
     /// The list that its mails belong to.
     list: Option<String>,
     time_zone: Option<TimeZone>,
@@ -101,6 +105,8 @@ impl Email {
             from,
             to,
             templates,
+            policy: EgressPolicy::operator_hosts(),
+            answers: AnswerPolicy::default(),
             list: None,
             time_zone: None,
         })
@@ -110,6 +116,20 @@ impl Email {
     #[must_use]
     pub fn with_list(mut self, name: &str) -> Self {
         self.list = Some(name.to_owned());
+        self
+    }
+
+    /// The same with a server at addresses that this policy allows.
+    #[must_use]
+    pub fn with_policy(mut self, policy: EgressPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The same with other final answers.
+    #[must_use]
+    pub fn with_answers(mut self, answers: AnswerPolicy) -> Self {
+        self.answers = answers;
         self
     }
 
@@ -160,9 +180,10 @@ impl Target for Email {
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> SendFuture<'a> {
         Box::pin(async move {
             let message = self.compose(&batch[0])?;
-            self.transmit(&message, &batch[0].delivered_parts)
+            let server = self.addresses().await?;
+            self.transmit(&server, &message, &batch[0].delivered_parts)
                 .await
-                .map_err(|error| classify(&error))?
+                .map_err(|error| self.classify(&error))?
                 .outcome()
         })
     }

@@ -1,8 +1,6 @@
 //! Webhook targets: CloudEvents in JSON, signed as in Standard Webhooks
 //! (<https://www.standardwebhooks.com>).
 
-use std::error::Error;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -16,8 +14,9 @@ use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 
 use super::{Preview, SendFuture, Target};
+use crate::answer_policy::AnswerPolicy;
 use crate::delivery::Delivery;
-use crate::http::{BoundedResponse, EgressDenied, EgressPolicy, request_error};
+use crate::http::{BoundedResponse, EgressPolicy, is_egress_denied, request_error};
 use crate::outcome::{Receipt, SendError};
 use crate::rendering::{host_of, summary};
 
@@ -28,6 +27,7 @@ pub struct Webhook {
     client: Client,
     key: Option<SecretSlice<u8>>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    answers: AnswerPolicy,
 }
 
 /// Everything but the unreserved characters of RFC 3986, section 2.3.
@@ -53,7 +53,15 @@ impl Webhook {
             client,
             key,
             headers,
+            answers: AnswerPolicy::default(),
         }
+    }
+
+    /// The same with other final answers.
+    #[must_use]
+    pub fn with_answers(mut self, answers: AnswerPolicy) -> Self {
+        self.answers = answers;
+        self
     }
 
     fn body(&self, delivery: &Delivery) -> Result<Json, SendError> {
@@ -92,7 +100,11 @@ impl Webhook {
         match request.body(body).send().await {
             // The whole response is read before it is classified: its body is the reason that dead
             // letters show.
-            Ok(response) => classify(&BoundedResponse::read(response).await, now),
+            Ok(response) => {
+                let response = BoundedResponse::read(response).await;
+                let outcome = classify(&response, now);
+                outcome.map_err(|error| self.answers.apply(response.status.into(), error))
+            }
             Err(error) => {
                 let denied = is_egress_denied(&error);
                 let reason = request_error(error);
@@ -212,18 +224,6 @@ fn classify(response: &BoundedResponse, now: Timestamp) -> Result<Receipt, SendE
         // The request itself is not acceptable (400, 410, 413, 422 …), and a retry sends the same.
         _ => Err(SendError::Refused { reason: summary }),
     }
-}
-
-/// Whether the egress policy denied a connection; the resolver's error is one of the causes.
-fn is_egress_denied(error: &reqwest::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        if next.is::<EgressDenied>() {
-            return true;
-        }
-        cause = next.source();
-    }
-    false
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 use std::path::Path;
 
+use jiff::SignedDuration;
 use reflexarc_delivery::config::{
     ConfigContext, ConfigTable, Secrets, TargetConfig, targets, unknown_target_message,
 };
+use reflexarc_delivery::{BreakerPolicy, RetryDelays};
 use reflexarc_diagnostic::Severity;
 use reflexarc_diagnostic::toml::{Document, FaultCodes};
 
@@ -207,5 +209,110 @@ fn unknown_names_in_mail_templates_are_errors_at_their_place() {
         );
         std::fs::write(folder.path().join("t.j2"), "{{ title | e }} {{ event.id }}").unwrap();
         assert_eq!(check(&format!("{key} = 't.j2'")), []);
+    }
+}
+
+fn errors_of(text: &str) -> Vec<String> {
+    read(text, Secrets::Blank).1
+}
+
+#[test]
+fn an_empty_list_of_retries_means_one_attempt() {
+    let (targets, messages) = read(
+        "[targets.a]\ntype = \"stdout\"\nretry = []\n",
+        Secrets::Blank,
+    );
+    assert!(messages.is_empty(), "{messages:?}");
+    assert_eq!(targets[0].policy.delays, RetryDelays::List(Vec::new()));
+}
+
+#[test]
+fn breakers_are_configured_and_bounded() {
+    let breaker = |keys: &str| {
+        let text = format!("[targets.a]\ntype = \"stdout\"\nbreaker = {{ {keys} }}\n");
+        let (targets, messages) = read(&text, Secrets::Blank);
+        messages.first().cloned().ok_or_else(|| targets[0].breaker)
+    };
+    let seconds = SignedDuration::from_secs;
+    let policy = |failures, pause, max_pause| {
+        Err(BreakerPolicy {
+            failures,
+            pause: seconds(pause),
+            max_pause: seconds(max_pause),
+        })
+    };
+    assert_eq!(breaker(""), policy(5, 1, 10));
+    assert_eq!(breaker("failures = 0, pause = \"1m\""), policy(0, 60, 60));
+    assert_eq!(breaker("max_pause = \"1h\""), policy(5, 1, 3_600));
+    for (keys, message) in [
+        ("failures = 1001", "`failures` is out of range"),
+        (
+            "max_pause = \"100ms\"",
+            "`max_pause` is shorter than `pause`",
+        ),
+        ("pause = \"61m\"", "a pause is longer than 1h"),
+        ("pauses = \"1s\"", "unknown key `pauses`"),
+    ] {
+        let found = breaker(keys).unwrap();
+        assert!(found.starts_with(message), "{found}");
+    }
+}
+
+#[test]
+fn statuses_of_final_answers_are_configured() {
+    let webhook = "[targets.a]\ntype = \"webhook\"\nurl = \"https://example.com\"\n";
+    for (keys, message) in [
+        ("retry_statuses = [401, 404]\nfinal_statuses = 500", None),
+        (
+            "retry_statuses = [200]",
+            Some("`retry_statuses` is out of range"),
+        ),
+        (
+            "retry_statuses = [404]\nfinal_statuses = [404]",
+            Some("404 is in `final_statuses` and in `retry_statuses`"),
+        ),
+    ] {
+        let found = errors_of(&format!("{webhook}{keys}\n"));
+        assert_eq!(found.first().map(String::as_str), message, "{found:?}");
+    }
+}
+
+#[test]
+fn operators_hosts_are_checked_for_metadata_services() {
+    let dingtalk = |endpoint: &str| {
+        format!(
+            "[targets.a]\ntype = \"dingtalk\"\ntoken = {{ env = \"T\" }}\nendpoint = \"{endpoint}\"\n"
+        )
+    };
+    let email = |host: &str| {
+        format!(
+            "[targets.a]\ntype = \"email\"\nfrom = \"a@example.com\"\nto = \"b@example.com\"\n\
+             host = \"{host}\"\n"
+        )
+    };
+    for private in [
+        dingtalk("http://10.1.2.3/robot"),
+        dingtalk("http://127.0.0.1:8080/robot"),
+        email("10.1.2.3"),
+        email("localhost"),
+        email("::1"),
+    ] {
+        assert_eq!(errors_of(&private), Vec::<String>::new(), "{private}");
+    }
+    for metadata in [
+        dingtalk("http://169.254.169.254/robot"),
+        dingtalk("http://2852039166/robot"),
+        dingtalk("http://[fd00:ec2::254]/robot"),
+        email("100.100.100.200"),
+        email("169.254.169.254"),
+        email("[fe80::1]"),
+    ] {
+        let found = errors_of(&metadata);
+        assert!(found[0].contains("metadata service"), "{found:?}");
+        let allowed = errors_of(&format!(
+            "{metadata}allow = [\"169.254.0.0/16\", \"100.100.100.200/32\", \"fe80::/10\", \
+             \"fd00:ec2::254/128\"]\n"
+        ));
+        assert_eq!(allowed, Vec::<String>::new());
     }
 }

@@ -245,3 +245,28 @@ async fn a_text_without_a_title_is_shown_once() {
     // Once in the plain text and once in the HTML.
     assert_eq!(body.matches("eni-1 is lost").count(), 2, "{body}");
 }
+
+#[tokio::test]
+async fn servers_at_metadata_addresses_are_not_called() {
+    // Names for the resolver, as a DNS record for the server's name would be.
+    for host in ["0xa9fea9fe", "1684301000", "[fe80::1]"] {
+        let server = SmtpServer {
+            host: host.into(),
+            port: Some(25),
+            tls: TlsMode::None,
+            credentials: None,
+            authorities: None,
+        };
+        let from = "alerts@example.com".parse().unwrap();
+        let to = vec!["a@example.com".parse().unwrap()];
+        let templates = Templates::new(None, None, None).unwrap();
+        let email = Email::new(&server, from, to, templates).unwrap();
+        let settled = deliver(&email, &quick(5), notify(message("t", "x"))).await;
+        assert_eq!(settled.attempts[0].outcome, "misconfigured", "{host}");
+        let reason = settled.dead_letter.unwrap();
+        assert!(
+            reason.contains("link-local or a metadata service"),
+            "{reason}"
+        );
+    }
+}

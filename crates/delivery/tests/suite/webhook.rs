@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
+use reflexarc_delivery::AnswerPolicy;
 use reflexarc_delivery::http::EgressPolicy;
 use reflexarc_delivery::webhook::Webhook;
 use reflexarc_event::Json;
@@ -157,4 +158,34 @@ async fn private_addresses_are_not_called_in_any_spelling() {
         assert!(reason.contains("is not a public address"), "{reason}");
     }
     assert!(receiver.calls().is_empty());
+}
+
+#[tokio::test]
+async fn final_answers_are_those_of_the_target() {
+    let answers = AnswerPolicy {
+        final_statuses: vec![500, 429],
+        retry_statuses: vec![401, 403, 404, 407, 422],
+    };
+    for (status, outcome) in [
+        (401, "failed"),
+        (403, "failed"),
+        (404, "failed"),
+        (407, "failed"),
+        (422, "failed"),
+        (500, "refused"),
+        (429, "refused"),
+        (410, "refused"),
+        (302, "misconfigured"),
+        (503, "failed"),
+    ] {
+        let receiver = Receiver::start([Reply::status(status)]).await;
+        let target = webhook(&receiver.url, loopback()).with_answers(answers.clone());
+        let settled = deliver(&target, &quick(1), send(1)).await;
+        assert_eq!(settled.attempts[0].outcome, outcome, "{status}");
+        assert_eq!(
+            settled.dead_letter.is_none(),
+            outcome == "failed",
+            "{status}"
+        );
+    }
 }

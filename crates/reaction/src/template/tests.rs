@@ -62,18 +62,24 @@ fn errors_are_found_when_compiling() {
 }
 
 #[test]
-fn size_and_steps_are_limited() {
+fn long_texts_are_cut_and_steps_are_limited() {
     let nested = "{% for a in event.long %}".repeat(4);
     let long = format!("{nested}{{{{ event.long }}}}{}", "{% endfor %}".repeat(4));
     assert_eq!(
         render(&long).unwrap_err().to_string(),
         "line 1, column 104: the template takes more than 20,000 steps (limit `operations`)"
     );
+    // Of 40 bytes each: 819 of them are 32,760 bytes, and 5 more have room before the ellipsis.
     let wide = "{{ event.long ~ event.long ~ event.long ~ event.long }}".repeat(1000);
-    assert_eq!(
-        render(&wide).unwrap_err().to_string(),
-        "the text of the template has more than 32,768 bytes (limit `string`)"
+    let cut = render(&wide).unwrap();
+    assert_eq!(cut.len(), 32 << 10);
+    assert!(
+        cut.ends_with("01234…") && cut.starts_with("0123456789012"),
+        "{cut}"
     );
+    // A character is kept whole or not at all.
+    let cut = render(&format!("a{}", "网".repeat(11_000))).unwrap();
+    assert!(cut.len() <= 32 << 10 && cut.ends_with("网…"));
 }
 
 /// The diagnostics of a template, whether it compiles or not.

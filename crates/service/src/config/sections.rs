@@ -147,6 +147,13 @@ pub(super) fn listen(table: &ConfigTable<'_>) -> Option<SocketAddr> {
 pub(super) fn telemetry(table: ConfigTable<'_>) -> Option<Collector> {
     let help = "the collector's address: endpoint = \"http://localhost:4318\"";
     let endpoint = url_or_reference(&table, "endpoint", help);
+    if let Some(Err(denied)) = endpoint
+        .as_ref()
+        .map(|url| EgressPolicy::operator_hosts().check_url(url))
+    {
+        let help = "write the address of the collector";
+        table.fault("endpoint", Code::CONFIG_VALUE, denied.to_string(), help);
+    }
     let headers = headers(&table);
     let one_in = table.integer("one_in", 1..=u32::MAX.into());
     table.finish();

@@ -81,7 +81,7 @@ impl Remote {
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         // The operator names the address, so private networks are allowed.
-        let client = EgressPolicy::allow_all()
+        let client = EgressPolicy::operator_hosts()
             .client(authorities)
             .map_err(|error| RemoteError::Unreachable(error.to_string()))?;
         Ok(Self {

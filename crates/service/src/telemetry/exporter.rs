@@ -56,7 +56,7 @@ pub(super) fn start(
     dropped: Counter,
 ) -> Result<ExporterHandle, ClientError> {
     let exporter = Exporter {
-        client: EgressPolicy::allow_all().client(None)?,
+        client: EgressPolicy::operator_hosts().client(None)?,
         collector,
         dropped,
         failing: false,

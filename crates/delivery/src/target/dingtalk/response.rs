@@ -48,6 +48,13 @@ pub(super) fn classify(response: &BoundedResponse, now: Timestamp) -> Result<Rec
     }
 }
 
+/// The `errcode` of a response, or its HTTP status where it has none.
+pub(super) fn code(response: &BoundedResponse) -> i64 {
+    let json = Json::parse(&response.body).ok();
+    let code = json.and_then(|json| json.get("errcode")?.as_i64());
+    code.unwrap_or_else(|| response.status.into())
+}
+
 /// What to change in the configuration of either side, for errors that such a change ends.
 fn remedy(code: i64, body: &str) -> Option<&'static str> {
     // 310000 is one code for four security settings; only the text tells which. It exists in an

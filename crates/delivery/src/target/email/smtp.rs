@@ -3,6 +3,7 @@
 //! `lettre`'s own transport stops at the first recipient that the server refuses. Here the commands
 //! are sent one by one, so that one invalid address does not keep the mail from the others.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use lettre::transport::smtp::Error as SmtpError;
@@ -13,7 +14,7 @@ use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter,
 use lettre::{Address, Message};
 
 use super::{Email, TlsMode};
-use crate::http::error_chain;
+use crate::http::{error_chain, is_egress_denied};
 use crate::outcome::{Receipt, SendError};
 
 /// Bounds connecting and quitting only: `lettre` has no timeout for the rest of an asynchronous
@@ -30,13 +31,27 @@ pub(super) struct Transmission {
 }
 
 impl Email {
+    /// The addresses of the server that may be connected to.
+    pub(super) async fn addresses(&self) -> Result<Vec<SocketAddr>, SendError> {
+        let found = self.policy.resolve(&self.host, self.port).await;
+        found.map_err(|error| {
+            if is_egress_denied(&error) {
+                let reason = error.to_string();
+                SendError::Misconfigured { reason }
+            } else {
+                SendError::transient(format!("cannot resolve {}: {error}", self.host))
+            }
+        })
+    }
+
     /// Sends one mail to the recipients who are not in `delivered`.
     pub(super) async fn transmit(
         &self,
+        server: &[SocketAddr],
         message: &Message,
         delivered: &[String],
     ) -> Result<Transmission, SmtpError> {
-        let mut connection = self.connect().await?;
+        let mut connection = self.connect(server).await?;
         let bytes = message.formatted();
         let to = self
             .to
@@ -59,7 +74,7 @@ impl Email {
                 // With a status the error is about this recipient.
                 Err(error) if error.status().is_some() => transmission
                     .refused
-                    .push((address.to_string(), classify(&error))),
+                    .push((address.to_string(), self.classify(&error))),
                 // Without one it is about the connection, so about all of them.
                 Err(error) => return Err(error),
             }
@@ -81,7 +96,18 @@ impl Email {
         Ok(transmission)
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpError> {
+    /// The error that an SMTP error stands for, by the target's own rules.
+    pub(super) fn classify(&self, error: &SmtpError) -> SendError {
+        let code = error
+            .status()
+            .and_then(|code| code.to_string().parse().ok());
+        match code {
+            Some(code) => self.answers.apply(code, classify(error)),
+            None => classify(error),
+        }
+    }
+
+    async fn connect(&self, server: &[SocketAddr]) -> Result<AsyncSmtpConnection, SmtpError> {
         let hello = ClientId::default();
         let (from_start, upgrade) = match &self.tls {
             Some((TlsMode::Tls, parameters)) => (Some(parameters.clone()), None),
@@ -89,7 +115,9 @@ impl Email {
             None => (None, None),
         };
         let mut connection = AsyncSmtpConnection::connect_tokio1(
-            (self.host.as_str(), self.port),
+            // Not the name, which could be resolved to other addresses now. The certificate is
+            // still checked against the name.
+            server,
             Some(CONNECT_TIMEOUT),
             &hello,
             from_start,
@@ -178,7 +206,7 @@ impl Transmission {
 
 /// The error that an SMTP error stands for: 4xx is transient, 5xx refused, and errors of passwords
 /// and certificates are misconfigurations.
-pub(super) fn classify(error: &SmtpError) -> SendError {
+fn classify(error: &SmtpError) -> SendError {
     let reason = error_chain(error);
     let status = error.status().map(|code| code.to_string());
     match status.as_deref() {

@@ -119,6 +119,30 @@ impl<'a> TableReader<'a> {
         number
     }
 
+    /// An integer or an array of integers, each within a range.
+    pub fn integers<T: TryFrom<u64>>(
+        &self,
+        key: &str,
+        range: RangeInclusive<u64>,
+    ) -> Option<Vec<T>> {
+        let numbers = self.one_or_many(key, "an integer or an array of integers", |value| {
+            let DeValue::Integer(digits) = value.get_ref() else {
+                return None;
+            };
+            let number = u64::from_str_radix(digits.as_str(), digits.radix()).ok();
+            let number = number.filter(|number| range.contains(number));
+            // `None` within: an integer, but not one of the range.
+            Some(number.and_then(|number| T::try_from(number).ok()))
+        })?;
+        let numbers: Option<Vec<T>> = numbers.into_iter().collect();
+        if numbers.is_none() {
+            let message = format!("`{key}` is out of range");
+            let help = format!("expected {} to {}", range.start(), range.end());
+            self.fault(key, self.document.codes.value, message, help);
+        }
+        numbers
+    }
+
     /// A duration longer than zero, such as `"90s"`.
     ///
     /// ```
