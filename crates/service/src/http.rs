@@ -6,6 +6,8 @@ mod connections;
 mod events;
 mod framing;
 mod guard;
+mod held_body;
+mod lists;
 mod operate;
 mod peers;
 mod refusals;
@@ -26,6 +28,7 @@ use reflexarc_event::Json;
 use tokio::sync::{Semaphore, watch};
 
 use self::guard::{Client, guard};
+pub(crate) use self::lists::MAX_LIST_RESPONSES;
 pub(crate) use self::peers::Peers;
 pub(crate) use self::refusals::RefusalLog;
 use self::refusals::RefusalReason;
@@ -53,6 +56,8 @@ pub(crate) struct AppState {
     pub(crate) peers: Arc<Peers>,
     /// How many large bodies may be parsed, and lists written, at one time.
     pub(crate) large_work: Arc<Semaphore>,
+    /// How many lists may be in memory.
+    pub(crate) list_responses: Arc<Semaphore>,
     /// When calls of each target may begin.
     pub(crate) gates: TargetGates,
     /// Wakes the targets' queues.
@@ -86,10 +91,10 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .route("/targets/{name}/pause", post(targets::pause))
         .route("/targets/{name}/resume", post(targets::resume))
         .route("/trace/{event}", get(operate::trace_event))
-        .route("/outbox", get(operate::outbox))
+        .route("/outbox", get(lists::outbox))
         .route("/outbox/{id}", get(operate::delivery))
         .route("/outbox/{id}/cancel", post(operate::cancel))
-        .route("/dlq", get(operate::dead_letters))
+        .route("/dlq", get(lists::dead_letters))
         .route("/dlq/{id}", delete(operate::drop_dead_letter))
         .route("/dlq/{id}/redrive", post(operate::redrive))
         // JSON like all other errors, where axum would answer with an empty body.

@@ -24,7 +24,9 @@ use tokio::sync::{Semaphore, watch};
 use crate::config::{Config, ConfigSource};
 use crate::descriptors;
 use crate::dispatch::{Queues, Wake, dead_letters};
-use crate::http::{AppState, EXTRA_CONNECTIONS, Peers, RefusalLog, listen, router};
+use crate::http::{
+    AppState, EXTRA_CONNECTIONS, MAX_LIST_RESPONSES, Peers, RefusalLog, listen, router,
+};
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::live_config::{LiveConfig, LiveSettings};
@@ -171,6 +173,7 @@ impl ServiceBuilder {
             refusals: RefusalLog::default(),
             peers: Arc::new(Peers::new(&limits)),
             large_work: Arc::new(Semaphore::new(processors)),
+            list_responses: Arc::new(Semaphore::new(MAX_LIST_RESPONSES)),
             gates: queues.gates().clone(),
             wake,
             reloader,

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, LINK};
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use reflexarc::{FileDiagnostics, Rule};
@@ -16,16 +16,8 @@ use super::targets::{set_target_metrics, target_states};
 use super::{AppState, HttpError, Role, json_response};
 use crate::operate::{delivery_to_json, trace};
 use crate::reload::RefusedReload;
-use crate::store::{DeliveryStatus, InvalidPageCursor, PageCursor, PageLimits, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::telemetry::{RuleLabel, TargetLabel};
-
-/// How much a list has at most. The rest is in further pages.
-// A response is built in memory, and 1,000 actions of 32 KB would be 32 MB, several times over while
-// they are turned into JSON.
-const PAGE: PageLimits = PageLimits {
-    deliveries: 1_000,
-    bytes: 1 << 20,
-};
 
 /// How many of the newest dead letters `/status` lists.
 const NEWEST_DEAD_LETTERS: usize = 10;
@@ -224,17 +216,6 @@ pub(super) async fn trace_event(
     Ok(json_response(StatusCode::OK, &Json::Array(traces)))
 }
 
-pub(super) async fn outbox(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
-    list(&state, request, DeliveryStatus::Pending).await
-}
-
-pub(super) async fn dead_letters(
-    State(state): State<Arc<AppState>>,
-    request: Request,
-) -> HandlerResult {
-    list(&state, request, DeliveryStatus::Dead).await
-}
-
 pub(super) async fn delivery(
     State(state): State<Arc<AppState>>,
     Path(id): Path<String>,
@@ -309,63 +290,8 @@ async fn show(state: &Arc<AppState>, id: DeliveryId) -> HandlerResult {
     Ok(json_response(StatusCode::OK, &body))
 }
 
-/// A page of deliveries; `limit` is their largest number, `after` the cursor of the page. The header
-/// `Link` has the address of the next page.
-async fn list(state: &Arc<AppState>, request: Request, status: DeliveryStatus) -> HandlerResult {
-    let uri = request.uri().clone();
-    authorize(state, request, Role::Read)?;
-    let (after, limits) = page_of(uri.query().unwrap_or_default())?;
-    // As many at one time as can run: each is in memory twice, as a tree and as text.
-    let turn = state.large_work.acquire().await;
-    let query = move |store: &dyn Store| store.delivery_page(status, after, limits);
-    let page = query_store(state, query).await?;
-    let records = page.deliveries.iter();
-    let body = Json::Array(
-        records
-            .map(|record| delivery_to_json(record, None))
-            .collect(),
-    );
-    let mut response = json_response(StatusCode::OK, &body);
-    drop(turn);
-    if let Some(next) = page.next {
-        let path = uri.path();
-        let link = format!(
-            "<{path}?limit={}&after={next}>; rel=\"next\"",
-            limits.deliveries
-        );
-        // Path, numbers and hexadecimal digits: always a valid value.
-        if let Ok(link) = link.parse() {
-            response.headers_mut().insert(LINK, link);
-        }
-    }
-    Ok(response)
-}
-
-/// `after` and `limit` of a query.
-fn page_of(query: &str) -> Result<(Option<PageCursor>, PageLimits), HttpError> {
-    let (mut after, mut limits) = (None, PAGE);
-    let invalid = |message: String| HttpError::new(StatusCode::BAD_REQUEST, message);
-    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-        match &*key {
-            "after" => {
-                let cursor = value.parse();
-                let cursor = cursor.map_err(|error: InvalidPageCursor| invalid(error.to_string()));
-                after = Some(cursor?);
-            }
-            "limit" => {
-                let limit = value.parse().ok().filter(|limit| *limit > 0);
-                let limit = limit.ok_or_else(|| invalid(format!("invalid limit `{value}`")))?;
-                limits.deliveries = PAGE.deliveries.min(limit);
-            }
-            // `token`, and whatever a proxy adds.
-            _ => {}
-        }
-    }
-    Ok((after, limits))
-}
-
 /// Queries the store on a thread that may block.
-async fn query_store<T: Send + 'static>(
+pub(super) async fn query_store<T: Send + 'static>(
     state: &Arc<AppState>,
     query: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, HttpError> {

@@ -1,30 +1,19 @@
 //! Lists of deliveries over HTTP.
 
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
 use jiff::Timestamp;
 use reflexarc_event::Json;
 use reflexarc_reaction::Action;
 
-use crate::samples::{evaluation, incoming};
-use crate::serving::{Serving, parts};
+use crate::hostile::connect;
+use crate::samples::{evaluation, event_text, incoming};
+use crate::serving::{Parts, Serving, parts};
 
 #[tokio::test]
 async fn large_dead_letters_are_listed_in_pages() {
-    let folder = tempfile::tempdir().unwrap();
-    // Accepting waits for the writer, which async code must not.
-    let (folder, parts) = tokio::task::spawn_blocking(move || {
-        let parts = parts(&folder);
-        for number in 0..80 {
-            // To a target that does not exist, so that the start makes them dead letters.
-            let action = Action::send("gone", "x".repeat(30_000));
-            let event = incoming(&number.to_string());
-            let evaluation = evaluation("r", vec![action], vec![]);
-            let accepted = parts.store.accept(event, evaluation, Timestamp::now());
-            assert_eq!(accepted.unwrap().deliveries.len(), 1);
-        }
-        (folder, parts)
-    })
-    .await
-    .unwrap();
+    let (folder, parts) = with_large_dead_letters().await;
     let serving = Serving::run(folder, parts).await;
     let mut path = "/dlq?limit=50".to_owned();
     let (mut events, mut sizes) = (Vec::new(), Vec::new());
@@ -69,4 +58,60 @@ async fn large_dead_letters_are_listed_in_pages() {
         );
     }
     serving.stop().await;
+}
+
+#[tokio::test]
+async fn lists_that_are_not_read_are_bounded() {
+    let (folder, parts) = with_large_dead_letters().await;
+    let serving = Serving::run(folder, parts).await;
+    let url = serving.url.clone();
+    let unread = tokio::task::spawn_blocking(move || {
+        // The kernel takes some megabytes of each connection.
+        let request = b"GET /dlq HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(30);
+        let open = |_| {
+            let mut stream = connect(&url);
+            stream.write_all(&request).unwrap();
+            stream
+        };
+        (0..20).map(open).collect::<Vec<_>>()
+    });
+    let unread = unread.await.unwrap();
+    // Each either waits to be read or was refused at once.
+    assert_becomes(&serving, 429).await;
+    assert_eq!(serving.get("/status", None).await.0, 200);
+    let (status, _) = serving
+        .post("application/json", event_text("1", "eni-1"))
+        .await;
+    assert_eq!(status, 200);
+    drop(unread);
+    assert_becomes(&serving, 200).await;
+    serving.stop().await;
+}
+
+/// Asserts that `/dlq` is answered with this status after a while.
+async fn assert_becomes(serving: &Serving, expected: u16) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while serving.get("/dlq?limit=1", None).await.0 != expected {
+        assert!(Instant::now() < deadline, "still not {expected}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Parts whose store has 80 deliveries of 30 KB to a target that does not exist, which become dead
+/// letters at the start.
+async fn with_large_dead_letters() -> (tempfile::TempDir, Parts) {
+    let folder = tempfile::tempdir().unwrap();
+    // Accepting waits for the writer, which async code must not.
+    let accept = tokio::task::spawn_blocking(move || {
+        let parts = parts(&folder);
+        for number in 0..80 {
+            let action = Action::send("gone", "x".repeat(30_000));
+            let event = incoming(&number.to_string());
+            let evaluation = evaluation("r", vec![action], vec![]);
+            let accepted = parts.store.accept(event, evaluation, Timestamp::now());
+            assert_eq!(accepted.unwrap().deliveries.len(), 1);
+        }
+        (folder, parts)
+    });
+    accept.await.unwrap()
 }
