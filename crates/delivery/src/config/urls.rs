@@ -17,8 +17,10 @@ const SHORTEST_SEGMENT: usize = 16;
 /// `{ env = "NAME" }` or `{ file = "path" }`. What may be a secret in it is redacted wherever it
 /// appears.
 pub fn url_or_reference(keys: &ConfigTable<'_>, key: &str, help: &str) -> Option<Url> {
-    let value = keys.lookup(key).map(|value| value.get_ref());
-    if !matches!(value, Some(DeValue::Table(_))) {
+    let is_reference = keys
+        .lookup(key)
+        .is_some_and(|value| matches!(value.get_ref(), DeValue::Table(_)));
+    if !is_reference {
         let text = keys.required_string(key, help)?;
         let url = url(keys, key, &text)?;
         keys.context().record_secrets(parts(&url));

@@ -93,19 +93,19 @@ impl Connections {
         // on this machine.
         let has_own_limit = !is_trusted(peer, &rules.trusted_proxies) && !peer.is_loopback();
         if has_own_limit && open.count_of(PeerKey::of(peer)) >= self.peer_limit {
-            open.close_stalest(|of, connection| {
+            open.close_stalest(|connection, _| {
                 let since = connection.since();
                 let is_old = now.saturating_duration_since(since) >= MIN_AGE;
-                (of == PeerKey::of(peer) && is_old && connection.is_dispensable())
-                    .then_some((0, since))
+                let is_of_peer = PeerKey::of(connection.peer) == PeerKey::of(peer);
+                (is_of_peer && is_old && connection.is_dispensable()).then_some((0, since))
             });
         }
         let mut is_reserve = false;
         if open.connections.len() - open.reserve >= self.limit {
-            is_reserve = !self.make_space(&mut open, rules);
+            is_reserve = !Self::make_space(&mut open, rules);
         }
         if is_reserve && open.reserve >= RESERVE {
-            let replaced = open.close_stalest(|_, connection| {
+            let replaced = open.close_stalest(|connection, _| {
                 let may_close = connection.is_reserve && connection.waits();
                 may_close.then(|| (0, connection.since()))
             });
@@ -131,19 +131,15 @@ impl Connections {
     }
 
     /// Closes one connection that is not a reserve one; whether there was one to close.
-    #[expect(clippy::unused_self, reason = "reads like the calls around it")]
-    fn make_space(&self, open: &mut Open, rules: &AccessRules) -> bool {
+    fn make_space(open: &mut Open, rules: &AccessRules) -> bool {
         // One address with 1,000 idle connections loses its own before any other address does. The
         // connections of a proxy are those of many clients.
-        let counts = open.of_peer.clone();
-        let crowd = |of: PeerKey, peer| match is_trusted(peer, &rules.trusted_proxies) {
-            true => 0,
-            false => counts.get(&of).copied().unwrap_or_default(),
-        };
-        open.close_stalest(|of, connection| {
+        open.close_stalest(|connection, of_peer| {
             let may_close = !connection.is_reserve && connection.is_dispensable();
-            may_close.then(|| (crowd(of, connection.peer), connection.since()))
-        }) || open.close_stalest(|_, connection| {
+            let is_proxy = is_trusted(connection.peer, &rules.trusted_proxies);
+            let crowd = if is_proxy { 0 } else { of_peer };
+            may_close.then(|| (crowd, connection.since()))
+        }) || open.close_stalest(|connection, _| {
             // With a valid token: idle ones only, which clients open again.
             let may_close = !connection.is_reserve && connection.waits();
             may_close.then(|| (0, connection.since()))
@@ -244,13 +240,15 @@ impl Open {
     }
 
     /// Closes the connection with the highest rank, and of these the stalest. `rank` is `None` for
-    /// those that stay. Whether there was one.
+    /// those that stay; its second argument is how many connections there are of the peer. Whether
+    /// there was one.
     fn close_stalest(
         &mut self,
-        rank: impl Fn(PeerKey, &Connection) -> Option<(usize, Instant)>,
+        rank: impl Fn(&Connection, usize) -> Option<(usize, Instant)>,
     ) -> bool {
         let ranked = self.connections.iter().filter_map(|(id, connection)| {
-            let (crowd, since) = rank(PeerKey::of(connection.peer), connection)?;
+            let of_peer = self.count_of(PeerKey::of(connection.peer));
+            let (crowd, since) = rank(connection, of_peer)?;
             Some((crowd, std::cmp::Reverse(since), *id))
         });
         let Some((_, _, id)) = ranked.max() else {
@@ -333,7 +331,8 @@ mod tests {
         // They are all young: a burst is no attack.
         assert!(all.iter().all(|one| is_open(&connections, one)));
         for one in &all {
-            *one.connection.since.lock().unwrap() = Instant::now() - 2 * MIN_AGE;
+            *one.connection.since.lock().unwrap() =
+                Instant::now().checked_sub(2 * MIN_AGE).unwrap();
         }
         all[0].connection.set_authenticated();
         let new = open(1);

@@ -22,7 +22,7 @@ pub(super) struct PeerKey(IpAddr);
 pub(crate) struct Peers {
     request_limit: usize,
     max_delay: Duration,
-    peers: Mutex<HashMap<PeerKey, Peer>>,
+    known: Mutex<HashMap<PeerKey, Peer>>,
 }
 
 /// A request in progress without a valid token.
@@ -69,7 +69,7 @@ impl PeerKey {
                 let network = u128::from(address) >> 64 << 64;
                 Self(Ipv6Addr::from(network).into())
             }
-            address => Self(address),
+            IpAddr::V4(address) => Self(address.into()),
         }
     }
 }
@@ -80,7 +80,7 @@ impl Peers {
         Self {
             request_limit: limits.peer_requests,
             max_delay: limits.token_delay,
-            peers: Mutex::default(),
+            known: Mutex::default(),
         }
     }
 
@@ -107,10 +107,12 @@ impl Peers {
         }
         let is_full = peers.len() >= MAX_PEERS;
         let key = PeerKey::of(address);
-        let Some(peer) = (match is_full {
-            true => peers.get_mut(&key),
-            false => Some(peers.entry(key).or_default()),
-        }) else {
+        let peer = if is_full {
+            peers.get_mut(&key)
+        } else {
+            Some(peers.entry(key).or_default())
+        };
+        let Some(peer) = peer else {
             // 10,000 addresses gave wrong tokens within a minute: all others are suspects too.
             return Failure {
                 delay: self.max_delay,
@@ -134,7 +136,7 @@ impl Peers {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<PeerKey, Peer>> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -233,7 +235,7 @@ mod tests {
             let headers = headers
                 .iter()
                 .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-            let headers = HeaderMap::from_iter(headers);
+            let headers: HeaderMap = headers.collect();
             client_address(peer.parse().unwrap(), &headers, &rules).to_string()
         };
         let xff = "x-forwarded-for";

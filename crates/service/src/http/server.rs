@@ -149,9 +149,10 @@ impl ConnectionServer {
     }
 
     fn head_limit(&self, connection: &Connection) -> Duration {
-        match connection.is_reserve {
-            true => self.limits.head.min(RESERVE_HEAD),
-            false => self.limits.head,
+        if connection.is_reserve {
+            self.limits.head.min(RESERVE_HEAD)
+        } else {
+            self.limits.head
         }
     }
 }
