@@ -20,6 +20,7 @@ mod records;
 mod retention;
 mod schema;
 mod state;
+mod write_clock;
 mod writer;
 
 use std::path::Path;
@@ -29,6 +30,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use self::files::StoreFiles;
+use self::write_clock::WriteClock;
 use crate::dead_letters::Observed;
 use crate::{StoreError, StoreOptions};
 
@@ -37,6 +39,7 @@ pub struct SqliteStore {
     /// The duplicate window in microseconds.
     duplicate_window: i64,
     writer: writer::Writer,
+    clock: WriteClock,
     dead_letters: Observed,
     /// Read-only connections that are not in use.
     // Grows to the largest number of readers at one time and stays there. Opening one costs a few
@@ -66,6 +69,7 @@ impl SqliteStore {
         Ok(Self {
             duplicate_window: i64::try_from(window).unwrap_or(i64::MAX),
             writer: writer::Writer::start(connection, files.clone())?,
+            clock: WriteClock::new(),
             dead_letters: Observed::default(),
             readers: Mutex::default(),
             files,

@@ -75,7 +75,9 @@ pub(crate) fn is_egress_denied(error: &(dyn Error + 'static)) -> bool {
         let held = next
             .downcast_ref::<io::Error>()
             .and_then(io::Error::get_ref);
-        if next.is::<EgressDenied>() || held.is_some_and(|held| held.is::<EgressDenied>()) {
+        if next.is::<EgressDenied>()
+            || held.is_some_and(<dyn Error + Send + Sync>::is::<EgressDenied>)
+        {
             return true;
         }
         cause = next.source();

@@ -1,6 +1,8 @@
 //! The operations of the store, each a job of the writer or a query that never waits for it.
 
 use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
@@ -23,8 +25,9 @@ impl Store for SqliteStore {
         evaluation: Evaluation,
         now: Timestamp,
     ) -> Result<Accepted, StoreError> {
-        let window = self.duplicate_window;
+        let (window, clock) = (self.duplicate_window, self.clock.clone());
         let accepted = self.writer.submit(move |connection| {
+            clock.record(now);
             match accept::find_duplicate(connection, &incoming, now, window)? {
                 Some(seq) => Ok(Accepted::duplicate_of(seq)),
                 None => accept::insert(connection, &incoming, &evaluation, now),
@@ -40,7 +43,7 @@ impl Store for SqliteStore {
         permit: Box<dyn Any + Send>,
         reply: ReplySender<Vec<Accepted>>,
     ) {
-        let window = self.duplicate_window;
+        let (window, clock) = (self.duplicate_window, self.clock.clone());
         // A batch weighs as much as its events, so that the writer does not add 2,000 batches of
         // 10,000 events to one transaction.
         let weight = events.len();
@@ -49,6 +52,7 @@ impl Store for SqliteStore {
             // or when the writer is gone and drops the job. Freeing it earlier would unbound what
             // waits in the writer's channel.
             let _permit = permit;
+            clock.record(now);
             let mut accepted = Vec::with_capacity(weight);
             for (incoming, evaluate) in events {
                 // The connection is locked anew for each step, because `evaluate` locks it too.
@@ -116,9 +120,25 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Reply<Claimed> {
         let (target, observed) = (target.to_owned(), self.dead_letters.clone());
+        let (clock, committed) = (self.clock.clone(), self.clock.clone());
+        let was_set_back = Arc::new(AtomicBool::new(false));
+        let released = was_set_back.clone();
         self.writer.submit_observed(
-            move |connection| outbox::claim(connection, &target, now, lease, limit),
-            move |claimed| observed.report(&claimed.unreadable),
+            move |connection| {
+                if clock.was_set_back(now) {
+                    outbox::release_future(connection, now)?;
+                    was_set_back.store(true, Ordering::Relaxed);
+                }
+                outbox::claim(connection, &target, now, lease, limit)
+            },
+            move |claimed| {
+                // Only after the commit: if that fails, the next claim looks again.
+                if released.load(Ordering::Relaxed) {
+                    committed.reset(now);
+                }
+                committed.record(now);
+                observed.report(&claimed.unreadable);
+            },
         )
     }
 
@@ -129,9 +149,12 @@ impl Store for SqliteStore {
         decision: Decision,
         now: Timestamp,
     ) -> Reply<Option<DeadLetterReport>> {
-        let observed = self.dead_letters.clone();
+        let (observed, clock) = (self.dead_letters.clone(), self.clock.clone());
         self.writer.submit_observed(
-            move |connection| outbox::settle(connection, &delivery, &attempt, &decision, now),
+            move |connection| {
+                clock.record(now);
+                outbox::settle(connection, &delivery, &attempt, &decision, now)
+            },
             move |report| observed.report(report),
         )
     }

@@ -32,14 +32,7 @@ pub(super) fn claim(
     lease: SignedDuration,
     limit: usize,
 ) -> Result<Claimed, StoreError> {
-    // `set_at` is when `due` was written. If it lies in the future, the clock has been set back
-    // since, and `due` is meaningless by the new clock: such a delivery is due now. Without this a
-    // clock that was an hour ahead for a moment would delay every retry by an hour.
-    let sql = format!(
-        "SELECT {COLUMNS} FROM delivery
-         WHERE status = 0 AND target = ?1 AND (due <= ?2 OR set_at > ?2)
-         ORDER BY due, seq, id LIMIT ?3"
-    );
+    let sql = claimable();
     let mut statement = connection.prepare_cached(&sql)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = statement
@@ -79,6 +72,25 @@ pub(super) fn claim(
     })
 }
 
+/// The deliveries that a claim takes. It reads as many rows of the index as it returns, and those
+/// that are due at the same instant as the last of them.
+fn claimable() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM delivery
+         WHERE status = 0 AND target = ?1 AND due <= ?2
+         ORDER BY due, seq, id LIMIT ?3"
+    )
+}
+
+/// Makes deliveries due whose `due` was written at a time that lies in the future: the clock has
+/// been set back since, and it means nothing by the new clock. Reads the whole outbox.
+pub(super) fn release_future(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "UPDATE delivery SET due = ?1, set_at = ?1, claimed = 0
+               WHERE status = 0 AND set_at > ?1";
+    connection.prepare_cached(sql)?.execute([micros(now)])?;
+    Ok(())
+}
+
 /// The columns of an unreadable row that logs need; they are text in every version.
 fn rule_and_event(
     connection: &Connection,
@@ -95,14 +107,16 @@ fn rule_and_event(
     })?)
 }
 
-/// Releases every claim, or those of one target: the deliveries are due at once.
+/// Releases every claim, or those of one target: the deliveries are due at once. So are those that
+/// an earlier process wrote by a clock that was ahead of this one, see [`release_future`].
 pub(super) fn release(
     connection: &Connection,
     target: Option<&str>,
     now: Timestamp,
 ) -> Result<usize, StoreError> {
     let sql = "UPDATE delivery SET due = ?1, set_at = ?1, claimed = 0
-               WHERE status = 0 AND claimed = 1 AND (?2 IS NULL OR target = ?2)";
+               WHERE status = 0 AND (claimed = 1 OR set_at > ?1)
+               AND (?2 IS NULL OR target = ?2)";
     Ok(connection
         .prepare_cached(sql)?
         .execute((micros(now), target))?)
@@ -435,4 +449,35 @@ pub(super) fn rules_in_use(connection: &Connection) -> Result<Vec<RuleUse>, Stor
 
 fn duration_micros(duration: SignedDuration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StoreOptions;
+    use crate::sqlite::schema;
+
+    /// The plan of a query, one line a step.
+    fn plan(sql: &str) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let connection = schema::open_writer(&path, &StoreOptions::default()).unwrap();
+        let sql = format!("EXPLAIN QUERY PLAN {sql}");
+        let mut statement = connection.prepare(&sql).unwrap();
+        let steps = statement.query_map(("mail", 0, 8), |row| row.get(3));
+        steps.unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn claims_search_the_index_and_scan_nothing() {
+        let plan = plan(&claimable());
+        assert!(
+            plan[0].starts_with("SEARCH delivery USING INDEX delivery_due (target=? AND due<?)"),
+            "{plan:?}"
+        );
+        assert!(
+            plan.iter().all(|step| !step.starts_with("SCAN")),
+            "{plan:?}"
+        );
+    }
 }

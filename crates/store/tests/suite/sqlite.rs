@@ -312,3 +312,39 @@ fn unreadable_deliveries_are_reported() {
     assert_eq!(reports[0].cause, DeadLetterCause::Unreadable);
     assert_eq!(reports[0].letters[0].rule, "r");
 }
+
+/// What a target that is down costs others: acceptance while its queue claims, with a backlog of
+/// retries that are due later. `REFLEXARC_BACKLOG=100000` for the figures of RESULTS.md.
+#[test]
+fn events_are_accepted_beside_the_backlog_of_a_target() {
+    let backlog = std::env::var("REFLEXARC_BACKLOG").ok();
+    let backlog: i64 = backlog.and_then(|text| text.parse().ok()).unwrap_or(2_000);
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for event in 0..backlog / 1_000 {
+        let actions = (0..1_000).map(|number| send("dead", number)).collect();
+        let evaluation = evaluation("r", actions, vec![]);
+        let id = format!("backlog-{event}");
+        store.accept(incoming(&id), evaluation, at(0)).unwrap();
+    }
+    // All of them are claimed: due when their claims end.
+    let claimed = store.claim("dead", at(0), LEASE, 1_000_000).unwrap();
+    assert_eq!(i64::try_from(claimed.len()).unwrap(), backlog);
+    let mut times = Vec::new();
+    for event in 0..200 {
+        let begun = std::time::Instant::now();
+        let claim = store.submit_claim("dead", at(1), LEASE, 8);
+        let evaluation = evaluation("r", vec![send("other", 1)], vec![]);
+        let id = format!("other-{event}");
+        store.accept(incoming(&id), evaluation, at(1)).unwrap();
+        times.push(begun.elapsed());
+        assert!(claim.wait().unwrap().deliveries.is_empty());
+    }
+    times.sort();
+    println!(
+        "{backlog} waiting: p50 {:?}, p99 {:?}",
+        times[100], times[198]
+    );
+    let found = store.claim("other", at(1), LEASE, 1_000).unwrap();
+    assert_eq!(found.len(), 200);
+}
