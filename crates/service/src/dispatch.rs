@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::config::TargetConfig;
-use reflexarc_delivery::{CallTicket, Delivery, DeliveryId, Receipt, SendError, shorten};
+use reflexarc_delivery::{CallTicket, Decision, Delivery, DeliveryId, Receipt, SendError, shorten};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -32,6 +32,7 @@ use self::rate_limited::RateLimitedQueue;
 pub use self::target_gate::TargetGates;
 pub(crate) use self::target_gate::{TargetGate, TargetPause, TargetStatus};
 pub(crate) use self::wake::Wake;
+use crate::clock::ServiceClock;
 use crate::store::{AttemptOutcome, Store};
 use crate::telemetry::{Metrics, Redactor, Span, Stage, Telemetry};
 
@@ -42,6 +43,8 @@ pub struct DispatchContext {
     pub store: Arc<dyn Store>,
     /// Metrics.
     pub metrics: Arc<Metrics>,
+    /// By which the age of deliveries is computed.
+    pub clock: ServiceClock,
     /// Removes secrets from recorded responses.
     pub redactor: Redactor,
     /// Records a span for each attempt.
@@ -208,9 +211,16 @@ async fn settle(queue: &TargetConfig, context: &DispatchContext, batch: &[Delive
     // All are submitted before the first reply is awaited, so that they share one commit.
     let mut replies = Vec::new();
     for delivery in batch {
-        let now = Timestamp::now();
-        let settlement =
-            reflexarc_delivery::settle(&queue.policy, delivery, &redacted, batch.len(), now);
+        let (now, aging_now) = (Timestamp::now(), context.clock.aging_now());
+        let mut settlement =
+            reflexarc_delivery::settle(&queue.policy, delivery, &redacted, batch.len(), aging_now);
+        // The age is that without a jump of the clock; the next attempt is due on the clock that
+        // claims compare with, or a jump ahead would make a retry due at once.
+        if let Decision::RetryAt(at) = &mut settlement.decision {
+            *at = at
+                .saturating_add(now.duration_since(aging_now))
+                .unwrap_or(*at);
+        }
         record_attempt(queue, context, delivery, call, &response);
         let attempt = AttemptOutcome {
             started: call.started,

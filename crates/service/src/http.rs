@@ -33,6 +33,7 @@ pub(crate) use self::peers::Peers;
 pub(crate) use self::refusals::RefusalLog;
 use self::refusals::RefusalReason;
 pub(crate) use self::server::{EXTRA_CONNECTIONS, listen};
+use crate::clock::ServiceClock;
 use crate::dispatch::{TargetGates, Wake};
 use crate::intake::Intake;
 use crate::limits::Limits;
@@ -46,6 +47,7 @@ use crate::telemetry::{Metrics, Telemetry};
 /// What the request handlers share.
 pub(crate) struct AppState {
     pub(crate) intake: Intake,
+    pub(crate) clock: ServiceClock,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) health: Arc<StoreHealth>,
     pub(crate) live: Arc<LiveConfig>,
@@ -87,6 +89,7 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .route("/metrics", get(operate::metrics))
         .route("/status", get(operate::status))
         .route("/reload", post(operate::reload))
+        .route("/clock/confirm", post(operate::confirm_clock))
         .route("/targets", get(targets::list))
         .route("/targets/{name}/pause", post(targets::pause))
         .route("/targets/{name}/resume", post(targets::resume))

@@ -39,6 +39,7 @@
     reason = "the service uses the clock, files, the network and processes"
 )]
 
+mod clock;
 pub mod config;
 mod descriptors;
 pub mod dispatch;
@@ -56,6 +57,7 @@ mod shutdown;
 mod store_health;
 pub mod telemetry;
 
+pub use clock::ServiceClock;
 pub use config::Config;
 pub use feed::Feed;
 pub use limits::Limits;

@@ -21,6 +21,7 @@ use reflexarc_delivery::config::unknown_target_message;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
+use crate::clock::ServiceClock;
 use crate::config::{Config, ConfigSource};
 use crate::descriptors;
 use crate::dispatch::{Queues, Wake, dead_letters};
@@ -30,7 +31,7 @@ use crate::http::{
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::live_config::{LiveConfig, LiveSettings};
-use crate::operate::check_regularly;
+use crate::operate::{check_clock, check_regularly};
 use crate::reload::{Reloader, watch};
 use crate::shutdown::stopped;
 use crate::store::{Store, StoreError, StoreLock};
@@ -66,6 +67,7 @@ pub(crate) struct Pipeline {
     pub(crate) source: Option<ConfigSource>,
     pub(crate) rule_paths: Vec<PathBuf>,
     pub(crate) shutdown_timeout: Duration,
+    pub(crate) clock: ServiceClock,
     pub(crate) lock: StoreLock,
 }
 
@@ -128,6 +130,7 @@ impl ServiceBuilder {
             source,
             rule_paths,
             shutdown_timeout,
+            clock,
             lock: _lock,
         } = pipeline;
         let reloader = Arc::new(Reloader::new(
@@ -146,12 +149,14 @@ impl ServiceBuilder {
             store.clone(),
             live.clone(),
             wake.clone(),
+            clock.clone(),
             stop.clone(),
         ));
         let checking = tokio::spawn(check_regularly(
             store.clone(),
             live.clone(),
             metrics.clone(),
+            clock.clone(),
             stop.clone(),
         ));
         // At the same time as the HTTP server stops: an event that is accepted while it does is in
@@ -164,6 +169,7 @@ impl ServiceBuilder {
         let probing = tokio::spawn(probing);
         let state = Arc::new(AppState {
             intake,
+            clock,
             store,
             health,
             live: live.clone(),
@@ -227,11 +233,15 @@ impl ServiceBuilder {
         // Only with the lock and before the queues start: it releases every claim there is.
         resume(&*store, &wake)?;
         let problems = metrics.problems.clone();
+        // Before the first delivery can be settled.
+        let clock = ServiceClock::new(store.newest_event()?);
+        check_clock(&clock, &metrics);
         let queues = Queues::start(
             config.queues,
             wake.clone(),
             store.clone(),
             metrics,
+            clock.clone(),
             config.redactor.clone(),
             telemetry.clone(),
         );
@@ -260,6 +270,7 @@ impl ServiceBuilder {
             source: config.source,
             rule_paths: config.rule_paths,
             shutdown_timeout: config.shutdown_timeout,
+            clock,
             lock,
         })
     }
@@ -303,6 +314,7 @@ async fn maintain_regularly(
     store: Arc<dyn Store>,
     live: Arc<LiveConfig>,
     wake: Wake,
+    clock: ServiceClock,
     mut stop: watch::Receiver<bool>,
 ) {
     for pass in 0_u32.. {
@@ -315,7 +327,8 @@ async fn maintain_regularly(
         }
         // Loaded each time: a reload may have changed it.
         let (store, retention) = (store.clone(), live.retention.load_full());
-        match blocking(move || store.prune(&retention, Timestamp::now())).await {
+        let clock = clock.clone();
+        match blocking(move || store.prune(&retention, clock.aging_now())).await {
             Ok(0) => {}
             Ok(events) => tracing::info!(events, "pruned the archive"),
             Err(error) => tracing::error!(%error, "cannot prune the archive"),

@@ -260,6 +260,12 @@ pub trait Store: Send + Sync {
     /// If the store cannot be read.
     fn queue_depths(&self) -> Result<Vec<(String, u64, Timestamp)>, StoreError>;
 
+    /// When the newest event was accepted.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn newest_event(&self) -> Result<Option<Timestamp>, StoreError>;
+
     /// The rules that have pending deliveries or state entries, by name.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{DispatchContext, TargetGates, Wake, serve};
+use crate::clock::ServiceClock;
 use crate::store::Store;
 use crate::telemetry::{Metrics, Redactor, Telemetry};
 
@@ -33,12 +34,14 @@ impl Queues {
         wake: Wake,
         store: Arc<dyn Store>,
         metrics: Arc<Metrics>,
+        clock: ServiceClock,
         redactor: Redactor,
         telemetry: Telemetry,
     ) -> Self {
         let context = DispatchContext {
             store,
             metrics,
+            clock,
             redactor,
             telemetry,
             gates: TargetGates::default(),

@@ -14,7 +14,7 @@ use reflexarc_event::Json;
 
 use super::targets::{set_target_metrics, target_states};
 use super::{AppState, HttpError, Role, json_response};
-use crate::operate::{delivery_to_json, trace};
+use crate::operate::{check_clock, delivery_to_json, trace};
 use crate::reload::RefusedReload;
 use crate::store::{Store, StoreError};
 use crate::telemetry::{RuleLabel, TargetLabel};
@@ -189,6 +189,20 @@ pub(super) async fn reload(State(state): State<Arc<AppState>>, request: Request)
             Err(error.with_member("confirm", Json::optional(refusal.confirm())))
         }
     }
+}
+
+/// Trusts the wall clock as it is: what is too old by it is dropped from now on.
+pub(super) async fn confirm_clock(
+    State(state): State<Arc<AppState>>,
+    request: Request,
+) -> HandlerResult {
+    let client = authorize(&state, request, Role::Operate)?;
+    let accepted = state.clock.confirm();
+    check_clock(&state.clock, &state.metrics);
+    let offset = accepted.map_or(0, |jump| jump.offset.as_secs());
+    tracing::info!(who = client, offset, "an operator confirms the clock");
+    let body = Json::object([("offset", Json::from(offset))]);
+    Ok(json_response(StatusCode::OK, &body))
 }
 
 /// The trace of every archived event with this id, the newest last; `?explain=RULE` explains why

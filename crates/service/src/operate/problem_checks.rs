@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use reflexarc::RuleSet;
 use tokio::sync::watch;
 
+use crate::clock::ServiceClock;
 use crate::live_config::LiveConfig;
 use crate::shutdown::stopped;
 use crate::store::{Store, StoreError};
@@ -26,16 +27,23 @@ pub(crate) async fn check_regularly(
     store: Arc<dyn Store>,
     live: Arc<LiveConfig>,
     metrics: Arc<Metrics>,
+    clock: ServiceClock,
     mut stop: watch::Receiver<bool>,
 ) {
     for round in 0_u32.. {
-        let (store, metrics) = (store.clone(), metrics.clone());
+        let (store, metrics, clock) = (store.clone(), metrics.clone(), clock.clone());
         let rules = round
             .is_multiple_of(RULES_EVERY)
             .then(|| live.rules.load_full());
         let checked = tokio::task::spawn_blocking(move || {
             let problems = &metrics.problems;
-            check(store.as_ref(), rules.as_deref(), problems, Timestamp::now());
+            check_clock(&clock, &metrics);
+            check(
+                store.as_ref(),
+                rules.as_deref(),
+                problems,
+                clock.aging_now(),
+            );
             problems.summarize();
         });
         // An error would be a panic; the next check is another attempt.
@@ -47,6 +55,16 @@ pub(crate) async fn check_regularly(
             return;
         }
     }
+}
+
+/// Reports a jump of the wall clock, or that it is over.
+pub(crate) fn check_clock(clock: &ServiceClock, metrics: &Metrics) {
+    let jump = clock.suspected();
+    let offset = jump.map_or(0, |jump| jump.offset.as_secs());
+    metrics.clock_offset.set(offset);
+    let subjects = jump.map(|jump| (String::new(), (1, jump.message())));
+    let subjects = subjects.into_iter().collect();
+    metrics.problems.set(ProblemKind::ClockJump, &subjects);
 }
 
 /// One check; `rules` are compared with the store if they are given.

@@ -72,6 +72,8 @@ pub struct Metrics {
     pub reloads: Family<OutcomeLabel, Counter>,
     /// The problems that an operator must see, which are counted too.
     pub(crate) problems: Arc<Problems>,
+    /// How far the wall clock is ahead of the time that is used for ages, in seconds.
+    pub clock_offset: Gauge,
     /// 1 if the last reload was refused, else 0.
     pub reload_refused: Gauge,
 }
@@ -168,6 +170,7 @@ impl Metrics {
             opened: Family::default(),
             spans_dropped: Counter::default(),
             reloads: Family::default(),
+            clock_offset: Gauge::default(),
             reload_refused: Gauge::default(),
         };
         let registry = &mut metrics.registry;
@@ -243,6 +246,9 @@ impl Metrics {
             metrics.spans_dropped.clone(),
         );
         registry.register("reloads", "Reloads by outcome", metrics.reloads.clone());
+        let help = "How far the wall clock is ahead of the time that is used for ages";
+        let offset = metrics.clock_offset.clone();
+        registry.register_with_unit("clock_offset", help, Unit::Seconds, offset);
         let help = "1 if the last reload was refused, in whole or in part, else 0";
         registry.register("reload_refused", help, metrics.reload_refused.clone());
         metrics

@@ -51,6 +51,8 @@ pub(crate) enum ProblemKind {
     RequestsRefused,
     /// The store cannot be read.
     StoreUnreadable,
+    /// The wall clock has jumped.
+    ClockJump,
 }
 
 /// All problems of a service.
@@ -102,7 +104,7 @@ struct Summary {
 }
 
 impl ProblemKind {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::DeadLetters,
         Self::RetriesExhausted,
         Self::ReactionFailed,
@@ -111,6 +113,7 @@ impl ProblemKind {
         Self::QueueAging,
         Self::RequestsRefused,
         Self::StoreUnreadable,
+        Self::ClockJump,
     ];
 
     /// Its name in `/status`, the log and metrics.
@@ -124,6 +127,7 @@ impl ProblemKind {
             Self::QueueAging => "queue_aging",
             Self::RequestsRefused => "requests_refused",
             Self::StoreUnreadable => "store_unreadable",
+            Self::ClockJump => "clock_jump",
         }
     }
 
@@ -150,6 +154,7 @@ impl ProblemKind {
                 "see the log lines `refused a request`; check the sender's token, path and format"
             }
             Self::StoreUnreadable => "check the disk and the file of the store",
+            Self::ClockJump => "correct the clock; if it is right, confirm it: POST /clock/confirm",
         }
     }
 }

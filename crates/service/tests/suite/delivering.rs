@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{BreakerPolicy, DeliveryId, RetryDelays, RetryPolicy, Target};
 use reflexarc_reaction::Action;
+use reflexarc_service::ServiceClock;
 use reflexarc_service::Store;
 use reflexarc_service::dispatch::{DispatchContext, TargetGates};
 use reflexarc_service::store::{Attempt, DeliveryRecord, DeliveryStatus};
@@ -70,6 +71,7 @@ impl Delivering {
         let context = DispatchContext {
             store: self.store.clone(),
             metrics: self.metrics.clone(),
+            clock: ServiceClock::default(),
             telemetry: Telemetry::default(),
             redactor: Redactor::new(self.secrets.iter().map(String::as_str)),
             gates: self.gates.clone(),

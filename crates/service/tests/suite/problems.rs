@@ -140,3 +140,63 @@ async fn failures_and_refusals_are_listed_from_the_first() {
     assert!(serving.metric(line).await);
     serving.stop().await;
 }
+
+/// A month has passed since the last event, or the clock is a month ahead: nothing is pruned and no
+/// delivery is too old until an operator says that the clock is right.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_jump_of_the_clock_drops_nothing_until_it_is_confirmed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut parts = parts(&folder);
+    let month = SignedDuration::from_hours(24 * 31);
+    let old = Timestamp::now() - month;
+    blocking(|| {
+        let store = &parts.store;
+        for (id, actions) in [("done", vec![]), ("waits", vec![send("down", 1)])] {
+            let evaluation = evaluation("failed", actions, vec![]);
+            store.accept(incoming(id), evaluation, old).unwrap();
+        }
+    });
+    let path = folder.path().join("down.toml");
+    let config = "[targets.down]\ntype = \"webhook\"\nurl = \"http://127.0.0.1:9\"\n\
+                  allow = [\"127.0.0.0/8\"]\n";
+    std::fs::write(&path, config).unwrap();
+    let config = Config::load(&path, Secrets::Resolve(&|_| None)).unwrap();
+    parts.config.queues.extend(config.queues);
+    let serving = Serving::run(folder, parts).await;
+    let jump = serving.problem("clock_jump", "").await;
+    assert!(
+        text(&jump, "detail").contains("ahead of the time"),
+        "{jump}"
+    );
+    // It has been attempted more than once, and is not too old.
+    let attempts = || {
+        let pending = serving.store.deliveries(DeliveryStatus::Pending, None, 9);
+        blocking(|| pending)
+            .unwrap()
+            .first()
+            .map(|record| record.delivery.attempt)
+    };
+    let begun = std::time::Instant::now();
+    while attempts().expect("it is pending") < 3 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "it is not attempted"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(
+        begun.elapsed() >= Duration::from_millis(500),
+        "retries wait"
+    );
+    assert_eq!(blocking(|| serving.store.find("done")).unwrap().len(), 1);
+    let (status, answer) = serving.post_to("/clock/confirm", &[], "").await;
+    assert_eq!(status, 200, "{answer}");
+    assert!(serving.problem_now("clock_jump", "").await.is_none());
+    serving.problem("dead_letters", "down").await;
+    let letters = blocking(|| serving.store.deliveries(DeliveryStatus::Dead, None, 9)).unwrap();
+    assert!(
+        letters[0].reason.as_deref().unwrap().contains("24h"),
+        "{letters:?}"
+    );
+    serving.stop().await;
+}

@@ -10,7 +10,7 @@ use reflexarc_delivery::{ArchivePosition, Decision, Delivery, DeliveryId};
 
 use super::state::SqliteStateReader;
 use super::writer::{SharedConnection, lock};
-use super::{SqliteStore, accept, archive, micros, outbox, pages, retention, schema};
+use super::{SqliteStore, accept, archive, instant, micros, outbox, pages, retention, schema};
 use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, Claimed, DamagedEvent, DeadLetterObserver,
     DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus, EvaluateInTransaction,
@@ -274,6 +274,18 @@ impl Store for SqliteStore {
 
     fn queue_depths(&self) -> Result<Vec<(String, u64, Timestamp)>, StoreError> {
         self.read(outbox::queue_depths)
+    }
+
+    fn newest_event(&self) -> Result<Option<Timestamp>, StoreError> {
+        // Of the last position, not the latest time: an event that was accepted while the clock
+        // was wrong must not be the newest for ever.
+        self.read(|connection| {
+            let sql = "SELECT received FROM archive ORDER BY seq DESC LIMIT 1";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query([])?;
+            let row = rows.next()?;
+            Ok(row.map(|row| row.get(0)).transpose()?.map(instant))
+        })
     }
 
     fn rules_in_use(&self) -> Result<Vec<RuleUse>, StoreError> {

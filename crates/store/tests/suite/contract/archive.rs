@@ -38,6 +38,17 @@ pub(super) fn pruning_removes_old_events_without_open_deliveries(backend: &dyn B
     assert_eq!(store.delivery(done.id).unwrap(), None);
 }
 
+pub(super) fn the_newest_event_is_the_last_accepted(backend: &dyn Backend) {
+    let store = backend.open();
+    assert_eq!(store.newest_event().unwrap(), None);
+    // The clock was set back in between.
+    for (id, second) in [("a", 5), ("b", 9_000), ("c", 7)] {
+        let evaluation = Evaluation::default();
+        store.accept(incoming(id), evaluation, at(second)).unwrap();
+    }
+    assert_eq!(store.newest_event().unwrap(), Some(at(7)));
+}
+
 pub(super) fn pruning_by_size_removes_the_oldest_events(backend: &dyn Backend) {
     let store = backend.open();
     for id in 0..3_000 {

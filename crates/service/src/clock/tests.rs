@@ -1,0 +1,104 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const HOUR: i64 = 3_600;
+const DAY: i64 = 24 * HOUR;
+
+fn reading(true_second: i64, offset: i64) -> Reading {
+    Reading {
+        wall: second(true_second + offset),
+        elapsed: Duration::from_secs(true_second.unsigned_abs()),
+    }
+}
+
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second).unwrap()
+}
+
+#[test]
+fn a_jump_counts_only_when_it_has_lasted() {
+    let mut check = ClockCheck::new(reading(0, 0), None);
+    assert_eq!(check.observe(reading(10, 0)), second(10));
+    for offset in [25 * HOUR, -25 * HOUR, 31 * DAY] {
+        let mut check = ClockCheck::new(reading(0, 0), None);
+        assert_eq!(check.observe(reading(20, offset)), second(20), "{offset}");
+        assert_eq!(check.jump.unwrap().offset.as_secs(), offset);
+        // Corrected in time: nothing has happened.
+        assert_eq!(check.observe(reading(900, 0)), second(900));
+        assert_eq!(check.jump, None);
+        // It comes again, and lasts.
+        assert_eq!(check.observe(reading(1_000, offset)), second(1_000));
+        assert_eq!(check.observe(reading(2_799, offset)), second(2_799));
+        assert_eq!(
+            check.observe(reading(2_800, offset)),
+            second(2_800 + offset)
+        );
+        assert_eq!(check.jump, None);
+    }
+}
+
+#[test]
+fn suspended_time_is_no_jump() {
+    let mut check = ClockCheck::new(reading(0, 0), None);
+    // Both clocks go on while the machine sleeps for three days.
+    assert_eq!(check.observe(reading(3 * DAY, 0)), second(3 * DAY));
+    assert_eq!(check.jump, None);
+}
+
+#[test]
+fn many_small_jumps_are_one_large_jump() {
+    let mut check = ClockCheck::new(reading(0, 0), None);
+    for step in 1..30 {
+        check.observe(reading(step * 10, step * 50 * 60));
+    }
+    assert!(check.jump.is_some());
+    assert!(check.observe(reading(300, 25 * HOUR)) <= second(300));
+}
+
+#[test]
+fn a_start_is_compared_with_the_newest_event() {
+    let start = |newest: i64| ClockCheck::new(reading(0, 0), Some(second(newest)));
+    assert_eq!(start(-1_800).jump, None);
+    assert_eq!(start(-1_800).observe(reading(0, 0)), second(0));
+    for newest in [-31 * DAY, 31 * DAY] {
+        let mut check = start(newest);
+        assert!(check.jump.is_some());
+        assert_eq!(check.observe(reading(60, 0)), second(newest + 60));
+        assert_eq!(check.observe(reading(1_800, 0)), second(1_800));
+    }
+}
+
+proptest! {
+    /// Against a naive definition over the whole history: the wall clock is used exactly if it is
+    /// near the last trusted reading, or has agreed with itself for the whole period.
+    #[test]
+    fn ages_never_follow_a_short_jump(
+        steps in prop::collection::vec((1..900_i64, prop::sample::select(
+            vec![0, 0, 0, 600, -1_200, 25 * HOUR, -25 * HOUR, 31 * DAY],
+        )), 1..60),
+    ) {
+        let mut check = ClockCheck::new(reading(0, 0), None);
+        let (mut now, mut trusted, mut began) = (0, 0, None::<(i64, i64)>);
+        for (wait, offset) in steps {
+            now += wait;
+            let aging = check.observe(reading(now, offset)).as_second() - second(0).as_second();
+            // `trusted` is the offset of a time that was used; only a jump that lasts changes it
+            // by more than the limit (with the small corrections, by less than two).
+            let used = aging - now;
+            if (used - trusted).abs() > 2 * HOUR {
+                let (since, agreed) = began.expect("a jump was suspected before");
+                prop_assert!((agreed - offset).abs() <= HOUR);
+                prop_assert!(now - since >= 1_800, "{now} {since}");
+                trusted = used;
+            }
+            began = match (began, check.jump) {
+                (_, None) => None,
+                (Some((since, agreed)), Some(_)) if (agreed - offset).abs() <= HOUR => {
+                    Some((since, agreed))
+                }
+                (_, Some(_)) => Some((now, offset)),
+            };
+        }
+    }
+}
