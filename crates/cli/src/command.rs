@@ -1,6 +1,7 @@
 //! The commands, one module each with its arguments and `run`.
 
 mod archive;
+mod backup;
 mod check;
 mod config;
 mod convert;
@@ -99,6 +100,10 @@ pub(crate) enum Command {
     Archive(archive::Archive),
     /// Evaluate archived events again with the current rules
     Replay(replay::Args),
+    /// Copy the store to a file while the service runs
+    Backup(backup::BackupArgs),
+    /// Put a backup in the place of the store
+    Restore(backup::RestoreArgs),
     /// List, show or cancel pending deliveries
     #[command(subcommand)]
     Outbox(outbox::Outbox),
@@ -136,6 +141,8 @@ impl Command {
             Command::Trace(args) => trace::run(&args, output),
             Command::Archive(args) => archive::run(&args, output),
             Command::Replay(args) => replay::run(&args, output),
+            Command::Backup(args) => backup::backup(&args, output),
+            Command::Restore(args) => backup::restore(&args, output),
             Command::Outbox(args) => outbox::outbox(&args, output),
             Command::Dlq(args) => outbox::dlq(&args, output),
             Command::Target(args) => target::run(&args, output),

@@ -56,6 +56,12 @@ pub enum StoreError {
         /// The newest schema version that this program supports.
         supported: i32,
     },
+    /// There is a file where a new one was to be created.
+    #[error("{} exists; it was left as it is", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file of the store was deleted or replaced while the store was open. Nothing was stored.
     #[error(
         "{path} was deleted or replaced while the store was open, so nothing is accepted or sent: \

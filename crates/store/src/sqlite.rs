@@ -10,6 +10,7 @@
 
 mod accept;
 mod archive;
+mod backup;
 mod compression;
 mod duplicates;
 mod files;

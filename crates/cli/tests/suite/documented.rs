@@ -11,12 +11,14 @@ use crate::{reflexarc, root};
 
 /// Command lines that need what a test does not have (another machine, the cloud's own command) or
 /// do not end. Their arguments are checked all the same.
-const ONLY_PARSED: [&str; 6] = [
+const ONLY_PARSED: [&str; 7] = [
     "aws ",
     "aliyun ",
     "hooks.example.com",
     "/etc/",
     "--listen",
+    // It needs a service that is stopped.
+    " restore ",
     " serve",
 ];
 
@@ -122,7 +124,7 @@ fn every_example_in_help_runs() {
             ran += 1;
         }
     }
-    assert!(ran >= 30 && parsed <= 8, "{ran} ran, {parsed} were parsed");
+    assert!(ran >= 30 && parsed <= 9, "{ran} ran, {parsed} were parsed");
     assert_eq!(service.terminate(), 0);
 }
 

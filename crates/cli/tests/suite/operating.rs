@@ -297,6 +297,66 @@ fn secrets_that_a_receiver_echoes_are_redacted() {
 }
 
 #[test]
+fn a_backup_of_a_running_service_is_restored() {
+    let (workspace, service) = service_with_two_events();
+    let backup = workspace.run(&["backup", "copy.db"]);
+    assert_eq!((backup.code, backup.stdout.as_str()), (0, ""));
+    assert_eq!(backup.stderr, "copied the store to copy.db\n");
+    let again = workspace.run(&["backup", "copy.db"]);
+    assert_eq!(again.code, 5);
+    assert!(again.stderr.contains("copy.db exists"), "{}", again.stderr);
+    let running = workspace.run(&["restore", "--force", "copy.db"]);
+    assert_eq!(running.code, 5);
+    assert!(running.stderr.contains("in use"), "{}", running.stderr);
+    assert_eq!(service.terminate(), 0);
+
+    let pruned = workspace.run(&["archive", "prune", "--keep", "1ms"]);
+    assert_eq!(pruned.stdout, "2 events removed\n");
+    let refused = workspace.run(&["restore", "copy.db"]);
+    assert_eq!(refused.code, 5);
+    assert!(refused.stderr.contains("exists"), "{}", refused.stderr);
+    let restored = workspace.run(&["restore", "--force", "copy.db"]);
+    assert_eq!(restored.code, 0, "{}", restored.stderr);
+    assert!(workspace.path("reflexarc.db.replaced-1").exists());
+    let exported = workspace.run(&["archive", "export"]);
+    assert_eq!((exported.code, exported.stdout.lines().count()), (0, 2));
+    let service = workspace.serve();
+    assert_eq!(workspace.run(&["trace", "e1"]).code, 0);
+    assert_eq!(service.terminate(), 0);
+}
+
+#[test]
+fn damaged_events_are_reported_and_left_out() {
+    let (workspace, service) = service_with_two_events();
+    assert_eq!(service.terminate(), 0);
+    rusqlite::Connection::open(workspace.path("reflexarc.db"))
+        .unwrap()
+        .execute("UPDATE archive SET body = x'00' WHERE id = 'e1'", [])
+        .unwrap();
+    let exported = workspace.run(&["archive", "export"]);
+    assert_eq!((exported.code, exported.stdout.lines().count()), (4, 1));
+    assert!(exported.stdout.contains("\"e2\""), "{}", exported.stdout);
+    let replayed = workspace.run(&["replay", "--deliver", "--name", "again"]);
+    assert_eq!(replayed.code, 4);
+    let added =
+        "1 event, 0 with differences, 0 reactions failed, 1 added to the outbox as replay again";
+    assert!(replayed.stderr.contains(added), "{}", replayed.stderr);
+    for run in [&exported, &replayed] {
+        let message = "of the archive is damaged";
+        assert!(run.stderr.contains(message), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("1 damaged event left out"),
+            "{}",
+            run.stderr
+        );
+    }
+    let repeated = workspace.run(&["replay", "--deliver", "--name", "again"]);
+    let message = "0 added to the outbox as replay again (1 were there already)";
+    assert!(repeated.stderr.contains(message), "{}", repeated.stderr);
+    assert_eq!(workspace.run(&["archive", "verify"]).code, 1);
+}
+
+#[test]
 fn target_list_prints_names_types_and_endpoints() {
     let targets = format!(
         "{OUT}[targets.chat]\ntype = \"dingtalk\"\ntoken = {{ env = \"UNSET_HERE\" }}\n\

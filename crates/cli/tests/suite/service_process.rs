@@ -159,7 +159,7 @@ impl HttpClient {
             .ok()?;
         let length = body.len();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
              content-type: application/x-ndjson\r\ncontent-length: {length}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).ok()?;

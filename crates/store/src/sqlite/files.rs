@@ -190,19 +190,22 @@ pub(super) fn make_private(path: &Path) {
     }
 }
 
-fn private_file() -> OpenOptions {
+/// Options for a new file that only its owner can read.
+pub(super) fn private_file() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).mode(0o600);
     options
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// The path with a suffix.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-fn folder(path: &Path) -> &Path {
+/// The folder of a file.
+pub(super) fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -367,7 +367,7 @@ impl Store for SqliteStore {
     }
 
     fn submit_probe(&self) -> Reply<()> {
-        self.writer.submit(|connection| schema::probe(connection))
+        self.writer.submit(schema::probe)
     }
 
     fn used_bytes(&self) -> Result<u64, StoreError> {

@@ -4,11 +4,14 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::SignedDuration;
 use reflexarc::Evaluation;
 use reflexarc_event::Event;
-use reflexarc_store::{Incoming, Retention, Selection, SqliteStore, Store, StoreError};
+use reflexarc_store::{
+    DeliveryStatus, Incoming, Retention, Selection, SqliteStore, Store, StoreError,
+};
 
 use crate::samples::{OPTIONS, at, evaluation, incoming, open, send};
 
@@ -155,6 +158,79 @@ fn all_that_has_expired_is_forgotten_at_once() {
             .unwrap()
     };
     assert_eq!((count("state"), count("seen")), (1, 0));
+}
+
+#[test]
+fn a_backup_is_made_under_load_and_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (
+        folder.path().join("store.db"),
+        folder.path().join("copy.db"),
+    );
+    let store = open(folder.path());
+    for id in 0..200 {
+        accept(&store, &id.to_string()).unwrap();
+    }
+    let stop = AtomicBool::new(false);
+    let load = || {
+        let mut id = 200;
+        while !stop.load(Ordering::Relaxed) {
+            accept(&store, &id.to_string()).unwrap();
+            id += 1;
+        }
+        id
+    };
+    let accepted = std::thread::scope(|scope| {
+        let load = scope.spawn(load);
+        let copied = SqliteStore::backup(&path, &copy);
+        stop.store(true, Ordering::Relaxed);
+        let accepted = load.join().unwrap();
+        copied.unwrap();
+        accepted
+    });
+    assert_eq!(copy.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(matches!(
+        SqliteStore::backup(&path, &copy),
+        Err(StoreError::Exists { .. })
+    ));
+
+    let lock = store.lock_exclusive().unwrap();
+    let refused = SqliteStore::restore(&copy, &path, true);
+    assert!(
+        matches!(refused, Err(StoreError::InUse { .. })),
+        "{refused:?}"
+    );
+    accept(&store, "last").unwrap();
+    drop((lock, store));
+    let refused = SqliteStore::restore(&copy, &path, false);
+    assert!(
+        matches!(refused, Err(StoreError::Exists { .. })),
+        "{refused:?}"
+    );
+    let mut damaged = std::fs::read(&copy).unwrap();
+    let end = damaged.len();
+    damaged[end - 4_096..].fill(0xA5);
+    std::fs::write(folder.path().join("damaged.db"), damaged).unwrap();
+    let refused = SqliteStore::restore(&folder.path().join("damaged.db"), &path, true);
+    assert!(
+        matches!(refused, Err(StoreError::Corrupt { .. })),
+        "{refused:?}"
+    );
+
+    let aside = SqliteStore::restore(&copy, &path, true).unwrap().unwrap();
+    let store = open(folder.path());
+    let events = store.verify_archive().unwrap().events;
+    assert!((200..=accepted).contains(&events), "{events} of {accepted}");
+    assert_eq!(store.find("last").unwrap().len(), 0);
+    let pending = store
+        .deliveries(DeliveryStatus::Pending, None, 9_999)
+        .unwrap();
+    assert_eq!(pending.len() as u64, events);
+    accept(&store, "after").unwrap();
+    let old = SqliteStore::open(&aside, &OPTIONS).unwrap();
+    assert_eq!(old.find("last").unwrap().len(), 1);
+    let partial = |name: &str| folder.path().join(name).exists();
+    assert!(!partial("copy.db.partial") && !partial("store.db.partial"));
 }
 
 /// Needs root, to mount a small file system.
