@@ -303,7 +303,6 @@ impl From<BodyError> for HttpError {
 
 impl From<SignatureError> for HttpError {
     fn from(error: SignatureError) -> Self {
-        tracing::warn!(%error, "refused a request signed by EventBridge");
         match error {
             SignatureError::Invalid(_) => Self::new(StatusCode::UNAUTHORIZED, error.to_string()),
             // The request may be genuine: 503 asks the sender to try again, 401 would not.

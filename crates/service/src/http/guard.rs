@@ -10,12 +10,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 
 use super::connections::Connection;
 use super::peers::{RequestSlot, client_address};
 use super::refusals::RefusalReason;
 use super::{AppState, HttpError};
-use crate::security::RequestDenied;
+use crate::security::{EventBridge, RequestDenied};
 use crate::telemetry::{ProblemKind, StatusLabel};
 
 /// The client of a request.
@@ -89,11 +90,11 @@ async fn guarded(
             return response;
         }
     };
-    let gave_token = gives_token(&parts);
+    let gave_proof = gives_proof(&parts);
     parts.extensions.insert(client.clone());
     let response = next.run(Request::from_parts(parts, body)).await;
     count_refused(state, is_event, &response);
-    if response.status() == StatusCode::UNAUTHORIZED && gave_token {
+    if response.status() == StatusCode::UNAUTHORIZED && gave_proof {
         slow_down(state, &client).await;
     }
     response
@@ -163,21 +164,25 @@ fn count_refused(state: &AppState, is_event: bool, response: &Response) {
     }
 }
 
-/// Whether a request has a token, right or wrong.
-fn gives_token(request: &Parts) -> bool {
+/// Whether a request has a token or a signature, right or wrong.
+fn gives_proof(request: &Parts) -> bool {
     let query = request.uri.query().unwrap_or_default();
     request.headers.contains_key(AUTHORIZATION)
+        || EventBridge::is_signed(&request.headers)
         || query.split('&').any(|pair| pair.starts_with("token="))
 }
 
 /// Logs a wrong token, without any of it, and waits longer after each.
 async fn slow_down(state: &AppState, client: &Client) {
     let failure = state.peers.fail(client.address, Instant::now());
-    if let Some(count) = failure.to_log {
+    // Not one for each of a thousand addresses.
+    if let Some(count) = failure.to_log
+        && state.refusals.may_log(Timestamp::now().as_second())
+    {
         tracing::warn!(
             client = %client.address,
             count,
-            "wrong token; check the sender's token, or block the address"
+            "wrong token or signature; check that of the sender, or block the address"
         );
     }
     // The connection may be closed for another one meanwhile.

@@ -260,3 +260,48 @@ async fn connections_end_with_bodies_that_are_too_large() {
     assert!(text.starts_with("HTTP/1.1 413"), "{text}");
     serving.stop().await;
 }
+
+#[tokio::test]
+async fn clients_behind_a_trusted_proxy_are_counted_each() {
+    let token = Token::new("ops".into(), &"right-token".into(), vec![Role::Read], None);
+    for (trusted, others) in [(true, 401), (false, 429)] {
+        let serving = Serving::with(|parts| {
+            parts.config.tokens = Tokens::new(vec![token.clone()]);
+            parts.config.limits.peer_requests = 2;
+            parts.config.limits.token_delay = Duration::from_secs(2);
+            if trusted {
+                let proxies = vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+                parts.config.access.trusted_proxies = proxies;
+            }
+        })
+        .await;
+        let call = |client: &str, token: &'static str| {
+            let request = serving.client.get(format!("{}/status", serving.url));
+            let request = request.header("x-forwarded-for", format!("1.2.3.4, {client}"));
+            let response = request.bearer_auth(token).send();
+            async move { response.await.unwrap().status().as_u16() }
+        };
+        // Enough wrong tokens that the next ones wait.
+        for _ in 0..60 {
+            if tokio::time::timeout(Duration::from_millis(90), call("192.0.2.1", "wrong"))
+                .await
+                .is_err()
+            {
+                break;
+            }
+        }
+        let waiting = [(); 2].map(|()| tokio::spawn(call("192.0.2.1", "wrong")));
+        let begun = Instant::now();
+        while call("192.0.2.1", "").await != 429 {
+            assert!(
+                begun.elapsed() < Duration::from_secs(4),
+                "no limit is reached"
+            );
+        }
+        assert_eq!(call("192.0.2.2", "").await, others);
+        for one in waiting {
+            one.abort();
+        }
+        serving.stop().await;
+    }
+}
