@@ -65,8 +65,8 @@ fn arrival() -> impl Strategy<Value = Arrival> {
     // The window is a day: most copies come within it, some just before its end or after it.
     let steps = select(vec![0, 0, 1, 3_600, 86_399, 86_400, 90_000]);
     (members, steps, [0..3_usize, 0..3_usize]).prop_map(|(members, seconds_later, actions)| {
-        let (a, b, c, d, e) = members;
-        let members = [a, b, c, d, e]
+        let (id, name, resource, time, source) = members;
+        let members = [id, name, resource, time, source]
             .into_iter()
             .filter(|(_, value)| !value.is_empty());
         Arrival {
