@@ -3,12 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use reflexarc_delivery::BreakerState;
 
+use crate::dispatch::TargetStatus;
 use crate::service::{Pipeline, ServiceBuilder};
 use crate::store::Incoming;
-use crate::store::{Accepted, StoreError};
+use crate::store::{Accepted, DeliveryStatus, Store, StoreError};
 use crate::telemetry::Telemetry;
+
+/// How long a command waits for a target that does not accept deliveries.
+// As long as the longest pause of a circuit breaker by default: a receiver that only restarts gets
+// its deliveries.
+const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_secs(10);
+/// How many deliveries of a target are looked at, the soonest due first.
+const LOOKED_AT: usize = 1_000;
 
 /// A running pipeline that is fed by its caller.
 pub struct Feed {
@@ -47,8 +56,8 @@ impl Feed {
         Ok(accepted)
     }
 
-    /// Waits until every delivery in the outbox has been attempted at least once, then stops.
-    /// Returns how many deliveries are left to retry; the next process that serves the store does
+    /// Waits until every delivery in the outbox has been attempted at least once, then stops; not
+    /// for those of targets that have not accepted any for ten seconds. Returns how many deliveries are left to retry; the next process that serves the store does
     /// that.
     ///
     /// # Errors
@@ -61,7 +70,9 @@ impl Feed {
             ..
         } = &self.pipeline;
         // Polled: this is the end of a command, not worth a channel from every queue.
-        while store.unattempted()? > 0 {
+        while store.unattempted()? > 0
+            && accepting_targets_wait(&**store, &queues.gates().statuses())?
+        {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         // Retries are left: their waits may be minutes or hours, and a command should end.
@@ -73,4 +84,27 @@ impl Feed {
             .map(|(_, count, _)| usize::try_from(*count).unwrap_or(usize::MAX))
             .sum())
     }
+}
+
+/// Whether deliveries wait for their first attempt whose targets accept deliveries, or did until a
+/// moment ago. Those of a target that is down are attempted one by one, with pauses, which could
+/// take hours.
+fn accepting_targets_wait(store: &dyn Store, targets: &[TargetStatus]) -> Result<bool, StoreError> {
+    let is_down = |target: &&TargetStatus| {
+        let down_for = target
+            .since
+            .map(|since| Timestamp::now().duration_since(since));
+        target.state != BreakerState::Closed && down_for.is_some_and(|time| time > GIVE_UP_AFTER)
+    };
+    if !targets.iter().any(|target| is_down(&target)) {
+        return Ok(true);
+    }
+    for target in targets.iter().filter(|target| !is_down(target)) {
+        let name = Some(target.target.as_str());
+        let waiting = store.deliveries(DeliveryStatus::Pending, name, LOOKED_AT)?;
+        if waiting.iter().any(|record| record.delivery.attempt == 1) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -11,12 +11,13 @@ use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::http::EgressPolicy;
 use reflexarc_delivery::webhook::Webhook;
 use reflexarc_event::Json;
+use reflexarc_service::ServiceBuilder;
 use reflexarc_service::store::DeliveryStatus;
 
 use crate::delivering::{Delivering, queue, quick};
 use crate::receiver::{Receiver, Reply, eventually};
-use crate::samples::{event_text, send};
-use crate::serving::Serving;
+use crate::samples::{event_text, incoming, send};
+use crate::serving::{Serving, parts};
 
 fn webhook(url: &str) -> Webhook {
     let policy = EgressPolicy {
@@ -265,4 +266,29 @@ async fn a_paused_target_gets_nothing_until_it_is_resumed() {
     receiver.wait(1).await;
     assert_eq!(text(&state(&serving).await, "state"), "closed");
     serving.stop().await;
+}
+
+/// `run --deliver` ends although a target is down.
+#[test]
+fn a_command_does_not_wait_for_a_target_that_is_down() {
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut parts = parts(&folder);
+    parts.config.queues = vec![TargetConfig {
+        breaker: BreakerPolicy::default(),
+        ..target(&format!("http://{closed}/"))
+    }];
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _entered = runtime.enter();
+    let builder = ServiceBuilder::new(parts.config, parts.rules, parts.store);
+    let feed = builder.feed().unwrap();
+    let begun = Instant::now();
+    feed.accept((0..100).map(|id| incoming(&id.to_string())).collect())
+        .unwrap();
+    let left = runtime.block_on(feed.finish()).unwrap();
+    assert_eq!(left, 100);
+    assert!(begun.elapsed() < Duration::from_secs(40));
 }
