@@ -217,8 +217,8 @@ fn run_group(
             None
         };
     }
-    // As late as possible: a commit to a file that was deleted succeeds, and is gone at the restart.
-    // Three `stat` calls for a group, which waits for a sync anyway.
+    // As late as possible: a commit to a file that was deleted succeeds, and is gone at the
+    // restart. Three `stat` calls for a group, which waits for a sync anyway.
     let log_bytes = files.check()?;
     run("COMMIT")?;
     if log_bytes > MAX_LOG_BYTES {
