@@ -552,7 +552,9 @@ mod tests {
                     breaker.record(ticket, &outcome, seconds(now));
                 }
                 // A stale probe, whose phase a requested pause has ended, does not count.
-                probe = probe.filter(|probe| running.contains(probe) && probe.0 == breaker.generation);
+                let generation = breaker.generation;
+                let is_current = |probe: &CallTicket| probe.0 == generation;
+                probe = probe.filter(|probe| running.contains(probe) && is_current(probe));
             }
             // Whatever happened, once all calls have ended another one can begin after its wait.
             for ticket in running {

@@ -1,4 +1,5 @@
-//! Outbound connections: HTTP clients with an egress policy, bounded responses, errors without secrets.
+//! Outbound connections: HTTP clients with an egress policy, bounded responses, errors without
+//! secrets.
 
 mod egress;
 

@@ -57,8 +57,8 @@ impl Feed {
     }
 
     /// Waits until every delivery in the outbox has been attempted at least once, then stops; not
-    /// for those of targets that have not accepted any for ten seconds. Returns how many deliveries are left to retry; the next process that serves the store does
-    /// that.
+    /// for those of targets that have not accepted any for ten seconds. Returns how many deliveries
+    /// are left to retry; the next process that serves the store does that.
     ///
     /// # Errors
     /// If the store fails.

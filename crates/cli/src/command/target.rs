@@ -39,8 +39,8 @@ Exit codes:
     },
     /// Stop all calls of a target; its deliveries wait in the outbox until it is resumed
     #[command(after_help = "\
-The pause lasts until `reflexarc target resume`, through reloads, and ends with the service. A token with the \
-role `operate` is required.
+The pause lasts until `reflexarc target resume`, through reloads, and ends with the service. A \
+token with the role `operate` is required.
 
 Exit codes:
   0 paused

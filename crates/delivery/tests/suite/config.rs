@@ -281,7 +281,8 @@ fn statuses_of_final_answers_are_configured() {
 fn operators_hosts_are_checked_for_metadata_services() {
     let dingtalk = |endpoint: &str| {
         format!(
-            "[targets.a]\ntype = \"dingtalk\"\ntoken = {{ env = \"T\" }}\nendpoint = \"{endpoint}\"\n"
+            "[targets.a]\ntype = \"dingtalk\"\ntoken = {{ env = \"T\" }}\n\
+             endpoint = \"{endpoint}\"\n"
         )
     };
     let email = |host: &str| {
