@@ -251,8 +251,8 @@ impl Config {
         config.warnings = warnings;
         Ok(PartialConfig {
             config,
-            files,
             validity,
+            files,
             errors,
         })
     }

@@ -106,15 +106,13 @@ impl ServiceBuilder {
         let configured = self.config.limits.connections;
         let connections = descriptors::connection_limit(configured, sends.sum(), EXTRA_CONNECTIONS);
         let metrics = Arc::new(Metrics::new());
-        let (telemetry, exporter) = match self.config.collector.take() {
-            None => (Telemetry::default(), None),
-            Some(collector) => {
-                let started = Telemetry::start(collector, metrics.spans_dropped.clone());
-                let (telemetry, exporter) =
-                    started.map_err(|error| StoreError::Failed(error.to_string()))?;
-                (telemetry, Some(exporter))
-            }
-        };
+        let collector = self.config.collector.take();
+        let started = collector
+            .map(|collector| Telemetry::start(collector, metrics.spans_dropped.clone()))
+            .transpose()
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        let (telemetry, exporter) = started.unzip();
+        let telemetry = telemetry.unwrap_or_default();
         // On a thread that may block, because preparing the store waits for commits.
         let (pipeline_metrics, pipeline_telemetry) = (metrics.clone(), telemetry.clone());
         let pipeline =
