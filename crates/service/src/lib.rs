@@ -30,7 +30,8 @@
 //! Types of other crates in the public API: times and durations are those of [`jiff`], headers and
 //! URLs those of [`axum`] and [`reqwest`], secrets those of [`secrecy`], listeners and channels
 //! those of [`tokio`]; rules, evaluations and events are those of `reflexarc`, `reflexarc-event`,
-//! `reflexarc-reaction` and `reflexarc-delivery`; those of the store are those of `reflexarc-store`.
+//! `reflexarc-reaction` and `reflexarc-delivery`; those of the store are those of
+//! `reflexarc-store`.
 //!
 //! This crate must not know how filters match, how scripts run, or how a target sends.
 

@@ -39,8 +39,9 @@ use crate::store_health::{StoreHealth, watch_store};
 use crate::telemetry::{Metrics, Redactor, Telemetry};
 
 /// How often the store is maintained.
-// Short, because the archive grows by gigabytes an hour at full load, and expired state entries make
-// every count of a rule's entries slower. A pass that finds nothing costs a few look-ups in indexes.
+// Short, because the archive grows by gigabytes an hour at full load, and expired state entries
+// make every count of a rule's entries slower. A pass that finds nothing costs a few look-ups in
+// indexes.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(10);
 /// How many passes of pruning there are to one look for deliveries to unknown targets, which counts
 /// all that is pending.
@@ -202,8 +203,8 @@ impl ServiceBuilder {
         if let Some(exporter) = exporter {
             exporter.finish(EXPORT_TIMEOUT).await;
         }
-        // These tasks have nothing to finish: a reload or a pruning step that runs is on a thread of
-        // its own.
+        // These tasks have nothing to finish: a reload or a pruning step that runs is on a thread
+        // of its own.
         watching.abort();
         pruning.abort();
         checking.abort();

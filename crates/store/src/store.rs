@@ -215,8 +215,8 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<DeliveryRecord>, StoreError>;
 
-    /// The next page of the deliveries of one status, in the order of [`Self::deliveries`]; from the
-    /// beginning without a cursor.
+    /// The next page of the deliveries of one status, in the order of [`Self::deliveries`]; from
+    /// the beginning without a cursor.
     ///
     /// # Errors
     /// If the store cannot be read.

@@ -89,8 +89,8 @@ pub(crate) fn run(args: &Archive, output: &mut Output) -> Result<Exit, Failure> 
         Archive::List { range, report } => list(range, report, output),
         Archive::Export { range, config } => {
             for_each_event(config, range, output, |event, output| {
-                // Bytes are exported unchanged, but a pretty-printed event would take several lines;
-                // its tree prints the same members and digits on one line.
+                // Bytes are exported unchanged, but a pretty-printed event would take several
+                // lines; its tree prints the same members and digits on one line.
                 if event.event.bytes().contains(&b'\n') {
                     output.line(event.event.tree())
                 } else {

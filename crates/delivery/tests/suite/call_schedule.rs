@@ -21,7 +21,7 @@ fn robot() -> DingTalk {
         time_zone: None,
         client: EgressPolicy::default().client(None).unwrap(),
         rate_limit: DingTalk::RATE_LIMIT,
-        answers: Default::default(),
+        answers: reflexarc_delivery::AnswerPolicy::default(),
     }
 }
 

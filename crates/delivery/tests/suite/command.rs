@@ -14,7 +14,7 @@ fn script(text: &str) -> CommandTarget {
         argv,
         folder: None,
         environment: vec![("GREETING".into(), "hello".into())],
-        answers: Default::default(),
+        answers: reflexarc_delivery::AnswerPolicy::default(),
     }
 }
 
@@ -101,7 +101,7 @@ async fn missing_programs_are_misconfigurations() {
         argv: vec!["/nonexistent/program".into()],
         folder: None,
         environment: vec![],
-        answers: Default::default(),
+        answers: reflexarc_delivery::AnswerPolicy::default(),
     };
     let settled = deliver(&command, &quick(9), send(7)).await;
     assert!(settled.dead_letter.is_some());

@@ -422,6 +422,6 @@ fn offline() -> DingTalk {
         time_zone: None,
         client: EgressPolicy::default().client(None).unwrap(),
         rate_limit: DingTalk::RATE_LIMIT,
-        answers: Default::default(),
+        answers: reflexarc_delivery::AnswerPolicy::default(),
     }
 }

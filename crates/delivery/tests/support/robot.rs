@@ -84,6 +84,6 @@ pub(crate) fn dingtalk(receiver: &Receiver) -> DingTalk {
         .client(None)
         .unwrap(),
         rate_limit: DingTalk::RATE_LIMIT,
-        answers: Default::default(),
+        answers: reflexarc_delivery::AnswerPolicy::default(),
     }
 }

@@ -1,9 +1,9 @@
 //! Masks what may be a secret in the text of a configuration, for diagnostics.
 //!
-//! Diagnostics quote lines of the file, and they are printed, logged, and sent to whoever may
+//! Diagnostics quote lines of the file, and they are printed, logged, and sent to those who may
 //! reload. Secrets do not belong into the file, but an error is most likely where one was written
-//! there all the same, or where the key is misspelled. So everything is masked that is not the value
-//! of a key which never holds a secret:
+//! there all the same, or where the key is misspelled. So everything is masked that is not the
+//! value of a key which never holds a secret:
 //!
 //! ```text
 //! token = "s3cret"                    token = "******"

@@ -7,8 +7,8 @@
 //! | limit | what a new connection replaces |
 //! |---|---|
 //! | `peer_connections` of one address | the stalest of that address without a valid token |
-//! | `connections` | the stalest without a valid token, of the address with most of them; else the stalest idle one |
-//! | all are working | nothing: it becomes a reserve connection, which answers `/healthz` and `/readyz` only |
+//! | `connections` | the stalest without a token, of the address with most; else an idle one |
+//! | all are working | nothing: it becomes a reserve connection, for `/healthz` and `/readyz` |
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -18,8 +18,8 @@ use crate::store::{DeliveryStatus, InvalidPageCursor, PageCursor, PageLimits, St
 pub(crate) const MAX_LIST_RESPONSES: usize = 16;
 
 /// How much a list has at most. The rest is in further pages.
-// A response is built in memory, and 1,000 actions of 32 KB would be 32 MB, several times over while
-// they are turned into JSON.
+// A response is built in memory, and 1,000 actions of 32 KB would be 32 MB, several times over
+// while they are turned into JSON.
 const PAGE: PageLimits = PageLimits {
     deliveries: 1_000,
     bytes: 1 << 20,
@@ -39,7 +39,8 @@ pub(super) async fn dead_letters(
     list(&state, request, DeliveryStatus::Dead).await
 }
 
-/// A page of deliveries; `limit` is their largest number, `after` the cursor of the page. The header
+/// A page of deliveries; `limit` is their largest number, `after` the cursor of the page. The
+/// header
 /// `Link` has the address of the next page.
 async fn list(
     state: &Arc<AppState>,

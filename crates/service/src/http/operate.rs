@@ -47,8 +47,8 @@ pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> HandlerResult 
     Ok(json_response(StatusCode::OK, &body))
 }
 
-/// The problems, the number of live rules, the disabled ones among them, the targets, failing rules, dead
-/// letters, why the last reload was refused, and settings that need a restart.
+/// The problems, the number of live rules, the disabled ones among them, the targets, failing
+/// rules, dead letters, why the last reload was refused, and settings that need a restart.
 pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
     authorize(&state, request, Role::Read)?;
     let rules = state.intake.rules().load_full();
@@ -269,13 +269,16 @@ pub(super) async fn drop_dead_letter(
     change(&state, request, &id, operation, conflict).await
 }
 
+/// A change of a delivery; false if its status does not allow it.
+type Change = fn(&dyn Store, DeliveryId, Timestamp) -> Result<bool, StoreError>;
+
 /// Applies an operator's change to a delivery. `conflict` is the error if its status does not allow
 /// it.
 async fn change(
     state: &Arc<AppState>,
     request: Request,
     id: &str,
-    change: impl FnOnce(&dyn Store, DeliveryId, Timestamp) -> Result<bool, StoreError> + Send + 'static,
+    change: Change,
     conflict: &str,
 ) -> HandlerResult {
     let client = authorize(state, request, Role::Operate)?;

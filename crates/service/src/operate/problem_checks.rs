@@ -1,4 +1,4 @@
-//! Problems that are read from the store at regular times: what ages, and what nobody looks at.
+//! Problems that are read from the store at regular times: what ages, and what is not looked at.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Requests of web pages to a service without tokens.
 //!
-//! Without tokens, whoever can reach the loopback address may do everything, and that includes the
-//! browser of this machine with whatever page is open in it. Two ways lead from a page to here:
+//! Without tokens, everyone who can reach the loopback address may do everything, and that includes
+//! the browser of this machine with whatever page is open in it. Two ways lead from a page to here:
 //!
 //! - **Cross-site requests.** A page posts a form to `http://127.0.0.1:8321/events`. The browser
 //!   sends `Origin`, and recent ones `Sec-Fetch-Site`; neither can be set by the page.

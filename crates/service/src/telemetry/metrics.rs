@@ -210,41 +210,6 @@ impl Metrics {
         let help = "From the head of a request to the commit of its events";
         registry.register_with_unit("accepting", help, Unit::Seconds, metrics.accepting.clone());
         registry.register(
-            "delivery_attempts",
-            "Attempts by target and outcome",
-            metrics.attempts.clone(),
-        );
-        registry.register(
-            "dead_letters",
-            "Deliveries that became dead letters, by target and reason",
-            metrics.dead_letters.clone(),
-        );
-        registry.register_with_unit(
-            "sending",
-            "Duration of attempts",
-            Unit::Seconds,
-            metrics.sending.clone(),
-        );
-        registry.register(
-            "deliveries_waiting",
-            "Pending deliveries in the outbox",
-            metrics.waiting.clone(),
-        );
-        let help = "Age of the oldest pending delivery";
-        registry.register_with_unit(
-            "delivery_oldest_age",
-            help,
-            Unit::Seconds,
-            metrics.oldest.clone(),
-        );
-        let help = "1 for the state that a target is in: closed, open, half_open or paused";
-        registry.register("target_state", help, metrics.target_state.clone());
-        let help = "Failures of a target since its last success";
-        let failures = metrics.target_failures.clone();
-        registry.register("target_failures_in_a_row", help, failures);
-        let help = "How often calls of a target stopped because its receiver failed";
-        registry.register("target_breaker_opened", help, metrics.opened.clone());
-        registry.register(
             "spans_dropped",
             "Spans that were dropped because the collector did not accept them",
             metrics.spans_dropped.clone(),
@@ -255,6 +220,7 @@ impl Metrics {
         registry.register_with_unit("clock_offset", help, Unit::Seconds, offset);
         let help = "1 if the last reload was refused, in whole or in part, else 0";
         registry.register("reload_refused", help, metrics.reload_refused.clone());
+        metrics.register_deliveries();
         metrics
     }
 
@@ -304,6 +270,46 @@ impl Metrics {
         // still useful.
         _ = encode(&mut text, &self.registry);
         text
+    }
+
+    fn register_deliveries(&mut self) {
+        let metrics = self;
+        let registry = &mut metrics.registry;
+        registry.register(
+            "delivery_attempts",
+            "Attempts by target and outcome",
+            metrics.attempts.clone(),
+        );
+        registry.register(
+            "dead_letters",
+            "Deliveries that became dead letters, by target and reason",
+            metrics.dead_letters.clone(),
+        );
+        registry.register_with_unit(
+            "sending",
+            "Duration of attempts",
+            Unit::Seconds,
+            metrics.sending.clone(),
+        );
+        registry.register(
+            "deliveries_waiting",
+            "Pending deliveries in the outbox",
+            metrics.waiting.clone(),
+        );
+        let help = "Age of the oldest pending delivery";
+        registry.register_with_unit(
+            "delivery_oldest_age",
+            help,
+            Unit::Seconds,
+            metrics.oldest.clone(),
+        );
+        let help = "1 for the state that a target is in: closed, open, half_open or paused";
+        registry.register("target_state", help, metrics.target_state.clone());
+        let help = "Failures of a target since its last success";
+        let failures = metrics.target_failures.clone();
+        registry.register("target_failures_in_a_row", help, failures);
+        let help = "How often calls of a target stopped because its receiver failed";
+        registry.register("target_breaker_opened", help, metrics.opened.clone());
     }
 }
 

@@ -143,7 +143,8 @@ fn slow_and_malformed() -> [Vec<(&'static [u8], Duration)>; 6] {
         Duration::ZERO,
     )];
     let two_lengths = vec![(
-        b"POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}"
+        b"POST /events HTTP/1.1\r\nhost: localhost\r\n\
+          content-length: 2\r\ncontent-length: 3\r\n\r\n{}"
             .as_slice(),
         Duration::ZERO,
     )];
@@ -193,7 +194,8 @@ async fn oversized_and_malformed_heads_are_refused() {
             "400",
         ),
         (
-            "POST /events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99999999999999999999999\r\n\r\n{}",
+            "POST /events HTTP/1.1\r\nhost: localhost\r\n\
+             content-length: 99999999999999999999999\r\n\r\n{}",
             "400",
         ),
         (

@@ -310,7 +310,8 @@ async fn each_limit_has_its_status() {
     let url = serving.url.replace("localhost", "127.0.0.1");
     let chunk = format!("800\r\n{}\r\n", "y".repeat(2_048)).repeat(6);
     let request = format!(
-        "POST /events HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n{chunk}0\r\n\r\n"
+        "POST /events HTTP/1.1\r\nhost: localhost\r\n\
+         transfer-encoding: chunked\r\n\r\n{chunk}0\r\n\r\n"
     );
     let response = tokio::task::spawn_blocking(move || {
         exchange(&url, &[(request.as_bytes(), Duration::ZERO)])

@@ -76,8 +76,8 @@ async fn web_pages_reach_nothing_without_tokens() {
     }
     assert!(serving.store.find("page").unwrap().is_empty());
     let own = format!(
-        "POST /events HTTP/1.1\r\nhost: [::1]:8321\r\nsec-fetch-site: same-origin\r\nconnection: close\r\n\
-         origin: http://[::1]:8321\r\ncontent-length: {length}\r\n\r\n{event}"
+        "POST /events HTTP/1.1\r\nhost: [::1]:8321\r\nsec-fetch-site: same-origin\r\n\
+         connection: close\r\norigin: http://[::1]:8321\r\ncontent-length: {length}\r\n\r\n{event}"
     );
     assert_eq!(status(&serving, own).await, (200, 1));
     serving.stop().await;
@@ -144,7 +144,8 @@ async fn hosts_in_all_their_forms_are_checked() {
 async fn any_host_is_valid_with_tokens() {
     let token = Token::new("ops".into(), &"secret".into(), vec![Role::Read], None);
     let serving = Serving::with(|parts| parts.config.tokens = Tokens::new(vec![token])).await;
-    let head = "GET /status HTTP/1.1\r\nhost: events.example\r\norigin: https://other.example\r\nconnection: close\r\n";
+    let head = "GET /status HTTP/1.1\r\nhost: events.example\r\n\
+                origin: https://other.example\r\nconnection: close\r\n";
     let with_token = format!("{head}authorization: Bearer secret\r\n\r\n");
     assert_eq!(status(&serving, with_token).await, (200, 1));
     assert_eq!(status(&serving, format!("{head}\r\n")).await, (401, 1));

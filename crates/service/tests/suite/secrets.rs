@@ -28,7 +28,8 @@ async fn refused_reloads_do_not_echo_secrets() {
         "[targets.hook]\ntype = \"webhook\"\nurl = { value = \"s3cret-1\" }\n",
         "[targets.mail]\ntype = \"email\"\npassword = \"s3cret-1\"\n",
         "[telemetry]\nendpoint = \"ftp://example.com/s3cret-1\"\n",
-        "[telemetry]\nendpoint = \"http://x\"\nheaders = { a = \"s3cret-1\", \"b c\" = \"s3cret-1\" }\n",
+        "[telemetry]\nendpoint = \"http://x\"\n\
+         headers = { a = \"s3cret-1\", \"b c\" = \"s3cret-1\" }\n",
     ] {
         let text = format!("{VALID}{broken}");
         std::fs::write(serving.path("reflexarc.toml"), text).unwrap();
