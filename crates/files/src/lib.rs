@@ -144,7 +144,9 @@ mod tests {
     use super::*;
 
     fn message(path: &Path) -> String {
-        read_regular_file(path, 100).unwrap_err().to_string()
+        read_regular_file(path, 100)
+            .expect_err("not a regular file")
+            .to_string()
     }
 
     #[test]

@@ -11,9 +11,9 @@ use crate::output::Output;
 /// Arguments of `backup`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The service may be running: the copy is of one moment, and nothing waits for it. It is checked, and \
-only its owner can read it. FILE must not exist; it appears when the copy is whole. The copy needs \
-as much space as the store uses.
+The service may be running: the copy is of one moment, and nothing waits for it. It is checked, \
+and only its owner can read it. FILE must not exist; it appears when the copy is whole. The copy \
+needs as much space as the store uses.
 
 Exit codes:
   0 done
