@@ -39,7 +39,9 @@ const HARMLESS: &[&str] = &[
     "endpoint",
     "env",
     "expires",
+    "failures",
     "file",
+    "final_statuses",
     "folder",
     "format",
     "from",
@@ -70,6 +72,7 @@ const HARMLESS: &[&str] = &[
     "queue_events",
     "regions",
     "retry",
+    "retry_statuses",
     "roles",
     "rules",
     "shutdown_timeout",
@@ -299,6 +302,9 @@ impl Scan<'_> {
 
     /// Notes a value if it may be a secret, or the part of it that may be.
     fn value(&mut self, span: Range<usize>) {
+        if self.is_program(span.start) {
+            return;
+        }
         let content = &self.text[span.clone()];
         // A number or a truth value says nothing of a secret, unless it is one.
         if self.is_harmless() {
@@ -311,6 +317,12 @@ impl Scan<'_> {
         } else {
             self.spans.push(span);
         }
+    }
+
+    /// Whether a value begins an `argv`: the program, unlike its arguments, is no secret.
+    fn is_program(&self, start: usize) -> bool {
+        let before = self.text[..start].trim_end_matches(['"', '\'', ' ', '\t', '\n']);
+        self.key == "argv" && before.ends_with('[')
     }
 
     fn is_harmless(&self) -> bool {
