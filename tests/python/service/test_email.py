@@ -129,7 +129,8 @@ def test_silent_servers_time_out_and_delay_no_other(serve, mail_server, silent):
 when = 'content.result == "failed"'
 then = 'notify("hanging", "x"); notify("mail", "y");'
 """
-    more = 'timeout = "1s"\n' + RETRY
+    # Without pauses of the target, so that its retries end soon.
+    more = 'timeout = "1s"\nbreaker = { failures = 0 }\n' + RETRY
     service = serve(target("hanging", silent.port, more) + target("mail", inbox.port), rule=rule)
     service.post(*[event(number) for number in range(20)])
     begun = time.monotonic()
