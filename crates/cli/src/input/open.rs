@@ -107,10 +107,11 @@ impl Source {
         let magic = first_bytes(&mut plain)?;
         // Of compressed streams gzip and zstd are read. UTF-16 would be cut at the wrong bytes, so
         // that each line would be an error of its own.
-        let format = OtherFormat::of(&magic.bytes[..magic.len]);
-        if let Some(OtherFormat::Utf16 | OtherFormat::Compressed("zip" | "xz" | "bzip2")) = format {
-            let found = format.map(|format| format.to_string()).unwrap_or_default();
-            let message = format!("expected JSON, found {found}");
+        if let Some(
+            format @ (OtherFormat::Utf16 | OtherFormat::Compressed("zip" | "xz" | "bzip2")),
+        ) = OtherFormat::of(&magic.bytes[..magic.len])
+        {
+            let message = format!("expected JSON, found {format}");
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
         let reader: Box<dyn BufRead + Send> = if magic.starts_with(&GZIP) {
