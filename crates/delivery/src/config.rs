@@ -1,5 +1,8 @@
 //! The `[targets]` of a configuration, and tables that can hold secrets, files and paths.
 
+mod email;
+mod network;
+mod policies;
 mod table;
 mod targets;
 mod urls;
@@ -7,8 +10,9 @@ mod urls;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::network::headers;
 pub use self::table::{ConfigContext, ConfigTable, Secrets};
-pub use self::targets::{headers, target_names, targets};
+pub use self::targets::{target_names, targets};
 pub use self::urls::{url, url_or_reference};
 use crate::circuit_breaker::BreakerPolicy;
 use crate::retry::RetryPolicy;

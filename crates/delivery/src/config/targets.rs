@@ -1,28 +1,23 @@
 //! The tables `[targets.NAME]`, one for each target.
 
-use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use lettre::message::Mailbox;
 use reflexarc_diagnostic::toml::{DeValue, EmbeddedText};
-use reflexarc_diagnostic::{Code, Diagnostic, Severity};
-use reqwest::header::{HeaderName, HeaderValue};
+use reflexarc_diagnostic::{Code, Diagnostic};
 use secrecy::ExposeSecret;
 
+use super::email::email;
+use super::network::{check_address, egress, headers};
+use super::policies::{answers, breaker, policy};
 use super::urls::{url, url_or_reference};
 use super::{ConfigDigest, ConfigTable, Secrets, TargetConfig};
-use crate::answer_policy::AnswerPolicy;
-use crate::circuit_breaker::BreakerPolicy;
-use crate::http::{EgressDenied, EgressPolicy};
+use crate::http::EgressPolicy;
 use crate::readable_time;
-use crate::retry::{RetryDelays, RetryPolicy};
 use crate::target::dingtalk::{DingTalk, Format};
-use crate::target::email::{Email, InvalidTemplates, SmtpServer, Templates, TlsMode};
 use crate::target::webhook::{Webhook, signing_key};
 use crate::target::{CommandTarget, FileTarget, Target};
 
@@ -137,84 +132,6 @@ fn target(
     })
 }
 
-/// `retry` is `"exponential"`, `"backoff"`, or one or more delays; `max_age` is a duration.
-fn policy(keys: &ConfigTable<'_>) -> RetryPolicy {
-    let mut policy = RetryPolicy::default();
-    match keys.strings("retry").as_deref() {
-        // Also where it is invalid, which is reported. An empty list is a list without delays: each
-        // delivery is attempted once.
-        None => {}
-        // A single string is a name or a delay: `retry = "backoff"`, `retry = "5m"`.
-        Some([name]) if name.text() == "exponential" => {}
-        Some([name]) if name.text() == "backoff" => policy.delays = RetryDelays::Backoff,
-        Some(list) => {
-            let delays = list.iter().filter_map(|delay| keys.parse_duration(delay));
-            policy.delays = RetryDelays::List(delays.collect());
-        }
-    }
-    policy.max_age = keys.duration("max_age").unwrap_or(policy.max_age);
-    policy
-}
-
-/// `final_statuses` and `retry_statuses`, of these numbers.
-fn answers(keys: &ConfigTable<'_>, numbers: RangeInclusive<u64>) -> AnswerPolicy {
-    let read = |key| {
-        let numbers: Option<Vec<u32>> = keys.integers(key, numbers.clone());
-        numbers
-            .unwrap_or_default()
-            .into_iter()
-            .map(i64::from)
-            .collect()
-    };
-    let policy = AnswerPolicy {
-        final_statuses: read("final_statuses"),
-        retry_statuses: read("retry_statuses"),
-    };
-    if let Some(both) = policy
-        .final_statuses
-        .iter()
-        .find(|status| policy.retry_statuses.contains(status))
-    {
-        let message = format!("{both} is in `final_statuses` and in `retry_statuses`");
-        let help = "keep it in one of them";
-        keys.fault("retry_statuses", Code::CONFIG_VALUE, message, help);
-    }
-    policy
-}
-
-/// `breaker`: `{ failures = 5, pause = "1s", max_pause = "10s" }`.
-fn breaker(keys: &ConfigTable<'_>) -> BreakerPolicy {
-    let mut policy = BreakerPolicy::default();
-    let Some(table) = keys.table("breaker") else {
-        return policy;
-    };
-    policy.failures = table
-        .integer("failures", 0..=1_000)
-        .unwrap_or(policy.failures);
-    policy.pause = table.duration("pause").unwrap_or(policy.pause);
-    let max_pause = table.duration("max_pause");
-    // `pause = "1m"` alone: all pauses are of a minute.
-    policy.max_pause = max_pause.unwrap_or(policy.max_pause.max(policy.pause));
-    if policy.max_pause < policy.pause {
-        let message = "`max_pause` is shorter than `pause`";
-        let help = "the first pause is `pause`; it doubles up to `max_pause`";
-        table.fault("max_pause", Code::CONFIG_VALUE, message, help);
-    }
-    // As with `Retry-After`: a receiver that is back gets its deliveries within an hour.
-    let longest = RetryPolicy::MAX_RETRY_AFTER;
-    if policy.max_pause > longest {
-        let message = format!("a pause is longer than {longest:#}");
-        let key = if max_pause.is_some() {
-            "max_pause"
-        } else {
-            "pause"
-        };
-        table.fault(key, Code::CONFIG_VALUE, message, "set it to \"1h\" or less");
-    }
-    table.finish();
-    policy
-}
-
 /// `time_zone`.
 fn time_zone(keys: &ConfigTable<'_>) -> Option<TimeZone> {
     let text = keys.string("time_zone")?;
@@ -234,130 +151,6 @@ fn own_zone(keys: &ConfigTable<'_>, default: Option<&TimeZone>) -> Option<TimeZo
     keys.context()
         .record_content(format!("{zone:?}").as_bytes());
     zone
-}
-
-fn email(keys: &ConfigTable<'_>, zone: Option<TimeZone>) -> Option<Email> {
-    let host = keys.required_string("host", "the mail server: host = \"smtp.example.com\"");
-    let tls_modes = [
-        ("starttls", TlsMode::StartTls),
-        ("tls", TlsMode::Tls),
-        ("none", TlsMode::None),
-    ];
-    let tls = keys.choice("protection", &tls_modes).unwrap_or_default();
-    let port = keys.integer("port", 1..=u16::MAX.into());
-    let answers = answers(keys, 400..=599);
-    let mut policy = EgressPolicy::operator_hosts();
-    policy.allowed.extend(allowed_networks(keys));
-    if let Some(host) = &host {
-        check_address(keys, "host", policy.check_host(host));
-    }
-    let (user, password) = (keys.string("user"), keys.secret("password"));
-    // A user without a password would connect without authentication, and the server would refuse
-    // every mail.
-    if keys.has("user") != keys.has("password") {
-        keys.fault(
-            "user",
-            Code::CONFIG_MISSING,
-            "`user` and `password` must be set together",
-            "set both or neither",
-        );
-    }
-    // Not a warning: the password could be read by every host on the way.
-    if tls == TlsMode::None && keys.has("password") {
-        let message = "the password would be sent in the clear";
-        keys.fault(
-            "protection",
-            Code::CONFIG_VALUE,
-            message,
-            "set `protection` to \"starttls\" or \"tls\"",
-        );
-    }
-    let authorities = authorities(keys);
-    let mailbox = |text: &EmbeddedText| {
-        let parsed = text.text().parse::<Mailbox>();
-        let message = |_| format!("invalid mail address `{}`", text.text());
-        keys.parsed(text, parsed.map_err(message))
-    };
-    if !keys.has("from") {
-        keys.missing("from", "the sender: from = \"Alerts <alerts@example.com>\"");
-    }
-    let from = keys.embedded("from").and_then(|text| mailbox(&text));
-    if !keys.has("to") {
-        keys.missing("to", "the recipients: to = [\"operators@example.com\"]");
-    }
-    let to = keys.nonempty_strings("to");
-    let to = to.map(|list| list.iter().filter_map(mailbox).collect());
-    let template = |key| {
-        let text = String::from_utf8(keys.file(key)?);
-        let help = "save the template as UTF-8";
-        text.map_err(|_| keys.fault(key, Code::CONFIG_FILE, "the file is not UTF-8", help))
-            .ok()
-    };
-    // The subject is one line and stands in the configuration; the others are files.
-    let subject = keys.embedded("subject");
-    let templates = Templates::new(
-        subject.as_ref().map(|subject| subject.text().to_owned()),
-        template("text_template"),
-        template("html_template"),
-    );
-    let templates = checked_templates(keys, subject.as_ref(), templates);
-    let server = SmtpServer {
-        host: host?,
-        port,
-        tls,
-        credentials: user.zip(password),
-        authorities: authorities?,
-    };
-    let email = Email::new(&server, from?, to?, templates?);
-    email
-        .map(|email| {
-            email
-                .with_time_zone(zone)
-                .with_policy(policy)
-                .with_answers(answers)
-        })
-        .map_err(|error| {
-            keys.fault(
-                "host",
-                Code::CONFIG_VALUE,
-                error.to_string(),
-                "check `host` and `authorities`",
-            );
-        })
-        .ok()
-}
-
-/// The templates, whose findings are reported: those of the subject where they are, those of a file
-/// at its path, with line and column in the message.
-fn checked_templates(
-    keys: &ConfigTable<'_>,
-    subject: Option<&EmbeddedText>,
-    templates: Result<Templates, InvalidTemplates>,
-) -> Option<Templates> {
-    let (templates, findings) = match templates {
-        Ok(templates) => {
-            let warnings = templates.warnings().to_vec();
-            (Some(templates), warnings)
-        }
-        Err(invalid) => (None, invalid.findings),
-    };
-    for finding in findings {
-        let mut found = finding.diagnostic.clone();
-        if found.severity == Severity::Error {
-            found.code = Code::CONFIG_VALUE;
-        }
-        // The built-in templates have no findings, so one of the subject is of the configured one.
-        if let Some(subject) = subject.filter(|_| finding.template == "subject") {
-            keys.report(subject.map_spans(found));
-            continue;
-        }
-        found.span = keys.span_of(&format!("{}_template", finding.template));
-        found.message = finding.to_string();
-        // Its place is in another file.
-        found.fix = None;
-        keys.report(found);
-    }
-    templates
 }
 
 fn dingtalk(keys: &ConfigTable<'_>, time_zone: Option<TimeZone>) -> Option<DingTalk> {
@@ -440,14 +233,6 @@ fn webhook(keys: &ConfigTable<'_>) -> Option<Webhook> {
     Some(webhook.with_answers(answers))
 }
 
-/// Reports an address that may never be called.
-fn check_address(keys: &ConfigTable<'_>, key: &str, checked: Result<(), EgressDenied>) {
-    if let Err(denied) = checked {
-        let help = "permit a private network with `allow`: allow = [\"10.1.0.0/16\"]";
-        keys.fault(key, Code::CONFIG_VALUE, denied.to_string(), help);
-    }
-}
-
 fn command(keys: &ConfigTable<'_>) -> Option<CommandTarget> {
     if !keys.has("argv") {
         keys.missing(
@@ -492,77 +277,6 @@ fn warn_if_missing(keys: &ConfigTable<'_>, key: &str, path: &Path, what: &str) {
         let message = format!("{what} {} does not exist", path.display());
         let warning = Diagnostic::warning(Code::CONFIG_FILE, keys.span_of(key), message);
         keys.report(warning.with_help("every delivery fails until it does"));
-    }
-}
-
-/// The table `headers`: names with values or secrets.
-pub fn headers(keys: &ConfigTable<'_>) -> Vec<(HeaderName, HeaderValue)> {
-    let mut headers = Vec::new();
-    for (name, value) in keys.map("headers") {
-        match (
-            name.parse::<HeaderName>(),
-            HeaderValue::from_str(value.expose_secret()),
-        ) {
-            (Ok(name), Ok(mut value)) => {
-                // `Debug` output of requests then omits it: it may be a bearer token.
-                value.set_sensitive(true);
-                headers.push((name, value));
-            }
-            _ => keys.fault(
-                "headers",
-                Code::CONFIG_VALUE,
-                format!("invalid header `{name}`"),
-                "a name is of letters, digits and `-`; a value is one line",
-            ),
-        }
-    }
-    headers
-}
-
-/// The networks of `allow`.
-fn allowed_networks(keys: &ConfigTable<'_>) -> Vec<IpNet> {
-    let mut allowed = Vec::new();
-    for text in keys.nonempty_strings("allow").unwrap_or_default() {
-        let parsed = text.text().parse::<IpNet>();
-        let message = |_| {
-            format!(
-                "invalid network `{}`; write it as \"10.1.0.0/16\"",
-                text.text()
-            )
-        };
-        allowed.extend(keys.parsed(&text, parsed.map_err(message)));
-    }
-    allowed
-}
-
-/// The egress policy with the networks of `allow`, and a client that trusts `authorities`.
-fn egress(keys: &ConfigTable<'_>) -> Option<(EgressPolicy, reqwest::Client)> {
-    let policy = EgressPolicy {
-        allowed: allowed_networks(keys),
-    };
-    let authorities = authorities(keys)?;
-    let client = policy.client(authorities.as_deref());
-    let client = client.map_err(|error| {
-        keys.fault(
-            "authorities",
-            Code::CONFIG_VALUE,
-            error.to_string(),
-            "use certificates in PEM",
-        );
-    });
-    client.ok().map(|client| (policy, client))
-}
-
-/// The file of `authorities`: `Some(None)` without the key, `None` when the file cannot be read.
-#[expect(
-    clippy::option_option,
-    reason = "`?` ends the reading of a target whose file cannot be read"
-)]
-fn authorities(keys: &ConfigTable<'_>) -> Option<Option<Vec<u8>>> {
-    if keys.has("authorities") {
-        keys.file("authorities").map(Some)
-    } else {
-        Some(None)
     }
 }
 

@@ -1,0 +1,88 @@
+//! Where a target may connect to, which certificates it trusts, and the headers it sends.
+
+use ipnet::IpNet;
+use reflexarc_diagnostic::Code;
+use reqwest::header::{HeaderName, HeaderValue};
+use secrecy::ExposeSecret;
+
+use super::ConfigTable;
+use crate::http::{EgressDenied, EgressPolicy};
+
+/// The table `headers`: names with values or secrets.
+pub fn headers(keys: &ConfigTable<'_>) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = Vec::new();
+    for (name, value) in keys.map("headers") {
+        match (
+            name.parse::<HeaderName>(),
+            HeaderValue::from_str(value.expose_secret()),
+        ) {
+            (Ok(name), Ok(mut value)) => {
+                // `Debug` output of requests then omits it: it may be a bearer token.
+                value.set_sensitive(true);
+                headers.push((name, value));
+            }
+            _ => keys.fault(
+                "headers",
+                Code::CONFIG_VALUE,
+                format!("invalid header `{name}`"),
+                "a name is of letters, digits and `-`; a value is one line",
+            ),
+        }
+    }
+    headers
+}
+
+/// The networks of `allow`.
+pub(super) fn allowed_networks(keys: &ConfigTable<'_>) -> Vec<IpNet> {
+    let mut allowed = Vec::new();
+    for text in keys.nonempty_strings("allow").unwrap_or_default() {
+        let parsed = text.text().parse::<IpNet>();
+        let message = |_| {
+            format!(
+                "invalid network `{}`; write it as \"10.1.0.0/16\"",
+                text.text()
+            )
+        };
+        allowed.extend(keys.parsed(&text, parsed.map_err(message)));
+    }
+    allowed
+}
+
+/// The egress policy with the networks of `allow`, and a client that trusts `authorities`.
+pub(super) fn egress(keys: &ConfigTable<'_>) -> Option<(EgressPolicy, reqwest::Client)> {
+    let policy = EgressPolicy {
+        allowed: allowed_networks(keys),
+    };
+    let authorities = authorities(keys)?;
+    let client = policy.client(authorities.as_deref());
+    let client = client.map_err(|error| {
+        keys.fault(
+            "authorities",
+            Code::CONFIG_VALUE,
+            error.to_string(),
+            "use certificates in PEM",
+        );
+    });
+    client.ok().map(|client| (policy, client))
+}
+
+/// The file of `authorities`: `Some(None)` without the key, `None` when the file cannot be read.
+#[expect(
+    clippy::option_option,
+    reason = "`?` ends the reading of a target whose file cannot be read"
+)]
+pub(super) fn authorities(keys: &ConfigTable<'_>) -> Option<Option<Vec<u8>>> {
+    if keys.has("authorities") {
+        keys.file("authorities").map(Some)
+    } else {
+        Some(None)
+    }
+}
+
+/// Reports an address that may never be called.
+pub(super) fn check_address(keys: &ConfigTable<'_>, key: &str, checked: Result<(), EgressDenied>) {
+    if let Err(denied) = checked {
+        let help = "permit a private network with `allow`: allow = [\"10.1.0.0/16\"]";
+        keys.fault(key, Code::CONFIG_VALUE, denied.to_string(), help);
+    }
+}

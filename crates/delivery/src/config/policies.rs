@@ -1,0 +1,88 @@
+//! How often a target is called again, which answers are final, and when its circuit breaker opens.
+
+use std::ops::RangeInclusive;
+
+use reflexarc_diagnostic::Code;
+
+use super::ConfigTable;
+use crate::answer_policy::AnswerPolicy;
+use crate::circuit_breaker::BreakerPolicy;
+use crate::retry::{RetryDelays, RetryPolicy};
+
+/// `retry` is `"exponential"`, `"backoff"`, or one or more delays; `max_age` is a duration.
+pub(super) fn policy(keys: &ConfigTable<'_>) -> RetryPolicy {
+    let mut policy = RetryPolicy::default();
+    match keys.strings("retry").as_deref() {
+        // Also where it is invalid, which is reported. An empty list is a list without delays: each
+        // delivery is attempted once.
+        None => {}
+        // A single string is a name or a delay: `retry = "backoff"`, `retry = "5m"`.
+        Some([name]) if name.text() == "exponential" => {}
+        Some([name]) if name.text() == "backoff" => policy.delays = RetryDelays::Backoff,
+        Some(list) => {
+            let delays = list.iter().filter_map(|delay| keys.parse_duration(delay));
+            policy.delays = RetryDelays::List(delays.collect());
+        }
+    }
+    policy.max_age = keys.duration("max_age").unwrap_or(policy.max_age);
+    policy
+}
+
+/// `final_statuses` and `retry_statuses`, of these numbers.
+pub(super) fn answers(keys: &ConfigTable<'_>, numbers: RangeInclusive<u64>) -> AnswerPolicy {
+    let read = |key| {
+        let numbers: Option<Vec<u32>> = keys.integers(key, numbers.clone());
+        numbers
+            .unwrap_or_default()
+            .into_iter()
+            .map(i64::from)
+            .collect()
+    };
+    let policy = AnswerPolicy {
+        final_statuses: read("final_statuses"),
+        retry_statuses: read("retry_statuses"),
+    };
+    if let Some(both) = policy
+        .final_statuses
+        .iter()
+        .find(|status| policy.retry_statuses.contains(status))
+    {
+        let message = format!("{both} is in `final_statuses` and in `retry_statuses`");
+        let help = "keep it in one of them";
+        keys.fault("retry_statuses", Code::CONFIG_VALUE, message, help);
+    }
+    policy
+}
+
+/// `breaker`: `{ failures = 5, pause = "1s", max_pause = "10s" }`.
+pub(super) fn breaker(keys: &ConfigTable<'_>) -> BreakerPolicy {
+    let mut policy = BreakerPolicy::default();
+    let Some(table) = keys.table("breaker") else {
+        return policy;
+    };
+    policy.failures = table
+        .integer("failures", 0..=1_000)
+        .unwrap_or(policy.failures);
+    policy.pause = table.duration("pause").unwrap_or(policy.pause);
+    let max_pause = table.duration("max_pause");
+    // `pause = "1m"` alone: all pauses are of a minute.
+    policy.max_pause = max_pause.unwrap_or(policy.max_pause.max(policy.pause));
+    if policy.max_pause < policy.pause {
+        let message = "`max_pause` is shorter than `pause`";
+        let help = "the first pause is `pause`; it doubles up to `max_pause`";
+        table.fault("max_pause", Code::CONFIG_VALUE, message, help);
+    }
+    // As with `Retry-After`: a receiver that is back gets its deliveries within an hour.
+    let longest = RetryPolicy::MAX_RETRY_AFTER;
+    if policy.max_pause > longest {
+        let message = format!("a pause is longer than {longest:#}");
+        let key = if max_pause.is_some() {
+            "max_pause"
+        } else {
+            "pause"
+        };
+        table.fault(key, Code::CONFIG_VALUE, message, "set it to \"1h\" or less");
+    }
+    table.finish();
+    policy
+}
