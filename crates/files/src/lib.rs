@@ -1,4 +1,4 @@
-//! Reading regular files within a limit.
+//! Regular files only: reading within a limit, and appending.
 //!
 //! Rules, configurations and secrets are small regular files. What is found in their place may be
 //! anything: opening a FIFO waits until someone writes to it, a device may never end, and a
@@ -14,11 +14,11 @@ use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// Why a file was not read. The messages name no path; callers precede them by it.
+/// Why a file was not opened or read. The messages name no path; callers precede them by it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The file is missing or cannot be read.
+    /// The file is missing, or cannot be opened or read.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// A folder.
@@ -64,7 +64,7 @@ pub fn read_regular_file(path: &Path, limit: usize) -> Result<Vec<u8>, ReadError
     // Looked at before it is opened, because opening alone has effects on some devices (a tape
     // rewinds), and a socket cannot be opened at all.
     require_regular(fs::metadata(path)?.file_type())?;
-    let file = open(path)?;
+    let file = open(path, &mut OpenOptions::new())?;
     // Looked at again: another file may have come to this path in between.
     let facts = file.metadata()?;
     require_regular(facts.file_type())?;
@@ -89,20 +89,51 @@ pub fn read_regular_file(path: &Path, limit: usize) -> Result<Vec<u8>, ReadError
     Ok(bytes)
 }
 
-/// Opens without waiting: a FIFO without a writer opens at once, to be refused.
+/// Opens a regular file to append to and to read, and creates it if it is missing. Links are
+/// followed.
+///
+/// ```
+/// use std::io::Write as _;
+///
+/// use reflexarc_files::open_to_append;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("deliveries.ndjson");
+/// for line in ["1\n", "2\n"] {
+///     open_to_append(&path)?.write_all(line.as_bytes())?;
+/// }
+/// assert_eq!(std::fs::read_to_string(&path)?, "1\n2\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// If it is not a regular file, or cannot be opened or created.
+pub fn open_to_append(path: &Path) -> Result<File, ReadError> {
+    match fs::metadata(path) {
+        Ok(facts) => require_regular(facts.file_type())?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    let file = open(path, OpenOptions::new().create(true).append(true))?;
+    require_regular(file.metadata()?.file_type())?;
+    Ok(file)
+}
+
+/// Opens for reading at least, without waiting: a FIFO without a writer opens at once, to be
+/// refused.
 #[cfg(unix)]
-fn open(path: &Path) -> io::Result<File> {
+fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
 
     let nonblocking = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
     // The flags are those of `open(2)`, which are small and positive on every system.
     let flags = i32::try_from(nonblocking.bits()).unwrap_or_default();
-    OpenOptions::new().read(true).custom_flags(flags).open(path)
+    options.read(true).custom_flags(flags).open(path)
 }
 
 #[cfg(not(unix))]
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).open(path)
+fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    options.read(true).open(path)
 }
 
 fn require_regular(found: FileType) -> Result<(), ReadError> {
@@ -165,6 +196,8 @@ mod tests {
         ] {
             let expected = format!("expected a regular file, found {found}");
             assert_eq!(message(path), expected);
+            let error = open_to_append(path).expect_err("not a regular file");
+            assert_eq!(error.to_string(), expected);
             // Also behind a link.
             let link = folder.path().join("link.toml");
             std::os::unix::fs::symlink(path, &link).unwrap();

@@ -5,8 +5,7 @@ mod eventbridge;
 mod tls;
 mod tokens;
 
-pub use self::browser::AccessRules;
-pub(crate) use self::browser::RequestDenied;
+pub use self::browser::{AccessRules, RequestDenied};
 pub use self::eventbridge::{
     CertificateError, CertificateFuture, CertificateSource, EventBridge, HttpsCertificates,
     SignatureError,

@@ -45,11 +45,12 @@ class Cloud:
         }
         return Client(open_api.Config(**{**settings, **config}))
 
-    def fault(self, method: str = "POST", content_type: str = "application/json", **fault):
+    def fault(self, method: str = "POST", headers: dict[str, str] | None = None, **fault):
         """Request `/faults`; return the status and document of the response."""
         body = json.dumps(fault).encode() if fault else None
-        request = urllib.request.Request(f"http://{self.endpoint}/faults", body, method=method)
-        request.add_header("Content-Type", content_type)
+        headers = {"Content-Type": "application/json", **(headers or {})}
+        url = f"http://{self.endpoint}/faults"
+        request = urllib.request.Request(url, body, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=10) as response:
                 text = response.read()

@@ -1,5 +1,6 @@
 """Injected faults: operations that fail after the API accepted them."""
 
+import pytest
 from simulated_cloud import wait_for
 from test_eni_life import attach, create, delete, describe, detach, status
 
@@ -80,7 +81,7 @@ def test_invalid_faults_are_refused_with_a_message(cloud):
     expected = "invalid `operation`: expected one of CreateNetworkInterface, "
     assert answer["error"].startswith(expected)
     code, answer = cloud.fault(
-        content_type="text/plain", operation="AttachNetworkInterface", outcome="fail"
+        headers={"Content-Type": "text/plain"}, operation="AttachNetworkInterface", outcome="fail"
     )
     assert (code, answer["error"]) == (415, "the Content-Type must be application/json")
     assert cloud.fault("GET") == (200, [])
@@ -91,3 +92,21 @@ def test_faults_need_a_loopback_address(start_cloud):
     _, answer = cloud.fault(operation="AttachNetworkInterface", outcome="fail")
     # The response is that of the ECS API, which has no such path.
     assert "Code" in answer
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_faults_of_foreign_pages_are_refused(cloud, method, headers):
+    fault = {"operation": "AttachNetworkInterface", "outcome": "fail", "times": 2}
+    assert cloud.fault(**fault) == (201, fault)
+    body = fault if method == "POST" else {}
+    assert cloud.fault(method, headers, **body)[0] == 403
+    assert cloud.fault("GET") == (200, [fault])

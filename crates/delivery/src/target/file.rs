@@ -1,8 +1,12 @@
 //! File and standard output targets: one JSON document a line.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use reflexarc_files::{ReadError, open_to_append};
+use tokio::sync::Semaphore;
 
 use super::{Preview, SendFuture, Target};
 use crate::delivery::Delivery;
@@ -10,21 +14,30 @@ use crate::outcome::{Receipt, SendError};
 use crate::rendering::{delivery_to_json, summary};
 
 /// Appends each delivery as a line of JSON; a file is synced before the delivery counts as
-/// delivered.
+/// delivered. Only a regular file is written to: what goes into a FIFO is lost with its reader.
 pub struct FileTarget {
     path: Option<PathBuf>,
+    /// The right to write; see [`FileTarget::send`].
+    writer: Arc<Semaphore>,
 }
 
 impl FileTarget {
     /// Appends to this file, which is created when it is missing. It is opened for each line, so
     /// that it can be rotated.
     pub fn file(path: PathBuf) -> Self {
-        Self { path: Some(path) }
+        Self::new(Some(path))
     }
 
     /// Writes to standard output.
     pub fn stdout() -> Self {
-        Self { path: None }
+        Self::new(None)
+    }
+
+    fn new(path: Option<PathBuf>) -> Self {
+        Self {
+            path,
+            writer: Arc::new(Semaphore::new(1)),
+        }
     }
 }
 
@@ -54,17 +67,25 @@ impl Target for FileTarget {
 
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> SendFuture<'a> {
         let line = format!("{}\n", delivery_to_json(&batch[0]));
-        let path = self.path.clone();
+        let (path, writer) = (self.path.clone(), self.writer.clone());
         Box::pin(async move {
+            // A write that hangs (a lock that another process holds, a dead network disk, a pipe
+            // that is not read) keeps its thread beyond the timeout of this send. So the thread
+            // keeps the permit too, and further sends time out without taking one each: the
+            // process has 512 for everything that blocks.
+            let permit = writer.acquire_owned().await;
             // A sync can take as long as a disk likes, so it runs on a thread that may block.
-            let written = tokio::task::spawn_blocking(move || match path {
-                Some(path) => {
-                    append(&path, &line).map(|()| format!("written to {}", path.display()))
+            let written = tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                match path {
+                    Some(path) => {
+                        append(&path, &line).map(|()| format!("written to {}", path.display()))
+                    }
+                    None => Ok(io::stdout()
+                        .lock()
+                        .write_all(line.as_bytes())
+                        .map(|()| "written to standard output".to_owned())?),
                 }
-                None => io::stdout()
-                    .lock()
-                    .write_all(line.as_bytes())
-                    .map(|()| "written to standard output".to_owned()),
             });
             match written.await {
                 Ok(Ok(response)) => Ok(Receipt::complete(response)),
@@ -77,15 +98,10 @@ impl Target for FileTarget {
 
 /// Appends with one write under a lock, so that lines of several writers do not mix. A line that a
 /// crash left unfinished is ended first, so that it spoils no other.
-fn append(path: &Path, line: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .read(true)
-        .open(path)?;
+fn append(path: &Path, line: &str) -> Result<(), ReadError> {
+    let mut file = open_to_append(path)?;
     // Without the lock an unfinished line could be one that another process is still writing.
-    // Locking fails for files that cannot be locked, such as pipes on some systems; those cannot be
-    // read back either.
+    // Locking fails on some network disks, where that is possible.
     _ = file.lock();
     let mut text = String::new();
     if !ends_with_newline(&mut file)? {
@@ -94,12 +110,12 @@ fn append(path: &Path, line: &str) -> io::Result<()> {
     text.push_str(line);
     file.write_all(text.as_bytes())?;
     // `sync_data` skips times and other metadata that are not needed to read the line back.
-    file.sync_data()
+    Ok(file.sync_data()?)
 }
 
-/// Whether a regular file is empty or ends with a newline; true for any other file.
+/// Whether a file is empty or ends with a newline.
 fn ends_with_newline(file: &mut File) -> io::Result<bool> {
-    if !file.metadata()?.is_file() || file.metadata()?.len() == 0 {
+    if file.metadata()?.len() == 0 {
         return Ok(true);
     }
     file.seek(SeekFrom::End(-1))?;

@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use reflexarc_delivery::{CommandTarget, FileTarget};
+use reflexarc_delivery::CommandTarget;
 use reflexarc_event::Json;
 
 use crate::queue::{Settled, deliver, deliver_within, quick};
@@ -109,25 +109,4 @@ async fn missing_programs_are_misconfigurations() {
         (settled.attempts.len(), settled.attempts[0].outcome),
         (1, "misconfigured")
     );
-}
-
-#[tokio::test]
-async fn lines_stay_whole_after_an_unfinished_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("out.ndjson");
-    std::fs::write(&path, r#"{"half"#).unwrap();
-    let target = FileTarget::file(path.clone());
-    for payload in [1, 2] {
-        let settled = deliver(&target, &quick(0), send(payload)).await;
-        assert_eq!(settled.dead_letter, None);
-    }
-    let text = std::fs::read_to_string(&path).unwrap();
-    let lines: Vec<_> = text.lines().collect();
-    assert_eq!((lines.len(), lines[0]), (3, r#"{"half"#));
-    let mut sent: Vec<_> = lines[1..]
-        .iter()
-        .map(|line| Json::parse(line).unwrap().get("send").unwrap().to_string())
-        .collect();
-    sent.sort();
-    assert_eq!(sent, ["1", "2"]);
 }

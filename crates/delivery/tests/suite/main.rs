@@ -16,6 +16,7 @@ mod command;
 mod config;
 mod dingtalk;
 mod email;
+mod file;
 mod queue;
 #[path = "../support/receiver.rs"]
 mod receiver;

@@ -32,7 +32,8 @@ pub struct AccessRules {
 
 /// Why a request is refused before anything else is looked at.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum RequestDenied {
+#[non_exhaustive]
+pub enum RequestDenied {
     /// 400: RFC 9112, 3.2 demands exactly one.
     #[error("expected one Host header, found {0}")]
     HostCount(usize),
@@ -53,7 +54,24 @@ pub(crate) enum RequestDenied {
 impl AccessRules {
     /// Checks the host of a request and, if there are no tokens, that it is not sent by a web page
     /// of another origin or under another name.
-    pub(crate) fn check(&self, request: &Parts, has_tokens: bool) -> Result<(), RequestDenied> {
+    ///
+    /// ```
+    /// use axum::http::Request;
+    /// use reflexarc_service::security::{AccessRules, RequestDenied};
+    ///
+    /// let check = |host| {
+    ///     let (request, ()) = Request::get("/status").header("host", host).body(())?.into_parts();
+    ///     Ok::<_, axum::http::Error>(AccessRules::default().check(&request, false))
+    /// };
+    /// assert_eq!(check("localhost:8321")?, Ok(()));
+    /// let denied = RequestDenied::ForeignHost("evil.example".to_owned());
+    /// assert_eq!(check("evil.example:8321")?, Err(denied));
+    /// # Ok::<(), axum::http::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the request is refused: 400 for an invalid host, 403 for a foreign one or a foreign page.
+    pub fn check(&self, request: &Parts, has_tokens: bool) -> Result<(), RequestDenied> {
         let host = host_of(request)?;
         if has_tokens {
             return Ok(());

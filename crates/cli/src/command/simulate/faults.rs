@@ -1,24 +1,38 @@
 //! `/faults`, beside the ECS API: injects faults into a simulated cloud.
 //!
 //! It is no part of the API and has no authentication, so it is available on a loopback address
-//! only.
+//! only, and not to web pages of other origins.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use reflexarc_eni::{Cloud, Fault};
 use reflexarc_event::Json;
+use reflexarc_service::security::{AccessRules, RequestDenied};
 
 use super::shared_cloud::SharedCloud;
 
 /// `GET` lists the active faults, `POST` adds one, `DELETE` removes all.
 pub(super) fn routes() -> Router<Arc<SharedCloud>> {
-    Router::new().route("/faults", get(list).post(add).delete(clear))
+    let faults = get(list).post(add).delete(clear);
+    Router::new().route("/faults", faults.layer(from_fn(refuse_foreign_pages)))
+}
+
+async fn refuse_foreign_pages(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match AccessRules::default().check(&parts, false) {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(denied @ (RequestDenied::HostCount(_) | RequestDenied::InvalidHost)) => {
+            error(StatusCode::BAD_REQUEST, &denied.to_string())
+        }
+        Err(denied) => error(StatusCode::FORBIDDEN, &denied.to_string()),
+    }
 }
 
 async fn list(State(cloud): State<Arc<SharedCloud>>) -> Response {

@@ -54,12 +54,7 @@ impl Forwarder {
         }
         // The addresses come from the command line and the scenario of the same user, so private
         // networks are allowed; a simulation is usually on one machine.
-        let allowed = ["0.0.0.0/0", "::/0"];
-        let allowed = allowed
-            .iter()
-            .filter_map(|network| network.parse().ok())
-            .collect();
-        let client = EgressPolicy { allowed }
+        let client = EgressPolicy::operator_hosts()
             .client(None)
             .map_err(|error| Failure::Runtime(error.to_string()))?;
         // Senders run as tasks of their own and cannot return errors, so they report them here.
