@@ -1,9 +1,10 @@
 //! Evaluating an event: from the rules that match it to the effects of all hops.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
+use reflexarc_diagnostic::truncate_to_bytes;
 use reflexarc_event::NativeEvent;
 use reflexarc_reaction::{Effects, Input, ReactionLimits, ScriptEvent, State, Stopwatch};
 
@@ -11,7 +12,7 @@ use crate::gates::GateDecision;
 use crate::overlay::StateOverlay;
 use crate::reaction_failure::ReactionFailure;
 use crate::rule::{Response, Rule};
-use crate::{Evaluation, Failure, RuleEffects, RuleSetLimits};
+use crate::{Evaluation, Failure, FailureCause, ReactionBudget, RuleEffects, RuleSetLimits};
 
 /// What an evaluation needs besides the event.
 pub(crate) struct Context<'a> {
@@ -20,6 +21,7 @@ pub(crate) struct Context<'a> {
     pub(crate) state: &'a dyn State,
     pub(crate) now: Timestamp,
     pub(crate) stopwatch: Option<Stopwatch<'a>>,
+    pub(crate) budget: Option<&'a dyn ReactionBudget>,
     pub(crate) limits: &'a RuleSetLimits,
     pub(crate) reaction_limits: &'a ReactionLimits,
     /// Collects the lines of scripts that ran, for coverage; this makes scripts far slower.
@@ -33,6 +35,23 @@ struct PendingEvent {
     causes: Vec<String>,
 }
 
+/// Why a rule has no effects on an event.
+struct Failed {
+    cause: FailureCause,
+    message: String,
+}
+
+/// What the rules have emitted and caused so far in one evaluation.
+#[derive(Default)]
+struct Totals {
+    /// Number of emitted events.
+    derived: usize,
+    /// Bytes of all effects.
+    bytes: usize,
+    /// Bytes of the effects of each rule on emitted events.
+    emitted_bytes: BTreeMap<String, usize>,
+}
+
 /// Runs the reactions of the rules that match `event`, and of those that match what they emit.
 pub(crate) fn evaluate<'a>(
     event: &NativeEvent,
@@ -41,7 +60,7 @@ pub(crate) fn evaluate<'a>(
 ) -> Evaluation {
     let mut evaluation = Evaluation::default();
     let mut state = StateOverlay::new(context.state);
-    let mut derived = 0;
+    let mut totals = Totals::default();
     // A queue, not a stack: all events of one hop are evaluated before any of the next. If a and b
     // match the original event and a emits x, the order is a(event), b(event), then the rules of x;
     // so b sees the state of a, but nothing that x causes. This order is part of the result: it is
@@ -62,18 +81,21 @@ pub(crate) fn evaluate<'a>(
         for rule in rules {
             let outcome = run_rule(rule, &event, &mut script_event, &state, context).and_then(
                 |(effects, notes)| {
-                    let (effects, emitted) = check_limits(effects, hop, derived, context.limits)?;
+                    let emitted = totals.add(rule.name(), &effects, hop, context.limits)?;
                     Ok((effects, emitted, notes))
                 },
             );
             let (effects, emitted, notes) = match outcome {
                 Ok(outcome) => outcome,
                 // A failing rule loses its own effects only; the others go on.
-                Err(message) => {
+                Err(Failed { cause, message }) => {
+                    // A script may throw megabytes, and each failure is stored and logged.
+                    let message = truncate_to_bytes(&message, context.reaction_limits.log_bytes);
                     evaluation.failures.push(Failure {
                         rule: rule.name().to_owned(),
                         hop,
-                        message,
+                        message: message.text.into_owned(),
+                        cause,
                     });
                     continue;
                 }
@@ -81,7 +103,6 @@ pub(crate) fn evaluate<'a>(
             // For later hops: rules see only their own state, so the order within a hop does not
             // matter, but a rule that reacts to what it emitted sees what it stored before.
             state.apply(rule.name(), &effects.changes);
-            derived += effects.emitted.len();
             for event in emitted {
                 let mut causes = causes.clone();
                 causes.push(rule.name().to_owned());
@@ -116,7 +137,7 @@ fn run_rule(
     script_event: &mut Option<ScriptEvent>,
     state: &dyn State,
     context: &Context<'_>,
-) -> Result<(Effects, Vec<String>), String> {
+) -> Result<(Effects, Vec<String>), Failed> {
     let max_entries = context.reaction_limits.state_entries;
     let decision = rule
         .gates
@@ -138,13 +159,53 @@ fn run_rule(
             return Ok((effects, notes));
         }
     };
-    let mut effects = match &rule.response {
-        Response::None => Effects::default(),
+    // Not measured as a part of the first reaction that needs it: all of them share it, and for an
+    // event of 1 MB it takes milliseconds.
+    if let Response::Script { .. } = &rule.response {
+        script_event.get_or_insert_with(|| ScriptEvent::new(event.event()));
+    }
+    let mut effects = match context.budget {
+        None => react(rule, event, script_event, suppressed, state, context)?,
+        Some(budget) => {
+            budget.begin(rule).map_err(|message| Failed {
+                cause: FailureCause::Budget,
+                message,
+            })?;
+            let effects = react(rule, event, script_event, suppressed, state, context);
+            budget.end(rule, effects.as_ref().map_or(0, |effects| effects.bytes));
+            effects?
+        }
+    };
+    notes.append(&mut effects.notes);
+    // A window limits what leaves the rule, so only that opens one. Example of `once` within 24h: a
+    // script that notifies from the third failure on runs to its end on the first two without an
+    // action. If the first of them opened the window, the third would be suppressed. Ending with
+    // `skip` is the same case with a reason.
+    if !effects.actions.is_empty() || !effects.emitted.is_empty() {
+        effects.changes.extend(changes);
+    }
+    Ok((effects, notes))
+}
+
+/// Runs the reaction of a rule whose gates allow it.
+fn react(
+    rule: &Rule,
+    event: &NativeEvent,
+    script_event: &mut Option<ScriptEvent>,
+    suppressed: u64,
+    state: &dyn State,
+    context: &Context<'_>,
+) -> Result<Effects, Failed> {
+    match &rule.response {
+        Response::None => Ok(Effects::default()),
         Response::Notification(notification) => {
-            let actions = notification.actions(event.event(), &rule.info, context.now, suppressed);
+            let limits = context.reaction_limits;
+            let (event, info) = (event.event(), &rule.info);
+            let actions = notification.actions(event, info, context.now, suppressed, limits);
+            let (actions, bytes) = actions.map_err(|failure| rule.describe(failure))?;
             let mut effects = Effects::default();
-            effects.actions = actions.map_err(|failure| rule.describe(failure))?;
-            effects
+            (effects.actions, effects.bytes) = (actions, bytes);
+            Ok(effects)
         }
         Response::Script { reaction, source } => {
             let event = script_event.get_or_insert_with(|| ScriptEvent::new(event.event()));
@@ -160,49 +221,84 @@ fn run_rule(
                     result
                 }
             };
-            result.map_err(|error| rule.describe(ReactionFailure::new(&error, source)))?
+            let described = |error| rule.describe(ReactionFailure::new(&error, source));
+            Ok(result.map_err(described)?)
         }
-    };
-    notes.append(&mut effects.notes);
-    // A window limits what leaves the rule, so only that opens one. Example of `once` within 24h: a
-    // script that notifies from the third failure on runs to its end on the first two without an
-    // action. If the first of them opened the window, the third would be suppressed. Ending with
-    // `skip` is the same case with a reason.
-    if !effects.actions.is_empty() || !effects.emitted.is_empty() {
-        effects.changes.extend(changes);
     }
-    Ok((effects, notes))
 }
 
-/// The effects if what they emit is within the limits, and the emitted events in native form:
-/// rules match them like any event.
-fn check_limits(
-    effects: Effects,
-    hop: usize,
-    derived: usize,
-    limits: &RuleSetLimits,
-) -> Result<(Effects, Vec<NativeEvent>), String> {
-    // Two limits, because cycles grow in two ways. One event emitted per hop ends at 8 hops. Two
-    // per hop would be 2 + 4 + 8 + … = 510 events by then; the second limit ends this at 64.
-    if effects.emitted.is_empty() {
-        return Ok((effects, Vec::new()));
+impl Totals {
+    /// Adds the effects of a run of `rule` if all are within the limits, and returns the emitted
+    /// events in native form: rules match them like any event.
+    fn add(
+        &mut self,
+        rule: &str,
+        effects: &Effects,
+        hop: usize,
+        limits: &RuleSetLimits,
+    ) -> Result<Vec<NativeEvent>, String> {
+        let bytes = self.bytes.saturating_add(effects.bytes);
+        if bytes > limits.effect_bytes {
+            return Err(format!(
+                "the effects of all rules on this event have more than {} bytes",
+                limits.effect_bytes
+            ));
+        }
+        let before = self.emitted_bytes.get(rule).copied().unwrap_or(0);
+        let emitted_bytes = before.saturating_add(effects.bytes);
+        if hop > 0 && emitted_bytes > limits.emitted_effect_bytes {
+            return Err(format!(
+                "the effects of the rule on emitted events have more than {} bytes",
+                limits.emitted_effect_bytes
+            ));
+        }
+        let emitted = self.check_emitted(effects, hop, limits)?;
+        self.bytes = bytes;
+        self.derived += emitted.len();
+        if hop > 0 {
+            self.emitted_bytes.insert(rule.to_owned(), emitted_bytes);
+        }
+        Ok(emitted)
     }
-    if hop >= limits.hops {
-        return Err(format!(
-            "`emit` would start hop {}, but at most {} are allowed; \
-             do rules emit events for each other in a cycle?",
-            hop + 1,
-            limits.hops
-        ));
+
+    fn check_emitted(
+        &self,
+        effects: &Effects,
+        hop: usize,
+        limits: &RuleSetLimits,
+    ) -> Result<Vec<NativeEvent>, String> {
+        // Two limits, because cycles grow in two ways. One event emitted per hop ends at 8 hops.
+        // Two per hop would be 2 + 4 + 8 + … = 510 events by then; the second limit ends this at
+        // 64.
+        if effects.emitted.is_empty() {
+            return Ok(Vec::new());
+        }
+        if hop >= limits.hops {
+            return Err(format!(
+                "`emit` would start hop {}, but at most {} are allowed; \
+                 do rules emit events for each other in a cycle?",
+                hop + 1,
+                limits.hops
+            ));
+        }
+        if self.derived + effects.emitted.len() > limits.derived {
+            return Err(format!(
+                "`emit` exceeds the limit of {} derived events per evaluation",
+                limits.derived
+            ));
+        }
+        let emitted = effects.emitted.iter().cloned().map(NativeEvent::new);
+        let emitted = emitted.collect::<Result<_, _>>();
+        emitted.map_err(|error| format!("invalid emitted event: {error}"))
     }
-    if derived + effects.emitted.len() > limits.derived {
-        return Err(format!(
-            "`emit` exceeds the limit of {} derived events per evaluation",
-            limits.derived
-        ));
+}
+
+impl From<String> for Failed {
+    /// The failure of a reaction that ran.
+    fn from(message: String) -> Self {
+        Self {
+            cause: FailureCause::Reaction,
+            message,
+        }
     }
-    let emitted = effects.emitted.iter().cloned().map(NativeEvent::new);
-    let emitted = emitted.collect::<Result<_, _>>();
-    let emitted = emitted.map_err(|error| format!("invalid emitted event: {error}"))?;
-    Ok((effects, emitted))
 }

@@ -101,6 +101,25 @@ pub struct Failure {
     pub hop: usize,
     /// The error in one line, with the location in the rule file if it is an error of the script.
     pub message: String,
+    /// Whether the reaction ran.
+    pub cause: FailureCause,
+}
+
+/// Why a reaction failed.
+///
+/// ```
+/// use reflexarc::{Failure, FailureCause};
+///
+/// assert_eq!(Failure::new("a", "unknown variable").cause, FailureCause::Reaction);
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureCause {
+    /// It ran, and failed or exceeded a limit of one run.
+    #[default]
+    Reaction,
+    /// It did not run: its rule has used up its [`ReactionBudget`](crate::ReactionBudget).
+    Budget,
 }
 
 impl RuleEffects {
@@ -120,6 +139,7 @@ impl Failure {
             rule: rule.into(),
             hop: 0,
             message: message.into(),
+            cause: FailureCause::default(),
         }
     }
 }

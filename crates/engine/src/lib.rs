@@ -26,6 +26,7 @@
 //! its only I/O.
 
 mod allow;
+mod budget;
 mod coverage;
 mod evaluate;
 mod evaluation;
@@ -72,8 +73,9 @@ pub use reflexarc_reaction::{
     Action, Entry, MemoryState, Message, NoState, ReactionLimits, State, StateChange, Stopwatch,
 };
 
+pub use budget::ReactionBudget;
 pub use coverage::{Coverage, LeafCoverage};
-pub use evaluation::{Evaluation, Failure, RuleEffects};
+pub use evaluation::{Evaluation, Failure, FailureCause, RuleEffects};
 pub use event_time::event_time;
 pub use explain::explain_native;
 pub use failure_counter::{FailureCounter, FailureReport};

@@ -45,13 +45,18 @@ pub struct RuleSetLimits {
     pub hops: usize,
     /// Number of emitted events in one evaluation.
     pub derived: usize,
+    /// Bytes of the effects of all rules in one evaluation. The effects of one run have a limit of
+    /// their own, `effect_bytes` of [`ReactionLimits`](crate::ReactionLimits).
+    pub effect_bytes: usize,
+    /// Bytes of the effects that one rule has on all emitted events of one evaluation.
+    pub emitted_effect_bytes: usize,
 }
 
 impl RuleSetLimits {
     /// 1 MiB per file, 200,000 rules, 16 folders deep, 1,000,000 files
     /// and folders, 20,000 comparisons of 5,000 steps, 400 names
     /// of a rule compared with the catalogue, twice 100 findings about a rule, 16 labels of 128
-    /// bytes, 8 hops, 64 emitted events.
+    /// bytes, 8 hops, 64 emitted events, 64 MiB of effects and 8 MiB of one rule on emitted events.
     pub const DEFAULT: Self = Self {
         file_bytes: 1 << 20,
         // Twice the largest rule set that the matcher is measured with.
@@ -71,6 +76,11 @@ impl RuleSetLimits {
         // A chain of more than two or three rules is hard to follow; 8 hops end cycles soon.
         hops: 8,
         derived: 64,
+        // 16 rules with the largest effects that one run may have.
+        effect_bytes: 64 << 20,
+        // So that a rule that emits events for itself fails before it has used up the limit above,
+        // at which other rules fail too: 64 events with 4 MiB each would be 256 MiB.
+        emitted_effect_bytes: 8 << 20,
     };
 }
 

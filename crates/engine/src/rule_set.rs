@@ -16,7 +16,7 @@ use reflexarc_reaction::{ReactionLimits, State, Stopwatch};
 use crate::evaluate::{self, Context};
 use crate::explain::explain_native;
 use crate::rule::{Rule, whole_file};
-use crate::{Evaluation, RuleSetLimits, folder, overlap};
+use crate::{Evaluation, ReactionBudget, RuleSetLimits, folder, overlap};
 
 /// Rules compiled together: immutable, cheap to clone, shared between threads. A reload makes a new
 /// set.
@@ -67,6 +67,14 @@ struct Inner {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matched(Vec<u32>);
+
+/// What watches an evaluation.
+#[derive(Default)]
+struct Watch<'a> {
+    stopwatch: Option<Stopwatch<'a>>,
+    budget: Option<&'a dyn ReactionBudget>,
+    trace: Option<&'a RefCell<BTreeSet<usize>>>,
+}
 
 thread_local! {
     /// The matcher's working memory, reused so that matching allocates nothing once it has grown.
@@ -454,7 +462,30 @@ impl RuleSet {
         now: Timestamp,
         stopwatch: Option<Stopwatch<'_>>,
     ) -> Evaluation {
-        self.evaluate_in(event, matched, state, now, stopwatch, None)
+        let watch = Watch {
+            stopwatch,
+            ..Watch::default()
+        };
+        self.evaluate_in(event, matched, state, now, watch)
+    }
+
+    /// As [`RuleSet::evaluate_matched`], with what each rule may consume over many events: see
+    /// [`ReactionBudget`].
+    pub fn evaluate_within(
+        &self,
+        event: &NativeEvent,
+        matched: &Matched,
+        state: &dyn State,
+        now: Timestamp,
+        stopwatch: Option<Stopwatch<'_>>,
+        budget: &dyn ReactionBudget,
+    ) -> Evaluation {
+        let watch = Watch {
+            stopwatch,
+            budget: Some(budget),
+            trace: None,
+        };
+        self.evaluate_in(event, matched, state, now, watch)
     }
 
     /// As [`RuleSet::evaluate_matched`], recording the lines of scripts that ran.
@@ -466,7 +497,11 @@ impl RuleSet {
         now: Timestamp,
         trace: &RefCell<BTreeSet<usize>>,
     ) -> Evaluation {
-        self.evaluate_in(event, matched, state, now, None, Some(trace))
+        let watch = Watch {
+            trace: Some(trace),
+            ..Watch::default()
+        };
+        self.evaluate_in(event, matched, state, now, watch)
     }
 
     /// Why a rule matches an event or not; `None` if no rule has that name.
@@ -587,18 +622,18 @@ impl RuleSet {
         matched: &Matched,
         state: &dyn State,
         now: Timestamp,
-        stopwatch: Option<Stopwatch<'_>>,
-        trace: Option<&RefCell<BTreeSet<usize>>>,
+        watch: Watch<'_>,
     ) -> Evaluation {
         // Emitted events are matched against all rules again, by the same matcher.
         let context = Context {
             matching: &|event| self.matched_rules(&self.matching(event)).collect(),
             state,
             now,
-            stopwatch,
+            stopwatch: watch.stopwatch,
+            budget: watch.budget,
             limits: &self.inner.limits,
             reaction_limits: &self.inner.reaction_limits,
-            trace,
+            trace: watch.trace,
         };
         evaluate::evaluate(event, self.matched_rules(matched).collect(), &context)
     }

@@ -37,6 +37,9 @@ pub struct Effects {
     pub skipped: Option<String>,
     /// What did not stop the script but may not be as intended: a log line that was cut.
     pub notes: Vec<String>,
+    /// The size of actions, state changes and emitted events, as `effect_bytes` of
+    /// [`ReactionLimits`](crate::ReactionLimits) counts it, and of the lines of `log`.
+    pub bytes: usize,
 }
 
 /// A change to the state of a rule.

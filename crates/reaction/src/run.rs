@@ -180,10 +180,11 @@ impl<'a> Run<'a> {
         let Collected {
             mut effects,
             log,
+            bytes,
             stop,
-            ..
         } = self.collected.into_inner();
         effects.changes = self.state.into_inner().into_changes();
+        effects.bytes = bytes.saturating_add(log.bytes());
         let (lines, notes) = log.finish(self.limits);
         effects.log = lines;
         effects.notes.extend(notes);

@@ -40,6 +40,11 @@ impl RunLog {
         self.lines.push(line.text.into_owned());
     }
 
+    /// The size of the lines.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Counts a line that is not in the log.
     pub(crate) fn leave_out(&mut self) {
         self.left_out = self.left_out.saturating_add(1);

@@ -1,5 +1,6 @@
 //! `reflexarc.toml`: read as a whole, with every diagnostic at once.
 
+mod budgets;
 mod client;
 mod masking;
 mod parts;
@@ -23,6 +24,7 @@ use reflexarc_files::{ReadError, read_regular_file};
 use self::parts::ErrorTracker;
 pub(crate) use self::parts::{ConfigPart, PartialConfig, Validity};
 use self::sections::HttpSection;
+use crate::budgets::Budgets;
 use crate::limits::Limits;
 use crate::rule_targets::check_targets;
 use crate::security::{AccessRules, EventBridge, TlsIdentity, Tokens};
@@ -80,6 +82,8 @@ pub struct Config {
     pub access: AccessRules,
     /// Resource limits for untrusted input.
     pub limits: Limits,
+    /// What the reactions of each rule may consume.
+    pub budgets: Budgets,
     /// Log filter, such as `info`.
     pub log: String,
     /// Where traces are sent.
@@ -276,6 +280,7 @@ impl Config {
         let http = tracker.read(&ConfigPart::HTTP, || root.table("http"));
         let http = http.map(|table| sections::http(table, tracker));
         let http = http.unwrap_or_else(|| HttpSection::new(default.listen));
+        let budgets = tracker.read(&[ConfigPart::Budgets], || budgets::budgets(root));
         let (limits, log, collector, timeout) = tracker.read(&[ConfigPart::Restart], || {
             (
                 sections::limits(root),
@@ -301,6 +306,7 @@ impl Config {
             eventbridge: http.eventbridge,
             access: http.access,
             limits,
+            budgets,
             log: log.unwrap_or(default.log),
             collector,
             shutdown_timeout: timeout.unwrap_or(default.shutdown_timeout),
@@ -333,6 +339,7 @@ impl Default for Config {
             eventbridge: None,
             access: AccessRules::default(),
             limits: Limits::DEFAULT,
+            budgets: Budgets::default(),
             log: "info".to_owned(),
             collector: None,
             shutdown_timeout: Duration::from_secs(30),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::BreakerState;
 
+use crate::budgets::RuleBudget;
 use crate::dispatch::TargetStatus;
 use crate::service::{Pipeline, ServiceBuilder};
 use crate::store::Incoming;
@@ -30,7 +31,10 @@ impl ServiceBuilder {
     ///
     /// # Errors
     /// If the store fails, or another process delivers from it.
-    pub fn feed(self) -> Result<Feed, StoreError> {
+    pub fn feed(mut self) -> Result<Feed, StoreError> {
+        // Nothing else waits for these rules, and the events of a day come within a minute.
+        self.config.budgets.default = RuleBudget::UNLIMITED;
+        self.config.budgets.rules.clear();
         let pipeline = self.start_pipeline(Arc::default(), &Telemetry::default())?;
         Ok(Feed { pipeline })
     }

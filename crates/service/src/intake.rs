@@ -31,6 +31,7 @@
 //! and batches that share a worker are committed in that order. Events of different resources may
 //! be evaluated in any order, which validation makes invisible.
 
+mod budget;
 mod failures;
 mod sequencer;
 mod worker;
@@ -44,10 +45,12 @@ use reflexarc::RuleSet;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub(crate) use self::budget::BudgetAccounts;
 use self::failures::FailureTracker;
 use self::sequencer::CommitSequencer;
 use self::worker::{EvaluationWorker, WorkItem};
 use crate::limits::Limits;
+use crate::live_config::LiveConfig;
 use crate::store::{
     Accepted, EvaluateInTransaction, Incoming, Reply, ReplySender, Store, StoreError,
 };
@@ -66,6 +69,7 @@ pub(crate) struct Intake {
     large_bytes: Arc<Semaphore>,
     rules: Arc<ArcSwap<RuleSet>>,
     failures: Arc<FailureTracker>,
+    budgets: Arc<BudgetAccounts>,
 }
 
 /// As many events or bytes are waiting to be stored as the limits allow.
@@ -107,7 +111,7 @@ impl Intake {
     /// If the store cannot be read or a thread cannot be started.
     pub(crate) fn start(
         store: &Arc<dyn Store>,
-        rules: Arc<ArcSwap<RuleSet>>,
+        live: &LiveConfig,
         workers: usize,
         limits: &Limits,
         telemetry: &Telemetry,
@@ -126,8 +130,9 @@ impl Intake {
             events: Arc::new(Semaphore::new(limits.queue_events)),
             bytes: Arc::new(Semaphore::new(limits.queue_bytes)),
             large_bytes: Arc::new(Semaphore::new(large_bytes(limits))),
-            rules,
+            rules: live.rules.clone(),
             failures: Arc::new(FailureTracker::new(problems)),
+            budgets: Arc::new(BudgetAccounts::new(live.budgets.clone())),
         };
         for index in 0..workers {
             let (sender, items) = mpsc::channel();
@@ -137,6 +142,7 @@ impl Intake {
                 state: store.state_reader()?,
                 sequencer: intake.sequencer.clone(),
                 failures: intake.failures.clone(),
+                budgets: intake.budgets.clone(),
                 telemetry: telemetry.clone(),
             };
             let thread = std::thread::Builder::new()
@@ -155,6 +161,11 @@ impl Intake {
     /// from then on.
     pub(crate) fn rules(&self) -> &Arc<ArcSwap<RuleSet>> {
         &self.rules
+    }
+
+    /// What the rules have used of their budgets.
+    pub(crate) fn budgets(&self) -> &BudgetAccounts {
+        &self.budgets
     }
 
     /// The rules that keep failing.

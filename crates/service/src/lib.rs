@@ -40,6 +40,7 @@
     reason = "the service uses the clock, files, the network and processes"
 )]
 
+pub mod budgets;
 mod clock;
 pub mod config;
 mod descriptors;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use reflexarc::RuleSet;
 
+use crate::budgets::Budgets;
 use crate::security::{AccessRules, EventBridge, TlsIdentity, Tokens};
 use crate::store::Retention;
 
@@ -26,6 +27,8 @@ pub(crate) struct LiveConfig {
     pub(crate) tls_identity: ArcSwapOption<TlsIdentity>,
     /// How long events are kept.
     pub(crate) retention: ArcSwap<Retention>,
+    /// What the reactions of each rule may consume; intake shares this.
+    pub(crate) budgets: Arc<ArcSwap<Budgets>>,
 }
 
 /// The settings of a [`LiveConfig`], as the configuration has them.
@@ -35,6 +38,7 @@ pub(crate) struct LiveSettings {
     pub(crate) access: AccessRules,
     pub(crate) tls_identity: Option<TlsIdentity>,
     pub(crate) retention: Retention,
+    pub(crate) budgets: Budgets,
 }
 
 impl LiveConfig {
@@ -46,6 +50,7 @@ impl LiveConfig {
             access: ArcSwap::from_pointee(settings.access),
             tls_identity: ArcSwapOption::new(settings.tls_identity.map(Arc::new)),
             retention: ArcSwap::from_pointee(settings.retention),
+            budgets: Arc::new(ArcSwap::from_pointee(settings.budgets)),
         }
     }
 }

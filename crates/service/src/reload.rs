@@ -159,6 +159,8 @@ impl Reloader {
         if let Some(rules) = rules {
             self.live.rules.store(Arc::new(rules));
         }
+        let rules = self.live.rules.load();
+        self.live.budgets.load().warn_unknown_rules(&rules);
         if !restart.is_empty() {
             tracing::warn!(
                 settings = restart.join(", "),
@@ -233,6 +235,9 @@ impl Reloader {
         }
         if is_valid(ConfigPart::Archive) {
             self.live.retention.store(Arc::new(config.retention));
+        }
+        if is_valid(ConfigPart::Budgets) {
+            self.live.budgets.store(Arc::new(config.budgets));
         }
         if is_valid(ConfigPart::Targets) {
             self.queues.replace(config.queues);

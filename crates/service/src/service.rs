@@ -51,7 +51,7 @@ const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The parts of a service, before it runs.
 pub struct ServiceBuilder {
-    config: Config,
+    pub(crate) config: Config,
     rules: RuleSet,
     store: Arc<dyn Store>,
 }
@@ -244,6 +244,7 @@ impl ServiceBuilder {
             config.redactor.clone(),
             telemetry.clone(),
         );
+        config.budgets.warn_unknown_rules(&rules);
         let live = LiveConfig::new(
             rules,
             LiveSettings {
@@ -252,12 +253,12 @@ impl ServiceBuilder {
                 access: config.access,
                 tls_identity: config.tls_identity,
                 retention: config.retention,
+                budgets: config.budgets,
             },
         );
         // Evaluation is bound by the processor, so one worker for each is as many as can run.
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        let rules = live.rules.clone();
-        let intake = Intake::start(&store, rules, workers, &config.limits, telemetry, problems)?;
+        let intake = Intake::start(&store, &live, workers, &config.limits, telemetry, problems)?;
         Ok(Pipeline {
             intake,
             queues: Arc::new(queues),

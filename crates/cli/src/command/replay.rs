@@ -20,8 +20,8 @@ Dry run by default: prints the actions that the current rules would add (+) and 
 would no longer return (-). Each event is evaluated at the time when it was accepted. Rule state \
 starts empty and lasts for the replay; the state in the store is neither read nor changed.
 
-With --deliver, all actions go to the outbox, from where the running service delivers them. \
-Under the same --name, the same action is delivered only once.
+With --deliver, all actions go to the outbox, from where the running service delivers them; with \
+--failed only those that were lost. Under the same --name, the same action is delivered only once.
 
 Exit codes:
   0 done, no differences
@@ -33,13 +33,17 @@ Exit codes:
 Examples:
   reflexarc replay --from 24h
   reflexarc replay --from 2026-11-20T00:00:00Z --to 2026-11-21T00:00:00Z \\
-      --rule failed-operation --deliver")]
+      --rule failed-operation --deliver
+  reflexarc replay --from 2h --failed --deliver")]
 pub(crate) struct Args {
     #[command(flatten)]
     range: Range,
     /// Only the actions of this rule
     #[arg(long, value_name = "NAME")]
     rule: Option<String>,
+    /// Only the actions of rules that failed at the time, or were over their budget
+    #[arg(long)]
+    failed: bool,
     /// Deliver the actions
     #[arg(long)]
     deliver: bool,
@@ -69,6 +73,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let replay = Replay {
         selection: args.range.selection(),
         rule: args.rule.clone(),
+        failed: args.failed,
         deliver: args.deliver.then(name),
     };
     let (mut events, mut differing, mut failures, mut deliveries) = (0_u64, 0_u64, 0, 0);

@@ -1,6 +1,9 @@
 //! Every limit of the engine is reached. Those of hops and emitted events are in `evaluation`.
 
-use reflexarc::{Code, Diagnostic, InvalidFiles, ReactionLimits, RuleSet, RuleSetLimits};
+use reflexarc::{
+    Code, Diagnostic, Evaluation, InvalidFiles, NativeEvent, NoState, ReactionLimits, RuleSet,
+    RuleSetLimits, Timestamp,
+};
 
 const RULE: &str = "when = 'a exists'\nnotify = 'team'\n";
 
@@ -121,4 +124,85 @@ fn findings_about_one_rule_are_limited() {
     let messages: Vec<&str> = found.iter().map(|one| one.message.as_str()).collect();
     assert_eq!(found.len(), 6, "{found:#?}");
     assert_eq!((messages[2], messages[5]), (of_filter, of_script));
+}
+
+fn evaluation(limits: &RuleSetLimits, rules: &[(&str, &str)]) -> Evaluation {
+    let files = rules.iter().copied();
+    let rules = RuleSet::compile_with_limits(files, limits, &ReactionLimits::DEFAULT);
+    let rules = rules.unwrap_or_else(|error| panic!("{error}"));
+    let event = NativeEvent::from_json(r#"{"a": 1}"#).unwrap();
+    rules.evaluate(&event, &NoState, Timestamp::UNIX_EPOCH)
+}
+
+#[test]
+fn effects_of_all_rules_are_limited_in_bytes() {
+    let mut limits = RuleSetLimits::DEFAULT;
+    limits.effect_bytes = 25;
+    let rule = "when = 'a exists'\nthen = 'send(\"t\", \"123456789\")'";
+    let evaluation = evaluation(
+        &limits,
+        &[("a.toml", rule), ("b.toml", rule), ("c.toml", rule)],
+    );
+    assert!(evaluation.matched().eq(["a", "b"]));
+    let failure = &evaluation.failures[0];
+    assert_eq!(failure.rule, "c");
+    assert!(
+        failure.message.contains("more than 25 bytes"),
+        "{failure:?}"
+    );
+}
+
+/// One rule that emits events for itself must not use up what all rules may have together.
+#[test]
+fn effects_on_emitted_events_are_limited_for_each_rule() {
+    let mut limits = RuleSetLimits::DEFAULT;
+    limits.emitted_effect_bytes = 30;
+    let chain = "when = 'a exists'\nthen = 'emit(#{a: 1}); send(\"t\", \"123456789\")'";
+    let other = "when = 'a exists'\nthen = 'send(\"t\", 1)'";
+    let evaluation = evaluation(&limits, &[("chain.toml", chain), ("other.toml", other)]);
+    assert_eq!(
+        evaluation.matched().filter(|rule| *rule == "chain").count(),
+        2
+    );
+    assert_eq!(
+        evaluation.matched().filter(|rule| *rule == "other").count(),
+        3
+    );
+    let failure = &evaluation.failures[0];
+    assert_eq!((failure.rule.as_str(), failure.hop), ("chain", 2));
+    assert!(failure.message.contains("on emitted events"), "{failure:?}");
+}
+
+#[test]
+fn messages_to_many_targets_are_limited_in_bytes() {
+    let mut limits = ReactionLimits::DEFAULT;
+    limits.effect_bytes = 100;
+    let rule = |targets: usize| {
+        let targets = vec!["'team'"; targets].join(", ");
+        let message = "{ title = '', text = 'ten bytes!' }";
+        format!("when = 'a exists'\nnotify = [{targets}]\nmessage = {message}")
+    };
+    let event = NativeEvent::from_json(r#"{"a": 1}"#).unwrap();
+    for (targets, failures) in [(10, 0), (11, 1)] {
+        let files = [("a.toml", rule(targets))];
+        let rules = RuleSet::compile_with_limits(files, &RuleSetLimits::DEFAULT, &limits).unwrap();
+        let evaluation = rules.evaluate(&event, &NoState, Timestamp::UNIX_EPOCH);
+        assert_eq!(evaluation.failures.len(), failures, "{evaluation:?}");
+        assert_eq!(
+            evaluation.actions().count(),
+            if failures == 0 { targets } else { 0 }
+        );
+    }
+}
+
+/// Each failure is stored and logged, and a script may throw a large value.
+#[test]
+fn messages_of_failures_are_cut() {
+    let rule = "when = 'a exists'\nthen = 'let t = \"\"; t.pad(30000, \"x\"); throw t'";
+    let evaluation = evaluation(&RuleSetLimits::DEFAULT, &[("a.toml", rule)]);
+    let message = &evaluation.failures[0].message;
+    assert_eq!(
+        message.len(),
+        ReactionLimits::DEFAULT.log_bytes + '…'.len_utf8()
+    );
 }

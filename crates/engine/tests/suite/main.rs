@@ -5,6 +5,7 @@
     reason = "tests make files, and fail by panicking"
 )]
 
+mod budgets;
 mod checking;
 mod converted_events;
 mod disabled;

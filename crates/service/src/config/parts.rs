@@ -21,6 +21,8 @@ pub(crate) enum ConfigPart {
     Tls,
     /// `[archive]`.
     Archive,
+    /// `[budgets]`.
+    Budgets,
     /// `[targets]` and the settings that all targets share.
     Targets,
     /// `rules`, and the rule files.
@@ -70,12 +72,13 @@ impl ConfigPart {
         Self::Restart,
     ];
     /// All parts.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Tokens,
         Self::EventBridge,
         Self::Access,
         Self::Tls,
         Self::Archive,
+        Self::Budgets,
         Self::Targets,
         Self::Rules,
         Self::Restart,
@@ -89,6 +92,7 @@ impl ConfigPart {
             Self::Access => "http.access",
             Self::Tls => "http.tls",
             Self::Archive => "archive",
+            Self::Budgets => "budgets",
             Self::Targets => "targets",
             Self::Rules => "rules",
             Self::Restart => "restart settings",

@@ -48,7 +48,7 @@ pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> HandlerResult 
 }
 
 /// The problems, the number of live rules, the disabled ones among them, the targets, failing
-/// rules, dead letters, why the last reload was refused, and settings that need a restart.
+/// rules, those that use most of their budgets, dead letters, why the last reload was refused, and settings that need a restart.
 pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
     authorize(&state, request, Role::Read)?;
     let rules = state.intake.rules().load_full();
@@ -72,6 +72,7 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
         ("targets", Json::strings(state.wake.names())),
         ("target_states", target_states(&state)),
         ("failing", failing),
+        ("budgets", state.intake.budgets().most_used()),
         ("store", state.health.to_json()),
         ("dead_letters", dead_letters),
         (
@@ -145,6 +146,11 @@ pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request
     metrics.noted.clear();
     for (rule, count) in state.intake.failures().noted(&rules) {
         let counter = metrics.noted.get_or_create(&RuleLabel { rule });
+        counter.inner().store(count, Ordering::Relaxed);
+    }
+    metrics.over_budget.clear();
+    for (rule, count) in state.intake.failures().over_budget(&rules) {
+        let counter = metrics.over_budget.get_or_create(&RuleLabel { rule });
         counter.inner().store(count, Ordering::Relaxed);
     }
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use reflexarc::{Evaluation, FailureCounter, RuleSet};
+use reflexarc::{Evaluation, FailureCause, FailureCounter, RuleSet};
 
 use crate::telemetry::{ProblemKind, Problems};
 
@@ -23,6 +23,8 @@ struct Observed {
     reported: BTreeMap<String, FailingRule>,
     /// How many reactions of each rule failed.
     failed: BTreeMap<String, u64>,
+    /// How many reactions of each rule did not run because of its budget.
+    over_budget: BTreeMap<String, u64>,
     /// How many evaluations of each rule had notes.
     noted: BTreeMap<String, u64>,
 }
@@ -57,6 +59,7 @@ impl FailureTracker {
             counter,
             reported,
             failed,
+            over_budget,
             noted,
         } = &mut *self.lock();
         for effects in evaluation
@@ -77,11 +80,16 @@ impl FailureTracker {
             }
         }
         for failure in &evaluation.failures {
+            let kind = if failure.cause == FailureCause::Budget {
+                *over_budget.entry(failure.rule.clone()).or_default() += 1;
+                ProblemKind::OverBudget
+            } else {
+                ProblemKind::ReactionFailed
+            };
             let count = failed.entry(failure.rule.clone()).or_default();
             *count += 1;
             // Each one, from the first: the alert of this event is lost, also where a success
             // follows, so that the rule is never reported as one that keeps failing.
-            let kind = ProblemKind::ReactionFailed;
             if self
                 .problems
                 .occurred(kind, &failure.rule, 1, &failure.message)
@@ -129,17 +137,26 @@ impl FailureTracker {
             .collect()
     }
 
+    /// How many reactions did not run because of their budget, for each rule of this set.
+    pub(crate) fn over_budget(&self, rules: &RuleSet) -> Vec<(String, u64)> {
+        of_set(&self.lock().over_budget, rules)
+    }
+
     /// How many evaluations had notes, for each rule of this set.
     pub(crate) fn noted(&self, rules: &RuleSet) -> Vec<(String, u64)> {
-        let observed = self.lock();
-        let noted = observed.noted.iter();
-        noted
-            .filter(|(rule, _)| rules.get(rule).is_some())
-            .map(|(rule, count)| (rule.clone(), *count))
-            .collect()
+        of_set(&self.lock().noted, rules)
     }
 
     fn lock(&self) -> MutexGuard<'_, Observed> {
         self.observed.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The counts of rules that exist.
+fn of_set(counts: &BTreeMap<String, u64>, rules: &RuleSet) -> Vec<(String, u64)> {
+    counts
+        .iter()
+        .filter(|(rule, _)| rules.get(rule).is_some())
+        .map(|(rule, count)| (rule.clone(), *count))
+        .collect()
 }

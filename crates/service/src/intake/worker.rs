@@ -15,6 +15,7 @@ use reflexarc::{Evaluation, Failure, Matched, RuleSet};
 use reflexarc_event::Json;
 use reflexarc_reaction::State;
 
+use super::budget::{BudgetAccounts, EventAccount, EventBudget};
 use super::failures::FailureTracker;
 use super::{BatchContext, SharedSequencer};
 use crate::store::{
@@ -38,6 +39,7 @@ pub(super) struct EvaluationWorker {
     pub(super) state: Box<dyn StateReader>,
     pub(super) sequencer: Arc<SharedSequencer>,
     pub(super) failures: Arc<FailureTracker>,
+    pub(super) budgets: Arc<BudgetAccounts>,
     pub(super) telemetry: Telemetry,
 }
 
@@ -46,6 +48,9 @@ struct SpeculativeEvaluation {
     rules: Arc<RuleSet>,
     matched: Option<Matched>,
     evaluation: Evaluation,
+    budgets: Arc<BudgetAccounts>,
+    /// What the evaluation was charged for.
+    account: EventAccount,
     reads: Result<ReadSet, StoreError>,
     started: Timestamp,
     duration: Duration,
@@ -76,7 +81,8 @@ impl EvaluationWorker {
     fn speculate(&self, incoming: &Incoming, now: Timestamp) -> EvaluateInTransaction {
         // One rule set for both runs: a reload between them must not mix two versions of a rule.
         let rules = self.rules.load_full();
-        let speculative = SpeculativeEvaluation::run(rules, incoming, &*self.state, now);
+        let budgets = self.budgets.clone();
+        let speculative = SpeculativeEvaluation::run(rules, budgets, incoming, &*self.state, now);
         let (failures, telemetry) = (self.failures.clone(), self.telemetry.clone());
         Box::new(move |state: &dyn StateReader, incoming: &Incoming| {
             let (started, duration) = (speculative.started, speculative.duration);
@@ -94,6 +100,7 @@ impl EvaluationWorker {
 impl SpeculativeEvaluation {
     fn run(
         rules: Arc<RuleSet>,
+        budgets: Arc<BudgetAccounts>,
         incoming: &Incoming,
         state: &dyn StateReader,
         now: Timestamp,
@@ -104,12 +111,16 @@ impl SpeculativeEvaluation {
         // The worker's own view is the state as of the last commit; it does not block the writer,
         // nor is it blocked.
         let state = StoredState::new(state);
-        let evaluation = run_reactions(&rules, incoming, matched.as_ref(), &state, now);
+        let mut account = EventAccount::default();
+        let budget = EventBudget::new(&budgets, &mut account);
+        let evaluation = run_reactions(&rules, incoming, matched.as_ref(), &state, now, &budget);
         let reads = state.into_reads();
         Self {
             rules,
             matched,
             evaluation,
+            budgets,
+            account,
             reads,
             started,
             duration: clock.elapsed(),
@@ -123,7 +134,7 @@ impl SpeculativeEvaluation {
     /// the read set {n: 4}. A commits first and sets `n` to 5. B's validation reads 5 instead of 4,
     /// so B runs again and commits `n = 6`.
     fn validate_or_rerun(
-        self,
+        mut self,
         state: &dyn StateReader,
         incoming: &Incoming,
         now: Timestamp,
@@ -132,7 +143,10 @@ impl SpeculativeEvaluation {
             return Ok((self.rules, self.evaluation));
         }
         let state = StoredState::new(state);
-        let evaluation = run_reactions(&self.rules, incoming, self.matched.as_ref(), &state, now);
+        self.account.begin_rerun();
+        let budget = EventBudget::new(&self.budgets, &mut self.account);
+        let (rules, matched) = (&self.rules, self.matched.as_ref());
+        let evaluation = run_reactions(rules, incoming, matched, &state, now, &budget);
         // The second read set needs no validation: the writer reads its own transaction. It can
         // only hold a read error, and then nothing of this event is committed.
         state.into_reads()?;
@@ -170,20 +184,23 @@ fn evaluation_span<'a>(
     }
 }
 
-/// Runs the reactions of the rules that matched, each script within its deadline.
+/// Runs the reactions of the rules that matched, each script within its deadline and each rule
+/// within its budget.
 fn run_reactions(
     rules: &RuleSet,
     incoming: &Incoming,
     matched: Option<&Matched>,
     state: &dyn State,
     now: Timestamp,
+    budget: &EventBudget<'_>,
 ) -> Evaluation {
     let started = Instant::now();
     // The engine has no clock of its own; it is pure, so that replays give the same evaluations.
     let stopwatch = || started.elapsed();
     let evaluation = matched.and_then(|matched| {
         catch_panic(incoming, || {
-            rules.evaluate_matched(&incoming.native, matched, state, now, Some(&stopwatch))
+            let (event, stopwatch) = (&incoming.native, Some(&stopwatch as _));
+            rules.evaluate_within(event, matched, state, now, stopwatch, budget)
         })
     });
     evaluation.unwrap_or_else(|| {

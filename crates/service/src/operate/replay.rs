@@ -1,5 +1,7 @@
 //! Replaying the archive with the current rules, and comparing with what happened at the time.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use reflexarc::{Evaluation, RuleSet};
 use reflexarc_delivery::DeliveryId;
@@ -44,6 +46,9 @@ pub struct Replay {
     pub selection: Selection,
     /// Only the actions of this rule.
     pub rule: Option<String>,
+    /// Only the actions of rules whose reactions failed at the time, and only their events: what was
+    /// lost to an error of a script or to a budget, without repeating what was delivered.
+    pub failed: bool,
     /// Delivers the actions under this name; the same name delivers the same action only once.
     /// `None` is a dry run, which changes nothing.
     pub deliver: Option<String>,
@@ -96,7 +101,8 @@ impl Replay {
                 Err(damaged) => return visit(Err(damaged)),
             };
             match self.replay_event(store, rules, &mut state, archived) {
-                Ok(replayed) => visit(Ok(replayed)),
+                Ok(Some(replayed)) => visit(Ok(replayed)),
+                Ok(None) => true,
                 // `walk` has no way to stop with an error, so it is kept and returned afterwards.
                 Err(error) => {
                     failure = Some(error);
@@ -113,7 +119,7 @@ impl Replay {
         rules: &RuleSet,
         state: &mut MemoryState,
         archived: Archived,
-    ) -> Result<Replayed, StoreError> {
+    ) -> Result<Option<Replayed>, StoreError> {
         let failed =
             |error: EventError| StoreError::Failed(format!("event {}: {error}", archived.seq));
         let mut incoming = Incoming::new(archived.event.clone()).map_err(failed)?;
@@ -127,7 +133,14 @@ impl Replay {
             state.apply(&effects.rule, &effects.changes);
         }
         // All rules run, because the state of each must go on; then the others are left out.
-        let selected = |rule: &str| self.rule.as_ref().is_none_or(|only| only == rule);
+        let failed = failed_rules(archived.evaluation.as_ref());
+        let selected = |rule: &str| {
+            let is_wanted = self.rule.as_ref().is_none_or(|only| only == rule);
+            is_wanted && (!self.failed || failed.contains(rule))
+        };
+        if self.failed && !failed.iter().any(|rule| selected(rule)) {
+            return Ok(None);
+        }
         evaluation.rules.retain(|effects| selected(&effects.rule));
         evaluation
             .failures
@@ -152,7 +165,7 @@ impl Replay {
             )?,
             None => ReplayAccepted::default(),
         };
-        Ok(Replayed {
+        Ok(Some(Replayed {
             archived,
             gone,
             new,
@@ -160,7 +173,7 @@ impl Replay {
             failures,
             deliveries: accepted.deliveries,
             repeated: accepted.repeated,
-        })
+        }))
     }
 }
 
@@ -185,6 +198,15 @@ impl Replayed {
             ("repeated", Json::count(self.repeated)),
         ])
     }
+}
+
+/// The rules whose reactions failed in an archived evaluation.
+fn failed_rules(evaluation: Option<&Json>) -> BTreeSet<String> {
+    let failures = evaluation
+        .and_then(|evaluation| evaluation.get("failures"))
+        .map_or(&[][..], Json::elements);
+    let rules = failures.iter().filter_map(|failure| failure.get("rule"));
+    rules.filter_map(Json::as_str).map(str::to_owned).collect()
 }
 
 /// `{"rule": …, "action": …}` for each action of an archived evaluation.

@@ -46,6 +46,8 @@ pub struct Metrics {
     /// Evaluations of a rule with notes, such as an event without the key of `once`; set when
     /// metrics are read.
     pub noted: Family<RuleLabel, Counter>,
+    /// Reactions that did not run because of a budget, by rule; set when metrics are read.
+    pub over_budget: Family<RuleLabel, Counter>,
     /// From the head of a request to the commit of its events.
     pub accepting: Histogram,
     /// Attempts by target and outcome.
@@ -157,6 +159,7 @@ impl Metrics {
             failures: Counter::default(),
             failing: Family::default(),
             noted: Family::default(),
+            over_budget: Family::default(),
             // From 1 ms, about one sync of the disk, to 8 s.
             accepting: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             attempts: Family::default(),
@@ -201,6 +204,9 @@ impl Metrics {
         );
         let help = "Failures in a row of a rule that keeps failing";
         registry.register("rule_failures_in_a_row", help, metrics.failing.clone());
+        let help = "Reactions of a rule that did not run because it was over its budget";
+        let over_budget = metrics.over_budget.clone();
+        registry.register("reactions_over_budget", help, over_budget);
         let help = "Evaluations of a rule with notes, such as an event without the key of `once`";
         registry.register("rule_evaluations_noted", help, metrics.noted.clone());
         let help = "From the head of a request to the commit of its events";
@@ -351,6 +357,8 @@ mod tests {
         for gauge in [&metrics.waiting, &metrics.oldest] {
             drop(gauge.get_or_create(&TargetLabel { target: target() }));
         }
+        let rule = "slow".to_owned();
+        drop(metrics.over_budget.get_or_create(&RuleLabel { rule }));
         let rendered = metrics.render();
         let is_rendered = |name: &str| {
             let series = |line: &str| line.split(['{', ' ']).next() == Some(name);

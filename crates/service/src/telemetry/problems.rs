@@ -41,6 +41,8 @@ pub(crate) enum ProblemKind {
     RetriesExhausted,
     /// Reactions that failed: their actions are lost; by rule.
     ReactionFailed,
+    /// Reactions that did not run because their rule was over its budget; by rule.
+    OverBudget,
     /// A reload that did not take everything.
     ReloadRefused,
     /// Rules that do not exist and have state or pending deliveries; by rule.
@@ -104,10 +106,11 @@ struct Summary {
 }
 
 impl ProblemKind {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::DeadLetters,
         Self::RetriesExhausted,
         Self::ReactionFailed,
+        Self::OverBudget,
         Self::ReloadRefused,
         Self::RuleGone,
         Self::QueueAging,
@@ -122,6 +125,7 @@ impl ProblemKind {
             Self::DeadLetters => "dead_letters",
             Self::RetriesExhausted => "retries_exhausted",
             Self::ReactionFailed => "reaction_failed",
+            Self::OverBudget => "over_budget",
             Self::ReloadRefused => "reload_refused",
             Self::RuleGone => "rule_gone",
             Self::QueueAging => "queue_aging",
@@ -141,7 +145,11 @@ impl ProblemKind {
                 "check the receiver, then send the deliveries again with `reflexarc dlq redrive`"
             }
             Self::ReactionFailed => {
-                "correct the rule, then send the lost actions with `reflexarc replay --rule`"
+                "correct the rule, then send the lost actions with `reflexarc replay --failed --deliver`"
+            }
+            Self::OverBudget => {
+                "make the rule cheaper or raise its budget in [budgets.rules], then send the lost \
+                 actions with `reflexarc replay --failed --deliver`"
             }
             Self::ReloadRefused => "correct the files as `refused_reload` says, or confirm it",
             Self::RuleGone => {

@@ -12,6 +12,7 @@
 )]
 
 mod attacks;
+mod budgets;
 mod config;
 mod config_fixes;
 mod delivering;

@@ -14,7 +14,7 @@ use crate::serving::{Parts, Serving, parts};
 
 impl Serving {
     /// The problem with this name and subject, once it is in the list.
-    async fn problem(&self, name: &str, subject: &str) -> Json {
+    pub(crate) async fn problem(&self, name: &str, subject: &str) -> Json {
         for _ in 0..600 {
             if let Some(found) = self.problem_now(name, subject).await {
                 return found;
@@ -24,7 +24,7 @@ impl Serving {
         panic!("never: {name} of {subject}");
     }
 
-    async fn problem_now(&self, name: &str, subject: &str) -> Option<Json> {
+    pub(crate) async fn problem_now(&self, name: &str, subject: &str) -> Option<Json> {
         let (_, status) = self.get("/status", None).await;
         let problems = status.get("problems").unwrap().elements().to_vec();
         let is = |problem: &&Json, key: &str, value: &str| {
@@ -36,17 +36,17 @@ impl Serving {
         found.next().cloned()
     }
 
-    async fn metric(&self, line: &str) -> bool {
+    pub(crate) async fn metric(&self, line: &str) -> bool {
         let (_, metrics) = self.get("/metrics", None).await;
         metrics.as_str().unwrap().lines().any(|found| found == line)
     }
 }
 
-fn blocking<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn blocking<T>(work: impl FnOnce() -> T) -> T {
     tokio::task::block_in_place(work)
 }
 
-fn text(problem: &Json, key: &str) -> String {
+pub(crate) fn text(problem: &Json, key: &str) -> String {
     problem.get(key).unwrap().as_str().unwrap().to_owned()
 }
 

@@ -195,6 +195,7 @@ async fn revoked_tokens_are_revoked_whatever_else_is_invalid() {
     let broken_bridge = "[http.eventbridge]\nregions = []\n";
     let broken_target = "[targets.more]\ntype = \"fiel\"\n";
     let broken_token = b.replace("operate", "oprate");
+    let broken_budget = "[budgets]\nbytes = -1\n";
     let expected = format!("{OUT}{archive}{a}{c}");
     for (part, config, rule) in [
         ("rules", expected.clone(), "when = 'x ='\n"),
@@ -206,6 +207,7 @@ async fn revoked_tokens_are_revoked_whatever_else_is_invalid() {
             RULE,
         ),
         ("targets", format!("{expected}{broken_target}"), RULE),
+        ("budgets", format!("{expected}{broken_budget}"), RULE),
         (
             "restart settings",
             format!("log = \"a=b=c\"\n{expected}"),
