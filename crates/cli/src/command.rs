@@ -3,6 +3,7 @@
 mod archive;
 mod backup;
 mod check;
+mod clock;
 mod config;
 mod convert;
 mod deliver;
@@ -113,6 +114,9 @@ pub(crate) enum Command {
     /// List targets, or send a test message to one
     #[command(subcommand)]
     Target(target::Target),
+    /// Confirm the clock of a running service after a jump
+    #[command(subcommand)]
+    Clock(clock::Clock),
     /// Check the configuration, or create one
     #[command(subcommand)]
     Config(config::Config),
@@ -146,6 +150,7 @@ impl Command {
             Command::Outbox(args) => outbox::outbox(&args, output),
             Command::Dlq(args) => outbox::dlq(&args, output),
             Command::Target(args) => target::run(&args, output),
+            Command::Clock(args) => clock::run(&args, output),
             Command::Config(args) => config::run(&args, output),
             Command::Help(args) => help::run(&args, output),
             Command::Simulate(args) => simulate::run(&args, output),

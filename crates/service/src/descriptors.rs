@@ -10,6 +10,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// files, logs, the runtime and name resolution.
 const OWN: u64 = 96;
 
+/// Has an entry for each open descriptor.
+const OPEN_FILES: &str = "/proc/self/fd";
+
 /// Raises the limit of open files of this process as far as the system lets it.
 pub(crate) fn raise_limit() {
     let limit = getrlimit(Resource::Nofile);
@@ -30,17 +33,24 @@ pub(crate) fn connection_limit(configured: usize, sends: usize, reserve: usize) 
     let Some(open_files) = getrlimit(Resource::Nofile).current else {
         return configured;
     };
-    let limit = within(open_files, configured, sends, reserve);
-    if limit < configured {
-        tracing::warn!(
-            connections = limit,
-            configured,
-            open_files,
-            "fewer connections than configured: the limit of open files is too low; raise \
-             LimitNOFILE or `ulimit -n`"
-        );
-    }
-    limit
+    within(open_files, configured, sends, reserve)
+}
+
+/// What is short, if descriptors are: less than a tenth of the limit is left.
+pub(crate) fn shortage() -> Option<String> {
+    let limit = getrlimit(Resource::Nofile).current?;
+    // Without a descriptor for the folder itself, none is left. Elsewhere than on Linux there is
+    // no such folder.
+    let open = match std::fs::read_dir(OPEN_FILES) {
+        Ok(files) => files.count() as u64,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        Err(_) => limit,
+    };
+    is_short(open, limit).then(|| format!("{open} of {limit} are open"))
+}
+
+fn is_short(open: u64, limit: u64) -> bool {
+    open.saturating_mul(10) > limit.saturating_mul(9)
 }
 
 fn within(open_files: u64, configured: usize, sends: usize, reserve: usize) -> usize {
@@ -62,6 +72,12 @@ mod tests {
         assert_eq!(within(64, 1_024, 40, 16), 16);
         assert_eq!(within(0, 1_024, 40, 16), 1);
         assert_eq!(within(1_024, 8, 40, 16), 8);
+    }
+
+    #[test]
+    fn a_shortage_is_less_than_a_tenth() {
+        assert!(!is_short(900, 1_000) && is_short(901, 1_000) && is_short(1, 1));
+        assert!(!is_short(0, 0));
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(crate) use self::target_gate::{TargetGate, TargetPause, TargetStatus};
 pub(crate) use self::wake::Wake;
 use crate::clock::ServiceClock;
 use crate::store::{AttemptOutcome, Store};
-use crate::telemetry::{Metrics, Redactor, Span, Stage, Telemetry};
+use crate::telemetry::{Metrics, ProblemKind, Redactor, Span, Stage, Telemetry};
 
 /// What all queues share.
 #[derive(Clone)]
@@ -100,7 +100,9 @@ async fn claim(
             .filter(|delivery| !in_flight.contains(&delivery.id))
             .collect(),
         Err(error) => {
-            tracing::error!(to = queue.name, %error, "cannot claim deliveries");
+            let detail = format!("cannot claim deliveries for {}: {error}", queue.name);
+            let kind = ProblemKind::StoreOperationFailed;
+            context.metrics.problems.report(kind, "claim", 1, &detail);
             // A store that fails (disk full, locked) fails again at once: without a pause this
             // would spin and fill the log.
             tokio::time::sleep(POLL_INTERVAL).await;
@@ -237,11 +239,11 @@ async fn settle(queue: &TargetConfig, context: &DispatchContext, batch: &[Delive
     }
     for (id, reply) in replies {
         if let Err(error) = reply.await {
-            tracing::error!(
-                delivery = %id,
-                %error,
-                "cannot record the attempt; the delivery will be sent again under the same id"
+            let detail = format!(
+                "cannot record the attempt of {id}, which will be sent again under this id: {error}"
             );
+            let kind = ProblemKind::StoreOperationFailed;
+            context.metrics.problems.report(kind, "settle", 1, &detail);
         }
     }
 }

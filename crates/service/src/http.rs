@@ -42,7 +42,7 @@ use crate::reload::Reloader;
 use crate::security::{AccessDenied, Role};
 use crate::store::{Store, StoreError};
 use crate::store_health::StoreHealth;
-use crate::telemetry::{Metrics, Telemetry};
+use crate::telemetry::{Metrics, ProblemKind, Telemetry};
 
 /// What the request handlers share.
 pub(crate) struct AppState {
@@ -78,6 +78,16 @@ struct HttpError {
     retry_after: Option<u32>,
     /// Whether the connection ends with it.
     is_last: bool,
+    /// The problem of which it is a sign, and its subject.
+    problem: Option<ErrorProblem>,
+}
+
+/// A problem that an error response is a sign of; carried to where it is recorded.
+#[derive(Debug, Clone)]
+struct ErrorProblem {
+    kind: ProblemKind,
+    subject: &'static str,
+    detail: String,
 }
 
 /// All routes.
@@ -145,7 +155,19 @@ impl HttpError {
             body: Json::object([("error", error.into().into())]),
             retry_after: None,
             is_last: false,
+            problem: None,
         }
+    }
+
+    /// The same, as a sign of this problem.
+    fn with_problem(mut self, kind: ProblemKind, subject: &'static str) -> Self {
+        let detail = self.body.get("error").and_then(Json::as_str);
+        self.problem = Some(ErrorProblem {
+            kind,
+            subject,
+            detail: detail.unwrap_or_default().to_owned(),
+        });
+        self
     }
 
     fn with_retry_after(mut self, seconds: u32) -> Self {
@@ -173,10 +195,11 @@ impl From<AccessDenied> for HttpError {
 
 impl From<StoreError> for HttpError {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "the store failed");
         // 503, not 500: a full disk or a locked store is over when someone has acted, and senders
         // that see 503 keep the event and try again.
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).with_retry_after(10)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            .with_retry_after(10)
+            .with_problem(ProblemKind::StoreOperationFailed, "request")
     }
 }
 
@@ -186,6 +209,9 @@ impl IntoResponse for HttpError {
         response
             .extensions_mut()
             .insert(RefusalReason::of(&self.body));
+        if let Some(problem) = self.problem {
+            response.extensions_mut().insert(problem);
+        }
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }

@@ -3,9 +3,11 @@
 mod problem_checks;
 mod remote;
 mod replay;
+mod retention_progress;
 mod trace;
 
-pub(crate) use self::problem_checks::{check_clock, check_regularly};
+pub(crate) use self::problem_checks::{ProblemSources, check_clock, check_regularly};
 pub use self::remote::{Remote, RemoteError, Sent};
 pub use self::replay::{Replay, Replayed};
+pub(crate) use self::retention_progress::RetentionProgress;
 pub use self::trace::{delivery_to_json, trace};

@@ -21,7 +21,7 @@ pub(crate) use self::watcher::watch;
 use crate::config::{Config, ConfigPart, ConfigSource, Validity};
 use crate::dispatch::Queues;
 use crate::live_config::LiveConfig;
-use crate::telemetry::{Metrics, OutcomeLabel, ProblemKind, Redactor};
+use crate::telemetry::{Metrics, OutcomeLabel, ProblemKind, Problems, Redactor};
 
 /// Loads configuration and rules again and makes them live.
 pub(crate) struct Reloader {
@@ -96,6 +96,11 @@ impl Reloader {
         paths.extend(self.source.as_ref().map(|source| source.path.clone()));
         paths.extend(lock(&self.files).iter().cloned());
         paths
+    }
+
+    /// The problems of the service.
+    pub(crate) fn problems(&self) -> &Problems {
+        &self.metrics.problems
     }
 
     /// As [`Reloaded::restart`], of the last reload.

@@ -31,12 +31,12 @@ use crate::http::{
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::live_config::{LiveConfig, LiveSettings};
-use crate::operate::{check_clock, check_regularly};
+use crate::operate::{ProblemSources, RetentionProgress, check_clock, check_regularly};
 use crate::reload::{Reloader, watch};
 use crate::shutdown::stopped;
 use crate::store::{Store, StoreError, StoreLock};
 use crate::store_health::{StoreHealth, watch_store};
-use crate::telemetry::{Metrics, Redactor, Telemetry};
+use crate::telemetry::{Metrics, ProblemKind, Problems, Redactor, Telemetry};
 
 /// How often the store is maintained.
 // Short, because the archive grows by gigabytes an hour at full load, and expired state entries
@@ -144,18 +144,30 @@ impl ServiceBuilder {
         // SIGHUP at once, and without a handler that ends the process.
         let watching = watch(reloader.clone(), stop.clone())
             .map_err(|error| StoreError::Failed(format!("cannot handle SIGHUP: {error}")))?;
+        let progress = Arc::new(RetentionProgress::new());
         let pruning = tokio::spawn(maintain_regularly(
             store.clone(),
             live.clone(),
             wake.clone(),
             clock.clone(),
+            progress.clone(),
+            metrics.problems.clone(),
             stop.clone(),
         ));
         let checking = tokio::spawn(check_regularly(
-            store.clone(),
-            live.clone(),
-            metrics.clone(),
-            clock.clone(),
+            ProblemSources {
+                store: store.clone(),
+                live: live.clone(),
+                metrics: metrics.clone(),
+                clock: clock.clone(),
+                retention: progress,
+                few_connections: (connections < configured).then(|| {
+                    format!(
+                        "{connections} connections instead of {configured}: the limit of open \
+                         files is too low"
+                    )
+                }),
+            },
             stop.clone(),
         ));
         // At the same time as the HTTP server stops: an event that is accepted while it does is in
@@ -163,7 +175,8 @@ impl ServiceBuilder {
         let stopping = tokio::spawn(stop_queues(queues.clone(), stop.clone()));
 
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let health = Arc::new(StoreHealth::new());
+        let health = Arc::new(StoreHealth::new(metrics.problems.clone()));
+        let problems = metrics.problems.clone();
         let probing = watch_store(store.clone(), health.clone(), stop.clone());
         let probing = tokio::spawn(probing);
         let state = Arc::new(AppState {
@@ -188,7 +201,16 @@ impl ServiceBuilder {
         tracing::info!(address = address.unwrap_or_default(), "ready");
         let router = router(state);
         let limits = (connections, &limits);
-        listen(listener, &live, router, limits, stop, shutdown_timeout).await;
+        listen(
+            listener,
+            &live,
+            router,
+            limits,
+            problems,
+            stop,
+            shutdown_timeout,
+        )
+        .await;
 
         // Cannot fail; by now `stop` is true.
         drop(stopping.await);
@@ -315,6 +337,8 @@ async fn maintain_regularly(
     live: Arc<LiveConfig>,
     wake: Wake,
     clock: ServiceClock,
+    progress: Arc<RetentionProgress>,
+    problems: Arc<Problems>,
     mut stop: watch::Receiver<bool>,
 ) {
     for pass in 0_u32.. {
@@ -322,16 +346,21 @@ async fn maintain_regularly(
             let (moving, wake) = (store.clone(), wake.clone());
             let moved = blocking(move || dead_letter_unknown_targets(&*moving, &wake)).await;
             if let Err(error) = moved {
-                tracing::error!(%error, "cannot move deliveries to the dead letters");
+                let detail = format!("cannot move deliveries to the dead letters: {error}");
+                problems.report(ProblemKind::StoreOperationFailed, "move", 1, &detail);
             }
         }
         // Loaded each time: a reload may have changed it.
         let (store, retention) = (store.clone(), live.retention.load_full());
         let clock = clock.clone();
         match blocking(move || store.prune(&retention, clock.aging_now())).await {
-            Ok(0) => {}
-            Ok(events) => tracing::info!(events, "pruned the archive"),
-            Err(error) => tracing::error!(%error, "cannot prune the archive"),
+            Ok(events) => {
+                if events > 0 {
+                    tracing::info!(events, "pruned the archive");
+                }
+                progress.succeeded();
+            }
+            Err(error) => progress.failed(&error.to_string()),
         }
         let stopped = tokio::time::timeout(PRUNE_INTERVAL, stopped(&mut stop)).await;
         if stopped.is_ok() {

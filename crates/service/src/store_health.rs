@@ -7,7 +7,8 @@ use reflexarc_event::Json;
 use tokio::sync::watch;
 
 use crate::shutdown::stopped;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
+use crate::telemetry::{ProblemKind, Problems};
 
 /// How often the store is probed.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
@@ -16,9 +17,9 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 const MAX_SILENCE: Duration = Duration::from_secs(10);
 
 /// The result of the latest probes.
-#[derive(Debug)]
 pub(crate) struct StoreHealth {
     latest: Mutex<Latest>,
+    problems: Arc<Problems>,
 }
 
 #[derive(Debug)]
@@ -31,8 +32,9 @@ struct Latest {
 
 impl StoreHealth {
     /// The health of a store that was opened, and so written to, just now.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(problems: Arc<Problems>) -> Self {
         Self {
+            problems,
             latest: Mutex::new(Latest {
                 written: Instant::now(),
                 error: None,
@@ -62,24 +64,56 @@ impl StoreHealth {
         ])
     }
 
-    /// Records a probe; logs when the store fails and when it is back, not each time.
-    fn record(&self, result: Result<(), String>) {
-        let mut latest = self.lock();
-        match (&result, &latest.error) {
-            (Ok(()), Some(_)) => tracing::info!("the store can be written again"),
-            (Err(error), before) if before.as_ref() != Some(error) => {
-                tracing::error!(error, "the store cannot be written; events are refused");
+    /// Records a probe. The problem that it shows begins or goes on, and all others are over.
+    fn record(&self, result: Result<(), StoreError>) {
+        let error = {
+            let mut latest = self.lock();
+            let text = result.as_ref().err().map(ToString::to_string);
+            if text.is_none() && latest.error.is_some() {
+                tracing::info!("the store can be written again");
             }
-            _ => {}
+            if text.is_none() {
+                latest.written = Instant::now();
+            }
+            latest.error.clone_from(&text);
+            text
+        };
+        let found = result.err().map(|error| problem_of(&error));
+        for kind in PROBLEMS {
+            let detail = error.clone().filter(|_| found == Some(kind));
+            self.problems.set_level(kind, detail);
         }
-        if result.is_ok() {
-            latest.written = Instant::now();
-        }
-        latest.error = result.err();
+    }
+
+    /// Reports a probe that has no result yet.
+    fn record_silence(&self) {
+        let seconds = self.lock().written.elapsed().as_secs();
+        let detail = format!("the store has written nothing for {seconds} s");
+        self.problems
+            .set_level(ProblemKind::StoreFailed, Some(detail));
     }
 
     fn lock(&self) -> MutexGuard<'_, Latest> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What can be wrong with a store that cannot be written.
+const PROBLEMS: [ProblemKind; 5] = [
+    ProblemKind::StoreFull,
+    ProblemKind::StoreReadOnly,
+    ProblemKind::StoreGone,
+    ProblemKind::StoreDamaged,
+    ProblemKind::StoreFailed,
+];
+
+fn problem_of(error: &StoreError) -> ProblemKind {
+    match error {
+        StoreError::Full => ProblemKind::StoreFull,
+        StoreError::NotWritable { .. } => ProblemKind::StoreReadOnly,
+        StoreError::Gone { .. } => ProblemKind::StoreGone,
+        StoreError::Corrupt { .. } | StoreError::Foreign { .. } => ProblemKind::StoreDamaged,
+        _ => ProblemKind::StoreFailed,
     }
 }
 
@@ -90,10 +124,15 @@ pub(crate) async fn watch_store(
     mut stop: watch::Receiver<bool>,
 ) {
     loop {
-        // Not bounded by a timeout: if it hangs, so do accepts, and `MAX_SILENCE` reports it. A
-        // second probe would only wait behind the first.
-        let result = store.submit_probe().await;
-        health.record(result.map_err(|error| error.to_string()));
+        // A second probe would only wait behind the first: if that hangs, so do accepts.
+        let mut probe = store.submit_probe();
+        let result = loop {
+            match tokio::time::timeout(MAX_SILENCE, &mut probe).await {
+                Ok(result) => break result,
+                Err(_) => health.record_silence(),
+            }
+        };
+        health.record(result);
         let pause = tokio::time::timeout(PROBE_INTERVAL, stopped(&mut stop));
         if pause.await.is_ok() {
             return;

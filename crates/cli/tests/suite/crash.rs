@@ -305,7 +305,13 @@ fn a_read_only_store_is_reported_and_left_unchanged() {
             .unwrap();
     };
     // The unprivileged user has no access to the folder of the build.
-    std::fs::copy(env!("CARGO_BIN_EXE_reflexarc"), workspace.path("reflexarc")).unwrap();
+    // Copied by another process: a test that starts a process at this moment would inherit the
+    // descriptor for writing until its `exec`, and a program that is open for writing cannot run.
+    let copied = Command::new("cp")
+        .arg(env!("CARGO_BIN_EXE_reflexarc"))
+        .arg(workspace.path("reflexarc"))
+        .status();
+    assert!(copied.unwrap().success());
     let store = workspace.path("reflexarc.db");
     let before = std::fs::read(&store).unwrap();
     let refused = |case: &str| {

@@ -27,6 +27,25 @@ fn the_systemd_unit_uses_valid_commands() {
     commands.into_iter().for_each(assert_valid);
 }
 
+/// What `/status` tells operators to do.
+#[test]
+fn the_commands_in_problems_exist() {
+    let source = root().join("crates/service/src/telemetry/problems.rs");
+    let source = std::fs::read_to_string(source).unwrap();
+    let quoted = [source, deployed("README.md"), deployed("alerts.yml")].join("`");
+    let commands: std::collections::BTreeSet<&str> = quoted
+        .split('`')
+        .filter(|text| text.starts_with("reflexarc ") && !text.contains('\n'))
+        .collect();
+    assert!(commands.len() > 10, "{commands:?}");
+    for command in commands {
+        // Without placeholders, and the options that need a value of them.
+        let words = command.split_whitespace();
+        let words: Vec<&str> = words.take_while(|word| !word.starts_with("--")).collect();
+        assert_valid(&words.join(" "));
+    }
+}
+
 #[test]
 fn the_container_has_the_required_compiler_and_commands() {
     let file = deployed("Containerfile");

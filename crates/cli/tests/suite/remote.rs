@@ -54,6 +54,38 @@ fn one_request(listener: &TcpListener) -> String {
 }
 
 #[test]
+fn the_clock_is_confirmed_after_a_jump() {
+    let workspace = workspace_with_tokens();
+    let service = workspace.serve();
+    assert_eq!(
+        workspace
+            .run_with_stdin(&["send"], &event("e1", "eni-1"))
+            .code,
+        0
+    );
+    let confirmed = workspace.run(&["clock", "confirm"]);
+    let nothing = "no jump of the clock was suspected\n";
+    assert_eq!((confirmed.code, confirmed.stdout.as_str()), (1, nothing));
+    assert_eq!(service.terminate(), 0);
+    // As if all of it had happened three hours ago.
+    let store = rusqlite::Connection::open(workspace.path("reflexarc.db")).unwrap();
+    let hours = "UPDATE archive SET received = received - 3 * 3600 * 1000000";
+    assert_eq!(store.execute(hours, []).unwrap(), 1);
+    drop(store);
+    let service = workspace.serve();
+    let confirmed = workspace.run(&["clock", "confirm"]);
+    assert_eq!(confirmed.code, 0, "{}", confirmed.stderr);
+    let expected = "confirmed: the clock went forward by 3h";
+    assert!(
+        confirmed.stdout.starts_with(expected),
+        "{}",
+        confirmed.stdout
+    );
+    assert_eq!(workspace.run(&["clock", "confirm"]).code, 1);
+    assert_eq!(service.terminate(), 0);
+}
+
+#[test]
 fn send_and_reload_read_the_configuration_beside_them() {
     let workspace = workspace_with_tokens();
     let service = workspace.serve();

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::{DispatchContext, TargetGates, Wake, serve};
 use crate::clock::ServiceClock;
 use crate::store::Store;
-use crate::telemetry::{Metrics, Redactor, Telemetry};
+use crate::telemetry::{Metrics, ProblemKind, Redactor, Telemetry};
 
 /// Runs one queue for each target.
 pub(crate) struct Queues {
@@ -175,7 +175,9 @@ async fn drain_removed(
             .store
             .submit_dead_letter_target(&name, reason, Timestamp::now());
         if let Err(error) = moved.await {
-            tracing::error!(to = name, %error, "cannot move deliveries to the dead letters");
+            let detail = format!("cannot move deliveries for {name} to the dead letters: {error}");
+            let kind = ProblemKind::StoreOperationFailed;
+            context.metrics.problems.report(kind, "move", 1, &detail);
         }
     }
 }
@@ -186,10 +188,10 @@ async fn release(context: &DispatchContext, target: &str) {
         .submit_release_claims(target, Timestamp::now())
         .await;
     if let Err(error) = released {
-        tracing::error!(
-            to = target,
-            %error,
-            "cannot release claims; claimed deliveries are due when their claims expire"
+        let detail = format!(
+            "cannot release claims for {target}, whose deliveries are due when they expire: {error}"
         );
+        let kind = ProblemKind::StoreOperationFailed;
+        context.metrics.problems.report(kind, "release", 1, &detail);
     }
 }

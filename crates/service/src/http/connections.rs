@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use super::peers::{PeerKey, is_trusted};
 use crate::limits::Limits;
 use crate::security::AccessRules;
+use crate::telemetry::{ProblemKind, Problems};
 
 /// Connections above the limit that answer `/healthz` and `/readyz` only.
 pub(crate) const RESERVE: usize = 16;
@@ -50,6 +51,7 @@ pub(super) struct Connection {
 pub(super) struct Connections {
     limit: usize,
     peer_limit: usize,
+    problems: Arc<Problems>,
     open: Mutex<Open>,
 }
 
@@ -72,8 +74,9 @@ struct Open {
 
 impl Connections {
     /// At most `limit` connections and the reserve.
-    pub(super) fn new(limit: usize, limits: &Limits) -> Self {
+    pub(super) fn new(limit: usize, limits: &Limits, problems: Arc<Problems>) -> Self {
         Self {
+            problems,
             limit,
             peer_limit: limits.peer_connections,
             open: Mutex::default(),
@@ -87,22 +90,50 @@ impl Connections {
         peer: IpAddr,
         rules: &AccessRules,
     ) -> Option<OpenConnection> {
+        let (opened, limited) = self.open_within_limits(peer, rules);
+        for (limit, detail) in limited {
+            let kind = ProblemKind::ClientsLimited;
+            self.problems.report(kind, limit, 1, &detail);
+        }
+        opened
+    }
+
+    /// As [`Connections::open`]; with the limits that had an effect, by name, and which.
+    fn open_within_limits(
+        self: &Arc<Self>,
+        peer: IpAddr,
+        rules: &AccessRules,
+    ) -> (Option<OpenConnection>, Vec<(&'static str, String)>) {
         let now = Instant::now();
+        let mut limited = Vec::new();
         let mut open = self.lock();
         // All clients of a proxy have its address, and all clients of a service without tokens are
         // on this machine.
         let has_own_limit = !is_trusted(peer, &rules.trusted_proxies) && !peer.is_loopback();
         if has_own_limit && open.count_of(PeerKey::of(peer)) >= self.peer_limit {
-            open.close_stalest(|connection, _| {
+            let is_closed = open.close_stalest(|connection, _| {
                 let since = connection.since();
                 let is_old = now.saturating_duration_since(since) >= MIN_AGE;
                 let is_of_peer = PeerKey::of(connection.peer) == PeerKey::of(peer);
                 (is_of_peer && is_old && connection.is_dispensable()).then_some((0, since))
             });
+            if is_closed {
+                let detail = format!("an older connection of {peer} was closed for a new one");
+                limited.push(("peer_connections", detail));
+            }
         }
         let mut is_reserve = false;
         if open.connections.len() - open.reserve >= self.limit {
             is_reserve = !Self::make_space(&mut open, rules);
+            let detail = if is_reserve {
+                format!("all {} are being worked on; health checks only", self.limit)
+            } else {
+                format!(
+                    "{} are open: the stalest was closed for a new one",
+                    self.limit
+                )
+            };
+            limited.push(("connections", detail));
         }
         if is_reserve && open.reserve >= RESERVE {
             let replaced = open.close_stalest(|connection, _| {
@@ -110,7 +141,7 @@ impl Connections {
                 may_close.then(|| (0, connection.since()))
             });
             if !replaced {
-                return None;
+                return (None, limited);
             }
         }
         let connection = Arc::new(Connection {
@@ -123,11 +154,12 @@ impl Connections {
             closed: Notify::new(),
         });
         let id = open.add(connection.clone());
-        Some(OpenConnection {
+        let opened = OpenConnection {
             connection,
             id,
             connections: self.clone(),
-        })
+        };
+        (Some(opened), limited)
     }
 
     /// Closes one connection that is not a reserve one; whether there was one to close.
@@ -267,6 +299,8 @@ impl Open {
 mod tests {
     use std::net::Ipv4Addr;
 
+    use prometheus_client::registry::Registry;
+
     use super::*;
 
     fn address(last: u8) -> IpAddr {
@@ -278,7 +312,8 @@ mod tests {
             peer_connections,
             ..Limits::DEFAULT
         };
-        Arc::new(Connections::new(limit, &limits))
+        let problems = Problems::register(&mut Registry::default());
+        Arc::new(Connections::new(limit, &limits, Arc::new(problems)))
     }
 
     fn is_open(connections: &Connections, one: &OpenConnection) -> bool {

@@ -18,7 +18,7 @@ use super::{AppState, Client, HttpError, Role, json_response};
 use crate::intake::{AdmissionPermit, Overloaded};
 use crate::security::{EventBridge, SignatureError};
 use crate::store::{Accepted, StoreError};
-use crate::telemetry::{Span, Stage};
+use crate::telemetry::{ProblemKind, Span, Stage};
 
 /// Largest number of invalid elements that a response lists.
 // A batch may have 10,000 elements, all of them invalid, and the response would be larger than the
@@ -315,7 +315,9 @@ impl From<SignatureError> for HttpError {
 
 impl From<Overloaded> for HttpError {
     fn from(overloaded: Overloaded) -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, overloaded.to_string()).with_retry_after(1)
+        Self::new(StatusCode::TOO_MANY_REQUESTS, overloaded.to_string())
+            .with_retry_after(1)
+            .with_problem(ProblemKind::IntakeFull, "queue")
     }
 }
 

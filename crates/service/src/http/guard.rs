@@ -10,12 +10,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
 
 use super::connections::Connection;
 use super::peers::{RequestSlot, client_address};
 use super::refusals::RefusalReason;
-use super::{AppState, HttpError};
+use super::{AppState, ErrorProblem, HttpError};
 use crate::security::{EventBridge, RequestDenied};
 use crate::telemetry::{ProblemKind, StatusLabel};
 
@@ -116,6 +115,7 @@ fn admit(
         if connection.is_reserve && !is_health {
             let message = "too many connections; try again later";
             let error = HttpError::new(StatusCode::SERVICE_UNAVAILABLE, message);
+            let error = error.with_problem(ProblemKind::ClientsLimited, "connections");
             return Err(error.with_retry_after(1).closing());
         }
     }
@@ -130,7 +130,9 @@ fn admit(
     let slot = if has_tokens && !is_health {
         let slot = state.peers.begin(address).ok_or_else(|| {
             let message = "too many requests of this client in progress; try again later";
-            HttpError::new(StatusCode::TOO_MANY_REQUESTS, message).with_retry_after(1)
+            HttpError::new(StatusCode::TOO_MANY_REQUESTS, message)
+                .with_retry_after(1)
+                .with_problem(ProblemKind::ClientsLimited, "peer_requests")
         })?;
         Some(slot)
     } else {
@@ -143,8 +145,13 @@ fn admit(
     })
 }
 
-/// Counts and logs refused requests to `/events`, whichever handler or extractor refused them.
+/// Counts and logs refused requests to `/events`, whichever handler or extractor refused them, and
+/// the problems of which any response is a sign.
 fn count_refused(state: &AppState, is_event: bool, response: &Response) {
+    if let Some(problem) = response.extensions().get::<ErrorProblem>() {
+        let problems = &state.metrics.problems;
+        problems.report(problem.kind, problem.subject, 1, &problem.detail);
+    }
     if is_event && !response.status().is_success() {
         let status = response.status().as_u16();
         let reason: Option<&RefusalReason> = response.extensions().get();
@@ -172,22 +179,16 @@ fn gives_proof(request: &Parts) -> bool {
         || query.split('&').any(|pair| pair.starts_with("token="))
 }
 
-/// Logs a wrong token, without any of it, and waits longer after each.
+/// Reports a wrong token, without any of it, and waits longer after each.
 async fn slow_down(state: &AppState, client: &Client) {
-    let failure = state.peers.fail(client.address, Instant::now());
-    // Not one for each of a thousand addresses.
-    if let Some(count) = failure.to_log
-        && state.refusals.may_log(Timestamp::now().as_second())
-    {
-        tracing::warn!(
-            client = %client.address,
-            count,
-            "wrong token or signature; check that of the sender, or block the address"
-        );
-    }
+    let delay = state.peers.fail(client.address, Instant::now());
+    let detail = format!("wrong token or signature; its answer is delayed by {delay:?}");
+    let address = client.address.to_string();
+    let problems = &state.metrics.problems;
+    problems.report(ProblemKind::WrongTokens, &address, 1, &detail);
     // The connection may be closed for another one meanwhile.
     client.set_waiting();
-    tokio::time::sleep(failure.delay).await;
+    tokio::time::sleep(delay).await;
 }
 
 impl HttpError {

@@ -32,26 +32,15 @@ pub(super) struct RequestSlot {
     key: PeerKey,
 }
 
-/// What follows from a wrong token.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Failure {
-    /// How long the client waits for the answer.
-    pub(super) delay: Duration,
-    /// Wrong tokens of this client since the last line in the log, if there must be one now.
-    pub(super) to_log: Option<u32>,
-}
-
 #[derive(Debug, Default)]
 struct Peer {
     requests: usize,
     /// Wrong tokens since `first`.
     failures: u32,
     first: Option<Instant>,
-    unlogged: u32,
-    logged: Option<Instant>,
 }
 
-/// Wrong tokens are forgotten after this time without another one, and logged once in it.
+/// Wrong tokens are forgotten after this time without another one.
 const WINDOW: Duration = Duration::from_secs(60);
 /// Wrong tokens in a window that are answered without delay: a sender with an old token, or a
 /// mistyped one, is no attack.
@@ -99,8 +88,8 @@ impl Peers {
         })
     }
 
-    /// Counts a wrong token of this client.
-    pub(super) fn fail(&self, address: IpAddr, now: Instant) -> Failure {
+    /// Counts a wrong token of this client. Returns how long it waits for the answer.
+    pub(super) fn fail(&self, address: IpAddr, now: Instant) -> Duration {
         let mut peers = self.lock();
         if peers.len() >= MAX_PEERS {
             peers.retain(|_, peer| !peer.is_forgotten(now));
@@ -114,25 +103,15 @@ impl Peers {
         };
         let Some(peer) = peer else {
             // 10,000 addresses gave wrong tokens within a minute: all others are suspects too.
-            return Failure {
-                delay: self.max_delay,
-                to_log: None,
-            };
+            return self.max_delay;
         };
         if peer.is_old(now) {
             peer.failures = 0;
         }
         peer.first = Some(now);
         peer.failures = peer.failures.saturating_add(1);
-        peer.unlogged = peer.unlogged.saturating_add(1);
-        let is_logged = |logged| now.saturating_duration_since(logged) < WINDOW;
-        let to_log = (!peer.logged.is_some_and(is_logged)).then(|| {
-            peer.logged = Some(now);
-            std::mem::take(&mut peer.unlogged)
-        });
         let over = peer.failures.saturating_sub(FREE_FAILURES);
-        let delay = DELAY_STEP.saturating_mul(over).min(self.max_delay);
-        Failure { delay, to_log }
+        DELAY_STEP.saturating_mul(over).min(self.max_delay)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<PeerKey, Peer>> {
@@ -287,19 +266,15 @@ mod tests {
     }
 
     #[test]
-    fn wrong_tokens_are_logged_once_and_slowed() {
+    fn wrong_tokens_are_slowed() {
         let peers = Peers::new(&Limits::DEFAULT);
         let address = "192.0.2.1".parse().unwrap();
         let start = Instant::now();
         let all: Vec<_> = (0..100).map(|_| peers.fail(address, start)).collect();
-        assert_eq!(all[0].to_log, Some(1));
-        assert!(all[1..].iter().all(|failure| failure.to_log.is_none()));
-        assert_eq!(all[9].delay, Duration::ZERO);
-        assert_eq!(all[10].delay, DELAY_STEP);
-        assert_eq!(all[99].delay, Limits::DEFAULT.token_delay);
-        let later = peers.fail(address, start + WINDOW);
-        assert_eq!(later.to_log, Some(100));
-        assert_eq!(later.delay, Duration::ZERO);
+        assert_eq!(all[9], Duration::ZERO);
+        assert_eq!(all[10], DELAY_STEP);
+        assert_eq!(all[99], Limits::DEFAULT.token_delay);
+        assert_eq!(peers.fail(address, start + WINDOW), Duration::ZERO);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::limits::Limits;
 use crate::live_config::LiveConfig;
 use crate::security::TlsIdentity;
 use crate::shutdown::stopped;
+use crate::telemetry::Problems;
 
 /// Largest head of a request in bytes. Beyond it hyper answers 431.
 const HEAD_BYTES: usize = 64 << 10;
@@ -49,13 +50,14 @@ pub(crate) async fn listen(
     live: &LiveConfig,
     router: Router,
     (connections, limits): (usize, &Limits),
+    problems: Arc<Problems>,
     mut stop: watch::Receiver<bool>,
     shutdown_timeout: Duration,
 ) {
     // Of tasks, where `Connections` counts clients: one that was closed for another one still has
     // its descriptor until its task has run.
     let tasks = Arc::new(Semaphore::new(connections + EXTRA_CONNECTIONS));
-    let connections = Arc::new(Connections::new(connections, limits));
+    let connections = Arc::new(Connections::new(connections, limits, problems));
     let server = Arc::new(ConnectionServer {
         router,
         limits: limits.clone(),

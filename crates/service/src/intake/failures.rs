@@ -69,12 +69,14 @@ impl FailureTracker {
         {
             let count = noted.entry(effects.rule.clone()).or_default();
             *count += 1;
-            // The 1st, 2nd, 4th, 8th time …: a rule may have the same note on every event.
-            if count.is_power_of_two() {
+            // Summed after the first of a minute: a rule may have the same note on every event.
+            let note = effects.notes.join("; ");
+            let kind = ProblemKind::RuleNoted;
+            if self.problems.occurred(kind, &effects.rule, 1, &note) {
                 tracing::warn!(
                     rule = effects.rule,
                     times = *count,
-                    note = effects.notes.join("; "),
+                    note,
                     "a rule may not do what is intended"
                 );
             }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::RuleSet;
 use tokio::sync::watch;
 
+use super::RetentionProgress;
 use crate::clock::ServiceClock;
+use crate::descriptors;
 use crate::live_config::LiveConfig;
 use crate::shutdown::stopped;
 use crate::store::{Store, StoreError};
@@ -22,28 +24,41 @@ const RULES_EVERY: u32 = 6;
 // Longer than a receiver's restart takes, shorter than people wait for an alert.
 const MAX_AGE: SignedDuration = SignedDuration::from_mins(10);
 
+/// What is looked at.
+#[derive(Clone)]
+pub(crate) struct ProblemSources {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) live: Arc<LiveConfig>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: ServiceClock,
+    pub(crate) retention: Arc<RetentionProgress>,
+    /// Why there are fewer connections than configured, if there are.
+    pub(crate) few_connections: Option<String>,
+}
+
 /// Checks until `stop` becomes true.
-pub(crate) async fn check_regularly(
-    store: Arc<dyn Store>,
-    live: Arc<LiveConfig>,
-    metrics: Arc<Metrics>,
-    clock: ServiceClock,
-    mut stop: watch::Receiver<bool>,
-) {
+pub(crate) async fn check_regularly(sources: ProblemSources, mut stop: watch::Receiver<bool>) {
+    let mut spans_dropped = 0;
     for round in 0_u32.. {
-        let (store, metrics, clock) = (store.clone(), metrics.clone(), clock.clone());
         let rules = round
             .is_multiple_of(RULES_EVERY)
-            .then(|| live.rules.load_full());
+            .then(|| sources.live.rules.load_full());
+        let dropped = sources.metrics.spans_dropped.get();
+        let more_dropped = dropped - std::mem::replace(&mut spans_dropped, dropped);
+        let sources = sources.clone();
         let checked = tokio::task::spawn_blocking(move || {
-            let problems = &metrics.problems;
-            check_clock(&clock, &metrics);
-            check(
-                store.as_ref(),
-                rules.as_deref(),
-                problems,
-                clock.aging_now(),
-            );
+            let problems = &sources.metrics.problems;
+            check_clock(&sources.clock, &sources.metrics);
+            let now = sources.clock.aging_now();
+            check(sources.store.as_ref(), rules.as_deref(), problems, now);
+            let behind = sources.retention.problem(Instant::now());
+            problems.set_level(ProblemKind::RetentionBehind, behind);
+            let few = descriptors::shortage().or(sources.few_connections);
+            problems.set_level(ProblemKind::DescriptorsLow, few);
+            if more_dropped > 0 {
+                let detail = "the collector is slower than the service, or does not accept them";
+                problems.report(ProblemKind::TracesDropped, "", more_dropped, detail);
+            }
             problems.summarize();
         });
         // An error would be a panic; the next check is another attempt.

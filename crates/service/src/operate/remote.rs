@@ -1,4 +1,5 @@
-//! A client of a running service: sends events, triggers a reload, pauses targets.
+//! A client of a running service: sends events, triggers a reload, pauses targets, confirms the
+//! clock.
 
 use std::time::Duration;
 
@@ -151,6 +152,18 @@ impl Remote {
         let action = if paused { "pause" } else { "resume" };
         let path = format!("targets/{name}/{action}");
         self.call(Method::POST, &path, Vec::new()).await
+    }
+
+    /// Makes the service trust its wall clock as it is. Returns by how many seconds the clock had
+    /// jumped, 0 if no jump was suspected.
+    ///
+    /// # Errors
+    /// If the service refuses the request or cannot be reached.
+    pub async fn confirm_clock(&self) -> Result<i64, RemoteError> {
+        let answer = self.call(Method::POST, "clock/confirm", Vec::new()).await?;
+        let offset = member(&answer, "offset")?;
+        let not_a_number = || RemoteError::Answer(format!("`offset` is {offset}"));
+        offset.as_i64().ok_or_else(not_a_number)
     }
 
     /// Reads an answer.

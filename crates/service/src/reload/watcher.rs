@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::Reloader;
 use crate::shutdown::stopped;
+use crate::telemetry::{ProblemKind, Problems};
 
 /// A reload starts when no further change has come for this long.
 // Editors write a file in several steps (write a copy, rename it over the original), and deployment
@@ -28,7 +29,7 @@ pub(crate) fn watch(
     // One place is enough: a second change while a reload is pending needs no second reload.
     let (sender, changes) = mpsc::channel(1);
     let paths = reloader.paths();
-    let watcher = start_watcher(&paths, sender.clone());
+    let watcher = start_watcher(&paths, sender.clone(), reloader.problems());
     Ok(tokio::spawn(reload_loop(
         reloader,
         stop,
@@ -66,12 +67,16 @@ async fn reload_loop(
         let reloader_now = reloader.clone();
         // A refusal is logged by the reload itself, and `/status` has it.
         if let Err(error) = tokio::task::spawn_blocking(move || reloader_now.reload(false)).await {
-            tracing::error!(%error, "the reload failed; the previous rules stay in effect");
+            let detail = format!("the reload failed: {error}");
+            let problems = reloader.problems();
+            if problems.holds(ProblemKind::ReloadRefused, "", &detail) {
+                tracing::error!(%error, "the reload failed; the previous rules stay in effect");
+            }
         }
         // The new configuration may name other files.
         let paths = reloader.paths();
         if paths != state.paths {
-            state.watcher = start_watcher(&paths, state.sender.clone());
+            state.watcher = start_watcher(&paths, state.sender.clone(), reloader.problems());
             state.paths = paths;
         }
     }
@@ -83,7 +88,11 @@ async fn settle(changes: &mut mpsc::Receiver<()>) {
 }
 
 /// Reports changes to these files and to anything in these folders to `changes`, until dropped.
-fn start_watcher(paths: &[PathBuf], changes: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+fn start_watcher(
+    paths: &[PathBuf],
+    changes: mpsc::Sender<()>,
+    problems: &Problems,
+) -> Option<RecommendedWatcher> {
     let watched: Vec<WatchedPath> = paths.iter().map(|path| WatchedPath::new(path)).collect();
     let concerned = watched.clone();
     let report = move |event: notify::Result<notify::Event>| {
@@ -117,14 +126,9 @@ fn start_watcher(paths: &[PathBuf], changes: mpsc::Sender<()>) -> Option<Recomme
         }
         Ok(watcher)
     });
-    watcher
-        .map_err(|error| {
-            tracing::warn!(
-                %error,
-                "cannot watch the files; send SIGHUP or POST /reload after a change"
-            );
-        })
-        .ok()
+    let error = watcher.as_ref().err().map(ToString::to_string);
+    problems.set_level(ProblemKind::FilesUnwatched, error);
+    watcher.ok()
 }
 
 /// A folder with everything in it, or one file.

@@ -5,9 +5,11 @@
 //! occurrences of a minute have log lines of their own; the rest of the minute is one line with
 //! their number, so that a receiver that is down cannot fill the disk.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod ledger;
+
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -18,19 +20,7 @@ use prometheus_client::registry::Registry;
 use reflexarc_diagnostic::truncate_to_line;
 use reflexarc_event::Json;
 
-/// Log lines of one problem in a minute; further occurrences are summed.
-const MAX_LINES: u32 = 10;
-/// The time over which occurrences are summed.
-const WINDOW: Duration = Duration::from_secs(60);
-/// How long an occurrence stays in the list.
-const RETENTION: Duration = Duration::from_secs(3600);
-/// Subjects of one kind with an entry of their own.
-// A script may compute the name of a target from an event, so subjects are without bound.
-const MAX_SUBJECTS: usize = 64;
-/// The subject of all further ones.
-const OTHER: &str = "(other)";
-/// Characters of a detail; it may quote what a receiver wrote.
-const MAX_DETAIL_CHARS: usize = 500;
+use self::ledger::{Ledger, MAX_DETAIL_CHARS, MAX_LINES, Moment};
 
 /// What can be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +45,34 @@ pub(crate) enum ProblemKind {
     StoreUnreadable,
     /// The wall clock has jumped.
     ClockJump,
+    /// Requests to `/events` that were answered with 429: the queue is full; by what is full.
+    IntakeFull,
+    /// Connections and requests that a limit closed or refused; by the limit.
+    ClientsLimited,
+    /// Wrong tokens and signatures; by the client's address.
+    WrongTokens,
+    /// File descriptors are nearly used up, or too few for the limits.
+    DescriptorsLow,
+    /// The disk, or the store's own limit, is full: events are refused.
+    StoreFull,
+    /// The store's file or folder cannot be written.
+    StoreReadOnly,
+    /// The store's file was deleted or replaced.
+    StoreGone,
+    /// The store is damaged.
+    StoreDamaged,
+    /// The store cannot be written for another reason, or answers no more.
+    StoreFailed,
+    /// Operations of the store that failed; by the operation.
+    StoreOperationFailed,
+    /// Old events are not removed in time.
+    RetentionBehind,
+    /// Evaluations with notes, such as an event without the key of `once`; by rule.
+    RuleNoted,
+    /// Changes of files are not noticed.
+    FilesUnwatched,
+    /// Spans that the collector did not accept.
+    TracesDropped,
 }
 
 /// All problems of a service.
@@ -70,43 +88,8 @@ struct ProblemLabel {
     problem: &'static str,
 }
 
-/// The entries, without clock and log.
-#[derive(Default)]
-struct Ledger {
-    entries: BTreeMap<(ProblemKind, String), Entry>,
-}
-
-struct Entry {
-    since: Timestamp,
-    last: Timestamp,
-    count: u64,
-    detail: String,
-    /// Stays until it is over.
-    is_level: bool,
-    last_elapsed: Duration,
-    window_began: Duration,
-    lines: u32,
-    unlogged: u64,
-}
-
-/// One time on two clocks: the wall clock is for people, the other one never jumps.
-#[derive(Clone, Copy)]
-struct Moment {
-    at: Timestamp,
-    elapsed: Duration,
-}
-
-/// Occurrences without a log line of their own.
-#[derive(Debug, PartialEq, Eq)]
-struct Summary {
-    kind: ProblemKind,
-    subject: String,
-    count: u64,
-    detail: String,
-}
-
 impl ProblemKind {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::DeadLetters,
         Self::RetriesExhausted,
         Self::ReactionFailed,
@@ -117,6 +100,20 @@ impl ProblemKind {
         Self::RequestsRefused,
         Self::StoreUnreadable,
         Self::ClockJump,
+        Self::IntakeFull,
+        Self::ClientsLimited,
+        Self::WrongTokens,
+        Self::DescriptorsLow,
+        Self::StoreFull,
+        Self::StoreReadOnly,
+        Self::StoreGone,
+        Self::StoreDamaged,
+        Self::StoreFailed,
+        Self::StoreOperationFailed,
+        Self::RetentionBehind,
+        Self::RuleNoted,
+        Self::FilesUnwatched,
+        Self::TracesDropped,
     ];
 
     /// Its name in `/status`, the log and metrics.
@@ -132,6 +129,20 @@ impl ProblemKind {
             Self::RequestsRefused => "requests_refused",
             Self::StoreUnreadable => "store_unreadable",
             Self::ClockJump => "clock_jump",
+            Self::IntakeFull => "intake_full",
+            Self::ClientsLimited => "clients_limited",
+            Self::WrongTokens => "wrong_tokens",
+            Self::DescriptorsLow => "descriptors_low",
+            Self::StoreFull => "store_full",
+            Self::StoreReadOnly => "store_read_only",
+            Self::StoreGone => "store_gone",
+            Self::StoreDamaged => "store_damaged",
+            Self::StoreFailed => "store_failed",
+            Self::StoreOperationFailed => "store_operation_failed",
+            Self::RetentionBehind => "retention_behind",
+            Self::RuleNoted => "rule_noted",
+            Self::FilesUnwatched => "files_unwatched",
+            Self::TracesDropped => "traces_dropped",
         }
     }
 
@@ -162,7 +173,63 @@ impl ProblemKind {
                 "see the log lines `refused a request`; check the sender's token, path and format"
             }
             Self::StoreUnreadable => "check the disk and the file of the store",
-            Self::ClockJump => "correct the clock; if it is right, confirm it: POST /clock/confirm",
+            Self::ClockJump => {
+                "correct the clock; if it is right, confirm it with `reflexarc clock confirm`"
+            }
+            Self::IntakeFull => {
+                "the senders send faster than the disk syncs, or hold large bodies: see `reflexarc_accepting_seconds`; raise `queue_bytes` or spread the load"
+            }
+            Self::ClientsLimited => {
+                "see which clients hold connections (`ss -tn`); raise the limit under [limits], or block them"
+            }
+            Self::WrongTokens => {
+                "check the token of the sender at this address, or block the address"
+            }
+            Self::DescriptorsLow => "raise LimitNOFILE in the unit, or `ulimit -n`, and restart",
+            Self::StoreFull => {
+                "free some space, or run `reflexarc archive prune` or `reflexarc dlq drop`; events are accepted again by themselves"
+            }
+            Self::StoreReadOnly => {
+                "check owner, permissions and whether the file system is read-only"
+            }
+            Self::StoreGone => {
+                "put the file back before the service ends, or restart to go on with what is there; `reflexarc restore` brings back a backup"
+            }
+            Self::StoreDamaged => {
+                "stop the service and run `reflexarc restore` with a backup, or recover what can be read with `sqlite3 FILE .recover`"
+            }
+            Self::StoreFailed => {
+                "see `detail`, and the kernel's log for errors of the disk (`dmesg`)"
+            }
+            Self::StoreOperationFailed => {
+                "see `detail` and the other problems of the store; nothing is lost: requests are repeated, deliveries are sent again"
+            }
+            Self::RetentionBehind => {
+                "see `detail`; `reflexarc archive prune` removes old events now"
+            }
+            Self::RuleNoted => "correct the rule; `reflexarc explain` shows what an event has",
+            Self::FilesUnwatched => {
+                "send SIGHUP or run `reflexarc reload` after a change; raise `fs.inotify.max_user_watches` if `detail` says so"
+            }
+            Self::TracesDropped => {
+                "check the collector of [telemetry]; events and deliveries are not affected"
+            }
+        }
+    }
+}
+
+impl ProblemKind {
+    /// Log lines of one subject in a minute.
+    fn lines(self) -> u32 {
+        match self {
+            // They come as fast as clients or the store can make them, and all are alike.
+            Self::IntakeFull
+            | Self::ClientsLimited
+            | Self::WrongTokens
+            | Self::StoreOperationFailed
+            | Self::RuleNoted
+            | Self::TracesDropped => 1,
+            _ => MAX_LINES,
         }
     }
 }
@@ -202,6 +269,26 @@ impl Problems {
         let logged = ledger.record(kind, subject, count, detail, false, now);
         self.count(&ledger, kind, count);
         logged
+    }
+
+    /// Records `count` occurrences, and logs them as [`Problems::occurred`] says.
+    pub(crate) fn report(&self, kind: ProblemKind, subject: &str, count: u64, detail: &str) {
+        if self.occurred(kind, subject, count, detail) {
+            tracing::warn!(
+                problem = kind.name(),
+                subject,
+                count,
+                detail = &*truncate_to_line(detail, MAX_DETAIL_CHARS),
+                action = kind.action(),
+                "a problem occurred"
+            );
+        }
+    }
+
+    /// Makes a level hold with this detail, or ends it.
+    pub(crate) fn set_level(&self, kind: ProblemKind, detail: Option<String>) {
+        let subjects = detail.map(|detail| (String::new(), (1, detail)));
+        self.set(kind, &subjects.into_iter().collect());
     }
 
     /// Records an occurrence of a level, which begins with it or goes on. Returns as
@@ -301,141 +388,6 @@ impl Problems {
 
     fn lock(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Ledger {
-    fn subjects(&self, kind: ProblemKind) -> impl Iterator<Item = &(ProblemKind, String)> {
-        self.entries.keys().filter(move |(other, _)| *other == kind)
-    }
-
-    /// The key of an entry: that of [`OTHER`] once there are too many.
-    fn key(&self, kind: ProblemKind, subject: &str) -> (ProblemKind, String) {
-        let key = (
-            kind,
-            truncate_to_line(subject, MAX_DETAIL_CHARS).into_owned(),
-        );
-        if self.entries.contains_key(&key) || self.subjects(kind).count() < MAX_SUBJECTS {
-            key
-        } else {
-            (kind, OTHER.to_owned())
-        }
-    }
-
-    fn record(
-        &mut self,
-        kind: ProblemKind,
-        subject: &str,
-        count: u64,
-        detail: &str,
-        is_level: bool,
-        now: Moment,
-    ) -> bool {
-        let key = self.key(kind, subject);
-        let entry = self.entries.entry(key).or_insert_with(|| Entry::new(now));
-        entry.count = entry.count.saturating_add(count);
-        entry.detail = truncate_to_line(detail, MAX_DETAIL_CHARS).into_owned();
-        entry.is_level |= is_level;
-        (entry.last, entry.last_elapsed) = (now.at, now.elapsed);
-        if entry.unlogged == 0 && now.elapsed.saturating_sub(entry.window_began) >= WINDOW {
-            (entry.window_began, entry.lines) = (now.elapsed, 0);
-        }
-        if entry.lines < MAX_LINES {
-            entry.lines += 1;
-            return true;
-        }
-        entry.unlogged += count;
-        false
-    }
-
-    /// As [`Problems::set`]; returns what began.
-    fn set(
-        &mut self,
-        kind: ProblemKind,
-        subjects: &BTreeMap<String, (u64, String)>,
-        now: Moment,
-    ) -> Vec<Summary> {
-        let mut current = BTreeSet::new();
-        let mut begun: Vec<Summary> = Vec::new();
-        for (subject, (count, detail)) in subjects {
-            let key = self.key(kind, subject);
-            let is_new = !self.entries.contains_key(&key);
-            // Not the first with this key: one of those that share the entry `OTHER`.
-            let is_first = current.insert(key.clone());
-            let entry = self.entries.entry(key).or_insert_with(|| Entry::new(now));
-            entry.is_level = true;
-            (entry.last, entry.last_elapsed) = (now.at, now.elapsed);
-            // The count of what has occurred goes on; a level alone counts what there is now.
-            entry.count = entry.count.max(*count);
-            entry.detail = truncate_to_line(detail, MAX_DETAIL_CHARS).into_owned();
-            if is_new || !is_first {
-                begun.push(Summary {
-                    kind,
-                    subject: subject.clone(),
-                    count: *count,
-                    detail: detail.clone(),
-                });
-            }
-        }
-        self.entries
-            .retain(|key, entry| key.0 != kind || !entry.is_level || current.contains(key));
-        // One line for many that begin at once, such as the rules of a folder.
-        if let Some(first) = begun.first()
-            && begun.len() > MAX_LINES as usize
-        {
-            let names: Vec<&str> = begun
-                .iter()
-                .take(3)
-                .map(|new| new.subject.as_str())
-                .collect();
-            return vec![Summary {
-                kind,
-                subject: format!(
-                    "{} and {} more",
-                    names.join(", "),
-                    begun.len() - names.len()
-                ),
-                count: begun.iter().map(|new| new.count).sum(),
-                detail: first.detail.clone(),
-            }];
-        }
-        begun
-    }
-
-    fn summarize(&mut self, now: Moment) -> Vec<Summary> {
-        let mut due = Vec::new();
-        for ((kind, subject), entry) in &mut self.entries {
-            let window_ended = now.elapsed.saturating_sub(entry.window_began) >= WINDOW;
-            if entry.unlogged > 0 && window_ended {
-                due.push(Summary {
-                    kind: *kind,
-                    subject: subject.clone(),
-                    count: std::mem::take(&mut entry.unlogged),
-                    detail: entry.detail.clone(),
-                });
-                (entry.window_began, entry.lines) = (now.elapsed, 0);
-            }
-        }
-        self.entries.retain(|_, entry| {
-            entry.is_level || now.elapsed.saturating_sub(entry.last_elapsed) < RETENTION
-        });
-        due
-    }
-}
-
-impl Entry {
-    fn new(now: Moment) -> Self {
-        Self {
-            since: now.at,
-            last: now.at,
-            count: 0,
-            detail: String::new(),
-            is_level: false,
-            last_elapsed: now.elapsed,
-            window_began: now.elapsed,
-            lines: 0,
-            unlogged: 0,
-        }
     }
 }
 

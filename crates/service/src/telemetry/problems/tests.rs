@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use super::ledger::{MAX_SUBJECTS, OTHER, WINDOW};
 use super::*;
 
 fn at(second: u64) -> Moment {
@@ -97,4 +100,50 @@ fn subjects_and_lines_of_levels_are_bounded() {
     let begun = ledger.set(ProblemKind::RuleGone, &levels(&many), at(0));
     assert_eq!(begun.len(), 1);
     assert!(begun[0].subject.contains("and 197 more"), "{begun:?}");
+}
+
+/// For each kind: a warning that is summed, a counter and a gauge, an entry in `/status` that says
+/// what to do, an alerting rule, and a row in the documentation.
+#[test]
+fn every_problem_has_all_of_its_signs() {
+    let deployed = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/");
+        std::fs::read_to_string(format!("{folder}{name}")).unwrap()
+    };
+    let (documentation, alerts) = (deployed("README.md"), deployed("alerts.yml"));
+    let mut registry = Registry::default();
+    let problems = Problems::register(&mut registry);
+    for kind in ProblemKind::ALL {
+        let name = kind.name();
+        problems.report(kind, "subject", 3, "detail");
+        let listed = problems.to_json().to_string();
+        let entry = format!(r#""problem":"{name}","subject":"subject""#);
+        assert!(listed.contains(&entry), "{name}: {listed}");
+        assert!(documentation.contains(&format!("\n| `{name}` |")), "{name}");
+        let row = documentation.split(&format!("\n| `{name}` |")).nth(1);
+        assert!(row.unwrap().lines().next().unwrap().len() > 10, "{name}");
+        assert!(
+            alerts.contains(&format!("{{problem=\"{name}\"}}")),
+            "{name}"
+        );
+        // In the imperative, without a full stop.
+        let action = kind.action();
+        assert!(action.len() > 20 && !action.ends_with('.'), "{name}");
+        // Every further one is summed.
+        let mut ledger = Ledger::default();
+        let lines = (0..100).filter(|_| ledger.record(kind, "", 1, "", false, at(5)));
+        let lines = u64::try_from(lines.count()).unwrap();
+        assert!((1..=10).contains(&lines), "{name}");
+        assert_eq!(ledger.summarize(at(70))[0].count, 100 - lines, "{name}");
+    }
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    for kind in ProblemKind::ALL {
+        let label = format!("{{problem=\"{}\"}}", kind.name());
+        assert!(text.contains(&format!("\nproblems{label} 1\n")), "{text}");
+        assert!(
+            text.contains(&format!("\nproblem_occurrences_total{label} 3\n")),
+            "{text}"
+        );
+    }
 }
