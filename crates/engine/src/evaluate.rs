@@ -29,10 +29,12 @@ pub(crate) struct Context<'a> {
 }
 
 /// An event that the rules have not seen yet.
-struct PendingEvent {
+struct PendingEvent<'a> {
     event: NativeEvent,
     hop: usize,
     causes: Vec<String>,
+    /// The first of the causes.
+    origin: Option<&'a Rule>,
 }
 
 /// Why a rule has no effects on an event.
@@ -69,9 +71,20 @@ pub(crate) fn evaluate<'a>(
         event: event.clone(),
         hop: 0,
         causes: Vec::new(),
+        origin: None,
     }]);
     let mut matching = Some(matching);
-    while let Some(PendingEvent { event, hop, causes }) = pending.pop_front() {
+    while let Some(next) = pending.pop_front() {
+        let PendingEvent {
+            event,
+            hop,
+            causes,
+            origin,
+        } = next;
+        let emitted = context.budget.zip(origin);
+        if let Some((budget, origin)) = emitted {
+            budget.begin_emitted(origin);
+        }
         let rules = matching
             .take()
             .unwrap_or_else(|| (context.matching)(&event));
@@ -110,6 +123,7 @@ pub(crate) fn evaluate<'a>(
                     event,
                     hop: hop + 1,
                     causes,
+                    origin: origin.or(Some(rule)),
                 });
             }
             evaluation.rules.push(RuleEffects {
@@ -125,6 +139,9 @@ pub(crate) fn evaluate<'a>(
                 skipped: effects.skipped,
                 notes,
             });
+        }
+        if let Some((budget, origin)) = emitted {
+            budget.end_emitted(origin);
         }
     }
     evaluation

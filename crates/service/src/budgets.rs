@@ -8,8 +8,9 @@ use reflexarc::RuleSet;
 /// What the reactions of one rule may consume over time. Beyond it they do not run and count as
 /// failed; other rules and the event itself are not affected.
 ///
-/// What one run takes up to [`RuleBudget::FREE_TIME`] and [`RuleBudget::FREE_BYTES`] does not
-/// count: rules with ordinary scripts never meet their budget, whatever the number of events.
+/// What one event costs up to [`RuleBudget::FREE_TIME`] and [`RuleBudget::FREE_BYTES`] does not
+/// count: rules with ordinary scripts never meet their budget, whatever the number of events. The
+/// events that a rule emits, and all reactions to them, are at its cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RuleBudget {
@@ -57,11 +58,11 @@ impl RuleBudget {
         bytes: u64::MAX,
         bytes_burst: u64::MAX,
     };
-    /// Processor time of each run that does not count.
+    /// Processor time for each event that does not count.
     // Ten lines take 11 µs (`crates/reaction/benches/RESULTS.md`). Without it, a rule that sends
     // every event on would meet its budget at 20,000 events/s, although it slows nobody down.
     pub const FREE_TIME: Duration = Duration::from_micros(100);
-    /// Bytes of the effects of each run that do not count.
+    /// Bytes of the effects on each event that do not count.
     // An ECS event that is sent on has about 700.
     pub const FREE_BYTES: u64 = 4 << 10;
 }

@@ -53,7 +53,7 @@ impl Feed {
             store,
             ..
         } = &self.pipeline;
-        let accepted = intake.accept_all(events, Timestamp::now())?;
+        let accepted = intake.accept_all(events)?;
         for event in &accepted {
             wake.wake(&event.targets, &**store, Timestamp::now());
         }

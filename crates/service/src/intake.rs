@@ -5,7 +5,8 @@
 //! would let one event in at a time; so events are evaluated in parallel and checked before commit:
 //!
 //! 1. **Admit.** A request reserves bytes as they are read and events before they are queued
-//!    ([`AdmissionPermit`]); beyond the limits it is refused with 429.
+//!    ([`AdmissionPermit`]); beyond the limits it is refused with 429. What is more than the
+//!    workers can do soon waits, and sources take turns (`admission.rs`).
 //! 2. **Speculate.** An evaluation worker (`worker.rs`) evaluates the event against the state as
 //!    last committed, on its own thread and connection, and records every state entry that was
 //!    read.
@@ -27,13 +28,16 @@
 //!
 //! # Order
 //!
-//! All events of one resource go to one worker, in the order in which their requests were queued,
+//! All events of one resource go to one worker, in the order in which their batches had their turn,
 //! and batches that share a worker are committed in that order. Events of different resources may
 //! be evaluated in any order, which validation makes invisible.
 
+mod admission;
 mod budget;
 mod failures;
+mod fair_queue;
 mod sequencer;
+mod stopwatch;
 mod worker;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -43,8 +47,9 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use reflexarc::RuleSet;
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::admission::Admission;
+pub(crate) use self::admission::{AdmissionPermit, Overloaded, Source};
 pub(crate) use self::budget::BudgetAccounts;
 use self::failures::FailureTracker;
 use self::sequencer::CommitSequencer;
@@ -60,39 +65,35 @@ use crate::telemetry::{Problems, Telemetry};
 ///
 /// The events of one batch are committed together, in their order, or none of them is.
 pub(crate) struct Intake {
-    workers: Vec<mpsc::Sender<WorkItem>>,
+    admission: Arc<Admission<Batch>>,
+    /// Only the last to be dropped ends the workers.
+    dispatcher: Option<Arc<Dispatcher>>,
+    worker_count: usize,
     threads: Vec<JoinHandle<()>>,
-    sequencer: Arc<SharedSequencer>,
-    events: Arc<Semaphore>,
-    bytes: Arc<Semaphore>,
-    /// The part of `bytes` that large requests may use.
-    large_bytes: Arc<Semaphore>,
     rules: Arc<ArcSwap<RuleSet>>,
     failures: Arc<FailureTracker>,
     budgets: Arc<BudgetAccounts>,
 }
 
-/// As many events or bytes are waiting to be stored as the limits allow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many events are waiting to be stored; try again later")]
-pub(crate) struct Overloaded;
-
-/// A request's share of the queue, given back when its events are committed.
-#[derive(Debug)]
-pub(crate) struct AdmissionPermit {
-    events: OwnedSemaphorePermit,
-    bytes: OwnedSemaphorePermit,
-    /// Of `bytes`, what is beyond [`SMALL_REQUEST`].
-    large_bytes: OwnedSemaphorePermit,
+/// A batch that waits for its turn.
+struct Batch {
+    events: Vec<Incoming>,
+    /// The worker of each event.
+    workers: Vec<usize>,
+    permit: AdmissionPermit,
+    reply: ReplySender<Vec<Accepted>>,
 }
 
-/// Bytes of a request that do not count as those of a large one: about 100 events.
-const SMALL_REQUEST: usize = 64 << 10;
+/// Hands batches to the workers.
+struct Dispatcher {
+    workers: Vec<mpsc::Sender<WorkItem>>,
+    sequencer: Arc<SharedSequencer>,
+}
 
 /// An event and what evaluates it when its batch is committed.
 type SequencedEvent = (Incoming, EvaluateInTransaction);
 
-/// The sequencer, shared between the workers and [`Intake::submit`].
+/// The sequencer, shared between the workers and the [`Dispatcher`].
 struct SharedSequencer {
     sequencer: Mutex<CommitSequencer<SequencedEvent, BatchContext>>,
 }
@@ -118,43 +119,51 @@ impl Intake {
         problems: Arc<Problems>,
     ) -> Result<Self, StoreError> {
         // `available_parallelism` is at least 1, but callers may pass anything.
-        let workers = workers.max(1);
-        let mut intake = Self {
-            workers: Vec::new(),
-            threads: Vec::new(),
-            sequencer: Arc::new(SharedSequencer {
-                sequencer: Mutex::new(CommitSequencer::new(workers)),
-            }),
-            // Both are bounded: many small events cost more in bookkeeping than their bytes say,
-            // few large ones more in bytes than their number says.
-            events: Arc::new(Semaphore::new(limits.queue_events)),
-            bytes: Arc::new(Semaphore::new(limits.queue_bytes)),
-            large_bytes: Arc::new(Semaphore::new(large_bytes(limits))),
-            rules: live.rules.clone(),
-            failures: Arc::new(FailureTracker::new(problems)),
-            budgets: Arc::new(BudgetAccounts::new(live.budgets.clone())),
-        };
-        for index in 0..workers {
+        let worker_count = workers.max(1);
+        let failures = Arc::new(FailureTracker::new(problems));
+        let budgets = Arc::new(BudgetAccounts::new(live.budgets.clone()));
+        let sequencer = Arc::new(SharedSequencer {
+            sequencer: Mutex::new(CommitSequencer::new(worker_count)),
+        });
+        let admission = Arc::new(Admission::new(limits, worker_count));
+        let (mut workers, mut threads) = (Vec::new(), Vec::new());
+        for index in 0..worker_count {
             let (sender, items) = mpsc::channel();
             let worker = EvaluationWorker {
                 store: store.clone(),
-                rules: intake.rules.clone(),
+                rules: live.rules.clone(),
                 state: store.state_reader()?,
-                sequencer: intake.sequencer.clone(),
-                failures: intake.failures.clone(),
-                budgets: intake.budgets.clone(),
+                sequencer: sequencer.clone(),
+                failures: failures.clone(),
+                admission: admission.clone(),
+                budgets: budgets.clone(),
                 telemetry: telemetry.clone(),
             };
-            let thread = std::thread::Builder::new()
-                .name(format!("evaluate {index}"))
-                .spawn(move || worker.run(&items))
-                .map_err(|error| {
-                    StoreError::Failed(format!("cannot start an evaluation worker: {error}"))
-                })?;
-            intake.threads.push(thread);
-            intake.workers.push(sender);
+            threads.push(spawn(format!("evaluate {index}"), move || {
+                worker.run(&items);
+            })?);
+            workers.push(sender);
         }
-        Ok(intake)
+        let dispatcher = Arc::new(Dispatcher { workers, sequencer });
+        let (waiting, handing) = (admission.clone(), dispatcher.clone());
+        // First, because the workers end only after it.
+        threads.insert(
+            0,
+            spawn("admit".to_owned(), move || {
+                while let Some(batch) = waiting.next() {
+                    handing.dispatch(batch);
+                }
+            })?,
+        );
+        Ok(Self {
+            admission,
+            dispatcher: Some(dispatcher),
+            worker_count,
+            threads,
+            rules: live.rules.clone(),
+            failures,
+            budgets,
+        })
     }
 
     /// The live rules. Storing another rule set here applies it to every event that is evaluated
@@ -173,23 +182,14 @@ impl Intake {
         &self.failures
     }
 
-    /// A permit of a request that has reserved nothing yet. Fails if `announced` bytes would not be
-    /// free now: better than to have them sent in vain.
-    //
-    // They are not reserved: the client may announce 8 MiB and send nothing.
-    pub(crate) fn admit(&self, announced: usize) -> Result<AdmissionPermit, Overloaded> {
-        let large = announced.saturating_sub(SMALL_REQUEST);
-        if self.bytes.available_permits() < announced
-            || self.large_bytes.available_permits() < large
-        {
-            return Err(Overloaded);
-        }
-        Ok(AdmissionPermit {
-            bytes: reserve(&self.bytes, 0)?,
-            large_bytes: reserve(&self.large_bytes, 0)?,
-            // How many events there are is known only when the body has been read.
-            events: reserve(&self.events, 0)?,
-        })
+    /// A permit of a request of `source` that has reserved nothing yet. Fails if `announced` bytes
+    /// would not be free now.
+    pub(crate) fn admit(
+        &self,
+        source: Source,
+        announced: usize,
+    ) -> Result<AdmissionPermit, Overloaded> {
+        self.admission.admit(source, announced)
     }
 
     /// Adds bytes that were read to the permit.
@@ -198,11 +198,7 @@ impl Intake {
         permit: &mut AdmissionPermit,
         bytes: usize,
     ) -> Result<(), Overloaded> {
-        let before = permit.bytes.num_permits();
-        let large = (before + bytes).saturating_sub(SMALL_REQUEST.max(before));
-        permit.large_bytes.merge(reserve(&self.large_bytes, large)?);
-        permit.bytes.merge(reserve(&self.bytes, bytes)?);
-        Ok(())
+        self.admission.reserve(permit, 0, bytes)
     }
 
     /// Adds the events that were found in the body to the permit.
@@ -211,17 +207,15 @@ impl Intake {
         permit: &mut AdmissionPermit,
         events: usize,
     ) -> Result<(), Overloaded> {
-        permit.events.merge(reserve(&self.events, events)?);
-        Ok(())
+        self.admission.reserve(permit, events, 0)
     }
 
-    /// Queues a batch; its place in the order of commits is fixed when this returns. The reply
+    /// Queues a batch; its place among those of its source is fixed when this returns. The reply
     /// comes after the commit of all its events, or when none was stored. `permit` must hold
     /// reservations for them.
     pub(crate) fn submit(
         &self,
         events: Vec<Incoming>,
-        now: Timestamp,
         permit: AdmissionPermit,
     ) -> Reply<Vec<Accepted>> {
         let (reply, receiver) = Reply::channel();
@@ -230,25 +224,21 @@ impl Intake {
             reply.send(Ok(Vec::new()));
             return receiver;
         }
-        let workers: Vec<usize> = events
+        let workers = events
             .iter()
-            .map(|incoming| worker_index(incoming, self.workers.len()))
+            .map(|incoming| worker_index(incoming, self.worker_count))
             .collect();
-        // The lock is held until every event is in its worker's channel: otherwise batch 2 could
-        // overtake batch 1 in a channel although the sequencer has them in the other order, and
-        // each would wait for the other.
-        let mut sequencer = self.sequencer.lock();
-        let context = BatchContext { now, permit, reply };
-        let batch = sequencer.enqueue(&workers, context);
-        for (position, (incoming, worker)) in events.into_iter().zip(workers).enumerate() {
-            // Fails only if the worker is gone, which happens when intake is dropped; then the
-            // reply channel is dropped too, and the caller sees a closed store.
-            drop(self.workers[worker].send(WorkItem {
-                batch,
-                position,
-                incoming,
-                now,
-            }));
+        let batch = |permit| Batch {
+            events,
+            workers,
+            permit,
+            reply,
+        };
+        // At once where nothing waits: another thread would have to be woken for it.
+        if let (Some(batch), Some(dispatcher)) =
+            (self.admission.enqueue(permit, batch), &self.dispatcher)
+        {
+            dispatcher.dispatch(batch);
         }
         receiver
     }
@@ -257,28 +247,56 @@ impl Intake {
     ///
     /// # Errors
     /// If the limits or the store do not allow it; none of the events is stored then.
-    pub(crate) fn accept_all(
-        &self,
-        events: Vec<Incoming>,
-        now: Timestamp,
-    ) -> Result<Vec<Accepted>, StoreError> {
+    pub(crate) fn accept_all(&self, events: Vec<Incoming>) -> Result<Vec<Accepted>, StoreError> {
         // A feed has one caller that waits for each batch, so the queue is empty here; it is full
         // only if a batch is larger than the limits.
         let full = |overloaded: Overloaded| StoreError::Failed(overloaded.to_string());
-        let mut permit = self.admit(0).map_err(full)?;
+        let mut permit = self.admit(Source::Feed, 0).map_err(full)?;
         self.reserve_events(&mut permit, events.len())
             .map_err(full)?;
-        self.submit(events, now, permit).wait()
+        self.submit(events, permit).wait()
     }
 }
 
 impl Drop for Intake {
     /// Finishes what was submitted.
     fn drop(&mut self) {
-        // Closing the channels ends the workers once they have emptied them.
-        self.workers.clear();
+        // What waits is handed to the workers first. Then the channels are closed, which ends the
+        // workers once they have emptied them.
+        self.admission.close();
+        self.dispatcher = None;
         for thread in self.threads.drain(..) {
             drop(thread.join());
+        }
+    }
+}
+
+impl Dispatcher {
+    fn dispatch(&self, batch: Batch) {
+        let Batch {
+            events,
+            workers,
+            permit,
+            reply,
+        } = batch;
+        // The lock is held until every event is in its worker's channel: otherwise batch 2 could
+        // overtake batch 1 in a channel although the sequencer has them in the other order, and
+        // each would wait for the other.
+        let mut sequencer = self.sequencer.lock();
+        // One time for the batch: its events came together, and rules compare times. Taken here
+        // and not when the batch came, so that times go on from batch to batch.
+        let now = Timestamp::now();
+        let context = BatchContext { now, permit, reply };
+        let batch = sequencer.enqueue(&workers, context);
+        for (position, (incoming, worker)) in events.into_iter().zip(workers).enumerate() {
+            // Fails only if the worker is gone, which happens when it panicked; then the reply
+            // channel is dropped too, and the caller sees a closed store.
+            drop(self.workers[worker].send(WorkItem {
+                batch,
+                position,
+                incoming,
+                now,
+            }));
         }
     }
 }
@@ -289,6 +307,11 @@ impl SharedSequencer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    let thread = std::thread::Builder::new().name(name).spawn(run);
+    thread.map_err(|error| StoreError::Failed(format!("cannot start a thread of intake: {error}")))
 }
 
 /// The index of the evaluation worker, of `workers`, that evaluates an event. One resource always
@@ -304,23 +327,4 @@ fn worker_index(incoming: &Incoming, workers: usize) -> usize {
     // processors, and with, say, 12 of them four get 1/256 more of the resources than the rest.
     let digest = Sha256::digest(key.as_bytes());
     digest[0] as usize % workers
-}
-
-/// How many of the bytes in the queue may be beyond [`SMALL_REQUEST`] of their requests: three
-/// quarters, but one request of the largest size in any case.
-//
-// Clients that send most of 8 MiB each and then stop have what they sent reserved until their time
-// is over. Alerts come in small requests, and the rest is theirs.
-fn large_bytes(limits: &Limits) -> usize {
-    (limits.queue_bytes / 4 * 3).max(limits.body_bytes)
-}
-
-/// Reserves without waiting: a full queue is reported to the client, which can slow down, rather
-/// than kept from it by an open connection.
-fn reserve(semaphore: &Arc<Semaphore>, count: usize) -> Result<OwnedSemaphorePermit, Overloaded> {
-    let count = u32::try_from(count).map_err(|_| Overloaded)?;
-    semaphore
-        .clone()
-        .try_acquire_many_owned(count)
-        .map_err(|_| Overloaded)
 }

@@ -27,6 +27,16 @@ impl ReactionBudget for Recording {
         let call = format!("end {} {effect_bytes}", rule.name());
         self.calls.borrow_mut().push(call);
     }
+
+    fn begin_emitted(&self, origin: &Rule) {
+        let call = format!("begin what {} emitted", origin.name());
+        self.calls.borrow_mut().push(call);
+    }
+
+    fn end_emitted(&self, origin: &Rule) {
+        let call = format!("end what {} emitted", origin.name());
+        self.calls.borrow_mut().push(call);
+    }
 }
 
 fn evaluate(
@@ -79,10 +89,12 @@ fn only_reactions_that_run_are_measured() {
         "begin refused",
         "begin state",
         "end state 9",
+        "begin what chain emitted",
         "begin broken",
         "end broken 0",
         "begin chain",
         "end chain 0",
+        "end what chain emitted",
     ];
     assert_eq!(calls, expected);
     let refused: Vec<_> = evaluation

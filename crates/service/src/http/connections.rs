@@ -32,6 +32,8 @@ const MIN_AGE: Duration = Duration::from_secs(1);
 /// One open connection, as the parts that serve it see it.
 #[derive(Debug)]
 pub(super) struct Connection {
+    /// Its number; no other connection has had it.
+    pub(super) id: u64,
     /// The address at its other end.
     pub(super) peer: IpAddr,
     /// Whether it only answers health checks.
@@ -58,7 +60,6 @@ pub(super) struct Connections {
 /// Removes a connection from [`Connections`] when it ends.
 pub(super) struct OpenConnection {
     pub(super) connection: Arc<Connection>,
-    id: u64,
     connections: Arc<Connections>,
 }
 
@@ -145,6 +146,7 @@ impl Connections {
             }
         }
         let connection = Arc::new(Connection {
+            id: open.next_id,
             peer,
             is_reserve,
             authenticated: AtomicBool::new(false),
@@ -153,10 +155,9 @@ impl Connections {
             since: Mutex::new(now),
             closed: Notify::new(),
         });
-        let id = open.add(connection.clone());
+        open.add(connection.clone());
         let opened = OpenConnection {
             connection,
-            id,
             connections: self.clone(),
         };
         (Some(opened), limited)
@@ -235,7 +236,7 @@ impl Connection {
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
-        self.connections.lock().remove(self.id);
+        self.connections.lock().remove(self.connection.id);
     }
 }
 
@@ -244,16 +245,14 @@ impl Open {
         self.of_peer.get(&peer).copied().unwrap_or_default()
     }
 
-    fn add(&mut self, connection: Arc<Connection>) -> u64 {
-        let id = self.next_id;
-        self.next_id += 1;
+    fn add(&mut self, connection: Arc<Connection>) {
+        self.next_id = connection.id + 1;
         *self
             .of_peer
             .entry(PeerKey::of(connection.peer))
             .or_default() += 1;
         self.reserve += usize::from(connection.is_reserve);
-        self.connections.insert(id, connection);
-        id
+        self.connections.insert(connection.id, connection);
     }
 
     fn remove(&mut self, id: u64) {
@@ -317,7 +316,10 @@ mod tests {
     }
 
     fn is_open(connections: &Connections, one: &OpenConnection) -> bool {
-        connections.lock().connections.contains_key(&one.id)
+        connections
+            .lock()
+            .connections
+            .contains_key(&one.connection.id)
     }
 
     #[test]

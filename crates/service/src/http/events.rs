@@ -1,5 +1,6 @@
 //! `/events`: admit, read, convert, store; 2xx only after the commit.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,7 +16,7 @@ use reflexarc_event::Json;
 use super::body::{self, BodyError, ElementError, Elements};
 use super::compression::{Compression, decompress};
 use super::{AppState, Client, HttpError, Role, json_response};
-use crate::intake::{AdmissionPermit, Overloaded};
+use crate::intake::{AdmissionPermit, Overloaded, Source};
 use crate::security::{EventBridge, SignatureError};
 use crate::store::{Accepted, StoreError};
 use crate::telemetry::{ProblemKind, Span, Stage};
@@ -43,13 +44,13 @@ pub(super) async fn post(
     let start = RequestStart::now();
     let (parts, body) = request.into_parts();
     // Before the body is read: a client without access cannot make us hold 8 MiB.
-    let signed = authorize(&state, &parts)?;
+    let (signed, source) = authorize(&state, &parts)?;
     let limit = state.limits.body_bytes;
     let announced = content_length(&parts.headers).unwrap_or_default();
     if announced > limit {
         return Err(too_large(limit));
     }
-    let mut permit = state.intake.admit(announced)?;
+    let mut permit = state.intake.admit(source, announced)?;
     let client = parts.extensions.get::<Client>();
     let bytes = read_body(&state, client, body, &mut permit).await?;
     if let Some(eventbridge) = signed {
@@ -77,28 +78,50 @@ pub(super) async fn get(
     request: Request,
 ) -> Result<Response, HttpError> {
     let (parts, _) = request.into_parts();
-    state.authorize(&parts, Role::Ingest)?;
+    let source = token_source(&state, &parts)?;
     let query = parts.uri.query().unwrap_or_default();
     if query.is_empty() {
         let message = "a GET has the event in the query parameter `data`; post events otherwise";
         return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
     }
-    let mut permit = state.intake.admit(query.len())?;
+    let mut permit = state.intake.admit(source, query.len())?;
     state.intake.reserve_bytes(&mut permit, query.len())?;
     let elements = body::read_query(query);
     accept(&state, elements, false, permit, RequestStart::now()).await
 }
 
 /// Checks the token, or the head of an EventBridge signature; that signature must be verified when
-/// the body has been read.
-fn authorize(state: &AppState, parts: &Parts) -> Result<Option<Arc<EventBridge>>, HttpError> {
+/// the body has been read. Returns also who sends.
+fn authorize(
+    state: &AppState,
+    parts: &Parts,
+) -> Result<(Option<Arc<EventBridge>>, Source), HttpError> {
     match state.live.eventbridge.load_full() {
         Some(eventbridge) if EventBridge::is_signed(&parts.headers) => {
             eventbridge.check_head(&parts.headers, Timestamp::now())?;
-            Ok(Some(eventbridge))
+            // Not one source for all that claim to be EventBridge: what claims it is not known to
+            // be it before the body has been read.
+            Ok((Some(eventbridge), client_source(parts)))
         }
-        _ => state.authorize(parts, Role::Ingest).map(|_| None),
+        _ => Ok((None, token_source(state, parts)?)),
     }
+}
+
+/// The holder of the request's token. Without tokens each connection is a source: all clients have
+/// the same address then.
+fn token_source(state: &AppState, parts: &Parts) -> Result<Source, HttpError> {
+    let name = state.authorize(parts, Role::Ingest)?;
+    if !state.live.tokens.load().is_open() {
+        return Ok(Source::Token(name.into()));
+    }
+    let connection = parts.extensions.get().and_then(Client::connection_id);
+    Ok(connection.map_or_else(|| client_source(parts), Source::Connection))
+}
+
+fn client_source(parts: &Parts) -> Source {
+    let client: Option<&Client> = parts.extensions.get();
+    // Without a client there is a test that calls the handler.
+    Source::Address(client.map_or(Ipv4Addr::LOCALHOST.into(), |client| client.address))
 }
 
 /// Reads a body, and reserves its bytes as they come: a client that announces much, or an unknown
@@ -214,8 +237,6 @@ async fn accept(
         return Err(error.with_member("faults", errors_json(&errors)));
     }
     state.intake.reserve_events(&mut permit, events.len())?;
-    // One time for the batch: its events came together, and rules compare times.
-    let now = Timestamp::now();
     let ids = events
         .iter()
         .map(|incoming| incoming.name.id.as_str().into());
@@ -226,7 +247,8 @@ async fn accept(
         wanted.then(|| incoming.name.clone())
     });
     let sampled: Vec<_> = sampled.collect();
-    let accepted = state.intake.submit(events, now, permit).await?;
+    let accepted = state.intake.submit(events, permit).await?;
+    let now = Timestamp::now();
     for (accepted, event) in accepted.iter().zip(sampled) {
         state.count(accepted, now);
         if let Some(event) = event {

@@ -40,6 +40,11 @@ impl Client {
             .take();
     }
 
+    /// The connection that the request came over.
+    pub(super) fn connection_id(&self) -> Option<u64> {
+        self.connection.as_ref().map(|connection| connection.id)
+    }
+
     /// We wait for more of the body.
     pub(super) fn set_waiting(&self) {
         if let Some(connection) = &self.connection {

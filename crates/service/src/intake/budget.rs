@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use reflexarc::{ReactionBudget, Rule};
 use reflexarc_event::Json;
-use rustix::time::{ClockId, clock_gettime};
 
+use super::stopwatch::thread_time;
 use crate::budgets::{Budgets, RuleBudget};
 
 /// What every rule has used of its budget.
@@ -43,13 +43,17 @@ pub(super) struct EventAccount {
 pub(super) struct EventBudget<'a> {
     accounts: &'a BudgetAccounts,
     event: RefCell<&'a mut EventAccount>,
-    /// Processor time of this thread when the current reaction began.
+    /// Processor time of this thread when the current reaction, or the evaluation of the current
+    /// emitted event, began.
     began: Cell<Duration>,
+    /// While an emitted event is evaluated, the bytes of the effects on it.
+    emitted_bytes: Cell<Option<usize>>,
 }
 
 #[derive(Debug)]
 struct RuleAccount {
-    rule: String,
+    /// Which rule; the rule set lives as long as the account.
+    rule: RuleAddress,
     /// The message of the refusal, if the rule was over budget.
     refused: Option<String>,
     charged: Cost,
@@ -57,7 +61,11 @@ struct RuleAccount {
     cost: Cost,
 }
 
-/// What counts of runs, beyond what is free for each of them.
+/// The address of a rule, which is cheaper to keep for each event than its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct RuleAddress(usize);
+
+/// Processor time and bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Cost {
     nanos: u64,
@@ -168,15 +176,12 @@ impl EventAccount {
         }
     }
 
-    fn find(&mut self, rule: &str) -> Option<&mut RuleAccount> {
-        self.rules.iter_mut().find(|account| account.rule == rule)
-    }
-
-    fn entry(&mut self, rule: &str) -> &mut RuleAccount {
+    fn entry(&mut self, rule: &Rule) -> &mut RuleAccount {
+        let rule = RuleAddress(std::ptr::from_ref(rule).addr());
         let position = self.rules.iter().position(|found| found.rule == rule);
         let position = position.unwrap_or_else(|| {
             self.rules.push(RuleAccount {
-                rule: rule.to_owned(),
+                rule,
                 refused: None,
                 charged: Cost::default(),
                 cost: Cost::default(),
@@ -194,54 +199,86 @@ impl<'a> EventBudget<'a> {
             accounts,
             event: RefCell::new(event),
             began: Cell::default(),
+            emitted_bytes: Cell::new(None),
         }
+    }
+
+    /// Charges a rule for what ended now.
+    fn charge(&self, rule: &Rule, effect_bytes: usize) {
+        let time = thread_time().saturating_sub(self.began.get());
+        let mut event = self.event.borrow_mut();
+        let account = event.entry(rule);
+        account.cost = account.cost.plus(Cost::new(time, effect_bytes));
+        // What is free is free once for an event, in however many runs it is used. A second
+        // evaluation is charged only for what it costs more than the first.
+        let due = account.cost.minus(Cost::FREE).minus(account.charged);
+        account.charged = account.charged.plus(due);
+        // Nearly all runs.
+        if due.is_none() {
+            return;
+        }
+        let now = self.accounts.started.elapsed();
+        self.accounts.charge(rule.name(), due, now);
     }
 }
 
 impl ReactionBudget for EventBudget<'_> {
     fn begin(&self, rule: &Rule) -> Result<(), String> {
         let mut event = self.event.borrow_mut();
-        // Decided once for an event and rule: between the two runs of an evaluation, or between
+        let is_rerun = event.is_rerun;
+        let account = event.entry(rule);
+        // Decided once for an event and rule: between the two evaluations of an event, or between
         // two emitted events, enough time may pass for another decision.
-        let refused = event
-            .find(rule.name())
-            .and_then(|found| found.refused.clone());
-        if let Some(message) = refused {
-            return Err(message);
+        if let Some(message) = &account.refused {
+            return Err(message.clone());
         }
         let now = self.accounts.started.elapsed();
-        if let Some(message) = self.accounts.refuse(rule.name(), event.is_rerun, now) {
-            event.entry(rule.name()).refused = Some(message.clone());
+        if let Some(message) = self.accounts.refuse(rule.name(), is_rerun, now) {
+            account.refused = Some(message.clone());
             return Err(message);
         }
-        self.began.set(thread_time());
+        if self.emitted_bytes.get().is_none() {
+            self.began.set(thread_time());
+        }
         Ok(())
     }
 
     fn end(&self, rule: &Rule, effect_bytes: usize) {
-        let time = thread_time().saturating_sub(self.began.get());
-        let cost = Cost::of_run(time, effect_bytes);
-        // Nearly all runs.
-        if cost.is_none() {
-            return;
+        match self.emitted_bytes.get() {
+            None => self.charge(rule, effect_bytes),
+            Some(bytes) => {
+                let bytes = bytes.saturating_add(effect_bytes);
+                self.emitted_bytes.set(Some(bytes));
+            }
         }
-        let mut event = self.event.borrow_mut();
-        let account = event.entry(rule.name());
-        account.cost = account.cost.plus(cost);
-        // A second run is charged only for what it costs more than the first.
-        let due = account.cost.minus(account.charged);
-        account.charged = account.charged.plus(due);
-        let now = self.accounts.started.elapsed();
-        self.accounts.charge(rule.name(), due, now);
+    }
+
+    // All that an emitted event causes is charged to the rule with which it began, and not to the
+    // rules that react to it: one that emits 16 events for each event would use up their budgets.
+
+    fn begin_emitted(&self, _: &Rule) {
+        self.emitted_bytes.set(Some(0));
+        self.began.set(thread_time());
+    }
+
+    fn end_emitted(&self, origin: &Rule) {
+        let bytes = self.emitted_bytes.take().unwrap_or_default();
+        self.charge(origin, bytes);
     }
 }
 
 impl Cost {
-    fn of_run(time: Duration, effect_bytes: usize) -> Self {
-        let bytes = u64::try_from(effect_bytes).unwrap_or(u64::MAX);
+    /// What does not count of the cost that one event causes.
+    const FREE: Self = Self {
+        // 100 µs fit.
+        nanos: RuleBudget::FREE_TIME.subsec_nanos() as u64,
+        bytes: RuleBudget::FREE_BYTES,
+    };
+
+    fn new(time: Duration, effect_bytes: usize) -> Self {
         Self {
-            nanos: nanos(time.saturating_sub(RuleBudget::FREE_TIME)),
-            bytes: bytes.saturating_sub(RuleBudget::FREE_BYTES),
+            nanos: nanos(time),
+            bytes: u64::try_from(effect_bytes).unwrap_or(u64::MAX),
         }
     }
 
@@ -281,17 +318,6 @@ impl Used {
         }
         self.cost
     }
-}
-
-/// The processor time that this thread has used.
-//
-// Not the time that passes: on a busy machine a script of 20 µs may be suspended for 20 ms, and its
-// rule would be over budget because others are slow.
-fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    let nanos = u32::try_from(time.tv_nsec).unwrap_or_default();
-    Duration::new(seconds, nanos)
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -15,9 +15,11 @@ use reflexarc::{Evaluation, Failure, Matched, RuleSet};
 use reflexarc_event::Json;
 use reflexarc_reaction::State;
 
+use super::admission::Admission;
 use super::budget::{BudgetAccounts, EventAccount, EventBudget};
 use super::failures::FailureTracker;
-use super::{BatchContext, SharedSequencer};
+use super::stopwatch::ThreadStopwatch;
+use super::{Batch, BatchContext, SharedSequencer};
 use crate::store::{
     EvaluateInTransaction, Incoming, ReadSet, StateReader, Store, StoreError, StoredState,
 };
@@ -40,6 +42,7 @@ pub(super) struct EvaluationWorker {
     pub(super) sequencer: Arc<SharedSequencer>,
     pub(super) failures: Arc<FailureTracker>,
     pub(super) budgets: Arc<BudgetAccounts>,
+    pub(super) admission: Arc<Admission<Batch>>,
     pub(super) telemetry: Telemetry,
 }
 
@@ -83,6 +86,7 @@ impl EvaluationWorker {
         let rules = self.rules.load_full();
         let budgets = self.budgets.clone();
         let speculative = SpeculativeEvaluation::run(rules, budgets, incoming, &*self.state, now);
+        self.admission.observe(speculative.duration);
         let (failures, telemetry) = (self.failures.clone(), self.telemetry.clone());
         Box::new(move |state: &dyn StateReader, incoming: &Incoming| {
             let (started, duration) = (speculative.started, speculative.duration);
@@ -194,9 +198,13 @@ fn run_reactions(
     now: Timestamp,
     budget: &EventBudget<'_>,
 ) -> Evaluation {
-    let started = Instant::now();
+    // Most events: no clock is read for them.
+    if matched.is_some_and(|matched| !matched.is_match()) {
+        return Evaluation::default();
+    }
     // The engine has no clock of its own; it is pure, so that replays give the same evaluations.
-    let stopwatch = || started.elapsed();
+    let watch = ThreadStopwatch::start();
+    let stopwatch = || watch.elapsed();
     let evaluation = matched.and_then(|matched| {
         catch_panic(incoming, || {
             let (event, stopwatch) = (&incoming.native, Some(&stopwatch as _));

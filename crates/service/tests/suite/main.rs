@@ -36,6 +36,7 @@ mod samples;
 mod secrets;
 mod serving;
 mod signature;
+mod sources;
 mod store_faults;
 mod target_states;
 mod telemetry;

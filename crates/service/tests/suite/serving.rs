@@ -136,7 +136,10 @@ impl Serving {
     /// Lines written by the target `out`.
     pub(crate) fn lines(&self) -> Vec<Json> {
         let text = std::fs::read_to_string(self.path("out.ndjson")).unwrap_or_default();
-        text.lines()
+        // A long line may be read while it is being written.
+        let complete = text.rsplit_once('\n').map_or("", |(complete, _)| complete);
+        complete
+            .lines()
             .map(|line| Json::parse(line).unwrap())
             .collect()
     }

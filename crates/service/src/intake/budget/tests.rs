@@ -105,8 +105,9 @@ fn credit_does_not_depend_on_how_often_it_is_asked_for() {
 
 #[test]
 fn ordinary_runs_are_free() {
-    assert!(Cost::of_run(RuleBudget::FREE_TIME, 4_096).is_none());
-    let cost = Cost::of_run(Duration::from_millis(2), 5_000);
+    let due = |time, bytes| Cost::new(time, bytes).minus(Cost::FREE);
+    assert!(due(RuleBudget::FREE_TIME, 4_096).is_none());
+    let cost = due(Duration::from_millis(2), 5_000);
     assert_eq!((cost.nanos, cost.bytes), (1_900_000, 904));
 }
 
@@ -183,4 +184,40 @@ fn the_rules_that_use_most_are_listed() {
     );
     assert!(listed.contains(r#""rule":"half","time_percent":49"#) || listed.contains(":50,"));
     assert!(!listed.contains("little"), "{listed}");
+}
+
+/// 65 runs for one event would otherwise have 65 times what is free.
+#[test]
+fn what_is_free_is_free_once_for_an_event() {
+    let (accounts, rules) = (accounts(budget(100, 500)), rules());
+    let rule = rules.get("slow").unwrap();
+    let mut event = EventAccount::default();
+    let budget = EventBudget::new(&accounts, &mut event);
+    for _ in 0..3 {
+        budget.begin(rule).unwrap();
+        budget.end(rule, 3_000);
+    }
+    let spent = accounts.lock().get("slow").unwrap().cost.bytes;
+    assert_eq!(spent, 9_000 - RuleBudget::FREE_BYTES);
+}
+
+#[test]
+fn emitted_events_are_charged_to_the_rule_that_began() {
+    let text = "when = 'a exists'\nnotify = ['t']";
+    let rules = RuleSet::compile([("emits.toml", text), ("reacts.toml", text)]).unwrap();
+    let (emits, reacts) = (rules.get("emits").unwrap(), rules.get("reacts").unwrap());
+    let accounts = accounts(budget(100, 500));
+    let mut event = EventAccount::default();
+    let budget = EventBudget::new(&accounts, &mut event);
+    for _ in 0..3 {
+        budget.begin_emitted(emits);
+        budget.begin(reacts).unwrap();
+        budget.end(reacts, 5_000);
+        budget.end_emitted(emits);
+    }
+    budget.begin(reacts).unwrap();
+    budget.end(reacts, 5_000);
+    let spent = |rule: &str| accounts.lock().get(rule).unwrap().cost.bytes;
+    assert_eq!(spent("emits"), 15_000 - RuleBudget::FREE_BYTES);
+    assert_eq!(spent("reacts"), 5_000 - RuleBudget::FREE_BYTES);
 }
