@@ -10,6 +10,8 @@ mod urls;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 pub use self::network::headers;
 pub use self::table::{ConfigContext, ConfigTable, Secrets};
 pub use self::targets::{target_names, targets};
@@ -33,6 +35,9 @@ pub struct TargetConfig {
     pub policy: RetryPolicy,
     /// When calls stop because the receiver fails.
     pub breaker: BreakerPolicy,
+    /// How long a failing delivery holds up the next one of its order key, at most; zero where
+    /// deliveries have no order.
+    pub order_wait: SignedDuration,
     /// A digest of the settings, secrets included: a reload keeps a target with the same digest.
     pub digest: ConfigDigest,
 }

@@ -14,7 +14,7 @@ mod rate_limited;
 mod target_gate;
 mod wake;
 
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
@@ -22,7 +22,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::config::TargetConfig;
-use reflexarc_delivery::{CallTicket, Decision, Delivery, DeliveryId, Receipt, SendError, shorten};
+use reflexarc_delivery::{
+    CallTicket, Decision, Delivery, DeliveryId, RateLimit, Receipt, SendError, shorten,
+};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -33,7 +35,7 @@ pub use self::target_gate::TargetGates;
 pub(crate) use self::target_gate::{TargetGate, TargetPause, TargetStatus};
 pub(crate) use self::wake::Wake;
 use crate::clock::ServiceClock;
-use crate::store::{AttemptOutcome, Store};
+use crate::store::{AttemptOutcome, ClaimLimit, Store};
 use crate::telemetry::{Metrics, ProblemKind, Redactor, Span, Stage, Telemetry};
 
 /// What all queues share.
@@ -61,14 +63,19 @@ const RESPONSE_BYTES: usize = 4_096;
 /// is something for them, but other processes write to the outbox too (`reflexarc dlq redrive`).
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
+/// A delivery with those that follow it in the order of its key: see [`crate::store::Claimed::runs`].
+type Run = VecDeque<Delivery>;
+
 /// Serves one target until `context.stop` becomes true.
 pub async fn serve(queue: TargetConfig, context: DispatchContext, wake: Arc<Notify>) {
     let gate = context.gates.open(&queue.name, queue.breaker);
+    set_order_wait(&queue, &context).await;
     match queue.target.rate_limit() {
         // A rate limit is a property of the receiver, so the target decides which kind of queue it
         // gets; `concurrency` is ignored then.
         Some(limit) => {
-            RateLimitedQueue::new(queue, context, gate, wake, limit)
+            let calls = earlier_calls(&queue, &context, limit).await;
+            RateLimitedQueue::new(queue, context, gate, wake, limit, calls)
                 .run()
                 .await;
         }
@@ -76,14 +83,57 @@ pub async fn serve(queue: TargetConfig, context: DispatchContext, wake: Arc<Noti
     }
 }
 
-/// Claims what is due, without the deliveries in `in_flight`. If the store fails, logs it and
-/// returns nothing after a pause.
-async fn claim(
+/// Has the store order this target's deliveries as it is configured.
+async fn set_order_wait(queue: &TargetConfig, context: &DispatchContext) {
+    loop {
+        let now = Timestamp::now();
+        let set = context
+            .store
+            .submit_order_wait(&queue.name, queue.order_wait, now);
+        match set.await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                // The order before stays in effect, until the next start or reload.
+                let detail = format!("cannot set `order_wait` of {}: {error}", queue.name);
+                context.store_failed("set order_wait", &detail);
+                return;
+            }
+        }
+    }
+}
+
+/// How long ago the calls ended that a process before this one has made within the rate limit: the
+/// receiver counts them too.
+async fn earlier_calls(
     queue: &TargetConfig,
     context: &DispatchContext,
-    limit: usize,
-    in_flight: &BTreeSet<DeliveryId>,
-) -> Vec<Delivery> {
+    limit: RateLimit,
+) -> Vec<SignedDuration> {
+    let now = Timestamp::now();
+    let since = now.saturating_sub(limit.per).unwrap_or(Timestamp::MIN);
+    let calls = context
+        .store
+        .submit_recent_calls(&queue.name, since, now)
+        .await;
+    let calls = calls.unwrap_or_else(|error| {
+        // As if all calls had just been made: too many would cost ten minutes without any.
+        let detail = format!(
+            "cannot read earlier calls of {}; waiting: {error}",
+            queue.name
+        );
+        context.store_failed("read calls", &detail);
+        vec![now; limit.calls]
+    });
+    // Not in the future, where a clock that was ahead has written them.
+    let ages = calls
+        .into_iter()
+        .map(|at| now.duration_since(at).max(SignedDuration::ZERO));
+    ages.collect()
+}
+
+/// Claims what is due. If the store fails, logs it and returns nothing after a pause.
+async fn claim(queue: &TargetConfig, context: &DispatchContext, limit: ClaimLimit) -> Vec<Run> {
     // The lease is longer than anything that is still in order can take: a delivery may wait behind
     // others of the same claim, for one timeout or two, and a store that is busy may settle late.
     // An expired lease leads to a second send, so it is generous. After a crash nothing waits for
@@ -94,15 +144,10 @@ async fn claim(
         .submit_claim(&queue.name, Timestamp::now(), lease, limit)
         .await;
     match reply {
-        Ok(claimed) => claimed
-            .deliveries
-            .into_iter()
-            .filter(|delivery| !in_flight.contains(&delivery.id))
-            .collect(),
+        Ok(claimed) => claimed.runs.into_iter().map(VecDeque::from).collect(),
         Err(error) => {
             let detail = format!("cannot claim deliveries for {}: {error}", queue.name);
-            let kind = ProblemKind::StoreOperationFailed;
-            context.metrics.problems.report(kind, "claim", 1, &detail);
+            context.store_failed("claim", &detail);
             // A store that fails (disk full, locked) fails again at once: without a pause this
             // would spin and fill the log.
             tokio::time::sleep(POLL_INTERVAL).await;
@@ -111,13 +156,14 @@ async fn claim(
     }
 }
 
-/// Releases claims of deliveries that are not sent now; they are due at once.
+/// Releases claims of deliveries that are not sent now; they are due at once, as far as their order
+/// allows.
 fn release_claims(context: &DispatchContext, deliveries: impl IntoIterator<Item = DeliveryId>) {
-    let now = Timestamp::now();
-    for id in deliveries {
-        // Later claims of this queue come after it in the writer's order. A claim that cannot be
-        // released ends with its lease.
-        context.store.submit_release_claim(id, now);
+    let ids: Vec<_> = deliveries.into_iter().collect();
+    if !ids.is_empty() {
+        // Not awaited: later claims of this queue come after it in the writer's order. A claim that
+        // cannot be released ends with its lease.
+        drop(context.store.submit_release(ids, Timestamp::now()));
     }
 }
 
@@ -201,8 +247,16 @@ async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-/// Decides for each delivery of a call and records it; returns after the commit.
-async fn settle(queue: &TargetConfig, context: &DispatchContext, batch: &[Delivery], call: &Call) {
+/// Decides for each delivery of a call and submits that. When it is committed, the future that this
+/// returns is ready, with whether deliveries that waited for these may be claimed now.
+//
+// Submitting does not wait: what the caller submits afterwards comes later in the writer's order.
+fn settle(
+    queue: &TargetConfig,
+    context: &DispatchContext,
+    batch: &[Delivery],
+    call: &Call,
+) -> impl Future<Output = bool> + Send + use<> {
     let outcome = &call.outcome;
     let response = match outcome {
         Ok(receipt) => receipt.response.as_str(),
@@ -237,14 +291,22 @@ async fn settle(queue: &TargetConfig, context: &DispatchContext, batch: &[Delive
                 .submit_settle(delivery.clone(), attempt, settlement.decision, now);
         replies.push((delivery.id, reply));
     }
-    for (id, reply) in replies {
-        if let Err(error) = reply.await {
-            let detail = format!(
-                "cannot record the attempt of {id}, which will be sent again under this id: {error}"
-            );
-            let kind = ProblemKind::StoreOperationFailed;
-            context.metrics.problems.report(kind, "settle", 1, &detail);
+    let context = context.clone();
+    async move {
+        let mut next_is_due = false;
+        for (id, reply) in replies {
+            match reply.await {
+                Ok(settled) => next_is_due |= settled.next_is_due,
+                Err(error) => {
+                    let detail = format!(
+                        "cannot record the attempt of {id}, which will be sent again under this \
+                         id: {error}"
+                    );
+                    context.store_failed("settle", &detail);
+                }
+            }
         }
+        next_is_due
     }
 }
 
@@ -301,6 +363,11 @@ fn signed(duration: Duration) -> SignedDuration {
 }
 
 impl Call {
+    /// Whether all of it was delivered: what follows in the order of its key may be sent.
+    fn is_delivered(&self) -> bool {
+        matches!(&self.outcome, Ok(receipt) if receipt.part.is_none())
+    }
+
     fn outcome_name(&self) -> &'static str {
         self.outcome
             .as_ref()
@@ -309,6 +376,12 @@ impl Call {
 }
 
 impl DispatchContext {
+    /// Reports an operation of the store that failed.
+    fn store_failed(&self, operation: &str, detail: &str) {
+        let kind = ProblemKind::StoreOperationFailed;
+        self.metrics.problems.report(kind, operation, 1, detail);
+    }
+
     /// Whether `stop` is true, or its sender is gone.
     fn is_stopping(&mut self) -> bool {
         // `has_changed` fails when the sender was dropped, which happens if `Queues` is dropped

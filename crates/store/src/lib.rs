@@ -61,7 +61,10 @@ pub use evaluation_json::evaluation_to_json;
 pub use incoming::Incoming;
 pub use options::StoreOptions;
 pub use page::{DeliveryPage, InvalidPageCursor, PageCursor, PageLimits};
-pub use records::{Attempt, AttemptOutcome, Claimed, DeliveryRecord, DeliveryStatus, RuleUse};
+pub use records::{
+    Attempt, AttemptOutcome, ClaimLimit, Claimed, DeliveryRecord, DeliveryStatus, FoldedAttempts,
+    RuleUse, Settled,
+};
 pub use reply::{Reply, ReplySender};
 pub use retention::Retention;
 pub use sqlite::SqliteStore;

@@ -37,6 +37,8 @@ pub struct DeliveryRecord {
     pub reason: Option<String>,
     /// Archive position of its event.
     pub seq: i64,
+    /// Whether it waits for an earlier delivery of its order key, however long that takes.
+    pub waits: bool,
 }
 
 /// What the store keeps of one rule.
@@ -65,16 +67,50 @@ pub struct Attempt {
     pub outcome: String,
     /// The receiver's response, or the error.
     pub answer: String,
+    /// The attempts after this one that were folded into it, if there are many. The duration,
+    /// outcome and answer are those of the last of them.
+    pub folded: Option<FoldedAttempts>,
+}
+
+/// Attempts in a row that are kept as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FoldedAttempts {
+    /// How many there were, the first included.
+    pub count: u32,
+    /// When the last of them started.
+    pub last: Timestamp,
+}
+
+/// How much a claim takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimLimit {
+    /// Largest number of deliveries.
+    pub deliveries: usize,
+    /// Largest number of deliveries of one run.
+    pub run: usize,
 }
 
 /// The outcome of a claim.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Claimed {
-    /// What was claimed, in the order of its events.
-    pub deliveries: Vec<Delivery>,
+    /// What was claimed, in the order of its events. Each is a delivery that may be sent now, with
+    /// those that follow it in the order of its key: each of these may be sent when the one before
+    /// it was delivered, and must be released otherwise.
+    pub runs: Vec<Vec<Delivery>>,
     /// Deliveries that cannot be read and became dead letters.
     pub unreadable: Vec<DeadLetterReport>,
+}
+
+/// What followed from a settled attempt.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Settled {
+    /// A report, if the delivery became a dead letter.
+    pub dead_letter: Option<DeadLetterReport>,
+    /// Whether another delivery has been waiting for this one and may be claimed now.
+    pub next_is_due: bool,
 }
 
 /// The outcome of an attempt, to be recorded.

@@ -10,13 +10,19 @@
 
 mod accept;
 mod archive;
+mod attempts;
 mod backup;
 mod compression;
 mod duplicates;
 mod files;
+mod listing;
+mod migration;
 mod operations;
+mod order;
 mod outbox;
 mod pages;
+#[cfg(test)]
+mod plans;
 mod records;
 mod retention;
 mod schema;

@@ -7,10 +7,10 @@ use reflexarc::Evaluation;
 use reflexarc_delivery::{Decision, Delivery, DeliveryId};
 
 use crate::{
-    Accepted, Archived, Attempt, AttemptOutcome, Claimed, DamagedEvent, DeadLetterObserver,
-    DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus, EvaluateInTransaction,
-    Incoming, PageCursor, PageLimits, ReplayAccepted, Reply, ReplySender, Retention, RuleUse,
-    Selection, StateReader, StoreError, VerifyReport,
+    Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, DamagedEvent,
+    DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
+    EvaluateInTransaction, Incoming, PageCursor, PageLimits, ReplayAccepted, Reply, ReplySender,
+    Retention, RuleUse, Selection, Settled, StateReader, StoreError, VerifyReport,
 };
 
 /// The exclusive lock of the one process that delivers from a store. It is released when this is
@@ -82,17 +82,30 @@ pub trait Store: Send + Sync {
     /// If another process holds the lock.
     fn lock_exclusive(&self) -> Result<StoreLock, StoreError>;
 
-    /// Claims up to `limit` deliveries of `target` that are due, the soonest due first: they are
-    /// not claimed again before `now + lease`. Returns them in the order of their events.
+    /// Claims deliveries of `target` within `limit`: they are not claimed again before `now + lease`.
+    ///
+    /// First those that are due and wait for no other of their order key, the soonest due first.
+    /// Where the limit leaves room, each takes along those that follow it in the order of its key,
+    /// as far as they are not claimed and their retries are due. Runs are returned in the order of
+    /// their events.
+    ///
+    /// # Order
+    ///
+    /// The order key of a delivery is its event's resource. The deliveries of one target and key,
+    /// in the order of their events in the archive and of the actions in an evaluation, wait each
+    /// for the one before, until that has ended (delivered, dead letter, cancelled), or for
+    /// `order_wait` after the start of its first attempt that failed. Without an order are
+    /// deliveries of events without a resource, of replays, redriven ones, and those to a target
+    /// whose `order_wait` is zero.
     fn submit_claim(
         &self,
         target: &str,
         now: Timestamp,
         lease: SignedDuration,
-        limit: usize,
+        limit: ClaimLimit,
     ) -> Reply<Claimed>;
 
-    /// As [`Store::submit_claim`], waiting for the commit.
+    /// As [`Store::submit_claim`], waiting for the commit: the deliveries of all runs.
     ///
     /// # Errors
     /// If nothing was claimed.
@@ -103,8 +116,12 @@ pub trait Store: Send + Sync {
         lease: SignedDuration,
         limit: usize,
     ) -> Result<Vec<Delivery>, StoreError> {
+        let limit = ClaimLimit {
+            deliveries: limit,
+            run: limit,
+        };
         let claimed = self.submit_claim(target, now, lease, limit).wait()?;
-        Ok(claimed.deliveries)
+        Ok(claimed.runs.into_iter().flatten().collect())
     }
 
     /// Records an attempt and applies the decision. If nothing was stored, the delivery is due
@@ -115,7 +132,7 @@ pub trait Store: Send + Sync {
         attempt: AttemptOutcome,
         decision: Decision,
         now: Timestamp,
-    ) -> Reply<Option<DeadLetterReport>>;
+    ) -> Reply<Settled>;
 
     /// As [`Store::submit_settle`], waiting for the commit.
     ///
@@ -142,8 +159,34 @@ pub trait Store: Send + Sync {
     /// As [`Store::release_claims`] for one target, whose queue has ended.
     fn submit_release_claims(&self, target: &str, now: Timestamp) -> Reply<usize>;
 
-    /// Releases the claim of one delivery if it is claimed and pending. Does not wait.
-    fn submit_release_claim(&self, id: DeliveryId, now: Timestamp);
+    /// Releases the claims of these deliveries, as far as they are claimed and pending. Returns how
+    /// many there were.
+    fn submit_release(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Reply<usize>;
+
+    /// Sets how long a failing delivery of this target holds up the next one of its order key: a
+    /// minute until this is called. Zero switches the order off, also of what is pending; a longer
+    /// time also changes how long what is pending waits for deliveries that have failed. Returns
+    /// whether there is more to do: then call it again.
+    // In several transactions, because the queue of a target that is down may be long, and accepting
+    // events waits for each of them.
+    fn submit_order_wait(&self, target: &str, wait: SignedDuration, now: Timestamp) -> Reply<bool>;
+
+    /// Records that a call of a rate-limited target is about to begin, and forgets those that ended
+    /// before `since`.
+    fn submit_call(&self, target: &str, began: Timestamp, since: Timestamp) -> Reply<()>;
+
+    /// Records when a call ended.
+    fn submit_call_end(&self, target: &str, began: Timestamp, ended: Timestamp) -> Reply<()>;
+
+    /// When the calls of a target ended that did not end before `since`, earliest first. Those
+    /// without an end are of a process that was killed, and have ended at `now` at the latest. Only
+    /// for the queue of the target, before its first call.
+    fn submit_recent_calls(
+        &self,
+        target: &str,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Reply<Vec<Timestamp>>;
 
     /// Moves the pending deliveries of a target that does not exist to the dead letters. Returns a
     /// report if there were any.
@@ -179,8 +222,8 @@ pub trait Store: Send + Sync {
     /// If the store fails.
     fn cancel(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Puts a dead letter back into the outbox with a new series of attempts. Returns whether it
-    /// was a dead letter.
+    /// Puts a dead letter back into the outbox with a new series of attempts and without an order.
+    /// Returns whether it was a dead letter.
     ///
     /// # Errors
     /// If the store fails.
@@ -192,17 +235,12 @@ pub trait Store: Send + Sync {
     /// If the store fails.
     fn drop_dead_letter(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// When the next pending delivery of `target` is due.
+    /// When the next delivery of `target` is due that waits for no other: a claim, a retry, or the
+    /// end of a claim.
     ///
     /// # Errors
     /// If the store cannot be read.
     fn next_due(&self, target: &str) -> Result<Option<Timestamp>, StoreError>;
-
-    /// When calls to `target` were started, after `since`.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    fn call_times(&self, target: &str, since: Timestamp) -> Result<Vec<Timestamp>, StoreError>;
 
     /// Deliveries of one status, the soonest due or the longest finished first.
     ///

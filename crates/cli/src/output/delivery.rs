@@ -31,11 +31,22 @@ pub(crate) fn print(delivery: &Json, output: &mut Output) -> Result<(), Failure>
             field(attempt, "outcome"),
             field(attempt, "answer"),
         );
+        // Several that were folded into one: how many, and when the last one was.
+        let until = attempt.get("count").map_or_else(String::new, |count| {
+            let last = time_of(&field(attempt, "last_started"));
+            format!(" and {} more until {last}", later(count))
+        });
         output.line(format_args!(
-            "  attempt {number}, {started}, {duration} ms: {outcome}: {response}"
+            "  attempt {number}, {started}{until}, {duration} ms: {outcome}: {response}"
         ))?;
     }
     Ok(())
+}
+
+/// One less than a count.
+fn later(count: &Json) -> u64 {
+    let count: Option<u64> = count.to_string().parse().ok();
+    count.map_or(0, |count| count.saturating_sub(1))
 }
 
 /// A member of an object as printable text; empty if it is missing.

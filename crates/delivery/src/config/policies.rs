@@ -2,12 +2,20 @@
 
 use std::ops::RangeInclusive;
 
+use jiff::SignedDuration;
 use reflexarc_diagnostic::Code;
 
 use super::ConfigTable;
 use crate::answer_policy::AnswerPolicy;
 use crate::circuit_breaker::BreakerPolicy;
 use crate::retry::{RetryDelays, RetryPolicy};
+
+/// How long a failing delivery holds up the next one, unless the target says otherwise.
+// Longer than the restart of a receiver takes, and short enough that one message which a receiver
+// does not accept does not keep the news about its resource from people.
+const DEFAULT_ORDER_WAIT: SignedDuration = SignedDuration::from_mins(1);
+/// As long as failed deliveries are attempted again, by default.
+const MAX_ORDER_WAIT: SignedDuration = SignedDuration::from_hours(24);
 
 /// `retry` is `"exponential"`, `"backoff"`, or one or more delays; `max_age` is a duration.
 pub(super) fn policy(keys: &ConfigTable<'_>) -> RetryPolicy {
@@ -26,6 +34,30 @@ pub(super) fn policy(keys: &ConfigTable<'_>) -> RetryPolicy {
     }
     policy.max_age = keys.duration("max_age").unwrap_or(policy.max_age);
     policy
+}
+
+/// `order_wait`: how long a failing delivery holds up the next one of its resource; "0s" for no
+/// order.
+pub(super) fn order_wait(keys: &ConfigTable<'_>) -> SignedDuration {
+    let Some(text) = keys.embedded("order_wait") else {
+        return DEFAULT_ORDER_WAIT;
+    };
+    // Zero is not a duration elsewhere: no other key has a use for it.
+    let is_zero = text
+        .text()
+        .trim()
+        .parse()
+        .is_ok_and(|wait: SignedDuration| wait.is_zero());
+    if is_zero {
+        return SignedDuration::ZERO;
+    }
+    let wait = keys.parse_duration(&text).unwrap_or(DEFAULT_ORDER_WAIT);
+    if wait > MAX_ORDER_WAIT {
+        let message = format!("`order_wait` is longer than {MAX_ORDER_WAIT:#}");
+        let help = "set it to \"24h\" or less";
+        keys.fault("order_wait", Code::CONFIG_VALUE, message, help);
+    }
+    wait
 }
 
 /// `final_statuses` and `retry_statuses`, of these numbers.

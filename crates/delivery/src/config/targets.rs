@@ -12,7 +12,7 @@ use secrecy::ExposeSecret;
 
 use super::email::email;
 use super::network::{check_address, egress, headers};
-use super::policies::{answers, breaker, policy};
+use super::policies::{answers, breaker, order_wait, policy};
 use super::urls::{url, url_or_reference};
 use super::{ConfigDigest, ConfigTable, Secrets, TargetConfig};
 use crate::http::EgressPolicy;
@@ -94,6 +94,7 @@ fn target(
         .map_or(Duration::from_secs(30), SignedDuration::unsigned_abs);
     let policy = policy(&keys);
     let breaker = breaker(&keys);
+    let order_wait = order_wait(&keys);
     // An unknown type ends the reading here: which other keys are known depends on it.
     let target: Option<Arc<dyn Target>> = match kind? {
         TargetType::Email => {
@@ -128,6 +129,7 @@ fn target(
         timeout,
         policy,
         breaker,
+        order_wait,
         digest: ConfigDigest::default(),
     })
 }

@@ -259,6 +259,37 @@ fn breakers_are_configured_and_bounded() {
 }
 
 #[test]
+fn order_wait_is_configured_and_bounded() {
+    let wait = |keys: &str| {
+        let text = format!("[targets.a]\ntype = \"stdout\"\n{keys}\n");
+        let (targets, messages) = read(&text, Secrets::Blank);
+        messages
+            .first()
+            .cloned()
+            .ok_or_else(|| targets[0].order_wait)
+    };
+    let seconds = SignedDuration::from_secs;
+    assert_eq!(wait(""), Err(seconds(60)));
+    assert_eq!(wait("order_wait = \"5s\""), Err(seconds(5)));
+    for zero in ["0s", "0m", "0 seconds"] {
+        assert_eq!(
+            wait(&format!("order_wait = \"{zero}\"")),
+            Err(SignedDuration::ZERO)
+        );
+    }
+    assert_eq!(wait("order_wait = \"24h\""), Err(seconds(86_400)));
+    for (keys, message) in [
+        ("order_wait = \"25h\"", "`order_wait` is longer than 24h"),
+        ("order_wait = \"-1s\"", "invalid duration `-1s`; it must be"),
+        ("order_wait = \"soon\"", "invalid duration `soon`"),
+        ("order_wait = 5", "`order_wait`: expected a string"),
+    ] {
+        let found = wait(keys).unwrap();
+        assert!(found.starts_with(message), "{found}");
+    }
+}
+
+#[test]
 fn statuses_of_final_answers_are_configured() {
     let webhook = "[targets.a]\ntype = \"webhook\"\nurl = \"https://example.com\"\n";
     for (keys, message) in [

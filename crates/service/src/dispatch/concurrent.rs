@@ -1,10 +1,9 @@
 //! The queue of a target without a rate limit.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{Delivery, DeliveryId, NextCall};
 use tokio::sync::Notify;
@@ -13,8 +12,9 @@ use tokio::time::Instant;
 
 use super::target_gate::{TargetGate, pause_of};
 use super::{
-    Call, DispatchContext, POLL_INTERVAL, claim, release_claims, send, settle, time_until_due,
+    Call, DispatchContext, POLL_INTERVAL, Run, claim, release_claims, send, settle, time_until_due,
 };
+use crate::store::ClaimLimit;
 
 /// Sends at most `concurrency` deliveries at a time.
 //
@@ -32,11 +32,13 @@ pub(super) struct ConcurrentQueue {
     context: DispatchContext,
     gate: Arc<TargetGate>,
     wake: Arc<Notify>,
-    claiming: JoinSet<Vec<Delivery>>,
+    claiming: JoinSet<Vec<Run>>,
     /// Claimed, not being sent yet.
-    waiting: VecDeque<Delivery>,
+    waiting: VecDeque<Run>,
     sending: JoinSet<(Delivery, Call)>,
-    settling: JoinSet<DeliveryId>,
+    /// What follows the deliveries that are being sent, in the order of their keys.
+    behind: BTreeMap<DeliveryId, Run>,
+    settling: JoinSet<(DeliveryId, bool)>,
     /// Every delivery that is waiting, being sent or being settled.
     // After the clock was set back, the outbox offers claimed deliveries again (see
     // `store::outbox::claim`), and these must not be sent twice.
@@ -49,7 +51,7 @@ pub(super) struct ConcurrentQueue {
     reclaimed: BTreeSet<DeliveryId>,
     /// How many deliveries the next claim takes.
     prefetch: usize,
-    /// When the last claim returned.
+    /// When the last claim returned that took something.
     claimed_at: Instant,
     /// When the outbox is polled next, unless the queue is woken before.
     poll_at: Instant,
@@ -58,6 +60,13 @@ pub(super) struct ConcurrentQueue {
 /// Largest number of deliveries in one claim, unless `concurrency` is larger.
 // Bounds memory, as deliveries carry their payloads.
 const MAX_PREFETCH: usize = 256;
+/// Largest number of deliveries of one key in a claim.
+// They are sent one after another while others are claimed and sent beside them. A claim and a
+// settlement for each of them would cost two commits between two sends, 10 ms on a slow disk; so it
+// is two commits for 16 sends. More would bring little, and hold what an operator may cancel.
+const MAX_RUN: usize = 16;
+/// How many claims of the largest size are held at one time, when runs of many keys wait.
+const MAX_CLAIMS_HELD: usize = 4;
 /// Largest number of deliveries being settled at one time.
 // A target that is faster than the disk would otherwise pile up settlements without bound, and all
 // of them would be sent again after a crash.
@@ -84,6 +93,7 @@ impl ConcurrentQueue {
             claiming: JoinSet::new(),
             waiting: VecDeque::new(),
             sending: JoinSet::new(),
+            behind: BTreeMap::new(),
             settling: JoinSet::new(),
             in_flight: BTreeSet::new(),
             reclaimed: BTreeSet::new(),
@@ -132,8 +142,8 @@ impl ConcurrentQueue {
                     }
                 }
                 Some(settled) = self.settling.join_next() => {
-                    if let Ok(id) = settled {
-                        self.finish_settle(id);
+                    if let Ok((id, next_is_due)) = settled {
+                        self.finish_settle(id, next_is_due);
                     }
                 }
                 () = self.wake.notified(), if should_poll => self.poll_at = Instant::now(),
@@ -144,10 +154,21 @@ impl ConcurrentQueue {
         }
     }
 
-    /// Whether fewer deliveries are waiting than can be sent at one time, and none are on their
+    /// Whether fewer deliveries may be sent now than can be sent at one time, and none are on their
     /// way.
     fn needs_more(&self) -> bool {
         self.claiming.is_empty() && self.waiting.len() < self.queue.concurrency
+    }
+
+    /// How many deliveries are claimed and not being sent yet.
+    fn held(&self) -> usize {
+        let runs = self.waiting.iter().chain(self.behind.values());
+        runs.map(VecDeque::len).sum()
+    }
+
+    /// The largest number of deliveries in one claim.
+    fn most(&self) -> usize {
+        MAX_PREFETCH.max(self.queue.concurrency)
     }
 
     /// How many deliveries a claim may take now: 0 while the gate is shut or the store does not
@@ -155,7 +176,11 @@ impl ConcurrentQueue {
     fn claimable(&self) -> usize {
         match self.gate.next_call() {
             _ if self.settling.len() >= MAX_SETTLING => 0,
-            NextCall::Now => self.prefetch,
+            // Runs of many keys together must not be without bound.
+            NextCall::Now => {
+                let most_held = MAX_CLAIMS_HELD * self.most();
+                self.prefetch.min(most_held.saturating_sub(self.held()))
+            }
             // One delivery is enough to find out whether the receiver is back.
             NextCall::Probe if self.waiting.is_empty() => 1,
             NextCall::Probe | NextCall::After(_) | NextCall::Unknown => 0,
@@ -175,32 +200,46 @@ impl ConcurrentQueue {
         // 64 last 160 ms, and it stays at 64. If the target slows down to 100 ms a send, 64 last
         // 1.6 s, and the next claims take 32 (0.8 s) and 16 (0.4 s).
         let lasted = now.duration_since(self.claimed_at);
-        if lasted < CLAIM_DURATION {
-            let most = MAX_PREFETCH.max(self.queue.concurrency);
-            self.prefetch = (self.prefetch * 2).min(most);
+        if self.held() >= self.queue.concurrency {
+            // What was claimed last is not sent yet: it waits in the order of its keys.
+        } else if lasted < CLAIM_DURATION {
+            self.prefetch = (self.prefetch * 2).min(self.most());
         } else if lasted > 4 * CLAIM_DURATION {
             self.prefetch = (self.prefetch / 2).max(self.queue.concurrency);
         }
-        let (queue, context, limit) = (self.queue.clone(), self.context.clone(), self.claimable());
-        // The claim does not leave out what is in flight, as `finish_claim` has to know of it.
+        let (queue, context) = (self.queue.clone(), self.context.clone());
+        let limit = ClaimLimit {
+            deliveries: self.claimable(),
+            run: MAX_RUN,
+        };
         self.claiming
-            .spawn(async move { claim(&queue, &context, limit, &BTreeSet::new()).await });
+            .spawn(async move { claim(&queue, &context, limit).await });
     }
 
-    fn finish_claim(&mut self, claimed: Vec<Delivery>) {
-        self.claimed_at = Instant::now();
+    fn finish_claim(&mut self, claimed: Vec<Run>) {
+        let now = Instant::now();
         let before = self.waiting.len();
-        for delivery in claimed {
-            if self.in_flight.insert(delivery.id) {
-                self.waiting.push_back(delivery);
-            } else {
-                self.reclaimed.insert(delivery.id);
+        for mut run in claimed {
+            // From a delivery that is in flight on, the run is left out: the order of the others is
+            // decided when that one is settled.
+            let known = run.iter().position(|one| self.in_flight.contains(&one.id));
+            let others = run.split_off(known.unwrap_or(run.len())).into_iter();
+            let (known, others): (Vec<_>, Vec<_>) = others
+                .map(|one| one.id)
+                .partition(|id| self.in_flight.contains(id));
+            self.reclaimed.extend(known);
+            release_claims(&self.context, others);
+            self.in_flight.extend(run.iter().map(|one| one.id));
+            if !run.is_empty() {
+                self.waiting.push_back(run);
             }
         }
         // Nothing new: rest until something is due. Otherwise the next claim follows at once.
         if self.waiting.len() == before {
             let rest = time_until_due(&self.queue, &self.context).min(POLL_INTERVAL);
-            self.poll_at = self.claimed_at + rest;
+            self.poll_at = now + rest;
+        } else {
+            self.claimed_at = now;
         }
     }
 
@@ -209,8 +248,12 @@ impl ConcurrentQueue {
             && self.settling.len() < MAX_SETTLING
             && !self.waiting.is_empty()
             && let Some(ticket) = self.gate.begin()
-            && let Some(delivery) = self.waiting.pop_front()
+            && let Some(mut run) = self.waiting.pop_front()
+            && let Some(delivery) = run.pop_front()
         {
+            if !run.is_empty() {
+                self.behind.insert(delivery.id, run);
+            }
             let (queue, context) = (self.queue.clone(), self.context.clone());
             let gate = self.gate.clone();
             self.sending.spawn(async move {
@@ -229,28 +272,45 @@ impl ConcurrentQueue {
             NextCall::After(_) | NextCall::Unknown
         );
         if shut {
-            let released: Vec<_> = self.waiting.drain(..).map(|delivery| delivery.id).collect();
-            for id in &released {
-                self.in_flight.remove(id);
-            }
-            release_claims(&self.context, released);
+            let released: Vec<_> = self.waiting.drain(..).flatten().collect();
+            self.release(released);
         }
     }
 
-    fn start_settle(&mut self, delivery: Delivery, call: Call) {
-        let (queue, context) = (self.queue.clone(), self.context.clone());
-        self.settling.spawn(async move {
-            settle(&queue, &context, std::slice::from_ref(&delivery), &call).await;
-            delivery.id
+    fn release(&mut self, deliveries: impl IntoIterator<Item = Delivery>) {
+        let ids = deliveries.into_iter().map(|delivery| delivery.id);
+        let ids = ids.inspect(|id| {
+            self.in_flight.remove(id);
         });
+        release_claims(&self.context, ids);
     }
 
-    fn finish_settle(&mut self, id: DeliveryId) {
+    /// Settles a delivery; the next one of its key is sent if it was delivered, and released
+    /// otherwise.
+    //
+    // It is sent before the settlement is committed. If the process is killed between the two, both
+    // are sent again in the next process, in their order, under the same ids.
+    fn start_settle(&mut self, delivery: Delivery, call: Call) {
+        let batch = std::slice::from_ref(&delivery);
+        let settled = settle(&self.queue, &self.context, batch, &call);
+        let id = delivery.id;
+        self.settling.spawn(async move { (id, settled.await) });
+        match self.behind.remove(&id) {
+            // At the end: other keys have their turn in between.
+            Some(run) if call.is_delivered() => self.waiting.push_back(run),
+            // After the settlement in the writer's order, which tells the store how long it waits.
+            Some(run) => self.release(run),
+            None => {}
+        }
+    }
+
+    fn finish_settle(&mut self, id: DeliveryId, next_is_due: bool) {
         self.in_flight.remove(&id);
-        if self.reclaimed.remove(&id) {
-            self.context
-                .store
-                .submit_release_claim(id, Timestamp::now());
+        let reclaimed = self.reclaimed.remove(&id);
+        if reclaimed {
+            release_claims(&self.context, [id]);
+        }
+        if reclaimed || next_is_due {
             self.poll_at = Instant::now();
         }
     }

@@ -1,19 +1,22 @@
 //! The queue of a target with a rate limit: one call after another.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::config::TargetConfig;
-use reflexarc_delivery::{CallSchedule, CallTicket, Delivery, NextCall, RateLimit};
+use reflexarc_delivery::{CallSchedule, CallTicket, Delivery, DeliveryId, NextCall, RateLimit};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::target_gate::{TargetGate, pause_of};
 use super::{
-    DispatchContext, POLL_INTERVAL, claim, release_claims, send, settle, signed, time_until_due,
+    DispatchContext, POLL_INTERVAL, Run, claim, release_claims, send, settle, signed,
+    time_until_due,
 };
+use crate::store::ClaimLimit;
 
 /// Largest number of claimed deliveries.
 // All of them are candidates for the next digest: when 300 alerts come within a minute and 20 calls
@@ -32,12 +35,15 @@ pub(super) struct RateLimitedQueue {
     gate: Arc<TargetGate>,
     wake: Arc<Notify>,
     schedule: CallSchedule,
+    limit: RateLimit,
     /// The zero of the rate limit's clock.
     // A monotonic clock: if the wall clock were set back by an hour, calls would seem to lie in the
     // future, and the queue would rest for an hour.
     zero: Instant,
-    /// Claimed, not sent yet.
+    /// Claimed, not sent yet; in the order of their events.
     waiting: VecDeque<Delivery>,
+    /// The first delivery of the run that each of these belongs to.
+    runs: BTreeMap<DeliveryId, DeliveryId>,
 }
 
 impl RateLimitedQueue {
@@ -47,28 +53,20 @@ impl RateLimitedQueue {
         gate: Arc<TargetGate>,
         wake: Arc<Notify>,
         limit: RateLimit,
+        calls: Vec<SignedDuration>,
     ) -> Self {
-        let (zero, now) = (Instant::now(), Timestamp::now());
-        // The receiver counts the calls of an earlier process too, so they are read back from the
-        // recorded attempts: a restart must not send 20 calls on top of 20 made a second ago.
-        let since = now.saturating_sub(limit.per).unwrap_or(Timestamp::MIN);
-        let earlier = context.store.call_times(&queue.name, since);
-        let earlier = earlier.unwrap_or_else(|error| {
-            // As if all calls had just been made: too many would cost ten minutes without any.
-            tracing::error!(to = queue.name, %error, "cannot read earlier calls; waiting");
-            vec![now; limit.calls]
-        });
-        let earlier = earlier
-            .into_iter()
-            .map(|at| at.duration_since(now).min(SignedDuration::ZERO));
+        // A call that ended 20 s ago did so at -20 s.
+        let earlier = calls.into_iter().map(|age| -age);
         Self {
             schedule: CallSchedule::new(Some(limit), earlier),
             queue,
             context,
             gate,
             wake,
-            zero,
+            limit,
+            zero: Instant::now(),
             waiting: VecDeque::new(),
+            runs: BTreeMap::new(),
         }
     }
 
@@ -80,6 +78,7 @@ impl RateLimitedQueue {
                 // be cancelled again.
                 let released = self.waiting.drain(..).map(|delivery| delivery.id);
                 release_claims(&self.context, released);
+                self.runs.clear();
                 let pause = pause_of(next).unwrap_or(FOREVER);
                 self.rest(pause, false).await;
                 continue;
@@ -129,10 +128,35 @@ impl RateLimitedQueue {
     /// Claims until `most` are claimed.
     async fn refill(&mut self, most: usize) {
         let missing = most.saturating_sub(self.waiting.len());
-        if missing > 0 {
-            let claimed_before = self.waiting.iter().map(|delivery| delivery.id).collect();
-            let claimed = claim(&self.queue, &self.context, missing, &claimed_before).await;
-            self.waiting.extend(claimed);
+        if missing == 0 {
+            return;
+        }
+        // Whole runs, so that a flood of one key goes into a digest as any other.
+        let limit = ClaimLimit {
+            deliveries: missing,
+            run: missing,
+        };
+        let mut claimed = claim(&self.queue, &self.context, limit).await;
+        let firsts: Vec<_> = claimed
+            .iter()
+            .map(|run| run.front().map(|one| one.id))
+            .collect();
+        // Merged by age: people read a digest from the oldest message on.
+        let next = |run: &Run, index| run.front().map(|one| Reverse((one.created, index)));
+        let mut heap: BinaryHeap<_> = (0..)
+            .zip(&claimed)
+            .filter_map(|(index, run)| next(run, index))
+            .collect();
+        while let Some(Reverse((_, index))) = heap.pop() {
+            let run = &mut claimed[index];
+            let (Some(delivery), Some(first)) = (run.pop_front(), firsts[index]) else {
+                continue;
+            };
+            heap.extend(next(run, index));
+            // After the clock was set back, the outbox offers claimed deliveries again.
+            if self.runs.insert(delivery.id, first).is_none() {
+                self.waiting.push_back(delivery);
+            }
         }
     }
 
@@ -152,10 +176,52 @@ impl RateLimitedQueue {
     }
 
     async fn call(&mut self, ticket: CallTicket, batch: Vec<Delivery>) {
-        // Counted from its start, as the receiver counts it when it arrives.
-        let started = self.now();
+        // Recorded before it begins: if the process is killed during the call, the next one counts
+        // it all the same.
+        let began = Timestamp::now();
+        let since = began
+            .saturating_sub(self.limit.per)
+            .unwrap_or(Timestamp::MIN);
+        let store = self.context.store.clone();
+        if let Err(error) = store.submit_call(&self.queue.name, began, since).await {
+            let detail = format!(
+                "cannot record a call of {}; after a restart its rate limit may be exceeded: {error}",
+                self.queue.name
+            );
+            self.context.store_failed("record call", &detail);
+        }
         let call = send(&self.queue, &self.context, &self.gate, ticket, &batch).await;
-        settle(&self.queue, &self.context, &batch, &call).await;
-        self.schedule.record_call(&batch, &call.outcome, started);
+        // The receiver counts the call when it arrives, which is before the response: counted from
+        // here, no window of the receiver has more calls than one of ours.
+        let ended = self.now();
+        drop(store.submit_call_end(&self.queue.name, began, Timestamp::now()));
+        let settled = settle(&self.queue, &self.context, &batch, &call);
+        if !call.is_delivered() {
+            self.release_runs_of(&batch);
+        }
+        for delivery in &batch {
+            self.runs.remove(&delivery.id);
+        }
+        settled.await;
+        self.schedule.record_call(&batch, &call.outcome, ended);
+    }
+
+    /// Releases what follows these deliveries in the order of their keys: they failed.
+    fn release_runs_of(&mut self, batch: &[Delivery]) {
+        let failed = batch.iter().map(|delivery| self.runs.get(&delivery.id));
+        let failed: BTreeSet<DeliveryId> = failed.flatten().copied().collect();
+        let mut released = Vec::new();
+        self.waiting.retain(|delivery| {
+            let run = self.runs.get(&delivery.id);
+            let is_released = run.is_some_and(|run| failed.contains(run));
+            if is_released {
+                released.push(delivery.id);
+            }
+            !is_released
+        });
+        for id in &released {
+            self.runs.remove(id);
+        }
+        release_claims(&self.context, released);
     }
 }

@@ -95,6 +95,7 @@ pub fn delivery_to_json(record: &DeliveryRecord, attempts: Option<&[Attempt]>) -
         ("created", delivery.created.to_string().into()),
         ("attempt", Json::count(delivery.attempt)),
         ("due", record.due.to_string().into()),
+        ("waits", record.waits.into()),
         ("finished", Json::optional(finished.as_deref())),
         ("reason", Json::optional(record.reason.as_deref())),
         ("replay", Json::optional(delivery.replay.as_deref())),
@@ -109,11 +110,17 @@ pub fn delivery_to_json(record: &DeliveryRecord, attempts: Option<&[Attempt]>) -
 }
 
 fn attempt_to_json(attempt: &Attempt) -> Json {
-    Json::object([
+    let mut json = Json::object([
         ("number", Json::count(attempt.number)),
         ("started", attempt.started.to_string().into()),
         ("milliseconds", Json::count(attempt.took.as_millis())),
         ("outcome", attempt.outcome.as_str().into()),
         ("answer", attempt.answer.as_str().into()),
-    ])
+    ]);
+    // Only where several are folded into one, so that most documents stay as they were.
+    if let (Json::Object(members), Some(folded)) = (&mut json, attempt.folded) {
+        members.push(("count".into(), Json::count(folded.count)));
+        members.push(("last_started".into(), folded.last.to_string().into()));
+    }
+    json
 }

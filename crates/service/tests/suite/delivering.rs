@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::config::TargetConfig;
+use reflexarc_delivery::http::EgressPolicy;
+use reflexarc_delivery::webhook::Webhook;
 use reflexarc_delivery::{BreakerPolicy, DeliveryId, RetryDelays, RetryPolicy, Target};
 use reflexarc_reaction::Action;
 use reflexarc_service::ServiceClock;
@@ -16,7 +18,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::receiver::eventually;
-use crate::samples::{evaluation, incoming, open};
+use crate::samples::{evaluation, incoming_of, open};
 
 pub(crate) struct Delivering {
     pub(crate) store: Arc<dyn Store>,
@@ -37,6 +39,16 @@ pub(crate) fn quick(retries: usize) -> RetryPolicy {
     }
 }
 
+/// A webhook on this machine.
+pub(crate) fn webhook(url: &str) -> Webhook {
+    let policy = EgressPolicy {
+        allowed: vec!["127.0.0.0/8".parse().unwrap()],
+    };
+    let client = policy.client(None).unwrap();
+    Webhook::new(url.parse().unwrap(), policy, client, None, Vec::new())
+}
+
+/// A target without an order, which most tests are not about: all their events are of one resource.
 pub(crate) fn queue(
     name: &str,
     target: impl Target + 'static,
@@ -49,6 +61,7 @@ pub(crate) fn queue(
         timeout: Duration::from_secs(5),
         policy,
         breaker: BreakerPolicy::default(),
+        order_wait: SignedDuration::ZERO,
         digest: [0; 32],
     }
 }
@@ -89,7 +102,17 @@ impl Delivering {
 
     /// Accepts an event with this id that leads to these actions.
     pub(crate) async fn accept(&self, id: &str, actions: Vec<Action>) -> Vec<DeliveryId> {
-        let (store, incoming) = (self.store.clone(), incoming(id));
+        self.accept_of(id, "eni-1", actions).await
+    }
+
+    /// As [`Self::accept`] for an event of this interface.
+    pub(crate) async fn accept_of(
+        &self,
+        id: &str,
+        eni: &str,
+        actions: Vec<Action>,
+    ) -> Vec<DeliveryId> {
+        let (store, incoming) = (self.store.clone(), incoming_of(id, eni));
         let accept = move || {
             store
                 .accept(incoming, evaluation("r", actions, vec![]), Timestamp::now())
@@ -114,6 +137,22 @@ impl Delivering {
                 .filter(|(entry, _)| entry.status == status)
         })
         .await
+    }
+
+    /// Waits until nothing is pending.
+    pub(crate) async fn until_empty(&self) {
+        self.until_pending(0).await;
+    }
+
+    /// Waits until no more than so many deliveries are pending.
+    pub(crate) async fn until_pending(&self, most: usize) {
+        eventually(|| {
+            let pending = self
+                .store
+                .deliveries(DeliveryStatus::Pending, None, most + 1);
+            (pending.unwrap().len() <= most).then_some(())
+        })
+        .await;
     }
 
     /// Stops all queues. The store can be read as long as the folder exists.

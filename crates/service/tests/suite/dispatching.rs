@@ -5,22 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use reflexarc_delivery::http::EgressPolicy;
-use reflexarc_delivery::webhook::Webhook;
 use reflexarc_delivery::{Delivery, Preview, RateLimit, Receipt, SendError, SendFuture, Target};
 use reflexarc_service::store::DeliveryStatus;
 
-use crate::delivering::{Delivering, queue, quick};
+use crate::delivering::{Delivering, queue, quick, webhook};
 use crate::receiver::{Receiver, Reply};
 use crate::samples::send;
-
-fn webhook(url: &str) -> Webhook {
-    let policy = EgressPolicy {
-        allowed: vec!["127.0.0.0/8".parse().unwrap()],
-    };
-    let client = policy.client(None).unwrap();
-    Webhook::new(url.parse().unwrap(), policy, client, None, Vec::new())
-}
 
 /// Panics at its first send, as a bug in a target might.
 struct Panicking {

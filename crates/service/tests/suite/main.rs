@@ -21,6 +21,7 @@ mod evaluating;
 mod hostile;
 mod http;
 mod lists;
+mod ordering;
 mod problems;
 mod queue;
 mod rate_limits;

@@ -8,24 +8,14 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 use reflexarc_delivery::BreakerPolicy;
 use reflexarc_delivery::config::TargetConfig;
-use reflexarc_delivery::http::EgressPolicy;
-use reflexarc_delivery::webhook::Webhook;
 use reflexarc_event::Json;
 use reflexarc_service::ServiceBuilder;
 use reflexarc_service::store::DeliveryStatus;
 
-use crate::delivering::{Delivering, queue, quick};
+use crate::delivering::{Delivering, queue, quick, webhook};
 use crate::receiver::{Receiver, Reply, eventually};
 use crate::samples::{event_text, incoming, send};
 use crate::serving::{Serving, parts};
-
-fn webhook(url: &str) -> Webhook {
-    let policy = EgressPolicy {
-        allowed: vec!["127.0.0.0/8".parse().unwrap()],
-    };
-    let client = policy.client(None).unwrap();
-    Webhook::new(url.parse().unwrap(), policy, client, None, Vec::new())
-}
 
 /// A target that retries often and opens after three failures, for 300 ms at first.
 fn target(url: &str) -> TargetConfig {

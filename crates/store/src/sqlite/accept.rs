@@ -7,18 +7,22 @@ use reflexarc_reaction::Action;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::compression::pack;
+use super::order::{self, Entry};
 use super::{micros, state};
 use crate::incoming::rule_actions;
 use crate::{Accepted, Incoming, ReplayAccepted, StoreError, evaluation_to_json};
 
-/// A delivery that is due at once. Fails if its id is taken.
+/// A new delivery. Fails if its id is taken.
 const INSERT: &str = "INSERT INTO delivery (id, seq, source, event, resource, rule, target, \
-                      action, replay, created, since, due, set_at)
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?10, ?10)";
+                      action, replay, created, since, set_at, due, number, order_key, head)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?10, ?11, ?12, ?13, \
+                      ?14)";
 /// The same, which inserts nothing if the id is taken.
 const INSERT_IF_NEW: &str = "INSERT INTO delivery (id, seq, source, event, resource, rule, \
-                             target, action, replay, created, since, due, set_at)
-                             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?10, ?10)
+                             target, action, replay, created, since, set_at, due, number, \
+                             order_key, head)
+                             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?10, ?11, \
+                             ?12, ?13, ?14)
                              ON CONFLICT (id) DO NOTHING";
 
 /// The archive position of an earlier copy that was accepted less than `window` microseconds ago.
@@ -114,18 +118,21 @@ fn enqueue(
     now: Timestamp,
 ) -> Result<(Vec<DeliveryId>, Vec<String>), StoreError> {
     let (mut deliveries, mut targets) = (Vec::new(), Vec::new());
-    for (rule, number, action) in number_actions(rule_actions(evaluation)) {
+    let actions = number_actions(rule_actions(evaluation)).zip(0..);
+    for ((rule, number, action), place) in actions {
         let id = DeliveryId::derive(&incoming.identity, position, rule, number, None);
         let row = Row {
             id,
             seq: position.seq,
+            number: place,
             rule,
             action,
             replay: None,
         };
-        insert_delivery(connection, INSERT, incoming, &row, now)?;
-        deliveries.push(id);
         let target = action.target();
+        let entry = order::entry(connection, target, &incoming.identity.resource, now)?;
+        insert_delivery(connection, INSERT, incoming, &row, &entry, now)?;
+        deliveries.push(id);
         if !targets.iter().any(|known| known == target) {
             targets.push(target.to_owned());
         }
@@ -145,16 +152,20 @@ pub(super) fn enqueue_replay(
     now: Timestamp,
 ) -> Result<ReplayAccepted, StoreError> {
     let mut accepted = ReplayAccepted::default();
-    for (rule, number, action) in number_actions(rule_actions(evaluation)) {
+    let actions = number_actions(rule_actions(evaluation)).zip(0..);
+    for ((rule, number, action), place) in actions {
         let id = DeliveryId::derive(&incoming.identity, position, rule, number, Some(replay));
         let row = Row {
             id,
             seq: position.seq,
+            number: place,
             rule,
             action,
             replay: Some(replay),
         };
-        if insert_delivery(connection, INSERT_IF_NEW, incoming, &row, now)? == 1 {
+        // What is replayed has been in order once; what is sent meanwhile does not wait for it.
+        let entry = Entry::unordered(now);
+        if insert_delivery(connection, INSERT_IF_NEW, incoming, &row, &entry, now)? == 1 {
             accepted.deliveries.push(id);
         } else {
             accepted.repeated += 1;
@@ -167,6 +178,8 @@ pub(super) fn enqueue_replay(
 struct Row<'a> {
     id: DeliveryId,
     seq: i64,
+    /// Among all actions of the evaluation.
+    number: i64,
     rule: &'a str,
     action: &'a Action,
     replay: Option<&'a str>,
@@ -178,6 +191,7 @@ fn insert_delivery(
     sql: &str,
     incoming: &Incoming,
     row: &Row<'_>,
+    entry: &Entry,
     now: Timestamp,
 ) -> Result<usize, StoreError> {
     let identity = &incoming.identity;
@@ -192,5 +206,9 @@ fn insert_delivery(
         row.action.to_json().to_string(),
         row.replay,
         micros(now),
+        entry.due,
+        row.number,
+        entry.key,
+        entry.head,
     ))?)
 }

@@ -10,12 +10,16 @@ use reflexarc_delivery::{ArchivePosition, Decision, Delivery, DeliveryId};
 
 use super::state::SqliteStateReader;
 use super::writer::{SharedConnection, lock};
-use super::{SqliteStore, accept, archive, instant, micros, outbox, pages, retention, schema};
+use super::{
+    SqliteStore, accept, archive, attempts, instant, listing, micros, order, outbox, pages,
+    retention, schema,
+};
 use crate::{
-    Accepted, Archived, Attempt, AttemptOutcome, Claimed, DamagedEvent, DeadLetterObserver,
-    DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus, EvaluateInTransaction,
-    Incoming, PageCursor, PageLimits, ReplayAccepted, Reply, ReplySender, Retention, RuleUse,
-    Selection, StateReader, Store, StoreError, StoreLock, VerifyReport,
+    Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, DamagedEvent,
+    DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
+    EvaluateInTransaction, Incoming, PageCursor, PageLimits, ReplayAccepted, Reply, ReplySender,
+    Retention, RuleUse, Selection, Settled, StateReader, Store, StoreError, StoreLock,
+    VerifyReport,
 };
 
 impl Store for SqliteStore {
@@ -117,7 +121,7 @@ impl Store for SqliteStore {
         target: &str,
         now: Timestamp,
         lease: SignedDuration,
-        limit: usize,
+        limit: ClaimLimit,
     ) -> Reply<Claimed> {
         let (target, observed) = (target.to_owned(), self.dead_letters.clone());
         let (clock, committed) = (self.clock.clone(), self.clock.clone());
@@ -148,14 +152,14 @@ impl Store for SqliteStore {
         attempt: AttemptOutcome,
         decision: Decision,
         now: Timestamp,
-    ) -> Reply<Option<DeadLetterReport>> {
+    ) -> Reply<Settled> {
         let (observed, clock) = (self.dead_letters.clone(), self.clock.clone());
         self.writer.submit_observed(
             move |connection| {
                 clock.record(now);
                 outbox::settle(connection, &delivery, &attempt, &decision, now)
             },
-            move |report| observed.report(report),
+            move |settled| observed.report(&settled.dead_letter),
         )
     }
 
@@ -172,11 +176,38 @@ impl Store for SqliteStore {
             .submit(move |connection| outbox::release(connection, Some(&target), now))
     }
 
-    fn submit_release_claim(&self, id: DeliveryId, now: Timestamp) {
-        drop(
-            self.writer
-                .submit(move |connection| outbox::release_one(connection, id, now)),
-        );
+    fn submit_release(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Reply<usize> {
+        self.writer
+            .submit(move |connection| outbox::release_some(connection, &ids, now))
+    }
+
+    fn submit_order_wait(&self, target: &str, wait: SignedDuration, now: Timestamp) -> Reply<bool> {
+        let target = target.to_owned();
+        self.writer
+            .submit(move |connection| order::set_wait(connection, &target, wait, now))
+    }
+
+    fn submit_call(&self, target: &str, began: Timestamp, since: Timestamp) -> Reply<()> {
+        let target = target.to_owned();
+        self.writer
+            .submit(move |connection| attempts::begin_call(connection, &target, began, since))
+    }
+
+    fn submit_call_end(&self, target: &str, began: Timestamp, ended: Timestamp) -> Reply<()> {
+        let target = target.to_owned();
+        self.writer
+            .submit(move |connection| attempts::end_call(connection, &target, began, ended))
+    }
+
+    fn submit_recent_calls(
+        &self,
+        target: &str,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Reply<Vec<Timestamp>> {
+        let target = target.to_owned();
+        self.writer
+            .submit(move |connection| attempts::recent_calls(connection, &target, since, now))
     }
 
     fn submit_dead_letter_target(
@@ -216,11 +247,7 @@ impl Store for SqliteStore {
     }
 
     fn next_due(&self, target: &str) -> Result<Option<Timestamp>, StoreError> {
-        self.read(|connection| outbox::next_due(connection, target))
-    }
-
-    fn call_times(&self, target: &str, since: Timestamp) -> Result<Vec<Timestamp>, StoreError> {
-        self.read(|connection| outbox::call_times(connection, target, since))
+        self.read(|connection| listing::next_due(connection, target))
     }
 
     fn deliveries(
@@ -229,7 +256,7 @@ impl Store for SqliteStore {
         target: Option<&str>,
         limit: usize,
     ) -> Result<Vec<DeliveryRecord>, StoreError> {
-        self.read(|connection| outbox::list(connection, status, target, limit))
+        self.read(|connection| listing::list(connection, status, target, limit))
     }
 
     fn delivery_page(
@@ -246,18 +273,18 @@ impl Store for SqliteStore {
         id: DeliveryId,
     ) -> Result<Option<(DeliveryRecord, Vec<Attempt>)>, StoreError> {
         self.read(|connection| {
-            outbox::get(connection, id)?
-                .map(|record| Ok((record, outbox::attempts(connection, id)?)))
+            listing::get(connection, id)?
+                .map(|record| Ok((record, attempts::of_delivery(connection, id)?)))
                 .transpose()
         })
     }
 
     fn deliveries_of(&self, seq: i64) -> Result<Vec<(DeliveryRecord, Vec<Attempt>)>, StoreError> {
         self.read(|connection| {
-            outbox::of_event(connection, seq)?
+            listing::of_event(connection, seq)?
                 .into_iter()
                 .map(|record| {
-                    let attempts = outbox::attempts(connection, record.delivery.id)?;
+                    let attempts = attempts::of_delivery(connection, record.delivery.id)?;
                     Ok((record, attempts))
                 })
                 .collect()
@@ -265,15 +292,15 @@ impl Store for SqliteStore {
     }
 
     fn newest_dead_letters(&self, limit: usize) -> Result<Vec<DeliveryRecord>, StoreError> {
-        self.read(|connection| outbox::newest_dead_letters(connection, limit))
+        self.read(|connection| listing::newest_dead_letters(connection, limit))
     }
 
     fn dead_letter_counts(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        self.read(outbox::dead_letter_counts)
+        self.read(listing::dead_letter_counts)
     }
 
     fn queue_depths(&self) -> Result<Vec<(String, u64, Timestamp)>, StoreError> {
-        self.read(outbox::queue_depths)
+        self.read(listing::queue_depths)
     }
 
     fn newest_event(&self) -> Result<Option<Timestamp>, StoreError> {
@@ -289,7 +316,7 @@ impl Store for SqliteStore {
     }
 
     fn rules_in_use(&self) -> Result<Vec<RuleUse>, StoreError> {
-        self.read(outbox::rules_in_use)
+        self.read(listing::rules_in_use)
     }
 
     fn unattempted(&self) -> Result<i64, StoreError> {

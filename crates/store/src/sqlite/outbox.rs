@@ -10,85 +10,278 @@
 //! failed     due = 12:00:03  claimed = 0     attempt 2 in a second
 //! delivered  status = 1
 //! ```
+//!
+//! Deliveries that have an order wait for others besides; see `order.rs`. Lists are in `listing.rs`.
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::{DeadLetterCause, Decision, Delivery, DeliveryId, EventRef};
 use reflexarc_event::Json;
 use rusqlite::{Connection, OptionalExtension};
 
+use super::order::{self, Place};
 use super::records::{COLUMNS, UnreadableRow, read_row};
-use super::{instant, micros};
+use super::{attempts, micros};
 use crate::{
-    Attempt, AttemptOutcome, Claimed, DeadLetter, DeadLetterReport, DeliveryRecord, DeliveryStatus,
-    MAX_LISTED, RuleUse, StoreError,
+    AttemptOutcome, ClaimLimit, Claimed, DeadLetter, DeadLetterReport, DeliveryRecord,
+    DeliveryStatus, MAX_LISTED, Settled, StoreError,
 };
 
-/// Claims up to `limit` deliveries of `target` that are due, the soonest due first; they are not
-/// claimed again before `now + lease`. Returns them in the order of their events.
+/// A delivery that a claim has taken.
+struct Taken {
+    record: DeliveryRecord,
+    number: i64,
+    place: Option<Place>,
+}
+
+/// Claims deliveries of `target` within `limit`; they are not claimed again before `now + lease`.
+///
+/// First those that are due and wait for no other, the soonest due first. Where the limit leaves
+/// room, each takes along the deliveries that follow it in the order of its key, as a run.
 pub(super) fn claim(
     connection: &Connection,
     target: &str,
     now: Timestamp,
     lease: SignedDuration,
-    limit: usize,
+    limit: ClaimLimit,
 ) -> Result<Claimed, StoreError> {
-    let sql = claimable();
-    let mut statement = connection.prepare_cached(&sql)?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = statement
-        .query_map((target, micros(now), limit), read_row)?
-        .collect::<Result<Vec<_>, _>>()?;
-    let sql = "UPDATE delivery SET due = ?2, set_at = ?3, claimed = 1 WHERE id = ?1";
     let until = micros(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
-    let mut update = connection.prepare_cached(sql)?;
     // Selected and updated in one transaction of the one writer, so two queues can never claim the
     // same delivery.
-    let (mut claimed, mut unreadable) = (Vec::new(), Vec::new());
-    for row in rows {
-        match row {
-            Ok(record) => {
-                update.execute((record.delivery.id.as_bytes(), until, micros(now)))?;
-                claimed.push(record);
+    let (mut runs, mut unreadable) = (Vec::new(), Vec::new());
+    loop {
+        let rows = take(connection, target, now, limit.deliveries - runs.len())?;
+        let found = unreadable.len();
+        for row in rows {
+            match row {
+                Ok(taken) => {
+                    mark(connection, &taken, until, now)?;
+                    runs.push(vec![taken]);
+                }
+                // A row that cannot be read must not block those behind it.
+                Err(row) => unreadable.push(dead_letter_unreadable(connection, target, &row, now)?),
             }
-            // A row that cannot be read must not block those behind it.
-            Err(UnreadableRow { id, reason }) => {
-                let id = DeliveryId::from(id);
-                let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Dead);
-                transfer(connection, id, from, to, Some(reason), now)?;
-                let (rule, event) = rule_and_event(connection, id)?;
-                let letter = DeadLetter { id, rule, event };
-                let (target, cause) = (target.to_owned(), DeadLetterCause::Unreadable);
-                let report = DeadLetterReport::of_one(target, letter, cause, reason.to_owned());
-                unreadable.push(report);
-            }
+        }
+        // Those behind it may be claimable now.
+        if unreadable.len() == found {
+            break;
+        }
+    }
+    // After all heads are marked, so that a run ends where another one begins.
+    let mut room = limit.deliveries.saturating_sub(runs.len());
+    for run in &mut runs {
+        let Some(place) = run.first().and_then(|taken| taken.place) else {
+            continue;
+        };
+        let most = room.min(limit.run.saturating_sub(1));
+        if most == 0 {
+            break;
+        }
+        let followers = followers(connection, target, place, now, most)?;
+        room -= followers.len();
+        for taken in followers {
+            mark(connection, &taken, until, now)?;
+            run.push(taken);
         }
     }
     // Selected by `due`, sent by event: after an outage all retries are due, in the order of their
     // waits, and receivers should still see older events first.
-    claimed.sort_by_key(|record| record.seq);
+    runs.sort_by_key(|run| run.first().map(|taken| (taken.record.seq, taken.number)));
+    let deliveries = |run: Vec<Taken>| run.into_iter().map(|taken| taken.record.delivery);
     Ok(Claimed {
-        deliveries: claimed.into_iter().map(|record| record.delivery).collect(),
+        runs: runs
+            .into_iter()
+            .map(|run| deliveries(run).collect())
+            .collect(),
         unreadable,
     })
 }
 
-/// The deliveries that a claim takes. It reads as many rows of the index as it returns, and those
-/// that are due at the same instant as the last of them.
-fn claimable() -> String {
+/// The deliveries that are due and wait for no other, the soonest due first.
+fn take(
+    connection: &Connection,
+    target: &str,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Result<Taken, UnreadableRow>>, StoreError> {
+    let sql = claimable();
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map((target, micros(now), limit), read_taken)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Moves a delivery that cannot be read to the dead letters.
+fn dead_letter_unreadable(
+    connection: &Connection,
+    target: &str,
+    row: &UnreadableRow,
+    now: Timestamp,
+) -> Result<DeadLetterReport, StoreError> {
+    let id = DeliveryId::from(row.id);
+    let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Dead);
+    transfer(connection, id, from, to, Some(row.reason), now)?;
+    let (rule, event) = rule_and_event(connection, id)?;
+    Ok(DeadLetterReport::of_one(
+        target.to_owned(),
+        DeadLetter { id, rule, event },
+        DeadLetterCause::Unreadable,
+        row.reason.to_owned(),
+    ))
+}
+
+/// The query of [`take`]. It reads as many rows of the index as it returns.
+pub(super) fn claimable() -> String {
     format!(
-        "SELECT {COLUMNS} FROM delivery
-         WHERE status = 0 AND target = ?1 AND due <= ?2
-         ORDER BY due, seq, id LIMIT ?3"
+        "SELECT {COLUMNS}, order_key, seq, number, id FROM delivery
+         WHERE status = 0 AND head = 1 AND target = ?1 AND due <= ?2
+         ORDER BY due, seq, number LIMIT ?3"
     )
+}
+
+/// The deliveries after `place` in the order of its key, up to one that is claimed, whose retry is
+/// not due, or that cannot be read.
+fn followers(
+    connection: &Connection,
+    target: &str,
+    place: Place,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Taken>, StoreError> {
+    let sql = following();
+    let mut statement = connection.prepare_cached(&sql)?;
+    let (seq, number, id) = place.rank;
+    let mut rows = statement.query((target, place.key, seq, number, id))?;
+    let mut followers = Vec::new();
+    while followers.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let (claimed, due): (bool, i64) = (row.get("claimed")?, row.get("due")?);
+        let retry: Option<i64> = row.get("retry")?;
+        let now = micros(now);
+        if claimed && due > now || retry.is_some_and(|retry| retry > now) {
+            break;
+        }
+        match read_taken(row)? {
+            Ok(taken) => followers.push(taken),
+            Err(_) => break,
+        }
+    }
+    Ok(followers)
+}
+
+/// The query of [`followers`], which reads row by row.
+pub(super) fn following() -> String {
+    format!(
+        "SELECT {COLUMNS}, order_key, seq, number, id, claimed, retry FROM delivery
+         WHERE status = 0 AND target = ?1 AND order_key = ?2 AND (seq, number, id) > (?3, ?4, ?5)
+         ORDER BY seq, number, id"
+    )
+}
+
+/// A row of [`claimable`] or [`following`].
+fn read_taken(row: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Taken, UnreadableRow>> {
+    let number = row.get("number")?;
+    let place = order::read_place(row, PLACE_COLUMN)?;
+    let record = read_row(row)?;
+    Ok(record.map(|record| Taken {
+        record,
+        number,
+        place,
+    }))
+}
+
+/// The first column after [`COLUMNS`].
+const PLACE_COLUMN: usize = 18;
+
+/// Marks a delivery as claimed until then.
+fn mark(
+    connection: &Connection,
+    taken: &Taken,
+    until: i64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE delivery SET due = ?2, set_at = ?3, claimed = 1 WHERE id = ?1";
+    let id = taken.record.delivery.id;
+    connection
+        .prepare_cached(sql)?
+        .execute((id.as_bytes(), until, micros(now)))?;
+    Ok(())
 }
 
 /// Makes deliveries due whose `due` was written at a time that lies in the future: the clock has
 /// been set back since, and it means nothing by the new clock. Reads the whole outbox.
 pub(super) fn release_future(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
-    let sql = "UPDATE delivery SET due = ?1, set_at = ?1, claimed = 0
-               WHERE status = 0 AND set_at > ?1";
-    connection.prepare_cached(sql)?.execute([micros(now)])?;
+    release_where(connection, "set_at > ?1", None, now)?;
     Ok(())
+}
+
+/// Releases every claim, or those of one target: the deliveries are due at once, as far as their
+/// order allows. So are those that an earlier process wrote by a clock that was ahead of this one,
+/// see [`release_future`].
+pub(super) fn release(
+    connection: &Connection,
+    target: Option<&str>,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    release_where(connection, "(claimed = 1 OR set_at > ?1)", target, now)
+}
+
+fn release_where(
+    connection: &Connection,
+    condition: &str,
+    target: Option<&str>,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let sql = format!(
+        "UPDATE delivery
+         SET due = ?1, claimed = 0, failed = min(failed, ?1), set_at = ?1,
+             retry = CASE WHEN set_at > ?1 THEN NULL ELSE retry END
+         WHERE status = 0 AND {condition} AND (?2 IS NULL OR target = ?2)"
+    );
+    let released = connection
+        .prepare_cached(&sql)?
+        .execute((micros(now), target))?;
+    // Only these can be claimable and wait all the same. One whose predecessor has not failed is no
+    // head, and stays so.
+    if released > 0 {
+        order::update_behind_failed(connection, target, now)?;
+    }
+    Ok(released)
+}
+
+/// Releases the claims of these deliveries. They are due at once, as far as their order allows.
+pub(super) fn release_some(
+    connection: &Connection,
+    ids: &[DeliveryId],
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let sql = "UPDATE delivery SET due = ?1, set_at = ?1, claimed = 0
+               WHERE id = ?2 AND status = 0 AND claimed = 1
+               RETURNING target, order_key, seq, number, id";
+    let mut released = 0;
+    for id in ids {
+        if let Some((target, place)) = change(connection, sql, (micros(now), id.as_bytes()))? {
+            released += 1;
+            if let Some(place) = place {
+                order::update_one(connection, &target, place, now)?;
+            }
+        }
+    }
+    Ok(released)
+}
+
+/// Runs an update of one delivery that returns `target, order_key, seq, number, id`; `None` if it
+/// changes nothing.
+fn change(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+) -> Result<Option<(String, Option<Place>)>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let changed = statement.query_row(parameters, |row| {
+        Ok((row.get(0)?, order::read_place(row, 1)?))
+    });
+    Ok(changed.optional()?)
 }
 
 /// The columns of an unreadable row that logs need; they are text in every version.
@@ -107,70 +300,16 @@ fn rule_and_event(
     })?)
 }
 
-/// Releases every claim, or those of one target: the deliveries are due at once. So are those that
-/// an earlier process wrote by a clock that was ahead of this one, see [`release_future`].
-pub(super) fn release(
-    connection: &Connection,
-    target: Option<&str>,
-    now: Timestamp,
-) -> Result<usize, StoreError> {
-    let sql = "UPDATE delivery SET due = ?1, set_at = ?1, claimed = 0
-               WHERE status = 0 AND (claimed = 1 OR set_at > ?1)
-               AND (?2 IS NULL OR target = ?2)";
-    Ok(connection
-        .prepare_cached(sql)?
-        .execute((micros(now), target))?)
-}
-
-/// Releases the claim of one delivery.
-pub(super) fn release_one(
-    connection: &Connection,
-    id: DeliveryId,
-    now: Timestamp,
-) -> Result<usize, StoreError> {
-    let sql = "UPDATE delivery SET due = ?1, set_at = ?1, claimed = 0
-               WHERE id = ?2 AND status = 0 AND claimed = 1";
-    Ok(connection
-        .prepare_cached(sql)?
-        .execute((micros(now), id.as_bytes()))?)
-}
-
-/// When the next pending delivery of `target` is due.
-pub(super) fn next_due(
-    connection: &Connection,
-    target: &str,
-) -> Result<Option<Timestamp>, StoreError> {
-    let sql = "SELECT min(due) FROM delivery WHERE status = 0 AND target = ?1";
-    let due: Option<i64> = connection
-        .prepare_cached(sql)?
-        .query_row([target], |row| row.get(0))?;
-    Ok(due.map(instant))
-}
-
-/// Records an attempt and applies the decision. Returns a report if the delivery became a dead
-/// letter.
+/// Records an attempt and applies the decision.
 pub(super) fn settle(
     connection: &Connection,
     delivery: &Delivery,
     attempt: &AttemptOutcome,
     decision: &Decision,
     now: Timestamp,
-) -> Result<Option<DeadLetterReport>, StoreError> {
+) -> Result<Settled, StoreError> {
     let id = delivery.id.as_bytes();
-    // The number counts over all series, while `delivery.attempt` starts again at 1 after a
-    // redrive: a trace shows attempts 1 to 10, and the retry policy sees the first of a new series.
-    let sql = "INSERT INTO attempt (delivery, number, target, started, took, outcome, answer)
-               VALUES (?1,
-                       (SELECT coalesce(max(number), 0) + 1 FROM attempt WHERE delivery = ?1),
-                       ?2, ?3, ?4, ?5, ?6)";
-    connection.prepare_cached(sql)?.execute((
-        id,
-        &delivery.target,
-        micros(attempt.started),
-        duration_micros(attempt.took),
-        attempt.outcome,
-        &attempt.answer,
-    ))?;
+    attempts::record(connection, delivery, attempt)?;
     if !attempt.delivered_parts.is_empty() {
         let parts = delivery
             .delivered_parts
@@ -180,48 +319,77 @@ pub(super) fn settle(
             .prepare_cached("UPDATE delivery SET taken = ?2 WHERE id = ?1")?
             .execute((id, Json::strings(parts).to_string()))?;
     }
+    let target = &delivery.target;
+    let mut settled = Settled::default();
     // `status = 0`: a delivery that an operator cancelled while it was being sent stays cancelled.
     // Only a successful attempt overrides that, because then the receiver does have it.
     match decision {
-        // A part was delivered: the next part is due at once, as a first attempt.
+        // A part was delivered: the next part is due at once, as a first attempt. The next delivery
+        // of its key goes on waiting.
         Decision::NextPart => {
-            let sql = "UPDATE delivery SET due = ?2, set_at = ?2, claimed = 0, attempt = 1
-                       WHERE id = ?1 AND status = 0";
-            connection.prepare_cached(sql)?.execute((id, micros(now)))?;
+            let sql = "UPDATE delivery
+                       SET due = ?2, set_at = ?2, claimed = 0, attempt = 1, retry = NULL
+                       WHERE id = ?1 AND status = 0
+                       RETURNING target, order_key, seq, number, id";
+            if let Some((_, Some(place))) = change(connection, sql, (id, micros(now)))? {
+                order::update_one(connection, target, place, now)?;
+            }
         }
         Decision::Delivered => {
             let sql = "UPDATE delivery
                        SET status = 1, finished = ?2, attempt = attempt + 1, reason = NULL
-                       WHERE id = ?1";
-            connection.prepare_cached(sql)?.execute((id, micros(now)))?;
+                       WHERE id = ?1
+                       RETURNING target, order_key, seq, number, id";
+            let ended = change(connection, sql, (id, micros(now)))?;
+            settled.next_is_due = update_behind(connection, ended, now)?;
         }
         Decision::RetryAt(at) => {
+            let started = micros(attempt.started.min(now));
             let sql = "UPDATE delivery
-                       SET due = ?2, set_at = ?3, claimed = 0, attempt = attempt + 1
-                       WHERE id = ?1 AND status = 0";
-            connection
-                .prepare_cached(sql)?
-                .execute((id, micros(*at), micros(now)))?;
+                       SET due = ?2, set_at = ?3, claimed = 0, attempt = attempt + 1,
+                           retry = ?2, failed = coalesce(failed, ?4)
+                       WHERE id = ?1 AND status = 0
+                       RETURNING target, order_key, seq, number, id";
+            let failed = change(connection, sql, (id, micros(*at), micros(now), started))?;
+            if let Some((_, Some(place))) = failed {
+                // As a member of a digest it was sent although the one before was not delivered.
+                order::update_one(connection, target, place, now)?;
+                settled.next_is_due = order::update_next(connection, target, place, now)?;
+            }
         }
         Decision::DeadLetter { cause, reason } => {
             let sql = "UPDATE delivery
                        SET status = 2, finished = ?2, attempt = attempt + 1, reason = ?3
-                       WHERE id = ?1 AND status = 0";
-            let changed = connection
-                .prepare_cached(sql)?
-                .execute((id, micros(now), reason))?;
-            let letter = DeadLetter {
-                id: delivery.id,
-                rule: delivery.rule.clone(),
-                event: delivery.event.clone(),
-            };
-            let (target, reason) = (delivery.target.clone(), reason.clone());
-            let report = DeadLetterReport::of_one(target, letter, *cause, reason);
-            // 0: it was cancelled meanwhile.
-            return Ok((changed > 0).then_some(report));
+                       WHERE id = ?1 AND status = 0
+                       RETURNING target, order_key, seq, number, id";
+            let ended = change(connection, sql, (id, micros(now), reason))?;
+            // None: it was cancelled meanwhile.
+            if ended.is_some() {
+                let letter = DeadLetter {
+                    id: delivery.id,
+                    rule: delivery.rule.clone(),
+                    event: delivery.event.clone(),
+                };
+                let (target, reason) = (target.clone(), reason.clone());
+                let report = DeadLetterReport::of_one(target, letter, *cause, reason);
+                settled.dead_letter = Some(report);
+            }
+            settled.next_is_due = update_behind(connection, ended, now)?;
         }
     }
-    Ok(None)
+    Ok(settled)
+}
+
+/// Updates the delivery after one that has ended. Returns whether that may be claimed now.
+fn update_behind(
+    connection: &Connection,
+    ended: Option<(String, Option<Place>)>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    match ended {
+        Some((target, Some(place))) => order::update_next(connection, &target, place, now),
+        _ => Ok(false),
+    }
 }
 
 /// Moves the pending deliveries of a target that does not exist to the dead letters. Returns a
@@ -271,213 +439,22 @@ pub(super) fn transfer(
 ) -> Result<bool, StoreError> {
     let (id, from, at) = (id.as_bytes(), from.number(), micros(now));
     let changed = if to == DeliveryStatus::Pending {
-        // A new series: attempts and their maximum age are counted from now.
+        // A new series: attempts and their maximum age are counted from now. It has no place among
+        // what has been sent meanwhile, so it has no order.
         let sql = "UPDATE delivery
                    SET status = 0, attempt = 1, since = ?3, due = ?3, set_at = ?3, claimed = 0,
-                       finished = NULL, reason = NULL
-                   WHERE id = ?1 AND status = ?2";
-        connection.prepare_cached(sql)?.execute((id, from, at))?
+                       finished = NULL, reason = NULL,
+                       order_key = NULL, head = 1, failed = NULL, retry = NULL
+                   WHERE id = ?1 AND status = ?2
+                   RETURNING target, order_key, seq, number, id";
+        change(connection, sql, (id, from, at))?
     } else {
         let sql = "UPDATE delivery SET status = ?3, finished = ?4, reason = ?5
-                   WHERE id = ?1 AND status = ?2";
-        connection
-            .prepare_cached(sql)?
-            .execute((id, from, to.number(), at, reason))?
+                   WHERE id = ?1 AND status = ?2
+                   RETURNING target, order_key, seq, number, id";
+        change(connection, sql, (id, from, to.number(), at, reason))?
     };
-    Ok(changed == 1)
-}
-
-/// Deliveries of one status, of one target if it is given: pending ones the soonest due first,
-/// others the longest finished first.
-pub(super) fn list(
-    connection: &Connection,
-    status: DeliveryStatus,
-    target: Option<&str>,
-    limit: usize,
-) -> Result<Vec<DeliveryRecord>, StoreError> {
-    // Pending deliveries have no `finished` time, finished ones no useful `due`.
-    let order = if status == DeliveryStatus::Pending {
-        "due, seq, id"
-    } else {
-        "finished, seq, id"
-    };
-    let sql = format!(
-        "SELECT {COLUMNS} FROM delivery WHERE status = ?1 AND (?2 IS NULL OR target = ?2)
-         ORDER BY {order} LIMIT ?3"
-    );
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map((status.number(), target, limit), read_row)?;
-    Ok(rows
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .collect::<Result<_, _>>()?)
-}
-
-/// The newest dead letters, the newest first.
-pub(super) fn newest_dead_letters(
-    connection: &Connection,
-    limit: usize,
-) -> Result<Vec<DeliveryRecord>, StoreError> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM delivery WHERE status = 2 ORDER BY finished DESC LIMIT ?1");
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map([limit], read_row)?;
-    let rows = rows.collect::<Result<Vec<_>, _>>()?;
-    // An unreadable one is counted (see `dead_letter_counts`) and listed by `dlq list`; here it
-    // must not hide the others.
-    Ok(rows.into_iter().filter_map(Result::ok).collect())
-}
-
-/// For each target with dead letters: how many.
-pub(super) fn dead_letter_counts(
-    connection: &Connection,
-) -> Result<Vec<(String, u64)>, StoreError> {
-    let sql = "SELECT target, count(*) FROM delivery
-               WHERE status = 2 GROUP BY target ORDER BY target";
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map([], |row| {
-        let count: i64 = row.get(1)?;
-        Ok((row.get(0)?, count.unsigned_abs()))
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// One delivery.
-pub(super) fn get(
-    connection: &Connection,
-    id: DeliveryId,
-) -> Result<Option<DeliveryRecord>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM delivery WHERE id = ?1");
-    connection
-        .prepare_cached(&sql)?
-        .query_row([id.as_bytes()], read_row)
-        .optional()?
-        .transpose()
-        .map_err(StoreError::from)
-}
-
-/// Every delivery of the event at an archive position.
-pub(super) fn of_event(
-    connection: &Connection,
-    seq: i64,
-) -> Result<Vec<DeliveryRecord>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM delivery WHERE seq = ?1 ORDER BY created, rule, id");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map([seq], read_row)?;
-    Ok(rows
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .collect::<Result<_, _>>()?)
-}
-
-/// Every attempt of one delivery, in order.
-pub(super) fn attempts(
-    connection: &Connection,
-    id: DeliveryId,
-) -> Result<Vec<Attempt>, StoreError> {
-    let sql = "SELECT number, started, took, outcome, answer FROM attempt
-               WHERE delivery = ?1 ORDER BY number";
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map([id.as_bytes()], |row| {
-        Ok(Attempt {
-            number: row.get(0)?,
-            started: instant(row.get(1)?),
-            took: SignedDuration::from_micros(row.get(2)?),
-            outcome: row.get(3)?,
-            answer: row.get(4)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// When calls to `target` were started, after `since`.
-pub(super) fn call_times(
-    connection: &Connection,
-    target: &str,
-    since: Timestamp,
-) -> Result<Vec<Timestamp>, StoreError> {
-    // Every delivery of a digest has an attempt of its own, all with the start of their one call.
-    let sql = "SELECT DISTINCT started FROM attempt
-               WHERE target = ?1 AND started > ?2 ORDER BY started";
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map((target, micros(since)), |row| row.get(0).map(instant))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// For each target with pending deliveries: how many, and when the oldest was created.
-pub(super) fn queue_depths(
-    connection: &Connection,
-) -> Result<Vec<(String, u64, Timestamp)>, StoreError> {
-    let sql = "SELECT target, count(*), min(created) FROM delivery
-               WHERE status = 0 GROUP BY target ORDER BY target";
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map([], |row| {
-        let count: i64 = row.get(1)?;
-        Ok((row.get(0)?, count.unsigned_abs(), instant(row.get(2)?)))
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// The rules that have pending deliveries or state entries.
-pub(super) fn rules_in_use(connection: &Connection) -> Result<Vec<RuleUse>, StoreError> {
-    // From one rule to the next by the primary key: `SELECT DISTINCT` would read a million entries
-    // of one rule to find its name.
-    let sql = "WITH RECURSIVE named (rule) AS (
-                   SELECT min(rule) FROM state
-                   UNION ALL
-                   SELECT (SELECT min(rule) FROM state WHERE rule > named.rule)
-                   FROM named WHERE named.rule IS NOT NULL
-               ), used (rule, pending, state) AS (
-                   SELECT rule, 0, 1 FROM named WHERE rule IS NOT NULL
-                   UNION ALL
-                   SELECT rule, 1, 0 FROM delivery WHERE status = 0
-               )
-               SELECT rule, sum(pending), max(state) FROM used GROUP BY rule ORDER BY rule";
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map([], |row| {
-        let pending: i64 = row.get(1)?;
-        Ok(RuleUse {
-            rule: row.get(0)?,
-            pending: pending.unsigned_abs(),
-            has_state: row.get(2)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-fn duration_micros(duration: SignedDuration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::StoreOptions;
-    use crate::sqlite::schema;
-
-    /// The plan of a query, one line a step.
-    fn plan(sql: &str) -> Vec<String> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store.db");
-        let connection = schema::open_writer(&path, &StoreOptions::default()).unwrap();
-        let sql = format!("EXPLAIN QUERY PLAN {sql}");
-        let mut statement = connection.prepare(&sql).unwrap();
-        let steps = statement.query_map(("mail", 0, 8), |row| row.get(3));
-        steps.unwrap().map(Result::unwrap).collect()
-    }
-
-    #[test]
-    fn claims_search_the_index_and_scan_nothing() {
-        let plan = plan(&claimable());
-        assert!(
-            plan[0].starts_with("SEARCH delivery USING INDEX delivery_due (target=? AND due<?)"),
-            "{plan:?}"
-        );
-        assert!(
-            plan.iter().all(|step| !step.starts_with("SCAN")),
-            "{plan:?}"
-        );
-    }
+    let is_changed = changed.is_some();
+    update_behind(connection, changed, now)?;
+    Ok(is_changed)
 }

@@ -3,10 +3,10 @@
 use reflexarc_delivery::DeliveryId;
 use rusqlite::Connection;
 
-use super::outbox;
+use super::listing;
 use crate::{DeliveryPage, DeliveryStatus, PageCursor, PageLimits, StoreError};
 
-/// The deliveries of one status after a cursor, in the order of `outbox::list`.
+/// The deliveries of one status after a cursor, in the order of `listing::list`.
 pub(super) fn page(
     connection: &Connection,
     status: DeliveryStatus,
@@ -25,7 +25,7 @@ pub(super) fn page(
         }
         // One after another, so that only what is in the page is ever in memory. It may have been
         // removed meanwhile.
-        page.deliveries.extend(outbox::get(connection, cursor.id)?);
+        page.deliveries.extend(listing::get(connection, cursor.id)?);
         last = Some(cursor);
         listed += 1;
     }

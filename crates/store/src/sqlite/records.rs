@@ -11,7 +11,7 @@ use crate::{DeliveryRecord, DeliveryStatus, StoreError};
 /// The columns that [`read_row`] reads, in its order.
 pub(super) const COLUMNS: &str = "id, source, event, resource, rule, target, action, \
                                   created, replay, attempt, since, status, due, finished, \
-                                  reason, seq, taken";
+                                  reason, seq, taken, head";
 
 /// A row that this version cannot read.
 pub(super) struct UnreadableRow {
@@ -74,6 +74,7 @@ pub(super) fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<DeliveryRecord,
         finished: finished.map(instant),
         reason: row.get(14)?,
         seq: row.get(15)?,
+        waits: !row.get::<_, bool>(17)?,
     }))
 }
 

@@ -32,7 +32,17 @@ impl SqliteStore {
                             (SELECT fingerprint FROM seen WHERE at <= ?1 LIMIT ?2)";
         let entries = "DELETE FROM state WHERE (rule, key) IN
                        (SELECT rule, key FROM state WHERE expires <= ?1 LIMIT ?2)";
-        for (sql, time) in [(fingerprints, since), (entries, micros(now))] {
+        // A queue removes its old calls itself; these are of targets that are gone. The longest
+        // rate limit looks back for a minute.
+        let calls = "DELETE FROM call WHERE (target, began) IN
+                     (SELECT target, began FROM call WHERE coalesce(ended, began) <= ?1 LIMIT ?2)";
+        let hour_ago = micros(now).saturating_sub(3_600_000_000);
+        let times = [
+            (fingerprints, since),
+            (entries, micros(now)),
+            (calls, hour_ago),
+        ];
+        for (sql, time) in times {
             loop {
                 let step = self.writer.submit(move |connection| {
                     let mut statement = connection.prepare_cached(sql)?;

@@ -4,9 +4,8 @@
 //!
 //! `PRAGMA user_version` holds the schema version. A file of an older version is migrated when it
 //! is opened for writing: the steps from its version to [`VERSION`] run in one transaction, so a
-//! crash leaves the old version whole. A file of version 1 runs both steps of `migrate`, one of
-//! version 2 only the second, one of this version none. A new file is created with [`SCHEMA`]
-//! directly, which therefore always describes the newest version.
+//! crash leaves the old version whole: see `migration.rs`. A new file is created with [`SCHEMA`]
+//! and [`SCHEMA_4`] directly, which therefore always describe the newest version.
 //!
 //! A step may add columns and tables, but it must not change the meaning of columns that readers
 //! use: a read-only command of the version before may have the file open.
@@ -19,8 +18,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Access, access};
 
-use super::duplicates::recompute_fingerprints;
 use super::files::make_private;
+use super::migration::migrate;
 use crate::{StoreError, StoreOptions};
 
 /// "rarc", at byte 68 of the file.
@@ -28,7 +27,7 @@ use crate::{StoreError, StoreOptions};
 // configuration would add our tables to another program's database.
 const APPLICATION_ID: i32 = 0x7261_7263;
 /// The version of [`SCHEMA`], kept in the file's header.
-const VERSION: i32 = 3;
+const VERSION: i32 = 4;
 
 /// How long a connection waits for a lock that another process holds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,10 +44,12 @@ const ROOM_PAGES: i64 = 8;
 //   archive_by_time    prune by age
 //   seen_by_time       forget fingerprints beyond the duplicate window
 //   state_by_expiry    remove expired entries; most have no expiry and are not in it
-//   delivery_due       claim what is due; partial, so that delivered rows cost it nothing
+//   delivery_claimable claim what is due, in the order of claims; partial, so that rows which are
+//                      delivered, or wait for the one before, cost claims nothing
+//   delivery_order     the delivery before and after one of its key; all that waits for a target
+//   delivery_failed    probes of a target that fails; the deliveries that others wait for
 //   delivery_dead      list dead letters, the oldest first
 //   delivery_by_event  trace an event; prune an event with its deliveries
-//   attempt_by_target  the calls of a rate-limited target within its window
 // WITHOUT ROWID where the primary key is not an integer: the rows are then stored in the key's
 // B-tree instead of in one beside it, and a lookup by key reads one tree and not two.
 const SCHEMA: &str = "
@@ -101,9 +102,13 @@ CREATE TABLE delivery (
     claimed  INTEGER NOT NULL DEFAULT 0,        -- `due` is the end of a claim, not of a wait
     finished INTEGER,
     reason   TEXT,
-    taken    TEXT                               -- JSON array of the delivered parts
+    taken    TEXT,                              -- JSON array of the delivered parts
+    number    INTEGER NOT NULL DEFAULT 0,       -- among the actions of its event
+    order_key INTEGER,                          -- see `order.rs`; NULL: without an order
+    head      INTEGER NOT NULL DEFAULT 1,       -- 0: waits for the one before of its key
+    failed    INTEGER,                          -- start of the first attempt that failed
+    retry     INTEGER                           -- not attempted before, whatever its order
 ) WITHOUT ROWID;
-CREATE INDEX delivery_due ON delivery (target, due) WHERE status = 0;
 CREATE INDEX delivery_dead ON delivery (finished) WHERE status = 2;
 CREATE INDEX delivery_by_event ON delivery (seq);
 
@@ -115,9 +120,34 @@ CREATE TABLE attempt (
     took     INTEGER NOT NULL,
     outcome  TEXT NOT NULL,
     answer   TEXT NOT NULL,
+    folded   INTEGER NOT NULL DEFAULT 0,        -- later attempts in this row, see `attempts.rs`
+    last     INTEGER,                           -- when the last of them started
     PRIMARY KEY (delivery, number)
 ) WITHOUT ROWID;
-CREATE INDEX attempt_by_target ON attempt (target, started);
+";
+
+/// What version 4 added besides columns.
+pub(super) const SCHEMA_4: &str = "
+CREATE INDEX delivery_claimable ON delivery (target, due, seq, number)
+    WHERE status = 0 AND head = 1;
+CREATE INDEX delivery_order ON delivery (target, order_key, seq, number) WHERE status = 0;
+CREATE INDEX delivery_failed ON delivery (target, due, seq, number)
+    WHERE status = 0 AND failed IS NOT NULL;
+
+CREATE TABLE target (                           -- settings of a target that its rows depend on
+    name         TEXT PRIMARY KEY,
+    order_wait   INTEGER,                       -- microseconds; NULL: the default
+    paused       INTEGER,                       -- since when an operator has paused it
+    paused_by    TEXT,
+    pause_reason TEXT
+) WITHOUT ROWID;
+
+CREATE TABLE call (                             -- the last calls of a rate-limited target
+    target TEXT NOT NULL,
+    began  INTEGER NOT NULL,
+    ended  INTEGER,                             -- NULL: not yet, or its process was killed
+    PRIMARY KEY (target, began)
+) WITHOUT ROWID;
 ";
 
 /// Opens the one connection that writes, creating the file if there is none.
@@ -158,7 +188,7 @@ pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connect
     }
     // Writes even if there is nothing to migrate, so that a file or folder that cannot be written
     // fails here and not at the first event.
-    migrate(&connection).map_err(|error| StoreError::from(error).at(path))?;
+    migrate(&connection, VERSION).map_err(|error| StoreError::from(error).at(path))?;
     Ok(connection)
 }
 
@@ -216,6 +246,7 @@ fn creation() -> String {
     format!(
         "BEGIN IMMEDIATE;
          {SCHEMA}
+         {SCHEMA_4}
          PRAGMA application_id = {APPLICATION_ID};
          PRAGMA user_version = {VERSION};
          COMMIT;"
@@ -253,19 +284,6 @@ fn read_start<const N: usize>(path: &Path) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     File::open(path).ok()?.read_exact(&mut bytes).ok()?;
     Some(bytes)
-}
-
-/// Migrates a file of an older version to this one.
-fn migrate(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version < 2 {
-        connection.execute_batch("ALTER TABLE delivery ADD COLUMN taken TEXT;")?;
-    }
-    if version < 3 {
-        recompute_fingerprints(connection)?;
-    }
-    connection.execute_batch(&format!("PRAGMA user_version = {VERSION}; COMMIT;"))
 }
 
 /// Opens a read-only connection.

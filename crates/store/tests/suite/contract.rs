@@ -6,6 +6,7 @@
 mod accepting;
 mod archive;
 mod losses;
+mod order;
 mod outbox;
 
 use reflexarc_store::Store;
@@ -61,6 +62,17 @@ macro_rules! every_promise {
                 rules_in_use_have_state_or_pending_deliveries,
                 every_dead_letter_is_reported_once,
                 pages_have_every_delivery_once_and_are_bounded,
+                attempts_after_the_tenth_are_folded,
+                recent_calls_are_kept_over_a_kill,
+            ]
+            order: [
+                each_delivery_of_a_key_waits_for_the_one_before,
+                a_run_is_released_in_its_order,
+                a_failing_delivery_holds_up_for_order_wait,
+                what_ends_without_delivery_lets_the_next_one_go,
+                order_wait_is_changed_while_deliveries_wait,
+                replayed_and_redriven_deliveries_have_no_order,
+                the_order_is_that_of_the_naive_queue,
             ]
             archive: [
                 pruning_removes_old_events_without_open_deliveries,

@@ -1,15 +1,16 @@
 //! What only a store in a SQLite file does: damage, other programs' files, migrations, a full file.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
 use reflexarc::Evaluation;
 use reflexarc_delivery::{DeadLetterCause, Decision};
 use reflexarc_store::{
-    Archived, AttemptOutcome, DamagedEvent, Retention, Selection, Store, StoreError,
+    Archived, AttemptOutcome, ClaimLimit, DamagedEvent, Retention, Selection, Store, StoreError,
 };
 
-use crate::samples::{LEASE, at, attempt, evaluation, incoming, open, send, try_open};
+use crate::samples::{LEASE, at, attempt, evaluation, incoming, incoming_of, open, send, try_open};
 
 #[test]
 fn a_full_store_accepts_again_after_pruning() {
@@ -155,10 +156,11 @@ fn a_store_of_an_earlier_version_is_migrated() {
         .unwrap();
     let path = store.path().to_owned();
     drop(store);
-    let old = "ALTER TABLE delivery DROP COLUMN taken; PRAGMA user_version = 1;";
+    let old =
+        format!("{TO_VERSION_3} ALTER TABLE delivery DROP COLUMN taken; PRAGMA user_version = 1;");
     rusqlite::Connection::open(&path)
         .unwrap()
-        .execute_batch(old)
+        .execute_batch(&old)
         .unwrap();
     let store = open(folder.path());
     let delivery = store.claim("t", at(0), LEASE, 1).unwrap().remove(0);
@@ -178,6 +180,75 @@ fn a_store_of_an_earlier_version_is_migrated() {
         (again.delivered_parts, again.attempt),
         (vec!["a".to_owned()], 1)
     );
+}
+
+/// Makes a store of schema version 3 from one of version 4.
+const TO_VERSION_3: &str = "
+    DROP TABLE target;
+    DROP TABLE call;
+    DROP INDEX delivery_claimable;
+    DROP INDEX delivery_order;
+    DROP INDEX delivery_failed;
+    ALTER TABLE delivery DROP COLUMN number;
+    ALTER TABLE delivery DROP COLUMN order_key;
+    ALTER TABLE delivery DROP COLUMN head;
+    ALTER TABLE delivery DROP COLUMN failed;
+    ALTER TABLE delivery DROP COLUMN retry;
+    ALTER TABLE attempt DROP COLUMN folded;
+    ALTER TABLE attempt DROP COLUMN last;
+    CREATE INDEX delivery_due ON delivery (target, due) WHERE status = 0;
+    CREATE INDEX attempt_by_target ON attempt (target, started);
+    PRAGMA user_version = 3;";
+
+/// The names of indexes and tables, and the columns of the tables.
+fn schema_of(path: &std::path::Path) -> Vec<String> {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let sql = "SELECT type || ' ' || name || ' ' || coalesce(
+                   (SELECT group_concat(name) FROM
+                        (SELECT name FROM pragma_table_info(master.name) ORDER BY name)), sql)
+               FROM sqlite_master AS master WHERE sql IS NOT NULL ORDER BY 1";
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows = statement.query_map((), |row| row.get(0)).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+/// Deliveries of version 3 get the order that they would have in this one.
+#[test]
+fn pending_deliveries_of_version_3_are_ordered() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let accept = |store: &dyn Store, id: &str, eni: &str, second| {
+        let evaluation = evaluation("r", vec![send("t", 1)], vec![]);
+        let accepted = store.accept(incoming_of(id, eni), evaluation, at(second));
+        accepted.unwrap().deliveries[0]
+    };
+    let [failing, second, third] = ["1", "2", "3"].map(|id| accept(&store, id, "eni-1", 0));
+    let claimed = store.claim("t", at(0), LEASE, 1).unwrap().remove(0);
+    let retry = Decision::RetryAt(at(40));
+    store
+        .settle(claimed, attempt("failed"), retry, at(0))
+        .unwrap();
+    let [first, behind] = ["4", "5"].map(|id| accept(&store, id, "eni-2", 0));
+    let without = accept(&store, "6", "", 0);
+    let path = store.path().to_owned();
+    let new = schema_of(&path);
+    drop(store);
+    let direct = rusqlite::Connection::open(&path).unwrap();
+    direct.execute_batch(TO_VERSION_3).unwrap();
+    drop(direct);
+
+    let store = open(folder.path());
+    assert_eq!(schema_of(&path), new);
+    let ids = |second, limit| -> BTreeSet<_> {
+        let claimed = store.claim("t", at(second), LEASE, limit).unwrap();
+        claimed.iter().map(|delivery| delivery.id).collect()
+    };
+    // As many as may be sent, so that none is taken along.
+    assert_eq!(ids(39, 2), [first, without].into());
+    assert_eq!(ids(59, 1), [failing].into());
+    assert_eq!(ids(60, 1), [second].into());
+    let waits = |id| store.delivery(id).unwrap().unwrap().0.waits;
+    assert!(waits(third) && waits(behind));
 }
 
 #[test]
@@ -246,7 +317,7 @@ fn a_store_of_a_newer_version_is_refused() {
     assert!(
         error
             .to_string()
-            .contains("has schema version 99, but this program supports versions up to 3"),
+            .contains("has schema version 99, but this program supports versions up to 4"),
         "{error}"
     );
 }
@@ -313,6 +384,12 @@ fn unreadable_deliveries_are_reported() {
     assert_eq!(reports[0].letters[0].rule, "r");
 }
 
+/// A claim as that of a queue.
+const EIGHT: ClaimLimit = ClaimLimit {
+    deliveries: 8,
+    run: 8,
+};
+
 /// What a target that is down costs others: acceptance while its queue claims, with a backlog of
 /// retries that are due later. `REFLEXARC_BACKLOG=100000` for the figures of RESULTS.md.
 #[test]
@@ -333,12 +410,12 @@ fn events_are_accepted_beside_the_backlog_of_a_target() {
     let mut times = Vec::new();
     for event in 0..200 {
         let begun = std::time::Instant::now();
-        let claim = store.submit_claim("dead", at(1), LEASE, 8);
+        let claim = store.submit_claim("dead", at(1), LEASE, EIGHT);
         let evaluation = evaluation("r", vec![send("other", 1)], vec![]);
         let id = format!("other-{event}");
         store.accept(incoming(&id), evaluation, at(1)).unwrap();
         times.push(begun.elapsed());
-        assert!(claim.wait().unwrap().deliveries.is_empty());
+        assert!(claim.wait().unwrap().runs.is_empty());
     }
     times.sort();
     println!(

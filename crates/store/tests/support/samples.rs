@@ -40,6 +40,15 @@ pub(crate) fn incoming(id: &str) -> Incoming {
     Incoming::new(Event::from_json(event_text(id, "eni-1")).unwrap()).unwrap()
 }
 
+/// As [`incoming`], of this interface; of no resource if it is empty.
+pub(crate) fn incoming_of(id: &str, eni: &str) -> Incoming {
+    let mut text = event_text(id, eni);
+    if eni.is_empty() {
+        text = text.replace("resourceId", "withoutResource");
+    }
+    Incoming::new(Event::from_json(text).unwrap()).unwrap()
+}
+
 pub(crate) fn send(target: &str, payload: i64) -> Action {
     Action::send(target, payload)
 }

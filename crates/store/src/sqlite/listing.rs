@@ -1,0 +1,152 @@
+//! Queries over the outbox: lists, counts, one delivery.
+
+use jiff::Timestamp;
+use reflexarc_delivery::DeliveryId;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::instant;
+use super::records::{COLUMNS, read_row};
+use crate::{DeliveryRecord, DeliveryStatus, RuleUse, StoreError};
+
+/// When the next delivery of `target` that is not claimed and waits for no other is due.
+pub(super) fn next_due(
+    connection: &Connection,
+    target: &str,
+) -> Result<Option<Timestamp>, StoreError> {
+    let due: Option<i64> = connection
+        .prepare_cached(NEXT_DUE)?
+        .query_row([target], |row| row.get(0))?;
+    Ok(due.map(instant))
+}
+
+/// The query of [`next_due`].
+pub(super) const NEXT_DUE: &str =
+    "SELECT min(due) FROM delivery WHERE status = 0 AND head = 1 AND target = ?1";
+
+/// Deliveries of one status, of one target if it is given: pending ones the soonest due first,
+/// others the longest finished first.
+pub(super) fn list(
+    connection: &Connection,
+    status: DeliveryStatus,
+    target: Option<&str>,
+    limit: usize,
+) -> Result<Vec<DeliveryRecord>, StoreError> {
+    // Pending deliveries have no `finished` time, finished ones no useful `due`.
+    let order = if status == DeliveryStatus::Pending {
+        "due, seq, id"
+    } else {
+        "finished, seq, id"
+    };
+    let sql = format!(
+        "SELECT {COLUMNS} FROM delivery WHERE status = ?1 AND (?2 IS NULL OR target = ?2)
+         ORDER BY {order} LIMIT ?3"
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map((status.number(), target, limit), read_row)?;
+    Ok(rows
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .collect::<Result<_, _>>()?)
+}
+
+/// The newest dead letters, the newest first.
+pub(super) fn newest_dead_letters(
+    connection: &Connection,
+    limit: usize,
+) -> Result<Vec<DeliveryRecord>, StoreError> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM delivery WHERE status = 2 ORDER BY finished DESC LIMIT ?1");
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([limit], read_row)?;
+    let rows = rows.collect::<Result<Vec<_>, _>>()?;
+    // An unreadable one is counted (see `dead_letter_counts`) and listed by `dlq list`; here it
+    // must not hide the others.
+    Ok(rows.into_iter().filter_map(Result::ok).collect())
+}
+
+/// For each target with dead letters: how many.
+pub(super) fn dead_letter_counts(
+    connection: &Connection,
+) -> Result<Vec<(String, u64)>, StoreError> {
+    let sql = "SELECT target, count(*) FROM delivery
+               WHERE status = 2 GROUP BY target ORDER BY target";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| {
+        let count: i64 = row.get(1)?;
+        Ok((row.get(0)?, count.unsigned_abs()))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// One delivery.
+pub(super) fn get(
+    connection: &Connection,
+    id: DeliveryId,
+) -> Result<Option<DeliveryRecord>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM delivery WHERE id = ?1");
+    connection
+        .prepare_cached(&sql)?
+        .query_row([id.as_bytes()], read_row)
+        .optional()?
+        .transpose()
+        .map_err(StoreError::from)
+}
+
+/// Every delivery of the event at an archive position.
+pub(super) fn of_event(
+    connection: &Connection,
+    seq: i64,
+) -> Result<Vec<DeliveryRecord>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM delivery WHERE seq = ?1 ORDER BY created, rule, id");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([seq], read_row)?;
+    Ok(rows
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .collect::<Result<_, _>>()?)
+}
+
+/// The query of [`queue_depths`].
+pub(super) const DEPTHS: &str = "SELECT target, count(*), min(created) FROM delivery
+    WHERE status = 0 GROUP BY target ORDER BY target";
+
+/// For each target with pending deliveries: how many, and when the oldest was created.
+pub(super) fn queue_depths(
+    connection: &Connection,
+) -> Result<Vec<(String, u64, Timestamp)>, StoreError> {
+    let mut statement = connection.prepare_cached(DEPTHS)?;
+    let rows = statement.query_map([], |row| {
+        let count: i64 = row.get(1)?;
+        Ok((row.get(0)?, count.unsigned_abs(), instant(row.get(2)?)))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The rules that have pending deliveries or state entries.
+pub(super) fn rules_in_use(connection: &Connection) -> Result<Vec<RuleUse>, StoreError> {
+    // From one rule to the next by the primary key: `SELECT DISTINCT` would read a million entries
+    // of one rule to find its name.
+    let sql = "WITH RECURSIVE named (rule) AS (
+                   SELECT min(rule) FROM state
+                   UNION ALL
+                   SELECT (SELECT min(rule) FROM state WHERE rule > named.rule)
+                   FROM named WHERE named.rule IS NOT NULL
+               ), used (rule, pending, state) AS (
+                   SELECT rule, 0, 1 FROM named WHERE rule IS NOT NULL
+                   UNION ALL
+                   SELECT rule, 1, 0 FROM delivery WHERE status = 0
+               )
+               SELECT rule, sum(pending), max(state) FROM used GROUP BY rule ORDER BY rule";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| {
+        let pending: i64 = row.get(1)?;
+        Ok(RuleUse {
+            rule: row.get(0)?,
+            pending: pending.unsigned_abs(),
+            has_state: row.get(2)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
