@@ -32,7 +32,7 @@ use self::concurrent::ConcurrentQueue;
 pub(crate) use self::queues::Queues;
 use self::rate_limited::RateLimitedQueue;
 pub use self::target_gate::TargetGates;
-pub(crate) use self::target_gate::{TargetGate, TargetPause, TargetStatus};
+pub(crate) use self::target_gate::{TargetGate, TargetStatus, failing};
 pub(crate) use self::wake::Wake;
 use crate::clock::ServiceClock;
 use crate::store::{AttemptOutcome, ClaimLimit, Store};

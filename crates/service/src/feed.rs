@@ -10,16 +10,13 @@ use crate::budgets::RuleBudget;
 use crate::dispatch::TargetStatus;
 use crate::service::{Pipeline, ServiceBuilder};
 use crate::store::Incoming;
-use crate::store::{Accepted, DeliveryStatus, Store, StoreError};
+use crate::store::{Accepted, Store, StoreError};
 use crate::telemetry::Telemetry;
 
 /// How long a command waits for a target that does not accept deliveries.
 // As long as the longest pause of a circuit breaker by default: a receiver that only restarts gets
 // its deliveries.
 const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_secs(10);
-/// How many deliveries of a target are looked at, the soonest due first.
-const LOOKED_AT: usize = 1_000;
-
 /// A running pipeline that is fed by its caller.
 pub struct Feed {
     pipeline: Pipeline,
@@ -61,7 +58,8 @@ impl Feed {
     }
 
     /// Waits until every delivery in the outbox has been attempted at least once, then stops; not
-    /// for those of targets that have not accepted any for ten seconds. Returns how many deliveries
+    /// for those of targets that have not accepted any for ten seconds, nor for those that wait for
+    /// another one, which failed. Returns how many deliveries
     /// are left to retry; the next process that serves the store does that.
     ///
     /// # Errors
@@ -74,9 +72,7 @@ impl Feed {
             ..
         } = &self.pipeline;
         // Polled: this is the end of a command, not worth a channel from every queue.
-        while store.unattempted()? > 0
-            && accepting_targets_wait(&**store, &queues.gates().statuses())?
-        {
+        while accepting_targets_wait(&**store, &queues.gates().statuses())? {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         // Retries are left: their waits may be minutes or hours, and a command should end.
@@ -100,15 +96,8 @@ fn accepting_targets_wait(store: &dyn Store, targets: &[TargetStatus]) -> Result
             .map(|since| Timestamp::now().duration_since(since));
         target.state != BreakerState::Closed && down_for.is_some_and(|time| time > GIVE_UP_AFTER)
     };
-    if !targets.iter().any(|target| is_down(&target)) {
-        return Ok(true);
-    }
-    for target in targets.iter().filter(|target| !is_down(target)) {
-        let name = Some(target.target.as_str());
-        let waiting = store.deliveries(DeliveryStatus::Pending, name, LOOKED_AT)?;
-        if waiting.iter().any(|record| record.delivery.attempt == 1) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let down: Vec<_> = targets.iter().filter(is_down).collect();
+    let unattempted = store.unattempted(Timestamp::now())?;
+    let mut waiting = unattempted.iter().map(|(target, _)| target);
+    Ok(waiting.any(|name| !down.iter().any(|target| target.target == *name)))
 }

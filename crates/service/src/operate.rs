@@ -6,7 +6,9 @@ mod replay;
 mod retention_progress;
 mod trace;
 
-pub(crate) use self::problem_checks::{ProblemSources, check_clock, check_regularly};
+pub(crate) use self::problem_checks::{
+    ProblemSources, check_clock, check_regularly, paused_detail,
+};
 pub use self::remote::{Remote, RemoteError, Sent};
 pub use self::replay::{Replay, Replayed};
 pub(crate) use self::retention_progress::RetentionProgress;

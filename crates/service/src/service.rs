@@ -24,7 +24,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::clock::ServiceClock;
 use crate::config::{Config, ConfigSource};
 use crate::descriptors;
-use crate::dispatch::{Queues, Wake, dead_letters};
+use crate::dispatch::{Queues, TargetGates, Wake, dead_letters};
 use crate::http::{
     AppState, EXTRA_CONNECTIONS, MAX_LIST_RESPONSES, Peers, RefusalLog, listen, router,
 };
@@ -160,6 +160,7 @@ impl ServiceBuilder {
                 live: live.clone(),
                 metrics: metrics.clone(),
                 clock: clock.clone(),
+                gates: queues.gates().clone(),
                 retention: progress,
                 few_connections: (connections < configured).then(|| {
                     format!(
@@ -257,6 +258,8 @@ impl ServiceBuilder {
         // Before the first delivery can be settled.
         let clock = ServiceClock::new(store.newest_event()?);
         check_clock(&clock, &metrics);
+        let gates = TargetGates::default();
+        gates.restore(store.paused_targets()?);
         let queues = Queues::start(
             config.queues,
             wake.clone(),
@@ -265,6 +268,7 @@ impl ServiceBuilder {
             clock.clone(),
             config.redactor.clone(),
             telemetry.clone(),
+            gates,
         );
         config.budgets.warn_unknown_rules(&rules);
         let live = LiveConfig::new(

@@ -63,7 +63,7 @@ pub use options::StoreOptions;
 pub use page::{DeliveryPage, InvalidPageCursor, PageCursor, PageLimits};
 pub use records::{
     Attempt, AttemptOutcome, ClaimLimit, Claimed, DeliveryRecord, DeliveryStatus, FoldedAttempts,
-    RuleUse, Settled,
+    RuleUse, Settled, TargetPause,
 };
 pub use reply::{Reply, ReplySender};
 pub use retention::Retention;

@@ -53,6 +53,17 @@ pub struct RuleUse {
     pub has_state: bool,
 }
 
+/// A pause of a target by an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetPause {
+    /// When it began.
+    pub since: Timestamp,
+    /// The operator.
+    pub by: String,
+    /// The operator's reason, if one was given.
+    pub reason: Option<String>,
+}
+
 /// One attempt to deliver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

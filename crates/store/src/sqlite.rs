@@ -27,6 +27,7 @@ mod records;
 mod retention;
 mod schema;
 mod state;
+mod targets;
 mod write_clock;
 mod writer;
 

@@ -10,7 +10,7 @@ use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, DamagedEvent,
     DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
     EvaluateInTransaction, Incoming, PageCursor, PageLimits, ReplayAccepted, Reply, ReplySender,
-    Retention, RuleUse, Selection, Settled, StateReader, StoreError, VerifyReport,
+    Retention, RuleUse, Selection, Settled, StateReader, StoreError, TargetPause, VerifyReport,
 };
 
 /// The exclusive lock of the one process that delivers from a store. It is released when this is
@@ -310,11 +310,25 @@ pub trait Store: Send + Sync {
     /// If the store cannot be read.
     fn rules_in_use(&self) -> Result<Vec<RuleUse>, StoreError>;
 
-    /// Number of pending deliveries without an attempt in their current series.
+    /// For each target with deliveries that may be attempted now and have not been in their current
+    /// series: how many. Those that are claimed are among them.
     ///
     /// # Errors
     /// If the store cannot be read.
-    fn unattempted(&self) -> Result<i64, StoreError>;
+    fn unattempted(&self, now: Timestamp) -> Result<Vec<(String, u64)>, StoreError>;
+
+    /// Records that an operator has paused a target, or that it is not paused any more. The store
+    /// only keeps it.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn set_pause(&self, target: &str, pause: Option<TargetPause>) -> Result<(), StoreError>;
+
+    /// The paused targets, by name.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn paused_targets(&self) -> Result<Vec<(String, TargetPause)>, StoreError>;
 
     /// Calls `visit` for each selected event in order of acceptance, until it returns `false`. An
     /// event that cannot be read back is visited as [`DamagedEvent`] and does not end the walk.

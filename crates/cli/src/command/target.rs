@@ -39,8 +39,8 @@ Exit codes:
     },
     /// Stop all calls of a target; its deliveries wait in the outbox until it is resumed
     #[command(after_help = "\
-The pause lasts until `reflexarc target resume`, through reloads, and ends with the service. A \
-token with the role `operate` is required.
+The pause lasts until `reflexarc target resume`, through reloads and restarts. While it lasts, \
+`problems` in `/status` has it. A token with the role `operate` is required.
 
 Exit codes:
   0 paused
@@ -48,6 +48,9 @@ Exit codes:
     Pause {
         /// Name of the target
         name: String,
+        /// Why; shown in lists and in `problems`
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
         #[command(flatten)]
         service: ServiceArgs,
     },
@@ -86,8 +89,12 @@ pub(crate) fn run(args: &Target, output: &mut Output) -> Result<Exit, Failure> {
             format,
             json,
         } => list(config, if *json { Format::Json } else { *format }, output),
-        Target::Pause { name, service } => set_paused(name, true, service, output),
-        Target::Resume { name, service } => set_paused(name, false, service, output),
+        Target::Pause {
+            name,
+            reason,
+            service,
+        } => change(name, Change::Pause(reason.as_deref()), service, output),
+        Target::Resume { name, service } => change(name, Change::Resume, service, output),
         Target::Test { name, config } => test(name, config, output),
     }
 }
@@ -184,17 +191,31 @@ fn states(config: &ConfigArgs, output: &mut Output) -> Vec<Json> {
     })
 }
 
-fn set_paused(
+/// What happens to a target in the running service.
+#[derive(Clone, Copy)]
+enum Change<'a> {
+    Pause(Option<&'a str>),
+    Resume,
+}
+
+fn change(
     name: &str,
-    paused: bool,
+    change: Change<'_>,
     service: &ServiceArgs,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let remote = service.remote(Role::Operate)?;
-    let state = tokio_runtime()?
-        .block_on(remote.set_paused(name, paused))
-        .map_err(refused)?;
-    let done = if paused { "paused" } else { "resumed" };
+    let changed = tokio_runtime()?.block_on(async {
+        match change {
+            Change::Pause(reason) => remote.pause(name, reason).await,
+            Change::Resume => remote.resume(name).await,
+        }
+    });
+    let state = changed.map_err(refused)?;
+    let done = match change {
+        Change::Pause(_) => "paused",
+        Change::Resume => "resumed",
+    };
     let state = text(&state, "state").unwrap_or("unknown");
     output.line(format_args!("{done}: {name} is {state}"))?;
     Ok(Exit::Done)

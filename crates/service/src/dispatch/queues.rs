@@ -37,6 +37,7 @@ impl Queues {
         clock: ServiceClock,
         redactor: Redactor,
         telemetry: Telemetry,
+        gates: TargetGates,
     ) -> Self {
         let context = DispatchContext {
             store,
@@ -44,7 +45,7 @@ impl Queues {
             clock,
             redactor,
             telemetry,
-            gates: TargetGates::default(),
+            gates,
             // A placeholder: `replace` gives each queue a receiver of its own.
             stop: watch::channel(false).1,
         };

@@ -14,11 +14,19 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::signed;
-use crate::telemetry::{Metrics, TargetLabel};
+use crate::store::TargetPause;
+use crate::telemetry::{Metrics, ProblemKind, TargetLabel};
 
-/// The gates of all targets by name. Clones share them.
+/// The gates of all targets by name, and the pauses of operators. Clones share them.
 #[derive(Clone, Default)]
-pub struct TargetGates(Arc<Mutex<BTreeMap<String, Arc<TargetGate>>>>);
+pub struct TargetGates(Arc<Mutex<Gates>>);
+
+#[derive(Default)]
+struct Gates {
+    by_name: BTreeMap<String, Arc<TargetGate>>,
+    /// Also of targets that do not exist: they are paused when they come back.
+    pauses: BTreeMap<String, TargetPause>,
+}
 
 /// Decides when the next call of one target may begin.
 pub(crate) struct TargetGate {
@@ -35,16 +43,9 @@ struct GateState {
     breaker: CircuitBreaker,
     pause: Option<TargetPause>,
     /// When the log last said that the breaker is not closed.
-    logged: SignedDuration,
-}
-
-/// An operator's pause of a target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TargetPause {
-    /// When it began.
-    pub(crate) since: Timestamp,
-    /// The name of the operator's token.
-    pub(crate) by: String,
+    logged: Option<SignedDuration>,
+    /// How often it has opened since without a line in the log.
+    unlogged: u64,
 }
 
 /// The state of a target, for `/status` and listings.
@@ -67,38 +68,71 @@ pub(crate) struct TargetStatus {
 /// How often the log repeats that a target does not accept deliveries.
 // Once an hour: often enough for who reads only today's log, and 24 lines for a day.
 const LOG_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
+/// How often the log says that a target has opened again which had closed meanwhile.
+const FLAPPING_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
+
+/// What the list of problems says of a target whose breaker is not closed.
+pub(crate) fn failing(failures: u32, reason: &str) -> String {
+    format!("{failures} failures in a row: {reason}")
+}
 
 impl TargetGates {
+    /// Paused targets, as the store has kept them. For gates that are opened afterwards.
+    pub(crate) fn restore(&self, pauses: Vec<(String, TargetPause)>) {
+        self.lock().pauses = pauses.into_iter().collect();
+    }
+
     /// A new gate for a queue that starts, with a closed breaker: the settings that a reload has
     /// changed may be the cure. A pause of an operator stays.
     pub(crate) fn open(&self, target: &str, policy: BreakerPolicy) -> Arc<TargetGate> {
-        let mut gates = self.lock();
-        let pause = gates.get(target).and_then(|gate| gate.lock().pause.clone());
         let gate = Arc::new(TargetGate::new(target, policy));
-        if let Some(pause) = pause {
-            gate.pause(pause);
+        let mut gates = self.lock();
+        if let Some(pause) = gates.pauses.get(target) {
+            gate.pause(pause.clone());
         }
-        gates.insert(target.to_owned(), gate.clone());
+        gates.by_name.insert(target.to_owned(), gate.clone());
         gate
+    }
+
+    /// Pauses a target, and returns the pause that is in effect: an earlier one stays.
+    pub(crate) fn pause(&self, target: &str, pause: TargetPause) -> TargetPause {
+        let mut gates = self.lock();
+        if let Some(earlier) = gates.pauses.get(target) {
+            return earlier.clone();
+        }
+        if let Some(gate) = gates.by_name.get(target) {
+            gate.pause(pause.clone());
+        }
+        gates.pauses.insert(target.to_owned(), pause.clone());
+        pause
+    }
+
+    /// Ends an operator's pause, and that of an open breaker: the next call may begin.
+    pub(crate) fn resume(&self, target: &str) {
+        let mut gates = self.lock();
+        gates.pauses.remove(target);
+        if let Some(gate) = gates.by_name.get(target) {
+            gate.resume();
+        }
     }
 
     /// Removes the gates of targets that are not among `names`.
     pub(crate) fn retain(&self, names: &[String]) {
-        self.lock().retain(|name, _| names.contains(name));
+        self.lock().by_name.retain(|name, _| names.contains(name));
     }
 
-    /// The gate of this target, if a queue serves it.
-    pub(crate) fn get(&self, target: &str) -> Option<Arc<TargetGate>> {
-        self.lock().get(target).cloned()
+    /// The state of one target, if a queue serves it.
+    pub(crate) fn status(&self, target: &str) -> Option<TargetStatus> {
+        self.lock().by_name.get(target).map(|gate| gate.status())
     }
 
     /// The state of every target, by name.
     pub(crate) fn statuses(&self) -> Vec<TargetStatus> {
-        let gates: Vec<_> = self.lock().values().cloned().collect();
+        let gates: Vec<_> = self.lock().by_name.values().cloned().collect();
         gates.iter().map(|gate| gate.status()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<TargetGate>>> {
+    fn lock(&self) -> MutexGuard<'_, Gates> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -111,7 +145,8 @@ impl TargetGate {
             state: Mutex::new(GateState {
                 breaker: CircuitBreaker::new(policy),
                 pause: None,
-                logged: SignedDuration::ZERO,
+                logged: None,
+                unlogged: 0,
             }),
             changed: Notify::new(),
         }
@@ -139,21 +174,31 @@ impl TargetGate {
         match state.breaker.record(ticket, outcome, now) {
             BreakerChange::None => {}
             BreakerChange::Opened => {
-                state.logged = now;
                 let target = self.target.clone();
                 metrics.opened.get_or_create(&TargetLabel { target }).inc();
+                let reason = state.breaker.reason().unwrap_or_default();
+                let detail = failing(state.breaker.failures(), reason);
+                let kind = ProblemKind::TargetFailing;
+                let is_logged = metrics.problems.holds(kind, &self.target, &detail);
+                // One that opens and closes again and again has a line a minute.
+                if !is_logged || state.logged.is_some_and(|at| now - at < FLAPPING_INTERVAL) {
+                    state.unlogged += 1;
+                    return;
+                }
                 tracing::warn!(
                     to = self.target,
                     failures = state.breaker.failures(),
-                    reason = state.breaker.reason().unwrap_or_default(),
+                    reason,
                     next_call = in_words(state.breaker.next_call(now)),
+                    more = state.unlogged,
                     "the target does not accept deliveries: they wait in the outbox, and single \
                      ones are attempted until one succeeds"
                 );
+                (state.logged, state.unlogged) = (Some(now), 0);
             }
-            BreakerChange::Reopened if now - state.logged < LOG_INTERVAL => {}
+            BreakerChange::Reopened if state.logged.is_some_and(|at| now - at < LOG_INTERVAL) => {}
             BreakerChange::Reopened => {
-                state.logged = now;
+                state.logged = Some(now);
                 tracing::warn!(
                     to = self.target,
                     failures = state.breaker.failures(),
@@ -162,30 +207,31 @@ impl TargetGate {
                     "the target still does not accept deliveries"
                 );
             }
-            BreakerChange::Closed { after, failures } => tracing::info!(
-                to = self.target,
-                failures,
-                after = format!("{:#}", SignedDuration::from_secs(after.as_secs())),
-                "the target accepts deliveries again"
-            ),
+            BreakerChange::Closed { after, failures } => {
+                metrics
+                    .problems
+                    .end(ProblemKind::TargetFailing, &self.target);
+                if state.unlogged == 0 {
+                    tracing::info!(
+                        to = self.target,
+                        failures,
+                        after = format!("{:#}", SignedDuration::from_secs(after.as_secs())),
+                        "the target accepts deliveries again"
+                    );
+                }
+            }
         }
     }
 
-    /// Pauses the target; `false` if it is paused already.
-    pub(crate) fn pause(&self, pause: TargetPause) -> bool {
+    fn pause(&self, pause: TargetPause) {
         let mut state = self.lock();
-        if state.pause.is_some() {
-            return false;
-        }
         state.breaker.pause();
         state.pause = Some(pause);
         drop(state);
         self.changed.notify_one();
-        true
     }
 
-    /// Ends an operator's pause, and that of an open breaker: the next call may begin.
-    pub(crate) fn resume(&self) {
+    fn resume(&self) {
         let mut state = self.lock();
         state.breaker.resume(self.now());
         state.pause = None;
@@ -207,16 +253,19 @@ impl TargetGate {
             NextCall::After(wait) => Some(self.wall(now + wait)),
             NextCall::Now | NextCall::Probe | NextCall::Unknown => None,
         };
-        let reason = breaker.reason().map(str::to_owned);
-        let paused = || "paused by an operator".to_owned();
+        let pause = state.pause.as_ref();
+        let paused = pause.map(|pause| {
+            let reason = pause.reason.clone();
+            reason.unwrap_or_else(|| "paused by an operator".to_owned())
+        });
         TargetStatus {
             target: self.target.clone(),
             state: breaker.state(now),
-            since: state.pause.as_ref().map(|pause| pause.since).or(open),
-            reason: reason.or_else(|| state.pause.as_ref().map(|_| paused())),
+            since: pause.map(|pause| pause.since).or(open),
+            reason: paused.or_else(|| breaker.reason().map(str::to_owned)),
             failures: breaker.failures(),
             next_call,
-            paused_by: state.pause.as_ref().map(|pause| pause.by.clone()),
+            paused_by: pause.map(|pause| pause.by.clone()),
         }
     }
 

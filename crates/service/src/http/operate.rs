@@ -332,7 +332,7 @@ pub(super) fn authorize(
 }
 
 /// The value of a query parameter.
-fn query_value(request: &Request, key: &str) -> Option<String> {
+pub(super) fn query_value(request: &Request, key: &str) -> Option<String> {
     let query = request.uri().query().unwrap_or_default();
     form_urlencoded::parse(query.as_bytes())
         .find(|(name, _)| name == key)

@@ -4,15 +4,20 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use reflexarc_delivery::BreakerState;
 use reflexarc_delivery::config::unknown_target_message;
 use reflexarc_event::Json;
 
-use super::operate::{HandlerResult, authorize};
+use super::operate::{HandlerResult, authorize, query_store, query_value};
 use super::{AppState, HttpError, Role, json_response};
-use crate::dispatch::{TargetGate, TargetPause, TargetStatus};
-use crate::telemetry::{TargetLabel, TargetStateLabel};
+use crate::dispatch::TargetStatus;
+use crate::operate::paused_detail;
+use crate::store::TargetPause;
+use crate::telemetry::{ProblemKind, TargetLabel, TargetStateLabel};
+
+/// Longest reason of a pause, in bytes; it is shown in lists.
+const MAX_REASON_BYTES: usize = 500;
 
 /// The state of every target.
 pub(super) async fn list(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
@@ -21,41 +26,89 @@ pub(super) async fn list(State(state): State<Arc<AppState>>, request: Request) -
     Ok(json_response(StatusCode::OK, &body))
 }
 
-/// Pauses a target: its deliveries wait in the outbox until it is resumed.
+/// Pauses a target: its deliveries wait in the outbox until it is resumed, also by the next
+/// process. `?reason=TEXT` says why.
 pub(super) async fn pause(
-    State(state): State<Arc<AppState>>,
-    Path(name): Path<String>,
+    state: State<Arc<AppState>>,
+    name: Path<String>,
     request: Request,
 ) -> HandlerResult {
-    let client = authorize(&state, request, Role::Operate)?;
-    let gate = gate(&state, &name)?;
-    let pause = TargetPause {
-        since: Timestamp::now(),
-        by: client.clone(),
-    };
-    // Not an error the second time: what the operator wants is the case.
-    if gate.pause(pause) {
-        tracing::warn!(
-            to = name,
-            who = client,
-            "an operator paused the target; its deliveries wait until it is resumed"
-        );
+    let reason = query_value(&request, "reason").filter(|reason| !reason.is_empty());
+    if let Some(reason) = &reason
+        && reason.len() > MAX_REASON_BYTES
+    {
+        let message = format!("`reason` is longer than {MAX_REASON_BYTES} bytes");
+        return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
     }
-    Ok(json_response(StatusCode::OK, &status_json(gate.status())))
+    change(state, name, request, |state, name, client| {
+        let now = Timestamp::now();
+        let pause = TargetPause {
+            // As the store keeps it, so that a restart shows the same.
+            since: now.round(Unit::Microsecond).unwrap_or(now),
+            by: client.to_owned(),
+            reason,
+        };
+        // Not an error the second time: what the operator wants is the case.
+        Some(state.gates.pause(name, pause))
+    })
+    .await
 }
 
 /// Ends the pause of a target. Where its circuit breaker is open, the next delivery is attempted
 /// now.
 pub(super) async fn resume(
+    state: State<Arc<AppState>>,
+    name: Path<String>,
+    request: Request,
+) -> HandlerResult {
+    change(state, name, request, |state, name, _| {
+        state.gates.resume(name);
+        None
+    })
+    .await
+}
+
+/// Pauses or resumes a target that exists, with the log line and the problem. `apply` returns the
+/// pause that is in effect afterwards.
+async fn change(
     State(state): State<Arc<AppState>>,
     Path(name): Path<String>,
     request: Request,
+    apply: impl FnOnce(&AppState, &str, &str) -> Option<TargetPause>,
 ) -> HandlerResult {
     let client = authorize(&state, request, Role::Operate)?;
-    let gate = gate(&state, &name)?;
-    gate.resume();
-    tracing::info!(to = name, who = client, "an operator resumed the target");
-    Ok(json_response(StatusCode::OK, &status_json(gate.status())))
+    let unknown = || {
+        let message = unknown_target_message(&name, &state.wake.names());
+        HttpError::new(StatusCode::NOT_FOUND, message)
+    };
+    state.gates.status(&name).ok_or_else(unknown)?;
+    let problems = &state.metrics.problems;
+    let pause = apply(&state, &name, &client);
+    if let Some(pause) = &pause {
+        let reason = pause.reason.as_deref().unwrap_or("no reason given");
+        problems.holds(
+            ProblemKind::TargetPaused,
+            &name,
+            &paused_detail(&pause.by, reason),
+        );
+        tracing::warn!(
+            to = name,
+            who = client,
+            reason,
+            "an operator paused the target; its deliveries wait until it is resumed"
+        );
+    } else {
+        problems.end(ProblemKind::TargetPaused, &name);
+        tracing::info!(to = name, who = client, "an operator resumed the target");
+    }
+    // Last: a store that fails must not keep an operator from stopping calls.
+    let target = name.clone();
+    let kept = query_store(&state, move |store| store.set_pause(&target, pause)).await;
+    kept.map_err(|error| {
+        error.with_member("note", "done, but only until the service ends".into())
+    })?;
+    let status = state.gates.status(&name).ok_or_else(unknown)?;
+    Ok(json_response(StatusCode::OK, &status_json(status)))
 }
 
 /// The states of all targets, as JSON.
@@ -84,13 +137,6 @@ pub(super) fn set_target_metrics(state: &AppState) {
         let gauge = metrics.target_failures.get_or_create(&label);
         gauge.set(status.failures.into());
     }
-}
-
-fn gate(state: &AppState, name: &str) -> Result<Arc<TargetGate>, HttpError> {
-    state.gates.get(name).ok_or_else(|| {
-        let message = unknown_target_message(name, &state.wake.names());
-        HttpError::new(StatusCode::NOT_FOUND, message)
-    })
 }
 
 fn status_json(status: TargetStatus) -> Json {

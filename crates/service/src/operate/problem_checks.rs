@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::RetentionProgress;
 use crate::clock::ServiceClock;
 use crate::descriptors;
+use crate::dispatch::{TargetGates, failing};
 use crate::live_config::LiveConfig;
 use crate::shutdown::stopped;
 use crate::store::{Store, StoreError};
@@ -31,6 +32,7 @@ pub(crate) struct ProblemSources {
     pub(crate) live: Arc<LiveConfig>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: ServiceClock,
+    pub(crate) gates: TargetGates,
     pub(crate) retention: Arc<RetentionProgress>,
     /// Why there are fewer connections than configured, if there are.
     pub(crate) few_connections: Option<String>,
@@ -49,6 +51,7 @@ pub(crate) async fn check_regularly(sources: ProblemSources, mut stop: watch::Re
         let checked = tokio::task::spawn_blocking(move || {
             let problems = &sources.metrics.problems;
             check_clock(&sources.clock, &sources.metrics);
+            check_targets(&sources.gates, problems);
             let now = sources.clock.aging_now();
             check(sources.store.as_ref(), rules.as_deref(), problems, now);
             let behind = sources.retention.problem(Instant::now());
@@ -80,6 +83,27 @@ pub(crate) fn check_clock(clock: &ServiceClock, metrics: &Metrics) {
     let subjects = jump.map(|jump| (String::new(), (1, jump.message())));
     let subjects = subjects.into_iter().collect();
     metrics.problems.set(ProblemKind::ClockJump, &subjects);
+}
+
+/// Lists the targets that are paused, and those whose circuit breakers are not closed.
+fn check_targets(gates: &TargetGates, problems: &Problems) {
+    let (mut paused, mut not_accepting) = (BTreeMap::new(), BTreeMap::new());
+    for status in gates.statuses() {
+        let reason = status.reason.as_deref().unwrap_or_default();
+        if let Some(by) = &status.paused_by {
+            paused.insert(status.target, (1, paused_detail(by, reason)));
+        } else if status.since.is_some() {
+            let detail = failing(status.failures, reason);
+            not_accepting.insert(status.target, (1, detail));
+        }
+    }
+    problems.set(ProblemKind::TargetPaused, &paused);
+    problems.set(ProblemKind::TargetFailing, &not_accepting);
+}
+
+/// What the list of problems says of a paused target.
+pub(crate) fn paused_detail(by: &str, reason: &str) -> String {
+    format!("by {by}: {reason}")
 }
 
 /// One check; `rules` are compared with the store if they are given.

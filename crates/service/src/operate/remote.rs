@@ -143,14 +143,26 @@ impl Remote {
         Ok(member(&answer, "targets")?.elements().to_vec())
     }
 
-    /// Pauses the target of this name, or resumes it; returns its state.
+    /// Pauses the target of this name, with a reason for lists. Returns its state.
     ///
     /// # Errors
     /// If the service refuses the request or cannot be reached.
-    pub async fn set_paused(&self, target: &str, paused: bool) -> Result<Json, RemoteError> {
+    pub async fn pause(&self, target: &str, reason: Option<&str>) -> Result<Json, RemoteError> {
         let name = utf8_percent_encode(target, NON_ALPHANUMERIC);
-        let action = if paused { "pause" } else { "resume" };
-        let path = format!("targets/{name}/{action}");
+        let path = format!("targets/{name}/pause");
+        let reason = reason.map(|reason| utf8_percent_encode(reason, NON_ALPHANUMERIC));
+        let query = reason.map(|reason| format!("reason={reason}"));
+        self.call_with_query(Method::POST, &path, query.as_deref(), Vec::new(), ATTEMPTS)
+            .await
+    }
+
+    /// Ends the pause of a target, or of its circuit breaker. Returns its state.
+    ///
+    /// # Errors
+    /// If the service refuses the request or cannot be reached.
+    pub async fn resume(&self, target: &str) -> Result<Json, RemoteError> {
+        let name = utf8_percent_encode(target, NON_ALPHANUMERIC);
+        let path = format!("targets/{name}/resume");
         self.call(Method::POST, &path, Vec::new()).await
     }
 

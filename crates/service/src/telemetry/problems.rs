@@ -39,6 +39,10 @@ pub(crate) enum ProblemKind {
     RuleGone,
     /// The oldest pending delivery is old; by target.
     QueueAging,
+    /// A target gets no deliveries because its receiver fails; by target.
+    TargetFailing,
+    /// A target gets no deliveries because an operator has paused it; by target.
+    TargetPaused,
     /// Requests to `/events` that senders do not repeat; by status.
     RequestsRefused,
     /// The store cannot be read.
@@ -89,7 +93,7 @@ struct ProblemLabel {
 }
 
 impl ProblemKind {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::DeadLetters,
         Self::RetriesExhausted,
         Self::ReactionFailed,
@@ -97,6 +101,8 @@ impl ProblemKind {
         Self::ReloadRefused,
         Self::RuleGone,
         Self::QueueAging,
+        Self::TargetFailing,
+        Self::TargetPaused,
         Self::RequestsRefused,
         Self::StoreUnreadable,
         Self::ClockJump,
@@ -126,6 +132,8 @@ impl ProblemKind {
             Self::ReloadRefused => "reload_refused",
             Self::RuleGone => "rule_gone",
             Self::QueueAging => "queue_aging",
+            Self::TargetFailing => "target_failing",
+            Self::TargetPaused => "target_paused",
             Self::RequestsRefused => "requests_refused",
             Self::StoreUnreadable => "store_unreadable",
             Self::ClockJump => "clock_jump",
@@ -168,6 +176,12 @@ impl ProblemKind {
             }
             Self::QueueAging => {
                 "check the receiver; `reflexarc outbox show` has the last attempts of a delivery"
+            }
+            Self::TargetFailing => {
+                "check the receiver; when it is back, a probe finds out, `reflexarc target resume NAME` at once"
+            }
+            Self::TargetPaused => {
+                "send what waits with `reflexarc target resume NAME`, when its receiver may get it"
             }
             Self::RequestsRefused => {
                 "see the log lines `refused a request`; check the sender's token, path and format"
@@ -322,6 +336,13 @@ impl Problems {
                 "a problem began"
             );
         }
+    }
+
+    /// Ends a level for one subject.
+    pub(crate) fn end(&self, kind: ProblemKind, subject: &str) {
+        let mut ledger = self.lock();
+        ledger.end(kind, subject);
+        self.count(&ledger, kind, 0);
     }
 
     /// Ends a level.

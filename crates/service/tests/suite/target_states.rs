@@ -258,6 +258,99 @@ async fn a_paused_target_gets_nothing_until_it_is_resumed() {
     serving.stop().await;
 }
 
+#[tokio::test]
+async fn a_pause_lasts_over_a_restart_and_is_a_problem() {
+    let receiver = Receiver::start([]).await;
+    let url = receiver.url.clone();
+    let with_target = move |folder: &tempfile::TempDir| {
+        let mut parts = parts(folder);
+        parts.config.queues = vec![target(&url)];
+        parts
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let parts = with_target(&folder);
+    let serving = Serving::run(folder, parts).await;
+    let path = "/targets/out/pause?reason=new%20receiver%20%3Cb%3E";
+    assert_eq!(serving.post_to(path, &[], "").await.0, 200);
+    let paused = state(&serving).await;
+    // The second one changes nothing.
+    let (status, again) = serving.post_to("/targets/out/pause", &[], "").await;
+    assert_eq!((status, &again), (200, &paused));
+    let event = event_text("e1", "eni-1");
+    serving.post("application/json", event).await;
+    let folder = serving.stop().await;
+
+    let parts = with_target(&folder);
+    let serving = Serving::run(folder, parts).await;
+    assert_eq!(state(&serving).await, paused);
+    assert_eq!(text(&paused, "state"), "paused");
+    assert_eq!(text(&paused, "reason"), "new receiver <b>");
+    let problem = serving.problem("target_paused", "out").await;
+    let detail = text(&problem, "detail");
+    assert!(detail.ends_with(": new receiver <b>"), "{detail}");
+    assert!(text(&problem, "action").contains("target resume"));
+    let metric = "reflexarc_target_state{target=\"out\",state=\"paused\"} 1";
+    assert!(serving.metric(metric).await);
+    assert!(receiver.calls().is_empty());
+    assert_eq!(serving.post_to("/targets/out/resume", &[], "").await.0, 200);
+    receiver.wait(1).await;
+    assert!(serving.problem_now("target_paused", "out").await.is_none());
+    let folder = serving.stop().await;
+
+    // Resumed for good, and a reason has a bound.
+    let parts = with_target(&folder);
+    let serving = Serving::run(folder, parts).await;
+    assert_eq!(text(&state(&serving).await, "state"), "closed");
+    let long = format!("/targets/out/pause?reason={}", "x".repeat(501));
+    assert_eq!(serving.post_to(&long, &[], "").await.0, 400);
+    assert_eq!(text(&state(&serving).await, "state"), "closed");
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn an_open_breaker_is_a_problem_until_it_closes() {
+    let (receiver, down) = switched(Reply::status(500)).await;
+    let serving = Serving::with(|parts| parts.config.queues = vec![target(&receiver.url)]).await;
+    for number in 0..5 {
+        let event = event_text(&format!("e{number}"), "eni-1");
+        serving.post("application/json", event).await;
+    }
+    let problem = serving.problem("target_failing", "out").await;
+    let detail = text(&problem, "detail");
+    assert!(detail.ends_with("failures in a row: HTTP 500"), "{detail}");
+    let metric = "reflexarc_problems{problem=\"target_failing\"} 1";
+    assert!(serving.metric(metric).await);
+    down.store(false, Ordering::Relaxed);
+    while serving.problem_now("target_failing", "out").await.is_some() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let metric = "reflexarc_problems{problem=\"target_failing\"} 0";
+    assert!(serving.metric(metric).await);
+    serving.stop().await;
+}
+
+/// `run --deliver` does not wait for deliveries that wait for others.
+#[test]
+fn a_command_does_not_wait_for_what_follows_a_failure() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let receiver = runtime.block_on(Receiver::with([], |_, _| Some(Reply::status(500))));
+    let folder = tempfile::tempdir().unwrap();
+    let mut parts = parts(&folder);
+    let mut ordered = target(&receiver.url);
+    ordered.order_wait = SignedDuration::from_mins(1);
+    ordered.breaker.failures = 0;
+    parts.config.queues = vec![ordered];
+    let _entered = runtime.enter();
+    let builder = ServiceBuilder::new(parts.config, parts.rules, parts.store);
+    let feed = builder.feed().unwrap();
+    let begun = Instant::now();
+    feed.accept((0..50).map(|id| incoming(&id.to_string())).collect())
+        .unwrap();
+    assert_eq!(runtime.block_on(feed.finish()).unwrap(), 50);
+    assert!(!receiver.calls().is_empty());
+    assert!(begun.elapsed() < Duration::from_secs(20));
+}
+
 /// `run --deliver` ends although a target is down.
 #[test]
 fn a_command_does_not_wait_for_a_target_that_is_down() {

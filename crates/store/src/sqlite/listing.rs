@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use reflexarc_delivery::DeliveryId;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::instant;
 use super::records::{COLUMNS, read_row};
+use super::{instant, micros};
 use crate::{DeliveryRecord, DeliveryStatus, RuleUse, StoreError};
 
 /// When the next delivery of `target` that is not claimed and waits for no other is due.
@@ -120,6 +120,23 @@ pub(super) fn queue_depths(
     let rows = statement.query_map([], |row| {
         let count: i64 = row.get(1)?;
         Ok((row.get(0)?, count.unsigned_abs(), instant(row.get(2)?)))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// For each target with deliveries that may be attempted now for the first time: how many.
+pub(super) fn unattempted(
+    connection: &Connection,
+    now: Timestamp,
+) -> Result<Vec<(String, u64)>, StoreError> {
+    // Those that wait for another of their key are attempted after it, or long after it has failed.
+    let sql = "SELECT target, count(*) FROM delivery
+               WHERE status = 0 AND head = 1 AND attempt = 1 AND (due <= ?1 OR claimed = 1)
+               GROUP BY target ORDER BY target";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([micros(now)], |row| {
+        let count: i64 = row.get(1)?;
+        Ok((row.get(0)?, count.unsigned_abs()))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

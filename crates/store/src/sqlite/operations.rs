@@ -12,13 +12,13 @@ use super::state::SqliteStateReader;
 use super::writer::{SharedConnection, lock};
 use super::{
     SqliteStore, accept, archive, attempts, instant, listing, micros, order, outbox, pages,
-    retention, schema,
+    retention, schema, targets,
 };
 use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, DamagedEvent,
     DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
     EvaluateInTransaction, Incoming, PageCursor, PageLimits, ReplayAccepted, Reply, ReplySender,
-    Retention, RuleUse, Selection, Settled, StateReader, Store, StoreError, StoreLock,
+    Retention, RuleUse, Selection, Settled, StateReader, Store, StoreError, StoreLock, TargetPause,
     VerifyReport,
 };
 
@@ -319,13 +319,21 @@ impl Store for SqliteStore {
         self.read(listing::rules_in_use)
     }
 
-    fn unattempted(&self) -> Result<i64, StoreError> {
-        self.read(|connection| {
-            let sql = "SELECT count(*) FROM delivery WHERE status = 0 AND attempt = 1";
-            Ok(connection
-                .prepare_cached(sql)?
-                .query_row([], |row| row.get(0))?)
+    fn unattempted(&self, now: Timestamp) -> Result<Vec<(String, u64)>, StoreError> {
+        self.read(|connection| listing::unattempted(connection, now))
+    }
+
+    fn set_pause(&self, target: &str, pause: Option<TargetPause>) -> Result<(), StoreError> {
+        // On a full disk too: what it keeps from growing may be the cause.
+        self.free_space(|| {
+            let (target, pause) = (target.to_owned(), pause.clone());
+            let job = move |connection: &_| targets::set_pause(connection, &target, pause.as_ref());
+            self.writer.submit(job).wait()
         })
+    }
+
+    fn paused_targets(&self) -> Result<Vec<(String, TargetPause)>, StoreError> {
+        self.read(targets::paused)
     }
 
     fn walk(

@@ -64,6 +64,7 @@ macro_rules! every_promise {
                 pages_have_every_delivery_once_and_are_bounded,
                 attempts_after_the_tenth_are_folded,
                 recent_calls_are_kept_over_a_kill,
+                pauses_are_kept,
             ]
             order: [
                 each_delivery_of_a_key_waits_for_the_one_before,

@@ -65,6 +65,12 @@ impl Ledger {
         self.entries.keys().filter(move |(other, _)| *other == kind)
     }
 
+    /// Ends a level. One of those that share the entry [`OTHER`] ends with the next [`Self::set`].
+    pub(super) fn end(&mut self, kind: ProblemKind, subject: &str) {
+        let subject = truncate_to_line(subject, MAX_DETAIL_CHARS).into_owned();
+        self.entries.remove(&(kind, subject));
+    }
+
     /// The key of an entry: that of [`OTHER`] once there are too many.
     fn key(&self, kind: ProblemKind, subject: &str) -> (ProblemKind, String) {
         let key = (

@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
+use jiff::SignedDuration;
 use reflexarc_delivery::{DeadLetterCause, Decision};
 use reflexarc_event::Json;
 use reflexarc_reaction::{Action, StateChange};
 use reflexarc_store::{
-    AttemptOutcome, DeliveryRecord, DeliveryStatus, MAX_LISTED, PageLimits, Store,
+    AttemptOutcome, DeliveryRecord, DeliveryStatus, MAX_LISTED, PageLimits, Store, TargetPause,
 };
 
 use super::Backend;
@@ -410,4 +411,29 @@ pub(super) fn recent_calls_are_kept_over_a_kill(backend: &dyn Backend) {
     assert_eq!(calls(store, 12, 33), [at(21), at(33)]);
     assert_eq!(calls(store, 12, 40), [at(21), at(33)]);
     assert_eq!(calls(store, 34, 40), []);
+}
+
+pub(super) fn pauses_are_kept(backend: &dyn Backend) {
+    let pause = |second, reason: Option<&str>| TargetPause {
+        since: at(second),
+        by: "ops".into(),
+        reason: reason.map(str::to_owned),
+    };
+    let store = backend.open();
+    assert_eq!(store.paused_targets(), Ok(vec![]));
+    store.set_pause("a", Some(pause(1, None))).unwrap();
+    store.set_pause("b", Some(pause(2, Some("moved")))).unwrap();
+    store.set_pause("c", None).unwrap();
+    // Beside other settings of the target.
+    let wait = SignedDuration::from_secs(5);
+    assert_eq!(store.submit_order_wait("a", wait, at(3)).wait(), Ok(false));
+    drop(store);
+    let store = backend.open();
+    let paused = [
+        ("a".to_owned(), pause(1, None)),
+        ("b".to_owned(), pause(2, Some("moved"))),
+    ];
+    assert_eq!(store.paused_targets().unwrap(), paused);
+    store.set_pause("a", None).unwrap();
+    assert_eq!(store.paused_targets().unwrap(), paused[1..]);
 }
