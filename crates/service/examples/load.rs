@@ -19,8 +19,9 @@
     reason = "a measurement stops at the first error"
 )]
 
-use std::fs::File;
-use std::io::Write;
+#[path = "support/mod.rs"]
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,83 +35,13 @@ use reflexarc_service::{Config, ServiceBuilder, SqliteStore, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use self::support::{event, memory, percentiles, sync_costs};
+
 /// Matches one event in eight, increments a counter and sends a document.
 const RULE: &str = r#"
 when = 'content.result == "failed" and regionId == "cn-hangzhou"'
 then = 'let n = add("failures", 1); send("out", #{ eni: event.content.eniId, n: n });'
 "#;
-
-fn event(number: usize) -> String {
-    let result = if number.is_multiple_of(8) {
-        "failed"
-    } else {
-        "success"
-    };
-    let content = format!(
-        concat!(
-            r#"{{"eniId":"eni-{eni:06}","operation":"AttachNetworkInterface","#,
-            r#""eniStatus":"InUse","result":"{result}","#,
-            r#""requestId":"59701492-A8F2-3375-B0B9-{number:012}","#,
-            r#""primaryPrivateIp":"192.168.1.20","#,
-            r#""secondaryPrivateIps":["192.168.1.21","192.168.1.22"],"#,
-            r#""ipv4Prefixes":["192.168.2.0/28"]}}"#,
-        ),
-        eni = number % 5_000,
-        result = result,
-        number = number
-    );
-    format!(
-        concat!(
-            r#"{{"id":"2256A988-0B26-4E2B-820A-{number:012}","product":"ECS","#,
-            r#""resourceId":"acs:ecs:cn-hangzhou:169070:eni/eni-{eni:06}","level":"INFO","#,
-            r#""name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"169070","#,
-            r#""eventTime":"20190409T121826.922+0800","regionId":"cn-hangzhou","#,
-            r#""content":{content}}}"#,
-        ),
-        number = number,
-        eni = number % 5_000,
-        content = content
-    )
-}
-
-/// Durations of 500 appends of 4 KiB with a sync, the shortest first.
-fn sync_costs(folder: &Path) -> Vec<Duration> {
-    let path = folder.join("sync-probe");
-    let mut file = File::create(&path).unwrap();
-    let mut costs: Vec<Duration> = (0..500)
-        .map(|_| {
-            let started = Instant::now();
-            file.write_all(&[0; 4_096]).unwrap();
-            file.sync_data().unwrap();
-            started.elapsed()
-        })
-        .collect();
-    std::fs::remove_file(path).unwrap();
-    costs.sort();
-    costs
-}
-
-/// The 50th, 95th and 99th percentile and the maximum of sorted durations.
-fn percentiles(sorted: &[Duration]) -> String {
-    let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share) as usize];
-    let [half, most, nearly, worst] = [0.5, 0.95, 0.99, 1.0].map(at);
-    format!("p50 {half:.2?}, p95 {most:.2?}, p99 {nearly:.2?}, worst {worst:.2?}")
-}
-
-/// Resident memory of this process in MiB.
-fn memory() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap_or_default()
-        .to_owned();
-    line.split_whitespace()
-        .nth(1)
-        .and_then(|kib| kib.parse::<f64>().ok())
-        .unwrap_or_default()
-        / 1_024.0
-}
 
 fn main() {
     let argument = |place: usize, otherwise: usize| {
@@ -208,7 +139,7 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
                     println!(
                         "{done:>9} posted after {:>6.1?}, {:.0} MiB resident",
                         started.elapsed(),
-                        memory()
+                        memory("VmRSS:")
                     );
                 }
             }
@@ -247,7 +178,7 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
     println!(
         "store: {:.0} MiB, {:.0} MiB resident",
         store.used_bytes().unwrap() as f64 / 1_048_576.0,
-        memory()
+        memory("VmRSS:")
     );
     stop.send_replace(true);
     running.await.unwrap().unwrap();

@@ -41,10 +41,10 @@ pub struct Budgets {
 }
 
 impl RuleBudget {
-    /// A tenth of two processors, and as many bytes as 1,000 small messages: what leaves the other
-    /// rules most of the machine.
+    /// A tenth of a processor, and as many bytes as 1,000 small messages: what leaves the other rules
+    /// most of the machine, also where there is only one processor.
     pub const DEFAULT: Self = Self {
-        time: Duration::from_millis(200),
+        time: Duration::from_millis(100),
         // 40 runs of the longest duration that one may have.
         time_burst: Duration::from_secs(2),
         bytes: 1 << 20,

@@ -96,8 +96,15 @@ struct State<B> {
     held: Share,
     sources: HashMap<Source, SourceState>,
     queue: FairQueue<Source, B>,
-    in_flight: u64,
+    in_flight: InFlight,
     is_closing: bool,
+}
+
+/// What is with the workers and the store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct InFlight {
+    batches: usize,
+    work: u64,
 }
 
 #[derive(Debug, Default)]
@@ -126,7 +133,7 @@ impl<B: Send + 'static> Admission<B> {
                 held: Share::default(),
                 sources: HashMap::new(),
                 queue: FairQueue::new(),
-                in_flight: 0,
+                in_flight: InFlight::default(),
                 is_closing: false,
             }),
             changed: Condvar::new(),
@@ -182,7 +189,7 @@ impl<B: Send + 'static> Admission<B> {
         permit.in_flight = work;
         let mut state = self.lock();
         if state.queue.is_empty() && self.window.admits(state.in_flight, work) {
-            state.in_flight += work;
+            state.in_flight.add(work);
             return Some(make_batch(permit));
         }
         let source = permit.source.clone();
@@ -199,7 +206,7 @@ impl<B: Send + 'static> Admission<B> {
         loop {
             match state.queue.next_work() {
                 Some(work) if self.window.admits(state.in_flight, work) => {
-                    state.in_flight += work;
+                    state.in_flight.add(work);
                     return state.queue.pop();
                 }
                 None if state.is_closing => return None,
@@ -231,7 +238,10 @@ impl<B: Send> Release for Admission<B> {
     fn release(&self, source: &Source, share: Share, in_flight: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.held = state.held.minus(share);
-        state.in_flight = state.in_flight.saturating_sub(in_flight);
+        if in_flight > 0 {
+            state.in_flight.work = state.in_flight.work.saturating_sub(in_flight);
+            state.in_flight.batches = state.in_flight.batches.saturating_sub(1);
+        }
         if let Some(held) = state.sources.get_mut(source) {
             held.held = held.held.minus(share);
             held.requests = held.requests.saturating_sub(1);
@@ -307,13 +317,22 @@ impl<B> State<B> {
     }
 }
 
+impl InFlight {
+    fn add(&mut self, work: u64) {
+        self.batches += 1;
+        self.work = self.work.saturating_add(work);
+    }
+}
+
 impl Window {
     /// Enough for a transaction that is being synced and the next one, which is being evaluated.
-    const LARGEST: u64 = 2_000;
+    const LARGEST: u64 = 1_000;
+    /// So many batches are in flight whatever their sizes, for the same reason.
+    const BATCHES: usize = 2;
     /// So many that no worker has nothing to do.
     const SMALLEST: u64 = 64;
     /// How long the workers may take for it: what a small batch waits for in a flood.
-    const TIME: Duration = Duration::from_millis(200);
+    const TIME: Duration = Duration::from_millis(100);
 
     fn new(workers: usize) -> Self {
         Self {
@@ -322,14 +341,13 @@ impl Window {
         }
     }
 
-    /// Whether so much work may be added to what is in flight. A batch beyond the window runs
-    /// alone.
-    fn admits(&self, in_flight: u64, work: u64) -> bool {
-        in_flight == 0 || in_flight.saturating_add(work) <= self.size()
+    /// Whether a batch with so much work may be added to what is in flight.
+    fn admits(&self, in_flight: InFlight, work: u64) -> bool {
+        in_flight.batches < Self::BATCHES || in_flight.work.saturating_add(work) <= self.size()
     }
 
     fn size(&self) -> u64 {
-        // With scripts of 20 ms, 2,000 events are 20 s on two workers.
+        // With scripts of 20 ms, 1,000 events are 10 s on two workers.
         let time = u64::try_from(Self::TIME.as_nanos()).unwrap_or(u64::MAX);
         let average = self.average.load(Ordering::Relaxed).max(1);
         let events = (self.workers * time) / average;
