@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use jiff::SignedDuration;
 use reflexarc::RuleSet;
 use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{BreakerPolicy, FileTarget, RetryPolicy};
@@ -114,6 +115,7 @@ impl Service {
                 timeout: Duration::from_secs(30),
                 policy: RetryPolicy::default(),
                 breaker: BreakerPolicy::default(),
+                order_wait: SignedDuration::from_mins(1),
                 digest: [0; 32],
             }],
             tokens: Tokens::new(vec![token("flood"), token("small")]),
