@@ -17,7 +17,7 @@ use crate::{Evaluation, Failure, FailureCause, ReactionBudget, RuleEffects, Rule
 /// What an evaluation needs besides the event.
 pub(crate) struct Context<'a> {
     /// Finds the rules that match an event, in the order of their names.
-    pub(crate) matching: &'a dyn Fn(&NativeEvent) -> Vec<&'a Rule>,
+    pub(crate) matching: &'a dyn Fn(&NativeEvent) -> Found<'a>,
     pub(crate) state: &'a dyn State,
     pub(crate) now: Timestamp,
     pub(crate) stopwatch: Option<Stopwatch<'a>>,
@@ -26,6 +26,14 @@ pub(crate) struct Context<'a> {
     pub(crate) reaction_limits: &'a ReactionLimits,
     /// Collects the lines of scripts that ran, for coverage; this makes scripts far slower.
     pub(crate) trace: Option<&'a RefCell<BTreeSet<usize>>>,
+}
+
+/// The rules that match an event.
+pub(crate) struct Found<'a> {
+    /// In the order of their names.
+    pub(crate) rules: Vec<&'a Rule>,
+    /// Those that could not be compared with it.
+    pub(crate) undecided: Vec<Failure>,
 }
 
 /// An event that the rules have not seen yet.
@@ -57,7 +65,7 @@ struct Totals {
 /// Runs the reactions of the rules that match `event`, and of those that match what they emit.
 pub(crate) fn evaluate<'a>(
     event: &NativeEvent,
-    matching: Vec<&'a Rule>,
+    matching: Found<'a>,
     context: &Context<'a>,
 ) -> Evaluation {
     let mut evaluation = Evaluation::default();
@@ -85,9 +93,13 @@ pub(crate) fn evaluate<'a>(
         if let Some((budget, origin)) = emitted {
             budget.begin_emitted(origin);
         }
-        let rules = matching
+        let Found { rules, undecided } = matching
             .take()
             .unwrap_or_else(|| (context.matching)(&event));
+        let undecided = undecided.into_iter();
+        evaluation
+            .failures
+            .extend(undecided.map(|failure| Failure { hop, ..failure }));
         // Converting an event for scripts costs more than most scripts: once for all rules, and
         // not at all where no script runs.
         let mut script_event = None;

@@ -35,6 +35,7 @@ mod event_time;
 mod explain;
 mod failure_counter;
 mod field_evidence;
+mod filter_search;
 mod fixed_texts;
 mod folder;
 mod format;

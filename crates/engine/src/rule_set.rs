@@ -13,10 +13,11 @@ use reflexarc_pattern::explain::Explanation;
 use reflexarc_pattern::{BuildError, Matcher, Pattern, Scratch};
 use reflexarc_reaction::{ReactionLimits, State, Stopwatch};
 
-use crate::evaluate::{self, Context};
+use crate::evaluate::{self, Context, Found};
 use crate::explain::explain_native;
+use crate::filter_search::{FilterBudget, Undecided};
 use crate::rule::{Rule, whole_file};
-use crate::{Evaluation, ReactionBudget, RuleSetLimits, folder, overlap};
+use crate::{Evaluation, Failure, ReactionBudget, RuleSetLimits, filter_search, folder, overlap};
 
 /// Rules compiled together: immutable, cheap to clone, shared between threads. A reload makes a new
 /// set.
@@ -65,8 +66,12 @@ struct Inner {
 /// assert_eq!(matched.ids(), [0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Matched(Vec<u32>);
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Matched {
+    ids: Vec<u32>,
+    /// Positions of rules that could not be compared with the event, and why.
+    undecided: Vec<Undecided>,
+}
 
 /// What watches an evaluation.
 #[derive(Default)]
@@ -393,12 +398,28 @@ impl RuleSet {
         let mut ids = Vec::new();
         // One scratch space a thread and not one a rule set: a reload would start with an empty
         // one.
-        SCRATCH.with_borrow_mut(|scratch| {
-            self.inner
-                .matcher
-                .matching(event.event(), scratch, &mut ids);
+        let undecided = SCRATCH.with_borrow_mut(|scratch| {
+            let matcher = &self.inner.matcher;
+            matcher.matching(event.event(), scratch, &mut ids);
+            // Nearly always empty, and then nothing is allocated.
+            let undecided = scratch.undecided().iter();
+            undecided.map(|id| filter_search::too_long(*id)).collect()
         });
-        Matched(ids)
+        Matched { ids, undecided }
+    }
+
+    /// As [`RuleSet::matching`], with what each rule may consume over many events: where only a
+    /// search over the elements of arrays can decide a filter, it takes up to some milliseconds,
+    /// which count like those of a reaction.
+    pub fn matching_within(&self, event: &NativeEvent, budget: &dyn ReactionBudget) -> Matched {
+        let mut ids = Vec::new();
+        let filters = FilterBudget::new(&self.inner.rules, budget);
+        let undecided = SCRATCH.with_borrow_mut(|scratch| {
+            let matcher = &self.inner.matcher;
+            matcher.matching_within(event.event(), &filters, scratch, &mut ids);
+            filters.reasons(scratch.undecided())
+        });
+        Matched { ids, undecided }
     }
 
     /// The rules that [`RuleSet::matching`] of this set found, by name. Positions that the set does
@@ -626,7 +647,13 @@ impl RuleSet {
     ) -> Evaluation {
         // Emitted events are matched against all rules again, by the same matcher.
         let context = Context {
-            matching: &|event| self.matched_rules(&self.matching(event)).collect(),
+            matching: &|event| {
+                let matched = match watch.budget {
+                    None => self.matching(event),
+                    Some(budget) => self.matching_within(event, budget),
+                };
+                self.found(&matched)
+            },
             state,
             now,
             stopwatch: watch.stopwatch,
@@ -635,24 +662,48 @@ impl RuleSet {
             reaction_limits: &self.inner.reaction_limits,
             trace: watch.trace,
         };
-        evaluate::evaluate(event, self.matched_rules(matched).collect(), &context)
+        evaluate::evaluate(event, self.found(matched), &context)
+    }
+
+    fn found(&self, matched: &Matched) -> Found<'_> {
+        let failure = |(id, cause, message): &Undecided| {
+            let mut failure = Failure::new(self.inner.rules.get(*id as usize)?.name(), message);
+            failure.cause = *cause;
+            Some(failure)
+        };
+        Found {
+            rules: self.matched_rules(matched).collect(),
+            undecided: matched.undecided.iter().filter_map(failure).collect(),
+        }
     }
 }
 
 impl Matched {
     /// Whether any rule matches.
     pub fn is_match(&self) -> bool {
-        !self.0.is_empty()
+        !self.ids.is_empty()
+    }
+
+    /// Whether an evaluation has no effects and no failures: no rule matches, and all were compared
+    /// with the event.
+    pub fn is_nothing(&self) -> bool {
+        self.ids.is_empty() && self.undecided.is_empty()
+    }
+
+    /// The positions of rules that could not be compared with the event: it would have taken too
+    /// long. They do not count as matching, and are failures of an evaluation.
+    pub fn undecided(&self) -> impl Iterator<Item = u32> {
+        self.undecided.iter().map(|(id, ..)| *id)
     }
 
     /// The positions in [`RuleSet::rules`], ascending.
     pub fn ids(&self) -> &[u32] {
-        &self.0
+        &self.ids
     }
 
     /// The positions, owned.
     pub fn into_ids(self) -> Vec<u32> {
-        self.0
+        self.ids
     }
 }
 

@@ -71,7 +71,7 @@ mod wildcard;
 pub use canonical_scalar::canonical_scalar;
 pub use dialect::{Dialect, UnknownDialect};
 pub use limits::PatternLimits;
-pub use matcher::{BuildError, Elements, Fields, Matcher, Scratch};
+pub use matcher::{BuildError, Elements, Fields, Matcher, Scratch, SearchBudget};
 pub use pattern::Pattern;
 pub use pattern_error::PatternError;
 pub use reference::REFERENCE;

@@ -14,7 +14,8 @@
 //! Where fields lie in arrays of objects, a rule with up to six such fields is decided in one pass
 //! over the elements, a plain conjunction of any number of fields likewise. Every other rule, and a
 //! `not` around several such fields, is decided by the search of the reference evaluator
-//! (`exhaustive`), which is exponential in the number of those fields at worst.
+//! (`exhaustive`), which is exponential in the number of those fields at worst: it ends after
+//! [`MatcherLimits::search_steps`], and what it has not decided then is reported as undecided.
 //!
 //! **Adding a pattern** means building again: which predicate a rule is indexed under depends on
 //! all other rules, and building is fast (100,000 rules in a fraction of a second). A second, small
@@ -54,6 +55,7 @@ use reflexarc_event::{Event, Json, JsonError, Limits};
 
 pub use fields::{Elements, Fields};
 pub use limits::{BuildError, MatcherLimits};
+pub use search::SearchBudget;
 pub use stats::{Slow, Stats};
 
 use crate::Node;
@@ -96,6 +98,8 @@ pub struct Matcher {
     lists: u32,
     /// How many rules are in several posting lists.
     shared: u32,
+    /// As in [`MatcherLimits`].
+    search_steps: usize,
 }
 
 /// The working memory of matching. It grows to what the largest event needed and is then reused
@@ -128,6 +132,30 @@ impl Scratch {
     /// Empty.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The patterns that the last event could not be compared with, because it would have taken more
+    /// than [`MatcherLimits::search_steps`]. They do not count as matching.
+    ///
+    /// ```
+    /// use reflexarc_event::Event;
+    /// use reflexarc_pattern::matcher::MatcherLimits;
+    /// use reflexarc_pattern::{Matcher, Pattern, Scratch};
+    ///
+    /// // Seven fields in objects of arrays, and an `or`.
+    /// let pattern: Pattern = "a (b == 1 and c == 1 and d == 1 and e == 1 and f == 1 and g == 1) \
+    ///                         and (a.h == 1 or a.i == 1)".parse()?;
+    /// let limits = MatcherLimits { search_steps: 10, ..MatcherLimits::DEFAULT };
+    /// let matcher = Matcher::build_within([pattern.node()], limits)?;
+    /// let object = r#"{"b": 1, "c": 1, "d": 1, "e": 1, "f": 1, "g": 1, "h": 1}"#;
+    /// let event = Event::from_json(format!(r#"{{"a": [{object}, {object}]}}"#))?;
+    /// let (mut scratch, mut ids) = (Scratch::new(), Vec::new());
+    /// matcher.matching(&event, &mut scratch, &mut ids);
+    /// assert_eq!((ids.as_slice(), scratch.undecided()), (&[][..], &[0][..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn undecided(&self) -> &[u32] {
+        &self.search.undecided
     }
 }
 
@@ -171,7 +199,23 @@ impl Matcher {
     /// If the event has 4 GiB or more.
     pub fn matching(&self, event: &Event, scratch: &mut Scratch, ids: &mut Vec<u32>) {
         self.observe(event, scratch);
-        self.search_all(event.bytes(), scratch, ids);
+        self.search_all(event.bytes(), scratch, None, ids);
+    }
+
+    /// As [`Matcher::matching`]; the budget decides about searches, which may take milliseconds for
+    /// one pattern. What it refuses is [undecided](Scratch::undecided).
+    ///
+    /// # Panics
+    /// As [`Matcher::matching`].
+    pub fn matching_within(
+        &self,
+        event: &Event,
+        budget: &dyn SearchBudget,
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+    ) {
+        self.observe(event, scratch);
+        self.search_all(event.bytes(), scratch, Some(budget), ids);
     }
 
     /// As [`Matcher::matching`], for bytes that may be anything.
@@ -204,7 +248,7 @@ impl Matcher {
     ) -> Result<(), JsonError> {
         ids.clear();
         self.observe_bytes(event, scratch)?;
-        self.search_all(event, scratch, ids);
+        self.search_all(event, scratch, None, ids);
         Ok(())
     }
 
@@ -286,14 +330,21 @@ impl Matcher {
     }
 
     /// The ids of all matching patterns, once the event has been observed.
-    fn search_all(&self, event: &[u8], scratch: &mut Scratch, ids: &mut Vec<u32>) {
+    fn search_all(
+        &self,
+        event: &[u8],
+        scratch: &mut Scratch,
+        budget: Option<&dyn SearchBudget>,
+        ids: &mut Vec<u32>,
+    ) {
         // Values select rules in the order of the event, so the ids are sorted at the end: the
         // result must not depend on the order of keys.
         ids.clear();
         let Scratch {
             observed, search, ..
         } = scratch;
-        search::search(self, event, observed, search, false, ids);
+        search::search(self, event, observed, search, false, budget, ids);
+        search.undecided.sort_unstable();
         ids.sort_unstable();
     }
 
@@ -306,7 +357,7 @@ impl Matcher {
             ..
         } = scratch;
         found.clear();
-        search::search(self, event, observed, search, true, found);
+        search::search(self, event, observed, search, true, None, found);
         !found.is_empty()
     }
 }

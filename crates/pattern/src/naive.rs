@@ -16,6 +16,7 @@
 // {"a": [{"b": 1}, {"c": 2}]} the sets are {A: 0} and {A: 1}, no choice is in both, and the event
 // does not match.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use reflexarc_event::Json;
@@ -63,6 +64,28 @@ pub(crate) struct Choices {
     arrays: BTreeSet<usize>,
 }
 
+/// How much a search may still do.
+pub(crate) struct Steps(Cell<usize>);
+
+impl Steps {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self(Cell::new(limit))
+    }
+
+    /// Counts steps. Returns whether there were enough; if not, the result of the search means
+    /// nothing, and it ends soon.
+    pub(crate) fn take(&self, steps: usize) -> bool {
+        let left = self.0.get();
+        self.0.set(left.saturating_sub(steps));
+        left > steps
+    }
+
+    /// Whether there were enough for all that was done.
+    pub(crate) fn are_left(&self) -> bool {
+        self.0.get() > 0
+    }
+}
+
 impl FromIterator<ElementChoice> for Choices {
     fn from_iter<I: IntoIterator<Item = ElementChoice>>(choices: I) -> Self {
         let choices: BTreeSet<ElementChoice> = choices.into_iter().collect();
@@ -98,7 +121,16 @@ impl Goal {
 
     /// An extension of `choice` under which the goal holds.
     pub(crate) fn within(&self, choice: &ElementChoice) -> Option<ElementChoice> {
-        extension(&[self], choice, &[])
+        self.within_steps(choice, &Steps::new(usize::MAX))
+    }
+
+    /// As [`Goal::within`], in so many steps at most.
+    pub(crate) fn within_steps(
+        &self,
+        choice: &ElementChoice,
+        steps: &Steps,
+    ) -> Option<ElementChoice> {
+        extension(&[self], choice, &[], steps)
     }
 
     /// Adds every array that the goal chooses elements of.
@@ -143,11 +175,20 @@ impl Goal {
 /// Otherwise the order of fields in a conjunction would matter: in `a.b is missing and a.c == 1`
 /// on {"a": [{"b": 1}, {"c": 1}]} the first field, judged alone, is false, but within the element
 /// that the second field chooses it is true.
-fn extension(goals: &[&Goal], choice: &ElementChoice, never: &[&Goal]) -> Option<ElementChoice> {
+fn extension(
+    goals: &[&Goal],
+    choice: &ElementChoice,
+    never: &[&Goal],
+    steps: &Steps,
+) -> Option<ElementChoice> {
+    // Each goal is looked at, and the choice so far is copied.
+    if !steps.take(goals.len() + choice.len()) {
+        return None;
+    }
     let Some((first, rest)) = goals.split_first() else {
         return never
             .iter()
-            .all(|goal| goal.within(choice).is_none())
+            .all(|goal| goal.within_steps(choice, steps).is_none())
             .then(|| choice.clone());
     };
     match first {
@@ -155,11 +196,12 @@ fn extension(goals: &[&Goal], choice: &ElementChoice, never: &[&Goal]) -> Option
             &all.iter().chain(rest.iter().copied()).collect::<Vec<_>>(),
             choice,
             never,
+            steps,
         ),
         Goal::Any(any) => any
             .iter()
-            .find_map(|one| extension(&[&[one], rest].concat(), choice, never)),
-        Goal::Not(goal) => extension(rest, choice, &[never, &[goal]].concat()),
+            .find_map(|one| extension(&[&[one], rest].concat(), choice, never, steps)),
+        Goal::Not(goal) => extension(rest, choice, &[never, &[goal]].concat(), steps),
         Goal::Chosen(choices) => {
             // Choices that differ only in arrays that no remaining goal refers to are equivalent,
             // so one of them is enough. Without this, four independent arrays of 300 elements, one
@@ -168,10 +210,14 @@ fn extension(goals: &[&Goal], choice: &ElementChoice, never: &[&Goal]) -> Option
             rest.iter()
                 .chain(never)
                 .for_each(|goal| goal.arrays(&mut remaining));
+            if !steps.take(remaining.len()) {
+                return None;
+            }
             let mut tried = BTreeSet::new();
             choices
                 .choices
                 .iter()
+                .take_while(|_| steps.take(1))
                 .filter_map(|other| both(choice, other))
                 .find_map(|choice| {
                     let relevant: ElementChoice = choice
@@ -180,7 +226,7 @@ fn extension(goals: &[&Goal], choice: &ElementChoice, never: &[&Goal]) -> Option
                         .map(|(&array, &element)| (array, element))
                         .collect();
                     if tried.insert(relevant) {
-                        extension(rest, &choice, never)
+                        extension(rest, &choice, never, steps)
                     } else {
                         None
                     }

@@ -98,8 +98,8 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         Reading::AsIs
     };
     let matching = move |event: Event| {
-        let ids = filters.ids(event.clone())?;
-        Ok((event, ids))
+        let (ids, undecided) = filters.ids(event.clone())?;
+        Ok((event, ids, undecided))
     };
     if !args.count {
         output.begin(args.format)?;
@@ -108,7 +108,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         let name = source.name.clone();
         let jobs = usize::from(args.jobs);
         input::for_each_on_threads(source, reading, jobs, matching.clone(), |processed| {
-            let (event, ids) = match processed.result {
+            let (event, ids, undecided) = match processed.result {
                 Ok(matched) => matched,
                 Err(error) => {
                     unreadable += 1;
@@ -120,6 +120,19 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
                     });
                 }
             };
+            if !undecided.is_empty() {
+                unreadable += 1;
+                let line = processed.line;
+                let filters = if is_single {
+                    "the filter".to_owned()
+                } else {
+                    names.named(&undecided).join(", ")
+                };
+                output.error(&format!(
+                    "{name}:{line}: cannot compare the event with {filters}: there are too many \
+                     combinations of the elements of its arrays"
+                ));
+            }
             if ids.is_empty() != args.invert {
                 return Ok(ControlFlow::Continue(()));
             }
@@ -188,16 +201,20 @@ fn print_names(
 }
 
 impl Filters {
-    /// The ids of the matching filters: positions in `names`.
-    fn ids(&self, event: Event) -> Result<Vec<u32>, EventError> {
+    /// The ids of the matching filters, positions in `names`, and of those that cannot be compared
+    /// with the event.
+    fn ids(&self, event: Event) -> Result<(Vec<u32>, Vec<u32>), EventError> {
         let event = if self.native {
             NativeEvent::new(event)?
         } else {
             NativeEvent::as_is(event)
         };
         let mut ids = Vec::new();
-        SCRATCH.with_borrow_mut(|scratch| self.matcher.matching(event.event(), scratch, &mut ids));
-        Ok(ids)
+        let undecided = SCRATCH.with_borrow_mut(|scratch| {
+            self.matcher.matching(event.event(), scratch, &mut ids);
+            scratch.undecided().to_vec()
+        });
+        Ok((ids, undecided))
     }
 
     /// The names of the filters with these ids.

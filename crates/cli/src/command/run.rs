@@ -118,7 +118,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         let matched = rules.matching(&event);
         // Reading the time of every event would slow down runs in which few match. An event that
         // is matched before the flag falls has its time read needlessly, never too seldom.
-        let time = if matched.is_match() || wants_time.load(Ordering::Relaxed) {
+        let time = if !matched.is_nothing() || wants_time.load(Ordering::Relaxed) {
             event_time(&event)
         } else {
             None
@@ -249,7 +249,7 @@ impl Run {
         output: &mut Output,
     ) -> EventReport<'e> {
         // Without a rule nothing is evaluated, and the time does not matter.
-        if !matched.is_match() {
+        if matched.is_nothing() {
             return EventReport {
                 file,
                 line,

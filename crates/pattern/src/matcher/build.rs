@@ -46,10 +46,10 @@ pub(super) fn build(patterns: &[&Node], limits: MatcherLimits) -> Result<Matcher
         compiler.pattern(pattern.ok_or(too_many)?, node)?;
         rules.push((start, compiler.words.len()));
     }
-    Ok(finish(compiler, &rules))
+    Ok(finish(compiler, &rules, limits))
 }
 
-fn finish(mut compiler: Compiler, rules: &[(usize, usize)]) -> Matcher {
+fn finish(mut compiler: Compiler, rules: &[(usize, usize)], limits: MatcherLimits) -> Matcher {
     let words = std::mem::take(&mut compiler.words);
     let trie = std::mem::replace(&mut compiler.trie, super::trie::TrieBuilder::new()).finish();
     let counts = UsageCounts::new(&compiler, trie.slots());
@@ -135,6 +135,7 @@ fn finish(mut compiler: Compiler, rules: &[(usize, usize)]) -> Matcher {
         patterns: rules.len(),
         lists,
         shared,
+        search_steps: limits.search_steps,
     }
 }
 

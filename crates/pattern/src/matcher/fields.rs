@@ -131,7 +131,7 @@ impl Matcher {
     ) -> Result<(), E> {
         ids.clear();
         self.observe_fields(visit, scratch)?;
-        self.search_all(b"", scratch, ids);
+        self.search_all(b"", scratch, None, ids);
         Ok(())
     }
 

@@ -9,10 +9,14 @@ pub struct MatcherLimits {
     pub regexp_bytes: usize,
     /// The levels of one pattern's tree.
     pub depth: usize,
+    /// The steps in which one pattern is decided for one event, where its fields lie in arrays of
+    /// objects and only a search can decide it. What needs more is undecided: see
+    /// [`Scratch::undecided`](crate::Scratch::undecided).
+    pub search_steps: usize,
 }
 
 impl MatcherLimits {
-    /// 1 GiB, 256 MiB of regular expressions, 256 levels.
+    /// 1 GiB, 256 MiB of regular expressions, 256 levels, searches of 20,000 steps.
     // At 96 to 1,500 bytes a rule (benches/RESULTS.md) a gigabyte is room for about a million
     // rules; at 19 KB a regular expression, 256 MiB are about 14,000 of them. The levels bound the
     // recursion of building; the parser allows fewer.
@@ -20,6 +24,8 @@ impl MatcherLimits {
         bytes: 1 << 30,
         regexp_bytes: 256 << 20,
         depth: 256,
+        // A few milliseconds. An `or` of eight fields in 100 objects takes about 3,000.
+        search_steps: 20_000,
     };
 }
 

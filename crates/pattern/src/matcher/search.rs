@@ -23,6 +23,8 @@ pub(super) struct SearchBuffers {
     lists: Vec<u64>,
     /// By rule that is in several posting lists, the event that visited it last.
     shared: Vec<u64>,
+    /// The patterns that could not be decided for the current event.
+    pub(super) undecided: Vec<u32>,
     /// The number of the current event. Stamping with it makes clearing unnecessary: a list counts
     /// as visited only if its stamp is the current number, and `u64` does not wrap.
     event: u64,
@@ -35,15 +37,18 @@ pub(super) fn search(
     observed: &Observed,
     buffers: &mut SearchBuffers,
     first_only: bool,
+    budget: Option<&dyn SearchBudget>,
     found: &mut Vec<u32>,
 ) {
     buffers.event += 1;
+    buffers.undecided.clear();
     let SearchBuffers {
         index,
         membership,
         conjunction,
         lists,
         shared,
+        undecided,
         event: number,
     } = buffers;
     grow(lists, matcher.lists);
@@ -58,6 +63,8 @@ pub(super) fn search(
         visited_rules: shared,
         number: *number,
         first_only,
+        budget,
+        undecided,
         found,
     };
     // A break only says that a rule was found, which the caller sees in `found`.
@@ -73,7 +80,19 @@ struct Search<'a> {
     visited_rules: &'a mut [u64],
     number: u64,
     first_only: bool,
+    budget: Option<&'a dyn SearchBudget>,
+    undecided: &'a mut Vec<u32>,
     found: &'a mut Vec<u32>,
+}
+
+/// Permits and measures the searches that decide single patterns; see
+/// [`Matcher::matching_within`].
+pub trait SearchBudget {
+    /// Whether the search for the pattern with this id may begin.
+    fn begin(&self, pattern: u32) -> bool;
+
+    /// Called on the same thread when a permitted search has ended.
+    fn end(&self, pattern: u32);
 }
 
 impl Search<'_> {
@@ -159,7 +178,7 @@ impl Search<'_> {
         };
         let matches = if self.view.observed.any_in_elements() && self.view.ties_elements(Ops(words))
         {
-            self.in_elements(Ops(words))
+            self.in_elements(rule, Ops(words))
         } else {
             // The predicate that selected the rule holds, and fields are independent here, so the
             // operations that it implies need no second look.
@@ -182,11 +201,27 @@ impl Search<'_> {
     // Not inlined: most events have no arrays of objects, and `rule` is the innermost loop.
     // Inlined, it cost 5 % where 333 rules match.
     #[inline(never)]
-    fn in_elements(&mut self, ops: Ops) -> bool {
+    fn in_elements(&mut self, rule: u32, ops: Ops) -> bool {
         let (predicates, view) = (&self.matcher.predicates, self.view);
         membership::hold(predicates, ops, view, self.membership)
             .or_else(|| conjunction::hold(predicates, ops, view, self.conjunction))
-            .unwrap_or_else(|| exhaustive::hold(predicates, ops, view))
+            .unwrap_or_else(|| self.exhaustively(rule, ops))
+    }
+
+    fn exhaustively(&mut self, rule: u32, ops: Ops) -> bool {
+        let is_permitted = self.budget.is_none_or(|budget| budget.begin(rule));
+        let holds = is_permitted.then(|| {
+            let steps = self.matcher.search_steps;
+            let holds = exhaustive::hold(&self.matcher.predicates, ops, self.view, steps);
+            if let Some(budget) = self.budget {
+                budget.end(rule);
+            }
+            holds
+        });
+        holds.flatten().unwrap_or_else(|| {
+            self.undecided.push(rule);
+            false
+        })
     }
 }
 

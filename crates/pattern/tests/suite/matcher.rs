@@ -8,7 +8,7 @@ use reflexarc_pattern::matcher::{MatcherLimits, Slow};
 use reflexarc_pattern::tree::{Bound, Regexp, Wildcard};
 use reflexarc_pattern::{
     Alternative, BuildError, Decimal, Dialect, Field, Matcher, Node, Path, Pattern, Predicate,
-    Scratch, TextOp, naive,
+    Scratch, SearchBudget, TextOp, naive,
 };
 
 use crate::generate;
@@ -251,6 +251,7 @@ fn a_matcher_beyond_its_limits_is_an_error() {
         bytes: 100_000,
         regexp_bytes: 100_000,
         depth: 3,
+        ..MatcherLimits::DEFAULT
     };
     let exact = |i: usize| {
         field(
@@ -429,4 +430,106 @@ fn wide_node() -> impl Strategy<Value = Node> {
             1 => inner.prop_map(|node| Node::Not(Box::new(node))),
         ]
     })
+}
+
+/// Fields in this many arrays, and two in another array that no element has both of.
+fn independent_arrays(arrays: usize, elements: usize) -> (Pattern, String) {
+    let pairs = (0..arrays).map(|i| format!("a{i}.x == 1 and a{i}.y == 1"));
+    let filter = format!(
+        "not ({} and z.x == 1 and z.y == 1)",
+        pairs.collect::<Vec<_>>().join(" and ")
+    );
+    let both = vec![r#"{"x": 1, "y": 1}"#; elements].join(", ");
+    let mut event: Vec<_> = (0..arrays)
+        .map(|i| format!(r#""a{i}": [{both}]"#))
+        .collect();
+    let one = [
+        vec![r#"{"x": 1}"#; elements + 1],
+        vec![r#"{"y": 1}"#; elements + 1],
+    ]
+    .concat();
+    event.push(format!(r#""z": [{}]"#, one.join(", ")));
+    (filter.parse().unwrap(), format!("{{{}}}", event.join(", ")))
+}
+
+/// Without the limit this takes hours, on an event of 2 KB.
+#[test]
+fn a_search_without_end_leaves_the_pattern_undecided() {
+    let (pattern, event) = independent_arrays(8, 20);
+    let other: Pattern = "a0.x == 1".parse().unwrap();
+    let matcher = matcher(&[other.node().clone(), pattern.node().clone()]);
+    let event = Event::from_json(event).unwrap();
+    let (mut scratch, mut ids) = (Scratch::new(), Vec::new());
+    matcher.matching(&event, &mut scratch, &mut ids);
+    assert_eq!((ids.as_slice(), scratch.undecided()), (&[0][..], &[1][..]));
+    // Nothing of it is left for the next event.
+    matcher.matching(&Event::from_json("{}").unwrap(), &mut scratch, &mut ids);
+    assert_eq!((ids.as_slice(), scratch.undecided()), (&[1][..], &[][..]));
+    let (pattern, event) = independent_arrays(2, 3);
+    equals_reference(pattern.node(), &event);
+}
+
+fn equals_reference(pattern: &Node, event: &str) {
+    let patterns = [pattern.clone()];
+    assert_eq!(
+        ids(&matcher(&patterns), event, &mut Scratch::new()),
+        reference(&patterns, event)
+    );
+}
+
+/// Refuses one pattern and counts the searches of the others.
+struct Refusing(u32, std::cell::RefCell<Vec<(bool, u32)>>);
+
+impl SearchBudget for Refusing {
+    fn begin(&self, pattern: u32) -> bool {
+        self.1.borrow_mut().push((true, pattern));
+        pattern != self.0
+    }
+
+    fn end(&self, pattern: u32) {
+        self.1.borrow_mut().push((false, pattern));
+    }
+}
+
+#[test]
+fn a_budget_decides_about_searches_only() {
+    let (searched, event) = independent_arrays(3, 2);
+    let simple: Pattern = "a0.x == 1".parse().unwrap();
+    let nodes = [
+        searched.node().clone(),
+        simple.node().clone(),
+        searched.node().clone(),
+    ];
+    let matcher = matcher(&nodes);
+    let event = Event::from_json(event).unwrap();
+    let (mut scratch, mut ids) = (Scratch::new(), Vec::new());
+    let budget = Refusing(2, std::cell::RefCell::default());
+    matcher.matching_within(&event, &budget, &mut scratch, &mut ids);
+    assert_eq!(
+        (ids.as_slice(), scratch.undecided()),
+        (&[0, 1][..], &[2][..])
+    );
+    let mut calls = budget.1.into_inner();
+    calls.sort_unstable_by_key(|(begins, pattern)| (*pattern, !*begins));
+    assert_eq!(calls, [(true, 0), (false, 0), (true, 2)]);
+}
+
+proptest! {
+    /// A search that ends within its limit has the result of one without.
+    #[test]
+    fn decided_searches_equal_the_reference(
+        patterns in vec(generate::nodes(), 1..4),
+        event in generate::events(),
+        search_steps in 0_usize..300,
+    ) {
+        let limits = MatcherLimits { search_steps, ..MatcherLimits::DEFAULT };
+        let matcher = Matcher::build_within(&patterns, limits).expect("few patterns");
+        let (mut scratch, mut ids) = (Scratch::new(), Vec::new());
+        let text = event.to_string();
+        matcher.matching_bytes(text.as_bytes(), &mut scratch, &mut ids).expect("valid JSON");
+        let undecided = scratch.undecided();
+        let decided = |id: &u32| !undecided.contains(id);
+        let expected: Vec<u32> = reference(&patterns, &text).into_iter().filter(decided).collect();
+        prop_assert_eq!(ids, expected);
+    }
 }

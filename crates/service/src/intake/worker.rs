@@ -111,12 +111,14 @@ impl SpeculativeEvaluation {
     ) -> Self {
         let (started, clock) = (Timestamp::now(), Instant::now());
         // Kept for a second run: which rules match does not depend on state.
-        let matched = catch_panic(incoming, || rules.matching(&incoming.native));
+        let mut account = EventAccount::default();
+        let budget = EventBudget::new(&budgets, &mut account);
+        let matched = catch_panic(incoming, || {
+            rules.matching_within(&incoming.native, &budget)
+        });
         // The worker's own view is the state as of the last commit; it does not block the writer,
         // nor is it blocked.
         let state = StoredState::new(state);
-        let mut account = EventAccount::default();
-        let budget = EventBudget::new(&budgets, &mut account);
         let evaluation = run_reactions(&rules, incoming, matched.as_ref(), &state, now, &budget);
         let reads = state.into_reads();
         Self {
@@ -199,7 +201,7 @@ fn run_reactions(
     budget: &EventBudget<'_>,
 ) -> Evaluation {
     // Most events: no clock is read for them.
-    if matched.is_some_and(|matched| !matched.is_match()) {
+    if matched.is_some_and(Matched::is_nothing) {
         return Evaluation::default();
     }
     // The engine has no clock of its own; it is pure, so that replays give the same evaluations.

@@ -128,6 +128,56 @@ async fn hostile_rules_are_cut_off_and_others_are_complete() {
     }
 }
 
+/// The elements of many arrays in all combinations: without a limit, hours for one event.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn filters_without_end_are_cut_off_like_scripts() {
+    let pairs: Vec<_> = (0..8)
+        .map(|n| format!("a{n}.x == 1 and a{n}.y == 1"))
+        .collect();
+    let filter = format!(
+        "id exists and not ({} and z.x == 1 and z.y == 1)",
+        pairs.join(" and ")
+    );
+    let serving = Serving::with(|parts| {
+        let hostile = format!("when = '{filter}'\nthen = 'send(\"out\", 1)'");
+        let other = "when = 'id exists'\nthen = 'send(\"out\", 2)'".to_owned();
+        let files = [("hostile.toml", hostile), ("other.toml", other)];
+        parts.rules = RuleSet::compile(files).unwrap();
+        parts
+            .config
+            .budgets
+            .rules
+            .insert("hostile".to_owned(), tiny());
+    })
+    .await;
+    let both = vec![r#"{"x": 1, "y": 1}"#; 20].join(", ");
+    let arrays: Vec<_> = (0..8).map(|n| format!("\"a{n}\": [{both}]")).collect();
+    let one = [[r#"{"x": 1}"#; 21], [r#"{"y": 1}"#; 21]]
+        .concat()
+        .join(", ");
+    let event = |id: usize| format!(r#"{{"id": "{id}", {}, "z": [{one}]}}"#, arrays.join(", "));
+    let batch: Vec<_> = (0..20).map(event).collect();
+    let (status, _) = serving.post("application/x-ndjson", batch.join("\n")).await;
+    assert_eq!(status, 200);
+    let lines = eventually(|| Some(serving.lines()).filter(|lines| lines.len() == 20)).await;
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.get("send").unwrap().as_i64() == Some(2))
+    );
+    let failed = serving.problem("reaction_failed", "hostile").await;
+    assert!(
+        text(&failed, "detail").contains("too many combinations"),
+        "{failed}"
+    );
+    let refused = serving.problem("over_budget", "hostile").await;
+    let count =
+        |problem: &Json| -> usize { problem.get("count").unwrap().to_string().parse().unwrap() };
+    assert_eq!(count(&failed) + count(&refused), 20);
+    assert!(count(&refused) >= 16, "{refused}");
+    serving.stop().await;
+}
+
 /// A rule that conflicts with itself is evaluated twice for nearly every event.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stale_evaluations_are_decided_once() {

@@ -1,0 +1,65 @@
+//! Filters that only a search can decide, and what they cost.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use reflexarc_pattern::SearchBudget;
+
+use crate::{FailureCause, ReactionBudget, Rule};
+
+/// A rule that could not be compared with an event: its position, and why.
+pub(crate) type Undecided = (u32, FailureCause, String);
+
+/// The budget of reactions, for searches.
+pub(crate) struct FilterBudget<'a> {
+    rules: &'a [Arc<Rule>],
+    budget: &'a dyn ReactionBudget,
+    refused: RefCell<Vec<(u32, String)>>,
+}
+
+impl<'a> FilterBudget<'a> {
+    /// For the filters of these rules.
+    pub(crate) fn new(rules: &'a [Arc<Rule>], budget: &'a dyn ReactionBudget) -> Self {
+        Self {
+            rules,
+            budget,
+            refused: RefCell::default(),
+        }
+    }
+
+    /// Why these rules are undecided.
+    pub(crate) fn reasons(&self, undecided: &[u32]) -> Vec<Undecided> {
+        let mut refused = self.refused.borrow_mut();
+        let reason = |id: &u32| match refused.iter().position(|(refused, _)| refused == id) {
+            Some(at) => (*id, FailureCause::Budget, refused.swap_remove(at).1),
+            None => too_long(*id),
+        };
+        undecided.iter().map(reason).collect()
+    }
+}
+
+impl SearchBudget for FilterBudget<'_> {
+    fn begin(&self, pattern: u32) -> bool {
+        let Some(rule) = self.rules.get(pattern as usize) else {
+            return true;
+        };
+        let refused = self.budget.begin(rule).err();
+        let is_permitted = refused.is_none();
+        let refused = refused.map(|message| (pattern, message));
+        self.refused.borrow_mut().extend(refused);
+        is_permitted
+    }
+
+    fn end(&self, pattern: u32) {
+        if let Some(rule) = self.rules.get(pattern as usize) {
+            self.budget.end(rule, 0);
+        }
+    }
+}
+
+/// A search that took more than its limit of steps.
+pub(crate) fn too_long(id: u32) -> Undecided {
+    let message = "the filter cannot be compared with this event: there are too many combinations \
+                   of the elements of its arrays; use fewer fields in arrays, or several rules";
+    (id, FailureCause::Reaction, message.to_owned())
+}
