@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reflexarc::RuleSet;
 use reflexarc_service::config::Secrets;
 use reflexarc_service::telemetry::start_logging;
-use reflexarc_service::{Config, SqliteStore, Store, StoreError, StoreOptions};
+use reflexarc_service::{Config, SqliteStore, Store, StoreError};
 
 use crate::exit::Failure;
 use crate::output::Format;
@@ -64,13 +64,8 @@ impl ConfigArgs {
                 config.store_path.display()
             )));
         }
-        // The service checks the whole file at its start. A command that prints one delivery must
-        // not read gigabytes first.
-        let options = StoreOptions {
-            integrity_check: false,
-            ..config.store_options.clone()
-        };
-        let store = SqliteStore::open(&config.store_path, &options).map_err(store_failure)?;
+        let store =
+            SqliteStore::open(&config.store_path, &config.store_options).map_err(store_failure)?;
         Ok((config, Arc::new(store)))
     }
 

@@ -5,6 +5,7 @@ pub(crate) mod diff;
 pub(crate) mod evaluation;
 pub(crate) mod findings;
 pub(crate) mod junit;
+pub(crate) mod left_out;
 pub(crate) mod markdown;
 pub(crate) mod pager;
 pub(crate) mod rewrite;

@@ -326,9 +326,6 @@ impl Default for Config {
                 // EventBridge's longest retry policy sends an event again for up to a day.
                 duplicate_window: SignedDuration::from_hours(24),
                 max_bytes: None,
-                // Reads the whole file at each start, which takes seconds for gigabytes. Damage is
-                // then found before new events are added to it, not when an old one is needed.
-                integrity_check: true,
             },
             retention: Retention::default(),
             rule_paths: vec!["rules".into()],

@@ -4,6 +4,7 @@ mod problem_checks;
 mod remote;
 mod replay;
 mod retention_progress;
+mod store_check;
 mod trace;
 
 pub(crate) use self::problem_checks::{
@@ -12,4 +13,5 @@ pub(crate) use self::problem_checks::{
 pub use self::remote::{Remote, RemoteError, Sent};
 pub use self::replay::{Replay, Replayed};
 pub(crate) use self::retention_progress::RetentionProgress;
-pub use self::trace::{delivery_to_json, trace};
+pub(crate) use self::store_check::check_store;
+pub use self::trace::{damaged_delivery_to_json, damaged_event_to_json, delivery_to_json, trace};

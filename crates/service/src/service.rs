@@ -31,7 +31,9 @@ use crate::http::{
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::live_config::{LiveConfig, LiveSettings};
-use crate::operate::{ProblemSources, RetentionProgress, check_clock, check_regularly};
+use crate::operate::{
+    ProblemSources, RetentionProgress, check_clock, check_regularly, check_store,
+};
 use crate::reload::{Reloader, watch};
 use crate::shutdown::stopped;
 use crate::store::{Store, StoreError, StoreLock};
@@ -46,6 +48,10 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(10);
 /// How many passes of pruning there are to one look for deliveries to unknown targets, which counts
 /// all that is pending.
 const PASSES_PER_COUNT: u32 = 60;
+/// How often releasing the claims of an earlier process is attempted at the start.
+const RESUME_ATTEMPTS: u32 = 5;
+/// The pause in between.
+const RESUME_PAUSE: Duration = Duration::from_secs(1);
 /// How long spans that are waiting may take to be exported at the end.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -180,6 +186,8 @@ impl ServiceBuilder {
         let problems = metrics.problems.clone();
         let probing = watch_store(store.clone(), health.clone(), stop.clone());
         let probing = tokio::spawn(probing);
+        let damage = check_store(store.clone(), health.clone(), metrics.clone(), stop.clone());
+        let looking_for_damage = tokio::spawn(damage);
         let state = Arc::new(AppState {
             intake,
             clock,
@@ -232,11 +240,12 @@ impl ServiceBuilder {
         pruning.abort();
         checking.abort();
         probing.abort();
+        looking_for_damage.abort();
         tracing::info!("stopped");
         Ok(())
     }
 
-    /// Starts the pipeline. Blocks while it prepares the store; must be called within a tokio
+    /// Starts the pipeline. Nothing in it takes longer if the store is larger. Blocks; must be called within a tokio
     /// runtime, but not from async code.
     pub(crate) fn start_pipeline(
         self,
@@ -252,19 +261,19 @@ impl ServiceBuilder {
         let wake = Wake::new(config.queues.iter().map(|queue| queue.name.clone()));
         // Before the first delivery can become a dead letter.
         store.observe_dead_letters(dead_letters::observer(metrics.clone()));
-        // Only with the lock and before the queues start: it releases every claim there is.
-        resume(&*store, &wake)?;
         let problems = metrics.problems.clone();
         // Before the first delivery can be settled.
         let clock = ServiceClock::new(store.newest_event()?);
         check_clock(&clock, &metrics);
         let gates = TargetGates::default();
         gates.restore(store.paused_targets()?);
+        let (resumed, is_resumed) = watch::channel(false);
         let queues = Queues::start(
             config.queues,
             wake.clone(),
             store.clone(),
             metrics,
+            is_resumed,
             clock.clone(),
             config.redactor.clone(),
             telemetry.clone(),
@@ -285,6 +294,9 @@ impl ServiceBuilder {
         // Evaluation is bound by the processor, so one worker for each is as many as can run.
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let intake = Intake::start(&store, &live, workers, &config.limits, telemetry, problems)?;
+        // Only with the lock and before the queues claim: it releases every claim there is. Beside
+        // the intake, because it looks at all that is pending.
+        drop(tokio::spawn(resume(store.clone(), wake.clone(), resumed)));
         Ok(Pipeline {
             intake,
             queues: Arc::new(queues),
@@ -308,18 +320,40 @@ async fn stop_queues(queues: Arc<Queues>, mut stop: watch::Receiver<bool>) {
 }
 
 /// Takes over from the process that delivered before: what it had claimed is due, and deliveries to
-/// targets that no longer exist become dead letters.
-fn resume(store: &dyn Store, wake: &Wake) -> Result<(), StoreError> {
-    let now = Timestamp::now();
-    let released = store.release_claims(now)?;
-    if released > 0 {
-        tracing::info!(
-            deliveries = released,
-            "resuming deliveries that an earlier process had claimed"
-        );
+/// targets that no longer exist become dead letters. Then the queues begin.
+async fn resume(store: Arc<dyn Store>, wake: Wake, resumed: watch::Sender<bool>) {
+    for attempt in 1.. {
+        let releasing = store.clone();
+        match blocking(move || releasing.release_claims(Timestamp::now())).await {
+            Ok(0) => break,
+            Ok(deliveries) => {
+                tracing::info!(
+                    deliveries,
+                    "resuming deliveries that an earlier process had claimed"
+                );
+                break;
+            }
+            Err(error) if attempt < RESUME_ATTEMPTS => {
+                tracing::warn!(%error, "cannot release claims; trying again");
+                tokio::time::sleep(RESUME_PAUSE).await;
+            }
+            Err(error) => {
+                tracing::error!(
+                    %error,
+                    "cannot release claims; claimed deliveries are due when their claims expire"
+                );
+                break;
+            }
+        }
     }
+    resumed.send_replace(true);
     // A target can be removed while the service is stopped.
-    dead_letter_unknown_targets(store, wake)
+    let moved = blocking(move || dead_letter_unknown_targets(&*store, &wake)).await;
+    if let Err(error) = moved {
+        tracing::error!(%error, "cannot move deliveries to the dead letters");
+    }
+    // Keeps the channel open for queues that start later.
+    resumed.closed().await;
 }
 
 /// Moves deliveries to targets that do not exist to the dead letters: no queue would ever look at

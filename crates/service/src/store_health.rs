@@ -7,7 +7,7 @@ use reflexarc_event::Json;
 use tokio::sync::watch;
 
 use crate::shutdown::stopped;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreCheck, StoreError};
 use crate::telemetry::{ProblemKind, Problems};
 
 /// How often the store is probed.
@@ -28,6 +28,15 @@ struct Latest {
     written: Instant,
     /// Why the last probe failed, if it did.
     error: Option<String>,
+    check: CheckProgress,
+}
+
+/// How far the check for damage is.
+#[derive(Debug, Default)]
+struct CheckProgress {
+    is_done: bool,
+    bytes: u64,
+    damaged: u64,
 }
 
 impl StoreHealth {
@@ -38,6 +47,7 @@ impl StoreHealth {
             latest: Mutex::new(Latest {
                 written: Instant::now(),
                 error: None,
+                check: CheckProgress::default(),
             }),
         }
     }
@@ -53,15 +63,32 @@ impl StoreHealth {
         })
     }
 
-    /// `{"ready": …, "error": …, "last_write_seconds": …}`
+    /// `{"ready": …, "error": …, "last_write_seconds": …, "check": {"done": …, "bytes": …,
+    /// "damaged": …}}`
     pub(crate) fn to_json(&self) -> Json {
         let failure = self.failure();
-        let seconds = self.lock().written.elapsed().as_secs();
+        let latest = self.lock();
+        let seconds = latest.written.elapsed().as_secs();
+        let check = Json::object([
+            ("done", latest.check.is_done.into()),
+            ("bytes", Json::count(latest.check.bytes)),
+            ("damaged", Json::count(latest.check.damaged)),
+        ]);
         Json::object([
             ("ready", failure.is_none().into()),
             ("error", Json::optional(failure.as_deref())),
             ("last_write_seconds", Json::count(seconds)),
+            ("check", check),
         ])
+    }
+
+    /// Records how far the check for damage is.
+    pub(crate) fn set_check(&self, check: &StoreCheck) {
+        self.lock().check = CheckProgress {
+            is_done: check.is_done,
+            bytes: check.bytes,
+            damaged: check.damaged,
+        };
     }
 
     /// Records a probe. The problem that it shows begins or goes on, and all others are over.

@@ -1,5 +1,7 @@
 //! Events of the archive.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use reflexarc_delivery::EventRef;
 use reflexarc_event::{Event, Json};
@@ -25,15 +27,26 @@ pub struct Archived {
     pub evaluation: Option<Json>,
 }
 
-/// An event of the archive that cannot be read back.
+/// An event of the archive that cannot be read back, or all that may be at positions in a row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-#[error("event {seq} of the archive is damaged: {reason}")]
 pub struct DamagedEvent {
-    /// Its archive position.
+    /// Its archive position, or the first one.
     pub seq: i64,
+    /// The last position; `i64::MAX` if the damage reaches to the end of the archive.
+    pub last: i64,
     /// What is wrong.
     pub reason: String,
+}
+
+/// A part of the archive.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct EventPage {
+    /// The selected events, in order of acceptance. There may be none although others follow.
+    pub events: Vec<Result<Archived, DamagedEvent>>,
+    /// The archive position after which the next page begins; `None` at the end.
+    pub next: Option<i64>,
 }
 
 /// Selects events of the archive. An absent bound selects all.
@@ -47,6 +60,32 @@ pub struct Selection {
     pub id: Option<String>,
 }
 
+impl DamagedEvent {
+    /// One event.
+    pub(crate) fn one(seq: i64, reason: String) -> Self {
+        Self {
+            seq,
+            last: seq,
+            reason,
+        }
+    }
+}
+
+impl fmt::Display for DamagedEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seq, last, reason } = self;
+        if seq == last {
+            return write!(f, "event {seq} of the archive is damaged: {reason}");
+        }
+        // Positions, not events: some of them may have been pruned.
+        f.write_str("the events of the archive at the positions ")?;
+        match *last {
+            i64::MAX => write!(f, "from {seq} on cannot be read: {reason}"),
+            last => write!(f, "{seq} to {last} cannot be read: {reason}"),
+        }
+    }
+}
+
 /// The result of [`Store::verify_archive`](crate::Store::verify_archive).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -57,4 +96,6 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// The events that cannot be read back.
     pub damaged: Vec<DamagedEvent>,
+    /// What is wrong with the structure of the store, if anything is.
+    pub structure: Option<String>,
 }

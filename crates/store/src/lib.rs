@@ -40,6 +40,7 @@
 
 mod accepted;
 mod archived;
+mod check;
 mod dead_letters;
 mod error;
 mod evaluation_json;
@@ -54,13 +55,16 @@ mod state;
 mod store;
 
 pub use accepted::{Accepted, ReplayAccepted};
-pub use archived::{Archived, DamagedEvent, Selection, VerifyReport};
+pub use archived::{Archived, DamagedEvent, EventPage, Selection, VerifyReport};
+pub use check::{Damage, MAX_LISTED_DAMAGE, StoreCheck};
 pub use dead_letters::{DeadLetter, DeadLetterObserver, DeadLetterReport, MAX_LISTED};
 pub use error::StoreError;
 pub use evaluation_json::evaluation_to_json;
 pub use incoming::Incoming;
 pub use options::StoreOptions;
-pub use page::{DeliveryPage, InvalidPageCursor, PageCursor, PageLimits};
+pub use page::{
+    DamagedDelivery, DeliveryPage, EventDeliveries, InvalidPageCursor, PageCursor, PageLimits,
+};
 pub use records::{
     Attempt, AttemptOutcome, ClaimLimit, Claimed, DeliveryRecord, DeliveryStatus, FoldedAttempts,
     RuleUse, Settled, TargetPause,

@@ -9,18 +9,14 @@ pub struct StoreOptions {
     pub duplicate_window: SignedDuration,
     /// Largest size of the file in bytes. Accepting an event beyond it fails as on a full disk.
     pub max_bytes: Option<u64>,
-    /// Whether an existing file is checked for damage as a whole, which reads all of it. A file of
-    /// another program or of a newer version is always refused.
-    pub integrity_check: bool,
 }
 
 impl Default for StoreOptions {
-    /// A duplicate window of 24 hours, no bound on the size, a check of the whole file.
+    /// A duplicate window of 24 hours, no bound on the size.
     fn default() -> Self {
         Self {
             duplicate_window: SignedDuration::from_hours(24),
             max_bytes: None,
-            integrity_check: true,
         }
     }
 }

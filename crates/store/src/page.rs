@@ -5,16 +5,31 @@ use std::str::FromStr;
 
 use reflexarc_delivery::DeliveryId;
 
-use crate::DeliveryRecord;
+use crate::{Attempt, DeliveryRecord};
 
 /// How much a page holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageLimits {
-    /// Largest number of deliveries.
-    pub deliveries: usize,
-    /// Largest total size of their actions and reasons in bytes. The first delivery is in the page
-    /// whatever its size.
+    /// Largest number of events or deliveries.
+    pub rows: usize,
+    /// Largest total size in bytes: of events before compression, of actions and reasons. The first
+    /// one is in the page whatever its size.
     pub bytes: usize,
+}
+
+impl PageLimits {
+    /// Of walks over the archive: 256 events, 16 MiB.
+    // Large enough that the cost of a query is spread over many events; so few bytes that a walk
+    // over events of 7 MB each holds two of them and not 256.
+    pub(crate) const WALK: Self = Self {
+        rows: 256,
+        bytes: 16 << 20,
+    };
+    /// Of lists of deliveries that are read page by page: 1,000 deliveries, 4 MiB.
+    pub(crate) const LIST: Self = Self {
+        rows: 1_000,
+        bytes: 4 << 20,
+    };
 }
 
 /// A part of a list.
@@ -23,8 +38,36 @@ pub struct PageLimits {
 pub struct DeliveryPage {
     /// The deliveries, in the order of the list.
     pub deliveries: Vec<DeliveryRecord>,
+    /// What would be in the page too, but cannot be read.
+    pub damaged: Vec<DamagedDelivery>,
     /// Where the next page begins; `None` at the end of the list.
     pub next: Option<PageCursor>,
+}
+
+/// The deliveries of one event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EventDeliveries {
+    /// The deliveries with their attempts, in the order in which they were created.
+    pub deliveries: Vec<(DeliveryRecord, Vec<Attempt>)>,
+    /// What cannot be read.
+    pub damaged: Vec<DamagedDelivery>,
+    /// Number of further deliveries, beyond the limits of the page.
+    pub left_out: u64,
+}
+
+/// A delivery that cannot be read back, or all deliveries of a damaged part of the store.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[error("{} cannot be read: {reason}", match id {
+    Some(id) => format!("delivery {id}"),
+    None => "a part of the deliveries".to_owned(),
+})]
+pub struct DamagedDelivery {
+    /// The delivery, if it is known.
+    pub id: Option<DeliveryId>,
+    /// What is wrong.
+    pub reason: String,
 }
 
 /// A place in a list: after the delivery with this time, archive position and id.

@@ -12,9 +12,12 @@ mod accept;
 mod archive;
 mod attempts;
 mod backup;
+mod check;
 mod compression;
+mod damage;
 mod duplicates;
 mod files;
+mod key;
 mod listing;
 mod migration;
 mod operations;
@@ -24,10 +27,12 @@ mod pages;
 #[cfg(test)]
 mod plans;
 mod records;
+mod resume;
 mod retention;
 mod schema;
 mod state;
 mod targets;
+mod trees;
 mod write_clock;
 mod writer;
 
@@ -37,6 +42,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
+pub(crate) use self::check::CheckPlace;
 use self::files::StoreFiles;
 use self::write_clock::WriteClock;
 use crate::dead_letters::Observed;
@@ -58,12 +64,12 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file or creates it. An existing file is checked first, through a connection that
-    /// cannot write.
+    /// Opens the file or creates it. How long that takes does not depend on its size: it is not
+    /// read as a whole, see [`Store::check`](crate::Store::check).
     ///
     /// # Errors
-    /// If it is damaged, of another program, of a newer version, or not writable; it is left as it
-    /// was.
+    /// If its first page is damaged or its end is missing, if it is of another program or of a
+    /// newer version, or not writable; it is left as it was.
     pub fn open(path: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
         let mut connection = schema::open_writer(path, options);
         // Opening writes, and pruning begins with opening.

@@ -9,8 +9,9 @@ use reflexarc_delivery::{Decision, Delivery, DeliveryId};
 use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, DamagedEvent,
     DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
-    EvaluateInTransaction, Incoming, PageCursor, PageLimits, ReplayAccepted, Reply, ReplySender,
-    Retention, RuleUse, Selection, Settled, StateReader, StoreError, TargetPause, VerifyReport,
+    EvaluateInTransaction, EventDeliveries, EventPage, Incoming, PageCursor, PageLimits,
+    ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled, StateReader,
+    StoreCheck, StoreError, TargetPause, VerifyReport,
 };
 
 /// The exclusive lock of the one process that delivers from a store. It is released when this is
@@ -149,8 +150,8 @@ pub trait Store: Send + Sync {
         settled.wait().map(drop)
     }
 
-    /// Releases the claims of an earlier process. Only for the process that holds the
-    /// [`StoreLock`]. Returns how many there were.
+    /// Releases the claims of an earlier process, in small steps. Only for the process that holds
+    /// the [`StoreLock`], before it claims. Returns how many there were.
     ///
     /// # Errors
     /// If the store fails.
@@ -242,25 +243,46 @@ pub trait Store: Send + Sync {
     /// If the store cannot be read.
     fn next_due(&self, target: &str) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Deliveries of one status, the soonest due or the longest finished first.
+    /// Deliveries of one status, of one target if it is given: pending ones the soonest due first,
+    /// others the longest finished first.
     ///
     /// # Errors
-    /// If the store cannot be read.
+    /// If the store, or one of the deliveries, cannot be read.
     fn deliveries(
         &self,
         status: DeliveryStatus,
         target: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<DeliveryRecord>, StoreError>;
+    ) -> Result<Vec<DeliveryRecord>, StoreError> {
+        let (mut found, mut after) = (Vec::new(), None);
+        while found.len() < limit {
+            let rows = PageLimits::LIST.rows.min(limit - found.len());
+            let limits = PageLimits {
+                rows,
+                ..PageLimits::LIST
+            };
+            let page = self.delivery_page(status, target, after, limits)?;
+            if let Some(damaged) = page.damaged.first() {
+                return Err(StoreError::Failed(damaged.to_string()));
+            }
+            found.extend(page.deliveries);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(found)
+    }
 
-    /// The next page of the deliveries of one status, in the order of [`Self::deliveries`]; from
-    /// the beginning without a cursor.
+    /// The next page of such a list; from the beginning without a cursor. What cannot be read is
+    /// listed as such, and what can be read is not left out because of it.
     ///
     /// # Errors
-    /// If the store cannot be read.
+    /// If the store cannot be read at all.
     fn delivery_page(
         &self,
         status: DeliveryStatus,
+        target: Option<&str>,
         after: Option<PageCursor>,
         limits: PageLimits,
     ) -> Result<DeliveryPage, StoreError>;
@@ -274,11 +296,11 @@ pub trait Store: Send + Sync {
         id: DeliveryId,
     ) -> Result<Option<(DeliveryRecord, Vec<Attempt>)>, StoreError>;
 
-    /// The deliveries of the event at an archive position, each with its attempts.
+    /// The deliveries of the event at an archive position, as far as the limits allow.
     ///
     /// # Errors
-    /// If the store cannot be read.
-    fn deliveries_of(&self, seq: i64) -> Result<Vec<(DeliveryRecord, Vec<Attempt>)>, StoreError>;
+    /// If the store cannot be read at all.
+    fn deliveries_of(&self, seq: i64, limits: PageLimits) -> Result<EventDeliveries, StoreError>;
 
     /// The newest dead letters, the newest first.
     ///
@@ -330,30 +352,64 @@ pub trait Store: Send + Sync {
     /// If the store cannot be read.
     fn paused_targets(&self) -> Result<Vec<(String, TargetPause)>, StoreError>;
 
-    /// Calls `visit` for each selected event in order of acceptance, until it returns `false`. An
-    /// event that cannot be read back is visited as [`DamagedEvent`] and does not end the walk.
-    /// Only one page of events is in memory at a time.
+    /// Calls `visit` for each selected event in order of acceptance, until it returns `false`. What
+    /// cannot be read back is visited as [`DamagedEvent`] and does not end the walk. Only one page
+    /// of events is in memory at a time, and the store goes on as if nothing was read.
     ///
     /// # Errors
-    /// If the store cannot be read.
+    /// If the store cannot be read at all.
     fn walk(
         &self,
         selection: &Selection,
         visit: &mut dyn FnMut(Result<Archived, DamagedEvent>) -> bool,
     ) -> Result<(), StoreError>;
 
-    /// The archived events with this id, up to 256. There is more than one if senders use it more
-    /// than once, or if a copy came after the duplicate window.
+    /// The next page of the archived events with this id, after an archive position; from the
+    /// beginning with 0. There is more than one if senders use it more than once, or if a copy came
+    /// after the duplicate window.
+    ///
+    /// # Errors
+    /// If the store cannot be read at all.
+    fn find_page(&self, id: &str, after: i64, limits: PageLimits) -> Result<EventPage, StoreError>;
+
+    /// The first archived events with this id, at most 256 and 16 MiB.
     ///
     /// # Errors
     /// If the store cannot be read, or one of the events is damaged.
-    fn find(&self, id: &str) -> Result<Vec<Archived>, StoreError>;
+    fn find(&self, id: &str) -> Result<Vec<Archived>, StoreError> {
+        let page = self.find_page(id, 0, PageLimits::WALK)?;
+        let failed = |damaged: DamagedEvent| StoreError::Failed(damaged.to_string());
+        let events = page.events.into_iter();
+        events.map(|event| event.map_err(failed)).collect()
+    }
 
     /// Reads every archived event back: decompression with checksum, size, JSON.
     ///
     /// # Errors
     /// If the store cannot be read at all.
     fn verify_archive(&self) -> Result<VerifyReport, StoreError>;
+
+    /// Reads the next part of the whole store, some hundred rows, and adds to `check` what is
+    /// damaged. To be called until [`StoreCheck::is_done`]: damage is found here, in the
+    /// background, and not when an event or a delivery is needed.
+    ///
+    /// ```
+    /// use reflexarc_store::{SqliteStore, Store, StoreCheck, StoreOptions};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("reflexarc.db");
+    /// let store = SqliteStore::open(&path, &StoreOptions::default())?;
+    /// let mut check = StoreCheck::default();
+    /// while !check.is_done {
+    ///     store.check(&mut check)?;
+    /// }
+    /// assert_eq!(check.damaged, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the store cannot be read at all; the next call tries the same part again.
+    fn check(&self, check: &mut StoreCheck) -> Result<(), StoreError>;
 
     /// Removes events that are older than the retention allows, or that make the store larger than
     /// it allows. Returns how many events were removed.

@@ -8,6 +8,7 @@ use reflexarc_service::store::{Archived, DamagedEvent, Retention, Selection};
 use crate::config_args::{ConfigArgs, StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};
 use crate::output::evaluation::object;
+use crate::output::left_out::LeftOut;
 use crate::output::table::{self, Table};
 use crate::output::text::plural;
 use crate::output::{Format, Output};
@@ -19,7 +20,7 @@ Reads and changes the store directly; the service may be running.
 
 Exit codes:
   0 done
-  1 no event selected, or `verify` found damaged events
+  1 no event selected, or `verify` found damage
   3 invalid configuration
   4 damaged events were reported and left out
   5 the store cannot be opened
@@ -149,11 +150,18 @@ fn verify(config: &ConfigArgs, output: &mut Output) -> Result<Exit, Failure> {
     for damaged in &verified.damaged {
         output.error(&damaged.to_string());
     }
-    Ok(if verified.damaged.is_empty() {
-        Exit::Done
-    } else {
-        Exit::Negative
-    })
+    if let Some(structure) = &verified.structure {
+        output.error(&format!(
+            "the structure of the store is damaged: {structure}"
+        ));
+    }
+    Ok(
+        if verified.damaged.is_empty() && verified.structure.is_none() {
+            Exit::Done
+        } else {
+            Exit::Negative
+        },
+    )
 }
 
 /// Prints the selected events in the order in which they were accepted; negative if there are none.
@@ -166,26 +174,18 @@ fn for_each_event(
 ) -> Result<Exit, Failure> {
     let (_, store) = config.open_store()?;
     // The store stops walking when `visit` returns false; the failure of `print` waits in `exit`.
-    let (mut exit, mut damaged) = (Ok(Exit::Negative), 0_u64);
+    let (mut exit, mut left_out) = (Ok(Exit::Negative), LeftOut::default());
     let mut visit = |event: Result<Archived, DamagedEvent>| {
         match event {
             Ok(event) => exit = print(event, output).map(|()| Exit::Done),
-            Err(event) => {
-                output.error(&event.to_string());
-                damaged += 1;
-            }
+            Err(damaged) => left_out.event(&damaged, output),
         }
         exit.is_ok()
     };
     store
         .walk(&range.selection(), &mut visit)
         .map_err(store_failure)?;
-    let exit = exit?;
-    if damaged == 0 {
-        return Ok(exit);
-    }
-    output.error(&format!("{} left out", plural(damaged, "damaged event")));
-    Ok(Exit::Unreadable)
+    Ok(left_out.finish(exit?, output))
 }
 
 fn summary_json(event: &Archived) -> Json {

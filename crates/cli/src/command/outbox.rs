@@ -1,16 +1,25 @@
 //! `reflexarc outbox` and `reflexarc dlq`: pending deliveries, and dead letters.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use reflexarc_delivery::DeliveryId;
 use reflexarc_event::Json;
 use reflexarc_service::operate::delivery_to_json;
-use reflexarc_service::store::{DeliveryRecord, DeliveryStatus};
+use reflexarc_service::store::{DeliveryRecord, DeliveryStatus, PageLimits};
 use reflexarc_service::{Store, StoreError};
 
 use crate::config_args::{ConfigArgs, StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};
 use crate::output::table::{self, Table};
+use crate::output::text::plural;
 use crate::output::{self, Format, Output};
+
+/// Deliveries that are in memory at one time.
+const PAGE: PageLimits = PageLimits {
+    rows: 1_000,
+    bytes: 4 << 20,
+};
 
 /// Subcommands of `outbox`.
 #[derive(Debug, clap::Subcommand)]
@@ -21,6 +30,7 @@ Exit codes:
   0 done
   1 no such delivery, or it is not pending
   3 invalid configuration
+  4 damaged deliveries were reported and left out
   5 the store cannot be opened")]
 pub(crate) enum Outbox {
     /// Print pending deliveries, soonest first
@@ -40,6 +50,7 @@ Exit codes:
   0 done
   1 no such delivery, or it is not a dead letter
   3 invalid configuration
+  4 damaged deliveries were reported and left out
   5 the store cannot be opened
 
 Examples:
@@ -134,65 +145,106 @@ pub(crate) fn dlq(args: &Dlq, output: &mut Output) -> Result<Exit, Failure> {
 fn list(args: &ListArgs, status: DeliveryStatus, output: &mut Output) -> Result<Exit, Failure> {
     let format = args.report.format;
     let (_, store) = args.report.config.open_store()?;
-    let entries = store
-        .deliveries(status, args.target.as_deref(), args.limit)
-        .map_err(store_failure)?;
-    if format == Format::Human {
-        print_table(&entries, status, output)?;
-        if entries.is_empty() {
-            output.status(&nothing_listed(args, status));
-        }
-    } else {
-        output.begin(format)?;
-        for entry in &entries {
-            output.element(format, &delivery_to_json(entry, None))?;
-        }
-        output.end(format)?;
-    }
-    // `while reflexarc outbox list; do sleep 1; done` waits for an empty outbox.
-    Ok(if entries.is_empty() {
-        Exit::Negative
-    } else {
-        Exit::Done
-    })
-}
-
-/// Prints deliveries as a table: pending ones with the next attempt, dead letters with the reason.
-fn print_table(
-    entries: &[DeliveryRecord],
-    status: DeliveryStatus,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    let header = if status == DeliveryStatus::Pending {
+    let mut table = Table::new(if status == DeliveryStatus::Pending {
         ["DELIVERY", "TARGET", "RULE", "EVENT", "NEXT ATTEMPT", "DUE"]
     } else {
         ["DELIVERY", "TARGET", "RULE", "EVENT", "SINCE", "REASON"]
-    };
-    let mut table = Table::new(header);
-    for entry in entries {
-        let delivery = &entry.delivery;
-        let (id, attempt) = (delivery.id.to_string(), delivery.attempt.to_string());
-        let (due, since) = (
-            table::time(entry.due),
-            entry.finished.map_or_else(String::new, table::time),
-        );
-        let (fifth, sixth) = if status == DeliveryStatus::Pending {
-            (attempt, due)
-        } else {
-            (since, entry.reason.clone().unwrap_or_default())
-        };
-        let row = [
-            &id,
-            &delivery.target,
-            &delivery.rule,
-            &delivery.event.id,
-            &fifth,
-            &sixth,
-        ];
-        table.row(row.map(String::as_str), output)?;
-    }
+    });
+    let mut count = 0;
+    output.begin(format)?;
+    let list = (status, args.target.as_deref(), args.limit);
+    let damaged = for_each(&*store, list, output, |entry, output| {
+        count += 1;
+        match format {
+            Format::Human => print_row(&entry, status, &mut table, output),
+            Format::Json | Format::Ndjson => {
+                output.element(format, &delivery_to_json(&entry, None))
+            }
+        }
+    })?;
+    output.end(format)?;
     table.finish(output)?;
-    Ok(())
+    if count == 0 && format == Format::Human {
+        output.status(&nothing_listed(args, status));
+    }
+    // `while reflexarc outbox list; do sleep 1; done` waits for an empty outbox.
+    let exit = if count == 0 {
+        Exit::Negative
+    } else {
+        Exit::Done
+    };
+    Ok(damaged.unwrap_or(exit))
+}
+
+/// Visits the deliveries of a status and target, at most `limit`, a page of them in memory at a
+/// time. Reports those that cannot be read; then the exit code is returned that says so.
+fn for_each(
+    store: &dyn Store,
+    (status, target, limit): (DeliveryStatus, Option<&str>, usize),
+    output: &mut Output,
+    mut visit: impl FnMut(DeliveryRecord, &mut Output) -> Result<(), Failure>,
+) -> Result<Option<Exit>, Failure> {
+    // Damage of an index is found again with each page.
+    let mut reported = BTreeSet::new();
+    let (mut left, mut after) = (limit, None);
+    while left > 0 {
+        let limits = PageLimits {
+            rows: PAGE.rows.min(left),
+            ..PAGE
+        };
+        let page = store
+            .delivery_page(status, target, after, limits)
+            .map_err(store_failure)?;
+        for damaged in &page.damaged {
+            let message = damaged.to_string();
+            if reported.insert(message.clone()) {
+                output.error(&message);
+            }
+        }
+        left = left.saturating_sub(page.deliveries.len());
+        for entry in page.deliveries {
+            visit(entry, output)?;
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    if reported.is_empty() {
+        return Ok(None);
+    }
+    let count = reported.len() as u64;
+    output.error(&format!("{} left out", plural(count, "damaged part")));
+    Ok(Some(Exit::Unreadable))
+}
+
+/// Prints a pending delivery with its next attempt, or a dead letter with its reason.
+fn print_row(
+    entry: &DeliveryRecord,
+    status: DeliveryStatus,
+    table: &mut Table<6>,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let delivery = &entry.delivery;
+    let (id, attempt) = (delivery.id.to_string(), delivery.attempt.to_string());
+    let (due, since) = (
+        table::time(entry.due),
+        entry.finished.map_or_else(String::new, table::time),
+    );
+    let (fifth, sixth) = if status == DeliveryStatus::Pending {
+        (attempt, due)
+    } else {
+        (since, entry.reason.clone().unwrap_or_default())
+    };
+    let row = [
+        &id,
+        &delivery.target,
+        &delivery.rule,
+        &delivery.event.id,
+        &fifth,
+        &sixth,
+    ];
+    table.row(row.map(String::as_str), output)
 }
 
 /// What is printed in place of an empty table.
@@ -237,16 +289,8 @@ fn change(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let (_, store) = args.config.open_store()?;
-    let ids = if args.all {
-        let entries = store
-            .deliveries(status, args.target.as_deref(), usize::MAX)
-            .map_err(store_failure)?;
-        entries.iter().map(|entry| entry.delivery.id).collect()
-    } else {
-        args.ids.clone()
-    };
     let (mut changed, mut unchanged) = (0, 0);
-    for id in ids {
+    let mut apply = |id: DeliveryId, output: &mut Output| {
         // The service may settle a delivery between the listing and this change; the store then
         // returns false, and the delivery is reported like any other in the wrong state.
         if operation(&*store, id, Timestamp::now()).map_err(store_failure)? {
@@ -260,11 +304,30 @@ fn change(
             };
             output.error(&format!("delivery {id} is not {expected}"));
         }
+        Ok(())
+    };
+    let mut damaged = None;
+    if args.all {
+        // A redriven delivery that fails again comes later in the list; it is not redriven twice.
+        let until = Timestamp::now();
+        let list = (status, args.target.as_deref(), usize::MAX);
+        damaged = for_each(&*store, list, output, |entry, output| {
+            let is_new = entry.finished.is_some_and(|finished| finished > until);
+            if is_new {
+                return Ok(());
+            }
+            apply(entry.delivery.id, output)
+        })?;
+    } else {
+        for id in &args.ids {
+            apply(*id, output)?;
+        }
     }
     output.line(format_args!("{changed} {done}"))?;
-    Ok(if unchanged > 0 || changed == 0 {
+    let exit = if unchanged > 0 || changed == 0 {
         Exit::Negative
     } else {
         Exit::Done
-    })
+    };
+    Ok(damaged.unwrap_or(exit))
 }

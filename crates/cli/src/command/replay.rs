@@ -10,6 +10,7 @@ use crate::command::archive::Range;
 use crate::config_args::{StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};
 use crate::output::delivery::field;
+use crate::output::left_out::LeftOut;
 use crate::output::text::{plural, printable_str};
 use crate::output::{Format, Output};
 
@@ -77,16 +78,15 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         deliver: args.deliver.then(name),
     };
     let (mut events, mut differing, mut failures, mut deliveries) = (0_u64, 0_u64, 0, 0);
-    let (mut damaged, mut repeated) = (0_u64, 0);
+    let (mut left_out, mut repeated) = (LeftOut::default(), 0);
     // The replay stops when `visit` returns false; the failure of printing waits in `printed`.
     let mut printed = Ok(());
     output.begin(format)?;
     let visit = |replayed: Result<Replayed, DamagedEvent>| {
         let replayed = match replayed {
             Ok(replayed) => replayed,
-            Err(event) => {
-                output.error(&event.to_string());
-                damaged += 1;
+            Err(damaged) => {
+                left_out.event(&damaged, output);
                 return true;
             }
         };
@@ -116,14 +116,12 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         plural(events, "event"),
         plural(failures as u64, "reaction")
     ));
-    Ok(if damaged > 0 {
-        output.error(&format!("{} left out", plural(damaged, "damaged event")));
-        Exit::Unreadable
-    } else if differing > 0 {
+    let exit = if differing > 0 {
         Exit::Negative
     } else {
         Exit::Done
-    })
+    };
+    Ok(left_out.finish(exit, output))
 }
 
 /// Prints the differences and failures of one event; nothing if there are none.

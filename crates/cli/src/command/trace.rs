@@ -1,14 +1,24 @@
 //! `reflexarc trace`: the evaluation and all deliveries of one event.
 
+use reflexarc::RuleSet;
 use reflexarc_event::{Json, NativeEvent};
+use reflexarc_service::Store;
 use reflexarc_service::operate::trace;
+use reflexarc_service::store::{Archived, PageLimits};
 
 use crate::config_args::{StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};
 use crate::output::delivery::{elements, field};
+use crate::output::left_out::LeftOut;
 use crate::output::table::time_of;
 use crate::output::text::printable;
 use crate::output::{self, Format, Output};
+
+/// Events that are in memory at one time.
+const PAGE: PageLimits = PageLimits {
+    rows: 64,
+    bytes: 4 << 20,
+};
 
 /// Arguments of `trace`.
 #[derive(Debug, clap::Args)]
@@ -21,6 +31,7 @@ Exit codes:
   0 found
   1 no such event in the archive
   3 invalid rules or configuration
+  4 damaged events were reported and left out
   5 the store cannot be opened
 
 Examples:
@@ -40,32 +51,54 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let format = args.report.format;
     let (_, store, rules) = args.report.config.open_store_and_rules()?;
-    let found = store.find(&args.event).map_err(store_failure)?;
+    let (mut found, mut after, mut left_out) = (false, Some(0), LeftOut::default());
     output.begin(format)?;
-    for archived in &found {
-        let document =
-            trace(&*store, &rules, archived, args.explain.as_deref()).map_err(store_failure)?;
-        match format {
-            Format::Human => {
-                print(&document, output)?;
-                if let Some(rule) = &args.explain {
-                    let event = NativeEvent::new(archived.event.clone())
-                        .map_err(|error| Failure::Runtime(error.to_string()))?;
-                    match rules.explain(&event, rule) {
-                        Some(explanation) => output.line(explanation.render(false).trim_end())?,
-                        None => output.line(format_args!("unknown rule `{rule}`"))?,
-                    }
+    // Page by page: senders may use one id for a million events.
+    while let Some(from) = after {
+        let page = store.find_page(&args.event, from, PAGE);
+        let page = page.map_err(store_failure)?;
+        after = page.next;
+        for event in &page.events {
+            match event {
+                Ok(archived) => {
+                    found = true;
+                    print_trace(args, &*store, &rules, archived, output)?;
                 }
+                Err(damaged) => left_out.event(damaged, output),
             }
-            Format::Json | Format::Ndjson => output.element(format, &document)?,
         }
     }
     output.end(format)?;
-    if found.is_empty() {
+    let exit = if found { Exit::Done } else { Exit::Negative };
+    let exit = left_out.finish(exit, output);
+    if !found {
         output.error(&format!("no event `{}` in the archive", args.event));
-        return Ok(Exit::Negative);
     }
-    Ok(Exit::Done)
+    Ok(exit)
+}
+
+fn print_trace(
+    args: &Args,
+    store: &dyn Store,
+    rules: &RuleSet,
+    archived: &Archived,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let format = args.report.format;
+    let document = trace(store, rules, archived, args.explain.as_deref()).map_err(store_failure)?;
+    if matches!(format, Format::Json | Format::Ndjson) {
+        return output.element(format, &document);
+    }
+    print(&document, output)?;
+    let Some(rule) = &args.explain else {
+        return Ok(());
+    };
+    let event = NativeEvent::new(archived.event.clone())
+        .map_err(|error| Failure::Runtime(error.to_string()))?;
+    match rules.explain(&event, rule) {
+        Some(explanation) => output.line(explanation.render(false).trim_end()),
+        None => output.line(format_args!("unknown rule `{rule}`")),
+    }
 }
 
 fn print(trace: &Json, output: &mut Output) -> Result<(), Failure> {
@@ -115,6 +148,15 @@ fn print(trace: &Json, output: &mut Output) -> Result<(), Failure> {
     }
     for delivery in elements(trace, "deliveries") {
         output::delivery::print(delivery, output)?;
+    }
+    for damaged in elements(trace, "damaged") {
+        output.error(&field(damaged, "error"));
+    }
+    if trace.get("left_out").is_some() {
+        output.line(format_args!(
+            "  {} more deliveries",
+            field(trace, "left_out")
+        ))?;
     }
     Ok(())
 }

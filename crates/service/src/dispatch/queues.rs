@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::{DispatchContext, TargetGates, Wake, serve};
 use crate::clock::ServiceClock;
+use crate::shutdown::stopped;
 use crate::store::Store;
 use crate::telemetry::{Metrics, ProblemKind, Redactor, Telemetry};
 
@@ -17,6 +18,8 @@ use crate::telemetry::{Metrics, ProblemKind, Redactor, Telemetry};
 pub(crate) struct Queues {
     context: DispatchContext,
     wake: Wake,
+    /// Whether the claims of an earlier process are released.
+    resumed: watch::Receiver<bool>,
     running: Mutex<BTreeMap<String, RunningQueue>>,
 }
 
@@ -28,12 +31,15 @@ struct RunningQueue {
 }
 
 impl Queues {
-    /// Starts these queues. Must be called within a tokio runtime.
+    /// Starts these queues; they claim nothing before `resumed` is true. Must be called within a
+    /// tokio runtime.
+    #[expect(clippy::too_many_arguments, reason = "each is what all queues share")]
     pub(crate) fn start(
         queues: Vec<TargetConfig>,
         wake: Wake,
         store: Arc<dyn Store>,
         metrics: Arc<Metrics>,
+        resumed: watch::Receiver<bool>,
         clock: ServiceClock,
         redactor: Redactor,
         telemetry: Telemetry,
@@ -52,6 +58,7 @@ impl Queues {
         let started = Self {
             context,
             wake,
+            resumed,
             running: Mutex::default(),
         };
         started.replace(queues);
@@ -114,7 +121,9 @@ impl Queues {
                 ..self.context.clone()
             };
             let (name, digest) = (queue.name.clone(), Some(queue.digest));
-            let task = tokio::spawn(run_after(previous, queue, context, self.wake.clone()));
+            let resumed = self.resumed.clone();
+            let task = run_after(previous, resumed, queue, context, self.wake.clone());
+            let task = tokio::spawn(task);
             running.insert(name, RunningQueue { digest, stop, task });
         }
     }
@@ -144,10 +153,16 @@ impl Queues {
 /// not sent is due again.
 async fn run_after(
     previous: Option<JoinHandle<()>>,
+    mut resumed: watch::Receiver<bool>,
     queue: TargetConfig,
-    context: DispatchContext,
+    mut context: DispatchContext,
     wake: Wake,
 ) {
+    tokio::select! {
+        // An error would mean that nothing is released any more.
+        _ = resumed.wait_for(|resumed| *resumed) => {}
+        () = stopped(&mut context.stop) => return,
+    }
     if let Some(previous) = previous {
         // An error would mean that the queue panicked; the new one then starts all the same.
         drop(previous.await);

@@ -1,4 +1,4 @@
-//! `/outbox` and `/dlq`: lists in pages.
+//! `/outbox` and `/dlq`: lists in pages, and what all lists share.
 
 use std::sync::Arc;
 
@@ -7,11 +7,12 @@ use axum::http::StatusCode;
 use axum::http::header::LINK;
 use axum::response::Response;
 use reflexarc_event::Json;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::held_body::held_response;
 use super::operate::{authorize, query_store};
 use super::{AppState, HttpError, Role};
-use crate::operate::delivery_to_json;
+use crate::operate::{damaged_delivery_to_json, delivery_to_json};
 use crate::store::{DeliveryStatus, InvalidPageCursor, PageCursor, PageLimits, Store};
 
 /// Lists that may be in memory at one time until their clients have read them.
@@ -21,7 +22,7 @@ pub(crate) const MAX_LIST_RESPONSES: usize = 16;
 // A response is built in memory, and 1,000 actions of 32 KB would be 32 MB, several times over
 // while they are turned into JSON.
 const PAGE: PageLimits = PageLimits {
-    deliveries: 1_000,
+    rows: 1_000,
     bytes: 1 << 20,
 };
 
@@ -40,8 +41,7 @@ pub(super) async fn dead_letters(
 }
 
 /// A page of deliveries; `limit` is their largest number, `after` the cursor of the page. The
-/// header
-/// `Link` has the address of the next page.
+/// header `Link` has the address of the next page.
 async fn list(
     state: &Arc<AppState>,
     request: Request,
@@ -50,34 +50,49 @@ async fn list(
     let uri = request.uri().clone();
     authorize(state, request, Role::Read)?;
     let (after, limits) = page_of(uri.query().unwrap_or_default())?;
-    let Ok(permit) = state.list_responses.clone().try_acquire_owned() else {
-        let message = "too many lists are being read; try again later";
-        return Err(HttpError::new(StatusCode::TOO_MANY_REQUESTS, message).with_retry_after(1));
-    };
+    let permit = list_permit(state)?;
     // As many at one time as can run: here each is in memory twice, as a tree and as text.
     let turn = state.large_work.acquire().await;
-    let query = move |store: &dyn Store| store.delivery_page(status, after, limits);
+    let query = move |store: &dyn Store| store.delivery_page(status, None, after, limits);
     let page = query_store(state, query).await?;
     let records = page.deliveries.iter();
-    let body = Json::Array(
-        records
-            .map(|record| delivery_to_json(record, None))
-            .collect(),
-    );
-    let mut response = held_response(&body, permit);
+    let records = records.map(|record| delivery_to_json(record, None));
+    // What cannot be read has an element too, so that the list does not seem to be complete.
+    let damaged = page.damaged.iter().map(damaged_delivery_to_json);
+    let body = Json::Array(records.chain(damaged).collect());
+    let next = page
+        .next
+        .map(|next| format!("{}?limit={}&after={next}", uri.path(), limits.rows));
+    let response = list_response(&body, permit, next.as_deref());
     drop(turn);
-    if let Some(next) = page.next {
-        let path = uri.path();
-        let link = format!(
-            "<{path}?limit={}&after={next}>; rel=\"next\"",
-            limits.deliveries
-        );
-        // Path, numbers and hexadecimal digits: always a valid value.
-        if let Ok(link) = link.parse() {
-            response.headers_mut().insert(LINK, link);
-        }
-    }
     Ok(response)
+}
+
+/// The right to have a list in memory until its client has read it.
+pub(super) fn list_permit(state: &AppState) -> Result<OwnedSemaphorePermit, HttpError> {
+    state
+        .list_responses
+        .clone()
+        .try_acquire_owned()
+        .map_err(|_| {
+            let message = "too many lists are being read; try again later";
+            HttpError::new(StatusCode::TOO_MANY_REQUESTS, message).with_retry_after(1)
+        })
+}
+
+/// A list, with the address of its next page.
+pub(super) fn list_response(
+    body: &Json,
+    permit: OwnedSemaphorePermit,
+    next: Option<&str>,
+) -> Response {
+    let mut response = held_response(body, permit);
+    let link = next.map(|next| format!("<{next}>; rel=\"next\""));
+    // Absent only if a path or cursor could not be in a header, and both are plain ASCII.
+    if let Some(Ok(link)) = link.map(|link| link.parse()) {
+        response.headers_mut().insert(LINK, link);
+    }
+    response
 }
 
 /// `after` and `limit` of a query.
@@ -94,7 +109,7 @@ fn page_of(query: &str) -> Result<(Option<PageCursor>, PageLimits), HttpError> {
             "limit" => {
                 let limit = value.parse().ok().filter(|limit| *limit > 0);
                 let limit = limit.ok_or_else(|| invalid(format!("invalid limit `{value}`")))?;
-                limits.deliveries = PAGE.deliveries.min(limit);
+                limits.rows = PAGE.rows.min(limit);
             }
             // `token`, and whatever a proxy adds.
             _ => {}

@@ -12,15 +12,21 @@ use reflexarc::{FileDiagnostics, Rule};
 use reflexarc_delivery::{DeliveryId, InvalidDeliveryId};
 use reflexarc_event::Json;
 
+use super::lists::{list_permit, list_response};
 use super::targets::{set_target_metrics, target_states};
 use super::{AppState, HttpError, Role, json_response};
-use crate::operate::{check_clock, delivery_to_json, trace};
+use crate::operate::{check_clock, damaged_event_to_json, delivery_to_json, trace};
 use crate::reload::RefusedReload;
-use crate::store::{Store, StoreError};
+use crate::store::{PageLimits, Store, StoreError};
 use crate::telemetry::{RuleLabel, TargetLabel};
 
 /// How many of the newest dead letters `/status` lists.
 const NEWEST_DEAD_LETTERS: usize = 10;
+/// Traces in a response. The rest is in further pages.
+const TRACE_PAGE: PageLimits = PageLimits {
+    rows: 32,
+    bytes: 1 << 20,
+};
 
 pub(super) type HandlerResult = Result<Response, HttpError>;
 
@@ -211,29 +217,50 @@ pub(super) async fn confirm_clock(
     Ok(json_response(StatusCode::OK, &body))
 }
 
-/// The trace of every archived event with this id, the newest last; `?explain=RULE` explains why
-/// that rule matches or does not.
+/// A page of the traces of the archived events with this id, the newest last: the header `Link` has
+/// the address of the next page. `?explain=RULE` explains why that rule matches or does not.
 pub(super) async fn trace_event(
     State(state): State<Arc<AppState>>,
     Path(event): Path<String>,
     request: Request,
 ) -> HandlerResult {
     let explain = query_value(&request, "explain");
+    let after = query_value(&request, "after");
+    let path = request.uri().path().to_owned();
     authorize(&state, request, Role::Read)?;
+    let after: Option<i64> = after.map(|after| after.parse()).transpose().map_err(|_| {
+        let message = "invalid cursor; use one from the previous page";
+        HttpError::new(StatusCode::BAD_REQUEST, message)
+    })?;
     let rules = state.intake.rules().load_full();
-    let traces = query_store(&state, move |store| {
-        store
-            .find(&event)?
-            .iter()
-            .map(|archived| trace(store, &rules, archived, explain.as_deref()))
-            .collect::<Result<Vec<_>, _>>()
+    let permit = list_permit(&state)?;
+    // As many at one time as can run, because events may be large.
+    let turn = state.large_work.acquire().await;
+    let explained = explain.clone();
+    let (traces, next) = query_store(&state, move |store| {
+        let page = store.find_page(&event, after.unwrap_or_default(), TRACE_PAGE)?;
+        let traces = page.events.iter().map(|found| match found {
+            Ok(archived) => trace(store, &rules, archived, explained.as_deref()),
+            Err(damaged) => Ok(damaged_event_to_json(damaged)),
+        });
+        Ok((traces.collect::<Result<Vec<_>, _>>()?, page.next))
     })
     .await?;
-    if traces.is_empty() {
+    if traces.is_empty() && next.is_none() && after.is_none() {
         let message = "no event with this id is in the archive";
         return Err(HttpError::new(StatusCode::NOT_FOUND, message));
     }
-    Ok(json_response(StatusCode::OK, &Json::Array(traces)))
+    let next = next.map(|next| {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("after", &next.to_string());
+        if let Some(rule) = explain {
+            query.append_pair("explain", &rule);
+        }
+        format!("{path}?{}", query.finish())
+    });
+    let response = list_response(&Json::Array(traces), permit, next.as_deref());
+    drop(turn);
+    Ok(response)
 }
 
 pub(super) async fn delivery(

@@ -3,11 +3,20 @@
 use reflexarc::{Rule, RuleSet};
 use reflexarc_event::{Json, NativeEvent};
 
-use crate::store::{Archived, Attempt, DeliveryRecord, Store, StoreError};
+use crate::store::{
+    Archived, Attempt, DamagedDelivery, DamagedEvent, DeliveryRecord, PageLimits, Store, StoreError,
+};
+
+/// The deliveries in a trace. A replay adds further ones to an event each time, without bound.
+const DELIVERIES: PageLimits = PageLimits {
+    rows: 1_000,
+    bytes: 1 << 20,
+};
 
 /// The event as received, its native form, whether each current rule matches it, its evaluation at
-/// the time, and every delivery with every attempt. If `explain` names a rule, its verdict contains
-/// the explanation.
+/// the time, and its deliveries with every attempt, at most 1,000 and 1 MiB of their actions. If
+/// `explain` names a rule, its verdict contains the explanation. Further deliveries are counted in
+/// `left_out`, and what cannot be read is in `damaged`.
 ///
 /// ```
 /// use jiff::Timestamp;
@@ -61,12 +70,13 @@ pub fn trace(
         }
         verdict
     });
-    let deliveries = store.deliveries_of(archived.seq)?;
-    let deliveries = deliveries
+    let found = store.deliveries_of(archived.seq, DELIVERIES)?;
+    let deliveries = found
+        .deliveries
         .iter()
         .map(|(record, attempts)| delivery_to_json(record, Some(attempts)));
     let evaluation = archived.evaluation.clone().unwrap_or(Json::Null);
-    Ok(Json::object([
+    let mut trace = Json::object([
         ("id", archived.name.id.as_str().into()),
         ("source", archived.name.source.as_str().into()),
         ("seq", archived.seq.into()),
@@ -78,7 +88,36 @@ pub fn trace(
         ("verdicts", Json::Array(verdicts.collect())),
         ("evaluation", evaluation),
         ("deliveries", Json::Array(deliveries.collect())),
-    ]))
+    ]);
+    if let Json::Object(members) = &mut trace {
+        if found.left_out > 0 {
+            members.push(("left_out".into(), Json::count(found.left_out)));
+        }
+        if !found.damaged.is_empty() {
+            let damaged = found.damaged.iter().map(damaged_delivery_to_json);
+            members.push(("damaged".into(), Json::Array(damaged.collect())));
+        }
+    }
+    Ok(trace)
+}
+
+/// An event that cannot be read, in the place of its trace.
+pub fn damaged_event_to_json(damaged: &DamagedEvent) -> Json {
+    Json::object([
+        ("seq", damaged.seq.into()),
+        ("status", "unreadable".into()),
+        ("error", damaged.to_string().into()),
+    ])
+}
+
+/// A delivery that cannot be read, in the place of one that can.
+pub fn damaged_delivery_to_json(damaged: &DamagedDelivery) -> Json {
+    let id = damaged.id.map(|id| id.to_string());
+    Json::object([
+        ("id", Json::optional(id.as_deref())),
+        ("status", "unreadable".into()),
+        ("error", damaged.to_string().into()),
+    ])
 }
 
 /// A delivery with its status as JSON, and with its attempts if they are given.

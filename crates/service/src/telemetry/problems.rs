@@ -65,6 +65,8 @@ pub(crate) enum ProblemKind {
     StoreGone,
     /// The store is damaged.
     StoreDamaged,
+    /// Parts of the store cannot be read back; by table or index.
+    StorePartsDamaged,
     /// The store cannot be written for another reason, or answers no more.
     StoreFailed,
     /// Operations of the store that failed; by the operation.
@@ -93,7 +95,7 @@ struct ProblemLabel {
 }
 
 impl ProblemKind {
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::DeadLetters,
         Self::RetriesExhausted,
         Self::ReactionFailed,
@@ -114,6 +116,7 @@ impl ProblemKind {
         Self::StoreReadOnly,
         Self::StoreGone,
         Self::StoreDamaged,
+        Self::StorePartsDamaged,
         Self::StoreFailed,
         Self::StoreOperationFailed,
         Self::RetentionBehind,
@@ -145,6 +148,7 @@ impl ProblemKind {
             Self::StoreReadOnly => "store_read_only",
             Self::StoreGone => "store_gone",
             Self::StoreDamaged => "store_damaged",
+            Self::StorePartsDamaged => "store_parts_damaged",
             Self::StoreFailed => "store_failed",
             Self::StoreOperationFailed => "store_operation_failed",
             Self::RetentionBehind => "retention_behind",
@@ -211,6 +215,10 @@ impl ProblemKind {
             }
             Self::StoreDamaged => {
                 "stop the service and run `reflexarc restore` with a backup, or recover what can be read with `sqlite3 FILE .recover`"
+            }
+            Self::StorePartsDamaged => {
+                "check the disk; everything else is in use. Save what can be read with `reflexarc \
+                 archive export`, then `reflexarc restore` a backup"
             }
             Self::StoreFailed => {
                 "see `detail`, and the kernel's log for errors of the disk (`dmesg`)"

@@ -1,13 +1,20 @@
 //! The archive: every accepted event as it was received, with its evaluation.
+//!
+//! A walk reads the positions of the next events first, and then each event by its position. So a
+//! page of the file that cannot be read hides no more than what is on it: where positions cannot be
+//! read, the walk looks for the next that can, and an event that cannot be read is reported alone.
+
+use std::collections::VecDeque;
 
 use reflexarc_delivery::EventRef;
 use reflexarc_event::{Event, Json};
 use rusqlite::types::FromSql;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::compression::unpack;
+use super::damage::{is_local, out_of_order};
 use super::{instant, micros};
-use crate::{Archived, DamagedEvent, Selection, StoreError};
+use crate::{Archived, DamagedEvent, EventPage, PageLimits, Selection, StoreError};
 
 /// A stored evaluation holds derived events and payloads, each up to 128 levels deep as events may
 /// be, inside objects of its own.
@@ -15,78 +22,310 @@ const EVALUATION_DEPTH: usize = 192;
 /// Far more than the limits of reactions let an evaluation grow to; bounds what a damaged row can
 /// expand to.
 const EVALUATION_BYTES: usize = 256 << 20;
+/// Positions that one transaction looks at, of events that may all be left out.
+// Reading a position costs a microsecond, so a transaction lasts for milliseconds.
+const POSITIONS: i64 = 4_096;
+/// Positions that are tried one by one behind a place that cannot be read; then every second one is
+/// tried, every fourth, and so on.
+// A page holds at most about 30 events, and the next page is found exactly.
+const PROBES: u32 = 64;
 
-/// The largest number of events in a page.
-// Large enough that the cost of a query is spread over many events.
-const PAGE_EVENTS: u32 = 256;
-/// A page ends with the event that makes it this large, so that a walk over events of 7 MB each
-/// holds three of them and not 256.
-const PAGE_BYTES: usize = 16 << 20;
-
-/// A part of the archive.
-#[derive(Default)]
-pub(super) struct Page {
-    pub(super) events: Vec<Result<Archived, DamagedEvent>>,
-    /// Whether no selected event follows.
-    pub(super) is_last: bool,
+/// Which events a walk visits, and how far it is.
+pub(super) struct Walk {
+    id: Option<String>,
+    from: i64,
+    to: i64,
+    /// The last position that was looked at.
+    after: i64,
+    /// The last position that may be selected.
+    last: i64,
+    /// Whether the index of ids cannot be read, so that all events are looked at.
+    without_index: bool,
 }
 
-/// Selected events after position `after`, in order of acceptance.
-pub(super) fn page(
-    connection: &Connection,
-    selection: &Selection,
-    after: i64,
-) -> Result<Page, StoreError> {
-    // By `seq`, the primary key: pages come in order without sorting, and the next page starts
-    // where this one ended however many events are added or pruned meanwhile. OFFSET would skip or
-    // repeat events then. With an id, by the index of ids, whose entries of one id are in the
-    // order of `seq` too.
-    let sql = if selection.id.is_some() {
-        "SELECT seq, source, id, kind, resource, received, size, body, evaluation
-         FROM archive INDEXED BY archive_by_id
-         WHERE id = ?4 AND seq > ?1 AND received >= ?2 AND received < ?3
-         ORDER BY seq LIMIT ?5"
-    } else {
-        "SELECT seq, source, id, kind, resource, received, size, body, evaluation
-         FROM archive
-         WHERE seq > ?1 AND received >= ?2 AND received < ?3 AND ?4 IS NULL
-         ORDER BY seq LIMIT ?5"
-    };
-    let from = selection.from.map_or(i64::MIN, micros);
-    let to = selection.to.map_or(i64::MAX, micros);
-    // `received >= i64::MIN` and `< i64::MAX` select all rows: one statement serves every
-    // selection, compiled once.
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map((after, from, to, &selection.id, PAGE_EVENTS), read_row)?;
-    let mut page = Page::default();
-    let mut bytes = 0;
-    for row in rows {
-        let (size, event) = row?;
-        page.events.push(event);
-        bytes += size;
-        if bytes >= PAGE_BYTES {
+/// Positions of events, or damage.
+struct Positions {
+    /// Each with its size in bytes before compression.
+    events: VecDeque<Result<(i64, usize), DamagedEvent>>,
+    /// The last position that was looked at; `None` if none follows.
+    last: Option<i64>,
+}
+
+impl Walk {
+    /// A walk over the selected events after position `after`.
+    pub(super) fn new(
+        connection: &Connection,
+        selection: &Selection,
+        after: i64,
+    ) -> Result<Self, StoreError> {
+        let mut walk = Self {
+            id: selection.id.clone(),
+            from: selection.from.map_or(i64::MIN, micros),
+            to: selection.to.map_or(i64::MAX, micros),
+            after,
+            last: i64::MAX,
+            without_index: false,
+        };
+        if selection.id.is_none() && (selection.from.is_some() || selection.to.is_some()) {
+            // The index of times, which is small, says between which positions they are: a walk
+            // over the last hour does not read a month of events first.
+            let sql = "SELECT min(seq), max(seq) FROM archive INDEXED BY archive_by_time
+                       WHERE received >= ?1 AND received < ?2";
+            let found = connection
+                .prepare_cached(sql)?
+                .query_row((walk.from, walk.to), |row| Ok((row.get(0)?, row.get(1)?)));
+            match found {
+                Ok((Some(first), Some(last))) => {
+                    let first: i64 = first;
+                    (walk.after, walk.last) = (after.max(first.saturating_sub(1)), last);
+                }
+                Ok(_) => walk.last = i64::MIN,
+                // Then all positions are looked at.
+                Err(error) if is_local(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(walk)
+    }
+
+    /// The next selected events, in order of acceptance. A page without events need not be the last
+    /// one.
+    pub(super) fn page(
+        &mut self,
+        connection: &Connection,
+        limits: PageLimits,
+    ) -> Result<EventPage, StoreError> {
+        let mut page = EventPage::default();
+        let Some(mut positions) = self.positions(connection, limits.rows)? else {
             return Ok(page);
+        };
+        let mut bytes = 0_usize;
+        while let Some(found) = positions.events.pop_front() {
+            if page.events.len() >= limits.rows {
+                positions.events.push_front(found);
+                break;
+            }
+            match found {
+                Ok((seq, size)) => {
+                    bytes = bytes.saturating_add(size);
+                    if bytes > limits.bytes && !page.events.is_empty() {
+                        positions.events.push_front(found);
+                        break;
+                    }
+                    page.events.extend(self.event(connection, seq)?);
+                    self.after = seq;
+                }
+                Err(damaged) => {
+                    self.after = damaged.last;
+                    page.events.push(Err(damaged));
+                }
+            }
+        }
+        if positions.events.is_empty() {
+            // None of the positions behind the last event was selected.
+            self.after = positions.last.unwrap_or(i64::MAX);
+        }
+        page.next = Some(self.after).filter(|after| *after < self.last);
+        Ok(page)
+    }
+
+    /// The next positions; `None` at the end.
+    fn positions(
+        &mut self,
+        connection: &Connection,
+        limit: usize,
+    ) -> Result<Option<Positions>, StoreError> {
+        if self.after >= self.last {
+            return Ok(None);
+        }
+        if self.id.is_some() && !self.without_index {
+            match self.positions_of_id(connection, limit) {
+                Ok(positions) => return Ok(Some(positions)),
+                Err(error) if is_local(&error) => {
+                    tracing::warn!(%error, "the index of ids is damaged; reading all events");
+                    self.without_index = true;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let mut positions = Positions {
+            events: VecDeque::new(),
+            last: None,
+        };
+        let mut looked_at = self.after;
+        match self.read_positions(connection, limit, &mut positions, &mut looked_at) {
+            Ok(is_full) => positions.last = is_full.then_some(looked_at),
+            Err(error) if is_local(&error) => {
+                if looked_at == self.after {
+                    let damaged = skip(connection, self.after, &error)?;
+                    looked_at = damaged.last;
+                    positions.events.push_back(Err(damaged));
+                }
+                positions.last = Some(looked_at);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Some(positions))
+    }
+
+    /// Reads positions by the index of ids.
+    fn positions_of_id(
+        &self,
+        connection: &Connection,
+        limit: usize,
+    ) -> rusqlite::Result<Positions> {
+        let limit = i64::try_from(limit).unwrap_or(POSITIONS).min(POSITIONS);
+        let sql = "SELECT seq FROM archive INDEXED BY archive_by_id
+                   WHERE id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+        let mut statement = connection.prepare_cached(sql)?;
+        let found = statement.query_map((&self.id, self.after, limit), |row| row.get(0))?;
+        let found: Vec<i64> = found.collect::<Result<_, _>>()?;
+        let is_full = i64::try_from(found.len()) == Ok(limit);
+        let last = found.last().copied().filter(|_| is_full);
+        let mut events = VecDeque::new();
+        let sql = "SELECT received, size FROM archive WHERE seq = ?1";
+        let mut statement = connection.prepare_cached(sql)?;
+        for seq in found {
+            let row = statement.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?)));
+            let (received, size): (i64, i64) = match row.optional() {
+                Ok(Some(row)) => row,
+                // Pruned by another connection meanwhile, or the index is damaged.
+                Ok(None) => continue,
+                // What cannot be read is reported when the event is read.
+                Err(_) => (self.from, 0),
+            };
+            if (self.from..self.to).contains(&received) {
+                events.push_back(Ok((seq, usize::try_from(size).unwrap_or_default())));
+            }
+        }
+        Ok(Positions { events, last })
+    }
+
+    /// Reads positions by the primary key. Returns whether there may be more.
+    fn read_positions(
+        &self,
+        connection: &Connection,
+        limit: usize,
+        positions: &mut Positions,
+        looked_at: &mut i64,
+    ) -> rusqlite::Result<bool> {
+        let sql = "SELECT seq, received, size, id FROM archive
+                   WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3";
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query((self.after, self.last, POSITIONS))?;
+        let mut count = 0;
+        while let Some(row) = rows.next()? {
+            let seq: i64 = row.get(0)?;
+            // The rows of a damaged page may be those of another one, and the walk must not go in a
+            // circle.
+            if seq <= *looked_at {
+                return Err(out_of_order());
+            }
+            *looked_at = seq;
+            count += 1;
+            // Columns that cannot be read are those of an event that cannot be read.
+            let received: i64 = row.get(1).unwrap_or(self.from);
+            let size: i64 = row.get(2).unwrap_or_default();
+            let id = row.get_ref(3)?;
+            let has_id = |wanted: &String| {
+                let text = id.as_bytes();
+                text.is_ok_and(|text| text == wanted.as_bytes())
+            };
+            if (self.from..self.to).contains(&received) && self.id.as_ref().is_none_or(has_id) {
+                let size = usize::try_from(size).unwrap_or_default();
+                positions.events.push_back(Ok((seq, size)));
+                if positions.events.len() >= limit {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(count == POSITIONS)
+    }
+
+    /// The event at a position; `None` if it was pruned meanwhile.
+    fn event(
+        &self,
+        connection: &Connection,
+        seq: i64,
+    ) -> Result<Option<Result<Archived, DamagedEvent>>, StoreError> {
+        let sql = "SELECT seq, source, id, kind, resource, received, size, body, evaluation
+                   FROM archive WHERE seq = ?1";
+        let mut statement = connection.prepare_cached(sql)?;
+        let found = statement.query_row([seq], |row| Ok(decode_row(row, seq)));
+        match found.optional() {
+            Ok(decoded) => {
+                Ok(decoded.map(|decoded| decoded.map_err(|reason| DamagedEvent::one(seq, reason))))
+            }
+            Err(error) if is_local(&error) => {
+                Ok(Some(Err(DamagedEvent::one(seq, error.to_string()))))
+            }
+            Err(error) => Err(error.into()),
         }
     }
-    page.is_last = page.events.len() < PAGE_EVENTS as usize;
-    Ok(page)
 }
 
-fn read_row(row: &Row<'_>) -> rusqlite::Result<(usize, Result<Archived, DamagedEvent>)> {
-    let seq: i64 = row.get(0)?;
-    let size = row.get::<_, i64>(6).ok();
-    let size = size.and_then(|size| usize::try_from(size).ok());
-    let size = size.unwrap_or_default();
-    // One damaged event is reported by its position and does not hide the events after it.
-    let event = decode_row(row, seq, size).map_err(|reason| DamagedEvent { seq, reason });
-    Ok((size, event))
+/// The positions after `after` that cannot be read.
+fn skip(
+    connection: &Connection,
+    after: i64,
+    error: &rusqlite::Error,
+) -> Result<DamagedEvent, StoreError> {
+    let sql = "SELECT seq FROM archive WHERE seq >= ?1 ORDER BY seq LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let (mut at, mut stride, mut probes) = (after.saturating_add(1), 1_i64, 0_u32);
+    let last = loop {
+        probes += 1;
+        if probes.is_multiple_of(PROBES) {
+            stride = stride.saturating_mul(2);
+        }
+        at = at.saturating_add(stride);
+        if at == i64::MAX {
+            break at;
+        }
+        match statement
+            .query_row([at], |row| row.get::<_, i64>(0))
+            .optional()
+        {
+            // Nothing follows: the damage reaches to the end.
+            Ok(None) => break i64::MAX,
+            Ok(Some(seq)) if seq >= at => break seq.saturating_sub(1),
+            Ok(Some(_)) => {}
+            Err(error) if is_local(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+    };
+    Ok(DamagedEvent {
+        seq: after.saturating_add(1),
+        last,
+        reason: error.to_string(),
+    })
 }
 
-fn decode_row(row: &Row<'_>, seq: i64, size: usize) -> Result<Archived, String> {
+/// Checks the checksums of a row with the columns of the table.
+pub(super) fn verify_row(row: &Row<'_>) -> Result<(), String> {
+    let size: i64 = row.get("size").map_err(|error| error.to_string())?;
+    let size = usize::try_from(size).unwrap_or_default();
+    fn packed<'a>(row: &'a Row<'_>, name: &str) -> Result<Option<&'a [u8]>, String> {
+        let value = row.get_ref(name).map_err(|error| error.to_string())?;
+        value.as_blob_or_null().map_err(|error| error.to_string())
+    }
+    let body = packed(row, "body")?.unwrap_or_default();
+    let bytes = unpack(body, size)?.len();
+    if bytes != size {
+        return Err(format!("expected {size} bytes, found {bytes}"));
+    }
+    match packed(row, "evaluation")? {
+        Some(evaluation) => unpack(evaluation, EVALUATION_BYTES).map(drop),
+        None => Ok(()),
+    }
+}
+
+fn decode_row(row: &Row<'_>, seq: i64) -> Result<Archived, String> {
     fn column<T: FromSql>(row: &Row<'_>, index: usize) -> Result<T, String> {
         // A column of another type or invalid UTF-8 is damage too.
         row.get(index).map_err(|error| error.to_string())
     }
+    let size = usize::try_from(column::<i64>(row, 6)?).unwrap_or_default();
     let bytes = unpack(&column::<Vec<u8>>(row, 7)?, size)?;
     if bytes.len() != size {
         return Err(format!("expected {size} bytes, found {}", bytes.len()));

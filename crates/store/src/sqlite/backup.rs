@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::SqliteStore;
 use super::files::{beside, folder, private_file};
-use super::schema::{examine, open_reader};
+use super::schema::{check_structure, examine, open_reader};
 use crate::StoreError;
 
 impl SqliteStore {
@@ -61,7 +61,7 @@ fn copy(from: &Path, to: &Path) -> Result<PathBuf, StoreError> {
     let partial = beside(to, ".partial");
     // Left by a copy that was interrupted.
     drop(std::fs::remove_file(&partial));
-    examine(from, false)?;
+    examine(from)?;
     let copied = || -> Result<(), StoreError> {
         // Created first, because SQLite would let others read it.
         let file = private_file().create_new(true).open(&partial);
@@ -71,7 +71,7 @@ fn copy(from: &Path, to: &Path) -> Result<PathBuf, StoreError> {
         open_reader(from)?
             .execute("VACUUM INTO ?1", [partial.to_string_lossy()])
             .map_err(|error| StoreError::from(error).at(from))?;
-        examine(&partial, true)?;
+        check_structure(&partial)?;
         file.sync_all()
             .map_err(|error| not_writable(&partial, &error))
     };

@@ -1,12 +1,11 @@
-//! Queries over the outbox: lists, counts, one delivery.
+//! Queries over the outbox: counts, and what is next. Lists are in `pages.rs`.
 
 use jiff::Timestamp;
-use reflexarc_delivery::DeliveryId;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::records::{COLUMNS, read_row};
 use super::{instant, micros};
-use crate::{DeliveryRecord, DeliveryStatus, RuleUse, StoreError};
+use crate::{DeliveryRecord, RuleUse, StoreError};
 
 /// When the next delivery of `target` that is not claimed and waits for no other is due.
 pub(super) fn next_due(
@@ -22,33 +21,6 @@ pub(super) fn next_due(
 /// The query of [`next_due`].
 pub(super) const NEXT_DUE: &str =
     "SELECT min(due) FROM delivery WHERE status = 0 AND head = 1 AND target = ?1";
-
-/// Deliveries of one status, of one target if it is given: pending ones the soonest due first,
-/// others the longest finished first.
-pub(super) fn list(
-    connection: &Connection,
-    status: DeliveryStatus,
-    target: Option<&str>,
-    limit: usize,
-) -> Result<Vec<DeliveryRecord>, StoreError> {
-    // Pending deliveries have no `finished` time, finished ones no useful `due`.
-    let order = if status == DeliveryStatus::Pending {
-        "due, seq, id"
-    } else {
-        "finished, seq, id"
-    };
-    let sql = format!(
-        "SELECT {COLUMNS} FROM delivery WHERE status = ?1 AND (?2 IS NULL OR target = ?2)
-         ORDER BY {order} LIMIT ?3"
-    );
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map((status.number(), target, limit), read_row)?;
-    Ok(rows
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .collect::<Result<_, _>>()?)
-}
 
 /// The newest dead letters, the newest first.
 pub(super) fn newest_dead_letters(
@@ -78,34 +50,6 @@ pub(super) fn dead_letter_counts(
         Ok((row.get(0)?, count.unsigned_abs()))
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// One delivery.
-pub(super) fn get(
-    connection: &Connection,
-    id: DeliveryId,
-) -> Result<Option<DeliveryRecord>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM delivery WHERE id = ?1");
-    connection
-        .prepare_cached(&sql)?
-        .query_row([id.as_bytes()], read_row)
-        .optional()?
-        .transpose()
-        .map_err(StoreError::from)
-}
-
-/// Every delivery of the event at an archive position.
-pub(super) fn of_event(
-    connection: &Connection,
-    seq: i64,
-) -> Result<Vec<DeliveryRecord>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM delivery WHERE seq = ?1 ORDER BY created, rule, id");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map([seq], read_row)?;
-    Ok(rows
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .collect::<Result<_, _>>()?)
 }
 
 /// The query of [`queue_depths`].

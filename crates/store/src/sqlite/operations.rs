@@ -8,18 +8,19 @@ use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
 use reflexarc_delivery::{ArchivePosition, Decision, Delivery, DeliveryId};
 
+use super::archive::Walk;
 use super::state::SqliteStateReader;
 use super::writer::{SharedConnection, lock};
 use super::{
-    SqliteStore, accept, archive, attempts, instant, listing, micros, order, outbox, pages,
+    SqliteStore, accept, attempts, check, instant, listing, micros, order, outbox, pages,
     retention, schema, targets,
 };
 use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, DamagedEvent,
     DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
-    EvaluateInTransaction, Incoming, PageCursor, PageLimits, ReplayAccepted, Reply, ReplySender,
-    Retention, RuleUse, Selection, Settled, StateReader, Store, StoreError, StoreLock, TargetPause,
-    VerifyReport,
+    EvaluateInTransaction, EventDeliveries, EventPage, Incoming, PageCursor, PageLimits,
+    ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled, StateReader, Store,
+    StoreCheck, StoreError, StoreLock, TargetPause, VerifyReport,
 };
 
 impl Store for SqliteStore {
@@ -164,16 +165,13 @@ impl Store for SqliteStore {
     }
 
     fn release_claims(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let released = self
-            .writer
-            .submit(move |connection| outbox::release(connection, None, now));
-        released.wait()
+        self.release_claims_in_steps(now)
     }
 
     fn submit_release_claims(&self, target: &str, now: Timestamp) -> Reply<usize> {
         let target = target.to_owned();
         self.writer
-            .submit(move |connection| outbox::release(connection, Some(&target), now))
+            .submit(move |connection| outbox::release(connection, &target, now))
     }
 
     fn submit_release(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Reply<usize> {
@@ -250,22 +248,14 @@ impl Store for SqliteStore {
         self.read(|connection| listing::next_due(connection, target))
     }
 
-    fn deliveries(
-        &self,
-        status: DeliveryStatus,
-        target: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<DeliveryRecord>, StoreError> {
-        self.read(|connection| listing::list(connection, status, target, limit))
-    }
-
     fn delivery_page(
         &self,
         status: DeliveryStatus,
+        target: Option<&str>,
         after: Option<PageCursor>,
         limits: PageLimits,
     ) -> Result<DeliveryPage, StoreError> {
-        self.read(|connection| pages::page(connection, status, after, limits))
+        self.read(|connection| pages::page(connection, status, target, after, limits))
     }
 
     fn delivery(
@@ -273,22 +263,17 @@ impl Store for SqliteStore {
         id: DeliveryId,
     ) -> Result<Option<(DeliveryRecord, Vec<Attempt>)>, StoreError> {
         self.read(|connection| {
-            listing::get(connection, id)?
-                .map(|record| Ok((record, attempts::of_delivery(connection, id)?)))
-                .transpose()
+            let record = match pages::get(connection, id)? {
+                Some(Ok(record)) => record,
+                Some(Err(damaged)) => return Err(StoreError::Failed(damaged.to_string())),
+                None => return Ok(None),
+            };
+            Ok(Some((record, attempts::of_delivery(connection, id)?)))
         })
     }
 
-    fn deliveries_of(&self, seq: i64) -> Result<Vec<(DeliveryRecord, Vec<Attempt>)>, StoreError> {
-        self.read(|connection| {
-            listing::of_event(connection, seq)?
-                .into_iter()
-                .map(|record| {
-                    let attempts = attempts::of_delivery(connection, record.delivery.id)?;
-                    Ok((record, attempts))
-                })
-                .collect()
-        })
+    fn deliveries_of(&self, seq: i64, limits: PageLimits) -> Result<EventDeliveries, StoreError> {
+        self.read(|connection| pages::of_event(connection, seq, limits))
     }
 
     fn newest_dead_letters(&self, limit: usize) -> Result<Vec<DeliveryRecord>, StoreError> {
@@ -341,47 +326,42 @@ impl Store for SqliteStore {
         selection: &Selection,
         visit: &mut dyn FnMut(Result<Archived, DamagedEvent>) -> bool,
     ) -> Result<(), StoreError> {
-        // Each page is a read transaction of its own. One over the whole walk would keep SQLite
+        // Each query is a read transaction of its own. One over the whole walk would keep SQLite
         // from checkpointing, and the write-ahead log would grow for as long as it lasts.
-        // `seq` starts at 1.
-        let mut after = 0;
+        // Positions start at 1.
+        let mut walk = self.read(|connection| Walk::new(connection, selection, 0))?;
         loop {
-            let page = self.read(|connection| archive::page(connection, selection, after))?;
+            let page = self.read(|connection| walk.page(connection, PageLimits::WALK))?;
             for event in page.events {
-                after = match &event {
-                    Ok(event) => event.seq,
-                    Err(damaged) => damaged.seq,
-                };
                 if !visit(event) {
                     return Ok(());
                 }
             }
-            if page.is_last {
+            if page.next.is_none() {
                 return Ok(());
             }
         }
     }
 
-    fn find(&self, id: &str) -> Result<Vec<Archived>, StoreError> {
+    fn find_page(&self, id: &str, after: i64, limits: PageLimits) -> Result<EventPage, StoreError> {
         let selection = Selection {
             id: Some(id.to_owned()),
             ..Selection::default()
         };
-        // One page is the bound, as ids of untrusted senders need not be unique.
-        let found = self.read(|connection| archive::page(connection, &selection, 0))?;
-        let failed = |damaged: DamagedEvent| StoreError::Failed(damaged.to_string());
-        found
-            .events
-            .into_iter()
-            .map(|event| event.map_err(failed))
-            .collect()
+        self.read(|connection| Walk::new(connection, &selection, after)?.page(connection, limits))
+    }
+
+    fn check(&self, check: &mut StoreCheck) -> Result<(), StoreError> {
+        self.read(|connection| check::step(connection, check))
     }
 
     fn verify_archive(&self) -> Result<VerifyReport, StoreError> {
-        // First the structure of the file, as a page that cannot be read would end the walk early
-        // and hide the damage behind it.
-        schema::examine(self.path(), true)?;
         let mut report = VerifyReport::default();
+        // Also of what the walk does not read.
+        match schema::check_structure(self.path()) {
+            Err(StoreError::Corrupt { reason, .. }) => report.structure = Some(reason),
+            result => result?,
+        }
         self.walk(&Selection::default(), &mut |event| {
             match event {
                 Ok(event) => {

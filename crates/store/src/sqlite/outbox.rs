@@ -215,15 +215,20 @@ pub(super) fn release_future(connection: &Connection, now: Timestamp) -> Result<
     Ok(())
 }
 
-/// Releases every claim, or those of one target: the deliveries are due at once, as far as their
-/// order allows. So are those that an earlier process wrote by a clock that was ahead of this one,
-/// see [`release_future`].
+/// Releases the claims of one target: the deliveries are due at once, as far as their order allows.
+/// So are those that an earlier process wrote by a clock that was ahead of this one, see
+/// [`release_future`].
 pub(super) fn release(
     connection: &Connection,
-    target: Option<&str>,
+    target: &str,
     now: Timestamp,
 ) -> Result<usize, StoreError> {
-    release_where(connection, "(claimed = 1 OR set_at > ?1)", target, now)
+    release_where(
+        connection,
+        "(claimed = 1 OR set_at > ?1)",
+        Some(target),
+        now,
+    )
 }
 
 fn release_where(

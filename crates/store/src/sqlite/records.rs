@@ -6,7 +6,7 @@ use reflexarc_reaction::Action;
 use rusqlite::Row;
 
 use super::instant;
-use crate::{DeliveryRecord, DeliveryStatus, StoreError};
+use crate::{DeliveryRecord, DeliveryStatus};
 
 /// The columns that [`read_row`] reads, in its order.
 pub(super) const COLUMNS: &str = "id, source, event, resource, rule, target, action, \
@@ -17,18 +17,6 @@ pub(super) const COLUMNS: &str = "id, source, event, resource, rule, target, act
 pub(super) struct UnreadableRow {
     pub(super) id: [u8; 16],
     pub(super) reason: &'static str,
-}
-
-impl From<UnreadableRow> for StoreError {
-    fn from(row: UnreadableRow) -> Self {
-        // Listing fails as a whole, but claims go on (see `read_row`): operators must see that
-        // something is wrong, receivers should not.
-        Self::Failed(format!(
-            "delivery {}: {}",
-            DeliveryId::from(row.id),
-            row.reason
-        ))
-    }
 }
 
 /// The outer error is SQLite's. The inner one leaves the id readable, so that a claim can move an

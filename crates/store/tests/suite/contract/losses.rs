@@ -15,7 +15,7 @@ use reflexarc_store::{
 };
 
 use super::Backend;
-use crate::samples::{LEASE, at, attempt, dead_letter, evaluation, incoming, send};
+use crate::samples::{ALL, LEASE, at, attempt, dead_letter, evaluation, incoming, send};
 
 /// One arrival of an event: its members as JSON, and when it comes.
 #[derive(Debug, Clone)]
@@ -123,8 +123,8 @@ pub(super) fn every_action_of_every_accepted_event_ends(backend: &dyn Backend) {
         prop_assert_eq!(ended, expected.iter().sum::<usize>());
         for event in &accepted {
             // Looked up one by one: by its id, and from its event.
-            let records = store.deliveries_of(event.seq).unwrap();
-            prop_assert_eq!(records.len(), event.deliveries.len());
+            let found = store.deliveries_of(event.seq, ALL).unwrap();
+            prop_assert_eq!(found.deliveries.len(), event.deliveries.len());
             for id in &event.deliveries {
                 let (record, attempts) = store.delivery(*id).unwrap().unwrap();
                 prop_assert_eq!((record.seq, attempts.len()), (event.seq, 1));

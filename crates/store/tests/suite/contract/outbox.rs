@@ -294,10 +294,13 @@ pub(super) fn pages_have_every_delivery_once_and_are_bounded(backend: &dyn Backe
         (99, 1),
         (99, 2_500),
     ] {
-        let limits = PageLimits { deliveries, bytes };
+        let limits = PageLimits {
+            rows: deliveries,
+            bytes,
+        };
         let (mut listed, mut after, mut pages) = (Vec::new(), None, 0);
         loop {
-            let page = store.delivery_page(DeliveryStatus::Pending, after, limits);
+            let page = store.delivery_page(DeliveryStatus::Pending, None, after, limits);
             let page = page.unwrap();
             let sizes = page.deliveries.iter();
             let size: usize = sizes
@@ -321,23 +324,23 @@ pub(super) fn pages_have_every_delivery_once_and_are_bounded(backend: &dyn Backe
     }
     // What leaves the list between two pages does not move the others.
     let limits = PageLimits {
-        deliveries: 5,
+        rows: 5,
         bytes: 1 << 20,
     };
     let first = store
-        .delivery_page(DeliveryStatus::Pending, None, limits)
+        .delivery_page(DeliveryStatus::Pending, None, None, limits)
         .unwrap();
     for one in &first.deliveries {
         assert!(store.cancel(one.delivery.id, at(9)).unwrap());
     }
-    let second = store.delivery_page(DeliveryStatus::Pending, first.next, limits);
+    let second = store.delivery_page(DeliveryStatus::Pending, None, first.next, limits);
     let ids = |records: &[DeliveryRecord]| -> Vec<_> {
         let ids = records.iter().map(|record| record.delivery.id);
         ids.collect()
     };
     assert_eq!(ids(&second.unwrap().deliveries), ids(&expected[5..10]));
     let none = store
-        .delivery_page(DeliveryStatus::Dead, None, limits)
+        .delivery_page(DeliveryStatus::Dead, None, None, limits)
         .unwrap();
     assert!(none.deliveries.is_empty() && none.next.is_none());
 }

@@ -1,0 +1,161 @@
+//! Damaged pages: what is on them is reported, and everything else is read.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use reflexarc_delivery::Decision;
+use reflexarc_store::{
+    Archived, DamagedEvent, DeliveryStatus, PageLimits, Selection, SqliteStore, Store, StoreCheck,
+};
+
+use crate::samples::{
+    ALL, LEASE, OPTIONS, at, attempt, dead_letter, evaluation, incoming, open, send,
+};
+
+/// Events, each with a dead letter and a pending delivery.
+const EVENTS: i64 = 150;
+const PAGE: usize = 4_096;
+
+fn filled(folder: &Path) -> Vec<u8> {
+    let store = open(folder);
+    for id in 1..=EVENTS {
+        let actions = vec![send("dead", id), send("waiting", id)];
+        let evaluation = evaluation("r", actions, vec![]);
+        let accepted = store.accept(incoming(&id.to_string()), evaluation, at(id));
+        assert_eq!(accepted.unwrap().seq, id);
+    }
+    for delivery in store.claim("dead", at(200), LEASE, 1_000).unwrap() {
+        let settled = store.submit_settle(delivery, attempt("refused"), dead_letter("no"), at(201));
+        settled.wait().unwrap();
+    }
+    drop(store);
+    std::fs::read(folder.join("store.db")).unwrap()
+}
+
+/// What can be read of a store.
+#[derive(Debug, Default)]
+struct Found {
+    events: BTreeSet<i64>,
+    damaged: Vec<DamagedEvent>,
+    deliveries: usize,
+    damaged_deliveries: bool,
+    check: StoreCheck,
+}
+
+fn read(store: &SqliteStore, case: &str) -> Found {
+    let mut found = Found::default();
+    let visit = &mut |event: Result<Archived, DamagedEvent>| {
+        match event {
+            Ok(event) => assert!(found.events.insert(event.seq), "{case}: twice"),
+            Err(damaged) => found.damaged.push(damaged),
+        }
+        true
+    };
+    store.walk(&Selection::default(), visit).expect(case);
+    for status in [DeliveryStatus::Dead, DeliveryStatus::Pending] {
+        let limits = PageLimits { rows: 40, ..ALL };
+        let (mut after, mut pages) = (None, 0);
+        loop {
+            let page = store
+                .delivery_page(status, None, after, limits)
+                .expect(case);
+            found.deliveries += page.deliveries.len();
+            found.damaged_deliveries |= !page.damaged.is_empty();
+            after = page.next;
+            pages += 1;
+            assert!(pages < 100, "{case}: a list does not end");
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    for seq in [1, 70, EVENTS] {
+        let page = store.find_page(&seq.to_string(), 0, ALL).expect(case);
+        let is_found = page.events.iter().any(Result::is_ok);
+        assert_eq!(is_found, found.events.contains(&seq), "{case}: event {seq}");
+        store.deliveries_of(seq, ALL).expect(case);
+    }
+    let mut steps = 0;
+    while !found.check.is_done {
+        store.check(&mut found.check).expect(case);
+        steps += 1;
+        assert!(steps < 1_000, "{case}: the check does not end");
+    }
+    found
+}
+
+/// Whatever page is damaged, and however: nothing is lost in silence, and nothing ends early.
+#[test]
+fn any_damaged_page_hides_no_more_than_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = filled(folder.path());
+    let path = folder.path().join("store.db");
+    let (mut hidden, mut harmless) = (0, 0);
+    // The first page is the header and the schema: without it the file is refused.
+    for page in 1..whole.len() / PAGE {
+        for fill in [0, 0xA5].into_iter().skip(page % 2).take(1) {
+            let case = format!("page {page} filled with {fill}");
+            let mut damaged = whole.clone();
+            damaged[page * PAGE..][..PAGE].fill(fill);
+            std::fs::write(&path, &damaged).unwrap();
+            let store = SqliteStore::open(&path, &OPTIONS).expect(&case);
+            let found = read(&store, &case);
+            let missing: Vec<i64> = (1..=EVENTS)
+                .filter(|seq| !found.events.contains(seq))
+                .collect();
+            let reported = |seq: &i64| {
+                let mut damaged = found.damaged.iter();
+                damaged.any(|damaged| (damaged.seq..=damaged.last).contains(seq))
+            };
+            assert!(
+                missing.iter().all(reported),
+                "{case}: {missing:?} {found:?}"
+            );
+            // A leaf has about ten events; a damaged root hides all of them.
+            hidden += usize::from(!missing.is_empty() && missing.len() < 40);
+            let all = 2 * usize::try_from(EVENTS).unwrap();
+            assert!(
+                found.deliveries == all || found.damaged_deliveries,
+                "{case}: {} deliveries",
+                found.deliveries
+            );
+            let is_harmless = missing.is_empty() && found.deliveries == all;
+            harmless += usize::from(is_harmless && found.check.damaged == 0);
+            assert!(
+                is_harmless || found.check.damaged > 0,
+                "{case}: not found by the check"
+            );
+        }
+    }
+    assert!(hidden > 10, "{hidden}");
+    // Free pages.
+    assert!(harmless < 40, "{harmless}");
+}
+
+/// A store that was damaged accepts events and sends what can be read.
+#[test]
+fn a_store_with_a_damaged_page_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = filled(folder.path());
+    let path = folder.path().join("store.db");
+    // A page in which the body of some event is.
+    let page = (1..whole.len() / PAGE)
+        .find(|page| whole[page * PAGE] == 0x0d && whole[page * PAGE..][..PAGE].contains(&b'N'))
+        .unwrap();
+    let mut damaged = whole;
+    damaged[page * PAGE..][..PAGE].fill(0xA5);
+    std::fs::write(&path, &damaged).unwrap();
+    let store = open(folder.path());
+    let after = store.accept(
+        incoming("after"),
+        evaluation("r", vec![send("other", 1)], vec![]),
+        at(300),
+    );
+    let claimed = store.claim("other", at(300), LEASE, 1).unwrap().remove(0);
+    assert_eq!(after.unwrap().deliveries, [claimed.id]);
+    let settled = store.submit_settle(claimed, attempt("sent"), Decision::Delivered, at(301));
+    settled.wait().unwrap();
+    let verified = store.verify_archive().unwrap();
+    assert!(verified.structure.is_some());
+    assert!(!verified.damaged.is_empty());
+}
