@@ -50,6 +50,7 @@ mod http;
 mod intake;
 mod limits;
 mod live_config;
+mod maintenance;
 pub mod operate;
 mod reload;
 mod rule_targets;

@@ -15,9 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use reflexarc::RuleSet;
-use reflexarc_delivery::config::unknown_target_message;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
@@ -31,6 +29,7 @@ use crate::http::{
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::live_config::{LiveConfig, LiveSettings};
+use crate::maintenance::{Maintenance, resume};
 use crate::operate::{
     ProblemSources, RetentionProgress, check_clock, check_regularly, check_store,
 };
@@ -38,20 +37,8 @@ use crate::reload::{Reloader, watch};
 use crate::shutdown::stopped;
 use crate::store::{Store, StoreError, StoreLock};
 use crate::store_health::{StoreHealth, watch_store};
-use crate::telemetry::{Metrics, ProblemKind, Problems, Redactor, Telemetry};
+use crate::telemetry::{Metrics, Redactor, Telemetry};
 
-/// How often the store is maintained.
-// Short, because the archive grows by gigabytes an hour at full load, and expired state entries
-// make every count of a rule's entries slower. A pass that finds nothing costs a few look-ups in
-// indexes.
-const PRUNE_INTERVAL: Duration = Duration::from_secs(10);
-/// How many passes of pruning there are to one look for deliveries to unknown targets, which counts
-/// all that is pending.
-const PASSES_PER_COUNT: u32 = 60;
-/// How often releasing the claims of an earlier process is attempted at the start.
-const RESUME_ATTEMPTS: u32 = 5;
-/// The pause in between.
-const RESUME_PAUSE: Duration = Duration::from_secs(1);
 /// How long spans that are waiting may take to be exported at the end.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -75,6 +62,8 @@ pub(crate) struct Pipeline {
     pub(crate) rule_paths: Vec<PathBuf>,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) clock: ServiceClock,
+    /// True once what an earlier process left has been taken over.
+    pub(crate) resumed: watch::Receiver<bool>,
     pub(crate) lock: StoreLock,
 }
 
@@ -136,6 +125,7 @@ impl ServiceBuilder {
             rule_paths,
             shutdown_timeout,
             clock,
+            resumed,
             lock: _lock,
         } = pipeline;
         let reloader = Arc::new(Reloader::new(
@@ -151,15 +141,15 @@ impl ServiceBuilder {
         let watching = watch(reloader.clone(), stop.clone())
             .map_err(|error| StoreError::Failed(format!("cannot handle SIGHUP: {error}")))?;
         let progress = Arc::new(RetentionProgress::new());
-        let pruning = tokio::spawn(maintain_regularly(
-            store.clone(),
-            live.clone(),
-            wake.clone(),
-            clock.clone(),
-            progress.clone(),
-            metrics.problems.clone(),
-            stop.clone(),
-        ));
+        let maintenance = Maintenance {
+            store: store.clone(),
+            live: live.clone(),
+            wake: wake.clone(),
+            clock: clock.clone(),
+            progress: progress.clone(),
+            metrics: metrics.clone(),
+        };
+        let pruning = tokio::spawn(maintenance.run(stop.clone()));
         let checking = tokio::spawn(check_regularly(
             ProblemSources {
                 store: store.clone(),
@@ -168,6 +158,7 @@ impl ServiceBuilder {
                 clock: clock.clone(),
                 gates: queues.gates().clone(),
                 retention: progress,
+                resumed,
                 few_connections: (connections < configured).then(|| {
                     format!(
                         "{connections} connections instead of {configured}: the limit of open \
@@ -245,8 +236,8 @@ impl ServiceBuilder {
         Ok(())
     }
 
-    /// Starts the pipeline. Nothing in it takes longer if the store is larger. Blocks; must be called within a tokio
-    /// runtime, but not from async code.
+    /// Starts the pipeline. Nothing in it takes longer if the store is larger. Blocks; must be
+    /// called within a tokio runtime, but not from async code.
     pub(crate) fn start_pipeline(
         self,
         metrics: Arc<Metrics>,
@@ -267,13 +258,13 @@ impl ServiceBuilder {
         check_clock(&clock, &metrics);
         let gates = TargetGates::default();
         gates.restore(store.paused_targets()?);
-        let (resumed, is_resumed) = watch::channel(false);
+        let (sender, resumed) = watch::channel(false);
         let queues = Queues::start(
             config.queues,
             wake.clone(),
             store.clone(),
             metrics,
-            is_resumed,
+            resumed.clone(),
             clock.clone(),
             config.redactor.clone(),
             telemetry.clone(),
@@ -296,7 +287,7 @@ impl ServiceBuilder {
         let intake = Intake::start(&store, &live, workers, &config.limits, telemetry, problems)?;
         // Only with the lock and before the queues claim: it releases every claim there is. Beside
         // the intake, because it looks at all that is pending.
-        drop(tokio::spawn(resume(store.clone(), wake.clone(), resumed)));
+        drop(tokio::spawn(resume(store.clone(), wake.clone(), sender)));
         Ok(Pipeline {
             intake,
             queues: Arc::new(queues),
@@ -309,6 +300,7 @@ impl ServiceBuilder {
             rule_paths: config.rule_paths,
             shutdown_timeout: config.shutdown_timeout,
             clock,
+            resumed,
             lock,
         })
     }
@@ -319,95 +311,7 @@ async fn stop_queues(queues: Arc<Queues>, mut stop: watch::Receiver<bool>) {
     queues.stop();
 }
 
-/// Takes over from the process that delivered before: what it had claimed is due, and deliveries to
-/// targets that no longer exist become dead letters. Then the queues begin.
-async fn resume(store: Arc<dyn Store>, wake: Wake, resumed: watch::Sender<bool>) {
-    for attempt in 1.. {
-        let releasing = store.clone();
-        match blocking(move || releasing.release_claims(Timestamp::now())).await {
-            Ok(0) => break,
-            Ok(deliveries) => {
-                tracing::info!(
-                    deliveries,
-                    "resuming deliveries that an earlier process had claimed"
-                );
-                break;
-            }
-            Err(error) if attempt < RESUME_ATTEMPTS => {
-                tracing::warn!(%error, "cannot release claims; trying again");
-                tokio::time::sleep(RESUME_PAUSE).await;
-            }
-            Err(error) => {
-                tracing::error!(
-                    %error,
-                    "cannot release claims; claimed deliveries are due when their claims expire"
-                );
-                break;
-            }
-        }
-    }
-    resumed.send_replace(true);
-    // A target can be removed while the service is stopped.
-    let moved = blocking(move || dead_letter_unknown_targets(&*store, &wake)).await;
-    if let Err(error) = moved {
-        tracing::error!(%error, "cannot move deliveries to the dead letters");
-    }
-    // Keeps the channel open for queues that start later.
-    resumed.closed().await;
-}
-
-/// Moves deliveries to targets that do not exist to the dead letters: no queue would ever look at
-/// them.
-fn dead_letter_unknown_targets(store: &dyn Store, wake: &Wake) -> Result<(), StoreError> {
-    for (target, ..) in store.queue_depths()? {
-        if wake.get(&target).is_none() {
-            let reason = unknown_target_message(&target, &wake.names());
-            store.dead_letter_target(&target, reason, Timestamp::now())?;
-        }
-    }
-    Ok(())
-}
-
-/// Prunes the archive, and repeats what moving deliveries to the dead letters may have failed to
-/// do.
-async fn maintain_regularly(
-    store: Arc<dyn Store>,
-    live: Arc<LiveConfig>,
-    wake: Wake,
-    clock: ServiceClock,
-    progress: Arc<RetentionProgress>,
-    problems: Arc<Problems>,
-    mut stop: watch::Receiver<bool>,
-) {
-    for pass in 0_u32.. {
-        if pass.is_multiple_of(PASSES_PER_COUNT) {
-            let (moving, wake) = (store.clone(), wake.clone());
-            let moved = blocking(move || dead_letter_unknown_targets(&*moving, &wake)).await;
-            if let Err(error) = moved {
-                let detail = format!("cannot move deliveries to the dead letters: {error}");
-                problems.report(ProblemKind::StoreOperationFailed, "move", 1, &detail);
-            }
-        }
-        // Loaded each time: a reload may have changed it.
-        let (store, retention) = (store.clone(), live.retention.load_full());
-        let clock = clock.clone();
-        match blocking(move || store.prune(&retention, clock.aging_now())).await {
-            Ok(events) => {
-                if events > 0 {
-                    tracing::info!(events, "pruned the archive");
-                }
-                progress.succeeded();
-            }
-            Err(error) => progress.failed(&error.to_string()),
-        }
-        let stopped = tokio::time::timeout(PRUNE_INTERVAL, stopped(&mut stop)).await;
-        if stopped.is_ok() {
-            return;
-        }
-    }
-}
-
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     tokio::task::spawn_blocking(work)

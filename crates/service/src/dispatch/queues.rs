@@ -158,6 +158,10 @@ async fn run_after(
     mut context: DispatchContext,
     wake: Wake,
 ) {
+    // From the start, so that operators see every target and can pause it.
+    if context.gates.get(&queue.name).is_none() {
+        drop(context.gates.open(&queue.name, queue.breaker));
+    }
     tokio::select! {
         // An error would mean that nothing is released any more.
         _ = resumed.wait_for(|resumed| *resumed) => {}

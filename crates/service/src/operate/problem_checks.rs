@@ -34,12 +34,19 @@ pub(crate) struct ProblemSources {
     pub(crate) clock: ServiceClock,
     pub(crate) gates: TargetGates,
     pub(crate) retention: Arc<RetentionProgress>,
+    /// True once what an earlier process left has been taken over.
+    pub(crate) resumed: watch::Receiver<bool>,
     /// Why there are fewer connections than configured, if there are.
     pub(crate) few_connections: Option<String>,
 }
 
 /// Checks until `stop` becomes true.
-pub(crate) async fn check_regularly(sources: ProblemSources, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn check_regularly(mut sources: ProblemSources, mut stop: watch::Receiver<bool>) {
+    // Until then, deliveries to targets that are gone seem to wait.
+    tokio::select! {
+        _ = sources.resumed.wait_for(|resumed| *resumed) => {}
+        () = stopped(&mut stop) => return,
+    }
     let mut spans_dropped = 0;
     for round in 0_u32.. {
         let rules = round

@@ -97,8 +97,7 @@ async fn assert_becomes(serving: &Serving, expected: u16) {
     }
 }
 
-/// Parts whose store has 80 deliveries of 30 KB to a target that does not exist, which become dead
-/// letters at the start.
+/// Parts whose store has 80 dead letters of 30 KB.
 async fn with_large_dead_letters() -> (tempfile::TempDir, Parts) {
     let folder = tempfile::tempdir().unwrap();
     // Accepting waits for the writer, which async code must not.
@@ -111,6 +110,10 @@ async fn with_large_dead_letters() -> (tempfile::TempDir, Parts) {
             let accepted = parts.store.accept(event, evaluation, Timestamp::now());
             assert_eq!(accepted.unwrap().deliveries.len(), 1);
         }
+        let moved = parts
+            .store
+            .dead_letter_target("gone", "gone".into(), Timestamp::now());
+        assert_eq!(moved.unwrap(), 80);
         (folder, parts)
     });
     accept.await.unwrap()

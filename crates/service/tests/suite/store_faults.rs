@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use reflexarc::Evaluation;
 use reflexarc_event::Json;
-use reflexarc_service::{SqliteStore, StoreOptions};
+use reflexarc_service::{SqliteStore, Store, StoreOptions};
 
 use crate::receiver::eventually;
-use crate::samples::{OPTIONS, event_text};
+use crate::samples::{OPTIONS, event_text, incoming};
 use crate::serving::Serving;
 
 /// Waits until `/readyz` answers `status`, and returns its body as text.
@@ -80,5 +82,69 @@ async fn a_full_store_is_not_ready() {
     }
     let reason = wait_for_readiness(&serving, 503).await;
     assert!(reason.contains("max_bytes, is full"), "{reason}");
+    serving.stop().await;
+}
+
+/// Damage is found beside the work, and everything that can be read is.
+#[tokio::test]
+async fn a_damaged_page_is_a_problem_and_the_rest_is_served() {
+    let serving = Serving::with(|parts| {
+        let path = parts.config.rule_paths[0].with_file_name("damaged.db");
+        let fill = || {
+            let store = SqliteStore::open(&path, &OPTIONS).unwrap();
+            for id in 1..=100 {
+                let incoming = incoming(&id.to_string());
+                let accepted = store.accept(incoming, Evaluation::default(), Timestamp::now());
+                assert!(!accepted.unwrap().duplicate);
+            }
+        };
+        // Accepting waits for the writer, which async code must not.
+        std::thread::scope(|scope| scope.spawn(fill).join().unwrap());
+        let mut bytes = std::fs::read(&path).unwrap();
+        // The leaf with the first events: 0x0d marks one, and zstd frames begin with the magic.
+        let magic = [0x28, 0xb5, 0x2f, 0xfd];
+        let mut pages = bytes.chunks_mut(4_096);
+        let is_leaf =
+            |page: &&mut [u8]| page[0] == 0x0d && page.windows(4).any(|bytes| bytes == magic);
+        pages.find(is_leaf).unwrap().fill(0);
+        std::fs::write(&path, bytes).unwrap();
+        parts.store = Arc::new(SqliteStore::open(&path, &OPTIONS).unwrap());
+    })
+    .await;
+    let mut problem = None;
+    for _ in 0..150 {
+        let (_, status) = serving.get("/status", None).await;
+        let problems = status.get("problems").unwrap().elements();
+        let mut problems = problems.iter().map(Json::to_string);
+        problem = problems.find(|problem| problem.contains("store_parts_damaged"));
+        if problem.is_some() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let problem = problem.expect("the damage is found");
+    assert!(problem.contains(r#""subject":"archive""#), "{problem}");
+    for _ in 0..150 {
+        let check = store_status(&serving).await.get("check").unwrap().clone();
+        if check.get("done") == Some(&Json::Bool(true)) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let check = store_status(&serving)
+        .await
+        .get("check")
+        .unwrap()
+        .to_string();
+    assert!(check.contains(r#""done":true"#), "{check}");
+    let post = |id: &str| serving.post("application/json", event_text(id, "eni-1"));
+    assert_eq!(post("after").await.0, 200);
+    for id in ["100", "after"] {
+        let (status, trace) = serving.get(&format!("/trace/{id}"), None).await;
+        assert_eq!((status, trace.elements().len()), (200, 1), "{trace}");
+    }
+    let (status, trace) = serving.get("/trace/1", None).await;
+    let unreadable = trace.elements()[0].get("status").unwrap().to_string();
+    assert_eq!((status, &*unreadable), (200, r#""unreadable""#), "{trace}");
     serving.stop().await;
 }

@@ -6,13 +6,14 @@
 
 use std::collections::VecDeque;
 
+use jiff::Timestamp;
 use reflexarc_delivery::EventRef;
 use reflexarc_event::{Event, Json};
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::compression::unpack;
-use super::damage::{is_local, out_of_order};
+use super::damage::{is_local, is_of_row, out_of_order};
 use super::{instant, micros};
 use crate::{Archived, DamagedEvent, EventPage, PageLimits, Selection, StoreError};
 
@@ -261,6 +262,23 @@ impl Walk {
             }
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// When the newest event was accepted. `None` also if that cannot be read: a store starts although
+/// its newest events are damaged.
+pub(super) fn newest(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    // Of the last position, not the latest time: an event that was accepted while the clock was
+    // wrong must not be the newest for ever.
+    let sql = "SELECT received FROM archive ORDER BY seq DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    match statement.query_row([], |row| row.get(0)).optional() {
+        Ok(found) => Ok(found.map(instant)),
+        Err(error) if is_local(&error) || is_of_row(&error) => {
+            tracing::warn!(%error, "cannot read the newest event");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -12,7 +12,7 @@ use super::archive::Walk;
 use super::state::SqliteStateReader;
 use super::writer::{SharedConnection, lock};
 use super::{
-    SqliteStore, accept, attempts, check, instant, listing, micros, order, outbox, pages,
+    SqliteStore, accept, archive, attempts, check, listing, micros, order, outbox, pages,
     retention, schema, targets,
 };
 use crate::{
@@ -289,15 +289,7 @@ impl Store for SqliteStore {
     }
 
     fn newest_event(&self) -> Result<Option<Timestamp>, StoreError> {
-        // Of the last position, not the latest time: an event that was accepted while the clock
-        // was wrong must not be the newest for ever.
-        self.read(|connection| {
-            let sql = "SELECT received FROM archive ORDER BY seq DESC LIMIT 1";
-            let mut statement = connection.prepare_cached(sql)?;
-            let mut rows = statement.query([])?;
-            let row = rows.next()?;
-            Ok(row.map(|row| row.get(0)).transpose()?.map(instant))
-        })
+        self.read(archive::newest)
     }
 
     fn rules_in_use(&self) -> Result<Vec<RuleUse>, StoreError> {

@@ -1,0 +1,132 @@
+//! Taking over the store at a start, and maintaining it while the service runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reflexarc_delivery::config::unknown_target_message;
+use tokio::sync::watch;
+
+use crate::clock::ServiceClock;
+use crate::dispatch::Wake;
+use crate::live_config::LiveConfig;
+use crate::operate::RetentionProgress;
+use crate::service::blocking;
+use crate::shutdown::stopped;
+use crate::store::{Store, StoreError};
+use crate::telemetry::{Metrics, ProblemKind};
+
+/// How often the store is maintained.
+// Short, because the archive grows by gigabytes an hour at full load, and expired state entries
+// make every count of a rule's entries slower. A pass that finds nothing costs a few look-ups in
+// indexes.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(10);
+/// How many passes of pruning there are to one look for deliveries to unknown targets, which counts
+/// all that is pending.
+const PASSES_PER_COUNT: u32 = 60;
+/// How often releasing the claims of an earlier process is attempted at the start.
+const RESUME_ATTEMPTS: u32 = 5;
+/// The pause in between.
+const RESUME_PAUSE: Duration = Duration::from_secs(1);
+
+/// Maintains the store.
+pub(crate) struct Maintenance {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) live: Arc<LiveConfig>,
+    pub(crate) wake: Wake,
+    pub(crate) clock: ServiceClock,
+    pub(crate) progress: Arc<RetentionProgress>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl Maintenance {
+    /// Removes what is old, and repeats what moving deliveries to the dead letters may have failed
+    /// to do, until `stop` becomes true.
+    pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
+        for pass in 0_u32.. {
+            if pass.is_multiple_of(PASSES_PER_COUNT) {
+                self.move_unknown_targets().await;
+            }
+            self.prune().await;
+            let stopped = tokio::time::timeout(PRUNE_INTERVAL, stopped(&mut stop)).await;
+            if stopped.is_ok() {
+                return;
+            }
+        }
+    }
+
+    async fn move_unknown_targets(&self) {
+        let (store, wake) = (self.store.clone(), self.wake.clone());
+        let moved = blocking(move || dead_letter_unknown_targets(&*store, &wake)).await;
+        if let Err(error) = moved {
+            let detail = format!("cannot move deliveries to the dead letters: {error}");
+            let kind = ProblemKind::StoreOperationFailed;
+            self.metrics.problems.report(kind, "move", 1, &detail);
+        }
+    }
+
+    async fn prune(&self) {
+        // Loaded each time: a reload may have changed it.
+        let (store, retention) = (self.store.clone(), self.live.retention.load_full());
+        let clock = self.clock.clone();
+        match blocking(move || store.prune(&retention, clock.aging_now())).await {
+            Ok(events) => {
+                if events > 0 {
+                    tracing::info!(events, "pruned the archive");
+                }
+                self.progress.succeeded();
+            }
+            Err(error) => self.progress.failed(&error.to_string()),
+        }
+    }
+}
+
+/// Takes over from the process that delivered before: what it had claimed is due, and deliveries to
+/// targets that no longer exist become dead letters. Then the queues begin.
+pub(crate) async fn resume(store: Arc<dyn Store>, wake: Wake, resumed: watch::Sender<bool>) {
+    for attempt in 1.. {
+        let releasing = store.clone();
+        match blocking(move || releasing.release_claims(Timestamp::now())).await {
+            Ok(0) => break,
+            Ok(deliveries) => {
+                tracing::info!(
+                    deliveries,
+                    "resuming deliveries that an earlier process had claimed"
+                );
+                break;
+            }
+            Err(error) if attempt < RESUME_ATTEMPTS => {
+                tracing::warn!(%error, "cannot release claims; trying again");
+                tokio::time::sleep(RESUME_PAUSE).await;
+            }
+            Err(error) => {
+                tracing::error!(
+                    %error,
+                    "cannot release claims; claimed deliveries are due when their claims expire"
+                );
+                break;
+            }
+        }
+    }
+    // A target can be removed while the service is stopped. If this fails, the next look is the
+    // first one of the maintenance.
+    let moved = blocking(move || dead_letter_unknown_targets(&*store, &wake)).await;
+    if let Err(error) = moved {
+        tracing::error!(%error, "cannot move deliveries to the dead letters");
+    }
+    resumed.send_replace(true);
+    // Keeps the channel open for queues that start later.
+    resumed.closed().await;
+}
+
+/// Moves deliveries to targets that do not exist to the dead letters: no queue would ever look at
+/// them.
+fn dead_letter_unknown_targets(store: &dyn Store, wake: &Wake) -> Result<(), StoreError> {
+    for (target, ..) in store.queue_depths()? {
+        if wake.get(&target).is_none() {
+            let reason = unknown_target_message(&target, &wake.names());
+            store.dead_letter_target(&target, reason, Timestamp::now())?;
+        }
+    }
+    Ok(())
+}
