@@ -159,7 +159,7 @@ async fn run_after(
     wake: Wake,
 ) {
     // From the start, so that operators see every target and can pause it.
-    if context.gates.get(&queue.name).is_none() {
+    if context.gates.status(&queue.name).is_none() {
         drop(context.gates.open(&queue.name, queue.breaker));
     }
     tokio::select! {
