@@ -32,14 +32,8 @@ fn filled(folder: &Path) -> Vec<u8> {
     std::fs::read(folder.join("store.db")).unwrap()
 }
 
-/// The pages of a table or index, from 1.
-fn pages_of(path: &Path, name: &str, kind: &str) -> BTreeSet<usize> {
-    let direct = rusqlite::Connection::open(path).unwrap();
-    let sql = "SELECT pageno FROM dbstat WHERE name = ?1 AND pagetype LIKE ?2";
-    let mut statement = direct.prepare(sql).unwrap();
-    let pages = statement.query_map((name, kind), |row| row.get::<_, i64>(0));
-    let pages = pages.unwrap().map(Result::unwrap);
-    pages.map(|page| usize::try_from(page).unwrap()).collect()
+fn has(page: &[u8], text: &[u8]) -> bool {
+    page.windows(text.len()).any(|part| part == text)
 }
 
 /// What can be read of a store.
@@ -102,9 +96,8 @@ fn any_damaged_page_hides_no_more_than_itself() {
     let path = folder.path().join("store.db");
     let (mut hidden, mut harmless) = (0, 0);
     // Without the header and the schema the file is refused.
-    let schema = pages_of(&path, "sqlite_schema", "%");
     for page in 1..whole.len() / PAGE {
-        if schema.contains(&(page + 1)) {
+        if has(&whole[page * PAGE..][..PAGE], b"CREATE ") {
             continue;
         }
         for fill in [0, 0xA5].into_iter().skip(page % 2).take(1) {
@@ -152,8 +145,9 @@ fn a_store_with_a_damaged_page_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let whole = filled(folder.path());
     let path = folder.path().join("store.db");
-    let leaf = pages_of(&path, "archive", "leaf");
-    let page = leaf.first().unwrap() - 1;
+    // A leaf of a table (0x0d) with compressed events (the magic number of zstd).
+    let is_leaf = |page: &[u8]| page[0] == 0x0d && has(page, b"\x28\xb5\x2f\xfd");
+    let page = whole.chunks(PAGE).position(is_leaf).unwrap();
     let mut damaged = whole;
     damaged[page * PAGE..][..PAGE].fill(0xA5);
     std::fs::write(&path, &damaged).unwrap();
