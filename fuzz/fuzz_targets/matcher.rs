@@ -42,6 +42,10 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(answer.is_err(), "the matcher accepts invalid JSON");
         return;
     };
+    if !scratch.undecided().is_empty() {
+        // The reference evaluator has no limit, and would search for minutes.
+        return;
+    }
     let expected: Vec<u32> = (0u32..)
         .zip(&nodes)
         .filter(|(_, node)| naive::matches(node, &tree))

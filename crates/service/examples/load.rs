@@ -35,7 +35,7 @@ use reflexarc_service::{Config, ServiceBuilder, SqliteStore, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use self::support::{event, memory, percentiles, sync_costs};
+use self::support::{event, memory, percentiles, sync_costs, thread_times};
 
 /// Matches one event in eight, increments a counter and sends a document.
 const RULE: &str = r#"
@@ -180,6 +180,9 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
         store.used_bytes().unwrap() as f64 / 1_048_576.0,
         memory("VmRSS:")
     );
+    for (name, time) in thread_times() {
+        println!("{time:>9.2?} of processor time: {name}");
+    }
     stop.send_replace(true);
     running.await.unwrap().unwrap();
 }

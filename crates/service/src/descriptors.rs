@@ -6,8 +6,8 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors of the store (file, log and index for each of its connections), the watcher of
-/// files, logs, the runtime and name resolution.
+/// Descriptors of the store (file, log and index for each of its connections), files that are read,
+/// logs, the runtime and name resolution.
 const OWN: u64 = 96;
 
 /// Has an entry for each open descriptor.

@@ -17,6 +17,7 @@ use reflexarc::InvalidFiles;
 
 use self::load::{Loaded, Running};
 pub(crate) use self::refusal::Refusal;
+use self::watcher::WatchedPaths;
 pub(crate) use self::watcher::watch;
 use crate::config::{Config, ConfigPart, ConfigSource, Validity};
 use crate::dispatch::Queues;
@@ -89,13 +90,15 @@ impl Reloader {
         }
     }
 
-    /// Every file and folder whose change triggers a reload: rules, the configuration, and the
-    /// files that it names.
-    pub(crate) fn paths(&self) -> Vec<PathBuf> {
-        let mut paths = self.rule_paths();
-        paths.extend(self.source.as_ref().map(|source| source.path.clone()));
-        paths.extend(lock(&self.files).iter().cloned());
-        paths
+    /// What triggers a reload when it changes: rules, the configuration, and the files that it
+    /// names.
+    fn paths(&self) -> WatchedPaths {
+        let source = self.source.as_ref().map(|source| source.path.clone());
+        let named = lock(&self.files).iter().cloned().collect::<Vec<_>>();
+        WatchedPaths {
+            rules: self.rule_paths(),
+            files: source.into_iter().chain(named).collect(),
+        }
     }
 
     /// The problems of the service.

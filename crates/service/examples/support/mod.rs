@@ -63,6 +63,32 @@ pub(crate) fn percentiles(sorted: &[Duration]) -> String {
     format!("p50 {half:.2?}, p95 {most:.2?}, p99 {nearly:.2?}, worst {worst:.2?}")
 }
 
+/// The processor time of each thread of this process that has used some, by name, most first.
+pub(crate) fn thread_times() -> Vec<(String, Duration)> {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten();
+    let mut times = std::collections::BTreeMap::<String, Duration>::new();
+    for thread in threads.flatten() {
+        let text = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The name is in parentheses and may have spaces; user and system time are the 14th and
+        // 15th field, in hundredths of a second.
+        let Some((name, rest)) = text
+            .split_once('(')
+            .and_then(|(_, rest)| rest.rsplit_once(')'))
+        else {
+            continue;
+        };
+        let fields = rest.split_whitespace().skip(11).take(2);
+        let ticks: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
+        *times.entry(name.to_owned()).or_default() += Duration::from_millis(10 * ticks);
+    }
+    let mut times: Vec<_> = times
+        .into_iter()
+        .filter(|(_, time)| !time.is_zero())
+        .collect();
+    times.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
+    times
+}
+
 /// Resident memory of this process in MiB: now (`VmRSS:`) or the most that it was (`VmHWM:`).
 pub(crate) fn memory(line: &str) -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

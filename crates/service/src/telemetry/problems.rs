@@ -231,7 +231,8 @@ impl ProblemKind {
             }
             Self::RuleNoted => "correct the rule; `reflexarc explain` shows what an event has",
             Self::FilesUnwatched => {
-                "send SIGHUP or run `reflexarc reload` after a change; raise `fs.inotify.max_user_watches` if `detail` says so"
+                "check the file system of rules and configuration; until it answers, no change is \
+                 noticed"
             }
             Self::TracesDropped => {
                 "check the collector of [telemetry]; events and deliveries are not affected"

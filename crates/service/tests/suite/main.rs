@@ -41,3 +41,4 @@ mod sources;
 mod store_faults;
 mod target_states;
 mod telemetry;
+mod watching;
