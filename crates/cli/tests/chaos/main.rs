@@ -1,0 +1,246 @@
+//! Random faults against the built service, several at a time, while events are sent.
+//!
+//! | variable | meaning | without it |
+//! |---|---|---|
+//! | `REFLEXARC_CHAOS_MINUTES` | length of the run | 1 |
+//! | `REFLEXARC_CHAOS_SEED` | which faults come when | a new one, which is printed |
+//!
+//! A run with the same seed has the same faults with the same lengths; how they meet the service's
+//! threads is up to the machine.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that runs the program and reports on it"
+)]
+
+mod fault;
+mod faults;
+mod http;
+mod random;
+mod receiver;
+mod sender;
+mod service;
+mod verdict;
+mod watch;
+mod world;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::fault::{End, Part, draw};
+use crate::random::Random;
+use crate::sender::SENDERS;
+use crate::watch::{Record, Watch};
+use crate::world::World;
+
+/// The service may never use more memory.
+const RESIDENT_KIB: u64 = 150 << 10;
+/// Faults at one time.
+const AT_ONCE: usize = 5;
+
+/// Length and seed of a run.
+struct Plan {
+    length: Duration,
+    seed: u64,
+}
+
+/// A fault that lasts.
+struct Active {
+    number: usize,
+    part: Part,
+    until: Instant,
+    end: End,
+}
+
+#[test]
+fn nothing_is_lost_whatever_happens() {
+    let plan = Plan::from_environment();
+    let (seed, minutes) = (plan.seed, plan.length.as_secs_f64() / 60.0);
+    eprintln!("chaos: {minutes} minutes, REFLEXARC_CHAOS_SEED={seed}");
+    let folder = tempfile::tempdir().unwrap();
+    let world = Arc::new(World::start(folder.path()));
+    for left_out in faults::left_out(&world) {
+        eprintln!("chaos: left out: {left_out}");
+    }
+    let watch = Arc::new(Watch::default());
+    run(&world, &watch, &plan);
+    let failures = world.failures();
+    let records = watch.records();
+    report(&world, &records);
+    if failures.is_empty() {
+        return;
+    }
+    world.write("faults.log", &describe(&records));
+    drop(world);
+    let logs = folder.keep();
+    panic!(
+        "REFLEXARC_CHAOS_SEED={seed}; logs and store are in {}\n{}\nlast faults:\n{}",
+        logs.display(),
+        failures
+            .iter()
+            .take(20)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("\n"),
+        describe(
+            records
+                .get(records.len().saturating_sub(12)..)
+                .unwrap_or_default()
+        )
+    );
+}
+
+fn run(world: &Arc<World>, watch: &Arc<Watch>, plan: &Plan) {
+    let mut random = Random::new(plan.seed);
+    let supervisor = spawn(world, |world| world.service.supervise(world, RESIDENT_KIB));
+    let mut senders = Vec::new();
+    for sender in 0..SENDERS {
+        let random = random.fork();
+        senders.push(spawn(world, move |world| {
+            sender::send(world, sender, random)
+        }));
+    }
+    let own = watch.clone();
+    let watcher = spawn(world, move |world| own.run(world));
+    let active = make_faults(world, watch, plan, &mut random);
+    for fault in active {
+        (fault.end)(world);
+        watch.end(world, fault.number);
+    }
+    settle(world, watch);
+    world.stop();
+    for thread in senders {
+        thread.join().unwrap();
+    }
+    watcher.join().unwrap();
+    if world.failures().is_empty() {
+        verdict::drain(world);
+        let letters = verdict::dead_letters(world);
+        verdict::check_deliveries(world, &letters);
+        eprintln!("chaos: {} dead letters", letters.len());
+    }
+    let status = world.service.end();
+    supervisor.join().unwrap();
+    if world.failures().is_empty() {
+        if status.code() != Some(0) {
+            world.fail(format!("the service ended with {status}"));
+        }
+        verdict::check_archive(world);
+    }
+}
+
+/// Makes faults until the time is over; returns those that last.
+fn make_faults(world: &World, watch: &Watch, plan: &Plan, random: &mut Random) -> Vec<Active> {
+    let begun = Instant::now();
+    let mut active: Vec<Active> = Vec::new();
+    let mut next = begun + Duration::from_secs(1);
+    while begun.elapsed() < plan.length && world.failures().is_empty() {
+        let now = Instant::now();
+        while let Some(over) = active.iter().position(|fault| fault.until <= now) {
+            let over = active.swap_remove(over);
+            (over.end)(world);
+            watch.end(world, over.number);
+        }
+        if now >= next && active.len() < AT_ONCE {
+            let parts: Vec<Part> = active.iter().map(|fault| fault.part).collect();
+            if let Some(fault) = draw(world, random, &parts) {
+                let number = watch.begin(world, &fault.name, fault.expected_sign);
+                let end = (fault.start)(world);
+                active.push(Active {
+                    number,
+                    part: fault.part,
+                    until: Instant::now() + fault.lasts,
+                    end,
+                });
+            }
+            let pause = random.between(Duration::from_millis(200), Duration::from_millis(2_000));
+            next = Instant::now() + pause;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    active
+}
+
+/// Waits until the signs of all faults are gone.
+fn settle(world: &World, watch: &Watch) {
+    let begun = Instant::now();
+    while !watch.unfinished().is_empty() && world.failures().is_empty() {
+        // The watch fails the run before that.
+        assert!(begun.elapsed() < Duration::from_secs(120));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn spawn(
+    world: &Arc<World>,
+    work: impl FnOnce(&World) + Send + 'static,
+) -> std::thread::JoinHandle<()> {
+    let world = world.clone();
+    std::thread::spawn(move || work(&world))
+}
+
+/// What happened, for the log of the test.
+fn report(world: &World, records: &[Record]) {
+    let signs = records.iter().filter(|record| record.sign.is_some());
+    let seen = signs.clone().filter_map(|record| record.seen_after);
+    let latest = seen.clone().max().unwrap_or_default();
+    eprintln!(
+        "chaos: {} events acknowledged, {} faults, {} of {} signs seen (the latest after {:.1} s), \
+         {} starts, resident at most {} MiB",
+        world.ledger.count(),
+        records.len(),
+        seen.count(),
+        signs.count(),
+        latest.as_secs_f64(),
+        world.service.life().generation,
+        world.service.peak_kib() >> 10,
+    );
+    for (target, receiver) in &world.receivers {
+        let disorder = verdict::count_disorder(receiver);
+        let received = receiver.received();
+        let (events, copies) = (received.by_event.len(), received.copies);
+        eprintln!(
+            "chaos: {target} received {events} deliveries in {copies} copies, {disorder} of them \
+             after a later one of their key"
+        );
+    }
+}
+
+/// One line for each fault.
+fn describe(records: &[Record]) -> String {
+    let lines = records.iter().map(|record| {
+        let end = record
+            .ended
+            .map_or("…".to_owned(), |end| format!("{end:.1}"));
+        let seen = match record.seen_after {
+            Some(after) if after < Duration::MAX => format!(", seen after {after:.1?}"),
+            _ => String::new(),
+        };
+        format!("{:>7.1}–{end} s: {}{seen}", record.began, record.name)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+impl Plan {
+    fn from_environment() -> Self {
+        let number = |name: &str| {
+            std::env::var(name)
+                .ok()
+                .map(|text| text.parse::<f64>().unwrap())
+        };
+        let minutes = number("REFLEXARC_CHAOS_MINUTES").unwrap_or(1.0);
+        let seed = std::env::var("REFLEXARC_CHAOS_SEED").ok();
+        let seed = seed.map_or_else(
+            || {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH);
+                now.unwrap().as_secs()
+            },
+            |seed| seed.parse().unwrap(),
+        );
+        Self {
+            length: Duration::from_secs_f64(minutes * 60.0),
+            seed,
+        }
+    }
+}
