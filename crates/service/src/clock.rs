@@ -1,64 +1,84 @@
-//! The wall clock, checked before anything is dropped because of its age.
+//! The clock of the service: the wall clock, without jumps that nobody has confirmed.
 //!
-//! A wall clock that jumps by a day ages every waiting delivery into the dead letters, and at a
-//! start prunes the archive. So jumps of more than an hour, against the clock that counts since
-//! the boot or against the newest event in the store, are reported, and ages are computed with the
-//! time before the jump until it has lasted half an hour or an operator confirms it.
+//! A wall clock that jumps by a day ages every waiting delivery into the dead letters, ends every
+//! window of `once` and `throttle`, and makes every token expire; at a start it prunes the archive.
+//! So a jump of more than an hour against the clock that counts since the boot is reported, and
+//! time goes on as before until the jump has lasted half an hour or an operator confirms it.
+//!
+//! [`ServiceClock::now`] is the time of everything that is compared with stored times:
+//!
+//! | what | why |
+//! |---|---|
+//! | acceptance: `received`, `now` in scripts, expiry of state, `once`, `throttle`, duplicates | a window must not end, or last longer, because of a jump |
+//! | outbox: due times, claims, retries, attempts, ages, dead letters | all are compared with each other |
+//! | expiry of tokens | a sender would be refused, and would not send again |
+//!
+//! The wall clock itself is used for what others compare with theirs: signatures (ours and those of
+//! EventBridge), dates in headers, times in logs, traces and `/status`.
+//!
+//! When the machine was off, nothing counts, and a clock that is ahead of the last known time looks
+//! the same as hours without power. Then `now` is the wall clock, for that is the usual case, and
+//! only [`ServiceClock::aging_now`], by which things are removed, is held back.
 
+mod check;
+mod record;
+
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
-/// A jump by more than this is suspected.
-// Time zones and summer time do not change the wall clock; corrections of a running NTP client are
-// far smaller.
-const LIMIT: SignedDuration = SignedDuration::from_hours(1);
-/// A jump that lasts this long is accepted.
-const PERIOD: Duration = Duration::from_secs(30 * 60);
+pub(crate) use self::check::SuspectedJump;
+use self::check::{ClockCheck, Reading};
+use self::record::{ClockRecord, boot_id};
+
+/// How often the time is recorded, so that the next process knows it.
+const RECORD_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The clock of a service. Clones share it.
 #[derive(Clone)]
 pub struct ServiceClock {
-    check: Arc<Mutex<ClockCheck>>,
+    state: Arc<Mutex<ClockState>>,
 }
 
-/// A jump that is neither over nor accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SuspectedJump {
-    /// How far the wall clock is ahead.
-    pub(crate) offset: SignedDuration,
-    /// When it is accepted if it lasts, on the clock of [`Reading::elapsed`].
-    until: Duration,
-}
-
-/// Two clocks at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Reading {
-    wall: Timestamp,
-    /// Since the boot, suspended time included: a machine that slept for a day has not jumped.
-    elapsed: Duration,
-}
-
-/// The decision, without clocks.
-#[derive(Debug)]
-struct ClockCheck {
-    /// The last reading at which the wall clock was trusted.
-    anchor: Reading,
-    jump: Option<SuspectedJump>,
+struct ClockState {
+    check: ClockCheck,
+    /// The file that keeps the time for the next process.
+    record: Option<PathBuf>,
+    /// When it was written, on the clock of [`Reading::elapsed`].
+    recorded: Option<Duration>,
 }
 
 impl ServiceClock {
     /// Trusts the wall clock now, unless it is more than an hour away from `newest`, the time of
     /// the newest event in the store.
     pub fn new(newest: Option<Timestamp>) -> Self {
+        Self::open(None, newest)
+    }
+
+    /// As [`ServiceClock::new`], but compares with what an earlier process has recorded in the
+    /// file `record`, if it has, and goes on recording there.
+    pub(crate) fn open(record: Option<PathBuf>, newest: Option<Timestamp>) -> Self {
+        let last = record.as_deref().and_then(ClockRecord::read);
+        let state = ClockState {
+            check: ClockCheck::start(read(), last.as_ref(), &boot_id(), newest),
+            record,
+            recorded: None,
+        };
         Self {
-            check: Arc::new(Mutex::new(ClockCheck::new(read(), newest))),
+            state: Arc::new(Mutex::new(state)),
         }
     }
 
-    /// The time by which ages are computed: the wall clock, without a jump that is suspected.
+    /// The time of the service: the wall clock, without a jump that is suspected.
+    pub fn now(&self) -> Timestamp {
+        self.lock().check.observe(read())
+    }
+
+    /// The time by which ages are computed: [`ServiceClock::now`], without hours in which the
+    /// machine may have been off.
     ///
     /// ```
     /// use jiff::{SignedDuration, Timestamp};
@@ -69,109 +89,60 @@ impl ServiceClock {
     /// let newest = Timestamp::now() - month;
     /// let clock = ServiceClock::new(Some(newest));
     /// assert!(newest.duration_until(clock.aging_now()) < SignedDuration::from_mins(1));
+    /// assert!(newest.duration_until(clock.now()) >= month);
     /// ```
     pub fn aging_now(&self) -> Timestamp {
-        self.lock().observe(read())
+        self.lock().check.observe_age(read())
     }
 
     /// The jump that is suspected now.
     pub(crate) fn suspected(&self) -> Option<SuspectedJump> {
-        let mut check = self.lock();
-        check.observe(read());
-        check.jump
+        let mut state = self.lock();
+        state.check.observe(read());
+        state.check.suspected()
     }
 
     /// Trusts the wall clock as it is. Returns the jump that this accepts, if there was one.
     pub(crate) fn confirm(&self) -> Option<SuspectedJump> {
-        let mut check = self.lock();
-        check.observe(read());
-        let accepted = check.jump.take();
-        check.anchor = read();
+        let mut state = self.lock();
+        let accepted = state.check.confirm(read());
+        state.write(read());
         accepted
     }
 
-    fn lock(&self) -> MutexGuard<'_, ClockCheck> {
-        self.check.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Records the time for the next process, if the last record is a minute old. Blocks.
+    pub(crate) fn record(&self) {
+        let mut state = self.lock();
+        let now = read();
+        let is_due = |recorded| now.elapsed.saturating_sub(recorded) >= RECORD_INTERVAL;
+        if state.recorded.is_none_or(is_due) {
+            state.write(now);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ClockState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClockState {
+    fn write(&mut self, now: Reading) {
+        let Some(path) = &self.record else { return };
+        let wall = self.check.observe(now);
+        let record = ClockRecord {
+            boot: boot_id(),
+            at: Reading { wall, ..now },
+        };
+        // A disk that is full has its own problem; the record before is good until the next boot.
+        if record.write(path).is_ok() {
+            self.recorded = Some(now.elapsed);
+        }
     }
 }
 
 impl Default for ServiceClock {
     fn default() -> Self {
         Self::new(None)
-    }
-}
-
-impl SuspectedJump {
-    /// A sentence for operators.
-    pub(crate) fn message(&self) -> String {
-        let direction = if self.offset.is_negative() {
-            "behind"
-        } else {
-            "ahead of"
-        };
-        format!(
-            "the wall clock is {:#} {direction} the time that is expected; nothing is dropped or \
-             pruned because of its age until this has lasted {:#} or is confirmed",
-            SignedDuration::from_secs(self.offset.as_secs().saturating_abs()),
-            SignedDuration::try_from(PERIOD).unwrap_or(SignedDuration::MAX)
-        )
-    }
-}
-
-impl ClockCheck {
-    fn new(now: Reading, newest: Option<Timestamp>) -> Self {
-        let trusted = Self {
-            anchor: now,
-            jump: None,
-        };
-        let Some(newest) = newest else {
-            return trusted;
-        };
-        // A service that was stopped for two hours looks the same as a clock that jumped by two
-        // hours; then ages wait for half an hour, which harms nothing.
-        let mut check = Self {
-            anchor: Reading {
-                wall: newest,
-                elapsed: now.elapsed,
-            },
-            jump: None,
-        };
-        check.observe(now);
-        if check.jump.is_some() { check } else { trusted }
-    }
-
-    /// Looks at both clocks; returns the time for ages.
-    fn observe(&mut self, now: Reading) -> Timestamp {
-        let since = now.elapsed.saturating_sub(self.anchor.elapsed);
-        let expected = self.anchor.wall.saturating_add(since);
-        let expected = expected.unwrap_or(Timestamp::MAX);
-        let offset = now.wall.duration_since(expected);
-        let is_near = |difference: SignedDuration| difference.abs() <= LIMIT;
-        if is_near(offset) {
-            self.jump = None;
-            // Not at each reading: ten jumps of 50 minutes each would pass unnoticed.
-            if since >= PERIOD {
-                self.anchor = now;
-            }
-            return now.wall;
-        }
-        match self.jump {
-            Some(jump) if is_near(offset.saturating_sub(jump.offset)) => {
-                if now.elapsed < jump.until {
-                    return expected;
-                }
-                (self.anchor, self.jump) = (now, None);
-                now.wall
-            }
-            // A first jump, or another one: what agrees for half an hour begins here.
-            _ => {
-                self.jump = Some(SuspectedJump {
-                    offset,
-                    until: now.elapsed.saturating_add(PERIOD),
-                });
-                expected
-            }
-        }
     }
 }
 
@@ -188,6 +159,3 @@ fn read() -> Reading {
         elapsed: Duration::new(seconds, nanoseconds),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -48,11 +48,12 @@ impl Feed {
             intake,
             wake,
             store,
+            clock,
             ..
         } = &self.pipeline;
         let accepted = intake.accept_all(events)?;
         for event in &accepted {
-            wake.wake(&event.targets, &**store, Timestamp::now());
+            wake.wake(&event.targets, &**store, clock.now());
         }
         Ok(accepted)
     }

@@ -23,7 +23,6 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
-use jiff::Timestamp;
 use reflexarc_event::Json;
 use tokio::sync::{Semaphore, watch};
 
@@ -138,7 +137,7 @@ impl AppState {
     ) -> Result<String, HttpError> {
         let query = request.uri.query().unwrap_or_default();
         let tokens = self.live.tokens.load();
-        let name = tokens.check(&request.headers, query, role, Timestamp::now())?;
+        let name = tokens.check(&request.headers, query, role, self.clock.now())?;
         if let Some(client) = request.extensions.get::<Client>()
             && !tokens.is_open()
         {

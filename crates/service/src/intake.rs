@@ -54,6 +54,7 @@ pub(crate) use self::budget::BudgetAccounts;
 use self::failures::FailureTracker;
 use self::sequencer::CommitSequencer;
 use self::worker::{EvaluationWorker, WorkItem};
+use crate::clock::ServiceClock;
 use crate::limits::Limits;
 use crate::live_config::LiveConfig;
 use crate::store::{
@@ -88,6 +89,7 @@ struct Batch {
 struct Dispatcher {
     workers: Vec<mpsc::Sender<WorkItem>>,
     sequencer: Arc<SharedSequencer>,
+    clock: ServiceClock,
 }
 
 /// An event and what evaluates it when its batch is committed.
@@ -116,7 +118,7 @@ impl Intake {
         workers: usize,
         limits: &Limits,
         telemetry: &Telemetry,
-        problems: Arc<Problems>,
+        (problems, clock): (Arc<Problems>, ServiceClock),
     ) -> Result<Self, StoreError> {
         // `available_parallelism` is at least 1, but callers may pass anything.
         let worker_count = workers.max(1);
@@ -144,7 +146,11 @@ impl Intake {
             })?);
             workers.push(sender);
         }
-        let dispatcher = Arc::new(Dispatcher { workers, sequencer });
+        let dispatcher = Arc::new(Dispatcher {
+            workers,
+            sequencer,
+            clock,
+        });
         let (waiting, handing) = (admission.clone(), dispatcher.clone());
         // First, because the workers end only after it.
         threads.insert(
@@ -285,7 +291,7 @@ impl Dispatcher {
         let mut sequencer = self.sequencer.lock();
         // One time for the batch: its events came together, and rules compare times. Taken here
         // and not when the batch came, so that times go on from batch to batch.
-        let now = Timestamp::now();
+        let now = self.clock.now();
         let context = BatchContext { now, permit, reply };
         let batch = sequencer.enqueue(&workers, context);
         for (position, (incoming, worker)) in events.into_iter().zip(workers).enumerate() {

@@ -14,7 +14,7 @@ use crate::operate::RetentionProgress;
 use crate::service::blocking;
 use crate::shutdown::stopped;
 use crate::store::{Store, StoreError};
-use crate::telemetry::{Metrics, ProblemKind};
+use crate::telemetry::{Metrics, ProblemKind, Problems};
 
 /// How often the store is maintained.
 // Short, because the archive grows by gigabytes an hour at full load, and expired state entries
@@ -24,9 +24,7 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(10);
 /// How many passes of pruning there are to one look for deliveries to unknown targets, which counts
 /// all that is pending.
 const PASSES_PER_COUNT: u32 = 60;
-/// How often releasing the claims of an earlier process is attempted at the start.
-const RESUME_ATTEMPTS: u32 = 5;
-/// The pause in between.
+/// The pause between two attempts to release the claims of an earlier process.
 const RESUME_PAUSE: Duration = Duration::from_secs(1);
 
 /// Maintains the store.
@@ -56,8 +54,8 @@ impl Maintenance {
     }
 
     async fn move_unknown_targets(&self) {
-        let (store, wake) = (self.store.clone(), self.wake.clone());
-        let moved = blocking(move || dead_letter_unknown_targets(&*store, &wake)).await;
+        let (store, wake, now) = (self.store.clone(), self.wake.clone(), self.clock.now());
+        let moved = blocking(move || dead_letter_unknown_targets(&*store, &wake, now)).await;
         if let Err(error) = moved {
             let detail = format!("cannot move deliveries to the dead letters: {error}");
             let kind = ProblemKind::StoreOperationFailed;
@@ -83,10 +81,18 @@ impl Maintenance {
 
 /// Takes over from the process that delivered before: what it had claimed is due, and deliveries to
 /// targets that no longer exist become dead letters. Then the queues begin.
-pub(crate) async fn resume(store: Arc<dyn Store>, wake: Wake, resumed: watch::Sender<bool>) {
-    for attempt in 1.. {
-        let releasing = store.clone();
-        match blocking(move || releasing.release_claims(Timestamp::now())).await {
+pub(crate) async fn resume(
+    store: Arc<dyn Store>,
+    wake: Wake,
+    clock: ServiceClock,
+    problems: Arc<Problems>,
+    resumed: watch::Sender<bool>,
+) {
+    // Until it works: without it, what was claimed would wait for a quarter of an hour, and a store
+    // that cannot be written now has nothing for the queues either.
+    while !resumed.is_closed() {
+        let (releasing, now) = (store.clone(), clock.now());
+        match blocking(move || releasing.release_claims(now)).await {
             Ok(0) => break,
             Ok(deliveries) => {
                 tracing::info!(
@@ -95,24 +101,24 @@ pub(crate) async fn resume(store: Arc<dyn Store>, wake: Wake, resumed: watch::Se
                 );
                 break;
             }
-            Err(error) if attempt < RESUME_ATTEMPTS => {
-                tracing::warn!(%error, "cannot release claims; trying again");
-                tokio::time::sleep(RESUME_PAUSE).await;
-            }
             Err(error) => {
-                tracing::error!(
-                    %error,
-                    "cannot release claims; claimed deliveries are due when their claims expire"
-                );
-                break;
+                let detail = format!("{error}; nothing is delivered until it works");
+                problems.report(ProblemKind::StoreOperationFailed, "release", 1, &detail);
+                tokio::time::sleep(RESUME_PAUSE).await;
             }
         }
     }
     // A target can be removed while the service is stopped. If this fails, the next look is the
     // first one of the maintenance.
-    let moved = blocking(move || dead_letter_unknown_targets(&*store, &wake)).await;
+    let now = clock.now();
+    let moved = blocking(move || dead_letter_unknown_targets(&*store, &wake, now)).await;
     if let Err(error) = moved {
-        tracing::error!(%error, "cannot move deliveries to the dead letters");
+        problems.report(
+            ProblemKind::StoreOperationFailed,
+            "move",
+            1,
+            &error.to_string(),
+        );
     }
     resumed.send_replace(true);
     // Keeps the channel open for queues that start later.
@@ -121,11 +127,15 @@ pub(crate) async fn resume(store: Arc<dyn Store>, wake: Wake, resumed: watch::Se
 
 /// Moves deliveries to targets that do not exist to the dead letters: no queue would ever look at
 /// them.
-fn dead_letter_unknown_targets(store: &dyn Store, wake: &Wake) -> Result<(), StoreError> {
+fn dead_letter_unknown_targets(
+    store: &dyn Store,
+    wake: &Wake,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     for (target, ..) in store.queue_depths()? {
         if wake.get(&target).is_none() {
             let reason = unknown_target_message(&target, &wake.names());
-            store.dead_letter_target(&target, reason, Timestamp::now())?;
+            store.dead_letter_target(&target, reason, now)?;
         }
     }
     Ok(())

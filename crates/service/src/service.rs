@@ -181,7 +181,7 @@ impl ServiceBuilder {
         let looking_for_damage = tokio::spawn(damage);
         let state = Arc::new(AppState {
             intake,
-            clock,
+            clock: clock.clone(),
             store,
             health,
             live: live.clone(),
@@ -225,6 +225,7 @@ impl ServiceBuilder {
         if let Some(exporter) = exporter {
             exporter.finish(EXPORT_TIMEOUT).await;
         }
+        clock.record();
         // These tasks have nothing to finish: a reload or a pruning step that runs is on a thread
         // of its own.
         watching.abort();
@@ -253,8 +254,15 @@ impl ServiceBuilder {
         // Before the first delivery can become a dead letter.
         store.observe_dead_letters(dead_letters::observer(metrics.clone()));
         let problems = metrics.problems.clone();
-        // Before the first delivery can be settled.
-        let clock = ServiceClock::new(store.newest_event()?);
+        // Before anything is written or compared with what an earlier process has written. Without
+        // a configuration file (tests, embedded use) there is no place for the record.
+        let record = config.source.is_some().then(|| {
+            let mut record = config.store_path.clone().into_os_string();
+            record.push(".clock");
+            record.into()
+        });
+        let clock = ServiceClock::open(record, store.newest_event()?);
+        clock.record();
         check_clock(&clock, &metrics);
         let gates = TargetGates::default();
         gates.restore(store.paused_targets()?);
@@ -284,10 +292,12 @@ impl ServiceBuilder {
         );
         // Evaluation is bound by the processor, so one worker for each is as many as can run.
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        let intake = Intake::start(&store, &live, workers, &config.limits, telemetry, problems)?;
+        let shared = (problems.clone(), clock.clone());
+        let intake = Intake::start(&store, &live, workers, &config.limits, telemetry, shared)?;
         // Only with the lock and before the queues claim: it releases every claim there is. Beside
         // the intake, because it looks at all that is pending.
-        drop(tokio::spawn(resume(store.clone(), wake.clone(), sender)));
+        let resuming = resume(store.clone(), wake.clone(), clock.clone(), problems, sender);
+        drop(tokio::spawn(resuming));
         Ok(Pipeline {
             intake,
             queues: Arc::new(queues),

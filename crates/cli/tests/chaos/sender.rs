@@ -92,7 +92,8 @@ fn post(world: &World, client: &Client, body: &str) -> bool {
     false
 }
 
-fn event(key: &str, number: u64, result: &str) -> String {
+/// A failed attach of the interface `key`, or another result.
+pub(crate) fn event(key: &str, number: u64, result: &str) -> String {
     format!(
         concat!(
             r#"{{"id":"{key}/{number}","product":"ECS","#,

@@ -96,8 +96,8 @@ impl Service {
         let mut command = self.command(args);
         command
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command.spawn().unwrap()
     }
 
@@ -182,7 +182,8 @@ impl Service {
         state.child.take().unwrap().wait().unwrap()
     }
 
-    fn look(&self) {
+    /// Looks whether it has ended or is ready, and starts it again.
+    pub(crate) fn look(&self) {
         let (generation, is_new) = {
             let mut state = self.lock();
             if let Some(child) = &mut state.child {

@@ -6,13 +6,22 @@ use std::time::{Duration, Instant};
 use reflexarc_event::Json;
 
 use crate::receiver::Receiver;
-use crate::world::World;
+use crate::world::{TARGETS, World};
 
 /// Longest time until everything that waits is delivered when all faults are over.
 const DRAIN: Duration = Duration::from_secs(60);
 
 /// Waits until nothing is pending.
 pub(crate) fn drain(world: &World) {
+    for target in TARGETS {
+        // An operator's command may have met a service that was frozen.
+        let path = format!("/targets/{target}/resume");
+        let limit = Duration::from_secs(20);
+        let response = world.operator().call("POST", &path, "", limit);
+        if response.is_none_or(|response| response.status != 200) {
+            world.fail(format!("{target} cannot be resumed"));
+        }
+    }
     let begun = Instant::now();
     let mut waiting = String::new();
     while begun.elapsed() < DRAIN {
@@ -105,10 +114,11 @@ pub(crate) fn check_deliveries(world: &World, letters: &BTreeMap<(String, String
             }
         }
         for ((key, number), (_, payload)) in &received.by_event {
-            let n = Json::parse(payload)
-                .unwrap()
-                .get("n")
-                .and_then(Json::as_i64);
+            let payload = Json::parse(payload).unwrap();
+            let [n, before] = ["n", "before"].map(|key| payload.get(key).and_then(Json::as_i64));
+            if before.unwrap_or_default() != i64::try_from(*number).unwrap() {
+                world.fail(format!("{key}/{number}: the entry before was {before:?}"));
+            }
             if n != i64::try_from(number + 1).ok() {
                 world.fail(format!("{key}/{number}: the rule counted {n:?}"));
             }

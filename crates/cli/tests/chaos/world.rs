@@ -52,7 +52,12 @@ const RULE: &str = r#"when = 'content.result == "failed"'
 then = '''
 let key = event.content.eniId;
 let n = add(key, 1);
-let body = #{ key: key, number: parse_int(event.content.requestId), n: n };
+// Its life is longer than a run, and shorter than the jumps of the clock.
+let before = get(`before ${key}`);
+set(`before ${key}`, n, "2h");
+let body = #{
+    key: key, number: parse_int(event.content.requestId), n: n, before: before,
+};
 send("steady", body);
 send("other", body);
 send("brittle", body);
@@ -184,7 +189,7 @@ impl World {
 }
 
 /// Keeps the program as it is now: a build beside a long run replaces it.
-fn link_program(to: &Path) {
+pub(crate) fn link_program(to: &Path) {
     let program = env!("CARGO_BIN_EXE_reflexarc");
     let linked = std::fs::hard_link(program, to).is_ok();
     // In another process, because no descriptor of this one may be open for writing when a copy is
@@ -198,7 +203,7 @@ fn link_program(to: &Path) {
 
 impl Control {
     /// `None` where there is no C compiler, or the program is not linked dynamically.
-    fn create(folder: &Path) -> Option<Self> {
+    pub(crate) fn create(folder: &Path) -> Option<Self> {
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chaos/libchaos.c");
         let compiled = Command::new("cc")
             .args(["-shared", "-fPIC", "-O1", "-o"])

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
 use reflexarc_delivery::config::{ConfigDigest, TargetConfig, unknown_target_message};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -193,7 +192,7 @@ async fn drain_removed(
         let reason = unknown_target_message(&name, &wake.names());
         let moved = context
             .store
-            .submit_dead_letter_target(&name, reason, Timestamp::now());
+            .submit_dead_letter_target(&name, reason, context.clock.now());
         if let Err(error) = moved.await {
             let detail = format!("cannot move deliveries for {name} to the dead letters: {error}");
             let kind = ProblemKind::StoreOperationFailed;
@@ -205,7 +204,7 @@ async fn drain_removed(
 async fn release(context: &DispatchContext, target: &str) {
     let released = context
         .store
-        .submit_release_claims(target, Timestamp::now())
+        .submit_release_claims(target, context.clock.now())
         .await;
     if let Err(error) = released {
         let detail = format!(

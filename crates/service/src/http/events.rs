@@ -248,7 +248,7 @@ async fn accept(
     });
     let sampled: Vec<_> = sampled.collect();
     let accepted = state.intake.submit(events, permit).await?;
-    let now = Timestamp::now();
+    let now = state.clock.now();
     for (accepted, event) in accepted.iter().zip(sampled) {
         state.count(accepted, now);
         if let Some(event) = event {

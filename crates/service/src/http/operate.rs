@@ -126,7 +126,7 @@ fn dead_letters_json(store: &dyn Store) -> Result<Json, StoreError> {
 pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
     authorize(&state, request, Role::Read)?;
     let depths = query_store(&state, |store| store.queue_depths()).await?;
-    let now = Timestamp::now();
+    let now = state.clock.now();
     let metrics = &state.metrics;
     // These gauges are read from the store when someone asks, instead of being kept up to date by
     // every queue. They are cleared first, so that a removed target leaves no stale series behind.
@@ -316,7 +316,8 @@ async fn change(
 ) -> HandlerResult {
     let client = authorize(state, request, Role::Operate)?;
     let id = parse_id(id)?;
-    let changed = query_store(state, move |store| change(store, id, Timestamp::now())).await?;
+    let now = state.clock.now();
+    let changed = query_store(state, move |store| change(store, id, now)).await?;
     if !changed {
         // 409 and not 404: the delivery may exist in another status. The check and the change are
         // one statement in the store, so two operators cannot both succeed.
@@ -328,7 +329,7 @@ async fn change(
     let (record, attempts) = found.ok_or_else(unknown_delivery)?;
     // A redriven delivery is due now; if its target is gone, it becomes a dead letter again.
     let targets = std::slice::from_ref(&record.delivery.target);
-    state.wake.wake(targets, &*state.store, Timestamp::now());
+    state.wake.wake(targets, &*state.store, now);
     let body = delivery_to_json(&record, Some(&attempts));
     Ok(json_response(StatusCode::OK, &body))
 }

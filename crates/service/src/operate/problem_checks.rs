@@ -59,6 +59,7 @@ pub(crate) async fn check_regularly(mut sources: ProblemSources, mut stop: watch
             let problems = &sources.metrics.problems;
             check_clock(&sources.clock, &sources.metrics);
             check_targets(&sources.gates, problems);
+            sources.clock.record();
             let now = sources.clock.aging_now();
             check(sources.store.as_ref(), rules.as_deref(), problems, now);
             let behind = sources.retention.problem(Instant::now());

@@ -1,6 +1,7 @@
 //! What operators do, and the mistakes they make.
 
-use std::time::Duration;
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
 
 use super::seconds;
 use crate::fault::{Fault, Part, Sign};
@@ -103,9 +104,8 @@ pub(super) fn backup(_: &World, random: &mut Random) -> Option<Fault> {
             let name = format!("backup-{number}.db");
             let backup = world.service.spawn_command(&["backup", &name]);
             Box::new(move |world| {
-                let output = backup.wait_with_output().unwrap();
                 let path = world.path(&name);
-                if output.status.code() == Some(0) {
+                if wait_or_kill(backup).code() == Some(0) {
                     check_backup(world, &path);
                 } else if path.exists() {
                     world.fail("a backup that failed left a file");
@@ -114,6 +114,19 @@ pub(super) fn backup(_: &World, random: &mut Random) -> Option<Fault> {
             })
         }),
     })
+}
+
+/// A service that is frozen in a commit keeps a backup waiting.
+fn wait_or_kill(mut backup: Child) -> ExitStatus {
+    let begun = Instant::now();
+    while begun.elapsed() < ANSWER {
+        if let Some(status) = backup.try_wait().unwrap() {
+            return status;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    backup.kill().unwrap();
+    backup.wait().unwrap()
 }
 
 fn check_backup(world: &World, path: &std::path::Path) {

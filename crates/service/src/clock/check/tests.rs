@@ -18,10 +18,10 @@ fn second(second: i64) -> Timestamp {
 
 #[test]
 fn a_jump_counts_only_when_it_has_lasted() {
-    let mut check = ClockCheck::new(reading(0, 0), None);
+    let mut check = ClockCheck::new(reading(0, 0));
     assert_eq!(check.observe(reading(10, 0)), second(10));
     for offset in [25 * HOUR, -25 * HOUR, 31 * DAY] {
-        let mut check = ClockCheck::new(reading(0, 0), None);
+        let mut check = ClockCheck::new(reading(0, 0));
         assert_eq!(check.observe(reading(20, offset)), second(20), "{offset}");
         assert_eq!(check.jump.unwrap().offset.as_secs(), offset);
         // Corrected in time: nothing has happened.
@@ -40,7 +40,7 @@ fn a_jump_counts_only_when_it_has_lasted() {
 
 #[test]
 fn suspended_time_is_no_jump() {
-    let mut check = ClockCheck::new(reading(0, 0), None);
+    let mut check = ClockCheck::new(reading(0, 0));
     // Both clocks go on while the machine sleeps for three days.
     assert_eq!(check.observe(reading(3 * DAY, 0)), second(3 * DAY));
     assert_eq!(check.jump, None);
@@ -48,7 +48,7 @@ fn suspended_time_is_no_jump() {
 
 #[test]
 fn many_small_jumps_are_one_large_jump() {
-    let mut check = ClockCheck::new(reading(0, 0), None);
+    let mut check = ClockCheck::new(reading(0, 0));
     for step in 1..30 {
         check.observe(reading(step * 10, step * 50 * 60));
     }
@@ -56,17 +56,70 @@ fn many_small_jumps_are_one_large_jump() {
     assert!(check.observe(reading(300, 25 * HOUR)) <= second(300));
 }
 
+/// A record of the reading at `true_second`, by a process that saw no jump.
+fn record(boot: &str, true_second: i64) -> ClockRecord {
+    ClockRecord {
+        boot: boot.to_owned(),
+        at: reading(true_second, 0),
+    }
+}
+
 #[test]
 fn a_start_is_compared_with_the_newest_event() {
-    let start = |newest: i64| ClockCheck::new(reading(0, 0), Some(second(newest)));
-    assert_eq!(start(-1_800).jump, None);
+    let start = |newest: i64| ClockCheck::start(reading(0, 0), None, "b", Some(second(newest)));
+    assert_eq!(start(-1_800).suspected(), None);
     assert_eq!(start(-1_800).observe(reading(0, 0)), second(0));
-    for newest in [-31 * DAY, 31 * DAY] {
-        let mut check = start(newest);
-        assert!(check.jump.is_some());
-        assert_eq!(check.observe(reading(60, 0)), second(newest + 60));
-        assert_eq!(check.observe(reading(1_800, 0)), second(1_800));
+    // Behind: time does not run backwards.
+    let mut check = start(31 * DAY);
+    assert!(check.suspected().is_some());
+    assert_eq!(check.observe(reading(60, 0)), second(31 * DAY + 60));
+    assert_eq!(check.observe(reading(1_800, 0)), second(1_800));
+    // Ahead: most likely the machine was off, so only ages are held back.
+    let mut check = start(-31 * DAY);
+    assert!(check.suspected().is_some());
+    assert_eq!(check.observe(reading(60, 0)), second(60));
+    assert_eq!(check.observe_age(reading(60, 0)), second(60 - 31 * DAY));
+    assert_eq!(check.observe_age(reading(1_800, 0)), second(1_800));
+    assert_eq!(check.suspected(), None);
+}
+
+#[test]
+fn a_restart_of_one_boot_knows_the_time() {
+    let last = record("boot", 1_000);
+    let start = |now, boot| ClockCheck::start(now, Some(&last), boot, Some(second(900)));
+    // The service was stopped for five hours.
+    let later = 1_000 + 5 * HOUR;
+    assert_eq!(start(reading(later, 0), "boot").suspected(), None);
+    // The clock jumped meanwhile, or before: the process before this one did not trust it either.
+    for offset in [25 * HOUR, -25 * HOUR, 31 * DAY] {
+        let mut check = start(reading(later, offset), "boot");
+        assert_eq!(check.suspected().unwrap().offset.as_secs(), offset);
+        for time in [
+            check.observe(reading(later, offset)),
+            check.observe_age(reading(later, 0)),
+        ] {
+            assert_eq!(time, second(later));
+        }
     }
+    // After another boot the hours may be those without power.
+    let mut check = start(reading(later, 0), "other");
+    assert_eq!(check.suspected().unwrap().offset.as_secs(), 5 * HOUR);
+    assert_eq!(check.observe(reading(later, 0)), second(later));
+    assert_eq!(check.observe_age(reading(later, 0)), second(1_000));
+    assert!(check.confirm(reading(later, 0)).is_some());
+    assert_eq!(check.observe_age(reading(later, 0)), second(later));
+    // A clock without a battery begins in 1970 or 2000.
+    let mut check = start(reading(later, -10_000 * DAY), "other");
+    assert_eq!(check.observe(reading(later, -10_000 * DAY)), second(1_000));
+}
+
+#[test]
+fn a_jump_after_hours_without_power_is_a_jump() {
+    let mut check = ClockCheck::start(reading(9 * HOUR, 0), None, "", Some(second(0)));
+    let now = 9 * HOUR + 60;
+    assert_eq!(check.observe(reading(now, 25 * HOUR)), second(now));
+    assert_eq!(check.suspected().unwrap().offset.as_secs(), 25 * HOUR);
+    assert_eq!(check.observe_age(reading(now, 25 * HOUR)), second(60));
 }
 
 proptest! {
@@ -78,7 +131,7 @@ proptest! {
             vec![0, 0, 0, 600, -1_200, 25 * HOUR, -25 * HOUR, 31 * DAY],
         )), 1..60),
     ) {
-        let mut check = ClockCheck::new(reading(0, 0), None);
+        let mut check = ClockCheck::new(reading(0, 0));
         let (mut now, mut trusted, mut began) = (0, 0, None::<(i64, i64)>);
         for (wait, offset) in steps {
             now += wait;
