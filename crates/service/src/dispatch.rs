@@ -35,7 +35,8 @@ pub use self::target_gate::TargetGates;
 pub(crate) use self::target_gate::{TargetGate, TargetStatus, failing};
 pub(crate) use self::wake::Wake;
 use crate::clock::ServiceClock;
-use crate::store::{AttemptOutcome, ClaimLimit, Store};
+use crate::shutdown::stopped;
+use crate::store::{AttemptOutcome, ClaimLimit, Reply, Store};
 use crate::telemetry::{Metrics, ProblemKind, Redactor, Span, Stage, Telemetry};
 
 /// What all queues share.
@@ -63,6 +64,10 @@ const RESPONSE_BYTES: usize = 4_096;
 /// is something for them, but other processes write to the outbox too (`reflexarc dlq redrive`).
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long an operation on claimed deliveries is repeated while the store fails: shorter than
+/// their claims last, after which others may have them.
+const REPEAT_FOR: Duration = Duration::from_secs(600);
+
 /// A delivery with those that follow it in the order of its key: see [`crate::store::Claimed::runs`].
 type Run = VecDeque<Delivery>;
 
@@ -86,7 +91,7 @@ pub async fn serve(queue: TargetConfig, context: DispatchContext, wake: Arc<Noti
 /// Has the store order this target's deliveries as it is configured.
 async fn set_order_wait(queue: &TargetConfig, context: &DispatchContext) {
     loop {
-        let now = Timestamp::now();
+        let now = context.clock.now();
         let set = context
             .store
             .submit_order_wait(&queue.name, queue.order_wait, now);
@@ -110,7 +115,7 @@ async fn earlier_calls(
     context: &DispatchContext,
     limit: RateLimit,
 ) -> Vec<SignedDuration> {
-    let now = Timestamp::now();
+    let now = context.clock.now();
     let since = now.saturating_sub(limit.per).unwrap_or(Timestamp::MIN);
     let calls = context
         .store
@@ -141,7 +146,7 @@ async fn claim(queue: &TargetConfig, context: &DispatchContext, limit: ClaimLimi
     let lease = signed(queue.timeout.saturating_mul(2)) + SignedDuration::from_mins(15);
     let reply = context
         .store
-        .submit_claim(&queue.name, Timestamp::now(), lease, limit)
+        .submit_claim(&queue.name, context.clock.now(), lease, limit)
         .await;
     match reply {
         Ok(claimed) => claimed.runs.into_iter().map(VecDeque::from).collect(),
@@ -160,10 +165,60 @@ async fn claim(queue: &TargetConfig, context: &DispatchContext, limit: ClaimLimi
 /// allows.
 fn release_claims(context: &DispatchContext, deliveries: impl IntoIterator<Item = DeliveryId>) {
     let ids: Vec<_> = deliveries.into_iter().collect();
-    if !ids.is_empty() {
-        // Not awaited: later claims of this queue come after it in the writer's order. A claim that
-        // cannot be released ends with its lease.
-        drop(context.store.submit_release(ids, Timestamp::now()));
+    if ids.is_empty() {
+        return;
+    }
+    let context = context.clone();
+    let submit = move |context: &DispatchContext| {
+        context
+            .store
+            .submit_release(ids.clone(), context.clock.now())
+    };
+    // Submitted here, so that later claims of this queue come after it in the writer's order, but
+    // not awaited.
+    let reply = submit(&context);
+    tokio::spawn(async move {
+        until_stored(&context, "release", vec![submit], vec![reply]).await;
+    });
+}
+
+/// Waits for the replies of operations; while the store fails, submits those again that failed.
+/// Returns what was stored: less than all if the queue is to stop, or the claims of the deliveries
+/// may have ended.
+//
+// Otherwise a disk that is full for a minute would keep deliveries waiting for the end of their
+// claims, a quarter of an hour, and those that have arrived would be sent again then.
+async fn until_stored<T>(
+    context: &DispatchContext,
+    operation: &'static str,
+    submit: Vec<impl Fn(&DispatchContext) -> Reply<T>>,
+    mut replies: Vec<Reply<T>>,
+) -> Vec<T> {
+    let begun = Instant::now();
+    let (mut stored, mut submit) = (Vec::new(), submit);
+    loop {
+        let mut failed = Vec::new();
+        for (submit, reply) in submit.into_iter().zip(replies) {
+            match reply.await {
+                Ok(result) => stored.push(result),
+                Err(error) => {
+                    let detail = format!("{error}; it is repeated until it is stored");
+                    context.store_failed(operation, &detail);
+                    failed.push(submit);
+                }
+            }
+        }
+        if failed.is_empty() || begun.elapsed() > REPEAT_FOR {
+            return stored;
+        }
+        let mut stop = context.stop.clone();
+        let pause = tokio::time::timeout(POLL_INTERVAL, stopped(&mut stop)).await;
+        if pause.is_ok() {
+            // The next process releases all claims.
+            return stored;
+        }
+        replies = failed.iter().map(|submit| submit(context)).collect();
+        submit = failed;
     }
 }
 
@@ -182,7 +237,7 @@ async fn send(
     ticket: CallTicket,
     batch: &[Delivery],
 ) -> Call {
-    let (started, clock) = (Timestamp::now(), Instant::now());
+    let (started, clock) = (context.clock.now(), Instant::now());
     // Targets have timeouts of their own for parts of a call (connecting, reading). This one is
     // around all of it, so that no target can hold up its queue.
     // In a block of its own, so that a panic while the future is made is caught too.
@@ -265,13 +320,13 @@ fn settle(
     let response = recorded(context, response);
     let redacted = redact(context, outcome);
     // All are submitted before the first reply is awaited, so that they share one commit.
-    let mut replies = Vec::new();
+    let (mut submits, mut replies) = (Vec::new(), Vec::new());
     for delivery in batch {
-        let (now, aging_now) = (Timestamp::now(), context.clock.aging_now());
+        let (now, aging_now) = (context.clock.now(), context.clock.aging_now());
         let mut settlement =
             reflexarc_delivery::settle(&queue.policy, delivery, &redacted, batch.len(), aging_now);
-        // The age is that without a jump of the clock; the next attempt is due on the clock that
-        // claims compare with, or a jump ahead would make a retry due at once.
+        // The age is that without hours in which the machine may have been off; the next attempt
+        // is due on the clock that claims compare with, or such hours would make it due at once.
         if let Decision::RetryAt(at) = &mut settlement.decision {
             *at = at
                 .saturating_add(now.duration_since(aging_now))
@@ -285,28 +340,21 @@ fn settle(
             answer: response.clone(),
             delivered_parts: settlement.delivered_parts,
         };
-        let reply =
+        let (delivery, decision) = (delivery.clone(), settlement.decision);
+        let submit = move |context: &DispatchContext| {
+            let (delivery, attempt) = (delivery.clone(), attempt.clone());
+            let now = context.clock.now();
             context
                 .store
-                .submit_settle(delivery.clone(), attempt, settlement.decision, now);
-        replies.push((delivery.id, reply));
+                .submit_settle(delivery, attempt, decision.clone(), now)
+        };
+        replies.push(submit(context));
+        submits.push(submit);
     }
     let context = context.clone();
     async move {
-        let mut next_is_due = false;
-        for (id, reply) in replies {
-            match reply.await {
-                Ok(settled) => next_is_due |= settled.next_is_due,
-                Err(error) => {
-                    let detail = format!(
-                        "cannot record the attempt of {id}, which will be sent again under this \
-                         id: {error}"
-                    );
-                    context.store_failed("settle", &detail);
-                }
-            }
-        }
-        next_is_due
+        let settled = until_stored(&context, "settle", submits, replies).await;
+        settled.iter().any(|settled| settled.next_is_due)
     }
 }
 
@@ -350,7 +398,7 @@ fn time_until_due(queue: &TargetConfig, context: &DispatchContext) -> Duration {
     // A store that cannot be read is no reason to stop: the claim that follows reports the error.
     let due = context.store.next_due(&queue.name).ok().flatten();
     due.map_or(POLL_INTERVAL, |due| {
-        due.duration_since(Timestamp::now())
+        due.duration_since(context.clock.now())
             .try_into()
             .unwrap_or(Duration::ZERO)
             .min(POLL_INTERVAL)

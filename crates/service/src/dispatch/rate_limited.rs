@@ -178,7 +178,7 @@ impl RateLimitedQueue {
     async fn call(&mut self, ticket: CallTicket, batch: Vec<Delivery>) {
         // Recorded before it begins: if the process is killed during the call, the next one counts
         // it all the same.
-        let began = Timestamp::now();
+        let began = self.context.clock.now();
         let since = began
             .saturating_sub(self.limit.per)
             .unwrap_or(Timestamp::MIN);
@@ -194,7 +194,7 @@ impl RateLimitedQueue {
         // The receiver counts the call when it arrives, which is before the response: counted from
         // here, no window of the receiver has more calls than one of ours.
         let ended = self.now();
-        drop(store.submit_call_end(&self.queue.name, began, Timestamp::now()));
+        drop(store.submit_call_end(&self.queue.name, began, self.context.clock.now()));
         let settled = settle(&self.queue, &self.context, &batch, &call);
         if !call.is_delivered() {
             self.release_runs_of(&batch);
