@@ -14,11 +14,30 @@ pub(crate) struct Fault {
     pub(crate) part: Part,
     pub(crate) lasts: Duration,
     pub(crate) expected_sign: Option<Sign>,
-    pub(crate) start: Box<dyn FnOnce(&World) -> End + Send>,
+    /// `None` if it cannot be made now.
+    pub(crate) start: Box<dyn FnOnce(&World) -> Option<End> + Send>,
 }
 
-/// Ends a fault.
-pub(crate) type End = Box<dyn FnOnce(&World) + Send>;
+/// Ends a fault; false if that must be tried again.
+pub(crate) type End = Box<dyn FnMut(&World) -> bool + Send>;
+
+/// The end of a fault that is over by itself.
+#[expect(clippy::unnecessary_wraps, reason = "what starts a fault returns this")]
+pub(crate) fn over() -> Option<End> {
+    Some(Box::new(|_| true))
+}
+
+/// An end that is done once, and then is done.
+#[expect(clippy::unnecessary_wraps, reason = "what starts a fault returns this")]
+pub(crate) fn end_with(end: impl FnOnce(&World) + Send + 'static) -> Option<End> {
+    let mut end = Some(end);
+    Some(Box::new(move |world| {
+        if let Some(end) = end.take() {
+            end(world);
+        }
+        true
+    }))
+}
 
 /// What a fault affects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,8 +66,8 @@ pub(crate) struct Sign {
 pub(crate) enum SignKind {
     /// A problem of this name that is over when the fault is.
     Level(&'static str),
-    /// The state of this target is not `closed`.
-    Target(&'static str),
+    /// The same, of this subject.
+    LevelOf(&'static str, &'static str),
     /// A problem of this name whose count grows.
     Occurrence(&'static str),
 }
@@ -58,8 +77,12 @@ impl Sign {
         Self::new(SignKind::Level(problem), within)
     }
 
-    pub(crate) fn target(name: &'static str, within: u64) -> Option<Self> {
-        Self::new(SignKind::Target(name), within)
+    pub(crate) fn level_of(
+        problem: &'static str,
+        subject: &'static str,
+        within: u64,
+    ) -> Option<Self> {
+        Self::new(SignKind::LevelOf(problem, subject), within)
     }
 
     pub(crate) fn occurrence(problem: &'static str, within: u64) -> Option<Self> {
@@ -86,26 +109,21 @@ impl Sign {
 
     /// The count of the problem over all subjects that are meant.
     pub(crate) fn count_in(&self, status: &Json) -> u64 {
-        let entries = |list: &str| status.get(list).map_or(&[][..], Json::elements);
-        let text = |entry: &Json, key: &str| {
-            let text = entry.get(key).and_then(Json::as_str);
+        let (name, subject) = match self.is {
+            SignKind::Level(name) | SignKind::Occurrence(name) => (name, None),
+            SignKind::LevelOf(name, subject) => (name, Some(subject)),
+        };
+        let problems = status.get("problems").map_or(&[][..], Json::elements);
+        let text = |problem: &Json, key: &str| {
+            let text = problem.get(key).and_then(Json::as_str);
             text.unwrap_or_default().to_owned()
         };
-        match self.is {
-            SignKind::Level(name) | SignKind::Occurrence(name) => {
-                let problems = entries("problems").iter();
-                let meant = problems.filter(|problem| text(problem, "problem") == name);
-                let counts = meant.filter_map(|problem| problem.get("count")?.as_i64());
-                u64::try_from(counts.sum::<i64>()).unwrap()
-            }
-            SignKind::Target(name) => {
-                let mut targets = entries("target_states").iter();
-                let is_stopped = targets.any(|target| {
-                    text(target, "target") == name && text(target, "state") != "closed"
-                });
-                u64::from(is_stopped)
-            }
-        }
+        let meant = problems.iter().filter(|problem| {
+            let is_subject = subject.is_none_or(|subject| text(problem, "subject") == subject);
+            text(problem, "problem") == name && is_subject
+        });
+        let counts = meant.filter_map(|problem| problem.get("count")?.as_i64());
+        u64::try_from(counts.sum::<i64>()).unwrap()
     }
 }
 

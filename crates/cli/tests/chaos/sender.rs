@@ -57,15 +57,17 @@ pub(crate) fn send(world: &World, sender: usize, mut random: Random) {
     }
 }
 
-/// Sends one event whose reaction fails, once.
-pub(crate) fn send_poison(world: &World, number: u64) {
+/// Sends one event whose reaction fails, once. Whether it was accepted.
+pub(crate) fn send_poison(world: &World, number: u64) -> bool {
     let key = format!("poison-{number}");
     let body = event(&key, 0, "poison");
     let limit = Duration::from_secs(5);
     let response = world.sender().call("POST", "/events", &body, limit);
-    if response.is_some_and(|response| response.status == 200) {
+    let is_accepted = response.is_some_and(|response| response.status == 200);
+    if is_accepted {
         world.ledger.poison().insert(format!("{key}/0"));
     }
+    is_accepted
 }
 
 /// Whether it was accepted in the end.

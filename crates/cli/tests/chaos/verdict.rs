@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use reflexarc_event::Json;
 
-use crate::receiver::Receiver;
 use crate::world::{TARGETS, World};
 
 /// Longest time until everything that waits is delivered when all faults are over.
@@ -126,11 +125,16 @@ pub(crate) fn check_deliveries(world: &World, letters: &BTreeMap<(String, String
     }
 }
 
-/// How many first copies of a receiver came after a later one of their key.
-pub(crate) fn count_disorder(receiver: &Receiver) -> usize {
-    let received = receiver.received();
-    let keys = received.first_copies.values();
-    let unordered =
-        |numbers: &Vec<u64>| numbers.windows(2).filter(|pair| pair[0] > pair[1]).count();
-    keys.map(unordered).sum()
+/// The first copies of each key came in order.
+pub(crate) fn check_order(world: &World) {
+    for (target, receiver) in &world.receivers {
+        for (key, numbers) in &receiver.received().first_copies {
+            if let Some(pair) = numbers.windows(2).find(|pair| pair[0] > pair[1]) {
+                let [first, second] = [pair[0], pair[1]];
+                world.fail(format!(
+                    "{target}: {key}/{first} came before {key}/{second}"
+                ));
+            }
+        }
+    }
 }

@@ -70,6 +70,14 @@ impl Watch {
         records.len() - 1
     }
 
+    /// Forgets a fault that could not be made.
+    pub(crate) fn cancel(&self, number: usize) {
+        let record = &mut self.records.lock().unwrap()[number];
+        record.name += " (not made)";
+        record.sign = None;
+        record.end = Some(Instant::now());
+    }
+
     /// Records the end of a fault.
     pub(crate) fn end(&self, world: &World, number: usize) {
         let record = &mut self.records.lock().unwrap()[number];

@@ -119,7 +119,7 @@ impl World {
             self.service.port
         );
         for (name, receiver) in &self.receivers {
-            // Retries outlast every fault, so that only `brittle` has dead letters. Its single
+            // Order is kept for longer than any fault lasts. Retries outlast every fault too, so that only `brittle` has dead letters. Its single
             // attempt is spared by the circuit breaker as long as that is open.
             let retry = if *name == "brittle" {
                 "[]".to_owned()
@@ -128,7 +128,8 @@ impl World {
             };
             config += &format!(
                 "[targets.{name}]\ntype = \"webhook\"\nurl = \"http://127.0.0.1:{}/\"\n\
-                 allow = [\"127.0.0.0/8\"]\ntimeout = \"1s\"\nretry = {retry}\n\
+                 allow = [\"127.0.0.0/8\"]\ntimeout = \"1s\"\norder_wait = \"10m\"\n\
+                 retry = {retry}\n\
                  breaker = {{ failures = 5, pause = \"1s\", max_pause = \"2s\" }}\n",
                 receiver.port
             );

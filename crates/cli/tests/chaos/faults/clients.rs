@@ -6,10 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::seconds;
-use crate::fault::{Fault, Part, Sign};
+use crate::fault::{Fault, Part, Sign, end_with};
 use crate::http::Client;
 use crate::random::Random;
 use crate::world::World;
+
+/// Longest time to connect.
+const CONNECT: Duration = Duration::from_millis(300);
 
 /// More connections than there may be, on which nothing is sent, or a head without an end.
 #[expect(clippy::unnecessary_wraps, reason = "as the other kinds")]
@@ -65,8 +68,11 @@ fn flood(
             let flooding = std::thread::spawn(move || {
                 let mut open: Vec<(TcpStream, usize)> = Vec::new();
                 while *own.lock().unwrap() {
+                    // A service that is frozen accepts nothing, and a connection would wait for
+                    // two minutes.
+                    let address = ([127, 0, 0, 1], port).into();
                     if open.len() < count
-                        && let Ok(stream) = TcpStream::connect(("127.0.0.1", port))
+                        && let Ok(stream) = TcpStream::connect_timeout(&address, CONNECT)
                     {
                         stream.set_nonblocking(true).unwrap();
                         open.push((stream, 0));
@@ -76,7 +82,7 @@ fn flood(
                     open.retain_mut(|(stream, sent)| push(stream, sent, bytes.as_bytes()));
                 }
             });
-            Box::new(move |_| {
+            end_with(move |_| {
                 *goes_on.lock().unwrap() = false;
                 flooding.join().unwrap();
             })
@@ -121,7 +127,7 @@ pub(super) fn wrong_tokens(_: &World, random: &mut Random) -> Option<Fault> {
                     std::thread::sleep(Duration::from_millis(50));
                 }
             });
-            Box::new(move |_| {
+            end_with(move |_| {
                 *goes_on.lock().unwrap() = false;
                 trying.join().unwrap();
             })

@@ -4,7 +4,7 @@ use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 use super::seconds;
-use crate::fault::{Fault, Part, Sign};
+use crate::fault::{Fault, Part, Sign, end_with, over};
 use crate::random::Random;
 use crate::sender::send_poison;
 use crate::world::{TARGETS, World};
@@ -25,7 +25,7 @@ pub(super) fn reload(_: &World, random: &mut Random) -> Option<Fault> {
             let rule = format!("when = 'id == \"{number}\"'\nthen = 'skip(\"never\");'\n");
             world.write("rules/further.toml", &rule);
             world.service.signal("HUP");
-            Box::new(|_| {})
+            over()
         }),
     })
 }
@@ -56,7 +56,7 @@ pub(super) fn broken_files(_: &World, random: &mut Random) -> Option<Fault> {
             }
             world.service.hold_files(true);
             drop(world.operator().call("POST", "/reload", "", ANSWER));
-            Box::new(|world| {
+            end_with(|world| {
                 for name in ["broken", "fifo"] {
                     drop(std::fs::remove_file(
                         world.path(&format!("rules/{name}.toml")),
@@ -79,14 +79,18 @@ pub(super) fn pause(_: &World, random: &mut Random) -> Option<Fault> {
         name: format!("{target} paused"),
         part: Part::Operator(target),
         lasts: seconds(random, 3, 10),
-        expected_sign: None,
+        expected_sign: Sign::level_of("target_paused", target, 5),
         start: Box::new(move |world| {
             let change = move |world: &World, action: &str| {
                 let path = format!("/targets/{target}/{action}");
-                drop(world.operator().call("POST", &path, "", ANSWER));
+                let response = world.operator().call("POST", &path, "", ANSWER);
+                response.is_some_and(|response| response.status == 200)
             };
-            change(world, "pause");
-            Box::new(move |world| change(world, "resume"))
+            // The service may be down, or frozen. A pause that had no answer may have come in.
+            if !change(world, "pause") {
+                return None;
+            }
+            Some(Box::new(move |world| change(world, "resume")))
         }),
     })
 }
@@ -103,7 +107,7 @@ pub(super) fn backup(_: &World, random: &mut Random) -> Option<Fault> {
         start: Box::new(move |world| {
             let name = format!("backup-{number}.db");
             let backup = world.service.spawn_command(&["backup", &name]);
-            Box::new(move |world| {
+            end_with(move |world| {
                 let path = world.path(&name);
                 if wait_or_kill(backup).code() == Some(0) {
                     check_backup(world, &path);
@@ -145,11 +149,8 @@ pub(super) fn poison(_: &World, random: &mut Random) -> Option<Fault> {
         name: "failing rule".to_owned(),
         part: Part::Reactions,
         lasts: seconds(random, 1, 3),
+        expected_sign: Sign::occurrence("reaction_failed", 3),
         // The event may be refused by a service that is down or full at this moment.
-        expected_sign: None,
-        start: Box::new(move |world| {
-            send_poison(world, number);
-            Box::new(|_| {})
-        }),
+        start: Box::new(move |world| send_poison(world, number).then(over).flatten()),
     })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::seconds;
-use crate::fault::{Fault, Part, Sign};
+use crate::fault::{Fault, Part, Sign, end_with, over};
 use crate::random::Random;
 use crate::world::World;
 
@@ -27,7 +27,7 @@ fn signalled(name: &str, signal: &'static str, random: &mut Random) -> Fault {
         expected_sign: None,
         start: Box::new(move |world| {
             world.service.signal(signal);
-            Box::new(|_| {})
+            over()
         }),
     }
 }
@@ -42,7 +42,7 @@ pub(super) fn frozen(_: &World, random: &mut Random) -> Option<Fault> {
         expected_sign: None,
         start: Box::new(|world| {
             world.service.signal("STOP");
-            Box::new(|world| world.service.signal("CONT"))
+            end_with(|world| world.service.signal("CONT"))
         }),
     })
 }
@@ -65,7 +65,7 @@ pub(super) fn clock_jump(world: &World, random: &mut Random) -> Option<Fault> {
                 }
             };
             set(world, offset);
-            Box::new(move |world| set(world, 0))
+            end_with(move |world| set(world, 0))
         }),
     })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::seconds;
-use crate::fault::{Fault, Part, Sign};
+use crate::fault::{Fault, Part, Sign, end_with};
 use crate::random::Random;
 use crate::receiver::Behaviour;
 use crate::world::{TARGETS, World};
@@ -26,7 +26,7 @@ pub(super) fn fails(_: &World, random: &mut Random) -> Option<Fault> {
         _ => 15,
     };
     let lasts = seconds(random, 5, 25);
-    let sign = Sign::target(target, sign);
+    let sign = Sign::level_of("target_failing", target, sign);
     Some(with(target, behaviour, lasts, sign))
 }
 
@@ -52,7 +52,7 @@ fn with(
         expected_sign,
         start: Box::new(move |world| {
             world.receivers[target].behave(behaviour);
-            Box::new(move |world| world.receivers[target].behave(Behaviour::Healthy))
+            end_with(move |world| world.receivers[target].behave(Behaviour::Healthy))
         }),
     }
 }

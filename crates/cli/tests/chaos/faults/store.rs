@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::seconds;
-use crate::fault::{Fault, Part, Sign};
+use crate::fault::{Fault, Part, Sign, end_with};
 use crate::random::Random;
 use crate::world::World;
 
@@ -35,7 +35,7 @@ pub(super) fn disk_full(world: &World, random: &mut Random) -> Option<Fault> {
                     }
                 })
             };
-            Box::new(move |_| {
+            end_with(move |_| {
                 goes_on.store(false, Ordering::Relaxed);
                 filling.join().unwrap();
                 std::fs::remove_file(path).unwrap();
@@ -60,7 +60,7 @@ pub(super) fn writes_fail(world: &World, random: &mut Random) -> Option<Fault> {
                 }
             };
             set(world, errno);
-            Box::new(move |world| set(world, 0))
+            end_with(move |world| set(world, 0))
         }),
     })
 }
@@ -80,7 +80,7 @@ pub(super) fn moved_away(_: &World, random: &mut Random) -> Option<Fault> {
             world.service.wait_for_ready();
             let generation = world.service.life().generation;
             move_all(world, "reflexarc.db", "away");
-            Box::new(move |world| {
+            end_with(move |world| {
                 let is_same = world.service.life().generation == generation;
                 assert!(is_same, "started without its store");
                 move_all(world, "away", "reflexarc.db");
