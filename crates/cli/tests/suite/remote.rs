@@ -67,7 +67,8 @@ fn the_clock_is_confirmed_after_a_jump() {
     let nothing = "no jump of the clock was suspected\n";
     assert_eq!((confirmed.code, confirmed.stdout.as_str()), (1, nothing));
     assert_eq!(service.terminate(), 0);
-    // As if all of it had happened three hours ago.
+    // As if all of it had happened three hours ago, in another boot.
+    std::fs::remove_file(workspace.path("reflexarc.db.clock")).unwrap();
     let store = rusqlite::Connection::open(workspace.path("reflexarc.db")).unwrap();
     let hours = "UPDATE archive SET received = received - 3 * 3600 * 1000000";
     assert_eq!(store.execute(hours, []).unwrap(), 1);
