@@ -68,9 +68,15 @@ impl Maintenance {
         let (store, retention) = (self.store.clone(), self.live.retention.load_full());
         let clock = self.clock.clone();
         match blocking(move || store.prune(&retention, clock.aging_now())).await {
-            Ok(events) => {
-                if events > 0 {
-                    tracing::info!(events, "pruned the archive");
+            Ok(pruned) => {
+                if pruned.events > 0 {
+                    tracing::info!(events = pruned.events, "pruned the archive");
+                }
+                for (target, count) in &pruned.dead_letters {
+                    self.metrics.dead_letters_dropped.inc_by(*count);
+                    let detail = format!("{count} were older than the configuration allows");
+                    let kind = ProblemKind::DeadLettersDropped;
+                    self.metrics.problems.report(kind, target, *count, &detail);
                 }
                 self.progress.succeeded();
             }

@@ -70,7 +70,7 @@ pub use records::{
     RuleUse, Settled, TargetPause,
 };
 pub use reply::{Reply, ReplySender};
-pub use retention::Retention;
+pub use retention::{Pruned, Retention};
 pub use sqlite::SqliteStore;
 pub use state::{EvaluateInTransaction, ReadSet, StateReader, StoredState};
 pub use store::{Store, StoreLock};

@@ -1,22 +1,36 @@
-//! How long events are kept.
+//! How long events and dead letters are kept.
 
 use jiff::SignedDuration;
 
-/// How long events are kept.
+/// How long events and dead letters are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention {
     /// Older events are removed, with their deliveries.
     pub age: SignedDuration,
     /// When the pages in use are more than this many bytes, the oldest events are removed.
     pub bytes: Option<u64>,
+    /// Dead letters that became one longer ago are dropped; then their events can be removed. `None`
+    /// keeps them until an operator drops them.
+    pub dead_letters: Option<SignedDuration>,
+}
+
+/// What a pass of [`Store::prune`](crate::Store::prune) has removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pruned {
+    /// Number of events.
+    pub events: u64,
+    /// Number of dead letters that were dropped because of their age, for each target.
+    pub dead_letters: Vec<(String, u64)>,
 }
 
 impl Default for Retention {
-    /// 30 days, without a bound on the size.
+    /// 30 days, dead letters 90 days, without a bound on the size.
     fn default() -> Self {
         Self {
             age: SignedDuration::from_hours(30 * 24),
             bytes: None,
+            dead_letters: Some(SignedDuration::from_hours(90 * 24)),
         }
     }
 }

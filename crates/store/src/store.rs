@@ -9,7 +9,7 @@ use reflexarc_delivery::{Decision, Delivery, DeliveryId};
 use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, DamagedEvent,
     DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
-    EvaluateInTransaction, EventDeliveries, EventPage, Incoming, PageCursor, PageLimits,
+    EvaluateInTransaction, EventDeliveries, EventPage, Incoming, PageCursor, PageLimits, Pruned,
     ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled, StateReader,
     StoreCheck, StoreError, TargetPause, VerifyReport,
 };
@@ -411,8 +411,9 @@ pub trait Store: Send + Sync {
     /// If the store cannot be read at all; the next call tries the same part again.
     fn check(&self, check: &mut StoreCheck) -> Result<(), StoreError>;
 
-    /// Removes events that are older than the retention allows, or that make the store larger than
-    /// it allows. Returns how many events were removed.
+    /// Drops dead letters that are older than the retention allows, and removes events that are
+    /// older than it allows, or that make the store larger than it allows. In small steps: others
+    /// wait for one of them at most.
     ///
     /// ```
     /// use jiff::{SignedDuration, Timestamp};
@@ -427,15 +428,20 @@ pub trait Store: Send + Sync {
     /// let accepted_at = Timestamp::UNIX_EPOCH;
     /// store.accept(incoming, Evaluation::default(), accepted_at)?;
     ///
-    /// let retention = Retention { age: SignedDuration::from_hours(24), bytes: None };
-    /// assert_eq!(store.prune(&retention, accepted_at + SignedDuration::from_hours(1))?, 0);
-    /// assert_eq!(store.prune(&retention, accepted_at + SignedDuration::from_hours(25))?, 1);
+    /// let retention = Retention {
+    ///     age: SignedDuration::from_hours(24),
+    ///     ..Retention::default()
+    /// };
+    /// let young = store.prune(&retention, accepted_at + SignedDuration::from_hours(1))?;
+    /// assert_eq!(young.events, 0);
+    /// let old = store.prune(&retention, accepted_at + SignedDuration::from_hours(25))?;
+    /// assert_eq!(old.events, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     /// If the store fails.
-    fn prune(&self, retention: &Retention, now: Timestamp) -> Result<u64, StoreError>;
+    fn prune(&self, retention: &Retention, now: Timestamp) -> Result<Pruned, StoreError>;
 
     /// Writes and syncs without changing anything, as an accepted event would be: an error means
     /// that no event can be accepted now.

@@ -49,7 +49,8 @@ pub(crate) enum Archive {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Remove events that are older than the retention, or than --keep
+    /// Remove events that are older than the retention, or than --keep, and drop dead letters that
+    /// are older than the configuration allows
     Prune {
         /// Keep events for this long, such as `7d`, instead of the configured retention
         #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
@@ -103,12 +104,21 @@ pub(crate) fn run(args: &Archive, output: &mut Output) -> Result<Exit, Failure> 
         Archive::Verify { config } => verify(config, output),
         Archive::Prune { keep, config } => {
             let (config, store) = config.open_store()?;
-            // `--keep` is about age only, so a size limit of the configuration does not apply.
-            let retention = keep.map_or(config.retention, |age| Retention { age, bytes: None });
-            let removed = store
+            // `--keep` is about the age of events only, so neither a size limit of the
+            // configuration nor the age of dead letters applies.
+            let retention = keep.map_or(config.retention, |age| Retention {
+                age,
+                bytes: None,
+                dead_letters: None,
+            });
+            let pruned = store
                 .prune(&retention, Timestamp::now())
                 .map_err(store_failure)?;
-            output.line(format_args!("{removed} events removed"))?;
+            output.line(format_args!("{} events removed", pruned.events))?;
+            for (target, count) in &pruned.dead_letters {
+                let letters = plural(*count, "dead letter");
+                output.line(format_args!("{letters} of target {target} dropped"))?;
+            }
             Ok(Exit::Done)
         }
     }

@@ -1,8 +1,7 @@
 //! `reflexarc run --deliver`: store and deliver as the service does, without HTTP.
 
-use jiff::Timestamp;
 use reflexarc::RuleSet;
-use reflexarc_service::{Accepted, Config, Feed, Incoming, ServiceBuilder};
+use reflexarc_service::{Accepted, Config, Feed, Incoming, ServiceBuilder, ServiceClock};
 use std::ops::ControlFlow;
 
 use crate::config_args::{open_for_delivery, store_failure, tokio_runtime};
@@ -33,6 +32,8 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let store = open_for_delivery(&config)?;
     let retention = config.retention.clone();
+    // Before the first event: the newest one in the store says whether the clock has jumped.
+    let clock = ServiceClock::new(store.newest_event().map_err(store_failure)?);
     let builder = ServiceBuilder::new(config, rules, store.clone());
     let runtime = tokio_runtime()?;
     // The feed starts tasks, for which it must be created inside the runtime.
@@ -70,7 +71,7 @@ pub(crate) fn run(
     read?;
     totals.count(&rest?);
     // A failed removal of old events loses nothing; the next run or the service removes them.
-    drop(store.prune(&retention, Timestamp::now()));
+    drop(store.prune(&retention, clock.aging_now()));
     runtime.shutdown_background();
     let Totals {
         accepted,

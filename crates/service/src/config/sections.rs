@@ -66,12 +66,28 @@ pub(super) fn store(root: &ConfigTable<'_>, default: &Config) -> (PathBuf, Store
     (path, options)
 }
 
-/// `[archive]`.
+/// `keep` of `[dead_letters]` without an end.
+const FOREVER: &str = "forever";
+
+/// `[archive]` and `[dead_letters]`.
 pub(super) fn retention(root: &ConfigTable<'_>, mut retention: Retention) -> Retention {
     if let Some(archive) = root.table("archive") {
         retention.age = archive.duration("keep").unwrap_or(retention.age);
         retention.bytes = archive.integer("max_bytes", 1 << 20..=i64::MAX.unsigned_abs());
         archive.finish();
+    }
+    if let Some(letters) = root.table("dead_letters") {
+        let keep = letters.raw().get("keep");
+        let is_forever = keep.is_some_and(|keep| keep.get_ref().as_str() == Some(FOREVER));
+        retention.dead_letters = if is_forever {
+            // Read, so that it is no unknown key.
+            letters
+                .string("keep")
+                .map_or(retention.dead_letters, |_| None)
+        } else {
+            letters.duration("keep").or(retention.dead_letters)
+        };
+        letters.finish();
     }
     retention
 }

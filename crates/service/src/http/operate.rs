@@ -69,7 +69,10 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
     let failing = Json::Array(failing.collect());
     let disabled = rules.rules().filter(|rule| !rule.enabled());
     let disabled = Json::strings(disabled.map(Rule::name));
-    let dead_letters = query_store(&state, dead_letters_json).await?;
+    // A store that cannot be read is a problem that is listed here, not one that hides the others.
+    let dropped = state.metrics.dead_letters_dropped.get();
+    let letters = query_store(&state, move |store| dead_letters_json(store, dropped)).await;
+    let dead_letters = letters.unwrap_or_else(|error| error.body);
     let refusal = state.reloader.refusal();
     let body = Json::object([
         ("problems", state.metrics.problems.to_json()),
@@ -90,8 +93,9 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
     Ok(json_response(StatusCode::OK, &body))
 }
 
-/// How many dead letters there are, for each target too, and the newest ones.
-fn dead_letters_json(store: &dyn Store) -> Result<Json, StoreError> {
+/// How many dead letters there are, for each target too, how many were dropped because of their age
+/// since the start, and the newest ones.
+fn dead_letters_json(store: &dyn Store, dropped: u64) -> Result<Json, StoreError> {
     let counts = store.dead_letter_counts()?;
     let newest = store.newest_dead_letters(NEWEST_DEAD_LETTERS)?;
     let total: u64 = counts.iter().map(|(_, count)| count).sum();
@@ -118,6 +122,7 @@ fn dead_letters_json(store: &dyn Store) -> Result<Json, StoreError> {
     Ok(Json::object([
         ("count", Json::count(total)),
         ("targets", Json::Object(targets)),
+        ("dropped", Json::count(dropped)),
         ("newest", newest),
     ]))
 }
@@ -125,7 +130,9 @@ fn dead_letters_json(store: &dyn Store) -> Result<Json, StoreError> {
 /// Metrics in the `OpenMetrics` text format.
 pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
     authorize(&state, request, Role::Read)?;
-    let depths = query_store(&state, |store| store.queue_depths()).await?;
+    // Without these gauges if the store cannot be read: the other metrics say why.
+    let depths = query_store(&state, |store| store.queue_depths()).await;
+    let depths = depths.unwrap_or_default();
     let now = state.clock.now();
     let metrics = &state.metrics;
     // These gauges are read from the store when someone asks, instead of being kept up to date by

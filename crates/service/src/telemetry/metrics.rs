@@ -78,6 +78,8 @@ pub struct Metrics {
     pub clock_offset: Gauge,
     /// 1 if the last reload was refused, else 0.
     pub reload_refused: Gauge,
+    /// Dead letters that were dropped because of their age.
+    pub dead_letters_dropped: Counter,
     /// Bytes of the store that have been checked for damage since the start.
     pub store_checked: Gauge,
 }
@@ -177,6 +179,7 @@ impl Metrics {
             reloads: Family::default(),
             clock_offset: Gauge::default(),
             reload_refused: Gauge::default(),
+            dead_letters_dropped: Counter::default(),
             store_checked: Gauge::default(),
         };
         let registry = &mut metrics.registry;
@@ -225,6 +228,9 @@ impl Metrics {
         registry.register_with_unit("clock_offset", help, Unit::Seconds, offset);
         let help = "1 if the last reload was refused, in whole or in part, else 0";
         registry.register("reload_refused", help, metrics.reload_refused.clone());
+        let help = "Dead letters that were dropped because of their age";
+        let dropped = metrics.dead_letters_dropped.clone();
+        registry.register("dead_letters_dropped", help, dropped);
         let help = "Content of the store that has been checked for damage since the start";
         let checked = metrics.store_checked.clone();
         registry.register_with_unit("store_checked", help, Unit::Bytes, checked);

@@ -27,6 +27,8 @@ use self::ledger::{Ledger, MAX_DETAIL_CHARS, MAX_LINES, Moment};
 pub(crate) enum ProblemKind {
     /// Deliveries that are not attempted again; by target.
     DeadLetters,
+    /// Dead letters that were dropped because of their age; by target.
+    DeadLettersDropped,
     /// Deliveries whose retries have ended, or that became too old; by target.
     RetriesExhausted,
     /// Reactions that failed: their actions are lost; by rule.
@@ -95,8 +97,9 @@ struct ProblemLabel {
 }
 
 impl ProblemKind {
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 28] = [
         Self::DeadLetters,
+        Self::DeadLettersDropped,
         Self::RetriesExhausted,
         Self::ReactionFailed,
         Self::OverBudget,
@@ -129,6 +132,7 @@ impl ProblemKind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::DeadLetters => "dead_letters",
+            Self::DeadLettersDropped => "dead_letters_dropped",
             Self::RetriesExhausted => "retries_exhausted",
             Self::ReactionFailed => "reaction_failed",
             Self::OverBudget => "over_budget",
@@ -163,6 +167,10 @@ impl ProblemKind {
         match self {
             Self::DeadLetters => {
                 "see `reflexarc dlq list`; remove the cause, then `reflexarc dlq redrive` or `drop`"
+            }
+            Self::DeadLettersDropped => {
+                "redrive or drop dead letters before they are that old; `keep` of [dead_letters] \
+                 says how long they are kept"
             }
             Self::RetriesExhausted => {
                 "check the receiver, then send the deliveries again with `reflexarc dlq redrive`"

@@ -285,3 +285,26 @@ fn the_deprecated_key_patience_is_read_with_a_warning() {
     let config = read("shutdown_timeout = \"7s\"\n").unwrap_or_else(|faults| panic!("{faults:?}"));
     assert!(config.warnings.is_none());
 }
+
+#[test]
+fn dead_letters_are_kept_for_a_time_or_forever() {
+    let days = |days: i64| Some(jiff::SignedDuration::from_hours(24 * days));
+    for (text, expected) in [
+        ("", days(90)),
+        ("[dead_letters]\n", days(90)),
+        ("[dead_letters]\nkeep = \"7d\"\n", days(7)),
+        ("[dead_letters]\nkeep = \"forever\"\n", None),
+    ] {
+        let config = read(text).unwrap_or_else(|faults| panic!("{text}: {faults:?}"));
+        assert_eq!(config.retention.dead_letters, expected, "{text}");
+    }
+    for (keep, message) in [
+        ("\"never\"", "keep"),
+        ("7", "expected a duration, found a number"),
+        ("\"0s\"", "keep"),
+    ] {
+        let error = rendered(&format!("[dead_letters]\nkeep = {keep}\n"));
+        assert!(error.contains(message), "{keep}: {error}");
+    }
+    assert!(rendered("[dead_letters]\nage = \"7d\"\n").contains("age"));
+}

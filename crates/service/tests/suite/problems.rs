@@ -200,3 +200,35 @@ async fn a_jump_of_the_clock_drops_nothing_until_it_is_confirmed() {
     );
     serving.stop().await;
 }
+
+/// A dead letter that is older than the configuration allows is dropped, and an operator sees that;
+/// but not because of a jump of the clock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_dead_letters_are_dropped_with_a_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    let parts = parts(&folder);
+    let old = Timestamp::now() - SignedDuration::from_hours(24 * 100);
+    blocking(|| {
+        let evaluation = evaluation("failed", vec![send("gone", 1)], vec![]);
+        parts.store.accept(incoming("1"), evaluation, old).unwrap();
+        let moved = parts.store.dead_letter_target("gone", "gone".into(), old);
+        assert_eq!(moved.unwrap(), 1);
+    });
+    let serving = Serving::run(folder, parts).await;
+    serving.problem("clock_jump", "").await;
+    serving.problem("dead_letters", "gone").await;
+    let (status, _) = serving.post_to("/clock/confirm", &[], "").await;
+    assert_eq!(status, 200);
+    let dropped = serving.problem("dead_letters_dropped", "gone").await;
+    assert_eq!(dropped.get("count").unwrap().to_string(), "1");
+    assert!(
+        serving
+            .metric("reflexarc_dead_letters_dropped_total 1")
+            .await
+    );
+    let (_, status) = serving.get("/status", None).await;
+    let letters = status.get("dead_letters").unwrap();
+    assert_eq!(letters.get("dropped").unwrap().to_string(), "1");
+    assert_eq!(letters.get("count").unwrap().to_string(), "0");
+    serving.stop().await;
+}

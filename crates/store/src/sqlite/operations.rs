@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, DamagedEvent,
     DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
-    EvaluateInTransaction, EventDeliveries, EventPage, Incoming, PageCursor, PageLimits,
+    EvaluateInTransaction, EventDeliveries, EventPage, Incoming, PageCursor, PageLimits, Pruned,
     ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled, StateReader, Store,
     StoreCheck, StoreError, StoreLock, TargetPause, VerifyReport,
 };
@@ -367,7 +367,7 @@ impl Store for SqliteStore {
         Ok(report)
     }
 
-    fn prune(&self, retention: &Retention, now: Timestamp) -> Result<u64, StoreError> {
+    fn prune(&self, retention: &Retention, now: Timestamp) -> Result<Pruned, StoreError> {
         let removed = self.free_space(|| self.prune_in_steps(retention, now))?;
         self.files.create_reserve();
         Ok(removed)

@@ -79,6 +79,8 @@ macro_rules! every_promise {
                 pruning_removes_old_events_without_open_deliveries,
                 pruning_goes_beyond_events_that_are_kept,
                 pruning_by_size_removes_the_oldest_events,
+                old_dead_letters_are_dropped,
+                an_event_with_many_deliveries_is_removed_whole,
                 the_newest_event_is_the_last_accepted,
                 the_archive_is_walked_in_order_across_pages,
             ]

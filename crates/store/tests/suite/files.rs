@@ -267,8 +267,9 @@ fn pruning_works_on_a_full_disk() {
     let keep = Retention {
         age: SignedDuration::ZERO,
         bytes: None,
+        dead_letters: None,
     };
-    let removed = store.prune(&keep, at(accepted + 10)).unwrap();
+    let removed = store.prune(&keep, at(accepted + 10)).unwrap().events;
     assert!(
         removed >= accepted.unsigned_abs(),
         "{removed} of {accepted}"

@@ -37,9 +37,10 @@ fn a_full_store_accepts_again_after_pruning() {
     let keep = Retention {
         age: SignedDuration::ZERO,
         bytes: None,
+        dead_letters: None,
     };
     assert_eq!(
-        store.prune(&keep, at(accepted)).unwrap(),
+        store.prune(&keep, at(accepted)).unwrap().events,
         accepted.unsigned_abs()
     );
     store

@@ -3,10 +3,10 @@
 use jiff::SignedDuration;
 use reflexarc::Evaluation;
 use reflexarc_delivery::Decision;
-use reflexarc_store::{Retention, Selection};
+use reflexarc_store::{DeliveryStatus, Pruned, Retention, Selection};
 
 use super::Backend;
-use crate::samples::{LEASE, at, attempt, evaluation, incoming, send};
+use crate::samples::{ALL, LEASE, at, attempt, dead_letter, evaluation, incoming, send};
 
 pub(super) fn pruning_removes_old_events_without_open_deliveries(backend: &dyn Backend) {
     let store = backend.open();
@@ -31,8 +31,9 @@ pub(super) fn pruning_removes_old_events_without_open_deliveries(backend: &dyn B
     let keep = Retention {
         age: SignedDuration::from_secs(3_000),
         bytes: None,
+        dead_letters: None,
     };
-    assert_eq!(store.prune(&keep, at(5_000)).unwrap(), 1);
+    assert_eq!(store.prune(&keep, at(5_000)).unwrap().events, 1);
     let left = |name| store.find(name).unwrap().len();
     assert_eq!([left("old"), left("waiting"), left("young")], [0, 1, 1]);
     assert_eq!(store.delivery(done.id).unwrap(), None);
@@ -60,8 +61,9 @@ pub(super) fn pruning_by_size_removes_the_oldest_events(backend: &dyn Backend) {
     let keep = Retention {
         age: SignedDuration::from_hours(1_000_000),
         bytes: Some(before / 2),
+        dead_letters: None,
     };
-    let gone = store.prune(&keep, at(3_000)).unwrap();
+    let gone = store.prune(&keep, at(3_000)).unwrap().events;
     assert!(store.used_bytes().unwrap() <= before / 2, "{gone} went");
     assert!(
         gone >= 1_000
@@ -108,11 +110,83 @@ pub(super) fn pruning_goes_beyond_events_that_are_kept(backend: &dyn Backend) {
     let keep = Retention {
         age: SignedDuration::from_secs(1_000),
         bytes: None,
+        dead_letters: None,
     };
-    assert_eq!(store.prune(&keep, at(1_290)).unwrap(), 140);
+    assert_eq!(store.prune(&keep, at(1_290)).unwrap().events, 140);
     let left = |id: i64| store.find(&id.to_string()).unwrap().len();
     assert_eq!(
         [left(0), left(149), left(150), left(289), left(290)],
         [1, 1, 0, 0, 1]
     );
+}
+
+/// They keep their events until then, and nothing else is dropped.
+pub(super) fn old_dead_letters_are_dropped(backend: &dyn Backend) {
+    let store = backend.open();
+    for id in 0..200 {
+        let evaluation = evaluation("r", vec![send("t", id)], vec![]);
+        let accepted = store.accept(incoming(&id.to_string()), evaluation, at(id));
+        assert_eq!(accepted.unwrap().deliveries.len(), 1);
+        let claimed = store.claim("t", at(id), LEASE, 1).unwrap().remove(0);
+        let decision = dead_letter("no");
+        store
+            .settle(claimed, attempt("refused"), decision, at(id))
+            .unwrap();
+    }
+    let pending = evaluation("r", vec![send("t", 1)], vec![]);
+    store.accept(incoming("waits"), pending, at(0)).unwrap();
+    let keep = |letters| Retention {
+        age: SignedDuration::from_secs(1),
+        bytes: None,
+        dead_letters: letters,
+    };
+    let pruned = store.prune(&keep(None), at(100_000)).unwrap();
+    assert_eq!(pruned, Pruned::default());
+    let letters = Some(SignedDuration::from_secs(1_000));
+    let pruned = store.prune(&keep(letters), at(1_150)).unwrap();
+    assert_eq!(pruned.dead_letters, [("t".to_owned(), 150)]);
+    assert_eq!(pruned.events, 150);
+    let left = |id: i64| store.find(&id.to_string()).unwrap().len();
+    assert_eq!([left(0), left(149), left(150), left(199)], [0, 0, 1, 1]);
+    let dead = store.deliveries(DeliveryStatus::Dead, None, 999).unwrap();
+    assert_eq!(dead.len(), 50);
+    let pending = store.deliveries(DeliveryStatus::Pending, None, 9);
+    assert_eq!(pending.unwrap().len(), 1);
+    // The reason says that no operator dropped it, as long as its event is kept.
+    let event = Retention {
+        age: SignedDuration::from_hours(10_000),
+        ..keep(letters)
+    };
+    let pruned = store.prune(&event, at(1_151)).unwrap();
+    assert_eq!(pruned.dead_letters, [("t".to_owned(), 1)]);
+    let deliveries = store.deliveries_of(151, ALL).unwrap().deliveries;
+    let (record, _) = &deliveries[0];
+    assert_eq!(record.status, DeliveryStatus::Dropped);
+    let reason = record.reason.as_deref();
+    assert_eq!(reason, Some("dropped because of its age: no"));
+}
+
+/// However many deliveries an event has, none is left without it.
+pub(super) fn an_event_with_many_deliveries_is_removed_whole(backend: &dyn Backend) {
+    let store = backend.open();
+    let actions = (0..500).map(|number| send("t", number)).collect();
+    let evaluation = evaluation("r", actions, vec![]);
+    let accepted = store.accept(incoming("1"), evaluation, at(0)).unwrap();
+    let claimed = store.claim("t", at(0), LEASE, 1_000).unwrap();
+    let settled: Vec<_> = claimed
+        .into_iter()
+        .map(|delivery| store.submit_settle(delivery, attempt("sent"), Decision::Delivered, at(1)))
+        .collect();
+    for reply in settled {
+        reply.wait().unwrap();
+    }
+    let keep = Retention {
+        age: SignedDuration::from_secs(1),
+        bytes: None,
+        dead_letters: None,
+    };
+    assert_eq!(store.prune(&keep, at(10)).unwrap().events, 1);
+    for id in accepted.deliveries {
+        assert_eq!(store.delivery(id).unwrap(), None);
+    }
 }
