@@ -25,13 +25,24 @@ pub(crate) fn read(
 ) -> (Vec<RuleText>, Vec<FileDiagnostics>) {
     let (files, mut errors) = find(paths, limits);
     let mut texts = Vec::new();
+    read_found(&files, limits, &mut texts, &mut errors);
+    (texts, errors)
+}
+
+/// Reads files that were found a moment ago. One that is gone now is an error: the rules are being
+/// replaced, and half of them must not be taken for all.
+fn read_found(
+    files: &[PathBuf],
+    limits: &RuleSetLimits,
+    texts: &mut Vec<RuleText>,
+    errors: &mut Vec<FileDiagnostics>,
+) {
     for path in files {
-        match text(&path, limits) {
+        match text(path, limits) {
             Ok(text) => texts.push((path.display().to_string(), text)),
             Err(error) => errors.push(error),
         }
     }
-    (texts, errors)
 }
 
 /// The paths that [`read`] reads, and the folders that cannot be listed.
@@ -237,6 +248,23 @@ mod tests {
             assert!(errors.iter().any(|error| fits(&error)), "{errors:?}");
         }
         assert_eq!(errors.len(), 5, "{errors:?}");
+    }
+
+    #[test]
+    fn a_file_that_vanishes_while_it_is_read_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.toml", "b.toml", "c.toml"] {
+            fs::write(folder.path().join(name), RULE).unwrap();
+        }
+        let limits = RuleSetLimits::DEFAULT;
+        let (files, mut errors) = find(&[folder.path().to_owned()], &limits);
+        assert_eq!((files.len(), errors.len()), (3, 0));
+        fs::remove_file(&files[1]).unwrap();
+        let mut texts = Vec::new();
+        read_found(&files, &limits, &mut texts, &mut errors);
+        assert_eq!(texts.len(), 2);
+        assert!(errors[0].name.ends_with("b.toml"));
+        assert!(errors[0].diagnostics[0].message.contains("No such file"));
     }
 
     #[test]

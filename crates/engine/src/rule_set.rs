@@ -117,9 +117,31 @@ impl RuleSet {
     /// assert_eq!(error.files().len(), 2);
     /// ```
     pub fn load_all<P: AsRef<Path>>(paths: &[P]) -> Result<Self, InvalidFiles> {
+        Self::load_with(paths, Vec::new())
+    }
+
+    /// As [`RuleSet::load_all`], with further rules that are given as path and text.
+    ///
+    /// # Errors
+    /// With the diagnostics of each file and text that has an error, its warnings included.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    /// let text = "when = 'id exists'\nnotify = ['team']";
+    /// std::fs::write(folder.join("a.toml"), text)?;
+    /// let rules = reflexarc::RuleSet::load_with(&[folder], vec![("b.toml".into(), text.into())])?;
+    /// assert_eq!(rules.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn load_with<P: AsRef<Path>>(
+        paths: &[P],
+        texts: Vec<(String, String)>,
+    ) -> Result<Self, InvalidFiles> {
         let paths: Vec<PathBuf> = paths.iter().map(|path| path.as_ref().to_owned()).collect();
         // A file that cannot be read does not hide the errors of the others.
-        let (files, mut unreadable) = folder::read(&paths, &RuleSetLimits::DEFAULT);
+        let (mut files, mut unreadable) = folder::read(&paths, &RuleSetLimits::DEFAULT);
+        files.extend(texts);
         match Self::compile(files) {
             Ok(rules) if unreadable.is_empty() => Ok(rules),
             Ok(_) => Err(InvalidFiles::new(unreadable)),

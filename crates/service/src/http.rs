@@ -11,6 +11,7 @@ mod lists;
 mod operate;
 mod peers;
 mod refusals;
+mod rules;
 mod server;
 mod stream;
 mod targets;
@@ -102,6 +103,7 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .route("/targets", get(targets::list))
         .route("/targets/{name}/pause", post(targets::pause))
         .route("/targets/{name}/resume", post(targets::resume))
+        .route("/rules/{name}/state", delete(rules::forget))
         .route("/trace/{event}", get(operate::trace_event))
         .route("/outbox", get(lists::outbox))
         .route("/outbox/{id}", get(operate::delivery))

@@ -6,17 +6,20 @@
 
 mod load;
 mod refusal;
+mod rule_counts;
 mod watcher;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
-use reflexarc::InvalidFiles;
+use reflexarc::{InvalidFiles, RuleSet};
 
-use self::load::{Loaded, Running};
+use self::load::{Loaded, Running, display_names, removed_rules};
 pub(crate) use self::refusal::Refusal;
+use self::rule_counts::RuleCounts;
 use self::watcher::WatchedPaths;
 pub(crate) use self::watcher::watch;
 use crate::config::{Config, ConfigPart, ConfigSource, Validity};
@@ -34,6 +37,8 @@ pub(crate) struct Reloader {
     redactor: Redactor,
     metrics: Arc<Metrics>,
     restart: ArcSwap<Vec<String>>,
+    started: Instant,
+    rule_counts: Mutex<RuleCounts>,
     /// Why the last reload was refused, if it was.
     refusal: ArcSwapOption<Refusal>,
     /// Held during a reload.
@@ -48,6 +53,8 @@ pub struct Reloaded {
     pub rules: u64,
     /// Number of targets.
     pub targets: u64,
+    /// The names of rules that do not exist any more.
+    pub removed: Vec<String>,
     /// Settings that differ from the running ones but take effect only at a restart, such as
     /// `http.listen`.
     pub restart: Vec<String>,
@@ -76,8 +83,11 @@ impl Reloader {
             .as_ref()
             .map(|source| source.files.clone())
             .unwrap_or_default();
+        let rules = live.rules.load().len();
         Self {
             source,
+            started: Instant::now(),
+            rule_counts: Mutex::new(RuleCounts::new(rules)),
             rule_paths: Mutex::new(rule_paths),
             files: Mutex::new(files),
             live,
@@ -129,6 +139,7 @@ impl Reloader {
         let (targets, rule_paths) = (self.queues.wake().names(), self.rule_paths());
         let running = Running {
             rules: &rules,
+            most_rules: lock(&self.rule_counts).largest(self.started.elapsed()),
             targets: &targets,
             rule_paths: &rule_paths,
         };
@@ -145,10 +156,10 @@ impl Reloader {
             .get_or_create(&OutcomeLabel { outcome })
             .inc();
         self.metrics.reload_refused.set(i64::from(!taken));
-        self.apply(loaded)
+        self.apply(loaded, force)
     }
 
-    fn apply(&self, loaded: Loaded) -> Result<Reloaded, RefusedReload> {
+    fn apply(&self, loaded: Loaded, force: bool) -> Result<Reloaded, RefusedReload> {
         let Loaded {
             config,
             validity,
@@ -164,9 +175,7 @@ impl Reloader {
             None => self.restart.load().to_vec(),
         };
         self.restart.store(Arc::new(restart.clone()));
-        if let Some(rules) = rules {
-            self.live.rules.store(Arc::new(rules));
-        }
+        let removed = rules.map_or(Vec::new(), |rules| self.replace_rules(rules, force));
         let rules = self.live.rules.load();
         self.live.budgets.load().warn_unknown_rules(&rules);
         if !restart.is_empty() {
@@ -200,8 +209,28 @@ impl Reloader {
         Ok(Reloaded {
             rules,
             targets,
+            removed,
             restart,
         })
+    }
+
+    /// Makes the rules live. Returns the names of those that are gone.
+    fn replace_rules(&self, rules: RuleSet, force: bool) -> Vec<String> {
+        let before = self.live.rules.load_full();
+        let now = self.started.elapsed();
+        lock(&self.rule_counts).record(rules.len(), force, now);
+        let removed = removed_rules(&before, &rules);
+        // Also if few: nobody may have meant it, and the alerts of these rules do not come again.
+        if !removed.is_empty() {
+            tracing::warn!(
+                count = removed.len(),
+                rules = display_names(&removed),
+                "a reload removed rules"
+            );
+        }
+        let removed = removed.into_iter().map(str::to_owned).collect();
+        self.live.rules.store(Arc::new(rules));
+        removed
     }
 
     /// Makes the valid parts live. Returns the names of the settings that need a restart.

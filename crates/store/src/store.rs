@@ -332,6 +332,12 @@ pub trait Store: Send + Sync {
     /// If the store cannot be read.
     fn rules_in_use(&self) -> Result<Vec<RuleUse>, StoreError>;
 
+    /// Removes all state entries of `rule`, in small steps. Returns how many there were.
+    ///
+    /// # Errors
+    /// If the store fails; some of the entries may be removed then.
+    fn forget_rule(&self, rule: &str) -> Result<u64, StoreError>;
+
     /// For each target with deliveries that may be attempted now and have not been in their current
     /// series: how many. Those that are claimed are among them.
     ///

@@ -47,6 +47,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let Reloaded {
         rules,
         targets,
+        removed,
         restart,
         ..
     } = tokio_runtime()?
@@ -57,6 +58,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         plural(rules, "rule"),
         plural(targets, "target")
     ))?;
+    if !removed.is_empty() {
+        output.status(&format!("removed rules: {}", removed.join(", ")));
+    }
     if !restart.is_empty() {
         output.line(format_args!("needs a restart: {}", restart.join(", ")))?;
     }

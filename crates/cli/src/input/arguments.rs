@@ -134,15 +134,7 @@ pub(crate) fn load_rules(paths: &[PathBuf]) -> Result<RuleSet, Failure> {
         return Ok(RuleSet::load_all(&files)?);
     }
     let text = super::read_stdin()?;
-    if files.is_empty() {
-        return Ok(RuleSet::compile([("-", text)])?);
-    }
-    // Compiled once more with the rule on stdin, because duplicate names are errors of the whole.
-    let loaded = RuleSet::load_all(&files)?;
-    let files = loaded
-        .rules()
-        .map(|rule| (rule.file().to_owned(), rule.text().to_owned()));
-    Ok(RuleSet::compile(files.chain([("-".to_owned(), text)]))?)
+    Ok(RuleSet::load_with(&files, vec![("-".to_owned(), text)])?)
 }
 
 /// What is found in rule files that do not load together: the diagnostics of the invalid ones, then

@@ -191,11 +191,14 @@ pub(super) async fn reload(State(state): State<Arc<AppState>>, request: Request)
     let reloaded = tokio::task::spawn_blocking(move || reloader.reload(force)).await;
     match reloaded.map_err(|error| StoreError::Failed(error.to_string()))? {
         Ok(reloaded) => {
-            let body = Json::object([
+            let mut body = Json::object([
                 ("rules", Json::count(reloaded.rules)),
                 ("targets", Json::count(reloaded.targets)),
                 ("restart", Json::strings(&reloaded.restart)),
             ]);
+            if let (Json::Object(members), false) = (&mut body, reloaded.removed.is_empty()) {
+                members.push(("removed".to_owned(), Json::strings(&reloaded.removed)));
+            }
             Ok(json_response(StatusCode::OK, &body))
         }
         Err(RefusedReload { errors, refusal }) => {

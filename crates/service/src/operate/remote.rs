@@ -125,9 +125,12 @@ impl Remote {
         let answer = self.call_with_query(Method::POST, "reload", query, Vec::new(), ATTEMPTS);
         let answer = answer.await?;
         let restart = member(&answer, "restart")?.elements().iter();
+        // Left out if there are none.
+        let removed = answer.get("removed").map_or(&[][..], Json::elements);
         Ok(Reloaded {
             rules: count(&answer, "rules")?,
             targets: count(&answer, "targets")?,
+            removed: removed.iter().map(text_of).collect(),
             restart: restart.map(text_of).collect(),
         })
     }
@@ -164,6 +167,17 @@ impl Remote {
         let name = utf8_percent_encode(target, NON_ALPHANUMERIC);
         let path = format!("targets/{name}/resume");
         self.call(Method::POST, &path, Vec::new()).await
+    }
+
+    /// Removes the state of a rule that does not exist. Returns the number of entries.
+    ///
+    /// # Errors
+    /// If the rule exists or has no state, or the service cannot be reached.
+    pub async fn forget_rule(&self, rule: &str) -> Result<u64, RemoteError> {
+        let name = utf8_percent_encode(rule, NON_ALPHANUMERIC);
+        let path = format!("rules/{name}/state");
+        let answer = self.call(Method::DELETE, &path, Vec::new()).await?;
+        count(&answer, "entries")
     }
 
     /// Makes the service trust its wall clock as it is. Returns by how many seconds the clock had

@@ -19,6 +19,8 @@ use crate::rule_targets::check_targets;
 /// What is in effect before a reload.
 pub(super) struct Running<'a> {
     pub(super) rules: &'a RuleSet,
+    /// The largest number of rules within a day.
+    pub(super) most_rules: usize,
     pub(super) targets: &'a [String],
     pub(super) rule_paths: &'a [PathBuf],
 }
@@ -146,7 +148,7 @@ impl Loaded {
             }
             self.refuse(ConfigPart::Targets);
         }
-        if !force && let Some(error) = count_falls(running.rules, &rules, paths) {
+        if !force && let Some(error) = count_falls(running, &rules, paths) {
             self.confirmable = valid && self.errors.is_empty();
             self.errors.push(error);
             self.refuse(ConfigPart::Rules);
@@ -183,27 +185,24 @@ impl Loaded {
 //
 // A folder that is not mounted, a checkout that stopped half-way and a wrong path look the same as
 // rules that were deleted on purpose; and each event in between would go unnoticed.
-fn count_falls(old: &RuleSet, new: &RuleSet, paths: &[PathBuf]) -> Option<FileDiagnostics> {
-    if !falls_too_far(old.len(), new.len()) {
+fn count_falls(running: &Running<'_>, new: &RuleSet, paths: &[PathBuf]) -> Option<FileDiagnostics> {
+    let (old, most) = (running.rules, running.most_rules);
+    // Less than half of the most is not enough: 10 rules that fell to 5 may fall to 4, but 10 that
+    // fell to 5 and stay at 5 are no news.
+    if !falls_too_far(most, new.len()) || new.len() >= old.len() {
         return None;
     }
     let place = display_paths(paths);
-    let message = if new.is_empty() {
-        format!("no rules in {place}, where {} are in effect", old.len())
+    let were = if most > old.len() {
+        format!("{most} were in effect within the last day")
     } else {
-        let gone = old.rules().map(reflexarc::Rule::name);
-        let gone: Vec<&str> = gone.filter(|name| new.get(name).is_none()).collect();
-        let mut names = gone
-            .iter()
-            .take(MAX_NAMED)
-            .copied()
-            .collect::<Vec<_>>()
-            .join(", ");
-        if gone.len() > MAX_NAMED {
-            names.push_str(&format!(" and {} more", gone.len() - MAX_NAMED));
-        }
-        let (left, all) = (new.len(), old.len());
-        format!("{left} rules in {place}, where {all} are in effect; removed: {names}")
+        format!("{most} are in effect")
+    };
+    let message = if new.is_empty() {
+        format!("no rules in {place}, where {were}")
+    } else {
+        let (left, names) = (new.len(), display_names(&removed_rules(old, new)));
+        format!("{left} rules in {place}, where {were}; removed: {names}")
     };
     let help = "restore the files; if this is intended, confirm it with `reflexarc reload --force` \
                 or POST /reload?force=true";
@@ -212,6 +211,21 @@ fn count_falls(old: &RuleSet, new: &RuleSet, paths: &[PathBuf]) -> Option<FileDi
         text: String::new(),
         diagnostics: vec![Diagnostic::error(Code::RULE_FILE, 0..0, message).with_help(help)],
     })
+}
+
+/// The names of the rules of `old` that are not in `new`.
+pub(super) fn removed_rules<'a>(old: &'a RuleSet, new: &RuleSet) -> Vec<&'a str> {
+    let names = old.rules().map(reflexarc::Rule::name);
+    names.filter(|name| new.get(name).is_none()).collect()
+}
+
+/// The first few names, and how many more there are.
+pub(super) fn display_names(names: &[&str]) -> String {
+    let listed = names.get(..MAX_NAMED).unwrap_or(names).join(", ");
+    match names.len().saturating_sub(MAX_NAMED) {
+        0 => listed,
+        more => format!("{listed} and {more} more"),
+    }
 }
 
 /// Whether the number of rules falls to 0 or by more than half.

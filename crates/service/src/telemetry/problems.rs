@@ -184,7 +184,8 @@ impl ProblemKind {
             }
             Self::ReloadRefused => "correct the files as `refused_reload` says, or confirm it",
             Self::RuleGone => {
-                "restore the rule's file; its pending deliveries are sent, its state is kept"
+                "restore the rule's file, or remove its state with `reflexarc rule forget`; pending \
+                 deliveries are sent; `reflexarc outbox cancel` cancels them"
             }
             Self::QueueAging => {
                 "check the receiver; `reflexarc outbox show` has the last attempts of a delivery"

@@ -358,7 +358,7 @@ async fn rules_that_go_away_need_a_confirmation() {
     assert_eq!(serving.post_to("/reload?force=yes", &[], "").await.0, 400);
     assert_eq!(serving.post_to("/reload?force=true", &[], "").await.0, 200);
     assert_eq!(rules().await, "2");
-    // Half of them may go.
+    // What was confirmed is the measure from now on. Half of them may go.
     std::fs::remove_file(serving.path("rules/d.toml")).unwrap();
     assert_eq!(serving.reload().await.0, 200);
     std::fs::remove_file(serving.path("rules/failed.toml")).unwrap();
@@ -380,6 +380,70 @@ async fn rules_that_go_away_need_a_confirmation() {
             .unwrap()
             .contains("reflexarc_reload_refused 0")
     );
+    serving.stop().await;
+}
+
+/// A disk that loses one file after the other.
+#[tokio::test]
+async fn rules_that_go_away_bit_by_bit_need_a_confirmation_too() {
+    let serving = start(OUT, &[]).await;
+    for name in ["a", "b", "c", "d", "e"] {
+        serving.write(&format!("rules/{name}.toml"), RULE);
+    }
+    assert_eq!(serving.reload().await.0, 200);
+    let remove = async |names: &[&str]| {
+        for name in names {
+            std::fs::remove_file(serving.path(&format!("rules/{name}.toml"))).unwrap();
+        }
+        serving.reload().await
+    };
+    // Of 6 rules.
+    let (status, answer) = remove(&["a", "b"]).await;
+    assert!(
+        status == 200 && answer.contains(r#""removed":["a","b"]"#),
+        "{answer}"
+    );
+    assert_eq!(remove(&["c"]).await.0, 200);
+    let (status, answer) = remove(&["d"]).await;
+    assert_eq!(status, 422);
+    let expected = "6 were in effect within the last day; removed: d";
+    assert!(
+        answer.contains("2 rules in") && answer.contains(expected),
+        "{answer}"
+    );
+    assert_eq!(serving.post_to("/reload?force=true", &[], "").await.0, 200);
+    assert_eq!(remove(&["e"]).await.0, 200);
+    serving.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_state_of_a_rule_that_is_gone_can_be_removed() {
+    let serving = start(OUT, &[]).await;
+    serving.write(
+        "rules/counts.toml",
+        "when = 'id exists'\nthen = 'add(event.id, 1)'",
+    );
+    assert_eq!(serving.reload().await.0, 200);
+    for id in ["1", "2", "3"] {
+        let body = crate::samples::event_text(id, "eni-1");
+        assert_eq!(serving.post("application/json", body).await.0, 200);
+    }
+    let forget = async |name: &str| {
+        let url = format!("{}/rules/{name}/state", serving.url);
+        let response = serving.client.delete(url).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    let (status, answer) = forget("counts").await;
+    assert!(
+        status == 409 && answer.contains("the rule exists"),
+        "{answer}"
+    );
+    std::fs::remove_file(serving.path("rules/counts.toml")).unwrap();
+    assert_eq!(serving.reload().await.0, 200);
+    let (status, answer) = forget("counts").await;
+    assert_eq!((status, answer.trim()), (200, r#"{"entries":3}"#));
+    assert_eq!(forget("counts").await.0, 404);
+    assert_eq!(serving.store.state(jiff::Timestamp::now()).unwrap(), []);
     serving.stop().await;
 }
 

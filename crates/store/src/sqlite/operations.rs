@@ -296,6 +296,10 @@ impl Store for SqliteStore {
         self.read(listing::rules_in_use)
     }
 
+    fn forget_rule(&self, rule: &str) -> Result<u64, StoreError> {
+        self.forget_rule_in_steps(rule)
+    }
+
     fn unattempted(&self, now: Timestamp) -> Result<Vec<(String, u64)>, StoreError> {
         self.read(|connection| listing::unattempted(connection, now))
     }

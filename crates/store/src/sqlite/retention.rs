@@ -100,6 +100,25 @@ impl SqliteStore {
         }
     }
 
+    /// As [`crate::Store::forget_rule`].
+    pub(super) fn forget_rule_in_steps(&self, rule: &str) -> Result<u64, StoreError> {
+        let sql = "DELETE FROM state WHERE rule = ?1 AND key IN
+                   (SELECT key FROM state WHERE rule = ?1 LIMIT ?2)";
+        let mut removed = 0;
+        loop {
+            let rule = rule.to_owned();
+            let step = self.writer.submit(move |connection| {
+                let mut statement = connection.prepare_cached(sql)?;
+                Ok(statement.execute((rule, FORGOTTEN_STEP))?)
+            });
+            let step = step.wait()?;
+            removed += step as u64;
+            if step < FORGOTTEN_STEP as usize {
+                return Ok(removed);
+            }
+        }
+    }
+
     /// Removes events that were accepted before `before`, the oldest first, while `goes_on`.
     fn remove_in_steps(
         &self,

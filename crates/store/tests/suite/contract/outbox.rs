@@ -206,6 +206,11 @@ pub(super) fn rules_in_use_have_state_or_pending_deliveries(backend: &dyn Backen
         used,
         [("both", 1, true), ("state", 0, true), ("waits", 1, false)]
     );
+    assert_eq!(store.forget_rule("both").unwrap(), 2);
+    assert_eq!(store.forget_rule("unknown").unwrap(), 0);
+    let used = store.rules_in_use().unwrap();
+    let states: Vec<_> = used.iter().map(|used| used.has_state).collect();
+    assert_eq!(states, [false, true, false]);
 }
 
 /// Whatever the cause, each dead letter is reported once, after its commit.
