@@ -17,6 +17,7 @@ mod documented;
 mod earlier_versions;
 mod help;
 mod import;
+mod killed_deliveries;
 mod operating;
 mod readme;
 mod reloading;

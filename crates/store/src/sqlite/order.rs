@@ -24,6 +24,7 @@
 //! ```
 
 use jiff::{SignedDuration, Timestamp};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 use sha2::{Digest, Sha256};
 
@@ -48,12 +49,16 @@ pub(super) struct Place {
 
 /// A delivery whose predecessor has changed.
 struct Waiting {
-    place: Place,
+    id: [u8; 16],
     since: i64,
     due: i64,
     retry: Option<i64>,
     head: bool,
     claimed: bool,
+    /// `order_wait` of its target.
+    wait: i64,
+    /// When its predecessor failed first, if there is one.
+    before: Option<Option<i64>>,
 }
 
 impl Waiting {
@@ -83,28 +88,46 @@ impl Entry {
 }
 
 /// The columns of a [`Waiting`] delivery.
-const WAITING: &str = "order_key, seq, number, id, since, due, retry, head, claimed";
+const WAITING: &str = "id, since, due, retry, head, claimed";
 
-/// When the last pending delivery of a key failed first.
-pub(super) const LAST: &str = "SELECT failed FROM delivery
-    WHERE status = 0 AND target = ?1 AND order_key = ?2
-    ORDER BY seq DESC, number DESC, id DESC LIMIT 1";
-/// When the pending delivery before this rank failed first.
-pub(super) const BEFORE: &str = "SELECT failed FROM delivery
-    WHERE status = 0 AND target = ?1 AND order_key = ?2 AND (seq, number, id) < (?3, ?4, ?5)
-    ORDER BY seq DESC, number DESC, id DESC LIMIT 1";
-pub(super) const WAIT: &str = "SELECT order_wait FROM target WHERE name = ?1";
+/// `order_wait` of a target, and when the last pending delivery of a key failed first: NULL if there
+/// is none, `'never'` if it has not failed.
+pub(super) const LAST: &str = "SELECT
+    (SELECT order_wait FROM target WHERE name = ?1),
+    (SELECT ifnull(failed, 'never') FROM delivery
+     WHERE status = 0 AND target = ?1 AND order_key = ?2
+     ORDER BY seq DESC, number DESC, id DESC LIMIT 1)";
 /// The pending deliveries that have failed.
 pub(super) const FAILED: &str = "SELECT target, order_key, seq, number, id FROM delivery
     WHERE status = 0 AND failed IS NOT NULL AND order_key IS NOT NULL
           AND (?1 IS NULL OR target = ?1)";
 
-/// The pending delivery after this rank.
+/// The pending delivery after a rank. The one before it is at that rank, or before that.
+// One statement, as it runs for each settlement; the subqueries run only if there is a row.
 pub(super) fn next() -> String {
     format!(
-        "SELECT {WAITING} FROM delivery
+        "SELECT {WAITING},
+             (SELECT order_wait FROM target WHERE name = ?1),
+             (SELECT ifnull(failed, 'never') FROM delivery
+              WHERE status = 0 AND target = ?1 AND order_key = ?2
+                    AND (seq, number, id) <= (?3, ?4, ?5)
+              ORDER BY seq DESC, number DESC, id DESC LIMIT 1)
+         FROM delivery
          WHERE status = 0 AND target = ?1 AND order_key = ?2 AND (seq, number, id) > (?3, ?4, ?5)
          ORDER BY seq, number, id LIMIT 1"
+    )
+}
+
+/// The pending delivery at a rank.
+pub(super) fn one() -> String {
+    format!(
+        "SELECT {WAITING},
+             (SELECT order_wait FROM target WHERE name = ?1),
+             (SELECT ifnull(failed, 'never') FROM delivery
+              WHERE status = 0 AND target = ?1 AND order_key = ?2
+                    AND (seq, number, id) < (?3, ?4, ?5)
+              ORDER BY seq DESC, number DESC, id DESC LIMIT 1)
+         FROM delivery WHERE id = ?5 AND status = 0"
     )
 }
 
@@ -125,15 +148,15 @@ pub(super) fn entry(
     let Some(key) = key(resource) else {
         return Ok(Entry::unordered(now));
     };
-    let wait = wait(connection, target)?;
+    let (wait, before) = connection
+        .prepare_cached(LAST)?
+        .query_row((target, key), |row| {
+            Ok((read_wait(row, 0)?, read_before(row, 1)?))
+        })?;
     if wait == 0 {
         return Ok(Entry::unordered(now));
     }
     let now = micros(now);
-    let before: Option<Option<i64>> = connection
-        .prepare_cached(LAST)?
-        .query_row((target, key), |row| row.get(0))
-        .optional()?;
     let from = claimable_from(before, wait, now);
     Ok(Entry {
         key: Some(key),
@@ -152,15 +175,6 @@ fn claimable_from(before: Option<Option<i64>>, wait: i64, now: i64) -> Option<i6
     }
 }
 
-/// How long a failing delivery of this target holds up the next one, in microseconds.
-fn wait(connection: &Connection, target: &str) -> Result<i64, StoreError> {
-    let wait: Option<Option<i64>> = connection
-        .prepare_cached(WAIT)?
-        .query_row([target], |row| row.get(0))
-        .optional()?;
-    Ok(wait.flatten().unwrap_or(DEFAULT_WAIT))
-}
-
 /// Updates the delivery after `place`, whose predecessor has ended or failed. Returns whether that
 /// delivery may be claimed now.
 pub(super) fn update_next(
@@ -169,15 +183,7 @@ pub(super) fn update_next(
     place: Place,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let (seq, number, id) = place.rank;
-    let next = connection
-        .prepare_cached(&next())?
-        .query_row((target, place.key, seq, number, id), read_waiting)
-        .optional()?;
-    match next {
-        Some(next) => update(connection, target, &next, micros(now)),
-        None => Ok(false),
-    }
+    update(connection, &next(), target, place, now)
 }
 
 /// Updates one delivery that is pending and has a key.
@@ -187,47 +193,38 @@ pub(super) fn update_one(
     place: Place,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let sql = format!("SELECT {WAITING} FROM delivery WHERE id = ?1 AND status = 0");
-    let one = connection
-        .prepare_cached(&sql)?
-        .query_row([place.rank.2], read_waiting)
-        .optional()?;
-    match one {
-        Some(one) => update(connection, target, &one, micros(now)),
-        None => Ok(false),
-    }
+    update(connection, &one(), target, place, now)
 }
 
-/// Brings `head` and `due` up to date with the predecessor. Returns whether the delivery may be
-/// claimed now.
+/// Brings `head` and `due` of the delivery that the query finds up to date with the one before it.
+/// Returns whether it may be claimed now.
 fn update(
     connection: &Connection,
+    sql: &str,
     target: &str,
-    delivery: &Waiting,
-    now: i64,
+    place: Place,
+    now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let (seq, number, id) = delivery.place.rank;
-    let before: Option<Option<i64>> = connection
-        .prepare_cached(BEFORE)?
-        .query_row((target, delivery.place.key, seq, number, id), |row| {
-            row.get(0)
-        })
+    let (seq, number, id) = place.rank;
+    let found = connection
+        .prepare_cached(sql)?
+        .query_row((target, place.key, seq, number, id), read_waiting)
         .optional()?;
-    let from = claimable_from(before, wait(connection, target)?, now);
-    let head = from.is_some();
-    let due = match from {
-        // The end of a claim stays: its queue has the delivery and decides.
-        Some(from) if !delivery.claimed => from.max(delivery.not_before(now)),
-        _ => delivery.due,
+    let now = micros(now);
+    // Its queue has a claimed one, and decides: it is updated when it is released or settled.
+    let Some(delivery) = found.filter(|delivery| !delivery.claimed) else {
+        return Ok(false);
     };
-    let is_same = delivery.head == head && delivery.due == due;
-    if !is_same {
+    let from = claimable_from(delivery.before, delivery.wait, now);
+    let head = from.is_some();
+    let due = from.map_or(delivery.due, |from| from.max(delivery.not_before(now)));
+    if delivery.head != head || delivery.due != due {
         let sql = "UPDATE delivery SET head = ?2, due = ?3, set_at = ?4 WHERE id = ?1";
         connection
             .prepare_cached(sql)?
-            .execute((id, head, due, now))?;
+            .execute((delivery.id, head, due, now))?;
     }
-    Ok(head && !delivery.claimed && due <= now)
+    Ok(head && due <= now)
 }
 
 /// Updates all deliveries that wait for one that has failed, of one target or of all.
@@ -262,7 +259,12 @@ pub(super) fn set_wait(
     let wait_for = i64::try_from(wait_for.as_micros())
         .unwrap_or(i64::MAX)
         .max(0);
-    if wait(connection, target)? == wait_for {
+    let sql = "SELECT order_wait FROM target WHERE name = ?1";
+    let wait = connection
+        .prepare_cached(sql)?
+        .query_row([target], |row| read_wait(row, 0))
+        .optional()?;
+    if wait.unwrap_or(DEFAULT_WAIT) == wait_for {
         return Ok(false);
     }
     if wait_for == 0 {
@@ -307,13 +309,28 @@ pub(super) fn read_place(row: &Row<'_>, first: usize) -> rusqlite::Result<Option
 }
 
 fn read_waiting(row: &Row<'_>) -> rusqlite::Result<Waiting> {
-    let place = read_place(row, 0)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     Ok(Waiting {
-        place,
-        since: row.get(4)?,
-        due: row.get(5)?,
-        retry: row.get(6)?,
-        head: row.get(7)?,
-        claimed: row.get(8)?,
+        id: row.get(0)?,
+        since: row.get(1)?,
+        due: row.get(2)?,
+        retry: row.get(3)?,
+        head: row.get(4)?,
+        claimed: row.get(5)?,
+        wait: read_wait(row, 6)?,
+        before: read_before(row, 7)?,
+    })
+}
+
+fn read_wait(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
+    let wait: Option<i64> = row.get(column)?;
+    Ok(wait.unwrap_or(DEFAULT_WAIT))
+}
+
+/// When the delivery before failed first: see [`LAST`].
+fn read_before(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Option<i64>>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Null => None,
+        ValueRef::Integer(failed) => Some(Some(failed)),
+        _ => Some(None),
     })
 }

@@ -31,6 +31,8 @@ struct Taken {
     record: DeliveryRecord,
     number: i64,
     place: Option<Place>,
+    /// Its claim has expired.
+    was_claimed: bool,
 }
 
 /// Claims deliveries of `target` within `limit`; they are not claimed again before `now + lease`.
@@ -49,7 +51,13 @@ pub(super) fn claim(
     // same delivery.
     let (mut runs, mut unreadable) = (Vec::new(), Vec::new());
     loop {
-        let rows = take(connection, target, now, limit.deliveries - runs.len())?;
+        let mut rows = take(connection, target, now, limit.deliveries - runs.len())?;
+        let expired = |row: &Result<Taken, _>| row.as_ref().is_ok_and(|taken| taken.was_claimed);
+        if rows.iter().any(expired) {
+            // Runs whose claims have expired: what follows in them waits again.
+            release_where(connection, "claimed = 1 AND due <= ?1", Some(target), now)?;
+            rows = take(connection, target, now, limit.deliveries - runs.len())?;
+        }
         let found = unreadable.len();
         for row in rows {
             match row {
@@ -132,7 +140,7 @@ fn dead_letter_unreadable(
 /// The query of [`take`]. It reads as many rows of the index as it returns.
 pub(super) fn claimable() -> String {
     format!(
-        "SELECT {COLUMNS}, order_key, seq, number, id FROM delivery
+        "SELECT {COLUMNS}, order_key, seq, number, id, claimed FROM delivery
          WHERE status = 0 AND head = 1 AND target = ?1 AND due <= ?2
          ORDER BY due, seq, number LIMIT ?3"
     )
@@ -180,13 +188,14 @@ pub(super) fn following() -> String {
 
 /// A row of [`claimable`] or [`following`].
 fn read_taken(row: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Taken, UnreadableRow>> {
-    let number = row.get("number")?;
+    let (number, was_claimed) = (row.get("number")?, row.get("claimed")?);
     let place = order::read_place(row, PLACE_COLUMN)?;
     let record = read_row(row)?;
     Ok(record.map(|record| Taken {
         record,
         number,
         place,
+        was_claimed,
     }))
 }
 
@@ -200,7 +209,9 @@ fn mark(
     until: i64,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE delivery SET due = ?2, set_at = ?3, claimed = 1 WHERE id = ?1";
+    // As heads, so that the end of each need not update the next one of the run. Those that are not
+    // sent are updated when they are released.
+    let sql = "UPDATE delivery SET due = ?2, set_at = ?3, claimed = 1, head = 1 WHERE id = ?1";
     let id = taken.record.delivery.id;
     connection
         .prepare_cached(sql)?
@@ -241,15 +252,21 @@ fn release_where(
         "UPDATE delivery
          SET due = ?1, claimed = 0, failed = min(failed, ?1), set_at = ?1,
              retry = CASE WHEN set_at > ?1 THEN NULL ELSE retry END
-         WHERE status = 0 AND {condition} AND (?2 IS NULL OR target = ?2)"
+         WHERE status = 0 AND {condition} AND (?2 IS NULL OR target = ?2)
+         RETURNING target, order_key, seq, number, id, head"
     );
-    let released = connection
-        .prepare_cached(&sql)?
-        .execute((micros(now), target))?;
-    // Only these can be claimable and wait all the same. One whose predecessor has not failed is no
-    // head, and stays so.
-    if released > 0 {
-        order::update_behind_failed(connection, target, now)?;
+    let (mut released, mut heads) = (0, Vec::new());
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query((micros(now), target))?;
+    while let Some(row) = rows.next()? {
+        released += 1;
+        // Those that are no heads go on waiting. Heads may have become that by their claims.
+        if let (Some(place), true) = (order::read_place(row, 1)?, row.get(5)?) {
+            heads.push((row.get::<_, String>(0)?, place));
+        }
+    }
+    for (target, place) in heads {
+        order::update_one(connection, &target, place, now)?;
     }
     Ok(released)
 }

@@ -17,38 +17,31 @@ fn plan(sql: &str) -> Vec<String> {
 
 #[test]
 fn claims_and_settlements_search_indexes() {
-    let rank = "(target=? AND order_key=? AND (seq,number,id)";
-    for (sql, index) in [
+    let order = "SEARCH delivery USING INDEX delivery_order (target=? AND order_key=?";
+    let ranked = |comparison| format!("{order} AND (seq,number,id){comparison}(?,?,?))");
+    let wait = "SEARCH target USING PRIMARY KEY (name=?)".to_owned();
+    let claimable = "SEARCH delivery USING INDEX delivery_claimable (target=? AND due<?)";
+    let due = "SEARCH delivery USING COVERING INDEX delivery_claimable (target=?)";
+    for (sql, searches) in [
+        (outbox::claimable(), vec![claimable.to_owned()]),
+        (outbox::following(), vec![ranked(">")]),
+        (order::next(), vec![ranked(">"), wait.clone(), ranked("<")]),
         (
-            outbox::claimable(),
-            "delivery USING INDEX delivery_claimable (target=? AND due<?)".to_owned(),
+            order::one(),
+            vec![
+                "SEARCH delivery USING PRIMARY KEY (id=?)".to_owned(),
+                wait.clone(),
+                ranked("<"),
+            ],
         ),
-        (
-            outbox::following(),
-            format!("delivery USING INDEX delivery_order {rank}>(?,?,?))"),
-        ),
-        (
-            order::next(),
-            format!("delivery USING INDEX delivery_order {rank}>(?,?,?))"),
-        ),
-        (
-            order::BEFORE.to_owned(),
-            format!("delivery USING INDEX delivery_order {rank}<(?,?,?))"),
-        ),
-        (
-            order::LAST.to_owned(),
-            "delivery USING INDEX delivery_order (target=? AND order_key=?)".to_owned(),
-        ),
-        (
-            order::WAIT.to_owned(),
-            "target USING PRIMARY KEY (name=?)".to_owned(),
-        ),
-        (
-            listing::NEXT_DUE.to_owned(),
-            "delivery USING COVERING INDEX delivery_claimable (target=?)".to_owned(),
-        ),
+        (order::LAST.to_owned(), vec![wait, format!("{order})")]),
+        (listing::NEXT_DUE.to_owned(), vec![due.to_owned()]),
     ] {
-        assert_eq!(plan(&sql), [format!("SEARCH {index}")], "{sql}");
+        let steps: Vec<_> = plan(&sql)
+            .into_iter()
+            .filter(|step| step != "SCAN CONSTANT ROW" && !step.starts_with("SCALAR SUBQUERY"))
+            .collect();
+        assert_eq!(steps, searches, "{sql}");
     }
 }
 

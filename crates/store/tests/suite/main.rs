@@ -13,6 +13,7 @@
 mod contract;
 mod damage;
 mod files;
+mod outbox_speed;
 #[allow(dead_code, reason = "shared with the tests of the service")]
 #[path = "../support/samples.rs"]
 mod samples;
