@@ -92,6 +92,35 @@ impl RetryPolicy {
     /// The longest delay that a receiver's `Retry-After` can request. Without a bound one receiver
     /// could park its deliveries for a day with one response.
     pub const MAX_RETRY_AFTER: SignedDuration = SignedDuration::from_hours(1);
+    /// See [`RetryPolicy::aging_after`].
+    const MIN_AGING: SignedDuration = SignedDuration::from_mins(10);
+
+    /// The age from which on a pending delivery is a sign that something is wrong: ten minutes,
+    /// longer than a receiver's restart takes and shorter than people wait for an alert; more where
+    /// the first retry comes that late by itself; half of `max_age` where that is short.
+    ///
+    /// ```
+    /// use jiff::SignedDuration;
+    /// use reflexarc_delivery::{RetryDelays, RetryPolicy};
+    ///
+    /// assert_eq!(RetryPolicy::default().aging_after(), SignedDuration::from_mins(10));
+    /// let late = RetryPolicy {
+    ///     delays: RetryDelays::List(vec![SignedDuration::from_mins(30)]),
+    ///     ..RetryPolicy::default()
+    /// };
+    /// assert_eq!(late.aging_after(), SignedDuration::from_mins(60));
+    /// let short = RetryPolicy { max_age: SignedDuration::from_mins(5), ..RetryPolicy::default() };
+    /// assert_eq!(short.aging_after(), SignedDuration::from_secs(150));
+    /// ```
+    pub fn aging_after(&self) -> SignedDuration {
+        let first = match &self.delays {
+            RetryDelays::Backoff => SignedDuration::from_secs(20),
+            RetryDelays::Exponential => SignedDuration::from_secs(1),
+            RetryDelays::List(delays) => delays.first().copied().unwrap_or_default(),
+        };
+        let after = Self::MIN_AGING.max(first.saturating_mul(2));
+        after.min(self.max_age / 2)
+    }
 
     /// Decides what happens to `delivery` after attempt number `delivery.attempt` had `outcome`.
     ///

@@ -73,7 +73,7 @@ type Run = VecDeque<Delivery>;
 
 /// Serves one target until `context.stop` becomes true.
 pub async fn serve(queue: TargetConfig, context: DispatchContext, wake: Arc<Notify>) {
-    let gate = context.gates.open(&queue.name, queue.breaker);
+    let gate = context.gates.open(&queue);
     set_order_wait(&queue, &context).await;
     match queue.target.rate_limit() {
         // A rate limit is a property of the receiver, so the target decides which kind of queue it

@@ -159,7 +159,7 @@ async fn run_after(
 ) {
     // From the start, so that operators see every target and can pause it.
     if context.gates.status(&queue.name).is_none() {
-        drop(context.gates.open(&queue.name, queue.breaker));
+        drop(context.gates.open(&queue));
     }
     tokio::select! {
         // An error would mean that nothing is released any more.

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{
-    BreakerChange, BreakerPolicy, BreakerState, CallTicket, CircuitBreaker, NextCall, Receipt,
-    SendError,
+    BreakerChange, BreakerState, CallTicket, CircuitBreaker, NextCall, Receipt, SendError,
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -31,6 +31,8 @@ struct Gates {
 /// Decides when the next call of one target may begin.
 pub(crate) struct TargetGate {
     target: String,
+    /// See [`TargetGates::aging_after`].
+    aging_after: SignedDuration,
     /// The zero of the breaker's clock, which is monotonic: a wall clock that is set must neither
     /// lengthen nor end a pause.
     zero: Instant,
@@ -84,8 +86,9 @@ impl TargetGates {
 
     /// A new gate for a queue that starts, with a closed breaker: the settings that a reload has
     /// changed may be the cure. A pause of an operator stays.
-    pub(crate) fn open(&self, target: &str, policy: BreakerPolicy) -> Arc<TargetGate> {
-        let gate = Arc::new(TargetGate::new(target, policy));
+    pub(crate) fn open(&self, target: &TargetConfig) -> Arc<TargetGate> {
+        let gate = Arc::new(TargetGate::new(target));
+        let target = target.name.as_str();
         let mut gates = self.lock();
         if let Some(pause) = gates.pauses.get(target) {
             gate.pause(pause.clone());
@@ -132,18 +135,28 @@ impl TargetGates {
         gates.iter().map(|gate| gate.status()).collect()
     }
 
+    /// The age from which on pending deliveries of each target are a problem.
+    pub(crate) fn aging_after(&self) -> BTreeMap<String, SignedDuration> {
+        let gates = self.lock();
+        let gates = gates.by_name.iter();
+        gates
+            .map(|(target, gate)| (target.clone(), gate.aging_after))
+            .collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Gates> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl TargetGate {
-    fn new(target: &str, policy: BreakerPolicy) -> Self {
+    fn new(target: &TargetConfig) -> Self {
         Self {
-            target: target.to_owned(),
+            target: target.name.clone(),
+            aging_after: target.policy.aging_after(),
             zero: Instant::now(),
             state: Mutex::new(GateState {
-                breaker: CircuitBreaker::new(policy),
+                breaker: CircuitBreaker::new(target.breaker),
                 pause: None,
                 logged: None,
                 unlogged: 0,

@@ -29,6 +29,14 @@ const MAX_LISTED_ERRORS: usize = 100;
 /// Largest body in bytes that is parsed where it was read, in about a millisecond.
 const QUICK_BODY: usize = 64 << 10;
 
+/// Chunks of a body that may be smaller than [`SMALL_CHUNK`] on average.
+// Each chunk costs as much as a thousand bytes in a large one: 8 MiB of chunks of one byte would
+// keep a thread busy for the whole time limit. A sender that writes each event on its own stays far
+// above.
+const MAX_SMALL_CHUNKS: usize = 10_000;
+/// The smallest average size of many chunks, in bytes.
+const SMALL_CHUNK: usize = 16;
+
 /// When a request began, by the wall clock and by the monotonic clock.
 #[derive(Clone, Copy)]
 struct RequestStart {
@@ -155,13 +163,18 @@ async fn read_frames(
     permit: &mut AdmissionPermit,
 ) -> Result<Vec<u8>, HttpError> {
     let limit = state.limits.body_bytes;
-    let mut bytes = Vec::new();
+    let (mut bytes, mut chunks) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {
         let incomplete = |_| HttpError::new(StatusCode::BAD_REQUEST, "the body is incomplete");
         // Trailers say nothing about events.
         let Ok(data) = frame.map_err(incomplete)?.into_data() else {
             continue;
         };
+        chunks += 1;
+        if chunks > MAX_SMALL_CHUNKS && bytes.len() < chunks * SMALL_CHUNK {
+            let message = format!("the chunks of the body are smaller than {SMALL_CHUNK} bytes");
+            return Err(HttpError::new(StatusCode::BAD_REQUEST, message).closing());
+        }
         if bytes.len() + data.len() > limit {
             return Err(too_large(limit));
         }

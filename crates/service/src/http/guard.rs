@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, CONNECTION};
+use axum::http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
@@ -97,6 +97,7 @@ async fn guarded(
     let gave_proof = gives_proof(&parts);
     parts.extensions.insert(client.clone());
     let response = next.run(Request::from_parts(parts, body)).await;
+    let response = as_json(response);
     count_refused(state, is_event, &response);
     if response.status() == StatusCode::UNAUTHORIZED && gave_proof {
         slow_down(state, &client).await;
@@ -174,6 +175,17 @@ fn count_refused(state: &AppState, is_event: bool, response: &Response) {
             .get_or_create(&StatusLabel { status })
             .inc();
     }
+}
+
+/// An error of the framework as all others are: it answers a path that is no UTF-8 as plain text.
+fn as_json(response: Response) -> Response {
+    let kind = response.headers().get(CONTENT_TYPE);
+    let is_text = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if response.status() == StatusCode::BAD_REQUEST && is_text {
+        let message = "invalid path: expected UTF-8 in percent-encoding";
+        return HttpError::new(StatusCode::BAD_REQUEST, message).into_response();
+    }
+    response
 }
 
 /// Whether a request has a token or a signature, right or wrong.

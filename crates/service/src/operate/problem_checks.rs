@@ -21,9 +21,12 @@ use crate::telemetry::{Metrics, ProblemKind, Problems};
 const INTERVAL: Duration = Duration::from_secs(10);
 /// Every how many checks the rules are compared with the store, which reads more.
 const RULES_EVERY: u32 = 6;
-/// The age of the oldest pending delivery from which on a queue is reported.
-// Longer than a receiver's restart takes, shorter than people wait for an alert.
-const MAX_AGE: SignedDuration = SignedDuration::from_mins(10);
+/// Which queues are old.
+struct QueueAge {
+    now: Timestamp,
+    /// From which age on, by target.
+    limits: BTreeMap<String, SignedDuration>,
+}
 
 /// What is looked at.
 #[derive(Clone)]
@@ -60,8 +63,11 @@ pub(crate) async fn check_regularly(mut sources: ProblemSources, mut stop: watch
             check_clock(&sources.clock, &sources.metrics);
             check_targets(&sources.gates, problems);
             sources.clock.record();
-            let now = sources.clock.aging_now();
-            check(sources.store.as_ref(), rules.as_deref(), problems, now);
+            let age = QueueAge {
+                now: sources.clock.aging_now(),
+                limits: sources.gates.aging_after(),
+            };
+            check(sources.store.as_ref(), rules.as_deref(), problems, &age);
             let behind = sources.retention.problem(Instant::now());
             problems.set_level(ProblemKind::RetentionBehind, behind);
             let few = descriptors::shortage().or(sources.few_connections);
@@ -115,8 +121,8 @@ pub(crate) fn paused_detail(by: &str, reason: &str) -> String {
 }
 
 /// One check; `rules` are compared with the store if they are given.
-fn check(store: &dyn Store, rules: Option<&RuleSet>, problems: &Problems, now: Timestamp) {
-    match read(store, rules, now) {
+fn check(store: &dyn Store, rules: Option<&RuleSet>, problems: &Problems, age: &QueueAge) {
+    match read(store, rules, age) {
         Ok(found) => {
             problems.over(ProblemKind::StoreUnreadable);
             for (kind, subjects) in found {
@@ -134,7 +140,7 @@ fn check(store: &dyn Store, rules: Option<&RuleSet>, problems: &Problems, now: T
 
 type Found = Vec<(ProblemKind, BTreeMap<String, (u64, String)>)>;
 
-fn read(store: &dyn Store, rules: Option<&RuleSet>, now: Timestamp) -> Result<Found, StoreError> {
+fn read(store: &dyn Store, rules: Option<&RuleSet>, age: &QueueAge) -> Result<Found, StoreError> {
     let letters = store.dead_letter_counts()?.into_iter();
     let letters = letters.map(|(target, count)| {
         let detail = format!("dead letters of this target in the store: {count}");
@@ -143,9 +149,11 @@ fn read(store: &dyn Store, rules: Option<&RuleSet>, now: Timestamp) -> Result<Fo
     let mut found = vec![(ProblemKind::DeadLetters, letters.collect())];
     let depths = store.queue_depths()?.into_iter();
     let aging = depths.filter_map(|(target, count, oldest)| {
-        let age = now.duration_since(oldest);
+        // Of a target that does not exist they become dead letters soon.
+        let limit = *age.limits.get(&target)?;
         let detail = format!("the oldest of {count} deliveries waits since {oldest}");
-        (age > MAX_AGE).then_some((target, (count, detail)))
+        let is_old = age.now.duration_since(oldest) > limit;
+        is_old.then_some((target, (count, detail)))
     });
     found.push((ProblemKind::QueueAging, aging.collect()));
     if let Some(rules) = rules {

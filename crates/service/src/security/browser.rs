@@ -13,7 +13,7 @@
 
 use std::net::IpAddr;
 
-use axum::http::header::{HOST, ORIGIN};
+use axum::http::header::{HOST, ORIGIN, REFERER};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Version};
@@ -116,7 +116,13 @@ impl AccessRules {
                 return Err(RequestDenied::ForeignOrigin);
             }
         }
-        for origin in headers.get_all(ORIGIN) {
+        // Browsers of before 2020 send no `Origin` with some posts of forms, but where they come
+        // from.
+        let mut origins: Vec<_> = headers.get_all(ORIGIN).iter().collect();
+        if origins.is_empty() {
+            origins = headers.get_all(REFERER).iter().collect();
+        }
+        for origin in origins {
             // `null`, of a sandboxed frame or a file, is no URL.
             let origin = origin.to_str().ok().and_then(|text| Url::parse(text).ok());
             let same = origin.zip(host).is_some_and(|(origin, host)| {

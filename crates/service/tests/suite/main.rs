@@ -23,6 +23,7 @@ mod http;
 mod lists;
 mod ordering;
 mod problems;
+mod protocol;
 mod queue;
 mod rate_limits;
 #[path = "../../../delivery/tests/support/receiver.rs"]

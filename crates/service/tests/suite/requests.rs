@@ -63,6 +63,10 @@ async fn web_pages_reach_nothing_without_tokens() {
             "host: evil.example:8321\r\norigin: http://evil.example:8321\r\n",
             "host: localhost\r\norigin: https://evil.example\r\n",
             "host: localhost\r\norigin: null\r\n",
+            "host: localhost\r\norigin: http://localhost, http://evil.example\r\n",
+            "host: localhost\r\norigin: http://localhost\r\norigin: http://evil.example\r\n",
+            "host: localhost\r\nreferer: https://evil.example/page\r\n",
+            "host: localhost\r\nsec-fetch-site: Cross-Site\r\n",
             "host: localhost\r\nsec-fetch-site: cross-site\r\n",
             "host: localhost\r\nsec-fetch-site: same-site\r\n",
         ] {
