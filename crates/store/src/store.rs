@@ -458,6 +458,13 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// If the store cannot be read.
     fn used_bytes(&self) -> Result<u64, StoreError>;
+
+    /// Number of bytes of what was committed and is kept beside the store, because a reader still
+    /// needs the store as it was before. It grows for as long as such a reader does not end.
+    ///
+    /// # Errors
+    /// If the store is gone.
+    fn log_bytes(&self) -> Result<u64, StoreError>;
 }
 
 impl StoreLock {

@@ -131,8 +131,19 @@ fn dead_letters_json(store: &dyn Store, dropped: u64) -> Result<Json, StoreError
 pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
     authorize(&state, request, Role::Read)?;
     // Without these gauges if the store cannot be read: the other metrics say why.
-    let depths = query_store(&state, |store| store.queue_depths()).await;
-    let depths = depths.unwrap_or_default();
+    let read = |store: &dyn Store| {
+        let depths = store.queue_depths().unwrap_or_default();
+        (depths, store.used_bytes(), store.log_bytes())
+    };
+    let (depths, used, log) = query_store(&state, move |store| Ok(read(store))).await?;
+    for (gauge, bytes) in [
+        (&state.metrics.store_used, used),
+        (&state.metrics.store_log, log),
+    ] {
+        if let Some(bytes) = bytes.ok().and_then(|bytes| i64::try_from(bytes).ok()) {
+            gauge.set(bytes);
+        }
+    }
     let now = state.clock.now();
     let metrics = &state.metrics;
     // These gauges are read from the store when someone asks, instead of being kept up to date by

@@ -28,6 +28,10 @@ struct QueueAge {
     limits: BTreeMap<String, SignedDuration>,
 }
 
+/// The size of the write-ahead log from which on it is reported, in bytes.
+// It is cut at 32 MiB. Backups of a large store under load reach some hundred MiB, and end.
+const MAX_LOG_BYTES: u64 = 64 << 20;
+
 /// What is looked at.
 #[derive(Clone)]
 pub(crate) struct ProblemSources {
@@ -68,6 +72,7 @@ pub(crate) async fn check_regularly(mut sources: ProblemSources, mut stop: watch
                 limits: sources.gates.aging_after(),
             };
             check(sources.store.as_ref(), rules.as_deref(), problems, &age);
+            check_log(sources.store.as_ref(), &sources.metrics);
             let behind = sources.retention.problem(Instant::now());
             problems.set_level(ProblemKind::RetentionBehind, behind);
             let few = descriptors::shortage().or(sources.few_connections);
@@ -118,6 +123,23 @@ fn check_targets(gates: &TargetGates, problems: &Problems) {
 /// What the list of problems says of a paused target.
 pub(crate) fn paused_detail(by: &str, reason: &str) -> String {
     format!("by {by}: {reason}")
+}
+
+/// Reports a write-ahead log that cannot be cut, because something reads the store as it was long
+/// ago. It grows until that ends or the disk is full.
+fn check_log(store: &dyn Store, metrics: &Metrics) {
+    // A store that is gone is another problem.
+    let Ok(bytes) = store.log_bytes() else {
+        return;
+    };
+    let detail = format!(
+        "it has {} MiB, and a process still reads the store",
+        bytes >> 20
+    );
+    let detail = Some(detail).filter(|_| bytes > MAX_LOG_BYTES);
+    metrics
+        .problems
+        .set_level(ProblemKind::StoreLogLarge, detail);
 }
 
 /// One check; `rules` are compared with the store if they are given.

@@ -80,6 +80,10 @@ pub struct Metrics {
     pub reload_refused: Gauge,
     /// Dead letters that were dropped because of their age.
     pub dead_letters_dropped: Counter,
+    /// Bytes in use in the store; set when metrics are read.
+    pub store_used: Gauge,
+    /// Bytes of its write-ahead log; set when metrics are read.
+    pub store_log: Gauge,
     /// Bytes of the store that have been checked for damage since the start.
     pub store_checked: Gauge,
 }
@@ -180,6 +184,8 @@ impl Metrics {
             clock_offset: Gauge::default(),
             reload_refused: Gauge::default(),
             dead_letters_dropped: Counter::default(),
+            store_used: Gauge::default(),
+            store_log: Gauge::default(),
             store_checked: Gauge::default(),
         };
         let registry = &mut metrics.registry;
@@ -228,13 +234,8 @@ impl Metrics {
         registry.register_with_unit("clock_offset", help, Unit::Seconds, offset);
         let help = "1 if the last reload was refused, in whole or in part, else 0";
         registry.register("reload_refused", help, metrics.reload_refused.clone());
-        let help = "Dead letters that were dropped because of their age";
-        let dropped = metrics.dead_letters_dropped.clone();
-        registry.register("dead_letters_dropped", help, dropped);
-        let help = "Content of the store that has been checked for damage since the start";
-        let checked = metrics.store_checked.clone();
-        registry.register_with_unit("store_checked", help, Unit::Bytes, checked);
         metrics.register_deliveries();
+        metrics.register_store();
         metrics
     }
 
@@ -284,6 +285,33 @@ impl Metrics {
         // still useful.
         _ = encode(&mut text, &self.registry);
         text
+    }
+
+    fn register_store(&mut self) {
+        let metrics = self;
+        let registry = &mut metrics.registry;
+        for (name, help, gauge) in [
+            (
+                "store_used",
+                "Pages of the store in use",
+                &metrics.store_used,
+            ),
+            (
+                "store_log",
+                "Write-ahead log of the store",
+                &metrics.store_log,
+            ),
+            (
+                "store_checked",
+                "Content of the store that has been checked for damage since the start",
+                &metrics.store_checked,
+            ),
+        ] {
+            registry.register_with_unit(name, help, Unit::Bytes, gauge.clone());
+        }
+        let help = "Dead letters that were dropped because of their age";
+        let dropped = metrics.dead_letters_dropped.clone();
+        registry.register("dead_letters_dropped", help, dropped);
     }
 
     fn register_deliveries(&mut self) {

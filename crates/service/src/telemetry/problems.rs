@@ -69,6 +69,8 @@ pub(crate) enum ProblemKind {
     StoreDamaged,
     /// Parts of the store cannot be read back; by table or index.
     StorePartsDamaged,
+    /// The write-ahead log of the store does not stop growing.
+    StoreLogLarge,
     /// The store cannot be written for another reason, or answers no more.
     StoreFailed,
     /// Operations of the store that failed; by the operation.
@@ -97,7 +99,7 @@ struct ProblemLabel {
 }
 
 impl ProblemKind {
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::DeadLetters,
         Self::DeadLettersDropped,
         Self::RetriesExhausted,
@@ -120,6 +122,7 @@ impl ProblemKind {
         Self::StoreGone,
         Self::StoreDamaged,
         Self::StorePartsDamaged,
+        Self::StoreLogLarge,
         Self::StoreFailed,
         Self::StoreOperationFailed,
         Self::RetentionBehind,
@@ -153,6 +156,7 @@ impl ProblemKind {
             Self::StoreGone => "store_gone",
             Self::StoreDamaged => "store_damaged",
             Self::StorePartsDamaged => "store_parts_damaged",
+            Self::StoreLogLarge => "store_log_large",
             Self::StoreFailed => "store_failed",
             Self::StoreOperationFailed => "store_operation_failed",
             Self::RetentionBehind => "retention_behind",
@@ -228,6 +232,10 @@ impl ProblemKind {
             Self::StorePartsDamaged => {
                 "check the disk; everything else is in use. Save what can be read with `reflexarc \
                  archive export`, then `reflexarc restore` a backup"
+            }
+            Self::StoreLogLarge => {
+                "end the process that reads the store (`fuser -v FILE`), such as a `sqlite3` shell \
+                 with an open transaction; then the log is cut by itself"
             }
             Self::StoreFailed => {
                 "see `detail`, and the kernel's log for errors of the disk (`dmesg`)"

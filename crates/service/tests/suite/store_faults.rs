@@ -148,3 +148,27 @@ async fn a_damaged_page_is_a_problem_and_the_rest_is_served() {
     assert_eq!((status, &*unreadable), (200, r#""unreadable""#), "{trace}");
     serving.stop().await;
 }
+
+/// The log is cut again by itself when the reader ends.
+#[tokio::test]
+async fn a_reader_that_does_not_end_is_a_problem() {
+    let serving = Serving::start().await;
+    let reader = rusqlite::Connection::open(serving.path("store.db")).unwrap();
+    let read = "BEGIN; SELECT count(*) FROM archive;";
+    reader.execute_batch(read).unwrap();
+    let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 70)
+                INSERT INTO state SELECT 'gone', i, hex(randomblob(500000)), 1 FROM n;";
+    let writer = rusqlite::Connection::open(serving.path("store.db")).unwrap();
+    writer.execute_batch(fill).unwrap();
+    let problem = serving.problem("store_log_large", "").await;
+    let detail = problem.get("detail").unwrap().to_string();
+    assert!(detail.contains(" MiB"), "{detail}");
+    reader.execute_batch("COMMIT").unwrap();
+    let log = serving.path("store.db-wal");
+    let begun = std::time::Instant::now();
+    while log.metadata().unwrap().len() > 32 << 20 {
+        assert!(begun.elapsed().as_secs() < 60, "the log is not cut");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    serving.stop().await;
+}

@@ -384,6 +384,10 @@ impl Store for SqliteStore {
     fn used_bytes(&self) -> Result<u64, StoreError> {
         self.read(retention::used_bytes)
     }
+
+    fn log_bytes(&self) -> Result<u64, StoreError> {
+        self.files.check()
+    }
 }
 
 impl SqliteStore {

@@ -139,6 +139,32 @@ fn the_log_is_cut_when_a_long_read_has_ended() {
     assert!(log_bytes() <= 17 << 20, "{}", log_bytes());
 }
 
+/// Such as `archive export` with a pager that is not scrolled.
+#[test]
+fn walks_and_lists_that_pause_do_not_hold_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for id in 0..10 {
+        accept(&store, &id.to_string()).unwrap();
+    }
+    let log = folder.path().join("store.db-wal");
+    let mut visited = 0;
+    let visit = &mut |_| {
+        visited += 1;
+        // Twice as much as the log may have.
+        for id in 0..130 * i64::from(visited == 5) {
+            let accepted = store.accept(large(id), Evaluation::default(), at(0));
+            assert!(!accepted.unwrap().duplicate);
+        }
+        visited < 10
+    };
+    store.walk(&Selection::default(), visit).unwrap();
+    accept(&store, "last").unwrap();
+    let bytes = log.metadata().unwrap().len();
+    assert!(bytes <= 33 << 20, "{bytes}");
+    assert_eq!(store.log_bytes().unwrap(), bytes);
+}
+
 #[test]
 fn all_that_has_expired_is_forgotten_at_once() {
     let folder = tempfile::tempdir().unwrap();
