@@ -1,18 +1,13 @@
-//! Faults of the files under an open store: deleted, replaced, readable by others, a full disk.
+//! Faults of the files under an open store: deleted, replaced, readable by others, read for long.
 
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use jiff::SignedDuration;
 use reflexarc::Evaluation;
-use reflexarc_event::Event;
-use reflexarc_store::{
-    DeliveryStatus, Incoming, Retention, Selection, SqliteStore, Store, StoreError,
-};
+use reflexarc_store::{DeliveryStatus, Retention, Selection, SqliteStore, Store, StoreError};
 
+use crate::disks::large;
 use crate::samples::{OPTIONS, at, evaluation, incoming, open, send};
 
 fn accept(store: &SqliteStore, id: &str) -> Result<(), StoreError> {
@@ -257,82 +252,4 @@ fn a_backup_is_made_under_load_and_restored() {
     assert_eq!(old.find("last").unwrap().len(), 1);
     let partial = |name: &str| folder.path().join(name).exists();
     assert!(!partial("copy.db.partial") && !partial("store.db.partial"));
-}
-
-/// Needs root, to mount a small file system.
-#[test]
-fn pruning_works_on_a_full_disk() {
-    let folder = tempfile::tempdir().unwrap();
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=80m", "tmpfs"])
-        .arg(folder.path())
-        .output();
-    if !mounted.is_ok_and(|output| output.status.success()) {
-        eprintln!("left out: it needs root, to mount a small file system");
-        return;
-    }
-    let _unmount = Unmount(folder.path());
-    let store = SqliteStore::open(&folder.path().join("store.db"), &OPTIONS).unwrap();
-    let lock = store.lock_exclusive().unwrap();
-    let reserve = folder.path().join("store.db.reserve");
-    assert_eq!(reserve.metadata().unwrap().len(), 16 << 20);
-    let mut accepted = 0;
-    let error = loop {
-        match store.accept(large(accepted), Evaluation::default(), at(accepted)) {
-            Ok(_) => accepted += 1,
-            Err(error) => break error,
-        }
-    };
-    assert_eq!(error, StoreError::Full);
-    let filler = folder.path().join("filler");
-    // Another program takes what is left, to the last block.
-    let zeros = std::fs::File::open("/dev/zero").map(|zeros| zeros.take(1 << 30));
-    let mut filling = std::fs::File::create(&filler).unwrap();
-    assert!(std::io::copy(&mut zeros.unwrap(), &mut filling).is_err());
-
-    let keep = Retention {
-        age: SignedDuration::ZERO,
-        bytes: None,
-        dead_letters: None,
-    };
-    let removed = store.prune(&keep, at(accepted + 10)).unwrap().events;
-    assert!(
-        removed >= accepted.unsigned_abs(),
-        "{removed} of {accepted}"
-    );
-    accept(&store, "after").unwrap();
-    store.submit_probe().wait().unwrap();
-    drop((lock, store));
-    let store = SqliteStore::open(&folder.path().join("store.db"), &OPTIONS).unwrap();
-    let mut left = 0;
-    let visit = &mut |_| {
-        left += 1;
-        true
-    };
-    store.walk(&Selection::default(), visit).unwrap();
-    assert_eq!(left, 1);
-    drop(store);
-}
-
-/// An event of half a megabyte that does not compress well.
-fn large(id: i64) -> Incoming {
-    let mut random = id.unsigned_abs() + 1;
-    let text: String = std::iter::repeat_with(|| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        char::from(b'0' + (random % 10) as u8)
-    })
-    .take(1 << 19)
-    .collect();
-    let event = Event::from_json(format!(r#"{{"id":"{id}","text":"{text}"}}"#)).unwrap();
-    Incoming::new(event).unwrap()
-}
-
-struct Unmount<'a>(&'a Path);
-
-impl Drop for Unmount<'_> {
-    fn drop(&mut self) {
-        drop(Command::new("umount").arg("-l").arg(self.0).output());
-    }
 }

@@ -12,6 +12,7 @@
 
 mod contract;
 mod damage;
+mod disks;
 mod files;
 mod outbox_speed;
 #[allow(dead_code, reason = "shared with the tests of the service")]
