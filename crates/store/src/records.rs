@@ -100,6 +100,8 @@ pub struct ClaimLimit {
     pub deliveries: usize,
     /// Largest number of deliveries of one run.
     pub run: usize,
+    /// Whether deliveries that have failed before come first.
+    pub retries_first: bool,
 }
 
 /// The outcome of a claim.

@@ -85,7 +85,8 @@ pub trait Store: Send + Sync {
 
     /// Claims deliveries of `target` within `limit`: they are not claimed again before `now + lease`.
     ///
-    /// First those that are due and wait for no other of their order key, the soonest due first.
+    /// First those that are due and wait for no other of their order key, the soonest due first;
+    /// before them, if `limit` says so, those that have failed.
     /// Where the limit leaves room, each takes along those that follow it in the order of its key,
     /// as far as they are not claimed and their retries are due. Runs are returned in the order of
     /// their events.
@@ -120,6 +121,7 @@ pub trait Store: Send + Sync {
         let limit = ClaimLimit {
             deliveries: limit,
             run: limit,
+            retries_first: false,
         };
         let claimed = self.submit_claim(target, now, lease, limit).wait()?;
         Ok(claimed.runs.into_iter().flatten().collect())

@@ -14,7 +14,7 @@ use crate::samples::{message, notify};
 use reflexarc_reaction::Action;
 
 #[derive(Default)]
-struct MailServer {
+pub(crate) struct MailServer {
     /// Responses to the next `RCPT TO` for an address; 250 when there is none.
     responses: Mutex<Vec<(&'static str, VecDeque<&'static str>)>>,
     /// Every accepted mail: its recipients and its text.
@@ -65,7 +65,10 @@ async fn converse(stream: TcpStream, server: Arc<MailServer>) -> std::io::Result
     }
 }
 
-async fn start(responses: &[(&'static str, &[&'static str])]) -> (Arc<MailServer>, Email) {
+/// Starts a server with these responses to `RCPT TO`; returns its port too.
+pub(crate) async fn mail_server(
+    responses: &[(&'static str, &[&'static str])],
+) -> (Arc<MailServer>, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let responses = responses
@@ -82,6 +85,11 @@ async fn start(responses: &[(&'static str, &[&'static str])]) -> (Arc<MailServer
             tokio::spawn(converse(stream, kept.clone()));
         }
     });
+    (state, port)
+}
+
+async fn start(responses: &[(&'static str, &[&'static str])]) -> (Arc<MailServer>, Email) {
+    let (state, port) = mail_server(responses).await;
     let server = SmtpServer {
         host: "127.0.0.1".into(),
         port: Some(port),

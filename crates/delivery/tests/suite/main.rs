@@ -17,6 +17,7 @@ mod config;
 mod dingtalk;
 mod email;
 mod file;
+mod final_answers;
 mod queue;
 #[path = "../support/receiver.rs"]
 mod receiver;

@@ -211,6 +211,7 @@ impl ConcurrentQueue {
         let limit = ClaimLimit {
             deliveries: self.claimable(),
             run: MAX_RUN,
+            retries_first: self.gate.prefers_retry(),
         };
         self.claiming
             .spawn(async move { claim(&queue, &context, limit).await });

@@ -135,6 +135,7 @@ impl RateLimitedQueue {
         let limit = ClaimLimit {
             deliveries: missing,
             run: missing,
+            retries_first: self.gate.prefers_retry(),
         };
         let mut claimed = claim(&self.queue, &self.context, limit).await;
         let firsts: Vec<_> = claimed

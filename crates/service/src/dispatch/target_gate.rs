@@ -46,6 +46,8 @@ struct GateState {
     pause: Option<TargetPause>,
     /// When the log last said that the breaker is not closed.
     logged: Option<SignedDuration>,
+    /// Probes that have failed since it opened.
+    probes: u64,
     /// How often it has opened since without a line in the log.
     unlogged: u64,
 }
@@ -159,6 +161,7 @@ impl TargetGate {
                 breaker: CircuitBreaker::new(target.breaker),
                 pause: None,
                 logged: None,
+                probes: 0,
                 unlogged: 0,
             }),
             changed: Notify::new(),
@@ -168,6 +171,17 @@ impl TargetGate {
     /// When the next call may begin.
     pub(crate) fn next_call(&self) -> NextCall {
         self.lock().breaker.next_call(self.now())
+    }
+
+    /// Whether the next probe should be a delivery that has failed before.
+    ///
+    /// Every other probe, from the first on. While the receiver is down, each delivery that fails
+    /// first gives up the order of its resource after `order_wait`, so few should; but if those that
+    /// have failed are what the receiver does not accept, another one must find out that it is up.
+    pub(crate) fn prefers_retry(&self) -> bool {
+        let state = self.lock();
+        let probes = state.breaker.next_call(self.now()) == NextCall::Probe;
+        probes && state.probes.is_multiple_of(2)
     }
 
     /// Begins a call, if one may begin now.
@@ -187,6 +201,7 @@ impl TargetGate {
         match state.breaker.record(ticket, outcome, now) {
             BreakerChange::None => {}
             BreakerChange::Opened => {
+                state.probes = 0;
                 let target = self.target.clone();
                 metrics.opened.get_or_create(&TargetLabel { target }).inc();
                 let reason = state.breaker.reason().unwrap_or_default();
@@ -209,16 +224,9 @@ impl TargetGate {
                 );
                 (state.logged, state.unlogged) = (Some(now), 0);
             }
-            BreakerChange::Reopened if state.logged.is_some_and(|at| now - at < LOG_INTERVAL) => {}
             BreakerChange::Reopened => {
-                state.logged = Some(now);
-                tracing::warn!(
-                    to = self.target,
-                    failures = state.breaker.failures(),
-                    since = %self.wall(state.breaker.since()),
-                    reason = state.breaker.reason().unwrap_or_default(),
-                    "the target still does not accept deliveries"
-                );
+                state.probes += 1;
+                self.log_reopened(&mut state, now);
             }
             BreakerChange::Closed { after, failures } => {
                 metrics
@@ -234,6 +242,21 @@ impl TargetGate {
                 }
             }
         }
+    }
+
+    /// Says once an hour that the breaker is still open.
+    fn log_reopened(&self, state: &mut GateState, now: SignedDuration) {
+        if state.logged.is_some_and(|at| now - at < LOG_INTERVAL) {
+            return;
+        }
+        state.logged = Some(now);
+        tracing::warn!(
+            to = self.target,
+            failures = state.breaker.failures(),
+            since = %self.wall(state.breaker.since()),
+            reason = state.breaker.reason().unwrap_or_default(),
+            "the target still does not accept deliveries"
+        );
     }
 
     fn pause(&self, pause: TargetPause) {

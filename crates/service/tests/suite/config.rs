@@ -308,3 +308,30 @@ fn dead_letters_are_kept_for_a_time_or_forever() {
     }
     assert!(rendered("[dead_letters]\nage = \"7d\"\n").contains("age"));
 }
+
+/// The address of a collector is the operator's, so private ones are allowed.
+#[test]
+fn collectors_at_metadata_addresses_are_refused() {
+    let text = |url: &str| format!("[telemetry]\nendpoint = \"{url}\"\n");
+    for private in [
+        "http://localhost:4318",
+        "http://127.0.0.1:4318",
+        "http://10.1.2.3:4318",
+        "http://[fd12::1]:4318",
+        "https://collector.example.com",
+    ] {
+        assert!(read(&text(private)).is_ok(), "{private}");
+    }
+    for metadata in [
+        "http://169.254.169.254/v1",
+        "http://2852039166:4318",
+        "http://0xa9fea9fe:4318",
+        "http://100.100.100.200",
+        "http://[fd00:ec2::254]",
+        "http://[::ffff:169.254.169.254]",
+        "http://[fe80::1]:4318",
+    ] {
+        let found = rendered(&text(metadata));
+        assert!(found.contains("metadata service"), "{metadata}: {found}");
+    }
+}

@@ -50,28 +50,34 @@ pub(super) fn claim(
     // Selected and updated in one transaction of the one writer, so two queues can never claim the
     // same delivery.
     let (mut runs, mut unreadable) = (Vec::new(), Vec::new());
-    loop {
-        let mut rows = take(connection, target, now, limit.deliveries - runs.len())?;
-        let expired = |row: &Result<Taken, _>| row.as_ref().is_ok_and(|taken| taken.was_claimed);
-        if rows.iter().any(expired) {
-            // Runs whose claims have expired: what follows in them waits again.
-            release_where(connection, "claimed = 1 AND due <= ?1", Some(target), now)?;
-            rows = take(connection, target, now, limit.deliveries - runs.len())?;
-        }
-        let found = unreadable.len();
-        for row in rows {
-            match row {
-                Ok(taken) => {
-                    mark(connection, &taken, until, now)?;
-                    runs.push(vec![taken]);
-                }
-                // A row that cannot be read must not block those behind it.
-                Err(row) => unreadable.push(dead_letter_unreadable(connection, target, &row, now)?),
+    let first = limit.retries_first.then(retries);
+    for sql in first.into_iter().chain([claimable()]) {
+        loop {
+            let missing = limit.deliveries - runs.len();
+            let mut rows = take(connection, &sql, target, now, missing)?;
+            let expired = |row: &Result<Taken, _>| row.as_ref().is_ok_and(|one| one.was_claimed);
+            if rows.iter().any(expired) {
+                // Runs whose claims have expired: what follows in them waits again.
+                release_where(connection, "claimed = 1 AND due <= ?1", Some(target), now)?;
+                rows = take(connection, &sql, target, now, missing)?;
             }
-        }
-        // Those behind it may be claimable now.
-        if unreadable.len() == found {
-            break;
+            let found = unreadable.len();
+            for row in rows {
+                match row {
+                    Ok(taken) => {
+                        mark(connection, &taken, until, now)?;
+                        runs.push(vec![taken]);
+                    }
+                    // A row that cannot be read must not block those behind it.
+                    Err(row) => {
+                        unreadable.push(dead_letter_unreadable(connection, target, &row, now)?);
+                    }
+                }
+            }
+            // Those behind it may be claimable now.
+            if unreadable.len() == found {
+                break;
+            }
         }
     }
     // After all heads are marked, so that a run ends where another one begins.
@@ -104,16 +110,16 @@ pub(super) fn claim(
     })
 }
 
-/// The deliveries that are due and wait for no other, the soonest due first.
+/// The deliveries that [`claimable`] or [`retries`] finds.
 fn take(
     connection: &Connection,
+    sql: &str,
     target: &str,
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<Result<Taken, UnreadableRow>>, StoreError> {
-    let sql = claimable();
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(&sql)?;
+    let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map((target, micros(now), limit), read_taken)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -137,11 +143,22 @@ fn dead_letter_unreadable(
     ))
 }
 
-/// The query of [`take`]. It reads as many rows of the index as it returns.
+/// The deliveries that are due and wait for no other, the soonest due first. It reads as many rows
+/// of the index as it returns.
 pub(super) fn claimable() -> String {
     format!(
         "SELECT {COLUMNS}, order_key, seq, number, id, claimed FROM delivery
          WHERE status = 0 AND head = 1 AND target = ?1 AND due <= ?2
+         ORDER BY due, seq, number LIMIT ?3"
+    )
+}
+
+/// Those of them that have failed before.
+pub(super) fn retries() -> String {
+    // `+head`: the other index would find them too, among all others.
+    format!(
+        "SELECT {COLUMNS}, order_key, seq, number, id, claimed FROM delivery
+         WHERE status = 0 AND failed IS NOT NULL AND +head = 1 AND target = ?1 AND due <= ?2
          ORDER BY due, seq, number LIMIT ?3"
     )
 }

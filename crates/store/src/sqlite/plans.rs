@@ -24,6 +24,10 @@ fn claims_and_settlements_search_indexes() {
     let due = "SEARCH delivery USING COVERING INDEX delivery_claimable (target=?)";
     for (sql, searches) in [
         (outbox::claimable(), vec![claimable.to_owned()]),
+        (
+            outbox::retries(),
+            vec![claimable.replace("_claimable", "_failed")],
+        ),
         (outbox::following(), vec![ranked(">")]),
         (order::next(), vec![ranked(">"), wait.clone(), ranked("<")]),
         (

@@ -73,6 +73,7 @@ macro_rules! every_promise {
                 what_ends_without_delivery_lets_the_next_one_go,
                 order_wait_is_changed_while_deliveries_wait,
                 replayed_and_redriven_deliveries_have_no_order,
+                retries_come_first_where_a_claim_says_so,
                 the_order_is_that_of_the_naive_queue,
             ]
             archive: [

@@ -388,6 +388,7 @@ fn unreadable_deliveries_are_reported() {
 const EIGHT: ClaimLimit = ClaimLimit {
     deliveries: 8,
     run: 8,
+    retries_first: false,
 };
 
 /// What a target that is down costs others: acceptance while its queue claims, with a backlog of

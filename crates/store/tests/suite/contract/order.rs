@@ -25,7 +25,11 @@ fn accept(store: &dyn Store, id: &str, eni: &str, actions: usize, second: i64) -
 
 /// The runs that a claim of `deliveries` with runs of at most `run` takes.
 fn claim(store: &dyn Store, second: i64, deliveries: usize, run: usize) -> Vec<Vec<Delivery>> {
-    let limit = ClaimLimit { deliveries, run };
+    let limit = ClaimLimit {
+        deliveries,
+        run,
+        retries_first: false,
+    };
     let claimed = store.submit_claim("t", at(second), LEASE, limit);
     claimed.wait().unwrap().runs
 }
@@ -214,6 +218,30 @@ pub(super) fn replayed_and_redriven_deliveries_have_no_order(backend: &dyn Backe
     assert_eq!(replayed.unwrap().deliveries.len(), 2);
     assert_eq!(claim(store, 3, 9, 9).len(), 2);
     assert!(waits(store, b[1]));
+}
+
+pub(super) fn retries_come_first_where_a_claim_says_so(backend: &dyn Backend) {
+    let store = &*backend.open();
+    let ids_of = |eni: &str| accept(store, eni, eni, 1, 0)[0];
+    let [late, soon, _, _] = ["eni-1", "eni-2", "eni-3", "eni-4"].map(ids_of);
+    let claimed = claim(store, 1, 2, 1);
+    for (run, retry) in claimed.iter().zip([30, 20]) {
+        settle(store, &run[0], Decision::RetryAt(at(retry)), 1);
+    }
+    let first = |second, retries_first| {
+        let limit = ClaimLimit {
+            deliveries: 1,
+            run: 1,
+            retries_first,
+        };
+        let claimed = store.submit_claim("t", at(second), LEASE, limit);
+        claimed.wait().unwrap().runs[0][0].id
+    };
+    // None is due: the soonest due of the others.
+    assert!(![late, soon].contains(&first(19, true)));
+    assert!(![late, soon].contains(&first(30, false)));
+    assert_eq!(first(30, true), soon);
+    assert_eq!(first(30, true), late);
 }
 
 /// One thing that happens to a store.
@@ -452,6 +480,7 @@ impl<'a> OrderRun<'a> {
         let limit = ClaimLimit {
             deliveries: most,
             run,
+            retries_first: now % 2 == 0,
         };
         // Longer than a case lasts.
         let lease = SignedDuration::from_hours(24);
