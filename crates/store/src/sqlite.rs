@@ -31,6 +31,8 @@ mod resume;
 mod retention;
 mod schema;
 mod state;
+#[cfg(test)]
+mod statements;
 mod targets;
 mod trees;
 mod write_clock;

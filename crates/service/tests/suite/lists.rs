@@ -88,6 +88,36 @@ async fn lists_that_are_not_read_are_bounded() {
     serving.stop().await;
 }
 
+/// Senders decide how many events have an id.
+#[tokio::test]
+async fn traces_of_one_id_are_answered_in_pages() {
+    let serving = Serving::start().await;
+    let lines: Vec<_> = (0..40)
+        .map(|number| event_text("same", &format!("eni-{number}")))
+        .collect();
+    let body = lines.join("\n");
+    assert_eq!(serving.post("application/x-ndjson", body).await.0, 200);
+    let (mut path, mut pages) = ("/trace/same?explain=failed".to_owned(), Vec::new());
+    loop {
+        let url = format!("{}{path}", serving.url);
+        let response = serving.client.get(url).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        let link = response.headers().get("link").cloned();
+        let page = Json::parse(response.text().await.unwrap()).unwrap();
+        pages.push(page.elements().len());
+        let Some(link) = link else { break };
+        let link = link.to_str().unwrap();
+        assert!(link.contains("explain=failed"), "{link}");
+        let end = link.find(">; rel=\"next\"").unwrap();
+        path = link[1..end].to_owned();
+    }
+    assert_eq!(pages, [32, 8]);
+    for (path, status) in [("/trace/same?after=x", 400), ("/trace/other", 404)] {
+        assert_eq!(serving.get(path, None).await.0, status, "{path}");
+    }
+    serving.stop().await;
+}
+
 /// Asserts that `/dlq` is answered with this status after a while.
 async fn assert_becomes(serving: &Serving, expected: u16) {
     let deadline = Instant::now() + Duration::from_secs(20);

@@ -113,8 +113,13 @@ impl Walk {
                         positions.events.push_front(found);
                         break;
                     }
-                    page.events.extend(self.event(connection, seq)?);
+                    let event = self.event(connection, seq)?;
                     self.after = seq;
+                    if let Some((event, evaluation)) = event {
+                        page.events.push(event);
+                        // How large it is is known only now; then this event is the last.
+                        bytes = bytes.saturating_add(evaluation);
+                    }
                 }
                 Err(damaged) => {
                     self.after = damaged.last;
@@ -243,25 +248,27 @@ impl Walk {
         Ok(count == POSITIONS)
     }
 
-    /// The event at a position; `None` if it was pruned meanwhile.
+    /// The event at a position with the size of its evaluation in bytes; `None` if it was pruned
+    /// meanwhile.
     fn event(
         &self,
         connection: &Connection,
         seq: i64,
-    ) -> Result<Option<Result<Archived, DamagedEvent>>, StoreError> {
+    ) -> Result<Option<(Result<Archived, DamagedEvent>, usize)>, StoreError> {
         let sql = "SELECT seq, source, id, kind, resource, received, size, body, evaluation
                    FROM archive WHERE seq = ?1";
         let mut statement = connection.prepare_cached(sql)?;
         let found = statement.query_row([seq], |row| Ok(decode_row(row, seq)));
-        match found.optional() {
-            Ok(decoded) => {
-                Ok(decoded.map(|decoded| decoded.map_err(|reason| DamagedEvent::one(seq, reason))))
-            }
-            Err(error) if is_local(&error) => {
-                Ok(Some(Err(DamagedEvent::one(seq, error.to_string()))))
-            }
-            Err(error) => Err(error.into()),
-        }
+        let decoded = match found.optional() {
+            Ok(None) => return Ok(None),
+            Ok(Some(decoded)) => decoded,
+            Err(error) if is_local(&error) => Err(error.to_string()),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Some(match decoded {
+            Ok((event, evaluation)) => (Ok(event), evaluation),
+            Err(reason) => (Err(DamagedEvent::one(seq, reason)), 0),
+        }))
     }
 }
 
@@ -338,7 +345,8 @@ pub(super) fn verify_row(row: &Row<'_>) -> Result<(), String> {
     }
 }
 
-fn decode_row(row: &Row<'_>, seq: i64) -> Result<Archived, String> {
+/// Returns also the size of the evaluation in bytes.
+fn decode_row(row: &Row<'_>, seq: i64) -> Result<(Archived, usize), String> {
     fn column<T: FromSql>(row: &Row<'_>, index: usize) -> Result<T, String> {
         // A column of another type or invalid UTF-8 is damage too.
         row.get(index).map_err(|error| error.to_string())
@@ -349,15 +357,17 @@ fn decode_row(row: &Row<'_>, seq: i64) -> Result<Archived, String> {
         return Err(format!("expected {size} bytes, found {}", bytes.len()));
     }
     let event = Event::from_json(bytes).map_err(|error| error.to_string())?;
+    let mut evaluation_bytes = 0;
     let evaluation = match column::<Option<Vec<u8>>>(row, 8)? {
         Some(packed) => {
             let text = unpack(&packed, EVALUATION_BYTES)?;
+            evaluation_bytes = text.len();
             let json = Json::parse_within(text, EVALUATION_DEPTH);
             Some(json.map_err(|error| error.to_string())?)
         }
         None => None,
     };
-    Ok(Archived {
+    let archived = Archived {
         seq,
         name: EventRef {
             source: column(row, 1)?,
@@ -368,5 +378,45 @@ fn decode_row(row: &Row<'_>, seq: i64) -> Result<Archived, String> {
         received: instant(column(row, 5)?),
         event,
         evaluation,
-    })
+    };
+    Ok((archived, evaluation_bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use reflexarc::{Evaluation, RuleEffects};
+
+    use super::*;
+    use crate::{Incoming, SqliteStore, Store, StoreOptions};
+
+    /// Of a store with 20 events that carry, or whose evaluations carry, a megabyte each.
+    fn two_pages(event: usize, evaluation: usize) -> [EventPage; 2] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let store = SqliteStore::open(&path, &StoreOptions::default()).unwrap();
+        for id in 0..20 {
+            let text = format!(r#"{{"id":"{id}","text":"{}"}}"#, "x".repeat(event));
+            let incoming = Incoming::new(Event::from_json(text).unwrap()).unwrap();
+            let mut effects = RuleEffects::new("r");
+            effects.log = vec!["x".repeat(evaluation)];
+            let mut evaluation = Evaluation::default();
+            evaluation.rules.push(effects);
+            let accepted = store.accept(incoming, evaluation, Timestamp::UNIX_EPOCH);
+            assert!(!accepted.unwrap().duplicate);
+        }
+        let direct = Connection::open(&path).unwrap();
+        let mut walk = Walk::new(&direct, &Selection::default(), 0).unwrap();
+        [(); 2].map(|()| walk.page(&direct, PageLimits::WALK).unwrap())
+    }
+
+    #[test]
+    fn pages_of_a_walk_are_bounded_in_bytes() {
+        for (event, evaluation, first_page) in [(1_000_000, 10, 16), (10, 1_000_000, 17)] {
+            let [first, second] = two_pages(event, evaluation);
+            assert_eq!(first.events.len(), first_page);
+            assert_eq!(second.events.len(), 20 - first_page);
+            let last = i64::try_from(first_page).unwrap();
+            assert_eq!((first.next, second.next), (Some(last), None));
+        }
+    }
 }

@@ -162,6 +162,8 @@ pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connect
     let fresh = !exists || examine(path)? == 0;
     make_private(path);
     let connection = Connection::open(path).map_err(|error| StoreError::from(error).at(path))?;
+    #[cfg(test)]
+    let connection = super::statements::recorded(connection);
     // Operators' commands write too (redrive, cancel, prune). Their transactions are short; ten
     // seconds means that something holds the lock that should not.
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -295,6 +297,8 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)
         .map_err(|error| StoreError::from(error).at(path))?;
+    #[cfg(test)]
+    let connection = super::statements::recorded(connection);
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(32);
     compile_once(&connection)?;

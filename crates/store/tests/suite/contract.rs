@@ -82,6 +82,8 @@ macro_rules! every_promise {
                 pruning_by_size_removes_the_oldest_events,
                 old_dead_letters_are_dropped,
                 an_event_with_many_deliveries_is_removed_whole,
+                pages_of_one_id_are_bounded_in_rows_and_bytes,
+                deliveries_of_an_event_are_bounded,
                 the_newest_event_is_the_last_accepted,
                 the_archive_is_walked_in_order_across_pages,
             ]

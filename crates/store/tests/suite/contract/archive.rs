@@ -3,7 +3,8 @@
 use jiff::SignedDuration;
 use reflexarc::Evaluation;
 use reflexarc_delivery::Decision;
-use reflexarc_store::{DeliveryStatus, Pruned, Retention, Selection};
+use reflexarc_event::Event;
+use reflexarc_store::{DeliveryStatus, Incoming, PageLimits, Pruned, Retention, Selection};
 
 use super::Backend;
 use crate::samples::{ALL, LEASE, at, attempt, dead_letter, evaluation, incoming, send};
@@ -189,4 +190,60 @@ pub(super) fn an_event_with_many_deliveries_is_removed_whole(backend: &dyn Backe
     for id in accepted.deliveries {
         assert_eq!(store.delivery(id).unwrap(), None);
     }
+}
+
+/// However many events have an id, and however large they are, a page of them is small.
+pub(super) fn pages_of_one_id_are_bounded_in_rows_and_bytes(backend: &dyn Backend) {
+    let store = backend.open();
+    let day = 24 * 3_600;
+    for copy in 0..12 {
+        let text = format!(r#"{{"id":"same","text":"{}"}}"#, "x".repeat(10_000));
+        let event = Incoming::new(Event::from_json(text).unwrap()).unwrap();
+        let accepted = store.accept(event, Evaluation::default(), at(copy * day));
+        assert!(!accepted.unwrap().duplicate);
+    }
+    store
+        .accept(incoming("other"), Evaluation::default(), at(0))
+        .unwrap();
+    for (rows, bytes, expected) in [
+        (5, 1 << 20, vec![5, 5, 2]),
+        (99, 45_000, vec![4, 4, 4]),
+        // The first is in the page whatever its size.
+        (99, 1, vec![1; 12]),
+    ] {
+        let (mut after, mut sizes, mut seqs) = (Some(0), Vec::new(), Vec::new());
+        while let Some(from) = after {
+            let limits = PageLimits { rows, bytes };
+            let page = store.find_page("same", from, limits).unwrap();
+            after = page.next;
+            let events = page.events.into_iter().map(|event| event.unwrap().seq);
+            let before = seqs.len();
+            seqs.extend(events);
+            sizes.push(seqs.len() - before);
+        }
+        sizes.retain(|size| *size > 0);
+        assert_eq!(sizes, expected, "{rows} rows, {bytes} bytes");
+        assert_eq!(seqs, (1..=12).collect::<Vec<_>>());
+    }
+}
+
+/// The rest is counted.
+pub(super) fn deliveries_of_an_event_are_bounded(backend: &dyn Backend) {
+    let store = backend.open();
+    let actions = (0..30).map(|number| send("t", number)).collect();
+    let accepted = store
+        .accept(incoming("1"), evaluation("r", actions, vec![]), at(0))
+        .unwrap();
+    for (rows, bytes) in [(7, 1 << 20), (99, 200), (1, 0)] {
+        let limits = PageLimits { rows, bytes };
+        let found = store.deliveries_of(accepted.seq, limits).unwrap();
+        let count = found.deliveries.len();
+        assert!(
+            (1..=8).contains(&count),
+            "{rows} rows, {bytes} bytes: {count}"
+        );
+        assert_eq!(found.left_out, 30 - count as u64);
+    }
+    let all = store.deliveries_of(accepted.seq, ALL).unwrap();
+    assert_eq!((all.deliveries.len(), all.left_out), (30, 0));
 }

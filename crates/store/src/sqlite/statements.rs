@@ -1,0 +1,239 @@
+//! The plan of every statement of the store: those that run for each event, claim, trace or step of
+//! retention scan nothing, however much is stored.
+//!
+//! The statements are recorded while a store is used in every way, so none can be forgotten here.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use reflexarc::{Evaluation, RuleEffects};
+use reflexarc_delivery::{DeadLetterCause, Decision};
+use reflexarc_event::{Event, Json};
+use reflexarc_reaction::{Action, StateChange};
+use rusqlite::Connection;
+use rusqlite::trace::{TraceEvent, TraceEventCodes};
+
+use super::SqliteStore;
+use crate::{
+    AttemptOutcome, DeliveryStatus, Incoming, PageLimits, Retention, Selection, Store, StoreCheck,
+    StoreOptions, TargetPause,
+};
+
+/// What has been run by all connections.
+static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Statements that scan a table or index, and why they may: none runs for an event, a claim, a
+/// trace or a step of retention.
+const SCANS: [(&str, &str); 14] = [
+    ("FROM pragma_", "reads the schema"),
+    ("FROM sqlite_schema", "reads the schema"),
+    ("ORDER BY seq DESC LIMIT 1", "reads one row"),
+    (
+        "ORDER BY finished DESC LIMIT",
+        "reads the newest dead letters",
+    ),
+    ("SELECT min(target) FROM delivery", "reads one row"),
+    (
+        "SELECT rule, key, value FROM state",
+        "lists all of the state",
+    ),
+    ("WHERE true", "begins to check a table for damage"),
+    (
+        "FROM delivery INDEXED BY",
+        "checks a partial index for damage",
+    ),
+    ("FROM target", "reads the paused targets, at the start"),
+    ("DELETE FROM call", "looks at the calls of an hour"),
+    (
+        "GROUP BY target",
+        "counts what is pending or dead, every ten seconds",
+    ),
+    (
+        "WITH RECURSIVE named",
+        "counts what is pending, every minute",
+    ),
+    (
+        "ORDER BY due, seq, id LIMIT",
+        "lists all that is pending, for an operator",
+    ),
+    ("set_at > ?1", "runs once when the clock was set back"),
+];
+
+/// Records the statements of a connection.
+pub(super) fn recorded(mut connection: Connection) -> Connection {
+    let record = |event: TraceEvent<'_>| {
+        if let TraceEvent::Stmt(statement, _) = event {
+            let mut known = STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(statement.sql().into_owned());
+        }
+    };
+    connection
+        .trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(record))
+        .unwrap();
+    connection
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn accept(store: &SqliteStore, id: &str, second: i64) {
+    let event = format!(r#"{{"id": "{id}", "resourceId": "eni-1"}}"#);
+    let incoming = Incoming::new(Event::from_json(event).unwrap()).unwrap();
+    let mut effects = RuleEffects::new("r");
+    effects.actions = vec![Action::send("t", 1), Action::send("u", 2)];
+    let (key, value) = (id.to_owned(), Json::from(1_i64));
+    let expires = Some(at(second + 1));
+    effects.changes = vec![
+        StateChange::Set {
+            key,
+            value,
+            expires,
+        },
+        StateChange::Remove { key: "x".into() },
+    ];
+    let mut evaluation = Evaluation::default();
+    evaluation.rules.push(effects);
+    store.accept(incoming, evaluation, at(second)).unwrap();
+}
+
+/// Calls what a service and its operators call.
+fn use_in_every_way(store: &SqliteStore) {
+    let lease = SignedDuration::from_secs(60);
+    let limits = PageLimits::LIST;
+    for id in 0..20 {
+        accept(store, &id.to_string(), id);
+    }
+    let reader = store.state_reader().unwrap();
+    reader.read_entry("r", "1", at(0)).unwrap();
+    reader.count_entries("r", at(0)).unwrap();
+    store.state(at(0)).unwrap();
+    for number in 0..20 {
+        for delivery in store.claim("t", at(number), lease, 1).unwrap() {
+            let decision = match number % 3 {
+                0 => Decision::Delivered,
+                1 => Decision::RetryAt(at(number)),
+                _ => Decision::DeadLetter {
+                    cause: DeadLetterCause::Refused,
+                    reason: "no".into(),
+                },
+            };
+            let outcome = AttemptOutcome {
+                started: at(number),
+                took: SignedDuration::ZERO,
+                outcome: "failed",
+                answer: String::new(),
+                delivered_parts: vec!["a".into()],
+            };
+            store
+                .settle(delivery, outcome, decision, at(number))
+                .unwrap();
+        }
+    }
+    let claimed = store.claim("u", at(30), lease, 3).unwrap();
+    let ids = claimed.iter().map(|delivery| delivery.id).collect();
+    store.submit_release(ids, at(31)).wait().unwrap();
+    store.submit_release_claims("u", at(31)).wait().unwrap();
+    store.claim("u", at(32), lease, 3).unwrap();
+    store.release_claims(at(33)).unwrap();
+    store.submit_order_wait("u", lease, at(33)).wait().unwrap();
+    store.submit_call("u", at(33), at(0)).wait().unwrap();
+    store.submit_call_end("u", at(33), at(34)).wait().unwrap();
+    store
+        .submit_recent_calls("u", at(0), at(35))
+        .wait()
+        .unwrap();
+    store.next_due("u").unwrap();
+    store.unattempted(at(40)).unwrap();
+    for status in [DeliveryStatus::Pending, DeliveryStatus::Dead] {
+        for target in [None, Some("t")] {
+            store.delivery_page(status, target, None, limits).unwrap();
+        }
+    }
+    let dead = store.deliveries(DeliveryStatus::Dead, None, 9).unwrap();
+    store.delivery(dead[0].delivery.id).unwrap().unwrap();
+    store.deliveries_of(dead[0].seq, limits).unwrap();
+    store.redrive(dead[0].delivery.id, at(40)).unwrap();
+    store.cancel(dead[0].delivery.id, at(40)).unwrap();
+    store.drop_dead_letter(dead[1].delivery.id, at(40)).unwrap();
+    store.newest_dead_letters(3).unwrap();
+    store.dead_letter_counts().unwrap();
+    store.queue_depths().unwrap();
+    store.rules_in_use().unwrap();
+    store.newest_event().unwrap();
+    let pause = TargetPause {
+        since: at(0),
+        by: "me".into(),
+        reason: None,
+    };
+    store.set_pause("u", Some(pause)).unwrap();
+    store.paused_targets().unwrap();
+    let range = Selection {
+        from: Some(at(0)),
+        to: Some(at(9)),
+        id: None,
+    };
+    for selection in [Selection::default(), range] {
+        store.walk(&selection, &mut |_| true).unwrap();
+    }
+    store.find("1").unwrap();
+    store
+        .dead_letter_target("u", "gone".into(), at(41))
+        .unwrap();
+    let mut check = StoreCheck::default();
+    while !check.is_done {
+        store.check(&mut check).unwrap();
+    }
+    store.submit_probe().wait().unwrap();
+    let retention = Retention {
+        age: SignedDuration::ZERO,
+        bytes: Some(1),
+        dead_letters: Some(SignedDuration::ZERO),
+    };
+    let pruned = store.prune(&retention, at(1_000_000)).unwrap();
+    assert!(pruned.events >= 10, "{pruned:?}");
+}
+
+#[test]
+fn no_statement_scans_but_those_that_say_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = SqliteStore::open(&path, &StoreOptions::default()).unwrap();
+    use_in_every_way(&store);
+    drop(store);
+    let known = STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let statements: Vec<String> = known.iter().cloned().collect();
+    drop(known);
+    let plain = Connection::open(&path).unwrap();
+    let (mut planned, mut scanning, mut faults) = (0, BTreeSet::new(), Vec::new());
+    for sql in &statements {
+        let verbs = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"];
+        if !verbs.iter().any(|verb| sql.trim_start().starts_with(verb)) {
+            continue;
+        }
+        planned += 1;
+        let explained = format!("EXPLAIN QUERY PLAN {sql}");
+        let mut statement = plain.prepare(&explained).unwrap();
+        let steps = statement.raw_query().mapped(|row| row.get::<_, String>(3));
+        let steps: Vec<String> = steps.map(Result::unwrap).collect();
+        // Neither tables of constants nor lists that functions return are stored anywhere.
+        let scans = |step: &String| {
+            step.starts_with("SCAN") && !step.contains("CONSTANT") && !step.contains("VIRTUAL")
+        };
+        if !steps.iter().any(scans) {
+            continue;
+        }
+        let allowed = SCANS.iter().position(|(part, _)| sql.contains(part));
+        match allowed {
+            Some(why) => drop(scanning.insert(why)),
+            None => faults.push((sql, steps)),
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+    assert!(planned >= 60, "{planned} statements");
+    assert!(
+        scanning.len() >= 8,
+        "exceptions that are none: {scanning:?}"
+    );
+}
