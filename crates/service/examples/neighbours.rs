@@ -51,7 +51,7 @@ if n % 20 == 0 { send("out", #{ eni: eni, operation: event.content.operation, n:
 "#;
 
 /// Rules within all limits of a single run, and one that fails at its deadline each time.
-const HOSTILE: [(&str, &str, &str); 8] = [
+const HOSTILE: [(&str, &str, &str); 10] = [
     ("nothing hostile", "id exists", "()"),
     (
         "loops to the limit of operations",
@@ -86,6 +86,8 @@ const HOSTILE: [(&str, &str, &str); 8] = [
         }"#,
     ),
     ("a filter of 200 slow conditions", "SLOW FILTER", "()"),
+    ("nothing hostile, events with arrays", "id exists", "()"),
+    ("a filter over nine arrays", "ARRAYS FILTER", "()"),
 ];
 
 /// A filter that no index can decide.
@@ -94,7 +96,24 @@ fn slow_filter() -> String {
     (0..200).map(condition).collect::<Vec<_>>().join(" or ")
 }
 
+/// A filter over arrays of objects that matches after all their combinations.
+fn arrays_filter() -> String {
+    let pairs = (0..8).map(|n| format!("content.a{n}.x == 1 and content.a{n}.y == 1"));
+    let pairs = pairs.collect::<Vec<_>>().join(" and ");
+    format!("not ({pairs} and content.z.x == 1 and content.z.y == 1)")
+}
+
+/// The event with such arrays.
+fn with_arrays(event: &str) -> String {
+    let both = [r#"{"x":1,"y":1}"#; 8].join(",");
+    let arrays: String = (0..8).map(|n| format!("\"a{n}\":[{both}],")).collect();
+    let content = format!(r#""content":{{{arrays}"z":[{{"x":1}},{{"y":1}}],"#);
+    event.replacen(r#""content":{"#, &content, 1)
+}
+
 struct Service {
+    /// Whether events have arrays of objects.
+    arrays: bool,
     url: String,
     client: reqwest::Client,
     /// The number of the next event.
@@ -135,6 +154,7 @@ impl Service {
             .collect();
         if let Some((filter, script)) = hostile {
             let filter = filter.replace("SLOW FILTER", &slow_filter());
+            let filter = filter.replace("ARRAYS FILTER", &arrays_filter());
             let rule = format!("when = '''{filter}'''\nthen = '''{script}'''");
             files.push(("hostile.toml".to_owned(), rule));
         }
@@ -146,6 +166,7 @@ impl Service {
         let service = ServiceBuilder::new(config, rules, Arc::new(store));
         let running = tokio::spawn(async move { service.serve(listener, stopped).await.unwrap() });
         Self {
+            arrays: false,
             url,
             client: reqwest::Client::new(),
             next: Arc::default(),
@@ -162,11 +183,17 @@ impl Service {
         let posting: Vec<_> = (0..connections)
             .map(|_| {
                 let (client, url) = (self.client.clone(), format!("{}/events", self.url));
+                let arrays = self.arrays;
                 let (next, accepted) = (self.next.clone(), accepted.clone());
                 tokio::spawn(async move {
                     while Instant::now() < end {
                         let first = next.fetch_add(batch, Ordering::Relaxed);
-                        let lines: Vec<String> = (first..first + batch).map(event).collect();
+                        let lines = (first..first + batch).map(event);
+                        let lines: Vec<String> = if arrays {
+                            lines.map(|event| with_arrays(&event)).collect()
+                        } else {
+                            lines.collect()
+                        };
                         let status = post(&client, &url, "flood", lines.join("\n")).await;
                         if status == 200 && Instant::now() < end {
                             accepted.fetch_add(batch, Ordering::Relaxed);
@@ -279,7 +306,8 @@ fn main() {
 /// A row of the table of hostile rules.
 async fn rule(folder: &Path, time: Duration, hostile: (&str, &str, &str), with_budgets: bool) {
     let (name, filter, script) = hostile;
-    let service = Service::start(folder, Some((filter, script)), with_budgets).await;
+    let mut service = Service::start(folder, Some((filter, script)), with_budgets).await;
+    service.arrays = name.contains("arrays");
     let rate = |accepted: usize| accepted as f64 / time.as_secs_f64();
     let first = rate(service.flood(4, 100, time).await);
     let then = rate(service.flood(4, 100, time).await);

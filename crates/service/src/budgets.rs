@@ -45,8 +45,8 @@ impl RuleBudget {
     /// most of the machine, also where there is only one processor.
     pub const DEFAULT: Self = Self {
         time: Duration::from_millis(100),
-        // 40 runs of the longest duration that one may have.
-        time_burst: Duration::from_secs(2),
+        // Ten runs of the longest duration that one may have: while they run, little else does.
+        time_burst: Duration::from_millis(500),
         bytes: 1 << 20,
         // Four runs with the largest effects that one may have. They are in memory together.
         bytes_burst: 16 << 20,

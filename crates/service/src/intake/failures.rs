@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use reflexarc::{Evaluation, FailureCause, FailureCounter, RuleSet};
 
@@ -27,7 +28,19 @@ struct Observed {
     over_budget: BTreeMap<String, u64>,
     /// How many evaluations of each rule had notes.
     noted: BTreeMap<String, u64>,
+    report_lines: LineLimit,
 }
+
+/// Bounds the lines about each rule that keeps failing. A rule that fails three times, succeeds once
+/// and fails again, as one that is over its budget does, is reported from the start each time.
+#[derive(Default)]
+struct LineLimit {
+    /// By rule, the beginning of the current minute and the lines in it.
+    lines: BTreeMap<String, (Instant, u32)>,
+}
+
+/// Lines about one rule in a minute.
+const MAX_REPORT_LINES: u32 = 5;
 
 /// The failures of a rule that was reported and has not succeeded since.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +74,7 @@ impl FailureTracker {
             failed,
             over_budget,
             noted,
+            report_lines,
         } = &mut *self.lock();
         for effects in evaluation
             .rules
@@ -105,12 +119,14 @@ impl FailureTracker {
             }
         }
         for report in counter.record(rules, evaluation) {
-            tracing::error!(
-                rule = report.rule,
-                in_a_row = report.consecutive,
-                error = report.message,
-                "a rule keeps failing; it goes on being run, and its events are kept"
-            );
+            if report_lines.allow(&report.rule, Instant::now()) {
+                tracing::error!(
+                    rule = report.rule,
+                    in_a_row = report.consecutive,
+                    error = report.message,
+                    "a rule keeps failing; it goes on being run, and its events are kept"
+                );
+            }
             let failing = FailingRule {
                 in_a_row: report.consecutive,
                 message: report.message,
@@ -154,6 +170,19 @@ impl FailureTracker {
     }
 }
 
+impl LineLimit {
+    /// Whether a line about the rule may be logged now.
+    fn allow(&mut self, rule: &str, now: Instant) -> bool {
+        let minute = Duration::from_secs(60);
+        let (began, lines) = self.lines.entry(rule.to_owned()).or_insert((now, 0));
+        if now.saturating_duration_since(*began) >= minute {
+            (*began, *lines) = (now, 0);
+        }
+        *lines = lines.saturating_add(1);
+        *lines <= MAX_REPORT_LINES
+    }
+}
+
 /// The counts of rules that exist.
 fn of_set(counts: &BTreeMap<String, u64>, rules: &RuleSet) -> Vec<(String, u64)> {
     counts
@@ -161,4 +190,24 @@ fn of_set(counts: &BTreeMap<String, u64>, rules: &RuleSet) -> Vec<(String, u64)>
         .filter(|(rule, _)| rules.get(rule).is_some())
         .map(|(rule, count)| (rule.clone(), *count))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_about_a_rule_are_bounded_in_each_minute() {
+        let mut limit = LineLimit::default();
+        let start = Instant::now();
+        let lines = |limit: &mut LineLimit, rule: &str, second: u64| {
+            let now = start + Duration::from_secs(second);
+            (0..100).filter(|_| limit.allow(rule, now)).count()
+        };
+        let most = MAX_REPORT_LINES as usize;
+        assert_eq!(lines(&mut limit, "a", 0), most);
+        assert_eq!(lines(&mut limit, "a", 59), 0);
+        assert_eq!(lines(&mut limit, "b", 59), most);
+        assert_eq!(lines(&mut limit, "a", 60), most);
+    }
 }

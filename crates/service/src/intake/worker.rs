@@ -113,9 +113,7 @@ impl SpeculativeEvaluation {
         // Kept for a second run: which rules match does not depend on state.
         let mut account = EventAccount::default();
         let budget = EventBudget::new(&budgets, &mut account);
-        let matched = catch_panic(incoming, || {
-            rules.matching_within(&incoming.native, &budget)
-        });
+        let matched = catch_panic(|| rules.matching_within(&incoming.native, &budget));
         // The worker's own view is the state as of the last commit; it does not block the writer,
         // nor is it blocked.
         let state = StoredState::new(state);
@@ -208,7 +206,7 @@ fn run_reactions(
     let watch = ThreadStopwatch::start();
     let stopwatch = || watch.elapsed();
     let evaluation = matched.and_then(|matched| {
-        catch_panic(incoming, || {
+        catch_panic(|| {
             let (event, stopwatch) = (&incoming.native, Some(&stopwatch as _));
             rules.evaluate_within(event, matched, state, now, stopwatch, budget)
         })
@@ -216,22 +214,16 @@ fn run_reactions(
     evaluation.unwrap_or_else(|| {
         let mut failed = Evaluation::default();
         // A panic in the engine cannot be attributed to one rule.
-        let message = "internal error while evaluating; the event was kept";
+        let id = &incoming.name.id;
+        let message = format!("internal error while evaluating {id}; the event was kept");
         failed.failures.push(Failure::new("", message));
         failed
     })
 }
 
 /// Limits a panic to the event that caused it: the worker and all its other resources go on.
-fn catch_panic<T>(incoming: &Incoming, work: impl FnOnce() -> T) -> Option<T> {
+fn catch_panic<T>(work: impl FnOnce() -> T) -> Option<T> {
     // Unwind safe: the rule set is immutable, and the state only has reads recorded in it, which
     // are thrown away with the evaluation.
-    let result = catch_unwind(AssertUnwindSafe(work));
-    if result.is_err() {
-        tracing::error!(
-            event = incoming.name.id,
-            "panic while evaluating an event; it is kept without reactions"
-        );
-    }
-    result.ok()
+    catch_unwind(AssertUnwindSafe(work)).ok()
 }
