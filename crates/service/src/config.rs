@@ -2,8 +2,10 @@
 
 mod budgets;
 mod client;
+mod file;
 mod masking;
 mod parts;
+mod restart;
 mod sections;
 
 use std::net::SocketAddr;
@@ -11,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use self::client::ClientSettings;
+pub use self::file::read_file;
+pub use self::restart::RestartSettings;
 use jiff::SignedDuration;
 use reflexarc::{FileDiagnostics, InvalidFiles, RuleSet};
 pub use reflexarc_delivery::config::Secrets;
@@ -19,7 +23,6 @@ use reflexarc_delivery::config::{
 };
 use reflexarc_diagnostic::toml::{Document, EmbeddedText, FaultCodes};
 use reflexarc_diagnostic::{Code, Diagnostic};
-use reflexarc_files::{ReadError, read_regular_file};
 
 use self::parts::ErrorTracker;
 pub(crate) use self::parts::{ConfigPart, PartialConfig, Validity};
@@ -33,10 +36,6 @@ use crate::telemetry::{Collector, Redactor, check_filter};
 
 /// A commented configuration to start from; `reflexarc config init` writes it.
 pub const TEMPLATE: &str = include_str!("config/template.toml");
-
-/// The largest size of a configuration in bytes; 4 MiB.
-// A target takes about 100 bytes.
-const MAX_CONFIG_BYTES: usize = 4 << 20;
 
 /// A configuration. The default is that of an empty file.
 ///
@@ -112,24 +111,6 @@ pub struct ConfigSource {
     /// The settings that a reload does not change, as the file had them. Command-line options may
     /// override some of them afterwards, which does not change the file.
     pub restart_settings: RestartSettings,
-}
-
-/// The settings that take effect only at a restart: what is bound or opened once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RestartSettings {
-    /// The address of the HTTP server.
-    pub listen: SocketAddr,
-    /// Path of the store, and how it is opened.
-    pub store: (PathBuf, StoreOptions),
-    /// Resource limits for untrusted input.
-    pub limits: Limits,
-    /// Log filter.
-    pub log: String,
-    /// Where traces are sent.
-    pub telemetry: Option<Collector>,
-    /// Longest time for open requests, and then for running sends, to finish after a stop.
-    pub shutdown_timeout: Duration,
 }
 
 impl Config {
@@ -348,75 +329,10 @@ impl Default for Config {
     }
 }
 
-impl RestartSettings {
-    /// The names of the settings in which `self` and `other` differ.
-    ///
-    /// ```
-    /// use reflexarc_service::Config;
-    ///
-    /// let running = Config::default().restart_settings();
-    /// let edited = Config { log: "debug".into(), ..Config::default() };
-    /// assert_eq!(running.differences(&edited.restart_settings()), ["log"]);
-    /// ```
-    pub fn differences(&self, other: &Self) -> Vec<String> {
-        // The order of the documentation, and of `restart` in the response to a reload.
-        let same = [
-            ("http.listen", self.listen == other.listen),
-            ("store", self.store == other.store),
-            ("limits", self.limits == other.limits),
-            ("log", self.log == other.log),
-            ("telemetry", self.telemetry == other.telemetry),
-            (
-                "shutdown_timeout",
-                self.shutdown_timeout == other.shutdown_timeout,
-            ),
-        ];
-        same.into_iter()
-            .filter(|(_, same)| !same)
-            .map(|(name, _)| name.to_owned())
-            .collect()
-    }
-}
-
 /// Paths in a list, for messages.
 pub(crate) fn display_paths(paths: &[PathBuf]) -> String {
     let paths = paths.iter().map(|path| path.display().to_string());
     paths.collect::<Vec<_>>().join(", ")
-}
-
-/// The name and text of a configuration file.
-///
-/// ```
-/// use std::path::Path;
-///
-/// let error = reflexarc_service::config::read_file(Path::new("/dev/zero")).unwrap_err();
-/// assert!(error.to_string().contains("expected a regular file, found a device"));
-/// ```
-///
-/// # Errors
-/// If it is not a regular file of at most 4 MiB in UTF-8, or cannot be read.
-pub fn read_file(path: &Path) -> Result<(String, String), FileDiagnostics> {
-    let name = path.display().to_string();
-    let failed = |error: String, help: &str| {
-        let message = format!("cannot read {name}: {error}");
-        FileDiagnostics {
-            name: name.clone(),
-            text: String::new(),
-            diagnostics: vec![Diagnostic::error(Code::CONFIG_FILE, 0..0, message).with_help(help)],
-        }
-    };
-    let bytes = read_regular_file(path, MAX_CONFIG_BYTES).map_err(|error| {
-        let help = match &error {
-            ReadError::Io(_) => "create one with `reflexarc config init`",
-            _ => "the configuration is a file; create one with `reflexarc config init`",
-        };
-        failed(error.to_string(), help)
-    })?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let end = error.utf8_error().valid_up_to();
-        failed(format!("not UTF-8 (byte {end})"), "save it as UTF-8")
-    })?;
-    Ok((name, text))
 }
 
 /// `log`, a valid filter.

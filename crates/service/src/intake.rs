@@ -38,6 +38,7 @@ mod failures;
 mod fair_queue;
 mod sequencer;
 mod stopwatch;
+mod window;
 mod worker;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};

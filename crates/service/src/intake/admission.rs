@@ -11,11 +11,11 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::fair_queue::FairQueue;
+use super::window::{InFlight, Window};
 use crate::limits::Limits;
 
 /// Who sends events.
@@ -84,27 +84,12 @@ struct Share {
     large_bytes: usize,
 }
 
-/// How much work, in events of up to 1 KiB, is with the workers and the store at one time.
-#[derive(Debug)]
-struct Window {
-    workers: u64,
-    /// The moving average of the time that the evaluation of an event takes, in nanoseconds.
-    average: AtomicU64,
-}
-
 struct State<B> {
     held: Share,
     sources: HashMap<Source, SourceState>,
     queue: FairQueue<Source, B>,
     in_flight: InFlight,
     is_closing: bool,
-}
-
-/// What is with the workers and the store.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct InFlight {
-    batches: usize,
-    work: u64,
 }
 
 #[derive(Debug, Default)]
@@ -239,8 +224,7 @@ impl<B: Send> Release for Admission<B> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.held = state.held.minus(share);
         if in_flight > 0 {
-            state.in_flight.work = state.in_flight.work.saturating_sub(in_flight);
-            state.in_flight.batches = state.in_flight.batches.saturating_sub(1);
+            state.in_flight.remove(in_flight);
         }
         if let Some(held) = state.sources.get_mut(source) {
             held.held = held.held.minus(share);
@@ -314,52 +298,6 @@ impl<B> State<B> {
             return Err(Overloaded::Source);
         }
         Ok(())
-    }
-}
-
-impl InFlight {
-    fn add(&mut self, work: u64) {
-        self.batches += 1;
-        self.work = self.work.saturating_add(work);
-    }
-}
-
-impl Window {
-    /// Enough for a transaction that is being synced and the next one, which is being evaluated.
-    const LARGEST: u64 = 1_000;
-    /// So many batches are in flight whatever their sizes, for the same reason.
-    const BATCHES: usize = 2;
-    /// So many that no worker has nothing to do.
-    const SMALLEST: u64 = 64;
-    /// How long the workers may take for it: what a small batch waits for in a flood.
-    const TIME: Duration = Duration::from_millis(100);
-
-    fn new(workers: usize) -> Self {
-        Self {
-            workers: u64::try_from(workers).unwrap_or(1),
-            average: AtomicU64::new(0),
-        }
-    }
-
-    /// Whether a batch with so much work may be added to what is in flight.
-    fn admits(&self, in_flight: InFlight, work: u64) -> bool {
-        in_flight.batches < Self::BATCHES || in_flight.work.saturating_add(work) <= self.size()
-    }
-
-    fn size(&self) -> u64 {
-        // With scripts of 20 ms, 1,000 events are 10 s on two workers.
-        let time = u64::try_from(Self::TIME.as_nanos()).unwrap_or(u64::MAX);
-        let average = self.average.load(Ordering::Relaxed).max(1);
-        let events = (self.workers * time) / average;
-        events.clamp(Self::SMALLEST, Self::LARGEST)
-    }
-
-    fn observe(&self, evaluation: Duration) {
-        let sample = u64::try_from(evaluation.as_nanos()).unwrap_or(u64::MAX);
-        let average = self.average.load(Ordering::Relaxed);
-        // Two workers may overwrite each other: it is an average all the same.
-        let next = average - average / 16 + sample / 16;
-        self.average.store(next, Ordering::Relaxed);
     }
 }
 

@@ -118,18 +118,3 @@ fn two_batches_beyond_the_window_are_in_flight() {
     drop(first);
     assert_eq!(queue.next().unwrap().0, "small");
 }
-
-#[test]
-fn the_window_is_smaller_for_slow_rules() {
-    let window = Window::new(2);
-    assert_eq!(window.size(), Window::LARGEST);
-    let sizes = [50, 1_000, 20_000].map(|micros| {
-        for _ in 0..200 {
-            window.observe(Duration::from_micros(micros));
-        }
-        window.size()
-    });
-    assert_eq!(sizes[0], Window::LARGEST);
-    assert!((195..=205).contains(&sizes[1]), "{sizes:?}");
-    assert_eq!(sizes[2], Window::SMALLEST);
-}

@@ -1,0 +1,269 @@
+//! From an event to the rules that match it, and to their effects.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use reflexarc_event::NativeEvent;
+use reflexarc_pattern::Scratch;
+use reflexarc_pattern::explain::Explanation;
+use reflexarc_reaction::{State, Stopwatch};
+
+use super::RuleSet;
+use crate::evaluate::{self, Context, Found};
+use crate::explain::explain_native;
+use crate::filter_search::{FilterBudget, Undecided};
+use crate::rule::Rule;
+use crate::{Evaluation, Failure, ReactionBudget, filter_search};
+
+/// The rules that match one event, as positions in [`RuleSet::rules`], ascending. Matching needs
+/// neither state nor time, so it can be done on any thread before the event is evaluated.
+///
+/// ```
+/// use reflexarc::{NativeEvent, RuleSet};
+///
+/// let rules = RuleSet::compile([("a.toml", "when = 'id == 1'\nnotify = ['team']")])?;
+/// let matched = rules.matching(&NativeEvent::from_json(r#"{"id": 1}"#)?);
+/// assert!(matched.is_match());
+/// assert_eq!(matched.ids(), [0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Matched {
+    ids: Vec<u32>,
+    /// Positions of rules that could not be compared with the event, and why.
+    undecided: Vec<Undecided>,
+}
+
+/// What watches an evaluation.
+#[derive(Default)]
+struct Watch<'a> {
+    stopwatch: Option<Stopwatch<'a>>,
+    budget: Option<&'a dyn ReactionBudget>,
+    trace: Option<&'a RefCell<BTreeSet<usize>>>,
+}
+
+thread_local! {
+    /// The matcher's working memory, reused so that matching allocates nothing once it has grown.
+    /// Nothing in it outlives the matching of one event.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+impl RuleSet {
+    /// Finds the rules that match an event.
+    pub fn matching(&self, event: &NativeEvent) -> Matched {
+        let mut ids = Vec::new();
+        // One scratch space a thread and not one a rule set: a reload would start with an empty
+        // one.
+        let undecided = SCRATCH.with_borrow_mut(|scratch| {
+            let matcher = &self.inner.matcher;
+            matcher.matching(event.event(), scratch, &mut ids);
+            // Nearly always empty, and then nothing is allocated.
+            let undecided = scratch.undecided().iter();
+            undecided.map(|id| filter_search::too_long(*id)).collect()
+        });
+        Matched { ids, undecided }
+    }
+
+    /// As [`RuleSet::matching`], with what each rule may consume over many events: where only a
+    /// search over the elements of arrays can decide a filter, it takes up to some milliseconds,
+    /// which count like those of a reaction.
+    pub fn matching_within(&self, event: &NativeEvent, budget: &dyn ReactionBudget) -> Matched {
+        let mut ids = Vec::new();
+        let filters = FilterBudget::new(&self.inner.rules, budget);
+        let undecided = SCRATCH.with_borrow_mut(|scratch| {
+            let matcher = &self.inner.matcher;
+            matcher.matching_within(event.event(), &filters, scratch, &mut ids);
+            filters.reasons(scratch.undecided())
+        });
+        Matched { ids, undecided }
+    }
+
+    /// The rules that [`RuleSet::matching`] of this set found, by name. Positions that the set does
+    /// not have are ignored.
+    ///
+    /// ```
+    /// use reflexarc::{NativeEvent, RuleSet};
+    ///
+    /// let rules = RuleSet::compile([("a.toml", "when = 'id == 1'\nnotify = ['team']")])?;
+    /// let matched = rules.matching(&NativeEvent::from_json(r#"{"id": 1}"#)?);
+    /// assert!(rules.matched_rules(&matched).map(|rule| rule.name()).eq(["a"]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn matched_rules(&self, matched: &Matched) -> impl Iterator<Item = &Rule> {
+        // `get`, because after a reload a caller may still hold the positions of the previous set.
+        let rules = matched.ids().iter();
+        rules.filter_map(|id| self.inner.rules.get(*id as usize).map(AsRef::as_ref))
+    }
+
+    /// Evaluates an event: runs the reactions of the rules that match it, and of those that match
+    /// what they emit. The same event, state and time always give the same evaluation.
+    ///
+    /// ```
+    /// use reflexarc::{NativeEvent, NoState, RuleSet, Timestamp};
+    ///
+    /// let text = "when = 'id exists'\nthen = 'send(\"inventory\", event.id)'";
+    /// let rules = RuleSet::compile([("a.toml", text)])?;
+    /// let event = NativeEvent::from_json(r#"{"id": 7}"#)?;
+    /// let evaluation = rules.evaluate(&event, &NoState, Timestamp::UNIX_EPOCH);
+    /// let action = &evaluation.rules[0].actions[0];
+    /// assert_eq!(action.to_json().to_string(), r#"{"target":"inventory","send":7}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn evaluate(&self, event: &NativeEvent, state: &dyn State, now: Timestamp) -> Evaluation {
+        self.evaluate_matched(event, &self.matching(event), state, now, None)
+    }
+
+    /// As [`RuleSet::evaluate`], for an event that [`RuleSet::matching`] was called for already.
+    /// With a stopwatch, each script is held to its deadline.
+    ///
+    /// ```
+    /// use std::time::Instant;
+    ///
+    /// use reflexarc::{NativeEvent, NoState, RuleSet, Timestamp};
+    ///
+    /// let rules = RuleSet::compile([("a.toml", "when = 'id exists'\nthen = 'log(1)'")])?;
+    /// let event = NativeEvent::from_json(r#"{"id": 7}"#)?;
+    /// let matched = rules.matching(&event);
+    /// let start = Instant::now();
+    /// let stopwatch = || start.elapsed();
+    /// let now = Timestamp::UNIX_EPOCH;
+    /// let evaluation = rules.evaluate_matched(&event, &matched, &NoState, now, Some(&stopwatch));
+    /// assert_eq!(evaluation.rules.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn evaluate_matched(
+        &self,
+        event: &NativeEvent,
+        matched: &Matched,
+        state: &dyn State,
+        now: Timestamp,
+        stopwatch: Option<Stopwatch<'_>>,
+    ) -> Evaluation {
+        let watch = Watch {
+            stopwatch,
+            ..Watch::default()
+        };
+        self.evaluate_in(event, matched, state, now, watch)
+    }
+
+    /// As [`RuleSet::evaluate_matched`], with what each rule may consume over many events: see
+    /// [`ReactionBudget`].
+    pub fn evaluate_within(
+        &self,
+        event: &NativeEvent,
+        matched: &Matched,
+        state: &dyn State,
+        now: Timestamp,
+        stopwatch: Option<Stopwatch<'_>>,
+        budget: &dyn ReactionBudget,
+    ) -> Evaluation {
+        let watch = Watch {
+            stopwatch,
+            budget: Some(budget),
+            trace: None,
+        };
+        self.evaluate_in(event, matched, state, now, watch)
+    }
+
+    /// As [`RuleSet::evaluate_matched`], recording the lines of scripts that ran.
+    pub(crate) fn evaluate_traced(
+        &self,
+        event: &NativeEvent,
+        matched: &Matched,
+        state: &dyn State,
+        now: Timestamp,
+        trace: &RefCell<BTreeSet<usize>>,
+    ) -> Evaluation {
+        let watch = Watch {
+            trace: Some(trace),
+            ..Watch::default()
+        };
+        self.evaluate_in(event, matched, state, now, watch)
+    }
+
+    /// Why a rule matches an event or not; `None` if no rule has that name.
+    ///
+    /// ```
+    /// use reflexarc::{NativeEvent, RuleSet};
+    ///
+    /// let rules = RuleSet::compile([("a.toml", "when = 'id == 1'\nnotify = ['team']")])?;
+    /// let event = NativeEvent::from_json(r#"{"id": 7}"#)?;
+    /// let explanation = rules.explain(&event, "a").ok_or("no such rule")?;
+    /// assert!(!explanation.matched());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn explain(&self, event: &NativeEvent, rule: &str) -> Option<Explanation> {
+        let rule = self.get(rule)?;
+        Some(explain_native(rule.pattern().node(), event))
+    }
+
+    fn evaluate_in(
+        &self,
+        event: &NativeEvent,
+        matched: &Matched,
+        state: &dyn State,
+        now: Timestamp,
+        watch: Watch<'_>,
+    ) -> Evaluation {
+        // Emitted events are matched against all rules again, by the same matcher.
+        let context = Context {
+            matching: &|event| {
+                let matched = match watch.budget {
+                    None => self.matching(event),
+                    Some(budget) => self.matching_within(event, budget),
+                };
+                self.found(&matched)
+            },
+            state,
+            now,
+            stopwatch: watch.stopwatch,
+            budget: watch.budget,
+            limits: &self.inner.limits,
+            reaction_limits: &self.inner.reaction_limits,
+            trace: watch.trace,
+        };
+        evaluate::evaluate(event, self.found(matched), &context)
+    }
+
+    fn found(&self, matched: &Matched) -> Found<'_> {
+        let failure = |(id, cause, message): &Undecided| {
+            let mut failure = Failure::new(self.inner.rules.get(*id as usize)?.name(), message);
+            failure.cause = *cause;
+            Some(failure)
+        };
+        Found {
+            rules: self.matched_rules(matched).collect(),
+            undecided: matched.undecided.iter().filter_map(failure).collect(),
+        }
+    }
+}
+
+impl Matched {
+    /// Whether any rule matches.
+    pub fn is_match(&self) -> bool {
+        !self.ids.is_empty()
+    }
+
+    /// Whether an evaluation has no effects and no failures: no rule matches, and all were compared
+    /// with the event.
+    pub fn is_nothing(&self) -> bool {
+        self.ids.is_empty() && self.undecided.is_empty()
+    }
+
+    /// The positions of rules that could not be compared with the event: it would have taken too
+    /// long. They do not count as matching, and are failures of an evaluation.
+    pub fn undecided(&self) -> impl Iterator<Item = u32> {
+        self.undecided.iter().map(|(id, ..)| *id)
+    }
+
+    /// The positions in [`RuleSet::rules`], ascending.
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// The positions, owned.
+    pub fn into_ids(self) -> Vec<u32> {
+        self.ids
+    }
+}
