@@ -228,7 +228,11 @@ fn print_row(
     let delivery = &entry.delivery;
     let (id, attempt) = (delivery.id.to_string(), delivery.attempt.to_string());
     let (due, since) = (
-        table::time(entry.due),
+        if entry.waits {
+            "after the one before".to_owned()
+        } else {
+            table::time(entry.due)
+        },
         entry.finished.map_or_else(String::new, table::time),
     );
     let (fifth, sixth) = if status == DeliveryStatus::Pending {

@@ -138,7 +138,7 @@ impl ConcurrentQueue {
                 }
                 Some(sent) = self.sending.join_next() => {
                     if let Ok((delivery, call)) = sent {
-                        self.start_settle(delivery, call);
+                        self.start_settle(&delivery, &call);
                     }
                 }
                 Some(settled) = self.settling.join_next() => {
@@ -291,9 +291,9 @@ impl ConcurrentQueue {
     //
     // It is sent before the settlement is committed. If the process is killed between the two, both
     // are sent again in the next process, in their order, under the same ids.
-    fn start_settle(&mut self, delivery: Delivery, call: Call) {
-        let batch = std::slice::from_ref(&delivery);
-        let settled = settle(&self.queue, &self.context, batch, &call);
+    fn start_settle(&mut self, delivery: &Delivery, call: &Call) {
+        let batch = std::slice::from_ref(delivery);
+        let settled = settle(&self.queue, &self.context, batch, call);
         let id = delivery.id;
         self.settling.spawn(async move { (id, settled.await) });
         match self.behind.remove(&id) {

@@ -16,8 +16,8 @@ use crate::receiver::{Call, Receiver, Reply};
 use crate::robot::{check, dingtalk, error, ok};
 
 /// Resources, and events of each.
-const ENIS: i64 = 5;
-const EVENTS: i64 = 40;
+const ENIS: i64 = 4;
+const EVENTS: i64 = 25;
 
 /// What the tests send: the resource and a number that grows with its events.
 fn document(eni: i64, number: i64) -> Action {

@@ -57,8 +57,7 @@ struct Waiting {
     claimed: bool,
     /// `order_wait` of its target.
     wait: i64,
-    /// When its predecessor failed first, if there is one.
-    before: Option<Option<i64>>,
+    before: Predecessor,
 }
 
 impl Waiting {
@@ -67,6 +66,17 @@ impl Waiting {
         // Not later than now: the clock may have been set back since.
         self.retry.unwrap_or(self.since.min(now))
     }
+}
+
+/// The pending delivery before another one of its key.
+#[derive(Debug, Clone, Copy)]
+enum Predecessor {
+    /// There is none.
+    None,
+    /// It has not failed.
+    Waits,
+    /// It failed first at this time.
+    Failed(i64),
 }
 
 /// How a delivery enters the outbox.
@@ -165,13 +175,14 @@ pub(super) fn entry(
     })
 }
 
-/// From when on the order of a delivery lets it be claimed, given its predecessor if there is one:
-/// when that failed first. `None`: not before the predecessor has failed or ended.
-fn claimable_from(before: Option<Option<i64>>, wait: i64, now: i64) -> Option<i64> {
+/// From when on the order of a delivery lets it be claimed, given its predecessor. `None`: not
+/// before that has failed or ended.
+fn claimable_from(before: Predecessor, wait: i64, now: i64) -> Option<i64> {
     match before {
-        None => Some(i64::MIN),
+        Predecessor::None => Some(i64::MIN),
+        Predecessor::Waits => None,
         // Not later than now: the clock may have been set back since.
-        Some(failed) => failed.map(|failed| failed.min(now).saturating_add(wait)),
+        Predecessor::Failed(at) => Some(at.min(now).saturating_add(wait)),
     }
 }
 
@@ -326,11 +337,11 @@ fn read_wait(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
     Ok(wait.unwrap_or(DEFAULT_WAIT))
 }
 
-/// When the delivery before failed first: see [`LAST`].
-fn read_before(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Option<i64>>> {
+/// The delivery before, as in [`LAST`].
+fn read_before(row: &Row<'_>, column: usize) -> rusqlite::Result<Predecessor> {
     Ok(match row.get_ref(column)? {
-        ValueRef::Null => None,
-        ValueRef::Integer(failed) => Some(Some(failed)),
-        _ => Some(None),
+        ValueRef::Null => Predecessor::None,
+        ValueRef::Integer(failed) => Predecessor::Failed(failed),
+        _ => Predecessor::Waits,
     })
 }

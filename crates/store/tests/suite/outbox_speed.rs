@@ -63,7 +63,8 @@ fn outbox_speed() {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path());
         let (accepted, sent) = through(&store, count, resources);
-        let each = |time: f64| (time / count as f64 * 1e6).round();
+        let number = f64::from(u32::try_from(count).unwrap());
+        let each = |time: f64| (time / number * 1e6).round();
         println!(
             "{count} deliveries, {resources} resources: {} µs to accept, {} µs to claim and settle",
             each(accepted),

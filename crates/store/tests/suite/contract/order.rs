@@ -87,15 +87,15 @@ pub(super) fn a_run_is_released_in_its_order(backend: &dyn Backend) {
     let store = &*backend.open();
     let a = accept(store, "1", "eni-1", 4, 0);
     let run = claim(store, 0, 9, 3).remove(0);
-    assert_eq!(ids(&[run.clone()]), [[a[0], a[1], a[2]]]);
+    assert_eq!(ids(std::slice::from_ref(&run)), [[a[0], a[1], a[2]]]);
     // Those of one that is not settled stay behind it.
     assert_eq!(store.submit_release(vec![a[2], a[1]], at(1)).wait(), Ok(2));
     assert_eq!(claim(store, 1, 9, 9), Vec::<Vec<_>>::new());
     assert_eq!(store.submit_release(vec![a[0], a[3]], at(1)).wait(), Ok(1));
-    assert_eq!(ids(&claim(store, 1, 9, 9)), [a.clone()]);
+    assert_eq!(ids(&claim(store, 1, 9, 9)), std::slice::from_ref(&a));
     // So do those of a process that was killed.
     assert_eq!(store.release_claims(at(2)), Ok(4));
-    assert_eq!(ids(&claim(store, 2, 9, 9)), [a.clone()]);
+    assert_eq!(ids(&claim(store, 2, 9, 9)), std::slice::from_ref(&a));
     // If a claim expires, its run comes again as a whole.
     assert_eq!(ids(&claim(store, 62, 9, 9)), [a]);
 }
@@ -245,7 +245,7 @@ pub(super) fn retries_come_first_where_a_claim_says_so(backend: &dyn Backend) {
 }
 
 /// One thing that happens to a store.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     /// An event of this interface (0: of none) with so many actions.
     Accept(usize, usize),
@@ -260,7 +260,7 @@ enum Step {
     OrderWait(i64),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Answer {
     Delivered,
     Part,
@@ -354,11 +354,12 @@ pub(super) fn the_order_is_that_of_the_naive_queue(backend: &dyn Backend) {
         // What the case before has left is gone.
         *clock.borrow_mut() += 1;
         let now = *clock.borrow();
-        let gone = store
-            .borrow()
-            .as_deref()
-            .unwrap()
-            .dead_letter_target("t", "".into(), at(now));
+        let gone =
+            store
+                .borrow()
+                .as_deref()
+                .unwrap()
+                .dead_letter_target("t", String::new(), at(now));
         prop_assert!(gone.is_ok());
         let wait = SignedDuration::from_secs(60);
         let set = store
