@@ -1,9 +1,13 @@
-//! What opening a store reads does not depend on how much is in it.
+//! How much is in a store does not decide how long opening it takes, and removing what is old does
+//! not hold up what is new.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
+use jiff::SignedDuration;
 use reflexarc::Evaluation;
-use reflexarc_store::{SqliteStore, Store};
+use reflexarc_store::{Retention, SqliteStore, Store};
 
 use crate::samples::{OPTIONS, at, evaluation, incoming, open, send};
 
@@ -81,4 +85,67 @@ fn claims_of_a_large_outbox_are_released_in_steps() {
     assert_eq!(store.release_claims(at(1)).unwrap(), 0);
     let event = store.accept(incoming("after"), Evaluation::default(), at(2));
     assert!(!event.unwrap().duplicate);
+}
+
+/// What retention costs others: acceptance while the archive is pruned, with dead letters that are
+/// dropped. `REFLEXARC_PRUNE=30000` for the figures of RESULTS.md.
+#[test]
+fn events_are_accepted_while_the_archive_is_pruned() {
+    let events = std::env::var("REFLEXARC_PRUNE").ok();
+    let events: u32 = events.and_then(|text| text.parse().ok()).unwrap_or(3_000);
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    fill(&store, events);
+    // All but the dead letters is done.
+    let direct = rusqlite::Connection::open(store.path()).unwrap();
+    let done = "UPDATE delivery SET status = 1, claimed = 0 WHERE status = 0";
+    direct.execute_batch(done).unwrap();
+    let second = i64::from(events) + 1_000;
+    let accept = |name: &str, count: u32| {
+        let mut times = Vec::new();
+        for event in 0..count {
+            let begun = Instant::now();
+            let evaluation = evaluation("r", vec![send("other", 1)], vec![]);
+            let incoming = incoming(&format!("{name}-{event}"));
+            store.accept(incoming, evaluation, at(second)).unwrap();
+            times.push(begun.elapsed());
+        }
+        times
+    };
+    let alone = accept("alone", 300);
+    let is_done = AtomicBool::new(false);
+    let (beside, took, pruned) = std::thread::scope(|scope| {
+        let pruning = scope.spawn(|| {
+            let second = SignedDuration::from_secs(1);
+            let keep = Retention {
+                age: second,
+                bytes: None,
+                dead_letters: Some(second),
+            };
+            let begun = Instant::now();
+            let pruned = store.prune(&keep, at(i64::from(events) + 900)).unwrap();
+            is_done.store(true, Ordering::Relaxed);
+            (pruned, begun.elapsed())
+        });
+        let mut beside = Vec::new();
+        while !is_done.load(Ordering::Relaxed) {
+            beside.extend(accept(&format!("beside-{}", beside.len()), 10));
+        }
+        let (pruned, took) = pruning.join().unwrap();
+        (beside, took, pruned)
+    });
+    assert_eq!(pruned.events, u64::from(events));
+    let print = |name: &str, mut times: Vec<std::time::Duration>| {
+        times.sort();
+        let (p50, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
+        let max = times[times.len() - 1];
+        println!(
+            "{name}: {} events, p50 {p50:?}, p99 {p99:?}, max {max:?}",
+            times.len()
+        );
+    };
+    print("alone", alone);
+    print("beside", beside);
+    println!("{events} events pruned in {took:?}");
+    assert_eq!(store.find("alone-0").unwrap().len(), 1);
 }
