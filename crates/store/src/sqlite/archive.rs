@@ -44,6 +44,9 @@ pub(super) struct Walk {
     without_index: bool,
 }
 
+/// An event, with the size of its evaluation in bytes.
+type Visited = (Result<Archived, DamagedEvent>, usize);
+
 /// Positions of events, or damage.
 struct Positions {
     /// Each with its size in bytes before compression.
@@ -113,9 +116,9 @@ impl Walk {
                         positions.events.push_front(found);
                         break;
                     }
-                    let event = self.event(connection, seq)?;
+                    let found = event(connection, seq)?;
                     self.after = seq;
-                    if let Some((event, evaluation)) = event {
+                    if let Some((event, evaluation)) = found {
                         page.events.push(event);
                         // How large it is is known only now; then this event is the last.
                         bytes = bytes.saturating_add(evaluation);
@@ -247,29 +250,25 @@ impl Walk {
         }
         Ok(count == POSITIONS)
     }
+}
 
-    /// The event at a position with the size of its evaluation in bytes; `None` if it was pruned
-    /// meanwhile.
-    fn event(
-        &self,
-        connection: &Connection,
-        seq: i64,
-    ) -> Result<Option<(Result<Archived, DamagedEvent>, usize)>, StoreError> {
-        let sql = "SELECT seq, source, id, kind, resource, received, size, body, evaluation
-                   FROM archive WHERE seq = ?1";
-        let mut statement = connection.prepare_cached(sql)?;
-        let found = statement.query_row([seq], |row| Ok(decode_row(row, seq)));
-        let decoded = match found.optional() {
-            Ok(None) => return Ok(None),
-            Ok(Some(decoded)) => decoded,
-            Err(error) if is_local(&error) => Err(error.to_string()),
-            Err(error) => return Err(error.into()),
-        };
-        Ok(Some(match decoded {
-            Ok((event, evaluation)) => (Ok(event), evaluation),
-            Err(reason) => (Err(DamagedEvent::one(seq, reason)), 0),
-        }))
-    }
+/// The event at a position with the size of its evaluation in bytes; `None` if it was pruned
+/// meanwhile.
+fn event(connection: &Connection, seq: i64) -> Result<Option<Visited>, StoreError> {
+    let sql = "SELECT seq, source, id, kind, resource, received, size, body, evaluation
+               FROM archive WHERE seq = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_row([seq], |row| Ok(decode_row(row, seq)));
+    let decoded = match found.optional() {
+        Ok(None) => return Ok(None),
+        Ok(Some(decoded)) => decoded,
+        Err(error) if is_local(&error) => Err(error.to_string()),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(match decoded {
+        Ok((event, evaluation)) => (Ok(event), evaluation),
+        Err(reason) => (Err(DamagedEvent::one(seq, reason)), 0),
+    }))
 }
 
 /// When the newest event was accepted. `None` also if that cannot be read: a store starts although
@@ -328,12 +327,12 @@ fn skip(
 
 /// Checks the checksums of a row with the columns of the table.
 pub(super) fn verify_row(row: &Row<'_>) -> Result<(), String> {
-    let size: i64 = row.get("size").map_err(|error| error.to_string())?;
-    let size = usize::try_from(size).unwrap_or_default();
     fn packed<'a>(row: &'a Row<'_>, name: &str) -> Result<Option<&'a [u8]>, String> {
         let value = row.get_ref(name).map_err(|error| error.to_string())?;
         value.as_blob_or_null().map_err(|error| error.to_string())
     }
+    let size: i64 = row.get("size").map_err(|error| error.to_string())?;
+    let size = usize::try_from(size).unwrap_or_default();
     let body = packed(row, "body")?.unwrap_or_default();
     let bytes = unpack(body, size)?.len();
     if bytes != size {

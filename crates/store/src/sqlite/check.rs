@@ -88,9 +88,8 @@ pub(super) fn step(connection: &Connection, check: &mut StoreCheck) -> Result<()
             check.found(&tree.name, reason);
         }
         (End::Tree | End::Damage(_), Some(Downwards { above, reason })) => {
-            let name = |key: &Option<Key>, none: &str| {
-                key.as_ref().map_or(none.to_owned(), |key| display(key))
-            };
+            let name =
+                |key: &Option<Key>, none: &str| key.as_ref().map_or(none.to_owned(), display);
             let detail = format!(
                 "rows between {} and {}: {reason}",
                 name(&place.below, "the first"),
