@@ -21,6 +21,11 @@ pub(crate) fn print(delivery: &Json, output: &mut Output) -> Result<(), Failure>
     if let Some(reason) = delivery.get("reason").and_then(Json::as_str) {
         output.line(format_args!("  {reason}"))?;
     }
+    if delivery.get("waits") == Some(&Json::Bool(true)) {
+        output.line(format_args!(
+            "  waits for the delivery before of its resource"
+        ))?;
+    }
     for attempt in elements(delivery, "attempts") {
         let (number, started) = (
             field(attempt, "number"),
