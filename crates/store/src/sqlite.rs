@@ -13,6 +13,7 @@ mod archive;
 mod attempts;
 mod backup;
 mod check;
+mod claim;
 mod compression;
 mod damage;
 mod duplicates;

@@ -12,7 +12,7 @@ use super::archive::Walk;
 use super::state::SqliteStateReader;
 use super::writer::{SharedConnection, lock};
 use super::{
-    SqliteStore, accept, archive, attempts, check, listing, micros, order, outbox, pages,
+    SqliteStore, accept, archive, attempts, check, claim, listing, micros, order, outbox, pages,
     retention, schema, targets,
 };
 use crate::{
@@ -134,7 +134,7 @@ impl Store for SqliteStore {
                     outbox::release_future(connection, now)?;
                     was_set_back.store(true, Ordering::Relaxed);
                 }
-                outbox::claim(connection, &target, now, lease, limit)
+                claim::claim(connection, &target, now, lease, limit)
             },
             move |claimed| {
                 // Only after the commit: if that fails, the next claim looks again.

@@ -1,4 +1,4 @@
-//! The outbox: claims, settled attempts, dead letters.
+//! The outbox: released claims, settled attempts, dead letters.
 //!
 //! A delivery in the outbox has a `due` time. A claim moves `due` to the end of a lease and sets
 //! `claimed`, so that a claimed delivery is simply one that is not due: no second claim takes it,
@@ -11,230 +11,19 @@
 //! delivered  status = 1
 //! ```
 //!
-//! Deliveries that have an order wait for others besides; see `order.rs`. Lists are in `listing.rs`.
+//! Deliveries that have an order wait for others besides; see `order.rs`. Claims are in `claim.rs`,
+//! lists in `listing.rs`.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use reflexarc_delivery::{DeadLetterCause, Decision, Delivery, DeliveryId, EventRef};
 use reflexarc_event::Json;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::order::{self, Place};
-use super::records::{COLUMNS, UnreadableRow, read_row};
 use super::{attempts, micros};
 use crate::{
-    AttemptOutcome, ClaimLimit, Claimed, DeadLetter, DeadLetterReport, DeliveryRecord,
-    DeliveryStatus, MAX_LISTED, Settled, StoreError,
+    AttemptOutcome, DeadLetter, DeadLetterReport, DeliveryStatus, MAX_LISTED, Settled, StoreError,
 };
-
-/// A delivery that a claim has taken.
-struct Taken {
-    record: DeliveryRecord,
-    number: i64,
-    place: Option<Place>,
-    /// Its claim has expired.
-    was_claimed: bool,
-}
-
-/// Claims deliveries of `target` within `limit`; they are not claimed again before `now + lease`.
-///
-/// First those that are due and wait for no other, the soonest due first. Where the limit leaves
-/// room, each takes along the deliveries that follow it in the order of its key, as a run.
-pub(super) fn claim(
-    connection: &Connection,
-    target: &str,
-    now: Timestamp,
-    lease: SignedDuration,
-    limit: ClaimLimit,
-) -> Result<Claimed, StoreError> {
-    let until = micros(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
-    // Selected and updated in one transaction of the one writer, so two queues can never claim the
-    // same delivery.
-    let (mut runs, mut unreadable) = (Vec::new(), Vec::new());
-    let first = limit.retries_first.then(retries);
-    for sql in first.into_iter().chain([claimable()]) {
-        loop {
-            let missing = limit.deliveries - runs.len();
-            let mut rows = take(connection, &sql, target, now, missing)?;
-            let expired = |row: &Result<Taken, _>| row.as_ref().is_ok_and(|one| one.was_claimed);
-            if rows.iter().any(expired) {
-                // Runs whose claims have expired: what follows in them waits again.
-                release_where(connection, "claimed = 1 AND due <= ?1", Some(target), now)?;
-                rows = take(connection, &sql, target, now, missing)?;
-            }
-            let found = unreadable.len();
-            for row in rows {
-                match row {
-                    Ok(taken) => {
-                        mark(connection, &taken, until, now)?;
-                        runs.push(vec![taken]);
-                    }
-                    // A row that cannot be read must not block those behind it.
-                    Err(row) => {
-                        unreadable.push(dead_letter_unreadable(connection, target, &row, now)?);
-                    }
-                }
-            }
-            // Those behind it may be claimable now.
-            if unreadable.len() == found {
-                break;
-            }
-        }
-    }
-    // After all heads are marked, so that a run ends where another one begins.
-    let mut room = limit.deliveries.saturating_sub(runs.len());
-    for run in &mut runs {
-        let Some(place) = run.first().and_then(|taken| taken.place) else {
-            continue;
-        };
-        let most = room.min(limit.run.saturating_sub(1));
-        if most == 0 {
-            break;
-        }
-        let followers = followers(connection, target, place, now, most)?;
-        room -= followers.len();
-        for taken in followers {
-            mark(connection, &taken, until, now)?;
-            run.push(taken);
-        }
-    }
-    // Selected by `due`, sent by event: after an outage all retries are due, in the order of their
-    // waits, and receivers should still see older events first.
-    runs.sort_by_key(|run| run.first().map(|taken| (taken.record.seq, taken.number)));
-    let deliveries = |run: Vec<Taken>| run.into_iter().map(|taken| taken.record.delivery);
-    Ok(Claimed {
-        runs: runs
-            .into_iter()
-            .map(|run| deliveries(run).collect())
-            .collect(),
-        unreadable,
-    })
-}
-
-/// The deliveries that [`claimable`] or [`retries`] finds.
-fn take(
-    connection: &Connection,
-    sql: &str,
-    target: &str,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Vec<Result<Taken, UnreadableRow>>, StoreError> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map((target, micros(now), limit), read_taken)?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// Moves a delivery that cannot be read to the dead letters.
-fn dead_letter_unreadable(
-    connection: &Connection,
-    target: &str,
-    row: &UnreadableRow,
-    now: Timestamp,
-) -> Result<DeadLetterReport, StoreError> {
-    let id = DeliveryId::from(row.id);
-    let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Dead);
-    transfer(connection, id, from, to, Some(row.reason), now)?;
-    let (rule, event) = rule_and_event(connection, id)?;
-    Ok(DeadLetterReport::of_one(
-        target.to_owned(),
-        DeadLetter { id, rule, event },
-        DeadLetterCause::Unreadable,
-        row.reason.to_owned(),
-    ))
-}
-
-/// The deliveries that are due and wait for no other, the soonest due first. It reads as many rows
-/// of the index as it returns.
-pub(super) fn claimable() -> String {
-    format!(
-        "SELECT {COLUMNS}, order_key, seq, number, id, claimed FROM delivery
-         WHERE status = 0 AND head = 1 AND target = ?1 AND due <= ?2
-         ORDER BY due, seq, number LIMIT ?3"
-    )
-}
-
-/// Those of them that have failed before.
-pub(super) fn retries() -> String {
-    // `+head`: the other index would find them too, among all others.
-    format!(
-        "SELECT {COLUMNS}, order_key, seq, number, id, claimed FROM delivery
-         WHERE status = 0 AND failed IS NOT NULL AND +head = 1 AND target = ?1 AND due <= ?2
-         ORDER BY due, seq, number LIMIT ?3"
-    )
-}
-
-/// The deliveries after `place` in the order of its key, up to one that is claimed, whose retry is
-/// not due, or that cannot be read.
-fn followers(
-    connection: &Connection,
-    target: &str,
-    place: Place,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Vec<Taken>, StoreError> {
-    let sql = following();
-    let mut statement = connection.prepare_cached(&sql)?;
-    let (seq, number, id) = place.rank;
-    let mut rows = statement.query((target, place.key, seq, number, id))?;
-    let mut followers = Vec::new();
-    while followers.len() < limit
-        && let Some(row) = rows.next()?
-    {
-        let (claimed, due): (bool, i64) = (row.get("claimed")?, row.get("due")?);
-        let retry: Option<i64> = row.get("retry")?;
-        let now = micros(now);
-        if claimed && due > now || retry.is_some_and(|retry| retry > now) {
-            break;
-        }
-        match read_taken(row)? {
-            Ok(taken) => followers.push(taken),
-            Err(_) => break,
-        }
-    }
-    Ok(followers)
-}
-
-/// The query of [`followers`], which reads row by row.
-pub(super) fn following() -> String {
-    format!(
-        "SELECT {COLUMNS}, order_key, seq, number, id, claimed, retry FROM delivery
-         WHERE status = 0 AND target = ?1 AND order_key = ?2 AND (seq, number, id) > (?3, ?4, ?5)
-         ORDER BY seq, number, id"
-    )
-}
-
-/// A row of [`claimable`] or [`following`].
-fn read_taken(row: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Taken, UnreadableRow>> {
-    let (number, was_claimed) = (row.get("number")?, row.get("claimed")?);
-    let place = order::read_place(row, PLACE_COLUMN)?;
-    let record = read_row(row)?;
-    Ok(record.map(|record| Taken {
-        record,
-        number,
-        place,
-        was_claimed,
-    }))
-}
-
-/// The first column after [`COLUMNS`].
-const PLACE_COLUMN: usize = 18;
-
-/// Marks a delivery as claimed until then.
-fn mark(
-    connection: &Connection,
-    taken: &Taken,
-    until: i64,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    // As heads, so that the end of each need not update the next one of the run. Those that are not
-    // sent are updated when they are released.
-    let sql = "UPDATE delivery SET due = ?2, set_at = ?3, claimed = 1, head = 1 WHERE id = ?1";
-    let id = taken.record.delivery.id;
-    connection
-        .prepare_cached(sql)?
-        .execute((id.as_bytes(), until, micros(now)))?;
-    Ok(())
-}
 
 /// Makes deliveries due whose `due` was written at a time that lies in the future: the clock has
 /// been set back since, and it means nothing by the new clock. Reads the whole outbox.
@@ -259,7 +48,8 @@ pub(super) fn release(
     )
 }
 
-fn release_where(
+/// Releases the deliveries that meet this condition on `?1`, the time.
+pub(super) fn release_where(
     connection: &Connection,
     condition: &str,
     target: Option<&str>,
@@ -321,22 +111,6 @@ fn change(
         Ok((row.get(0)?, order::read_place(row, 1)?))
     });
     Ok(changed.optional()?)
-}
-
-/// The columns of an unreadable row that logs need; they are text in every version.
-fn rule_and_event(
-    connection: &Connection,
-    id: DeliveryId,
-) -> Result<(String, EventRef), StoreError> {
-    let sql = "SELECT rule, source, event FROM delivery WHERE id = ?1";
-    let mut statement = connection.prepare_cached(sql)?;
-    Ok(statement.query_row([id.as_bytes()], |row| {
-        let event = EventRef {
-            source: row.get(1)?,
-            id: row.get(2)?,
-        };
-        Ok((row.get(0)?, event))
-    })?)
 }
 
 /// Records an attempt and applies the decision.

@@ -1,6 +1,6 @@
 //! The plans of the statements that queues run: none scans, none sorts.
 
-use super::{listing, order, outbox, schema};
+use super::{claim, listing, order, schema};
 use crate::StoreOptions;
 
 /// The plan of a query, one line a step.
@@ -23,12 +23,12 @@ fn claims_and_settlements_search_indexes() {
     let claimable = "SEARCH delivery USING INDEX delivery_claimable (target=? AND due<?)";
     let due = "SEARCH delivery USING COVERING INDEX delivery_claimable (target=?)";
     for (sql, searches) in [
-        (outbox::claimable(), vec![claimable.to_owned()]),
+        (claim::claimable(), vec![claimable.to_owned()]),
         (
-            outbox::retries(),
+            claim::retries(),
             vec![claimable.replace("_claimable", "_failed")],
         ),
-        (outbox::following(), vec![ranked(">")]),
+        (claim::following(), vec![ranked(">")]),
         (order::next(), vec![ranked(">"), wait.clone(), ranked("<")]),
         (
             order::one(),

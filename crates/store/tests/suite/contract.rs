@@ -6,8 +6,10 @@
 mod accepting;
 mod archive;
 mod losses;
+mod naive_queue;
 mod order;
 mod outbox;
+mod targets;
 
 use reflexarc_store::Store;
 
@@ -62,9 +64,6 @@ macro_rules! every_promise {
                 rules_in_use_have_state_or_pending_deliveries,
                 every_dead_letter_is_reported_once,
                 pages_have_every_delivery_once_and_are_bounded,
-                attempts_after_the_tenth_are_folded,
-                recent_calls_are_kept_over_a_kill,
-                pauses_are_kept,
             ]
             order: [
                 each_delivery_of_a_key_waits_for_the_one_before,
@@ -74,7 +73,14 @@ macro_rules! every_promise {
                 order_wait_is_changed_while_deliveries_wait,
                 replayed_and_redriven_deliveries_have_no_order,
                 retries_come_first_where_a_claim_says_so,
+            ]
+            naive_queue: [
                 the_order_is_that_of_the_naive_queue,
+            ]
+            targets: [
+                attempts_after_the_tenth_are_folded,
+                recent_calls_are_kept_over_a_kill,
+                pauses_are_kept,
             ]
             archive: [
                 pruning_removes_old_events_without_open_deliveries,
