@@ -16,6 +16,7 @@
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
+    clippy::exit,
     reason = "a measurement stops at the first error"
 )]
 #[allow(dead_code, reason = "shared with the other measurements")]
@@ -106,8 +107,9 @@ fn arrays_filter() -> String {
 /// The event with such arrays.
 fn with_arrays(event: &str) -> String {
     let both = [r#"{"x":1,"y":1}"#; 8].join(",");
-    let arrays: String = (0..8).map(|n| format!("\"a{n}\":[{both}],")).collect();
-    let content = format!(r#""content":{{{arrays}"z":[{{"x":1}},{{"y":1}}],"#);
+    let arrays = (0..8).map(|n| format!("\"a{n}\":[{both}]"));
+    let arrays = arrays.collect::<Vec<_>>().join(",");
+    let content = format!(r#""content":{{{arrays},"z":[{{"x":1}},{{"y":1}}],"#);
     event.replacen(r#""content":{"#, &content, 1)
 }
 
@@ -316,7 +318,7 @@ async fn rule(folder: &Path, time: Duration, hostile: (&str, &str, &str), with_b
     let used = processor_time();
     let accepted = service.flood(4, 100, time).await;
     // What other programs of the machine do changes the events of a second, but hardly these.
-    let per_processor = accepted as f64 / (processor_time() - used).as_secs_f64();
+    let per_processor = accepted as f64 / processor_time().saturating_sub(used).as_secs_f64();
     let then = rate(accepted);
     let metric = "reflexarc_reactions_over_budget_total{rule=\"hostile\"}";
     let cut_off = service.metric(metric).await;

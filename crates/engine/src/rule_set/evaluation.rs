@@ -36,7 +36,7 @@ pub struct Matched {
 }
 
 /// What watches an evaluation.
-#[derive(Default)]
+#[derive(Default, Clone, Copy)]
 struct Watch<'a> {
     stopwatch: Option<Stopwatch<'a>>,
     budget: Option<&'a dyn ReactionBudget>,

@@ -449,21 +449,28 @@ fn independent_arrays(arrays: usize, elements: usize) -> (Pattern, String) {
     ]
     .concat();
     event.push(format!(r#""z": [{}]"#, one.join(", ")));
-    (filter.parse().unwrap(), format!("{{{}}}", event.join(", ")))
+    (
+        filter.parse().expect("a filter"),
+        format!("{{{}}}", event.join(", ")),
+    )
 }
 
 /// Without the limit this takes hours, on an event of 2 KB.
 #[test]
 fn a_search_without_end_leaves_the_pattern_undecided() {
     let (pattern, event) = independent_arrays(8, 20);
-    let other: Pattern = "a0.x == 1".parse().unwrap();
+    let other: Pattern = "a0.x == 1".parse().expect("a filter");
     let matcher = matcher(&[other.node().clone(), pattern.node().clone()]);
-    let event = Event::from_json(event).unwrap();
+    let event = Event::from_json(event).expect("an object");
     let (mut scratch, mut ids) = (Scratch::new(), Vec::new());
     matcher.matching(&event, &mut scratch, &mut ids);
     assert_eq!((ids.as_slice(), scratch.undecided()), (&[0][..], &[1][..]));
     // Nothing of it is left for the next event.
-    matcher.matching(&Event::from_json("{}").unwrap(), &mut scratch, &mut ids);
+    matcher.matching(
+        &Event::from_json("{}").expect("an object"),
+        &mut scratch,
+        &mut ids,
+    );
     assert_eq!((ids.as_slice(), scratch.undecided()), (&[1][..], &[][..]));
     let (pattern, event) = independent_arrays(2, 3);
     equals_reference(pattern.node(), &event);
@@ -494,14 +501,14 @@ impl SearchBudget for Refusing {
 #[test]
 fn a_budget_decides_about_searches_only() {
     let (searched, event) = independent_arrays(3, 2);
-    let simple: Pattern = "a0.x == 1".parse().unwrap();
+    let simple: Pattern = "a0.x == 1".parse().expect("a filter");
     let nodes = [
         searched.node().clone(),
         simple.node().clone(),
         searched.node().clone(),
     ];
     let matcher = matcher(&nodes);
-    let event = Event::from_json(event).unwrap();
+    let event = Event::from_json(event).expect("an object");
     let (mut scratch, mut ids) = (Scratch::new(), Vec::new());
     let budget = Refusing(2, std::cell::RefCell::default());
     matcher.matching_within(&event, &budget, &mut scratch, &mut ids);

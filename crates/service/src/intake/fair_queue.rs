@@ -143,7 +143,7 @@ mod tests {
             let mut shares: Option<[u64; 4]> = None;
             let mut check = |queue: &mut FairQueue<usize, (usize, usize, u64)>,
                              left: &mut Vec<usize>| {
-                if left.iter().any(|count| *count == 0) {
+                if left.contains(&0) {
                     shares = None;
                 } else {
                     shares.get_or_insert([0; 4]);

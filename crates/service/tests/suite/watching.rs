@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use reflexarc_service::Config;
@@ -36,6 +37,47 @@ type = "file"
 path = "out.ndjson"
 "#;
 
+/// How files are replaced, with a name.
+type Way<'a> = (&'a str, Box<dyn Fn() + 'a>);
+
+fn ways<'a>(config: &'a Path, secrets: &'a Path, rule: &'a Path) -> Vec<Way<'a>> {
+    let rename = move || {
+        let copy = rule.with_file_name(".failed.toml.swp");
+        fs::write(&copy, RULE).unwrap();
+        fs::rename(&copy, rule).unwrap();
+    };
+    let create = move || {
+        fs::remove_file(rule).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        fs::write(rule, RULE).unwrap();
+    };
+    let touch = move || {
+        let file = fs::File::options().append(true).open(config).unwrap();
+        file.set_modified(std::time::SystemTime::now()).unwrap();
+    };
+    let swap = move || {
+        symlink("..2", secrets.join("..new")).unwrap();
+        fs::rename(secrets.join("..new"), secrets.join("..data")).unwrap();
+    };
+    let steps = move || {
+        for size in [0, 10, 20, RULE.len()] {
+            fs::write(rule, &RULE[..size]).unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    vec![
+        (
+            "write in place",
+            Box::new(move || fs::write(rule, format!("{RULE}\n")).unwrap()),
+        ),
+        ("rename over", Box::new(rename)),
+        ("delete and create", Box::new(create)),
+        ("touch", Box::new(touch)),
+        ("swap of a link", Box::new(swap)),
+        ("many steps", Box::new(steps)),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_way_to_replace_a_file_reloads_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -66,69 +108,7 @@ async fn every_way_to_replace_a_file_reloads_once() {
     )
     .await;
 
-    let copy = rule.with_file_name(".failed.toml.swp");
-    let ways: Vec<(&str, Box<dyn Fn() + Send>)> = vec![
-        (
-            "write in place",
-            Box::new({
-                let rule = rule.clone();
-                move || fs::write(&rule, format!("{RULE}\n")).unwrap()
-            }),
-        ),
-        (
-            "rename over",
-            Box::new({
-                let (rule, copy) = (rule.clone(), copy.clone());
-                move || {
-                    fs::write(&copy, RULE).unwrap();
-                    fs::rename(&copy, &rule).unwrap();
-                }
-            }),
-        ),
-        (
-            "delete and create",
-            Box::new({
-                let rule = rule.clone();
-                move || {
-                    fs::remove_file(&rule).unwrap();
-                    std::thread::sleep(Duration::from_millis(20));
-                    fs::write(&rule, RULE).unwrap();
-                }
-            }),
-        ),
-        (
-            "touch",
-            Box::new({
-                let config = config.clone();
-                move || {
-                    let file = fs::File::options().append(true).open(&config).unwrap();
-                    file.set_modified(std::time::SystemTime::now()).unwrap();
-                }
-            }),
-        ),
-        (
-            "swap of a link",
-            Box::new({
-                let token = token.clone();
-                move || {
-                    symlink("..2", token.join("..new")).unwrap();
-                    fs::rename(token.join("..new"), token.join("..data")).unwrap();
-                }
-            }),
-        ),
-        (
-            "many steps",
-            Box::new({
-                let rule = rule.clone();
-                move || {
-                    for size in [0, 10, 20, RULE.len()] {
-                        fs::write(&rule, &RULE[..size]).unwrap();
-                        std::thread::sleep(Duration::from_millis(20));
-                    }
-                }
-            }),
-        ),
-    ];
+    let ways = ways(&config, &token, &rule);
     let mut number = 0;
     for (expected, (way, change)) in (1..).zip(&ways) {
         change();

@@ -24,16 +24,16 @@ impl Folder {
             files: vec![self.path("reflexarc.toml"), self.path("token")],
         }
     }
+}
 
-    /// Whether something is seen to change.
-    fn changes(&self, paths: &WatchedPaths, change: impl FnOnce()) -> bool {
-        let before = Snapshot::of(paths);
-        assert_eq!(Snapshot::of(paths), before);
-        // The times of files have the granularity of the kernel's clock, some milliseconds.
-        std::thread::sleep(Duration::from_millis(15));
-        change();
-        Snapshot::of(paths) != before
-    }
+/// Whether something is seen to change.
+fn changes(paths: &WatchedPaths, change: impl FnOnce()) -> bool {
+    let before = Snapshot::of(paths);
+    assert_eq!(Snapshot::of(paths), before);
+    // The times of files have the granularity of the kernel's clock, some milliseconds.
+    std::thread::sleep(Duration::from_millis(15));
+    change();
+    Snapshot::of(paths) != before
 }
 
 #[test]
@@ -42,28 +42,22 @@ fn every_way_to_replace_a_file_is_seen() {
     let paths = folder.paths();
     let (config, rule) = (folder.path("reflexarc.toml"), folder.path("rules/a.toml"));
     for path in [&config, &rule] {
-        assert!(folder.changes(&paths, || fs::write(path, "when = 'b exists'").unwrap()));
+        assert!(changes(&paths, || fs::write(path, "when = 'b exists'").unwrap()));
         // In place, with the same size.
-        assert!(folder.changes(&paths, || fs::write(path, "when = 'c exists'").unwrap()));
+        assert!(changes(&paths, || fs::write(path, "when = 'c exists'").unwrap()));
         let copy = folder.path("copy");
         fs::write(&copy, "when = 'd exists'").unwrap();
         assert!(
-            folder.changes(&paths, || fs::rename(&copy, path).unwrap()),
+            changes(&paths, || fs::rename(&copy, path).unwrap()),
             "rename over"
         );
-        assert!(
-            folder.changes(&paths, || fs::remove_file(path).unwrap()),
-            "delete"
-        );
-        assert!(
-            folder.changes(&paths, || fs::write(path, "").unwrap()),
-            "create"
-        );
+        assert!(changes(&paths, || fs::remove_file(path).unwrap()), "delete");
+        assert!(changes(&paths, || fs::write(path, "").unwrap()), "create");
         let touch = || {
             let file = fs::File::options().append(true).open(path).unwrap();
             file.set_modified(std::time::SystemTime::now()).unwrap();
         };
-        assert!(folder.changes(&paths, touch), "touch");
+        assert!(changes(&paths, touch), "touch");
         // With the time of the content from before, as `cp -p` or rsync set it.
         let restore = || {
             let time = fs::metadata(path).unwrap().modified().unwrap();
@@ -72,13 +66,13 @@ fn every_way_to_replace_a_file_is_seen() {
             let file = fs::File::options().append(true).open(path).unwrap();
             file.set_modified(time).unwrap();
         };
-        assert!(folder.changes(&paths, restore), "restored time");
+        assert!(changes(&paths, restore), "restored time");
     }
     // A file that does not exist yet.
-    assert!(folder.changes(&paths, || fs::write(folder.path("token"), "x").unwrap()));
+    assert!(changes(&paths, || fs::write(folder.path("token"), "x").unwrap()));
     let deeper = folder.path("rules/deeper");
     fs::create_dir(&deeper).unwrap();
-    assert!(folder.changes(&paths, || fs::write(deeper.join("b.toml"), "").unwrap()));
+    assert!(changes(&paths, || fs::write(deeper.join("b.toml"), "").unwrap()));
 }
 
 /// As Kubernetes updates a mounted volume: files are links to `..data/NAME`, and `..data` a link to a
@@ -101,12 +95,12 @@ fn links_that_are_set_to_another_folder_are_seen() {
         symlink(to, folder.path("..new")).unwrap();
         fs::rename(folder.path("..new"), folder.path("..data")).unwrap();
     };
-    assert!(folder.changes(&paths, || swap("..2")), "a file");
+    assert!(changes(&paths, || swap("..2")), "a file");
     paths.files.clear();
     paths.rules = vec![folder.path("linked")];
-    assert!(folder.changes(&paths, || swap("..1")), "a folder");
+    assert!(changes(&paths, || swap("..1")), "a folder");
     paths.rules = vec![folder.path("linked/a.toml")];
-    assert!(folder.changes(&paths, || swap("..2")), "a rule file");
+    assert!(changes(&paths, || swap("..2")), "a rule file");
 }
 
 /// The store stands beside the configuration, or in the folder of the rules.
@@ -125,9 +119,9 @@ fn what_the_service_writes_is_no_change() {
         }
         fs::remove_file(folder.path("reflexarc.db-wal")).unwrap();
     };
-    assert!(!folder.changes(&paths, write));
+    assert!(!changes(&paths, write));
     paths.rules = vec![folder.0.path().to_owned()];
-    assert!(!folder.changes(&paths, write));
+    assert!(!changes(&paths, write));
 }
 
 #[test]
@@ -135,6 +129,6 @@ fn a_folder_that_cannot_be_listed_is_a_change() {
     let folder = Folder::new();
     let paths = folder.paths();
     let rules = folder.path("rules");
-    assert!(folder.changes(&paths, || fs::rename(&rules, folder.path("gone")).unwrap()));
-    assert!(folder.changes(&paths, || fs::rename(folder.path("gone"), &rules).unwrap()));
+    assert!(changes(&paths, || fs::rename(&rules, folder.path("gone")).unwrap()));
+    assert!(changes(&paths, || fs::rename(folder.path("gone"), &rules).unwrap()));
 }
