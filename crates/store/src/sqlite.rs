@@ -10,6 +10,7 @@
 
 mod accept;
 mod archive;
+mod archived_event;
 mod attempts;
 mod backup;
 mod check;

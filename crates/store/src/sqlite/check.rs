@@ -20,7 +20,7 @@ use std::cmp::Ordering;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, ToSql};
 
-use super::archive;
+use super::archived_event;
 use super::damage::{is_local, out_of_order};
 use super::key::{Key, KeyColumn, compare, read_key};
 use super::trees::{Tree, trees};
@@ -163,7 +163,7 @@ fn read(connection: &Connection, tree: &Tree, check: &mut StoreCheck) -> Result<
         count += 1;
         bytes += row_bytes(row)?;
         if tree.name == "archive"
-            && let Err(reason) = archive::verify_row(row)
+            && let Err(reason) = archived_event::verify_row(row)
         {
             check.found(&tree.name, format!("event {}: {reason}", display(&key)));
         }
