@@ -10,6 +10,9 @@ use crate::service_args::{ServiceArgs, refused};
 
 /// Subcommands of `clock`.
 #[derive(Debug, clap::Subcommand)]
+#[command(after_help = "\
+Examples:
+  reflexarc clock confirm")]
 pub(crate) enum Clock {
     /// Confirm that the wall clock is right after it has jumped by more than an hour
     #[command(after_help = "\

@@ -9,6 +9,9 @@ use crate::service_args::{ServiceArgs, refused};
 
 /// Subcommands of `rule`.
 #[derive(Debug, clap::Subcommand)]
+#[command(after_help = "\
+Examples:
+  reflexarc rule forget failed-operation")]
 pub(crate) enum Rule {
     /// Remove the state of a rule that does not exist any more
     #[command(after_help = "\
