@@ -143,7 +143,7 @@ fn make_faults(world: &World, watch: &Watch, plan: &Plan, random: &mut Random) -
         if now >= next && active.len() < AT_ONCE {
             let parts: Vec<Part> = active.iter().map(|fault| fault.part).collect();
             if let Some(fault) = draw(world, random, &parts) {
-                let number = watch.begin(world, &fault.name, fault.expected_sign);
+                let number = watch.begin(world, &fault);
                 match (fault.start)(world) {
                     Some(end) => active.push(Active {
                         number,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use reflexarc_event::Json;
 
-use crate::fault::Sign;
+use crate::fault::{Fault, Part, Sign};
 use crate::service::Life;
 use crate::world::World;
 
@@ -29,6 +29,7 @@ pub(crate) struct Watch {
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
     pub(crate) name: String,
+    part: Part,
     pub(crate) sign: Option<Sign>,
     pub(crate) began: f64,
     pub(crate) ended: Option<f64>,
@@ -44,7 +45,8 @@ pub(crate) struct Record {
 
 impl Watch {
     /// Records the start of a fault; returns its number.
-    pub(crate) fn begin(&self, world: &World, name: &str, sign: Option<Sign>) -> usize {
+    pub(crate) fn begin(&self, world: &World, fault: &Fault) -> usize {
+        let sign = fault.expected_sign.clone();
         let last = self.last.lock().unwrap();
         let (generation, before) = match &*last {
             Some((generation, status)) => {
@@ -56,7 +58,8 @@ impl Watch {
         drop(last);
         let mut records = self.records.lock().unwrap();
         records.push(Record {
-            name: name.to_owned(),
+            name: fault.name.clone(),
+            part: fault.part,
             sign,
             began: world.seconds(),
             ended: None,
@@ -130,11 +133,17 @@ impl Watch {
 
     fn judge(&self, world: &World, life: Life, ready: Instant, status: &Json) {
         let mut records = self.records.lock().unwrap();
-        let active: Vec<Sign> = records
-            .iter()
-            .filter(|record| record.end.is_none())
-            .filter_map(|record| record.sign.clone())
-            .collect();
+        // Since when nothing keeps a sign: neither a fault that has it too, nor one without which
+        // the service could not recover from another.
+        let (now, all) = (Instant::now(), records.clone());
+        let quiet_since = |sign: &Sign| {
+            let keeping = all.iter().filter(|record| {
+                let is_general = matches!(record.part, Part::Store | Part::Process | Part::Clock);
+                let has_sign = |own: &Sign| own.is == sign.is;
+                is_general || record.sign.as_ref().is_some_and(has_sign)
+            });
+            keeping.map(|record| record.end.unwrap_or(now)).max()
+        };
         for record in records.iter_mut() {
             let Some(sign) = &record.sign else { continue };
             if record.generation != life.generation {
@@ -155,9 +164,9 @@ impl Watch {
                 }
                 Some(_) if record.is_over || !sign.ends() => {}
                 Some(end) => {
-                    let is_shared = active.iter().any(|other| other.is == sign.is);
                     record.is_over = !is_there;
-                    if is_there && !is_shared && end.max(ready).elapsed() > OVER {
+                    let quiet = quiet_since(sign).unwrap_or(end).max(ready).elapsed();
+                    if is_there && quiet > OVER {
                         let name = &record.name;
                         world.fail(format!("`{name}` is over, its sign is not: {sign:?}"));
                         record.is_over = true;

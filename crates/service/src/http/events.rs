@@ -290,6 +290,9 @@ async fn accept(
     ]);
     if let Some(first) = errors.first() {
         state.refusals.log_partial(errors.len(), &first.message);
+        let (kind, count) = (ProblemKind::RequestsRefused, errors.len() as u64);
+        let problems = &state.metrics.problems;
+        problems.occurred(kind, "elements", count, &first.message);
     }
     if let (Json::Object(members), false) = (&mut body, errors.is_empty()) {
         members.push(("refused".into(), Json::count(errors.len())));

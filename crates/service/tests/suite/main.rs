@@ -42,4 +42,5 @@ mod sources;
 mod store_faults;
 mod target_states;
 mod telemetry;
+mod warnings;
 mod watching;
