@@ -130,6 +130,20 @@ impl Event {
         })
     }
 
+    /// The same event without its tree, which is built again when it is needed: for an event that
+    /// waits. A tree can take 60 times as much memory as the text.
+    #[must_use]
+    pub fn without_tree(self) -> Self {
+        match Arc::try_unwrap(self.0) {
+            Ok(content) => Self::from(Content {
+                tree: OnceLock::new(),
+                ..content
+            }),
+            // Another clone may need it.
+            Err(shared) => Self(shared),
+        }
+    }
+
     /// The envelope, which was detected when the event was read.
     pub fn envelope(&self) -> Envelope {
         self.0.markers.envelope()
@@ -220,5 +234,14 @@ mod tests {
             let native = NativeEvent::from_json(text).unwrap();
             assert!(native.event().0.tree.get().is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_tree_is_released_and_built_again() {
+        let native = NativeEvent::from_json(r#"{"name": "x", "a": [1, 2]}"#).unwrap();
+        let tree = native.tree().clone();
+        let native = native.without_trees();
+        assert!(native.event().0.tree.get().is_none());
+        assert_eq!(*native.tree(), tree);
     }
 }

@@ -120,6 +120,15 @@ impl NativeEvent {
         self.event.tree()
     }
 
+    /// The same event without its trees, see [`Event::without_tree`].
+    #[must_use]
+    pub fn without_trees(self) -> Self {
+        Self {
+            event: self.event.without_tree(),
+            original: self.original.map(Event::without_tree),
+        }
+    }
+
     /// The limits under which the event was read.
     pub fn limits(&self) -> &Limits {
         self.event.limits()

@@ -15,6 +15,7 @@ mod rules;
 mod server;
 mod stream;
 mod targets;
+mod work_threads;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub(crate) use self::peers::Peers;
 pub(crate) use self::refusals::RefusalLog;
 use self::refusals::RefusalReason;
 pub(crate) use self::server::{EXTRA_CONNECTIONS, listen};
+pub(crate) use self::work_threads::WorkThreads;
 use crate::clock::ServiceClock;
 use crate::dispatch::{TargetGates, Wake};
 use crate::intake::Intake;
@@ -58,6 +60,8 @@ pub(crate) struct AppState {
     pub(crate) peers: Arc<Peers>,
     /// How many large bodies may be parsed, and lists written, at one time.
     pub(crate) large_work: Arc<Semaphore>,
+    /// The threads that parse them.
+    pub(crate) work_threads: WorkThreads,
     /// How many lists may be in memory.
     pub(crate) list_responses: Arc<Semaphore>,
     /// When calls of each target may begin.

@@ -38,6 +38,7 @@ mod failures;
 mod fair_queue;
 mod sequencer;
 mod stopwatch;
+mod weight;
 mod window;
 mod worker;
 
@@ -54,6 +55,7 @@ pub(crate) use self::admission::{AdmissionPermit, Overloaded, Source};
 pub(crate) use self::budget::BudgetAccounts;
 use self::failures::FailureTracker;
 use self::sequencer::CommitSequencer;
+pub(crate) use self::weight::{release_trees, values_at_most};
 use self::worker::{EvaluationWorker, WorkItem};
 use crate::clock::ServiceClock;
 use crate::limits::Limits;

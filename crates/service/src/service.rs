@@ -24,7 +24,7 @@ use crate::config::{Config, ConfigSource};
 use crate::descriptors;
 use crate::dispatch::{Queues, TargetGates, Wake, dead_letters};
 use crate::http::{
-    AppState, EXTRA_CONNECTIONS, MAX_LIST_RESPONSES, Peers, RefusalLog, listen, router,
+    AppState, EXTRA_CONNECTIONS, MAX_LIST_RESPONSES, Peers, RefusalLog, WorkThreads, listen, router,
 };
 use crate::intake::Intake;
 use crate::limits::Limits;
@@ -179,6 +179,8 @@ impl ServiceBuilder {
         let probing = tokio::spawn(probing);
         let damage = check_store(store.clone(), health.clone(), metrics.clone(), stop.clone());
         let looking_for_damage = tokio::spawn(damage);
+        let work_threads = WorkThreads::start(processors)
+            .map_err(|error| StoreError::Failed(format!("cannot start a thread: {error}")))?;
         let state = Arc::new(AppState {
             intake,
             clock: clock.clone(),
@@ -191,6 +193,7 @@ impl ServiceBuilder {
             refusals: RefusalLog::default(),
             peers: Arc::new(Peers::new(&limits)),
             large_work: Arc::new(Semaphore::new(processors)),
+            work_threads,
             list_responses: Arc::new(Semaphore::new(MAX_LIST_RESPONSES)),
             gates: queues.gates().clone(),
             wake,

@@ -14,6 +14,7 @@
     reason = "a test that runs the program and reports on it"
 )]
 
+mod attacks;
 mod clock;
 mod fault;
 mod faults;

@@ -30,7 +30,12 @@ use reflexarc_event::{
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::intake::{release_trees, values_at_most};
 use crate::store::Incoming;
+
+/// The largest number of values of an event: its tree takes about 64 bytes for each, and 1 MiB of
+/// text can have half a million.
+const MAX_VALUES: usize = 100_000;
 
 /// An element of a request that is not an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -324,7 +329,20 @@ fn element(
     line: Option<usize>,
     event: Result<Event, EventError>,
 ) -> Result<Incoming, ElementError> {
-    event.and_then(Incoming::new).map_err(|error| {
+    // Before the conversion, which may build a tree of it.
+    if let Ok(event) = &event
+        && has_too_many_values(event.bytes())
+    {
+        return Err(ElementError {
+            element: index,
+            line,
+            code: Code::EVENT_TOO_LARGE,
+            message: format!("the event has more than the {MAX_VALUES} values allowed"),
+            help: Some("send a smaller event, or several".to_owned()),
+        });
+    }
+    let incoming = event.and_then(Incoming::new).map(release_trees);
+    incoming.map_err(|error| {
         let diagnostic = error.diagnostic();
         ElementError {
             element: index,
@@ -334,6 +352,26 @@ fn element(
             help: diagnostic.help,
         }
     })
+}
+
+/// Whether an event, which is valid JSON, has more than [`MAX_VALUES`] values.
+fn has_too_many_values(event: &[u8]) -> bool {
+    // All but the largest events are done with the first look.
+    if event.len() <= 2 * MAX_VALUES || values_at_most(event) <= MAX_VALUES {
+        return false;
+    }
+    // Commas in strings, such as those of a table as text, separate no values.
+    let (mut commas, mut in_string, mut is_escaped) = (0, false, false);
+    for byte in event {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b',' if !in_string => commas += 1,
+            _ => {}
+        }
+    }
+    commas >= MAX_VALUES
 }
 
 #[cfg(test)]

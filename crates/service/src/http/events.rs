@@ -18,7 +18,7 @@ use super::compression::{Compression, decompress};
 use super::{AppState, Client, HttpError, Role, json_response};
 use crate::intake::{AdmissionPermit, Overloaded, Source};
 use crate::security::{EventBridge, SignatureError};
-use crate::store::{Accepted, StoreError};
+use crate::store::Accepted;
 use crate::telemetry::{ProblemKind, Span, Stage};
 
 /// Largest number of invalid elements that a response lists.
@@ -200,6 +200,7 @@ async fn read_elements(
     // Megabytes take tens of milliseconds, in which this thread could not answer health checks.
     // As many at one time as can run: beside its body, each may need several times as much memory.
     let turn = state.large_work.clone().acquire_owned().await;
+    let threads = state.work_threads.clone();
     let state = state.clone();
     let work = move || {
         // Until the end of the work, also when the client is gone before.
@@ -214,8 +215,7 @@ async fn read_elements(
         };
         Ok((body::read_body(&headers, &bytes, max_events)?, permit))
     };
-    let result = tokio::task::spawn_blocking(work).await;
-    result.map_err(|error| StoreError::Failed(error.to_string()))?
+    threads.run(work).await?
 }
 
 /// Stores the events of a request: all of them or, if `partial`, those that are valid.

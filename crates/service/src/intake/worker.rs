@@ -19,6 +19,7 @@ use super::admission::Admission;
 use super::budget::{BudgetAccounts, EventAccount, EventBudget};
 use super::failures::FailureTracker;
 use super::stopwatch::ThreadStopwatch;
+use super::weight::release_trees;
 use super::{Batch, BatchContext, SharedSequencer};
 use crate::store::{
     EvaluateInTransaction, Incoming, ReadSet, StateReader, Store, StoreError, StoredState,
@@ -70,6 +71,7 @@ impl EvaluationWorker {
                 now,
             } = item;
             let evaluate = self.speculate(&incoming, now);
+            let incoming = release_trees(incoming);
             // The batches are handed to the writer under the sequencer's lock: two workers that
             // release batches at the same time must not swap them on the way.
             let mut sequencer = self.sequencer.lock();

@@ -273,3 +273,26 @@ fn binary_mode_is_converted_to_structured_mode() {
     );
     assert!(read("application/json", b"{").is_err());
 }
+
+#[test]
+fn values_of_an_event_are_bounded() {
+    let read = |body: String| {
+        read_body(&HeaderMap::new(), body.as_bytes(), 10)
+            .unwrap()
+            .remove(0)
+    };
+    let array = |count: usize| format!(r#"{{"a":[{}]}}"#, vec!["1"; count].join(","));
+    assert!(read(array(MAX_VALUES)).is_ok());
+    let refused = read(array(MAX_VALUES + 1)).unwrap_err();
+    assert!(
+        refused.message.contains("more than the 100000 values"),
+        "{}",
+        refused.message
+    );
+    // A table as text is one value.
+    let text = format!(
+        r#"{{"a":"{}\\","b":[1,2]}}"#,
+        "1,\\\"".repeat(MAX_VALUES + 1)
+    );
+    assert!(read(text).is_ok());
+}
