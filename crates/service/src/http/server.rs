@@ -25,10 +25,10 @@ use crate::shutdown::stopped;
 use crate::telemetry::Problems;
 
 /// Largest head of a request in bytes. Beyond it hyper answers 431.
-const HEAD_BYTES: usize = 64 << 10;
+const HEAD_BYTES: usize = 32 << 10;
 /// Largest buffer of a connection for reading and for writing, in bytes: a head must fit. A client
 /// that pipelines requests without reading responses makes both full.
-const BUFFER_BYTES: usize = HEAD_BYTES + (16 << 10);
+const BUFFER_BYTES: usize = HEAD_BYTES + (8 << 10);
 /// Longest time for the head of a request on a reserve connection: health checks are quick.
 const RESERVE_HEAD: Duration = Duration::from_secs(2);
 /// Connections that may be ending beside those that are open.

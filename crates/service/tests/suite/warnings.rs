@@ -18,7 +18,6 @@ const SIGNS: &[(&str, &str)] = &[
     ("a rule may not do what is intended", "rule_noted"),
     ("a reaction failed;", "reaction_failed"),
     ("a rule keeps failing;", "reaction_failed"),
-    ("panic while evaluating an event;", "reaction_failed"),
     ("cannot read the store", "store_unreadable"),
     ("a part of the store cannot be read", "store_parts_damaged"),
     ("the index of ids is damaged", "store_parts_damaged"),
