@@ -92,6 +92,10 @@ impl ServiceBuilder {
         Box::pin(self.serve_until(listener, stop))
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "the parts start and end in this order"
+    )]
     async fn serve_until(
         mut self,
         listener: TcpListener,

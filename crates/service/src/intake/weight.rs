@@ -21,5 +21,6 @@ pub(crate) fn release_trees(mut incoming: Incoming) -> Incoming {
 
 /// How many values a JSON text has, or more: those in strings count too.
 pub(crate) fn values_at_most(text: &[u8]) -> usize {
-    1 + text.iter().filter(|byte| **byte == b',').count()
+    let commas: usize = text.iter().map(|byte| usize::from(*byte == b',')).sum();
+    1 + commas
 }

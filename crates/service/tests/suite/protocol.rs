@@ -235,7 +235,7 @@ async fn slow_senders_end_in_time() {
 async fn pipelined_posts_are_answered_one_by_one() {
     let serving = Serving::with(|parts| parts.config.limits.queue_bytes = 8 << 20).await;
     let padding = " ".repeat(1 << 19);
-    let requests: String = (0..5)
+    let requests: Vec<String> = (0..5)
         .map(|number| {
             let body = [event_text(&format!("p{number}"), "eni-1"), padding.clone()].concat();
             let close = if number == 4 {
@@ -253,7 +253,7 @@ async fn pipelined_posts_are_answered_one_by_one() {
     let url = serving.url.clone();
     let text = tokio::task::spawn_blocking(move || {
         let mut stream = connect(&url);
-        stream.write_all(requests.as_bytes()).unwrap();
+        stream.write_all(requests.concat().as_bytes()).unwrap();
         let mut text = String::new();
         drop(stream.read_to_string(&mut text));
         text
