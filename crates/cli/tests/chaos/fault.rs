@@ -15,8 +15,11 @@ pub(crate) struct Fault {
     pub(crate) lasts: Duration,
     pub(crate) expected_sign: Option<Sign>,
     /// `None` if it cannot be made now.
-    pub(crate) start: Box<dyn FnOnce(&World) -> Option<End> + Send>,
+    pub(crate) start: Start,
 }
+
+/// Makes a fault.
+pub(crate) type Start = Box<dyn FnOnce(&World) -> Option<End> + Send>;
 
 /// Ends a fault; false if that must be tried again.
 pub(crate) type End = Box<dyn FnMut(&World) -> bool + Send>;
@@ -89,6 +92,10 @@ impl Sign {
         Self::new(SignKind::Occurrence(problem), within)
     }
 
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "a fault without a sign has `None`"
+    )]
     fn new(is: SignKind, seconds: u64) -> Option<Self> {
         Some(Self {
             is,

@@ -100,7 +100,7 @@ fn run(world: &Arc<World>, watch: &Arc<Watch>, plan: &Plan) {
     for sender in 0..SENDERS {
         let random = random.fork();
         senders.push(spawn(world, move |world| {
-            sender::send(world, sender, random)
+            sender::send(world, sender, random);
         }));
     }
     let own = watch.clone();
@@ -155,7 +155,7 @@ fn make_faults(world: &World, watch: &Watch, plan: &Plan, random: &mut Random) -
                     None => watch.cancel(number),
                 }
             }
-            let pause = random.between(Duration::from_millis(200), Duration::from_millis(2_000));
+            let pause = random.between(Duration::from_millis(200), Duration::from_secs(2));
             next = Instant::now() + pause;
         }
         std::thread::sleep(Duration::from_millis(20));

@@ -26,7 +26,7 @@ impl Random {
 
     /// A time from `least` to `most`.
     pub(crate) fn between(&mut self, least: Duration, most: Duration) -> Duration {
-        let span = u64::try_from((most - least).as_millis()).unwrap() + 1;
+        let span = u64::try_from(most.saturating_sub(least).as_millis()).unwrap() + 1;
         least + Duration::from_millis(self.below(span))
     }
 
