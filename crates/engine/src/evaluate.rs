@@ -167,7 +167,7 @@ fn run_rule(
     state: &dyn State,
     context: &Context<'_>,
 ) -> Result<(Effects, Vec<String>), Failed> {
-    let max_entries = context.reaction_limits.state_entries;
+    let max_entries = rule.max_entries;
     let decision = rule
         .gates
         .decide(rule.name(), event.event(), state, context.now, max_entries);

@@ -54,18 +54,19 @@ impl State for StateOverlay<'_> {
         }
     }
 
-    fn len(&self, rule: &str, now: Timestamp) -> usize {
-        let mut len = self.base.len(rule, now);
-        let Some(entries) = self.changed.get(rule) else {
-            return len;
-        };
+    fn has_room(&self, rule: &str, added: usize, max: usize, now: Timestamp) -> bool {
         // Only the changed keys can count differently than in the base. Example: the base has a and
-        // b; a was removed, b overwritten, c added: 2 + (0 - 1) + (1 - 1) + (1 - 0) = 2.
-        for (key, entry) in entries {
+        // b; a was removed, b overwritten, c added: (0 - 1) + (1 - 1) + (1 - 0) = 0 more than there.
+        let (mut added, mut removed) = (added, 0);
+        for (key, entry) in self.changed.get(rule).into_iter().flatten() {
             let before = self.base.get(rule, key, now).is_some();
             let after = entry.as_ref().is_some_and(|entry| entry.is_live(now));
-            len = len + usize::from(after) - usize::from(before);
+            added += usize::from(after && !before);
+            removed += usize::from(before && !after);
         }
-        len
+        match added.checked_sub(removed) {
+            None | Some(0) => true,
+            Some(added) => self.base.has_room(rule, added, max, now),
+        }
     }
 }

@@ -48,6 +48,7 @@ pub struct Rule {
     pub(crate) response: Response,
     pub(crate) gates: Gates,
     pub(crate) report_after: u32,
+    pub(crate) max_entries: usize,
     pub(crate) allowed: Allowed,
     pub(crate) tests: Vec<RuleTest>,
     /// Warnings about the file.
@@ -150,6 +151,20 @@ impl Rule {
     /// How many consecutive failures are reported, at least 1.
     pub fn report_after(&self) -> u32 {
         self.report_after
+    }
+
+    /// How many state entries it may have.
+    ///
+    /// ```
+    /// use reflexarc::RuleSet;
+    ///
+    /// let text = "state = { max_entries = 500 }\nwhen = 'id exists'\nthen = 'set(event.id, 1)'";
+    /// let rules = RuleSet::compile([("a.toml", text)])?;
+    /// assert_eq!(rules.get("a").ok_or("no such rule")?.max_entries(), 500);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn max_entries(&self) -> usize {
+        self.max_entries
     }
 
     /// The targets that its `notify` or its script names, by location in its file. A name that the
@@ -257,6 +272,7 @@ impl Rule {
             response: Response::None,
             gates: Gates::default(),
             report_after: REPORT_AFTER,
+            max_entries: ReactionLimits::DEFAULT.state_entries,
             allowed: Allowed::default(),
             tests: Vec::new(),
             file_warnings: Box::default(),
@@ -279,6 +295,9 @@ impl Rule {
         // Filter, script and templates are compiled even if the file has faults elsewhere: their
         // errors are independent, and an author sees all of them.
         let (content, mut found) = RuleFile::read(text, set_limits);
+        let mut limits = *limits;
+        limits.state_entries = content.max_entries.unwrap_or(limits.state_entries);
+        let limits = &limits;
         let pattern = content.when.as_ref().and_then(|when| {
             let parsed = Pattern::parse(when.text(), Dialect::Reflexarc);
             let errors = parsed.as_ref().err().map(PatternError::diagnostics);
@@ -327,6 +346,7 @@ impl Rule {
                     response,
                     gates: content.gates,
                     report_after: content.report_after.unwrap_or(REPORT_AFTER),
+                    max_entries: limits.state_entries,
                     allowed: content.allowed,
                     tests: content.tests,
                     file_warnings: found.into(),

@@ -15,6 +15,9 @@ use crate::fixed_texts;
 use crate::gates::{Gates, KeyedGate};
 use crate::rule_test::RuleTest;
 
+/// The highest `max_entries` of `state`: as many entries take gigabytes.
+const MAX_ENTRIES: u64 = 10_000_000;
+
 /// The content of one rule file.
 #[derive(Debug, Clone)]
 pub(crate) struct RuleFile {
@@ -28,6 +31,8 @@ pub(crate) struct RuleFile {
     pub(crate) gates: Gates,
     /// How many consecutive failures are reported.
     pub(crate) report_after: Option<u32>,
+    /// How many state entries the rule may have.
+    pub(crate) max_entries: Option<usize>,
     pub(crate) allowed: Allowed,
     pub(crate) tests: Vec<RuleTest>,
 }
@@ -93,6 +98,11 @@ impl RuleFile {
         let throttle = gate(&root, "throttle", "every", Gate::throttle);
         let once = gate(&root, "once", "within", Gate::once);
         let report_after = root.integer("report_after", 1..=u32::MAX.into());
+        let max_entries = root.table("state").and_then(|table| {
+            let max_entries = table.integer("max_entries", 1..=MAX_ENTRIES);
+            table.finish();
+            max_entries
+        });
         let allowed = Allowed::read(&root);
         let tests = root.tables("test").into_iter().map(RuleTest::read);
         let tests = tests.collect();
@@ -107,6 +117,7 @@ impl RuleFile {
             notify,
             gates: Gates { once, throttle },
             report_after,
+            max_entries,
             allowed,
             tests,
         };

@@ -72,7 +72,7 @@ impl PyEvaluation {
         let (skipped, notes) = (PyDict::new(py), PyDict::new(py));
         for effects in &evaluation.rules {
             if !effects.changes.is_empty() {
-                // Copies the state once, at the first change; the caller's `State` is immutable.
+                // The caller's `State` stays as it is; the copy shares its entries.
                 Arc::make_mut(&mut after).apply(&effects.rule, &effects.changes);
             }
             if let Some(reason) = &effects.skipped {

@@ -143,7 +143,7 @@ impl Gate {
                 };
                 // Only a new key needs room. The limit also bounds what events with ever new keys
                 // can make a rule store.
-                if entry.is_none() && state.len(rule, now) >= max_entries {
+                if entry.is_none() && !state.has_room(rule, 1, max_entries, now) {
                     return (decision, Vec::new());
                 }
                 let until = later(now, self.window);

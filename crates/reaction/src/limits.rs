@@ -109,7 +109,8 @@ impl ReactionLimits {
         state_keys: 256,
         state_key_bytes: 256,
         state_value_bytes: 16 << 10,
-        state_entries: 10_000,
+        // A day of events of a region with 100,000 interfaces, and about 300 MB in a store.
+        state_entries: 1_000_000,
     };
 
     /// The limits of a run on an event with this many bytes of text.

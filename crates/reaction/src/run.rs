@@ -272,13 +272,15 @@ impl<'a> Run<'a> {
         self.state.borrow_mut().set(self.stored, key, entry);
         // After the change, not before: a script at the limit may replace one entry by another,
         // and the run fails as a whole if it has too many.
-        self.check_limit(
-            "state_entries",
-            self.state.borrow_mut().entries_after(self.stored),
-            self.limits.state_entries,
-            "the rule would have",
-            "state entries",
-        )
+        let max = self.limits.state_entries;
+        if self.state.borrow_mut().has_room(self.stored, max) {
+            return Ok(());
+        }
+        let message = format!(
+            "the rule would have more than {} state entries",
+            grouped(max)
+        );
+        self.exceeded("state_entries", message)
     }
 
     /// The JSON of a value that leaves the script, and its size, which is at most `max_bytes`.

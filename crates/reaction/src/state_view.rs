@@ -21,8 +21,8 @@ pub(crate) struct StoredState<'a> {
 pub(crate) struct StateView {
     /// The keys that the run has read or changed.
     slots: BTreeMap<String, Slot>,
-    /// The number of entries before the run, once it was needed.
-    entries_before: Option<usize>,
+    /// For how many more entries there is known to be room.
+    room: usize,
 }
 
 /// A key that the run has read or changed.
@@ -57,19 +57,25 @@ impl StateView {
         slot.changed = true;
     }
 
-    /// The number of entries that the rule would have if the run ended here.
-    pub(crate) fn entries_after(&mut self, stored: StoredState<'_>) -> usize {
-        // Counting the entries of a rule may need a query, so it is done at the first change only.
-        // Example: 10 entries before; the run sets a new key and removes an old one: 10 + 1 - 1.
-        let before = *self
-            .entries_before
-            .get_or_insert_with(|| stored.state.len(stored.rule, stored.now));
+    /// Whether the rule would have at most `max` entries if the run ended here.
+    pub(crate) fn has_room(&mut self, stored: StoredState<'_>, max: usize) -> bool {
+        // Example: the run sets two new keys and removes an old entry: one more than before.
         let slots = self.slots.values();
         let added = slots
             .clone()
             .filter(|slot| !slot.existed && slot.entry.is_some());
         let removed = slots.filter(|slot| slot.existed && slot.entry.is_none());
-        (before + added.count()).saturating_sub(removed.count())
+        let added = added.count().saturating_sub(removed.count());
+        // A run that adds nothing is within the limit, even where the rule has too many since the
+        // limit was lowered: it could not remove any otherwise.
+        if added <= self.room {
+            return true;
+        }
+        let has_room = stored.state.has_room(stored.rule, added, max, stored.now);
+        if has_room {
+            self.room = added;
+        }
+        has_room
     }
 
     /// The changes of the run.

@@ -1,9 +1,11 @@
 //! Every limit of the engine is reached. Those of hops and emitted events are in `evaluation`.
 
 use reflexarc::{
-    Code, Diagnostic, Evaluation, InvalidFiles, NativeEvent, NoState, ReactionLimits, RuleSet,
-    RuleSetLimits, Timestamp,
+    Code, Diagnostic, Evaluation, InvalidFiles, MemoryState, NativeEvent, NoState, ReactionLimits,
+    RuleSet, RuleSetLimits, Timestamp,
 };
+
+use crate::{event, rules};
 
 const RULE: &str = "when = 'a exists'\nnotify = 'team'\n";
 
@@ -205,4 +207,56 @@ fn messages_of_failures_are_cut() {
         message.len(),
         ReactionLimits::DEFAULT.log_bytes + '…'.len_utf8()
     );
+}
+
+#[test]
+fn a_rule_sets_its_number_of_state_entries() {
+    // The rule sees its own event, `y`, after `x`: what it adds there counts too.
+    let rules = rules(&[(
+        "a.toml",
+        r#"state = { max_entries = 2 }
+when = 'name in ["x", "y"]'
+then = """
+if event.name == "x" { emit(#{name: "y", keys: event.derived}); }
+for key in event.keys { if key.starts_with("-") { remove(key.sub_string(1)); } else { set(key, 1); } }
+""""#,
+    )]);
+    let mut state = MemoryState::new();
+    let mut fails = |keys: &str, derived: &str| {
+        let text = format!(r#"{{"name": "x", "keys": [{keys}], "derived": [{derived}]}}"#);
+        let evaluation = rules.evaluate(&event(&text), &state, Timestamp::UNIX_EPOCH);
+        for (rule, changes) in evaluation.changes() {
+            state.apply(rule, changes);
+        }
+        let failures = evaluation.failures.iter();
+        failures.map(|failure| failure.hop).collect::<Vec<_>>()
+    };
+    assert_eq!(fails(r#""a", "b", "c""#, ""), [0]);
+    assert_eq!(fails(r#""a""#, r#""b", "c""#), [1]);
+    assert_eq!(fails("", r#""b""#), [0; 0]);
+    assert_eq!(
+        fails(r#""a", "b""#, r#""a""#),
+        [0; 0],
+        "changes of what is there"
+    );
+    assert_eq!(fails(r#""-a""#, r#""c", "-b""#), [0; 0]);
+    assert_eq!(fails(r#""-c""#, r#""d", "e""#), [0; 0]);
+    assert_eq!(fails(r#""f""#, ""), [0]);
+}
+
+#[test]
+fn numbers_of_state_entries_are_checked() {
+    for (state, code) in [
+        ("{ max_entries = 0 }", Code::RULE_VALUE),
+        ("{ max_entries = 10_000_001 }", Code::RULE_VALUE),
+        ("{ max_entries = -1 }", Code::RULE_VALUE),
+        ("{ max_entries = '5' }", Code::RULE_TYPE),
+        ("{ max_entries = 5.0 }", Code::RULE_TYPE),
+        ("{ max = 5 }", Code::RULE_KEY),
+        ("5", Code::RULE_TYPE),
+    ] {
+        let text = format!("{RULE}state = {state}\n");
+        let error = RuleSet::compile([("a.toml", text)]).unwrap_err();
+        assert_eq!(codes(&error), [code], "{state}: {error}");
+    }
 }

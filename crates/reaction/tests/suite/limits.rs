@@ -212,8 +212,8 @@ fn a_nested_run_does_not_affect_the_outer_one() {
             Some(Entry::new(inner.message().into()))
         }
 
-        fn len(&self, _: &str, _: Timestamp) -> usize {
-            0
+        fn has_room(&self, _: &str, _: usize, _: usize, _: Timestamp) -> bool {
+            true
         }
     }
     let reaction =
@@ -233,8 +233,8 @@ fn a_panic_fails_one_reaction_only() {
             panic!("the disk is gone")
         }
 
-        fn len(&self, _: &str, _: Timestamp) -> usize {
-            0
+        fn has_room(&self, _: &str, _: usize, _: usize, _: Timestamp) -> bool {
+            true
         }
     }
     let reaction = Reaction::compile(r#"log(get("k"))"#, &ReactionLimits::DEFAULT).unwrap();
