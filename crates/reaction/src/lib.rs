@@ -35,6 +35,7 @@ mod memory_state;
 mod parse_error;
 mod placeholder;
 mod reaction;
+mod read_paths;
 mod reference;
 mod run;
 mod run_error;

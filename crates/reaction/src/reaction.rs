@@ -7,11 +7,12 @@ use std::sync::{Arc, OnceLock};
 
 use rhai::{AST, Dynamic, Map, Scope};
 
+use crate::read_paths::ReadPaths;
 use crate::run::{RUN, Run, Stop};
 use crate::sandbox::Sandbox;
 use crate::{
-    CompileError, Diagnostic, Effects, Input, NamedTarget, ReactionError, ReactionLimits, State,
-    VariableField, check, parse_error, run_error, targets, trace, variable_field,
+    CompileError, Diagnostic, Effects, Input, NamedTarget, ReactionError, ReactionLimits, RuleInfo,
+    State, VariableField, check, parse_error, run_error, targets, trace, variable_field,
 };
 
 /// A script, compiled and checked.
@@ -35,6 +36,9 @@ pub struct Reaction {
     /// Computed when they are first read.
     warnings: Arc<OnceLock<Box<[Diagnostic]>>>,
     assigns_elements: bool,
+    /// What the script reads of `event` and `rule`.
+    event_paths: Arc<ReadPaths>,
+    rule_paths: Arc<ReadPaths>,
     limits: ReactionLimits,
 }
 
@@ -68,12 +72,17 @@ impl Reaction {
             return Err(CompileError::new(source, errors));
         }
         let assigns_elements = check::assigns_elements(&ast);
+        // Where variables are measured, each must hold what it would hold of a whole event.
+        let event_paths = ReadPaths::of_script(&ast, "event", !assigns_elements);
+        let rule_paths = ReadPaths::of_script(&ast, "rule", !assigns_elements);
         Ok(Self {
             sandbox,
             ast: Arc::new(ast),
             source: source.into(),
             warnings: Arc::default(),
             assigns_elements,
+            event_paths: Arc::new(event_paths),
+            rule_paths: Arc::new(rule_paths),
             limits: *limits,
         })
     }
@@ -204,15 +213,9 @@ impl Reaction {
         state: &dyn State,
     ) -> (Result<Effects, ReactionError>, BTreeSet<usize>) {
         let run = Run::new(input, limits, state, self.assigns_elements);
-        let labels = input.rule.labels.iter();
-        let labels = labels.map(|(key, value)| (key.into(), value.as_str().into()));
-        let rule = Dynamic::from_map(Map::from([
-            ("name".into(), input.rule.name.as_str().into()),
-            ("level".into(), input.rule.level.lowercase().into()),
-            ("description".into(), input.rule.description.as_str().into()),
-            ("labels".into(), Dynamic::from_map(labels.collect())),
-        ]));
-        let mut scope = scope(input.event.value(), rule, input.now.as_millisecond());
+        let event = input.event.value(&self.event_paths);
+        let rule = rule_value(input.rule, &self.rule_paths);
+        let mut scope = scope(event, rule, input.now.as_millisecond());
         // rhai is large, and an untrusted script may find a way to make it panic: that must cost
         // one reaction, not the service. Unwinding is safe here: of the run nothing but the effects
         // is used afterwards, and these only if it succeeded.
@@ -258,6 +261,24 @@ impl fmt::Debug for Reaction {
     }
 }
 
+/// What is read of `rule`.
+fn rule_value(rule: &RuleInfo, read: &ReadPaths) -> Dynamic {
+    let labels = || {
+        let labels = rule.labels.iter();
+        let labels = labels.map(|(key, value)| (key.into(), value.as_str().into()));
+        Dynamic::from_map(labels.collect())
+    };
+    let fields: [(&str, &dyn Fn() -> Dynamic); 4] = [
+        ("name", &|| rule.name.as_str().into()),
+        ("level", &|| rule.level.lowercase().into()),
+        ("description", &|| rule.description.as_str().into()),
+        ("labels", &labels),
+    ];
+    let fields = fields.into_iter().filter(|(name, _)| read.has(name));
+    let fields = fields.map(|(name, value)| (name.into(), value()));
+    Dynamic::from_map(fields.collect::<Map>())
+}
+
 /// The predefined variables, none of which a script can change.
 fn scope(event: Dynamic, rule: Dynamic, now: i64) -> Scope<'static> {
     let mut scope = Scope::new();
@@ -266,3 +287,6 @@ fn scope(event: Dynamic, rule: Dynamic, now: i64) -> Scope<'static> {
     scope.push_constant("now", now);
     scope
 }
+
+#[cfg(test)]
+mod tests;

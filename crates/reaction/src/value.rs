@@ -14,10 +14,15 @@
 //! To JSON: integers and floats are numbers, characters are strings; values that JSON does not have
 //! are errors.
 
+use std::sync::OnceLock;
+
 use reflexarc_event::{Decimal, Event, Json};
 use rhai::{Array, Dynamic, Map};
 
-/// An event as a script value: converted once, shared by all reactions to it.
+use crate::read_paths::ReadPaths;
+
+/// An event for scripts, whatever they read of it: each run converts only the fields that its
+/// script names. The event as a whole is converted once, for all reactions that use it as a value.
 ///
 /// ```
 /// use reflexarc_reaction::{Event, Input, NoState, Reaction, ReactionLimits, RuleInfo};
@@ -32,27 +37,35 @@ use rhai::{Array, Dynamic, Map};
 /// ```
 #[derive(Debug, Clone)]
 pub struct ScriptEvent {
-    value: Dynamic,
-    bytes: usize,
+    event: Event,
+    whole: OnceLock<Dynamic>,
 }
 
 impl ScriptEvent {
-    /// Converts the event.
+    /// The event for scripts.
     pub fn new(event: &Event) -> Self {
         Self {
-            value: to_script(event.tree()),
-            bytes: event.bytes().len(),
+            event: event.clone(),
+            whole: OnceLock::new(),
         }
     }
 
-    pub(crate) fn value(&self) -> Dynamic {
-        // Copies all maps and arrays, but not the strings, for each run.
-        self.value.clone()
+    /// What is read of the event.
+    pub(crate) fn value(&self, read: &ReadPaths) -> Dynamic {
+        if read.is_empty() {
+            return Dynamic::UNIT;
+        }
+        let tree = self.event.tree();
+        if read.is_whole() {
+            // The copy has maps and arrays of its own, and shares the strings.
+            return self.whole.get_or_init(|| to_script(tree)).clone();
+        }
+        read.convert(tree)
     }
 
-    /// The length of the event's text: a measure of what copying the value costs.
+    /// The length of the event's text: a measure of what copying its value costs.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.event.bytes().len()
     }
 }
 
