@@ -57,7 +57,7 @@ impl Reaction {
         }
         // First rhai's parser, which stops at its first error, then the checks that it lacks, which
         // find all. Neither runs any part of the script.
-        let sandbox = Sandbox::with_limits(limits);
+        let mut sandbox = Sandbox::with_limits(limits);
         // Only the names of the variables matter when a script is compiled.
         let scope = scope(Dynamic::UNIT, Dynamic::UNIT, 0);
         let ast = sandbox
@@ -73,6 +73,9 @@ impl Reaction {
         }
         let assigns_elements = check::assigns_elements(&ast);
         // Where variables are measured, each must hold what it would hold of a whole event.
+        if assigns_elements {
+            sandbox = Sandbox::measuring(limits);
+        }
         let event_paths = ReadPaths::of_script(&ast, "event", !assigns_elements);
         let rule_paths = ReadPaths::of_script(&ast, "rule", !assigns_elements);
         Ok(Self {
@@ -97,8 +100,12 @@ impl Reaction {
         if limits == self.limits {
             return self.run_in(&self.sandbox, &limits, input, state).0;
         }
-        self.run_in(&Sandbox::with_limits(&limits), &limits, input, state)
-            .0
+        let sandbox = if self.assigns_elements {
+            Sandbox::measuring(&limits)
+        } else {
+            Sandbox::with_limits(&limits)
+        };
+        self.run_in(&sandbox, &limits, input, state).0
     }
 
     /// Runs the script as [`Reaction::run`] does, and also returns which of its
@@ -212,7 +219,7 @@ impl Reaction {
         input: &Input<'_>,
         state: &dyn State,
     ) -> (Result<Effects, ReactionError>, BTreeSet<usize>) {
-        let run = Run::new(input, limits, state, self.assigns_elements);
+        let run = Run::new(input, limits, state);
         let event = input.event.value(&self.event_paths);
         let rule = rule_value(input.rule, &self.rule_paths);
         let mut scope = scope(event, rule, input.now.as_millisecond());

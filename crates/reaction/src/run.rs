@@ -33,8 +33,6 @@ pub(crate) struct Run<'a> {
     pub(crate) limits: &'a ReactionLimits,
     stored: StoredState<'a>,
     state: RefCell<StateView>,
-    /// Whether the script assigns to elements, so that its variables must be measured.
-    assigns_elements: bool,
     /// The reading of the stopwatch at which the run must end, and after how many operations it is
     /// read again.
     deadline: Option<(Duration, u64)>,
@@ -72,7 +70,6 @@ impl<'a> Run<'a> {
         input: &'a Input<'a>,
         limits: &'a ReactionLimits,
         state: &'a dyn State,
-        assigns_elements: bool,
     ) -> Self {
         let deadline = input.stopwatch.map(|stopwatch| {
             // One operation may copy the whole event, so the larger the event, the more often the
@@ -95,7 +92,6 @@ impl<'a> Run<'a> {
                 now: input.now,
             },
             state: RefCell::default(),
-            assigns_elements,
             deadline,
             stopped: Cell::new(false),
             lines: RefCell::default(),
@@ -139,10 +135,8 @@ impl<'a> Run<'a> {
         //     for n in 0..1_000_000 { m[`${n}`] = 1; }
         //
         // The loop uses `m` in each round, so it is measured in each round. That costs as much as
-        // the map is large; scripts without such assignments, nearly all, do not pay for it.
-        if !self.assigns_elements {
-            return Ok(());
-        }
+        // the map is large; scripts without such assignments, nearly all, run in an engine that
+        // does not call this.
         // Read-only values cannot grow: `event`, `rule`, `now` and constants.
         let Some(value) = variable().filter(|value| !value.is_read_only()) else {
             return Ok(());

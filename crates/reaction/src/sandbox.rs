@@ -83,24 +83,24 @@ pub(crate) struct Overload {
 impl Sandbox {
     /// The sandbox with these limits, shared by all reactions that have the same ones.
     pub(crate) fn with_limits(limits: &ReactionLimits) -> Arc<Self> {
-        // An engine has hundreds of functions, so it is not made for each rule: a set of 10,000
-        // rules shares one. Limits are settings of the engine, so each set of limits needs
-        // its own. The engines with the default limits, for events of each size, are kept: building
-        // one takes longer than most runs. Others, which only tests use, are dropped with their
-        // last reaction.
-        static DEFAULT: [LazyLock<Arc<Sandbox>>; EVENT_SIZES.len()] = [
-            LazyLock::new(|| by_default(0)),
-            LazyLock::new(|| by_default(1)),
-            LazyLock::new(|| by_default(2)),
+        static DEFAULT: Kept = [
+            LazyLock::new(|| by_default(0, build)),
+            LazyLock::new(|| by_default(1, build)),
+            LazyLock::new(|| by_default(2, build)),
         ];
         static OTHERS: Cache = Mutex::new(Vec::new());
-        let kept = EVENT_SIZES
-            .iter()
-            .position(|bytes| ReactionLimits::DEFAULT.for_event(*bytes) == *limits);
-        if let Some(kept) = kept {
-            return Arc::clone(&DEFAULT[kept]);
-        }
-        cached(&OTHERS, limits, || Self::new(build(limits)))
+        shared(&DEFAULT, &OTHERS, limits, build)
+    }
+
+    /// The same, measuring the variables of the script whenever it uses them.
+    pub(crate) fn measuring(limits: &ReactionLimits) -> Arc<Self> {
+        static DEFAULT: Kept = [
+            LazyLock::new(|| by_default(0, build_measuring)),
+            LazyLock::new(|| by_default(1, build_measuring)),
+            LazyLock::new(|| by_default(2, build_measuring)),
+        ];
+        static OTHERS: Cache = Mutex::new(Vec::new());
+        shared(&DEFAULT, &OTHERS, limits, build_measuring)
     }
 
     /// The same with an engine that reports every line to the run.
@@ -108,7 +108,7 @@ impl Sandbox {
         // A debugger cannot be removed from an engine, and one that is registered slows every run.
         static TRACED: Cache = Mutex::new(Vec::new());
         cached(&TRACED, limits, || {
-            let mut engine = build(limits);
+            let mut engine = build_measuring(limits);
             trace::register(&mut engine);
             Self::new(engine)
         })
@@ -161,8 +161,34 @@ impl Sandbox {
     }
 }
 
+/// The sandboxes with the default limits, for events of each size.
+type Kept = [LazyLock<Arc<Sandbox>>; EVENT_SIZES.len()];
+
 /// The sandboxes in use, by limits.
 type Cache = Mutex<Vec<(ReactionLimits, Weak<Sandbox>)>>;
+
+/// A sandbox with these limits.
+// An engine has hundreds of functions, so it is not made for each rule: a set of 10,000 rules
+// shares one. Limits are settings of the engine, so each set of limits needs its own. The engines
+// with the default limits are kept: building one takes longer than most runs. Others, which only
+// tests and rules with limits of their own use, are dropped with their last reaction.
+fn shared(
+    kept: &Kept,
+    others: &Cache,
+    limits: &ReactionLimits,
+    build: fn(&ReactionLimits) -> Engine,
+) -> Arc<Sandbox> {
+    // How many entries the state may have is no setting of an engine.
+    let mut limits = *limits;
+    limits.state_entries = ReactionLimits::DEFAULT.state_entries;
+    let size = EVENT_SIZES
+        .iter()
+        .position(|bytes| ReactionLimits::DEFAULT.for_event(*bytes) == limits);
+    match size {
+        Some(size) => Arc::clone(&kept[size]),
+        None => cached(others, &limits, || Sandbox::new(build(&limits))),
+    }
+}
 
 fn cached(cache: &Cache, limits: &ReactionLimits, make: impl FnOnce() -> Sandbox) -> Arc<Sandbox> {
     // A lock is poisoned if `make` panicked; the list itself is valid then.
@@ -191,7 +217,7 @@ pub(crate) fn unavailable(word: &str) -> Option<&'static str> {
 }
 
 /// The sandbox with the default limits for events of one size.
-fn by_default(size: usize) -> Arc<Sandbox> {
+fn by_default(size: usize, build: fn(&ReactionLimits) -> Engine) -> Arc<Sandbox> {
     let limits = ReactionLimits::DEFAULT.for_event(EVENT_SIZES[size]);
     Arc::new(Sandbox::new(build(&limits)))
 }
@@ -228,7 +254,6 @@ fn build(limits: &ReactionLimits) -> Engine {
         .set_max_functions(limits.functions)
         // Interned strings would stay in memory after the run that made them.
         .set_max_strings_interned(0);
-    measure_variables(&mut engine);
     // Returning a value ends the script with an error that it cannot catch.
     engine.on_progress(|operation| {
         RUN.with(|run| run.must_stop(operation))
@@ -237,15 +262,18 @@ fn build(limits: &ReactionLimits) -> Engine {
     engine
 }
 
+/// An engine that measures variables: a call for each use of one, which few scripts need.
 #[expect(
     deprecated,
     reason = "rhai marks unstable parts of its API as deprecated; Cargo.lock pins the version"
 )]
-fn measure_variables(engine: &mut Engine) {
+fn build_measuring(limits: &ReactionLimits) -> Engine {
+    let mut engine = build(limits);
     // rhai calls this for each use of a variable, before it looks the variable up; `None` lets it
     // go on and do so.
     engine.on_var(|name, _, evaluation| {
         RUN.with(|run| run.measure(|| evaluation.scope().get(name)))?;
         Ok(None)
     });
+    engine
 }
