@@ -7,6 +7,9 @@
     reason = "a bench reads files and the clock, and criterion's macros make undocumented functions"
 )]
 
+#[path = "support/ten_lines.rs"]
+mod ten_lines;
+
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
@@ -15,68 +18,17 @@ use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use jiff::Timestamp;
-use reflexarc_event::{Event, Level};
-use reflexarc_reaction::{
-    Input, MemoryState, NoState, Reaction, ReactionLimits, RuleInfo, ScriptEvent,
-};
-use rhai::packages::{Package, StandardPackage};
-use rhai::{Engine, Map, Scope};
+use reflexarc_event::Event;
+use reflexarc_reaction::{Input, MemoryState, NoState, Reaction, ReactionLimits, ScriptEvent};
 
-/// The documented ENI notification.
-const EVENT: &str = r#"{
-    "id": "2256A988-0B26-4E2B-820A-8AEB04B85BD1", "product": "ECS", "level": "WARN",
-    "resourceId": "acs:ecs:cn-hangzhou:169070000000001:eni/eni-bp1a4k7x9d2mq8s5t3u1",
-    "name": "NetworkInterface:NetworkInterfaceOperateCompleted", "userId": "169070000000001",
-    "eventTime": "20190409T121826.922+0800", "regionId": "cn-hangzhou",
-    "content": {
-        "operation": "AttachNetworkInterface", "eniId": "eni-bp1a4k7x9d2mq8s5t3u1",
-        "eniStatus": "InUse", "result": "failed", "primaryPrivateIp": "192.168.0.8",
-        "requestId": "473469C7-AA6F-4DC5-B3DB-A3DC0DE3C83E",
-        "secondaryPrivateIps": ["192.168.0.9", "192.168.0.10"], "ipv4Prefixes": ["192.168.1.0/28"],
-        "ipv6s": ["2001:db8::1"], "ipv6Prefixes": []
-    }
-}"#;
-
-const TEN_LINES: &str = r#"
-let content = event.content;
-let title = `${content.operation} ${content.result} for ${content.eniId}`;
-let level = rule.level;
-if content.result == "failed" && event.regionId.starts_with("cn-") {
-    level = "critical";
-}
-if cidr_contains("10.0.0.0/8", content.primaryPrivateIp) {
-    skip("a network of tests");
-}
-notify("network-team", #{title: title, text: `request ${content.requestId}`, level: level});
-"#;
-
-fn rule() -> RuleInfo {
-    RuleInfo::named("failed-operation").with_level(Level::Warn)
-}
+use self::ten_lines::{EVENT, TEN_LINES, bare, rule};
 
 fn elapsed() -> Duration {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     START.elapsed()
 }
 
-/// The interpreter without sandbox, with functions that do nothing and the event as a map: the
-/// lower bound of any sandbox.
-fn bare() -> (Engine, Scope<'static>) {
-    let mut engine = Engine::new_raw();
-    StandardPackage::new().register_into_engine(&mut engine);
-    engine.register_fn("cidr_contains", |_: &str, _: &str| false);
-    engine.register_fn("skip", |_: &str| {});
-    engine.register_fn("notify", |_: &str, message: Map| drop(black_box(message)));
-    let event: Map = engine.parse_json(EVENT, true).unwrap();
-    let rule = Map::from([("level".into(), "warn".into())]);
-    let mut scope = Scope::new();
-    scope
-        .push_constant("event", event)
-        .push_constant("rule", rule);
-    (engine, scope)
-}
-
-fn ten_lines(criterion: &mut Criterion) {
+fn ten_lines_of_rhai(criterion: &mut Criterion) {
     let rule = rule();
     let reaction = Reaction::compile(TEN_LINES, &ReactionLimits::DEFAULT).unwrap();
     let now = Timestamp::UNIX_EPOCH;
@@ -167,5 +119,5 @@ fn attacks(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, ten_lines, attacks);
+criterion_group!(benches, ten_lines_of_rhai, attacks);
 criterion_main!(benches);

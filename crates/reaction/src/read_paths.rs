@@ -31,6 +31,12 @@ pub(crate) struct ReadPaths {
 // `let a = event.x; let a = a.y;`, in which the name stands for two variables, has no last round.
 const MAX_ROUNDS: usize = 8;
 
+/// Up to so many comparisons of keys, each field is looked for among the members of an object;
+/// beyond, each member among the fields.
+// An ECS event has a dozen members on each level, and a script names a handful of them: the former
+// is half of the work then, and the latter is bounded where both are many.
+const MAX_COMPARISONS: usize = 256;
+
 /// The keys from a variable to a part of it.
 type Keys = Vec<String>;
 
@@ -104,12 +110,23 @@ impl ReadPaths {
     pub(crate) fn convert(&self, json: &Json) -> Dynamic {
         match json {
             Json::Object(members) if !self.whole => {
+                let mut read = Map::new();
                 // As in `to_script`, of a duplicate key the last value stays.
-                let read = members.iter().filter_map(|(key, value)| {
-                    let paths = self.fields.get(key.as_str())?;
-                    Some((key.as_str().into(), paths.convert(value)))
-                });
-                Dynamic::from_map(read.collect::<Map>())
+                if members.len() * self.fields.len() <= MAX_COMPARISONS {
+                    for (key, paths) in &self.fields {
+                        let mut members = members.iter().rev();
+                        if let Some((_, value)) = members.find(|(found, _)| found == key) {
+                            read.insert(key.as_str().into(), paths.convert(value));
+                        }
+                    }
+                } else {
+                    for (key, value) in members {
+                        if let Some(paths) = self.fields.get(key.as_str()) {
+                            read.insert(key.as_str().into(), paths.convert(value));
+                        }
+                    }
+                }
+                Dynamic::from_map(read)
             }
             // Also where fields are read of something that is no object: whether that is an error,
             // and which, depends on what it is.

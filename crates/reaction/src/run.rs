@@ -36,6 +36,8 @@ pub(crate) struct Run<'a> {
     /// The reading of the stopwatch at which the run must end, and after how many operations it is
     /// read again.
     deadline: Option<(Duration, u64)>,
+    /// The operation at which it is read next.
+    next_reading: Cell<u64>,
     stopped: Cell<bool>,
     /// The lines that ran, in a traced run.
     lines: RefCell<BTreeSet<usize>>,
@@ -93,6 +95,7 @@ impl<'a> Run<'a> {
             },
             state: RefCell::default(),
             deadline,
+            next_reading: Cell::new(0),
             stopped: Cell::new(false),
             lines: RefCell::default(),
             collected: RefCell::default(),
@@ -112,7 +115,11 @@ impl<'a> Run<'a> {
             return false;
         };
         // The clock is not read at each operation, to keep operations cheap.
-        if !operation.is_multiple_of(interval) || stopwatch() < end {
+        if operation < self.next_reading.get() {
+            return false;
+        }
+        self.next_reading.set(operation.saturating_add(interval));
+        if stopwatch() < end {
             return false;
         }
         let allowed = self.limits.deadline;

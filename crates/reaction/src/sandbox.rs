@@ -254,10 +254,16 @@ fn build(limits: &ReactionLimits) -> Engine {
         .set_max_functions(limits.functions)
         // Interned strings would stay in memory after the run that made them.
         .set_max_strings_interned(0);
+    // Whether to stop is looked at so often only that it costs little. Where events are larger than
+    // a few KiB, a single operation may take long. Compared by the text that runs on events of this
+    // size may have, as an engine does not know the event.
+    let is_small = limits.string <= ReactionLimits::DEFAULT.string;
+    let interval = if is_small { 16 } else { 1 };
     // Returning a value ends the script with an error that it cannot catch.
-    engine.on_progress(|operation| {
-        RUN.with(|run| run.must_stop(operation))
-            .then_some(Dynamic::UNIT)
+    engine.on_progress(move |operation| {
+        let must_stop =
+            operation.is_multiple_of(interval) && RUN.with(|run| run.must_stop(operation));
+        must_stop.then_some(Dynamic::UNIT)
     });
     engine
 }
