@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::envelope::Envelope;
 use crate::event_error::EventError;
-use crate::json::{Json, read};
+use crate::json::{FieldSet, Json, read, select};
 use crate::limits::Limits;
 use crate::markers::EnvelopeMarkers;
 
@@ -142,6 +142,17 @@ impl Event {
             // Another clone may need it.
             Err(shared) => Self(shared),
         }
+    }
+
+    /// Some fields of the event, without making a tree of the rest: members of objects in the order
+    /// of the text, duplicate keys included, and anything else as a whole.
+    pub fn select(&self, fields: &FieldSet) -> Json {
+        select(&self.0.bytes, fields, self.0.limits.depth)
+    }
+
+    /// The tree, if it was read before.
+    pub fn tree_if_read(&self) -> Option<&Json> {
+        self.0.tree.get()
     }
 
     /// The envelope, which was detected when the event was read.

@@ -9,11 +9,14 @@ mod build;
 mod error;
 mod outline;
 mod read;
+mod select;
 mod write;
 
 pub use error::{JsonError, JsonErrorKind, Position};
 pub(crate) use outline::{Member, Outline};
 pub(crate) use read::{Value, read, unescape};
+pub use select::FieldSet;
+pub(crate) use select::select;
 
 /// A JSON value that keeps all of its text but white space and escape sequences.
 ///

@@ -35,7 +35,7 @@ mod memory_state;
 mod parse_error;
 mod placeholder;
 mod reaction;
-mod read_paths;
+mod read_fields;
 mod reference;
 mod run;
 mod run_error;

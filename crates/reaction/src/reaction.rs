@@ -5,9 +5,10 @@ use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, OnceLock};
 
+use reflexarc_event::FieldSet;
 use rhai::{AST, Dynamic, Map, Scope};
 
-use crate::read_paths::ReadPaths;
+use crate::read_fields::fields_read;
 use crate::run::{RUN, Run, Stop};
 use crate::sandbox::Sandbox;
 use crate::{
@@ -37,8 +38,8 @@ pub struct Reaction {
     warnings: Arc<OnceLock<Box<[Diagnostic]>>>,
     assigns_elements: bool,
     /// What the script reads of `event` and `rule`.
-    event_paths: Arc<ReadPaths>,
-    rule_paths: Arc<ReadPaths>,
+    event_fields: Arc<FieldSet>,
+    rule_fields: Arc<FieldSet>,
     limits: ReactionLimits,
 }
 
@@ -76,16 +77,16 @@ impl Reaction {
         if assigns_elements {
             sandbox = Sandbox::measuring(limits);
         }
-        let event_paths = ReadPaths::of_script(&ast, "event", !assigns_elements);
-        let rule_paths = ReadPaths::of_script(&ast, "rule", !assigns_elements);
+        let event_fields = fields_read(&ast, "event", !assigns_elements);
+        let rule_fields = fields_read(&ast, "rule", !assigns_elements);
         Ok(Self {
             sandbox,
             ast: Arc::new(ast),
             source: source.into(),
             warnings: Arc::default(),
             assigns_elements,
-            event_paths: Arc::new(event_paths),
-            rule_paths: Arc::new(rule_paths),
+            event_fields: Arc::new(event_fields),
+            rule_fields: Arc::new(rule_fields),
             limits: *limits,
         })
     }
@@ -220,8 +221,8 @@ impl Reaction {
         state: &dyn State,
     ) -> (Result<Effects, ReactionError>, BTreeSet<usize>) {
         let run = Run::new(input, limits, state);
-        let event = input.event.value(&self.event_paths);
-        let rule = rule_value(input.rule, &self.rule_paths);
+        let event = input.event.value(&self.event_fields);
+        let rule = rule_value(input.rule, &self.rule_fields);
         let mut scope = scope(event, rule, input.now.as_millisecond());
         // rhai is large, and an untrusted script may find a way to make it panic: that must cost
         // one reaction, not the service. Unwinding is safe here: of the run nothing but the effects
@@ -269,7 +270,7 @@ impl fmt::Debug for Reaction {
 }
 
 /// What is read of `rule`.
-fn rule_value(rule: &RuleInfo, read: &ReadPaths) -> Dynamic {
+fn rule_value(rule: &RuleInfo, read: &FieldSet) -> Dynamic {
     let labels = || {
         let labels = rule.labels.iter();
         let labels = labels.map(|(key, value)| (key.into(), value.as_str().into()));
@@ -281,7 +282,7 @@ fn rule_value(rule: &RuleInfo, read: &ReadPaths) -> Dynamic {
         ("description", &|| rule.description.as_str().into()),
         ("labels", &labels),
     ];
-    let fields = fields.into_iter().filter(|(name, _)| read.has(name));
+    let fields = fields.into_iter().filter(|(name, _)| read.contains(name));
     let fields = fields.map(|(name, value)| (name.into(), value()));
     Dynamic::from_map(fields.collect::<Map>())
 }

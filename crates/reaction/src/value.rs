@@ -16,10 +16,8 @@
 
 use std::sync::OnceLock;
 
-use reflexarc_event::{Decimal, Event, Json};
+use reflexarc_event::{Decimal, Event, FieldSet, Json};
 use rhai::{Array, Dynamic, Map};
-
-use crate::read_paths::ReadPaths;
 
 /// An event for scripts, whatever they read of it: each run converts only the fields that its
 /// script names. The event as a whole is converted once, for all reactions that use it as a value.
@@ -51,16 +49,20 @@ impl ScriptEvent {
     }
 
     /// What is read of the event.
-    pub(crate) fn value(&self, read: &ReadPaths) -> Dynamic {
+    pub(crate) fn value(&self, read: &FieldSet) -> Dynamic {
         if read.is_empty() {
             return Dynamic::UNIT;
         }
-        let tree = self.event.tree();
-        if read.is_whole() {
+        if read.is_all() {
+            let whole = self.whole.get_or_init(|| to_script(self.event.tree()));
             // The copy has maps and arrays of its own, and shares the strings.
-            return self.whole.get_or_init(|| to_script(tree)).clone();
+            return whole.clone();
         }
-        read.convert(tree)
+        match self.event.tree_if_read() {
+            Some(tree) => fields_to_script(tree, read),
+            // A tree costs more than the run of most scripts.
+            None => to_script(&self.event.select(read)),
+        }
     }
 
     /// The length of the event's text: a measure of what copying its value costs.
@@ -91,6 +93,21 @@ pub(crate) fn to_script(json: &Json) -> Dynamic {
                 .map(|(key, value)| (key.as_str().into(), to_script(value)))
                 .collect::<Map>(),
         ),
+    }
+}
+
+/// Some fields of a JSON value as a script value. Where fields are read of something that is no
+/// object, it is there as a whole: whether that is an error, and which, depends on what it is.
+fn fields_to_script(json: &Json, read: &FieldSet) -> Dynamic {
+    match json {
+        Json::Object(members) if !read.is_all() => {
+            let mut map = Map::new();
+            read.visit_members(members, &mut |key, value, fields| {
+                map.insert(key.into(), fields_to_script(value, fields));
+            });
+            Dynamic::from_map(map)
+        }
+        _ => to_script(json),
     }
 }
 

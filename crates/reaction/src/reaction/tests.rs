@@ -84,10 +84,10 @@ fn event() -> impl Strategy<Value = Event> {
 
 /// The result of a run whose `event` and `rule` have all that they may have.
 fn run_with_everything(reaction: &Reaction, event: &Event) -> String {
-    let whole = Arc::new(ReadPaths::whole());
+    let all = Arc::new(FieldSet::all());
     let reaction = Reaction {
-        event_paths: whole.clone(),
-        rule_paths: whole,
+        event_fields: all.clone(),
+        rule_fields: all,
         ..reaction.clone()
     };
     run(&reaction, event)
@@ -118,8 +118,12 @@ proptest! {
         }
         let reaction = Reaction::compile(&script, &ReactionLimits::DEFAULT).unwrap();
         for event in events {
+            assert!(event.tree_if_read().is_none());
+            let from_bytes = run(&reaction, &event);
             let expected = run_with_everything(&reaction, &event);
-            prop_assert_eq!(run(&reaction, &event), expected, "{}\n{}", script, event.tree());
+            prop_assert_eq!(&from_bytes, &expected, "{}\n{}", script, event.tree());
+            let from_tree = run(&reaction, &event);
+            prop_assert_eq!(&from_tree, &expected, "{}\n{}", script, event.tree());
         }
     }
 }
@@ -155,7 +159,7 @@ fn rules_and_attacks_read_what_they_need() {
         let Ok(reaction) = Reaction::compile(&script, &ReactionLimits::DEFAULT) else {
             continue;
         };
-        partial += usize::from(!reaction.event_paths.is_whole());
+        partial += usize::from(!reaction.event_fields.is_all());
         for event in events.iter().take(count) {
             let expected = run_with_everything(&reaction, event);
             assert_eq!(

@@ -13,29 +13,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reflexarc_event::Json;
-use rhai::{AST, ASTNode, Dynamic, Expr, Map, Stmt};
+use reflexarc_event::FieldSet;
+use rhai::{AST, ASTNode, Expr, Stmt};
 
-use crate::value::to_script;
 use crate::walk;
-
-/// Parts of a value: all of it, or some of its fields.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct ReadPaths {
-    whole: bool,
-    fields: BTreeMap<String, Self>,
-}
 
 /// Rounds in which variables for parts are looked for; a script that needs more reads everything.
 // Each finds the variables that are set to a part of those of the round before. A script such as
 // `let a = event.x; let a = a.y;`, in which the name stands for two variables, has no last round.
 const MAX_ROUNDS: usize = 8;
-
-/// Up to so many comparisons of keys, each field is looked for among the members of an object;
-/// beyond, each member among the fields.
-// An ECS event has a dozen members on each level, and a script names a handful of them: the former
-// is half of the work then, and the latter is bounded where both are many.
-const MAX_COMPARISONS: usize = 256;
 
 /// The keys from a variable to a part of it.
 type Keys = Vec<String>;
@@ -51,101 +37,37 @@ enum Usage {
     Reads(Keys),
 }
 
-impl ReadPaths {
-    /// All of the value.
-    pub(crate) fn whole() -> Self {
-        Self {
-            whole: true,
-            fields: BTreeMap::new(),
-        }
+/// What the script reads of a predefined variable. With `follow`, of a part that becomes a variable
+/// only what is read of that one is counted, otherwise all of it.
+pub(crate) fn fields_read(ast: &AST, variable: &str, follow: bool) -> FieldSet {
+    let start = BTreeSet::from([Vec::new()]);
+    let mut parts = Parts::from([(variable.to_owned(), start)]);
+    if follow && !find_variables(ast, &mut parts) {
+        return FieldSet::all();
     }
-
-    /// What the script reads of a predefined variable. With `follow`, of a part that becomes a
-    /// variable only what is read of that one is counted, otherwise all of it.
-    pub(crate) fn of_script(ast: &AST, variable: &str, follow: bool) -> Self {
-        let start = BTreeSet::from([Vec::new()]);
-        let mut parts = Parts::from([(variable.to_owned(), start)]);
-        if follow && !find_variables(ast, &mut parts) {
-            return Self::whole();
-        }
-        let mut read = Self::default();
-        visit(ast, &mut |nodes| match nodes.last() {
-            // rhai does not walk into the value of a `break`.
-            Some(ASTNode::Stmt(Stmt::BreakLoop(Some(_), ..))) => read = Self::whole(),
-            Some(ASTNode::Expr(Expr::Variable(name, ..))) => {
-                let Some(of_name) = parts.get(name.1.as_str()) else {
-                    return;
-                };
-                // Also where the value of a new variable is never read: whether it is an error to
-                // read it depends on the fields on the way to it.
-                let (keys, is_whole) = match usage(nodes) {
-                    Usage::Declares(keys) => (keys, !follow),
-                    Usage::Reads(keys) => (keys, true),
-                };
-                for part in of_name {
-                    read.add(part.iter().chain(&keys), is_whole);
-                }
-            }
-            _ => {}
-        });
-        read
-    }
-
-    /// Whether a field is read, or a part of it.
-    pub(crate) fn has(&self, field: &str) -> bool {
-        self.whole || self.fields.contains_key(field)
-    }
-
-    /// Whether nothing is read.
-    pub(crate) fn is_empty(&self) -> bool {
-        !self.whole && self.fields.is_empty()
-    }
-
-    /// Whether all of the value is read.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.whole
-    }
-
-    /// What is read of a JSON value, as a script value.
-    pub(crate) fn convert(&self, json: &Json) -> Dynamic {
-        match json {
-            Json::Object(members) if !self.whole => {
-                let mut read = Map::new();
-                // As in `to_script`, of a duplicate key the last value stays.
-                if members.len() * self.fields.len() <= MAX_COMPARISONS {
-                    for (key, paths) in &self.fields {
-                        let mut members = members.iter().rev();
-                        if let Some((_, value)) = members.find(|(found, _)| found == key) {
-                            read.insert(key.as_str().into(), paths.convert(value));
-                        }
-                    }
-                } else {
-                    for (key, value) in members {
-                        if let Some(paths) = self.fields.get(key.as_str()) {
-                            read.insert(key.as_str().into(), paths.convert(value));
-                        }
-                    }
-                }
-                Dynamic::from_map(read)
-            }
-            // Also where fields are read of something that is no object: whether that is an error,
-            // and which, depends on what it is.
-            _ => to_script(json),
-        }
-    }
-
-    fn add<'k>(&mut self, keys: impl Iterator<Item = &'k String>, is_whole: bool) {
-        let mut at = self;
-        for key in keys {
-            if at.whole {
+    let mut read = FieldSet::default();
+    visit(ast, &mut |nodes| match nodes.last() {
+        // rhai does not walk into the value of a `break`.
+        Some(ASTNode::Stmt(Stmt::BreakLoop(Some(_), ..))) => read = FieldSet::all(),
+        Some(ASTNode::Expr(Expr::Variable(name, ..))) => {
+            let Some(of_name) = parts.get(name.1.as_str()) else {
                 return;
+            };
+            let usage = usage(nodes);
+            let (Usage::Declares(keys) | Usage::Reads(keys)) = &usage;
+            for part in of_name {
+                let keys = part.iter().chain(keys).map(String::as_str);
+                match usage {
+                    // Also where the value of a new variable is never read: whether it is an error
+                    // to read it depends on the fields on the way to it.
+                    Usage::Declares(_) if follow => read.insert_empty(keys),
+                    Usage::Declares(_) | Usage::Reads(_) => read.insert(keys),
+                }
             }
-            at = at.fields.entry(key.clone()).or_default();
         }
-        if is_whole {
-            *at = Self::whole();
-        }
-    }
+        _ => {}
+    });
+    read
 }
 
 /// Adds the variables that are set to known parts. False if there is no end to them.
@@ -252,7 +174,8 @@ mod tests {
 
     use super::*;
     use crate::sandbox::Sandbox;
-    use crate::{Event, ReactionLimits};
+    use crate::value::to_json;
+    use crate::{Event, ReactionLimits, ScriptEvent};
 
     /// What a script reads of `event`, as the JSON of an event that is converted.
     fn read(script: &str) -> String {
@@ -260,15 +183,16 @@ mod tests {
         let mut scope = Scope::new();
         scope.push_constant("event", ());
         let ast = sandbox.engine.compile_with_scope(&scope, script).unwrap();
-        let paths = ReadPaths::of_script(&ast, "event", true);
+        let fields = fields_read(&ast, "event", true);
         let event = Event::from_json(
             r#"{"a": {"b": {"c": 1, "d": 2}, "e": [3], "f": "x"}, "g": [{"h": 4}], "i": 5}"#,
         );
-        let value = paths.convert(event.unwrap().tree());
-        crate::value::to_json(&value, 1_000, 9)
-            .unwrap()
-            .0
-            .to_string()
+        let value = ScriptEvent::new(&event.unwrap()).value(&fields);
+        if fields.is_empty() {
+            assert!(value.is_unit());
+            return "{}".to_owned();
+        }
+        to_json(&value, 1_000, 9).unwrap().0.to_string()
     }
 
     const WHOLE: &str = r#"{"a":{"b":{"c":1,"d":2},"e":[3],"f":"x"},"g":[{"h":4}],"i":5}"#;
