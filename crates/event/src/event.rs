@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::envelope::Envelope;
 use crate::event_error::EventError;
-use crate::json::{FieldSet, Json, read, select};
+use crate::json::{FieldSet, Json, Selected, read, select};
 use crate::limits::Limits;
 use crate::markers::EnvelopeMarkers;
 
@@ -144,10 +144,13 @@ impl Event {
         }
     }
 
-    /// Some fields of the event, without making a tree of the rest: members of objects in the order
-    /// of the text, duplicate keys included, and anything else as a whole.
-    pub fn select(&self, fields: &FieldSet) -> Json {
-        select(&self.0.bytes, fields, self.0.limits.depth)
+    /// Some fields of the event, without making a tree of the rest.
+    pub fn select(&self, fields: &FieldSet) -> Selected<'_> {
+        let text = std::str::from_utf8(&self.0.bytes);
+        select(
+            text.expect("the bytes were validated when the event was made"),
+            fields,
+        )
     }
 
     /// The tree, if it was read before.

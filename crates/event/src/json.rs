@@ -15,8 +15,8 @@ mod write;
 pub use error::{JsonError, JsonErrorKind, Position};
 pub(crate) use outline::{Member, Outline};
 pub(crate) use read::{Value, read, unescape};
-pub use select::FieldSet;
 pub(crate) use select::select;
+pub use select::{FieldSet, Selected};
 
 /// A JSON value that keeps all of its text but white space and escape sequences.
 ///

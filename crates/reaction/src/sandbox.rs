@@ -261,9 +261,10 @@ fn build(limits: &ReactionLimits) -> Engine {
     let interval = if is_small { 16 } else { 1 };
     // Returning a value ends the script with an error that it cannot catch.
     engine.on_progress(move |operation| {
-        let must_stop =
-            operation.is_multiple_of(interval) && RUN.with(|run| run.must_stop(operation));
-        must_stop.then_some(Dynamic::UNIT)
+        if operation.is_multiple_of(interval) && RUN.with(|run| run.must_stop(operation)) {
+            return Some(Dynamic::UNIT);
+        }
+        None
     });
     engine
 }

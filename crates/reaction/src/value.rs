@@ -16,7 +16,7 @@
 
 use std::sync::OnceLock;
 
-use reflexarc_event::{Decimal, Event, FieldSet, Json};
+use reflexarc_event::{Decimal, Event, FieldSet, Json, Selected};
 use rhai::{Array, Dynamic, Map};
 
 /// An event for scripts, whatever they read of it: each run converts only the fields that its
@@ -61,7 +61,7 @@ impl ScriptEvent {
         match self.event.tree_if_read() {
             Some(tree) => fields_to_script(tree, read),
             // A tree costs more than the run of most scripts.
-            None => to_script(&self.event.select(read)),
+            None => selected_to_script(&self.event.select(read)),
         }
     }
 
@@ -108,6 +108,29 @@ fn fields_to_script(json: &Json, read: &FieldSet) -> Dynamic {
             Dynamic::from_map(map)
         }
         _ => to_script(json),
+    }
+}
+
+fn selected_to_script(selected: &Selected<'_>) -> Dynamic {
+    match selected {
+        Selected::Object(members) => {
+            let mut map = Map::new();
+            // Of a duplicate key the last value stays.
+            for (key, value) in members {
+                map.insert(key.as_ref().into(), selected_to_script(value));
+            }
+            Dynamic::from_map(map)
+        }
+        Selected::Text(text) => {
+            let inside = text
+                .strip_prefix('"')
+                .and_then(|text| text.strip_suffix('"'));
+            match inside.filter(|inside| !inside.contains('\\')) {
+                // Most values are such strings.
+                Some(inside) => inside.into(),
+                None => to_script(&selected.to_json()),
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reading some fields of a document that is known to be valid, without a tree of the rest.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::Json;
@@ -16,14 +17,15 @@ use super::read::{plain_length, read, unescape};
 /// let event = Event::from_json(
 ///     r#"{"id": 7, "content": {"eniId": "eni-1", "result": "failed"}, "tags": [1, 2]}"#,
 /// )?;
-/// let selected = event.select(&fields).to_string();
-/// assert_eq!(selected, r#"{"content":{"eniId":"eni-1"},"tags":[1,2]}"#);
+/// let selected = event.select(&fields).to_json();
+/// assert_eq!(selected.to_string(), r#"{"content":{"eniId":"eni-1"},"tags":[1,2]}"#);
 /// # Ok::<(), reflexarc_event::EventError>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FieldSet {
     is_all: bool,
-    fields: BTreeMap<String, Self>,
+    /// By key, sorted.
+    fields: Vec<(String, Self)>,
 }
 
 /// Up to so many comparisons of keys, each field is looked for among the members of an object;
@@ -37,7 +39,7 @@ impl FieldSet {
     pub fn all() -> Self {
         Self {
             is_all: true,
-            fields: BTreeMap::new(),
+            fields: Vec::new(),
         }
     }
 
@@ -63,7 +65,7 @@ impl FieldSet {
 
     /// Whether it has the field with this key, or a part of it.
     pub fn contains(&self, key: &str) -> bool {
-        self.is_all || self.fields.contains_key(key)
+        self.is_all || self.get(key).is_some()
     }
 
     /// Calls `visit` with the members of an object that have one of these fields, and which parts
@@ -84,12 +86,12 @@ impl FieldSet {
         }
         let mut last: BTreeMap<&str, &Json> = BTreeMap::new();
         for (key, value) in members {
-            if self.fields.contains_key(key) {
+            if self.get(key).is_some() {
                 last.insert(key, value);
             }
         }
         for (key, value) in last {
-            if let Some(fields) = self.fields.get(key) {
+            if let Some(fields) = self.get(key) {
                 visit(key, value, fields);
             }
         }
@@ -103,47 +105,86 @@ impl FieldSet {
             if at.is_all {
                 return at;
             }
-            at = at.fields.entry(key.to_owned()).or_default();
+            let place = at
+                .fields
+                .binary_search_by(|(found, _)| found.as_str().cmp(key));
+            let place = place.unwrap_or_else(|place| {
+                at.fields.insert(place, (key.to_owned(), Self::default()));
+                place
+            });
+            at = &mut at.fields[place].1;
         }
         at
     }
+
+    /// The parts of a field.
+    fn get(&self, key: &str) -> Option<&Self> {
+        // Comparing a handful of lengths is faster than a search.
+        if self.fields.len() <= 8 {
+            let mut fields = self.fields.iter();
+            return fields
+                .find(|(found, _)| found == key)
+                .map(|(_, field)| field);
+        }
+        let place = self
+            .fields
+            .binary_search_by(|(found, _)| found.as_str().cmp(key));
+        place.ok().map(|place| &self.fields[place].1)
+    }
 }
 
-/// The fields of a document whose bytes are valid and have at most `depth` levels.
-pub(crate) fn select(bytes: &[u8], fields: &FieldSet, depth: usize) -> Json {
-    let mut selector = Selector {
-        bytes,
-        at: 0,
-        depth,
-    };
+/// The selected fields of a document, borrowed from its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selected<'a> {
+    /// The selected members of an object, in the order of the text, duplicate keys included.
+    Object(Vec<(Cow<'a, str>, Self)>),
+    /// Anything else, as its text: valid JSON.
+    Text(&'a str),
+}
+
+impl Selected<'_> {
+    /// As a tree.
+    pub fn to_json(&self) -> Json {
+        match self {
+            Self::Object(members) => {
+                let members = members.iter();
+                let members = members.map(|(key, value)| (key.to_string(), value.to_json()));
+                Json::Object(members.collect())
+            }
+            Self::Text(text) => {
+                read(text.as_bytes(), usize::from(u16::MAX)).expect("the text was validated before")
+            }
+        }
+    }
+}
+
+/// The fields of a document that is valid JSON.
+pub(crate) fn select<'a>(text: &'a str, fields: &FieldSet) -> Selected<'a> {
+    let bytes = text.as_bytes();
+    let mut selector = Selector { text, bytes, at: 0 };
     selector.skip_space();
     selector.value(fields)
 }
 
 struct Selector<'a> {
+    text: &'a str,
     bytes: &'a [u8],
     at: usize,
-    depth: usize,
 }
 
-impl Selector<'_> {
+impl<'a> Selector<'a> {
     /// Reads the value at this place.
-    fn value(&mut self, fields: &FieldSet) -> Json {
+    fn value(&mut self, fields: &FieldSet) -> Selected<'a> {
         if !fields.is_all && self.peek() == b'{' {
             return self.object(fields);
         }
         let start = self.at;
         self.skip_value();
-        let text = &self.bytes[start..self.at];
-        match text {
-            // The most frequent value, without the parser's set-up.
-            [b'"', inside @ .., b'"'] => Json::String(unescape(utf8(inside))),
-            _ => read(text, self.depth).expect("the bytes were validated before"),
-        }
+        Selected::Text(&self.text[start..self.at])
     }
 
-    fn object(&mut self, fields: &FieldSet) -> Json {
-        let mut members = Vec::new();
+    fn object(&mut self, fields: &FieldSet) -> Selected<'a> {
+        let mut members = Vec::with_capacity(fields.fields.len());
         self.at += 1;
         loop {
             self.skip_space();
@@ -152,29 +193,32 @@ impl Selector<'_> {
                 b',' => self.at += 1,
                 _ => {
                     let start = self.at + 1;
-                    self.skip_string();
-                    let key = utf8(&self.bytes[start..self.at - 1]);
+                    let has_escapes = self.skip_string();
+                    let key = &self.text[start..self.at - 1];
+                    let key = match has_escapes {
+                        true => Cow::Owned(unescape(key)),
+                        false => Cow::Borrowed(key),
+                    };
                     self.skip_space();
                     // The colon.
                     self.at += 1;
                     self.skip_space();
-                    // Nearly all keys are without escapes, and then they are themselves.
-                    let unescaped = key.contains('\\').then(|| unescape(key));
-                    let key = unescaped.as_deref().unwrap_or(key);
-                    match fields.fields.get(key) {
-                        Some(fields) => members.push((key.to_owned(), self.value(fields))),
+                    match fields.get(&key) {
+                        Some(fields) => members.push((key, self.value(fields))),
                         None => self.skip_value(),
                     }
                 }
             }
         }
         self.at += 1;
-        Json::Object(members)
+        Selected::Object(members)
     }
 
     fn skip_value(&mut self) {
         match self.peek() {
-            b'"' => self.skip_string(),
+            b'"' => {
+                self.skip_string();
+            }
             b'{' | b'[' => {
                 let mut open = 0_usize;
                 loop {
@@ -204,17 +248,21 @@ impl Selector<'_> {
         }
     }
 
-    /// Skips a string, from its opening quote to behind its closing one.
-    fn skip_string(&mut self) {
+    /// Skips a string, from its opening quote to behind its closing one. Whether it has escapes.
+    fn skip_string(&mut self) -> bool {
+        let mut has_escapes = false;
         self.at += 1;
         loop {
             self.at += plain_length(&self.bytes[self.at..]);
             match self.peek() {
                 b'"' => {
                     self.at += 1;
-                    return;
+                    return has_escapes;
                 }
-                b'\\' => self.at += 2,
+                b'\\' => {
+                    has_escapes = true;
+                    self.at += 2;
+                }
                 _ => self.at += 1,
             }
         }
@@ -232,10 +280,6 @@ impl Selector<'_> {
     }
 }
 
-fn utf8(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("the bytes were validated before")
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -247,7 +291,8 @@ mod tests {
         match json {
             Json::Object(members) if !fields.is_all => {
                 let selected = members.iter().filter_map(|(key, value)| {
-                    let fields = fields.fields.get(key)?;
+                    let fields = fields.fields.iter().find(|(found, _)| found == key)?;
+                    let fields = &fields.1;
                     Some((key.clone(), select_from_tree(value, fields)))
                 });
                 Json::Object(selected.collect())
@@ -312,7 +357,7 @@ mod tests {
         #[test]
         fn selecting_from_text_equals_the_tree(text in text(4), fields in fields()) {
             let tree = Json::parse(&text).unwrap();
-            let selected = select(text.as_bytes(), &fields, 128);
+            let selected = select(&text, &fields).to_json();
             prop_assert_eq!(&selected, &select_from_tree(&tree, &fields), "{}", text);
         }
 
