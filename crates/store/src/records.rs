@@ -49,8 +49,8 @@ pub struct RuleUse {
     pub rule: String,
     /// Number of its pending deliveries.
     pub pending: u64,
-    /// Whether it has state entries.
-    pub has_state: bool,
+    /// Number of its state entries, those included that have expired and are not pruned.
+    pub entries: u64,
 }
 
 /// A pause of a target by an operator.

@@ -25,11 +25,18 @@ pub trait StateReader: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<Entry>, StoreError>;
 
-    /// The number of unexpired entries of `rule`.
+    /// Whether `rule` has at most `max` unexpired entries after `added` more. Its cost does not
+    /// depend on the number of entries.
     ///
     /// # Errors
     /// If the store cannot be read.
-    fn count_entries(&self, rule: &str, now: Timestamp) -> Result<usize, StoreError>;
+    fn has_room(
+        &self,
+        rule: &str,
+        added: usize,
+        max: usize,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
 }
 
 /// Reads rule state through one reader and records what it read.
@@ -46,9 +53,19 @@ pub struct StoredState<'a> {
 pub struct ReadSet {
     /// Rule, key, and the entry found.
     entries: Vec<(String, String, Option<Entry>)>,
-    /// Rule and its number of entries. This catches an entry that another event adds or removes:
-    /// no read of a single key would notice it.
-    lengths: Vec<(String, usize)>,
+    /// Whether there was room for entries of a rule: other events may have taken it since. Of the
+    /// number of entries nothing else is known to an evaluation, so that it stays current when the
+    /// number changes.
+    rooms: Vec<Room>,
+}
+
+/// A question of [`StateReader::has_room`] with its answer.
+#[derive(Debug)]
+struct Room {
+    rule: String,
+    added: usize,
+    max: usize,
+    has_room: bool,
 }
 
 #[derive(Default)]
@@ -105,11 +122,15 @@ impl State for StoredState<'_> {
         entry
     }
 
-    fn len(&self, rule: &str, now: Timestamp) -> usize {
-        let length = self.read(self.reader.count_entries(rule, now));
-        let read = (rule.to_owned(), length);
-        self.recorded().reads.lengths.push(read);
-        length
+    fn has_room(&self, rule: &str, added: usize, max: usize, now: Timestamp) -> bool {
+        let has_room = self.read(self.reader.has_room(rule, added, max, now));
+        self.recorded().reads.rooms.push(Room {
+            rule: rule.to_owned(),
+            added,
+            max,
+            has_room,
+        });
+        has_room
     }
 }
 
@@ -128,9 +149,8 @@ impl ReadSet {
                 return Ok(false);
             }
         }
-        // Counting is O(entries of the rule), so it comes last: most conflicts are found by then.
-        for (rule, length) in &self.lengths {
-            if reader.count_entries(rule, now)? != *length {
+        for room in &self.rooms {
+            if reader.has_room(&room.rule, room.added, room.max, now)? != room.has_room {
                 return Ok(false);
             }
         }

@@ -183,8 +183,10 @@ fn read(store: &dyn Store, rules: Option<&RuleSet>, age: &QueueAge) -> Result<Fo
         let gone = gone
             .filter(|used| rules.get(&used.rule).is_none())
             .map(|used| {
-                let state = if used.has_state { "state" } else { "no state" };
-                let detail = format!("{} pending deliveries and {state}", used.pending);
+                let detail = format!(
+                    "{} pending deliveries and {} state entries",
+                    used.pending, used.entries
+                );
                 (used.rule, (used.pending.max(1), detail))
             });
         found.push((ProblemKind::RuleGone, gone.collect()));

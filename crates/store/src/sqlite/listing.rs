@@ -87,26 +87,18 @@ pub(super) fn unattempted(
 
 /// The rules that have pending deliveries or state entries.
 pub(super) fn rules_in_use(connection: &Connection) -> Result<Vec<RuleUse>, StoreError> {
-    // From one rule to the next by the primary key: `SELECT DISTINCT` would read a million entries
-    // of one rule to find its name.
-    let sql = "WITH RECURSIVE named (rule) AS (
-                   SELECT min(rule) FROM state
-                   UNION ALL
-                   SELECT (SELECT min(rule) FROM state WHERE rule > named.rule)
-                   FROM named WHERE named.rule IS NOT NULL
-               ), used (rule, pending, state) AS (
-                   SELECT rule, 0, 1 FROM named WHERE rule IS NOT NULL
-                   UNION ALL
-                   SELECT rule, 1, 0 FROM delivery WHERE status = 0
-               )
-               SELECT rule, sum(pending), max(state) FROM used GROUP BY rule ORDER BY rule";
+    let sql = "SELECT rule, sum(pending), sum(entries)
+               FROM (SELECT rule, 0 AS pending, entries FROM state_count WHERE entries > 0
+                     UNION ALL
+                     SELECT rule, 1, 0 FROM delivery WHERE status = 0)
+               GROUP BY rule ORDER BY rule";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map([], |row| {
         let pending: i64 = row.get(1)?;
         Ok(RuleUse {
             rule: row.get(0)?,
             pending: pending.unsigned_abs(),
-            has_state: row.get(2)?,
+            entries: row.get::<_, i64>(2)?.unsigned_abs(),
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use super::duplicates::recompute_fingerprints;
 use super::order;
 use super::schema::SCHEMA_4;
+use super::state::STATE_COUNTS;
 
 /// Migrates a file of an older version to version `to`, the newest, in one transaction.
 pub(super) fn migrate(connection: &Connection, to: i32) -> rusqlite::Result<()> {
@@ -21,7 +22,19 @@ pub(super) fn migrate(connection: &Connection, to: i32) -> rusqlite::Result<()> 
     if version < 4 {
         add_order_and_calls(connection)?;
     }
+    if version < 5 {
+        count_state_entries(connection)?;
+    }
     connection.execute_batch(&format!("PRAGMA user_version = {to}; COMMIT;"))
+}
+
+/// Version 5: the number of state entries of each rule.
+fn count_state_entries(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(STATE_COUNTS)?;
+    let sql = "INSERT INTO state_count (rule, entries)
+               SELECT rule, count(*) FROM state GROUP BY rule";
+    connection.execute(sql, ())?;
+    Ok(())
 }
 
 /// Version 4: order of deliveries, folded attempts, calls and settings of targets.

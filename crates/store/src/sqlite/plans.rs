@@ -1,6 +1,6 @@
 //! The plans of the statements that queues run: none scans, none sorts.
 
-use super::{claim, listing, order, schema};
+use super::{claim, listing, order, schema, state};
 use crate::StoreOptions;
 
 /// The plan of a query, one line a step.
@@ -40,6 +40,10 @@ fn claims_and_settlements_search_indexes() {
         ),
         (order::LAST.to_owned(), vec![wait, format!("{order})")]),
         (listing::NEXT_DUE.to_owned(), vec![due.to_owned()]),
+        (
+            state::COUNT.to_owned(),
+            vec!["SEARCH state_count USING PRIMARY KEY (rule=?)".to_owned()],
+        ),
     ] {
         let steps: Vec<_> = plan(&sql)
             .into_iter()
@@ -47,6 +51,18 @@ fn claims_and_settlements_search_indexes() {
             .collect();
         assert_eq!(steps, searches, "{sql}");
     }
+}
+
+/// Whether a rule has room is asked at the first new entry of nearly every evaluation.
+#[test]
+fn expired_entries_are_counted_by_the_index_of_expiries() {
+    let expected = "SEARCH state USING COVERING INDEX state_by_expiry (expires<?)";
+    let plan = plan(state::EXPIRED);
+    assert!(plan.iter().any(|step| step == expected), "{plan:?}");
+    assert!(
+        plan.iter().all(|step| !step.starts_with("SCAN state")),
+        "{plan:?}"
+    );
 }
 
 /// These read all that is pending, or all that has failed, and nothing else.

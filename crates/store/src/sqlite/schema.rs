@@ -21,6 +21,7 @@ use rustix::fs::{Access, access};
 
 use super::files::make_private;
 use super::migration::migrate;
+use super::state::STATE_COUNTS;
 use crate::{StoreError, StoreOptions};
 
 /// "rarc", at byte 68 of the file.
@@ -28,7 +29,7 @@ use crate::{StoreError, StoreOptions};
 // configuration would add our tables to another program's database.
 const APPLICATION_ID: i32 = 0x7261_7263;
 /// The version of [`SCHEMA`], kept in the file's header.
-const VERSION: i32 = 4;
+const VERSION: i32 = 5;
 
 /// How long a connection waits for a lock that another process holds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -251,6 +252,7 @@ fn creation() -> String {
         "BEGIN IMMEDIATE;
          {SCHEMA}
          {SCHEMA_4}
+         {STATE_COUNTS}
          PRAGMA application_id = {APPLICATION_ID};
          PRAGMA user_version = {VERSION};
          COMMIT;"

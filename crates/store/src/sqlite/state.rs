@@ -12,6 +12,32 @@ use super::writer::lock;
 use super::{instant, micros};
 use crate::{StateReader, StoreError};
 
+/// The number of entries of each rule, those included that have expired and are not pruned.
+///
+/// Kept by triggers, so that no statement that adds or removes entries can forget to count, an
+/// operator's in the `sqlite3` shell included. Counting by a query made 40,000 events that set an
+/// entry for each interface take 84 s instead of 2.6. An upsert of an entry that is there fires no
+/// trigger of insertions.
+pub(super) const STATE_COUNTS: &str = "
+CREATE TABLE state_count (
+    rule    TEXT PRIMARY KEY,
+    entries INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TRIGGER state_added AFTER INSERT ON state BEGIN
+    INSERT INTO state_count (rule, entries) VALUES (new.rule, 1)
+    ON CONFLICT (rule) DO UPDATE SET entries = entries + 1;
+END;
+CREATE TRIGGER state_removed AFTER DELETE ON state BEGIN
+    UPDATE state_count SET entries = entries - 1 WHERE rule = old.rule;
+END;
+";
+
+/// The number of entries of a rule.
+pub(super) const COUNT: &str = "SELECT entries FROM state_count WHERE rule = ?1";
+/// How many entries of a rule have expired, up to a number.
+pub(super) const EXPIRED: &str = "SELECT count(*) FROM
+    (SELECT 1 FROM state INDEXED BY state_by_expiry WHERE expires <= ?2 AND rule = ?1 LIMIT ?3)";
+
 /// A connection for state reads.
 pub(super) struct SqliteStateReader {
     connection: Mutex<Connection>,
@@ -38,8 +64,14 @@ impl StateReader for SqliteStateReader {
         self.connection.read_entry(rule, key, now)
     }
 
-    fn count_entries(&self, rule: &str, now: Timestamp) -> Result<usize, StoreError> {
-        self.connection.count_entries(rule, now)
+    fn has_room(
+        &self,
+        rule: &str,
+        added: usize,
+        max: usize,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.connection.has_room(rule, added, max, now)
     }
 }
 
@@ -53,8 +85,14 @@ impl StateReader for Mutex<Connection> {
         read_entry(&lock(self), rule, key, now)
     }
 
-    fn count_entries(&self, rule: &str, now: Timestamp) -> Result<usize, StoreError> {
-        count_entries(&lock(self), rule, now)
+    fn has_room(
+        &self,
+        rule: &str,
+        added: usize,
+        max: usize,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        has_room(&lock(self), rule, added, max, now)
     }
 }
 
@@ -117,10 +155,27 @@ fn read_entry(
     Ok(Some(entry))
 }
 
-fn count_entries(connection: &Connection, rule: &str, now: Timestamp) -> Result<usize, StoreError> {
-    let sql = "SELECT count(*) FROM state WHERE rule = ?1 AND (expires IS NULL OR expires > ?2)";
-    let count: i64 = connection
-        .prepare_cached(sql)?
-        .query_row((rule, micros(now)), |row| row.get(0))?;
-    Ok(usize::try_from(count).unwrap_or_default())
+fn has_room(
+    connection: &Connection,
+    rule: &str,
+    added: usize,
+    max: usize,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let entries: Option<i64> = connection
+        .prepare_cached(COUNT)?
+        .query_row([rule], |row| row.get(0))
+        .optional()?;
+    let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let after = entries.unwrap_or_default().saturating_add(signed(added));
+    let excess = after - signed(max);
+    if excess <= 0 {
+        return Ok(true);
+    }
+    // Only at the limit: whether so many of the entries have expired and wait for pruning. What
+    // waits of all rules is read, which pruning keeps small.
+    let expired: i64 = connection
+        .prepare_cached(EXPIRED)?
+        .query_row((rule, micros(now), excess), |row| row.get(0))?;
+    Ok(expired >= excess)
 }

@@ -9,6 +9,7 @@ mod losses;
 mod naive_queue;
 mod order;
 mod outbox;
+mod state;
 mod targets;
 
 use reflexarc_store::Store;
@@ -81,6 +82,10 @@ macro_rules! every_promise {
                 attempts_after_the_tenth_are_folded,
                 recent_calls_are_kept_over_a_kill,
                 pauses_are_kept,
+            ]
+            state: [
+                room_for_entries_equals_the_naive_count,
+                reads_are_current_until_their_results_change,
             ]
             archive: [
                 pruning_removes_old_events_without_open_deliveries,

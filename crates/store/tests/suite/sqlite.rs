@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use jiff::SignedDuration;
 use reflexarc::Evaluation;
 use reflexarc_delivery::{DeadLetterCause, Decision};
+use reflexarc_event::Json;
+use reflexarc_reaction::StateChange;
 use reflexarc_store::{
     Archived, AttemptOutcome, ClaimLimit, DamagedEvent, Retention, Selection, Store, StoreError,
 };
@@ -147,13 +149,13 @@ fn damaged_events_do_not_end_a_walk() {
 fn a_store_of_an_earlier_version_is_migrated() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    store
-        .accept(
-            incoming("1"),
-            evaluation("r", vec![send("t", 1)], vec![]),
-            at(0),
-        )
-        .unwrap();
+    let entries = ["a", "b"].map(|key| StateChange::Set {
+        key: key.into(),
+        value: Json::from(1),
+        expires: None,
+    });
+    let evaluated = evaluation("r", vec![send("t", 1)], entries.into());
+    store.accept(incoming("1"), evaluated, at(0)).unwrap();
     let path = store.path().to_owned();
     drop(store);
     let old =
@@ -163,6 +165,7 @@ fn a_store_of_an_earlier_version_is_migrated() {
         .execute_batch(&old)
         .unwrap();
     let store = open(folder.path());
+    assert_eq!(store.rules_in_use().unwrap()[0].entries, 2);
     let delivery = store.claim("t", at(0), LEASE, 1).unwrap().remove(0);
     let part = AttemptOutcome {
         delivered_parts: vec!["a".into()],
@@ -182,8 +185,11 @@ fn a_store_of_an_earlier_version_is_migrated() {
     );
 }
 
-/// Makes a store of schema version 3 from one of version 4.
+/// Makes a store of schema version 3 from one of this version.
 const TO_VERSION_3: &str = "
+    DROP TRIGGER state_added;
+    DROP TRIGGER state_removed;
+    DROP TABLE state_count;
     DROP TABLE target;
     DROP TABLE call;
     DROP INDEX delivery_claimable;
@@ -317,7 +323,7 @@ fn a_store_of_a_newer_version_is_refused() {
     assert!(
         error
             .to_string()
-            .contains("has schema version 99, but this program supports versions up to 4"),
+            .contains("has schema version 99, but this program supports versions up to 5"),
         "{error}"
     );
 }

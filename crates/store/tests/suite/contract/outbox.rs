@@ -197,17 +197,14 @@ pub(super) fn rules_in_use_have_state_or_pending_deliveries(backend: &dyn Backen
     let used = store.rules_in_use().unwrap();
     let used: Vec<_> = used
         .iter()
-        .map(|used| (used.rule.as_str(), used.pending, used.has_state))
+        .map(|used| (used.rule.as_str(), used.pending, used.entries))
         .collect();
-    assert_eq!(
-        used,
-        [("both", 1, true), ("state", 0, true), ("waits", 1, false)]
-    );
+    assert_eq!(used, [("both", 1, 2), ("state", 0, 1), ("waits", 1, 0)]);
     assert_eq!(store.forget_rule("both").unwrap(), 2);
     assert_eq!(store.forget_rule("unknown").unwrap(), 0);
     let used = store.rules_in_use().unwrap();
-    let states: Vec<_> = used.iter().map(|used| used.has_state).collect();
-    assert_eq!(states, [false, true, false]);
+    let entries: Vec<_> = used.iter().map(|used| used.entries).collect();
+    assert_eq!(entries, [0, 1, 0]);
 }
 
 /// Whatever the cause, each dead letter is reported once, after its commit.

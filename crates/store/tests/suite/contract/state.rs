@@ -1,0 +1,151 @@
+//! Promises about the state of rules.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use reflexarc_event::Json;
+use reflexarc_reaction::{State as _, StateChange};
+use reflexarc_store::{Retention, Store, StoredState};
+
+use super::Backend;
+use crate::samples::{at, evaluation, incoming};
+
+const RULES: [&str; 2] = ["a", "b"];
+
+fn set(key: impl Into<String>, expires: Option<Timestamp>) -> StateChange {
+    StateChange::Set {
+        key: key.into(),
+        value: Json::from(1),
+        expires,
+    }
+}
+
+/// Accepts an event whose evaluation changes the state of a rule.
+fn change(store: &dyn Store, id: usize, rule: &str, changes: Vec<StateChange>) {
+    let evaluation = evaluation(rule, vec![], changes);
+    let accepted = store.accept(incoming(&id.to_string()), evaluation, at(0));
+    assert!(!accepted.unwrap().duplicate);
+}
+
+fn prune(store: &dyn Store, now: Timestamp) {
+    let retention = Retention {
+        age: SignedDuration::from_hours(24 * 365),
+        bytes: None,
+    };
+    store.prune(&retention, now).unwrap();
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Set(usize, usize, Option<i64>),
+    Remove(usize, usize),
+    Prune(i64),
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let rule_and_key = || (0..2_usize, 0..6_usize);
+    prop_oneof![
+        6 => (rule_and_key(), prop::option::of(0..20_i64))
+            .prop_map(|((rule, key), expires)| Step::Set(rule, key, expires)),
+        2 => rule_and_key().prop_map(|(rule, key)| Step::Remove(rule, key)),
+        1 => (0..20_i64).prop_map(Step::Prune),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+/// The room for entries is that of a map of them, whatever has expired, was pruned or replaced.
+pub(super) fn room_for_entries_equals_the_naive_count(backend: &dyn Backend) {
+    let mut store = backend.open();
+    let mut naive: BTreeMap<(usize, usize), Option<i64>> = BTreeMap::new();
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    for id in 0..300 {
+        let step = step().new_tree(&mut runner).unwrap().current();
+        match &step {
+            Step::Set(rule, key, expires) => {
+                naive.insert((*rule, *key), *expires);
+                let changes = vec![set(key.to_string(), expires.map(at))];
+                change(&*store, id, RULES[*rule], changes);
+            }
+            Step::Remove(rule, key) => {
+                naive.remove(&(*rule, *key));
+                let key = key.to_string();
+                change(&*store, id, RULES[*rule], vec![StateChange::Remove { key }]);
+            }
+            Step::Prune(now) => {
+                naive.retain(|_, expires| expires.is_none_or(|at| at > *now));
+                prune(&*store, at(*now));
+            }
+            Step::Reopen => {
+                drop(store);
+                store = backend.open();
+            }
+        }
+        let reader = store.state_reader().unwrap();
+        for now in [0, 7, 19] {
+            for (number, rule) in RULES.iter().enumerate() {
+                let live = naive
+                    .iter()
+                    .filter(|((of, _), _)| *of == number)
+                    .filter(|(_, expires)| expires.is_none_or(|at| at > now));
+                let count = live.count();
+                for (added, max) in [(1, count), (1, count + 1), (0, count), (3, count), (2, 4)] {
+                    let has_room = reader.has_room(rule, added, max, at(now)).unwrap();
+                    let expected = count + added <= max;
+                    assert_eq!(has_room, expected, "{step:?} {naive:?} {now} {added} {max}");
+                }
+            }
+        }
+        let used: BTreeMap<_, _> = store
+            .rules_in_use()
+            .unwrap()
+            .into_iter()
+            .map(|used| (used.rule, used.entries))
+            .collect();
+        let expected = naive.keys().fold(BTreeMap::new(), |mut counts, (rule, _)| {
+            *counts.entry(RULES[*rule].to_owned()).or_default() += 1;
+            counts
+        });
+        assert_eq!(used, expected, "{step:?}");
+    }
+}
+
+/// What an evaluation has read is current until that changes, and not longer; that there is room
+/// stays true while other events add entries and there still is.
+pub(super) fn reads_are_current_until_their_results_change(backend: &dyn Backend) {
+    let store = backend.open();
+    change(
+        &*store,
+        1,
+        "a",
+        vec![set("x", None), set("y", Some(at(60)))],
+    );
+    let reader = store.state_reader().unwrap();
+    let read = |read: &dyn Fn(&StoredState<'_>)| {
+        let state = StoredState::new(&*reader);
+        read(&state);
+        state.into_reads().unwrap()
+    };
+    let x = read(&|state| assert!(state.get("a", "x", at(0)).is_some()));
+    let y = read(&|state| assert!(state.get("a", "y", at(0)).is_some()));
+    let missing = read(&|state| assert!(state.get("a", "z", at(0)).is_none()));
+    let room = read(&|state| assert!(state.has_room("a", 1, 4, at(0))));
+    let full = read(&|state| assert!(!state.has_room("a", 1, 2, at(0))));
+    let current = |now| {
+        let reader = store.state_reader().unwrap();
+        [&x, &y, &missing, &room, &full].map(|reads| reads.is_current(&*reader, now).unwrap())
+    };
+    assert_eq!(current(at(0)), [true; 5]);
+    // One more entry: there was room for two.
+    change(&*store, 2, "a", vec![set("u", None)]);
+    assert_eq!(current(at(0)), [true; 5]);
+    change(&*store, 3, "a", vec![set("z", None)]);
+    assert_eq!(current(at(0)), [true, true, false, false, true]);
+    // `y` has expired.
+    assert_eq!(current(at(60)), [true, false, false, true, true]);
+    let removed = ["x", "u", "z"].map(|key| StateChange::Remove { key: key.into() });
+    change(&*store, 4, "a", removed.into());
+    assert_eq!(current(at(0)), [false, true, true, true, false]);
+}
