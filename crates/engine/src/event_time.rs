@@ -1,7 +1,9 @@
 //! The time that an event carries.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
-use reflexarc_event::{NativeEvent, parse_time};
+use reflexarc_event::{FieldSet, NativeEvent, parse_time};
 
 /// The event's own time: `eventTime` of the native form, else the top-level `time` of CloudEvents
 /// and AWS. Used as the clock, it makes a run over recorded events give the same results whenever
@@ -16,8 +18,11 @@ use reflexarc_event::{NativeEvent, parse_time};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn event_time(event: &NativeEvent) -> Option<Timestamp> {
+    static FIELDS: LazyLock<FieldSet> = LazyLock::new(|| FieldSet::from(KEYS));
+    let tree = event.event().partial_tree(&FIELDS);
     // Each of the two forms of time may be present and unreadable; the next one is tried then.
-    ["eventTime", "time"]
-        .into_iter()
-        .find_map(|key| parse_time(event.tree().get(key)?.as_str()?).ok())
+    KEYS.into_iter()
+        .find_map(|key| parse_time(tree.get(key)?.as_str()?).ok())
 }
+
+const KEYS: [&str; 2] = ["eventTime", "time"];

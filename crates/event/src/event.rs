@@ -1,5 +1,6 @@
 //! One event: its bytes, validated once, and a tree that is built on demand.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -151,6 +152,15 @@ impl Event {
             text.expect("the bytes were validated when the event was made"),
             fields,
         )
+    }
+
+    /// The tree if it was read before, else a tree of these fields alone: a tree of all costs more
+    /// than matching the event.
+    pub fn partial_tree(&self, fields: &FieldSet) -> Cow<'_, Json> {
+        match self.tree_if_read() {
+            Some(tree) => Cow::Borrowed(tree),
+            None => Cow::Owned(self.select(fields).to_json()),
+        }
     }
 
     /// The tree, if it was read before.

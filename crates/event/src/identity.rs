@@ -1,8 +1,9 @@
 //! What makes two arrivals the same event.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
-use crate::json::Json;
+use crate::json::{FieldSet, Json};
 use crate::{Envelope, NativeEvent, parse_time};
 
 /// The fields that identify an event: two arrivals are copies of one event if all five agree.
@@ -51,29 +52,12 @@ pub struct EventIdentity {
 impl EventIdentity {
     /// The identity of an event that its receiver has given an id, because its sender did not.
     pub fn with_id(event: &NativeEvent, id: impl Into<String>) -> Self {
-        let tree = event.tree();
-        let text = |keys: &[&str]| first_text(tree, keys).unwrap_or_default().into_owned();
-        // The native form drops a CloudEvents source that follows from the product, so both
-        // spellings must give the same identity: product "ECS" is source "acs.ecs".
-        let source = first_text(naming(event), &["source"]);
-        let source = source.or_else(|| audit_source(tree));
-        let source = match (source, text(&["product"])) {
-            (Some(source), _) => source.into_owned(),
-            (None, product) if product.is_empty() => String::new(),
-            (None, product) => format!("acs.{}", product.to_lowercase()),
-        };
-        // A number counts too: two events that differ in it are no copies.
-        let time = first_text(tree, &["eventTime", "time"]).unwrap_or_default();
-        Self {
-            source,
-            id: id.into(),
-            name: text(&["name", "type", "detail-type", "eventName"]),
-            resource: match text(&["resourceId", "subject"]) {
-                empty if empty.is_empty() => resources(tree),
-                resource => resource,
-            },
-            time: parse_time(&time).map_or_else(|_| time.into_owned(), |time| time.to_string()),
-        }
+        let naming = naming(event);
+        Self::of(
+            &event.event().partial_tree(&FIELDS),
+            naming.as_deref(),
+            id.into(),
+        )
     }
 
     /// The five fields in a fixed order, for digests.
@@ -86,29 +70,72 @@ impl EventIdentity {
             &self.time,
         ]
     }
+
+    /// The identity of the event with these fields; `naming` holds its source, if they do not.
+    fn of(tree: &Json, naming: Option<&Json>, id: String) -> Self {
+        let text = |keys: &[&str]| first_text(tree, keys).unwrap_or_default().into_owned();
+        // The native form drops a CloudEvents source that follows from the product, so both
+        // spellings must give the same identity: product "ECS" is source "acs.ecs".
+        let source = first_text(naming.unwrap_or(tree), &["source"]);
+        let source = source.or_else(|| audit_source(tree));
+        let source = match (source, text(&["product"])) {
+            (Some(source), _) => source.into_owned(),
+            (None, product) if product.is_empty() => String::new(),
+            (None, product) => format!("acs.{}", product.to_lowercase()),
+        };
+        // A number counts too: two events that differ in it are no copies.
+        let time = first_text(tree, &["eventTime", "time"]).unwrap_or_default();
+        Self {
+            source,
+            id,
+            name: text(&["name", "type", "detail-type", "eventName"]),
+            resource: match text(&["resourceId", "subject"]) {
+                empty if empty.is_empty() => resources(tree),
+                resource => resource,
+            },
+            time: parse_time(&time).map_or_else(|_| time.into_owned(), |time| time.to_string()),
+        }
+    }
 }
 
 impl NativeEvent {
     /// The identity of the event, the same in every envelope and each time its sender repeats it;
     /// `None` for an event without an id, whose copies cannot be recognised.
     pub fn identity(&self) -> Option<EventIdentity> {
-        let tree = self.tree();
-        let audit = || audit_source(tree).and_then(|_| first_text(tree, &["eventID", "eventId"]));
-        first_text(naming(self), &["id"])
-            .or_else(audit)
-            .map(|id| EventIdentity::with_id(self, id))
+        let (tree, naming) = (self.event().partial_tree(&FIELDS), naming(self));
+        let audit = || audit_source(&tree).and_then(|_| first_text(&tree, &["eventID", "eventId"]));
+        let id = first_text(naming.as_deref().unwrap_or(&tree), &["id"]).or_else(audit)?;
+        let id = id.into_owned();
+        Some(EventIdentity::of(&tree, naming.as_deref(), id))
     }
 }
 
-/// The object that holds source and id: a CloudEvent's own attributes, also where `data` carries an
-/// event of another envelope with members of these names.
-fn naming(event: &NativeEvent) -> &Json {
+/// The members that an identity is made of.
+static FIELDS: LazyLock<FieldSet> = LazyLock::new(|| {
+    FieldSet::from([
+        "detail-type",
+        "eventID",
+        "eventId",
+        "eventName",
+        "eventSource",
+        "eventTime",
+        "id",
+        "name",
+        "product",
+        "resourceId",
+        "resources",
+        "source",
+        "subject",
+        "time",
+        "type",
+    ])
+});
+
+/// The object that holds source and id, where the event itself does not: a CloudEvent's own
+/// attributes, also where `data` carries an event of another envelope with members of these names.
+fn naming(event: &NativeEvent) -> Option<Cow<'_, Json>> {
     let received = event.original();
-    if received.envelope() == Envelope::CloudEvent {
-        received.tree()
-    } else {
-        event.tree()
-    }
+    (received.envelope() == Envelope::CloudEvent).then(|| received.partial_tree(&FIELDS))
 }
 
 /// The source of an audit record (`CloudTrail`, `ActionTrail`), whose members have other names.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
+use std::sync::LazyLock;
 
 use reflexarc::{Evaluation, RuleEffects};
-use reflexarc_event::{Event, Json};
+use reflexarc_event::{Event, FieldSet, Json};
 use reflexarc_reaction::{Action, Level};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -48,7 +49,8 @@ impl EventReport<'_> {
     pub(crate) fn print(&self, output: &mut Output) -> Result<(), Failure> {
         let file = self.file.map_or(String::new(), |file| format!("{file} "));
         let line = output.paint(Paint::Dim, format_args!("{file}line {}", self.line));
-        let title = output.paint(Paint::Bold, title(self.event.tree()));
+        let fields = self.event.partial_tree(&TITLE_FIELDS);
+        let title = output.paint(Paint::Bold, title(&fields));
         output.line(format_args!("{line}  {title}"))?;
         if self.evaluation.is_empty() {
             return output.line(format_args!(
@@ -161,25 +163,35 @@ fn level(level: Level, output: &Output) -> String {
     output.paint(paint, level.lowercase())
 }
 
+/// The fields that a title needs, and the id.
+static TITLE_FIELDS: LazyLock<FieldSet> = LazyLock::new(|| {
+    let mut fields = FieldSet::from(NAMES.into_iter().chain(["id", "regionId"]));
+    CONTENT
+        .iter()
+        .for_each(|key| fields.insert(["content", key]));
+    fields
+});
+/// Where events have their name.
+const NAMES: [&str; 3] = ["name", "type", "detail-type"];
+/// The most informative fields of the content.
+const CONTENT: [&str; 8] = [
+    "operation",
+    "result",
+    "eniStatus",
+    "eventStatus",
+    "state",
+    "eniId",
+    "instanceId",
+    "diskId",
+];
+
 /// A title for an event: its name and its most informative fields.
 fn title(event: &Json) -> String {
     let text = |json: &Json, key: &str| json.get(key).and_then(Json::as_str).map(str::to_owned);
-    let name = ["name", "type", "detail-type"]
-        .into_iter()
-        .find_map(|key| text(event, key));
+    let name = NAMES.into_iter().find_map(|key| text(event, key));
     let mut title = name.unwrap_or_else(|| "event without a name".to_owned());
     let content = event.get("content").unwrap_or(&Json::Null);
-    let keys = [
-        "operation",
-        "result",
-        "eniStatus",
-        "eventStatus",
-        "state",
-        "eniId",
-        "instanceId",
-        "diskId",
-    ];
-    let fields = keys.into_iter().filter_map(|key| text(content, key));
+    let fields = CONTENT.into_iter().filter_map(|key| text(content, key));
     for field in fields.chain(text(event, "regionId")) {
         // Writing to a string cannot fail.
         let _ = write!(title, "  {field}");
@@ -191,7 +203,7 @@ fn title(event: &Json) -> String {
 /// `rules` and `failures`.
 impl Serialize for EventReport<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let tree = self.event.tree();
+        let tree = self.event.partial_tree(&TITLE_FIELDS);
         let mut map = serializer.serialize_map(None)?;
         if let Some(file) = self.file {
             map.serialize_entry("file", file)?;

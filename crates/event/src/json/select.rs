@@ -133,6 +133,15 @@ impl FieldSet {
     }
 }
 
+/// Members of the outermost object, with all that is in them.
+impl<'k, K: IntoIterator<Item = &'k str>> From<K> for FieldSet {
+    fn from(keys: K) -> Self {
+        let mut fields = Self::default();
+        keys.into_iter().for_each(|key| fields.insert([key]));
+        fields
+    }
+}
+
 /// The selected fields of a document, borrowed from its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selected<'a> {
