@@ -246,10 +246,7 @@ fn gate(
     }
     let duration = table.duration(duration_key);
     table.finish();
-    Some(KeyedGate {
-        paths,
-        gate: gate(duration?),
-    })
+    Some(KeyedGate::new(paths, gate(duration?)))
 }
 
 fn report(root: &TableReader<'_>, found: Option<Diagnostic>) {
