@@ -14,8 +14,8 @@ use crate::descriptors;
 use crate::dispatch::{TargetGates, failing};
 use crate::live_config::LiveConfig;
 use crate::shutdown::stopped;
-use crate::store::{Store, StoreError};
-use crate::telemetry::{Metrics, ProblemKind, Problems};
+use crate::store::{RuleUse, Store, StoreError};
+use crate::telemetry::{Metrics, ProblemKind, Problems, RuleLabel};
 
 /// Time between two checks.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -71,7 +71,7 @@ pub(crate) async fn check_regularly(mut sources: ProblemSources, mut stop: watch
                 now: sources.clock.aging_now(),
                 limits: sources.gates.aging_after(),
             };
-            check(sources.store.as_ref(), rules.as_deref(), problems, &age);
+            check(sources.store.as_ref(), rules.as_deref(), &sources.metrics, &age);
             check_log(sources.store.as_ref(), &sources.metrics);
             let behind = sources.retention.problem(Instant::now());
             problems.set_level(ProblemKind::RetentionBehind, behind);
@@ -143,8 +143,24 @@ fn check_log(store: &dyn Store, metrics: &Metrics) {
 }
 
 /// One check; `rules` are compared with the store if they are given.
-fn check(store: &dyn Store, rules: Option<&RuleSet>, problems: &Problems, age: &QueueAge) {
-    match read(store, rules, age) {
+fn check(store: &dyn Store, rules: Option<&RuleSet>, metrics: &Metrics, age: &QueueAge) {
+    let problems = &metrics.problems;
+    let found = read(store, age).and_then(|mut found| {
+        if let Some(rules) = rules {
+            let used = store.rules_in_use()?;
+            found.push((ProblemKind::RuleGone, gone(&used, rules)));
+            found.push((ProblemKind::StateFilling, filling(&used, rules)));
+            metrics.state_entries.clear();
+            for used in used.into_iter().filter(|used| used.entries > 0) {
+                let gauge = metrics
+                    .state_entries
+                    .get_or_create(&RuleLabel { rule: used.rule });
+                gauge.set(i64::try_from(used.entries).unwrap_or(i64::MAX));
+            }
+        }
+        Ok(found)
+    });
+    match found {
         Ok(found) => {
             problems.over(ProblemKind::StoreUnreadable);
             for (kind, subjects) in found {
@@ -160,9 +176,10 @@ fn check(store: &dyn Store, rules: Option<&RuleSet>, problems: &Problems, age: &
     }
 }
 
-type Found = Vec<(ProblemKind, BTreeMap<String, (u64, String)>)>;
+/// The subjects of a problem, each with its count and detail.
+type Subjects = BTreeMap<String, (u64, String)>;
 
-fn read(store: &dyn Store, rules: Option<&RuleSet>, age: &QueueAge) -> Result<Found, StoreError> {
+fn read(store: &dyn Store, age: &QueueAge) -> Result<Vec<(ProblemKind, Subjects)>, StoreError> {
     let letters = store.dead_letter_counts()?.into_iter();
     let letters = letters.map(|(target, count)| {
         let detail = format!("dead letters of this target in the store: {count}");
@@ -178,18 +195,28 @@ fn read(store: &dyn Store, rules: Option<&RuleSet>, age: &QueueAge) -> Result<Fo
         is_old.then_some((target, (count, detail)))
     });
     found.push((ProblemKind::QueueAging, aging.collect()));
-    if let Some(rules) = rules {
-        let gone = store.rules_in_use()?.into_iter();
-        let gone = gone
-            .filter(|used| rules.get(&used.rule).is_none())
-            .map(|used| {
-                let detail = format!(
-                    "{} pending deliveries and {} state entries",
-                    used.pending, used.entries
-                );
-                (used.rule, (used.pending.max(1), detail))
-            });
-        found.push((ProblemKind::RuleGone, gone.collect()));
-    }
     Ok(found)
+}
+
+/// Rules that the store knows and that do not exist.
+fn gone(used: &[RuleUse], rules: &RuleSet) -> Subjects {
+    let gone = used.iter().filter(|used| rules.get(&used.rule).is_none());
+    let subjects = gone.map(|used| {
+        let (pending, entries) = (used.pending, used.entries);
+        let detail = format!("{pending} pending deliveries and {entries} state entries");
+        (used.rule.clone(), (pending.max(1), detail))
+    });
+    subjects.collect()
+}
+
+/// Rules with at least four fifths of the state entries that they may have.
+fn filling(used: &[RuleUse], rules: &RuleSet) -> Subjects {
+    let subjects = used.iter().filter_map(|used| {
+        let max = rules.get(&used.rule)?.max_entries() as u64;
+        let entries = used.entries;
+        let detail = format!("{entries} state entries of at most {max}");
+        (entries.saturating_mul(5) >= max.saturating_mul(4))
+            .then(|| (used.rule.clone(), (entries, detail)))
+    });
+    subjects.collect()
 }

@@ -46,6 +46,8 @@ pub struct Metrics {
     /// Evaluations of a rule with notes, such as an event without the key of `once`; set when
     /// metrics are read.
     pub noted: Family<RuleLabel, Counter>,
+    /// State entries of rules; set when the rules are compared with the store.
+    pub state_entries: Family<RuleLabel, Gauge>,
     /// Reactions that did not run because of a budget, by rule; set when metrics are read.
     pub over_budget: Family<RuleLabel, Counter>,
     /// From the head of a request to the commit of its events.
@@ -167,6 +169,7 @@ impl Metrics {
             failures: Counter::default(),
             failing: Family::default(),
             noted: Family::default(),
+            state_entries: Family::default(),
             over_budget: Family::default(),
             // From 1 ms, about one sync of the disk, to 8 s.
             accepting: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
@@ -221,6 +224,9 @@ impl Metrics {
         registry.register("reactions_over_budget", help, over_budget);
         let help = "Evaluations of a rule with notes, such as an event without the key of `once`";
         registry.register("rule_evaluations_noted", help, metrics.noted.clone());
+        let help = "State entries of a rule; expired ones count until they are pruned";
+        let entries = metrics.state_entries.clone();
+        registry.register("rule_state_entries", help, entries);
         let help = "From the head of a request to the commit of its events";
         registry.register_with_unit("accepting", help, Unit::Seconds, metrics.accepting.clone());
         registry.register(

@@ -39,6 +39,8 @@ pub(crate) enum ProblemKind {
     ReloadRefused,
     /// Rules that do not exist and have state or pending deliveries; by rule.
     RuleGone,
+    /// Rules that have nearly as many state entries as they may have; by rule.
+    StateFilling,
     /// The oldest pending delivery is old; by target.
     QueueAging,
     /// A target gets no deliveries because its receiver fails; by target.
@@ -107,6 +109,7 @@ impl ProblemKind {
         Self::OverBudget,
         Self::ReloadRefused,
         Self::RuleGone,
+        Self::StateFilling,
         Self::QueueAging,
         Self::TargetFailing,
         Self::TargetPaused,
@@ -141,6 +144,7 @@ impl ProblemKind {
             Self::OverBudget => "over_budget",
             Self::ReloadRefused => "reload_refused",
             Self::RuleGone => "rule_gone",
+            Self::StateFilling => "state_filling",
             Self::QueueAging => "queue_aging",
             Self::TargetFailing => "target_failing",
             Self::TargetPaused => "target_paused",
@@ -190,6 +194,9 @@ impl ProblemKind {
             Self::RuleGone => {
                 "restore the rule's file, or remove its state with `reflexarc rule forget`; pending \
                  deliveries are sent; `reflexarc outbox cancel` cancels them"
+            }
+            Self::StateFilling => {
+                "let the rule's entries expire (`set(key, value, \"7d\")`), or raise `max_entries` in its `state` or in [state]; at the limit its reactions fail"
             }
             Self::QueueAging => {
                 "check the receiver; `reflexarc outbox show` has the last attempts of a delivery"

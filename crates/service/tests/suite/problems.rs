@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_event::Json;
+use reflexarc_reaction::StateChange;
 use reflexarc_service::config::Secrets;
 use reflexarc_service::store::DeliveryStatus;
 use reflexarc_service::{Config, SqliteStore, Store};
@@ -71,9 +72,24 @@ async fn what_waits_for_an_operator_is_listed_from_the_start() {
     blocking(|| store.dead_letter_target("dead", "unknown".into(), old)).unwrap();
     accept("2", "gone", "out");
     accept("3", "failed", "removed");
+    // Eight of ten entries, and seven.
+    for (rule, entries) in [("filling", 8), ("filled-less", 7)] {
+        let entry = |key: usize| StateChange::Set {
+            key: key.to_string(),
+            value: Json::from(1),
+            expires: None,
+        };
+        let evaluation = evaluation(rule, vec![], (0..entries).map(entry).collect());
+        blocking(|| store.accept(incoming(rule), evaluation, old)).unwrap();
+    }
+    let rules = ["failed", "filling", "filled-less"].map(|name| {
+        let text = "state = { max_entries = 10 }\nwhen = 'x exists'\nthen = 'set(event.x, 1)'";
+        (format!("{name}.toml"), text)
+    });
     let parts = Parts {
         config,
         store: Arc::new(store),
+        rules: reflexarc::RuleSet::compile(rules).unwrap(),
         ..parts(&folder)
     };
     let serving = Serving::run(folder, parts).await;
@@ -91,7 +107,20 @@ async fn what_waits_for_an_operator_is_listed_from_the_start() {
         text(&gone, "detail").contains("1 pending deliveries"),
         "{gone}"
     );
-    for (problem, count) in [("dead_letters", 2), ("queue_aging", 1), ("rule_gone", 1)] {
+    let filling = serving.problem("state_filling", "filling").await;
+    assert_eq!(text(&filling, "detail"), "8 state entries of at most 10");
+    for line in [
+        r#"reflexarc_rule_state_entries{rule="filling"} 8"#,
+        r#"reflexarc_rule_state_entries{rule="filled-less"} 7"#,
+    ] {
+        assert!(serving.metric(line).await, "{line}");
+    }
+    for (problem, count) in [
+        ("dead_letters", 2),
+        ("queue_aging", 1),
+        ("rule_gone", 1),
+        ("state_filling", 1),
+    ] {
         let line = format!("reflexarc_problems{{problem=\"{problem}\"}} {count}");
         assert!(serving.metric(&line).await, "{line}");
     }
