@@ -33,6 +33,7 @@ fn prune(store: &dyn Store, now: Timestamp) {
     let retention = Retention {
         age: SignedDuration::from_hours(24 * 365),
         bytes: None,
+        dead_letters: None,
     };
     store.prune(&retention, now).unwrap();
 }
