@@ -74,7 +74,7 @@ impl ConfigArgs {
         &self,
     ) -> Result<(Config, Arc<dyn Store>, RuleSet), Failure> {
         let (config, store) = self.open_store()?;
-        let rules = RuleSet::load_all(&config.rule_paths)?;
+        let rules = config.read_rules(&config.rule_paths)?;
         Ok((config, store, rules))
     }
 }

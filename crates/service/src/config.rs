@@ -16,7 +16,7 @@ pub use self::client::ClientSettings;
 pub use self::file::read_file;
 pub use self::restart::RestartSettings;
 use jiff::SignedDuration;
-use reflexarc::{FileDiagnostics, InvalidFiles, RuleSet};
+use reflexarc::{FileDiagnostics, InvalidFiles, ReactionLimits, RuleSet};
 pub use reflexarc_delivery::config::Secrets;
 use reflexarc_delivery::config::{
     self as delivery_config, ConfigContext, ConfigTable, TargetConfig,
@@ -69,6 +69,8 @@ pub struct Config {
     pub retention: Retention,
     /// Rule files and folders.
     pub rule_paths: Vec<PathBuf>,
+    /// How many state entries each rule may have that does not say it.
+    pub max_state_entries: usize,
     /// The address of the HTTP server.
     pub listen: SocketAddr,
     /// Certificate and key for TLS clients.
@@ -166,12 +168,22 @@ impl Config {
     /// # Errors
     /// With all diagnostics.
     pub fn load_rules(&self) -> Result<RuleSet, InvalidFiles> {
-        let rules = RuleSet::load_all(&self.rule_paths)?;
+        let rules = self.read_rules(&self.rule_paths)?;
         if rules.is_empty() {
             return Err(self.no_rules().into());
         }
         check_targets(&rules, &self.target_names)?;
         Ok(rules)
+    }
+
+    /// Loads rules from these paths, with the limits of this configuration.
+    ///
+    /// # Errors
+    /// With all diagnostics.
+    pub fn read_rules(&self, paths: &[PathBuf]) -> Result<RuleSet, InvalidFiles> {
+        let mut limits = ReactionLimits::DEFAULT;
+        limits.state_entries = self.max_state_entries;
+        RuleSet::load_all_with_limits(paths, &limits)
     }
 
     fn no_rules(&self) -> FileDiagnostics {
@@ -248,6 +260,8 @@ impl Config {
         let (store_path, store_options) =
             tracker.read(&[ConfigPart::Restart], || sections::store(root, &default));
         let rule_paths = tracker.read(&[ConfigPart::Rules], || root.nonempty_strings("rules"));
+        let max_state_entries =
+            tracker.read(&[ConfigPart::Rules], || sections::max_state_entries(root));
         let rule_paths: Vec<PathBuf> = match rule_paths {
             None => default.rule_paths,
             Some(paths) => paths
@@ -281,6 +295,7 @@ impl Config {
             store_options,
             retention,
             rule_paths: rule_paths.iter().map(in_folder).collect(),
+            max_state_entries: max_state_entries.unwrap_or(default.max_state_entries),
             listen: http.listen,
             tls_identity: http.tls_identity,
             tokens: http.tokens,
@@ -310,6 +325,7 @@ impl Default for Config {
             },
             retention: Retention::default(),
             rule_paths: vec!["rules".into()],
+            max_state_entries: ReactionLimits::DEFAULT.state_entries,
             // Loopback, so that an installation without tokens is reachable from this machine only.
             listen: SocketAddr::from(([127, 0, 0, 1], 8321)),
             tls_identity: None,

@@ -211,7 +211,7 @@ fn deliver_events(
     } else {
         rules
     };
-    let rules = RuleSet::load_all(&paths)?;
+    let rules = config.read_rules(&paths)?;
     check_targets(&rules, &config.target_names)?;
     rule_warnings::draw(&rules, output);
     deliver::run(rules, input::open_all(events)?, config, output)

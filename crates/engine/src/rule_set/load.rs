@@ -64,17 +64,19 @@ impl RuleSet {
         texts: Vec<(String, String)>,
     ) -> Result<Self, InvalidFiles> {
         let paths: Vec<PathBuf> = paths.iter().map(|path| path.as_ref().to_owned()).collect();
-        // A file that cannot be read does not hide the errors of the others.
-        let (mut files, mut unreadable) = folder::read(&paths, &RuleSetLimits::DEFAULT);
-        files.extend(texts);
-        match Self::compile(files) {
-            Ok(rules) if unreadable.is_empty() => Ok(rules),
-            Ok(_) => Err(InvalidFiles::new(unreadable)),
-            Err(invalid) => {
-                unreadable.extend(invalid.into_files());
-                Err(InvalidFiles::new(unreadable))
-            }
-        }
+        Self::load_paths(&paths, texts, &ReactionLimits::DEFAULT)
+    }
+
+    /// As [`RuleSet::load_all`], with other limits of reactions.
+    ///
+    /// # Errors
+    /// As [`RuleSet::load_all`].
+    pub fn load_all_with_limits<P: AsRef<Path>>(
+        paths: &[P],
+        limits: &ReactionLimits,
+    ) -> Result<Self, InvalidFiles> {
+        let paths: Vec<PathBuf> = paths.iter().map(|path| path.as_ref().to_owned()).collect();
+        Self::load_paths(&paths, Vec::new(), limits)
     }
 
     /// The paths and texts of the rule files that [`RuleSet::load_all`] reads, without compiling
@@ -137,7 +139,26 @@ impl RuleSet {
         Self::compile_files(files, limits, reaction_limits)
     }
 
-    // Not generic, as otherwise each caller's crate would compile it again.
+    // These two are not generic, as otherwise each caller's crate would compile them again.
+
+    fn load_paths(
+        paths: &[PathBuf],
+        texts: Vec<(String, String)>,
+        limits: &ReactionLimits,
+    ) -> Result<Self, InvalidFiles> {
+        // A file that cannot be read does not hide the errors of the others.
+        let (mut files, mut unreadable) = folder::read(paths, &RuleSetLimits::DEFAULT);
+        files.extend(texts);
+        match Self::compile_files(files, &RuleSetLimits::DEFAULT, limits) {
+            Ok(rules) if unreadable.is_empty() => Ok(rules),
+            Ok(_) => Err(InvalidFiles::new(unreadable)),
+            Err(invalid) => {
+                unreadable.extend(invalid.into_files());
+                Err(InvalidFiles::new(unreadable))
+            }
+        }
+    }
+
     fn compile_files(
         files: Vec<(String, String)>,
         limits: &RuleSetLimits,

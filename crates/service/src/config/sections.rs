@@ -66,6 +66,15 @@ pub(super) fn store(root: &ConfigTable<'_>, default: &Config) -> (PathBuf, Store
     (path, options)
 }
 
+/// `max_entries` of `[state]`.
+pub(super) fn max_state_entries(root: &ConfigTable<'_>) -> Option<usize> {
+    let state = root.table("state")?;
+    // The range of `state = { max_entries = … }` in a rule.
+    let max_entries = state.integer("max_entries", 1..=10_000_000);
+    state.finish();
+    max_entries
+}
+
 /// `keep` of `[dead_letters]` without an end.
 const FOREVER: &str = "forever";
 

@@ -71,7 +71,12 @@ pub(crate) async fn check_regularly(mut sources: ProblemSources, mut stop: watch
                 now: sources.clock.aging_now(),
                 limits: sources.gates.aging_after(),
             };
-            check(sources.store.as_ref(), rules.as_deref(), &sources.metrics, &age);
+            check(
+                sources.store.as_ref(),
+                rules.as_deref(),
+                &sources.metrics,
+                &age,
+            );
             check_log(sources.store.as_ref(), &sources.metrics);
             let behind = sources.retention.problem(Instant::now());
             problems.set_level(ProblemKind::RetentionBehind, behind);

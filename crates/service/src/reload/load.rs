@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use reflexarc::{FileDiagnostics, RuleSet};
+use reflexarc::{FileDiagnostics, InvalidFiles, RuleSet};
 use reflexarc_diagnostic::{Code, Diagnostic};
 
 use crate::config::{
@@ -48,7 +48,8 @@ impl Loaded {
     /// Reads the rules alone.
     pub(super) fn rules_only(running: &Running<'_>, force: bool) -> Self {
         let mut loaded = Self::empty();
-        loaded.take_rules(running, running.rule_paths, None, force);
+        let paths = running.rule_paths;
+        loaded.take_rules(RuleSet::load_all(paths), running, paths, None, force);
         loaded
     }
 
@@ -89,7 +90,8 @@ impl Loaded {
             .then(|| std::mem::take(&mut config.target_names));
         let paths = std::mem::take(&mut config.rule_paths);
         if !loaded.refused.contains(&ConfigPart::Rules) {
-            loaded.take_rules(running, &paths, targets.as_deref(), force);
+            let rules = config.read_rules(&paths);
+            loaded.take_rules(rules, running, &paths, targets.as_deref(), force);
         } else if let Some(new) = &targets {
             loaded.check_new_targets(running.rules, new);
         }
@@ -115,13 +117,14 @@ impl Loaded {
         self.validity.invalid.insert(part);
     }
 
-    /// Takes the rules in `paths` if they are valid, and decides whether the new targets can be
+    /// Takes the rules, which were read from `paths`, if they are valid, and decides whether the new targets can be
     /// taken: `None` if they are invalid or there are none to read.
     //
     // In the order of preference: both; the new targets under the old rules, for example a rotated
     // secret while a rule file is broken; the new rules on the old targets.
     fn take_rules(
         &mut self,
+        rules: Result<RuleSet, InvalidFiles>,
         running: &Running<'_>,
         paths: &[PathBuf],
         new_targets: Option<&[String]>,
@@ -129,7 +132,7 @@ impl Loaded {
     ) {
         let after = new_targets.unwrap_or(running.targets);
         let valid = self.errors.is_empty();
-        let rules = match RuleSet::load_all(paths) {
+        let rules = match rules {
             Ok(rules) => rules,
             Err(invalid) => {
                 self.errors.extend(invalid.into_files());

@@ -204,6 +204,33 @@ queue_events = 5
 }
 
 #[test]
+fn the_number_of_state_entries_is_configured_for_rules_without_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("rules")).unwrap();
+    for (name, state) in [("own", "state = { max_entries = 7 }\n"), ("other", "")] {
+        let text = format!("{state}when = 'id exists'\nthen = 'set(event.id, 1)'");
+        std::fs::write(folder.path().join(format!("rules/{name}.toml")), text).unwrap();
+    }
+    let limits = |text: &str| {
+        let config = Config::read(text, folder.path(), Secrets::Skip);
+        let config = config.unwrap_or_else(|error| panic!("{error}"));
+        let rules = config
+            .load_rules()
+            .unwrap_or_else(|error| panic!("{error}"));
+        ["own", "other"].map(|rule| rules.get(rule).unwrap().max_entries())
+    };
+    assert_eq!(limits(""), [7, 1_000_000]);
+    assert_eq!(limits("[state]\nmax_entries = 5"), [7, 5]);
+    for invalid in ["max_entries = 0", "max_entries = 10_000_001", "max = 5"] {
+        let text = format!("[state]\n{invalid}");
+        let error = Config::read(&text, folder.path(), Secrets::Skip)
+            .err()
+            .unwrap();
+        assert_eq!(error.diagnostics().count(), 1, "{invalid}: {error}");
+    }
+}
+
+#[test]
 fn a_missing_secret_is_an_error_unless_secrets_are_skipped() {
     let text = r#"
 [targets.robot]
