@@ -101,7 +101,7 @@ struct ProblemLabel {
 }
 
 impl ProblemKind {
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::DeadLetters,
         Self::DeadLettersDropped,
         Self::RetriesExhausted,

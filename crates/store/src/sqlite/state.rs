@@ -34,9 +34,10 @@ END;
 
 /// The number of entries of a rule.
 pub(super) const COUNT: &str = "SELECT entries FROM state_count WHERE rule = ?1";
-/// How many entries of a rule have expired, up to a number.
-pub(super) const EXPIRED: &str = "SELECT count(*) FROM
-    (SELECT 1 FROM state INDEXED BY state_by_expiry WHERE expires <= ?2 AND rule = ?1 LIMIT ?3)";
+/// Whether more than a number of entries of a rule have expired.
+pub(super) const EXPIRED: &str = "SELECT EXISTS
+    (SELECT 1 FROM state INDEXED BY state_by_expiry
+     WHERE expires <= ?2 AND rule = ?1 LIMIT 1 OFFSET ?3)";
 
 /// A connection for state reads.
 pub(super) struct SqliteStateReader {
@@ -174,8 +175,7 @@ fn has_room(
     }
     // Only at the limit: whether so many of the entries have expired and wait for pruning. What
     // waits of all rules is read, which pruning keeps small.
-    let expired: i64 = connection
+    Ok(connection
         .prepare_cached(EXPIRED)?
-        .query_row((rule, micros(now), excess), |row| row.get(0))?;
-    Ok(expired >= excess)
+        .query_row((rule, micros(now), excess - 1), |row| row.get(0))?)
 }

@@ -50,7 +50,7 @@ const SCANS: [(&str, &str); 14] = [
         "counts what is pending or dead, every ten seconds",
     ),
     (
-        "WITH RECURSIVE named",
+        "SELECT rule, sum(pending), sum(entries)",
         "counts what is pending, every minute",
     ),
     (
@@ -107,7 +107,8 @@ fn use_in_every_way(store: &SqliteStore) {
     }
     let reader = store.state_reader().unwrap();
     reader.read_entry("r", "1", at(0)).unwrap();
-    reader.count_entries("r", at(0)).unwrap();
+    reader.has_room("r", 1, 10, at(0)).unwrap();
+    reader.has_room("r", 1, 0, at(0)).unwrap();
     store.state(at(0)).unwrap();
     for number in 0..20 {
         for delivery in store.claim("t", at(number), lease, 1).unwrap() {
