@@ -153,6 +153,7 @@ pub enum Selected<'a> {
 
 impl Selected<'_> {
     /// As a tree.
+    #[allow(clippy::missing_panics_doc, reason = "the text was validated before")]
     pub fn to_json(&self) -> Json {
         match self {
             Self::Object(members) => {
@@ -204,9 +205,10 @@ impl<'a> Selector<'a> {
                     let start = self.at + 1;
                     let has_escapes = self.skip_string();
                     let key = &self.text[start..self.at - 1];
-                    let key = match has_escapes {
-                        true => Cow::Owned(unescape(key)),
-                        false => Cow::Borrowed(key),
+                    let key = if has_escapes {
+                        Cow::Owned(unescape(key))
+                    } else {
+                        Cow::Borrowed(key)
                     };
                     self.skip_space();
                     // The colon.
@@ -378,7 +380,9 @@ mod tests {
             let members: Vec<_> = members.into_iter().map(|(key, n)| (key, Json::from(n))).collect();
             let json = Json::Object(members.clone());
             let mut fields = FieldSet::default();
-            names.iter().for_each(|name| fields.insert([name.as_str()]));
+            for name in &names {
+                fields.insert([name.as_str()]);
+            }
             let mut visited = Vec::new();
             fields.visit_members(&members, &mut |key, value, part| {
                 assert!(part.is_all());
