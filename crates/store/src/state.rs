@@ -65,7 +65,7 @@ struct Room {
     rule: String,
     added: usize,
     max: usize,
-    has_room: bool,
+    answer: bool,
 }
 
 #[derive(Default)]
@@ -128,7 +128,7 @@ impl State for StoredState<'_> {
             rule: rule.to_owned(),
             added,
             max,
-            has_room,
+            answer: has_room,
         });
         has_room
     }
@@ -150,7 +150,7 @@ impl ReadSet {
             }
         }
         for room in &self.rooms {
-            if reader.has_room(&room.rule, room.added, room.max, now)? != room.has_room {
+            if reader.has_room(&room.rule, room.added, room.max, now)? != room.answer {
                 return Ok(false);
             }
         }
