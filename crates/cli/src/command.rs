@@ -17,11 +17,11 @@ mod match_events;
 mod outbox;
 mod reload;
 mod replay;
-mod rule;
 mod run;
 mod send;
 mod serve;
 mod simulate;
+mod state;
 mod target;
 mod test;
 mod trace;
@@ -118,9 +118,9 @@ pub(crate) enum Command {
     /// Confirm the clock of a running service after a jump
     #[command(subcommand)]
     Clock(clock::Clock),
-    /// Remove the state of a rule that does not exist any more
+    /// Drop the state of a rule that does not exist any more
     #[command(subcommand)]
-    Rule(rule::Rule),
+    State(state::State),
     /// Check the configuration, or create one
     #[command(subcommand)]
     Config(config::Config),
@@ -155,7 +155,7 @@ impl Command {
             Command::Dlq(args) => outbox::dlq(&args, output),
             Command::Target(args) => target::run(&args, output),
             Command::Clock(args) => clock::run(&args, output),
-            Command::Rule(args) => rule::run(&args, output),
+            Command::State(args) => state::run(&args, output),
             Command::Config(args) => config::run(&args, output),
             Command::Help(args) => help::run(&args, output),
             Command::Simulate(args) => simulate::run(&args, output),

@@ -297,4 +297,8 @@ fn scope(event: Dynamic, rule: Dynamic, now: i64) -> Scope<'static> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "tests read rules and scripts from files"
+)]
 mod tests;

@@ -18,6 +18,7 @@ use std::time::Duration;
 use reflexarc::RuleSet;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
 
 use crate::clock::ServiceClock;
 use crate::config::{Config, ConfigSource};
@@ -37,7 +38,7 @@ use crate::reload::{Reloader, watch};
 use crate::shutdown::stopped;
 use crate::store::{Store, StoreError, StoreLock};
 use crate::store_health::{StoreHealth, watch_store};
-use crate::telemetry::{Metrics, Redactor, Telemetry};
+use crate::telemetry::{Collector, ExporterHandle, Metrics, Redactor, Telemetry};
 
 /// How long spans that are waiting may take to be exported at the end.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -107,16 +108,19 @@ impl ServiceBuilder {
         let connections = descriptors::connection_limit(configured, sends.sum(), EXTRA_CONNECTIONS);
         let metrics = Arc::new(Metrics::new());
         let collector = self.config.collector.take();
-        let started = collector
-            .map(|collector| Telemetry::start(collector, metrics.spans_dropped.clone()))
-            .transpose()
-            .map_err(|error| StoreError::Failed(error.to_string()))?;
-        let (telemetry, exporter) = started.unzip();
-        let telemetry = telemetry.unwrap_or_default();
+        let (telemetry, exporter) = start_telemetry(collector, &metrics)?;
         // On a thread that may block, because preparing the store waits for commits.
         let (pipeline_metrics, pipeline_telemetry) = (metrics.clone(), telemetry.clone());
         let pipeline =
             blocking(move || self.start_pipeline(pipeline_metrics, &pipeline_telemetry)).await?;
+        let few_connections = (connections < configured).then(|| {
+            format!(
+                "{connections} connections instead of {configured}: the limit of open files is too \
+                 low"
+            )
+        });
+        let health = Arc::new(StoreHealth::new(metrics.problems.clone()));
+        let background = start_background(&pipeline, &metrics, &health, few_connections, &stop);
         let Pipeline {
             intake,
             queues,
@@ -129,7 +133,7 @@ impl ServiceBuilder {
             rule_paths,
             shutdown_timeout,
             clock,
-            resumed,
+            resumed: _,
             lock: _lock,
         } = pipeline;
         let reloader = Arc::new(Reloader::new(
@@ -144,45 +148,12 @@ impl ServiceBuilder {
         // SIGHUP at once, and without a handler that ends the process.
         let watching = watch(reloader.clone(), stop.clone())
             .map_err(|error| StoreError::Failed(format!("cannot handle SIGHUP: {error}")))?;
-        let progress = Arc::new(RetentionProgress::new());
-        let maintenance = Maintenance {
-            store: store.clone(),
-            live: live.clone(),
-            wake: wake.clone(),
-            clock: clock.clone(),
-            progress: progress.clone(),
-            metrics: metrics.clone(),
-        };
-        let pruning = tokio::spawn(maintenance.run(stop.clone()));
-        let checking = tokio::spawn(check_regularly(
-            ProblemSources {
-                store: store.clone(),
-                live: live.clone(),
-                metrics: metrics.clone(),
-                clock: clock.clone(),
-                gates: queues.gates().clone(),
-                retention: progress,
-                resumed,
-                few_connections: (connections < configured).then(|| {
-                    format!(
-                        "{connections} connections instead of {configured}: the limit of open \
-                         files is too low"
-                    )
-                }),
-            },
-            stop.clone(),
-        ));
         // At the same time as the HTTP server stops: an event that is accepted while it does is in
         // the outbox and needs no queue.
         let stopping = tokio::spawn(stop_queues(queues.clone(), stop.clone()));
 
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let health = Arc::new(StoreHealth::new(metrics.problems.clone()));
         let problems = metrics.problems.clone();
-        let probing = watch_store(store.clone(), health.clone(), stop.clone());
-        let probing = tokio::spawn(probing);
-        let damage = check_store(store.clone(), health.clone(), metrics.clone(), stop.clone());
-        let looking_for_damage = tokio::spawn(damage);
         let work_threads = WorkThreads::start(processors)
             .map_err(|error| StoreError::Failed(format!("cannot start a thread: {error}")))?;
         let state = Arc::new(AppState {
@@ -236,10 +207,9 @@ impl ServiceBuilder {
         // These tasks have nothing to finish: a reload or a pruning step that runs is on a thread
         // of its own.
         watching.abort();
-        pruning.abort();
-        checking.abort();
-        probing.abort();
-        looking_for_damage.abort();
+        for task in background {
+            task.abort();
+        }
         tracing::info!("stopped");
         Ok(())
     }
@@ -321,6 +291,57 @@ impl ServiceBuilder {
             lock,
         })
     }
+}
+
+/// Starts exporting traces, if they have a collector.
+fn start_telemetry(
+    collector: Option<Collector>,
+    metrics: &Metrics,
+) -> Result<(Telemetry, Option<ExporterHandle>), StoreError> {
+    let Some(collector) = collector else {
+        return Ok((Telemetry::default(), None));
+    };
+    let started = Telemetry::start(collector, metrics.spans_dropped.clone());
+    let (telemetry, exporter) = started.map_err(|error| StoreError::Failed(error.to_string()))?;
+    Ok((telemetry, Some(exporter)))
+}
+
+/// Starts what goes on beside requests and deliveries: removing what is old, looking for problems,
+/// probing the store and looking for damage in it. None of it has anything to finish at the end.
+fn start_background(
+    pipeline: &Pipeline,
+    metrics: &Arc<Metrics>,
+    health: &Arc<StoreHealth>,
+    few_connections: Option<String>,
+    stop: &watch::Receiver<bool>,
+) -> [JoinHandle<()>; 4] {
+    let store = || pipeline.store.clone();
+    let progress = Arc::new(RetentionProgress::new());
+    let maintenance = Maintenance {
+        store: store(),
+        live: pipeline.live.clone(),
+        wake: pipeline.wake.clone(),
+        clock: pipeline.clock.clone(),
+        progress: progress.clone(),
+        metrics: metrics.clone(),
+    };
+    let sources = ProblemSources {
+        store: store(),
+        live: pipeline.live.clone(),
+        metrics: metrics.clone(),
+        clock: pipeline.clock.clone(),
+        gates: pipeline.queues.gates().clone(),
+        retention: progress,
+        resumed: pipeline.resumed.clone(),
+        few_connections,
+    };
+    let damage = check_store(store(), health.clone(), metrics.clone(), stop.clone());
+    [
+        tokio::spawn(maintenance.run(stop.clone())),
+        tokio::spawn(check_regularly(sources, stop.clone())),
+        tokio::spawn(watch_store(store(), health.clone(), stop.clone())),
+        tokio::spawn(damage),
+    ]
 }
 
 async fn stop_queues(queues: Arc<Queues>, mut stop: watch::Receiver<bool>) {

@@ -9,6 +9,7 @@ mod problems;
 mod traces;
 
 pub use self::collector::{Collector, InvalidCollectorUrl};
+pub(crate) use self::exporter::ExporterHandle;
 pub(crate) use self::log::check_filter;
 pub use self::log::{LoggingError, Redactor, start_logging};
 pub use self::metrics::Metrics;

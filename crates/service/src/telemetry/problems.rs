@@ -192,7 +192,7 @@ impl ProblemKind {
             }
             Self::ReloadRefused => "correct the files as `refused_reload` says, or confirm it",
             Self::RuleGone => {
-                "restore the rule's file, or remove its state with `reflexarc rule forget`; pending \
+                "restore the rule's file, or remove its state with `reflexarc state drop`; pending \
                  deliveries are sent; `reflexarc outbox cancel` cancels them"
             }
             Self::StateFilling => {

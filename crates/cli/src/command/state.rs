@@ -1,4 +1,4 @@
-//! `reflexarc rule`: what a running service keeps of rules.
+//! `reflexarc state`: what a running service keeps for rules.
 
 use reflexarc_service::security::Role;
 
@@ -7,13 +7,13 @@ use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::service_args::{ServiceArgs, refused};
 
-/// Subcommands of `rule`.
+/// Subcommands of `state`.
 #[derive(Debug, clap::Subcommand)]
 #[command(after_help = "\
 Examples:
-  reflexarc rule forget failed-operation")]
-pub(crate) enum Rule {
-    /// Remove the state of a rule that does not exist any more
+  reflexarc state drop failed-operation")]
+pub(crate) enum State {
+    /// Drop the state of a rule that does not exist any more
     #[command(after_help = "\
 The state of a rule is kept when its file is removed, so that the rule goes on where it was if the \
 file comes back. Until then `problems` in /status lists it as `rule_gone`; this command ends that. \
@@ -22,12 +22,12 @@ Pending deliveries of the rule are sent all the same; `reflexarc outbox cancel` 
 A token with the role `operate` is required.
 
 Exit codes:
-  0 removed
+  0 dropped
   5 the rule exists or has no state, or the service cannot be reached
 
 Examples:
-  reflexarc rule forget failed-operation")]
-    Forget {
+  reflexarc state drop failed-operation")]
+    Drop {
         /// The rule's name, that of its file
         name: String,
         #[command(flatten)]
@@ -35,15 +35,15 @@ Examples:
     },
 }
 
-/// Removes the state.
-pub(crate) fn run(args: &Rule, output: &mut Output) -> Result<Exit, Failure> {
-    let Rule::Forget { name, service } = args;
+/// Drops the state.
+pub(crate) fn run(args: &State, output: &mut Output) -> Result<Exit, Failure> {
+    let State::Drop { name, service } = args;
     let remote = service.remote(Role::Operate)?;
     let entries = tokio_runtime()?
         .block_on(remote.forget_rule(name))
         .map_err(refused)?;
     output.line(format_args!(
-        "removed the state of {name}: {entries} entries"
+        "dropped the state of {name}: {entries} entries"
     ))?;
     Ok(Exit::Done)
 }
