@@ -166,9 +166,9 @@ fn level(level: Level, output: &Output) -> String {
 /// The fields that a title needs, and the id.
 static TITLE_FIELDS: LazyLock<FieldSet> = LazyLock::new(|| {
     let mut fields = FieldSet::from(NAMES.into_iter().chain(["id", "regionId"]));
-    CONTENT
-        .iter()
-        .for_each(|key| fields.insert(["content", key]));
+    for key in CONTENT {
+        fields.insert(["content", key]);
+    }
     fields
 });
 /// Where events have their name.

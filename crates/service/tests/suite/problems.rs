@@ -90,7 +90,6 @@ async fn what_waits_for_an_operator_is_listed_from_the_start() {
         config,
         store: Arc::new(store),
         rules: reflexarc::RuleSet::compile(rules).unwrap(),
-        ..parts(&folder)
     };
     let serving = Serving::run(folder, parts).await;
     let letters = serving.problem("dead_letters", "dead").await;
