@@ -143,8 +143,8 @@ impl Scratch {
     /// use reflexarc_pattern::{Matcher, Pattern, Scratch};
     ///
     /// // Seven fields in objects of arrays, and an `or`.
-    /// let pattern: Pattern = "a (b == 1 and c == 1 and d == 1 and e == 1 and f == 1 and g == 1) \
-    ///                         and (a.h == 1 or a.i == 1)".parse()?;
+    /// let pattern: Pattern = "a.b == 1 and a.c == 1 and a.d == 1 and a.e == 1 and a.f == 1 \
+    ///                         and a.g == 1 and (a.h == 1 or a.i == 1)".parse()?;
     /// let limits = MatcherLimits { search_steps: 10, ..MatcherLimits::DEFAULT };
     /// let matcher = Matcher::build_within([pattern.node()], limits)?;
     /// let object = r#"{"b": 1, "c": 1, "d": 1, "e": 1, "f": 1, "g": 1, "h": 1}"#;

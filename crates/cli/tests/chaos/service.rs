@@ -12,6 +12,9 @@ use crate::world::{OPERATOR_TOKEN, SENDER_TOKEN, SmallDisk, World};
 /// Pause before an ended service is started again.
 const RESTART: Duration = Duration::from_millis(300);
 
+/// Resident pages of the shipped program's file.
+const SHIPPED_FILE_KIB: u64 = 12 << 10;
+
 /// The process, which changes with each start.
 pub(crate) struct Service {
     pub(crate) port: u16,
@@ -223,7 +226,9 @@ impl Service {
         }
     }
 
-    /// `VmHWM` is the largest resident size so far, whatever happened between two looks.
+    /// `VmHWM` is the largest resident size so far, whatever happened between two looks. The pages
+    /// of the program's file are not the service's memory: of a program with debug information they
+    /// are 20 MiB more than of the one that is shipped, which has [`SHIPPED_FILE_KIB`].
     fn record_memory(&self, process: u32) {
         let status = std::fs::read_to_string(format!("/proc/{process}/status"));
         let status = status.unwrap_or_default();
@@ -231,12 +236,19 @@ impl Service {
         if !status.starts_with("Name:\treflexarc\n") {
             return;
         }
-        let peak = status.lines().find_map(|line| {
-            let value = line.strip_prefix("VmHWM:")?.trim();
-            value.strip_suffix(" kB")?.parse().ok()
-        });
-        self.peak_kib
-            .fetch_max(peak.unwrap_or(0), Ordering::Relaxed);
+        let size = |name: &str| {
+            let mut values = status.lines().filter_map(|line| line.strip_prefix(name));
+            let value = values
+                .next()
+                .and_then(|text| text.trim().strip_suffix(" kB"));
+            value.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)
+        };
+        let peak = size("VmHWM:");
+        if peak > 0 {
+            let own = peak.saturating_sub(size("RssFile:"));
+            self.peak_kib
+                .fetch_max(own + SHIPPED_FILE_KIB, Ordering::Relaxed);
+        }
     }
 
     fn command(&self, args: &[&str]) -> Command {

@@ -17,13 +17,16 @@ pub(super) struct SimulationConfig {
 
 /// The keys that only the service reads. They are known here so that a misspelled `[target.log]` is
 /// reported, but what they contain is the service's.
-const SERVICE_KEYS: [&str; 8] = [
+const SERVICE_KEYS: [&str; 11] = [
     "archive",
+    "budgets",
+    "dead_letters",
     "http",
     "limits",
     "log",
     "patience",
     "shutdown_timeout",
+    "state",
     "store",
     "telemetry",
 ];
