@@ -51,9 +51,9 @@ pub trait ReactionBudget {
     /// 0 if it failed, because it has none then.
     fn end(&self, rule: &Rule, effect_bytes: usize);
 
-    /// Called before rules are found and run for an emitted event. `origin` is the rule that reacted
-    /// to the event itself: the reactions from here to [`ReactionBudget::end_emitted`] would not
-    /// run without it.
+    /// Called before rules are found and run for an emitted event. `origin` is the rule that
+    /// reacted to the event itself: the reactions from here to [`ReactionBudget::end_emitted`]
+    /// would not run without it.
     fn begin_emitted(&self, _origin: &Rule) {}
 
     /// Called when all rules have reacted to an emitted event.

@@ -56,7 +56,8 @@ impl State for StateOverlay<'_> {
 
     fn has_room(&self, rule: &str, added: usize, max: usize, now: Timestamp) -> bool {
         // Only the changed keys can count differently than in the base. Example: the base has a and
-        // b; a was removed, b overwritten, c added: (0 - 1) + (1 - 1) + (1 - 0) = 0 more than there.
+        // b; a was removed, b overwritten, c added: (0 - 1) + (1 - 1) + (1 - 0) = 0 more than
+        // there.
         let (mut added, mut removed) = (added, 0);
         for (key, entry) in self.changed.get(rule).into_iter().flatten() {
             let before = self.base.get(rule, key, now).is_some();

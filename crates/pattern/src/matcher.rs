@@ -134,8 +134,8 @@ impl Scratch {
         Self::default()
     }
 
-    /// The patterns that the last event could not be compared with, because it would have taken more
-    /// than [`MatcherLimits::search_steps`]. They do not count as matching.
+    /// The patterns that the last event could not be compared with, because it would have taken
+    /// more than [`MatcherLimits::search_steps`]. They do not count as matching.
     ///
     /// ```
     /// use reflexarc_event::Event;

@@ -6,9 +6,9 @@
 //! valgrind --tool=callgrind --callgrind-out-file=/dev/null PROGRAM CASE COUNT
 //! ```
 //!
-//! The cases: `bare`, rhai alone on a converted event; `run`, the reaction on an event whose tree is
-//! there; `all`, from the bytes of the event; `read` and `tree`, the first two parts of that. The difference of two counts, divided by that of the
-//! numbers, is one repetition.
+//! The cases: `bare`, rhai alone on a converted event; `run`, the reaction on an event whose tree
+//! is there; `all`, from the bytes of the event; `read` and `tree`, the first two parts of that.
+//! The difference of two counts, divided by that of the numbers, is one repetition.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use reflexarc_event::Json;
 
-/// Read access to the state of rules. Reactions never write to it: they return [`StateChange`](crate::StateChange)s,
-/// which the owner of the state commits together with the event.
+/// Read access to the state of rules. Reactions never write to it: they return
+/// [`StateChange`](crate::StateChange)s, which the owner of the state commits together with the
+/// event.
 ///
 /// The trait is sealed, because its methods may change. A program with a store of its own fills a
 /// [`MemoryState`](crate::MemoryState) from it and applies the changes to the store.

@@ -4,8 +4,8 @@
 //! cargo run --release -p reflexarc-service --example neighbours -- [SECONDS] [FOLDER]
 //! ```
 //!
-//! Each hostile rule runs for twice SECONDS (5) without budgets and with the default ones, beside the
-//! same nine rules and under the same load. Clients and service share the process.
+//! Each hostile rule runs for twice SECONDS (5) without budgets and with the default ones, beside
+//! the same nine rules and under the same load. Clients and service share the process.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,

@@ -41,8 +41,8 @@ pub struct Budgets {
 }
 
 impl RuleBudget {
-    /// A tenth of a processor, and as many bytes as 1,000 small messages: what leaves the other rules
-    /// most of the machine, also where there is only one processor.
+    /// A tenth of a processor, and as many bytes as 1,000 small messages: what leaves the other
+    /// rules most of the machine, also where there is only one processor.
     pub const DEFAULT: Self = Self {
         time: Duration::from_millis(100),
         // Ten runs of the longest duration that one may have: while they run, little else does.
@@ -60,7 +60,8 @@ impl RuleBudget {
     };
     /// Processor time for each event that does not count.
     // Ten lines take 11 µs (`crates/reaction/benches/RESULTS.md`). Without it, a rule that sends
-    // every event on would meet its budget at 20,000 events/s, although it slows nobody down.
+    // every event on would meet its budget at 20,000 events/s, although it slows no other rule
+    // down.
     pub const FREE_TIME: Duration = Duration::from_micros(100);
     /// Bytes of the effects on each event that do not count.
     // An ECS event that is sent on has about 700.

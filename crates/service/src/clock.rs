@@ -1,4 +1,4 @@
-//! The clock of the service: the wall clock, without jumps that nobody has confirmed.
+//! The clock of the service: the wall clock, without jumps that are not confirmed.
 //!
 //! A wall clock that jumps by a day ages every waiting delivery into the dead letters, ends every
 //! window of `once` and `throttle`, and makes every token expire; at a start it prunes the archive.

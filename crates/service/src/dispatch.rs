@@ -68,7 +68,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// their claims last, after which others may have them.
 const REPEAT_FOR: Duration = Duration::from_secs(600);
 
-/// A delivery with those that follow it in the order of its key: see [`crate::store::Claimed::runs`].
+/// A delivery with those that follow it in the order of its key: see
+/// [`crate::store::Claimed::runs`].
 type Run = VecDeque<Delivery>;
 
 /// Serves one target until `context.stop` becomes true.

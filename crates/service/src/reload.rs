@@ -220,7 +220,7 @@ impl Reloader {
         let now = self.started.elapsed();
         lock(&self.rule_counts).record(rules.len(), force, now);
         let removed = removed_rules(&before, &rules);
-        // Also if few: nobody may have meant it, and the alerts of these rules do not come again.
+        // Also if few: it may not be meant, and the alerts of these rules do not come again.
         if !removed.is_empty() {
             tracing::warn!(
                 count = removed.len(),

@@ -9,8 +9,8 @@ pub struct Retention {
     pub age: SignedDuration,
     /// When the pages in use are more than this many bytes, the oldest events are removed.
     pub bytes: Option<u64>,
-    /// Dead letters that became one longer ago are dropped; then their events can be removed. `None`
-    /// keeps them until an operator drops them.
+    /// Dead letters that became one longer ago are dropped; then their events can be removed.
+    /// `None` keeps them until an operator drops them.
     pub dead_letters: Option<SignedDuration>,
 }
 

@@ -83,7 +83,8 @@ pub trait Store: Send + Sync {
     /// If another process holds the lock.
     fn lock_exclusive(&self) -> Result<StoreLock, StoreError>;
 
-    /// Claims deliveries of `target` within `limit`: they are not claimed again before `now + lease`.
+    /// Claims deliveries of `target` within `limit`: they are not claimed again before `now +
+    /// lease`.
     ///
     /// First those that are due and wait for no other of their order key, the soonest due first;
     /// before them, if `limit` says so, those that have failed.
@@ -170,8 +171,8 @@ pub trait Store: Send + Sync {
     /// minute until this is called. Zero switches the order off, also of what is pending; a longer
     /// time also changes how long what is pending waits for deliveries that have failed. Returns
     /// whether there is more to do: then call it again.
-    // In several transactions, because the queue of a target that is down may be long, and accepting
-    // events waits for each of them.
+    // In several transactions, because the queue of a target that is down may be long, and
+    // accepting events waits for each of them.
     fn submit_order_wait(&self, target: &str, wait: SignedDuration, now: Timestamp) -> Reply<bool>;
 
     /// Records that a call of a rate-limited target is about to begin, and forgets those that ended

@@ -119,8 +119,9 @@ impl World {
             self.service.port
         );
         for (name, receiver) in &self.receivers {
-            // Order is kept for longer than any fault lasts. Retries outlast every fault too, so that only `brittle` has dead letters. Its single
-            // attempt is spared by the circuit breaker as long as that is open.
+            // Order is kept for longer than any fault lasts. Retries outlast every fault too, so
+            // that only `brittle` has dead letters. Its single attempt is spared by the circuit
+            // breaker as long as that is open.
             let retry = if *name == "brittle" {
                 "[]".to_owned()
             } else {

@@ -218,7 +218,9 @@ fn a_rule_sets_its_number_of_state_entries() {
 when = 'name in ["x", "y"]'
 then = """
 if event.name == "x" { emit(#{name: "y", keys: event.derived}); }
-for key in event.keys { if key.starts_with("-") { remove(key.sub_string(1)); } else { set(key, 1); } }
+for key in event.keys {
+    if key.starts_with("-") { remove(key.sub_string(1)); } else { set(key, 1); }
+}
 """"#,
     )]);
     let mut state = MemoryState::new();

@@ -338,8 +338,8 @@ impl Value<'_> for Json {
     }
 }
 
-/// The number of bytes before the first one that a string cannot have as it is, up to seven too few:
-/// a quote, a backslash or a control character.
+/// The number of bytes before the first one that a string cannot have as it is, up to seven too
+/// few: a quote, a backslash or a control character.
 // Most of an event is the inside of strings: eight bytes at a time, it is validated in half the
 // time. For each byte `b` of a word, `b - 1` borrows into its highest bit only if `b` is 0, which
 // `b` XOR a byte is where they are equal, and `b - 0x20` only if `b` is below 0x20. Bytes from 0x80
@@ -412,13 +412,16 @@ mod tests {
 
     use super::plain_length;
 
+    /// The bytes that are looked for, and their neighbours.
+    const SPECIAL: &[u8; 13] = b"\"\\\n\x1f\x20\x21\x23\x5b\x5d\x00\x7f\x80\xff";
+
     proptest! {
         #[test]
         fn the_length_of_plain_text_equals_the_naive_twin(
             bytes in prop::collection::vec(prop_oneof![
                 4 => b'a'..=b'z',
                 1 => any::<u8>(),
-                1 => prop::sample::select(b"\"\\\n\x1f\x20\x21\x23\x5b\x5d\x00\x7f\x80\xff".as_slice()),
+                1 => prop::sample::select(SPECIAL.as_slice()),
             ], 0..40),
         ) {
             let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);

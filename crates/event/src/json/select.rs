@@ -326,7 +326,9 @@ mod tests {
                 .prop_map(|(key, before, value, after)| format!("{key}{before}:{after}{value}"));
             prop_oneof![
                 1 => (prop::collection::vec(inner, 0..4), space)
-                    .prop_map(|(elements, space)| format!("[{space}{}{space}]", elements.join(","))),
+                    .prop_map(|(elements, space)| {
+                        format!("[{space}{}{space}]", elements.join(","))
+                    }),
                 3 => (prop::collection::vec(member, 0..5), space)
                     .prop_map(|(members, space)| {
                         format!("{{{space}{}{space}}}", members.join(&format!("{space},")))
@@ -377,7 +379,8 @@ mod tests {
             members in prop::collection::vec(("[ab]|[a-z]{1,3}", 0..100_i64), 0..300),
             names in prop::collection::btree_set("[ab]|[a-z]{1,2}", 0..20),
         ) {
-            let members: Vec<_> = members.into_iter().map(|(key, n)| (key, Json::from(n))).collect();
+            let members = members.into_iter().map(|(key, n)| (key, Json::from(n)));
+            let members: Vec<_> = members.collect();
             let json = Json::Object(members.clone());
             let mut fields = FieldSet::default();
             for name in &names {
@@ -388,7 +391,9 @@ mod tests {
                 assert!(part.is_all());
                 visited.push((key.to_owned(), value.clone()));
             });
-            let expected = names.iter().filter_map(|name| Some((name.clone(), json.get(name)?.clone())));
+            let expected = names
+                .iter()
+                .filter_map(|name| Some((name.clone(), json.get(name)?.clone())));
             prop_assert_eq!(visited, expected.collect::<Vec<_>>());
         }
     }

@@ -176,8 +176,9 @@ impl TargetGate {
     /// Whether the next probe should be a delivery that has failed before.
     ///
     /// Every other probe, from the first on. While the receiver is down, each delivery that fails
-    /// first gives up the order of its resource after `order_wait`, so few should; but if those that
-    /// have failed are what the receiver does not accept, another one must find out that it is up.
+    /// first gives up the order of its resource after `order_wait`, so few should; but if those
+    /// that have failed are what the receiver does not accept, another one must find out that it is
+    /// up.
     pub(crate) fn prefers_retry(&self) -> bool {
         let state = self.lock();
         let probes = state.breaker.next_call(self.now()) == NextCall::Probe;

@@ -233,7 +233,7 @@ impl<B: Send> Release for Admission<B> {
                 state.sources.remove(source);
             }
         }
-        // Most requests never wait, and then nobody must be woken.
+        // Most requests never wait, and then none must be woken.
         if !state.queue.is_empty() {
             drop(state);
             self.changed.notify_all();

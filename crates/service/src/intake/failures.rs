@@ -31,8 +31,8 @@ struct Observed {
     report_lines: LineLimit,
 }
 
-/// Bounds the lines about each rule that keeps failing. A rule that fails three times, succeeds once
-/// and fails again, as one that is over its budget does, is reported from the start each time.
+/// Bounds the lines about each rule that keeps failing. A rule that fails three times, succeeds
+/// once and fails again, as one that is over its budget does, is reported from the start each time.
 #[derive(Default)]
 struct LineLimit {
     /// By rule, the beginning of the current minute and the lines in it.

@@ -46,8 +46,8 @@ pub struct Replay {
     pub selection: Selection,
     /// Only the actions of this rule.
     pub rule: Option<String>,
-    /// Only the actions of rules whose reactions failed at the time, and only their events: what was
-    /// lost to an error of a script or to a budget, without repeating what was delivered.
+    /// Only the actions of rules whose reactions failed at the time, and only their events: what
+    /// was lost to an error of a script or to a budget, without repeating what was delivered.
     pub failed: bool,
     /// Delivers the actions under this name; the same name delivers the same action only once.
     /// `None` is a dry run, which changes nothing.

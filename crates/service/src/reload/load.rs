@@ -117,8 +117,8 @@ impl Loaded {
         self.validity.invalid.insert(part);
     }
 
-    /// Takes the rules, which were read from `paths`, if they are valid, and decides whether the new targets can be
-    /// taken: `None` if they are invalid or there are none to read.
+    /// Takes the rules, which were read from `paths`, if they are valid, and decides whether the
+    /// new targets can be taken: `None` if they are invalid or there are none to read.
     //
     // In the order of preference: both; the new targets under the old rules, for example a rotated
     // secret while a rule file is broken; the new rules on the old targets.

@@ -184,7 +184,8 @@ impl ProblemKind {
                 "check the receiver, then send the deliveries again with `reflexarc dlq redrive`"
             }
             Self::ReactionFailed => {
-                "correct the rule, then send the lost actions with `reflexarc replay --failed --deliver`"
+                "correct the rule, then send the lost actions with `reflexarc replay --failed \
+                 --deliver`"
             }
             Self::OverBudget => {
                 "make the rule cheaper or raise its budget in [budgets.rules], then send the lost \
@@ -196,13 +197,15 @@ impl ProblemKind {
                  deliveries are sent; `reflexarc outbox cancel` cancels them"
             }
             Self::StateFilling => {
-                "let the rule's entries expire (`set(key, value, \"7d\")`), or raise `max_entries` in its `state` or in [state]; at the limit its reactions fail"
+                "let the rule's entries expire (`set(key, value, \"7d\")`), or raise \
+                 `max_entries` in its `state` or in [state]; at the limit its reactions fail"
             }
             Self::QueueAging => {
                 "check the receiver; `reflexarc outbox show` has the last attempts of a delivery"
             }
             Self::TargetFailing => {
-                "check the receiver; when it is back, a probe finds out, `reflexarc target resume NAME` at once"
+                "check the receiver; when it is back, a probe finds out, `reflexarc target \
+                 resume NAME` at once"
             }
             Self::TargetPaused => {
                 "send what waits with `reflexarc target resume NAME`, when its receiver may get it"
@@ -215,26 +218,31 @@ impl ProblemKind {
                 "correct the clock; if it is right, confirm it with `reflexarc clock confirm`"
             }
             Self::IntakeFull => {
-                "the senders send faster than the disk syncs, or hold large bodies: see `reflexarc_accepting_seconds`; raise `queue_bytes` or spread the load"
+                "the senders send faster than the disk syncs, or hold large bodies: see \
+                 `reflexarc_accepting_seconds`; raise `queue_bytes` or spread the load"
             }
             Self::ClientsLimited => {
-                "see which clients hold connections (`ss -tn`); raise the limit under [limits], or block them"
+                "see which clients hold connections (`ss -tn`); raise the limit under [limits], \
+                 or block them"
             }
             Self::WrongTokens => {
                 "check the token of the sender at this address, or block the address"
             }
             Self::DescriptorsLow => "raise LimitNOFILE in the unit, or `ulimit -n`, and restart",
             Self::StoreFull => {
-                "free some space, or run `reflexarc archive prune` or `reflexarc dlq drop`; events are accepted again by themselves"
+                "free some space, or run `reflexarc archive prune` or `reflexarc dlq drop`; \
+                 events are accepted again by themselves"
             }
             Self::StoreReadOnly => {
                 "check owner, permissions and whether the file system is read-only"
             }
             Self::StoreGone => {
-                "put the file back before the service ends, or restart to go on with what is there; `reflexarc restore` brings back a backup"
+                "put the file back before the service ends, or restart to go on with what is \
+                 there; `reflexarc restore` brings back a backup"
             }
             Self::StoreDamaged => {
-                "stop the service and run `reflexarc restore` with a backup, or recover what can be read with `sqlite3 FILE .recover`"
+                "stop the service and run `reflexarc restore` with a backup, or recover what can \
+                 be read with `sqlite3 FILE .recover`"
             }
             Self::StorePartsDamaged => {
                 "check the disk; everything else is in use. Save what can be read with `reflexarc \
@@ -248,7 +256,8 @@ impl ProblemKind {
                 "see `detail`, and the kernel's log for errors of the disk (`dmesg`)"
             }
             Self::StoreOperationFailed => {
-                "see `detail` and the other problems of the store; nothing is lost: requests are repeated, deliveries are sent again"
+                "see `detail` and the other problems of the store; nothing is lost: requests are \
+                 repeated, deliveries are sent again"
             }
             Self::RetentionBehind => {
                 "see `detail`; `reflexarc archive prune` removes old events now"

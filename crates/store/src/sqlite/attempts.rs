@@ -124,7 +124,8 @@ fn folded(mut attempts: Vec<Attempt>) -> Vec<Attempt> {
     attempts
 }
 
-/// Records that a call of a rate-limited target begins, and forgets those that ended before `since`.
+/// Records that a call of a rate-limited target begins, and forgets those that ended before
+/// `since`.
 pub(super) fn begin_call(
     connection: &Connection,
     target: &str,

@@ -100,8 +100,8 @@ impl Entry {
 /// The columns of a [`Waiting`] delivery.
 const WAITING: &str = "id, since, due, retry, head, claimed";
 
-/// `order_wait` of a target, and when the last pending delivery of a key failed first: NULL if there
-/// is none, `'never'` if it has not failed.
+/// `order_wait` of a target, and when the last pending delivery of a key failed first: NULL if
+/// there is none, `'never'` if it has not failed.
 pub(super) const LAST: &str = "SELECT
     (SELECT order_wait FROM target WHERE name = ?1),
     (SELECT ifnull(failed, 'never') FROM delivery

@@ -75,8 +75,8 @@ fn every_way_to_replace_a_file_is_seen() {
     assert!(changes(&paths, || fs::write(deeper.join("b.toml"), "").unwrap()));
 }
 
-/// As Kubernetes updates a mounted volume: files are links to `..data/NAME`, and `..data` a link to a
-/// folder of the version.
+/// As Kubernetes updates a mounted volume: files are links to `..data/NAME`, and `..data` a link to
+/// a folder of the version.
 #[test]
 fn links_that_are_set_to_another_folder_are_seen() {
     let folder = Folder::new();
