@@ -1,5 +1,7 @@
 //! What a rule may consume over many events; the caller measures and decides.
 
+use reflexarc_reaction::Effects;
+
 use crate::Rule;
 
 /// Permits and measures reactions, run by run.
@@ -11,7 +13,9 @@ use crate::Rule;
 /// ```
 /// use std::cell::Cell;
 ///
-/// use reflexarc::{NativeEvent, NoState, ReactionBudget, Rule, RuleSet, Timestamp};
+/// use reflexarc::{
+///     EffectSize, NativeEvent, NoState, ReactionBudget, Rule, RuleSet, Timestamp,
+/// };
 ///
 /// /// As many bytes of effects as are left.
 /// struct BytesLeft(Cell<usize>);
@@ -23,8 +27,8 @@ use crate::Rule;
 ///             _ => Ok(()),
 ///         }
 ///     }
-///     fn end(&self, _: &Rule, effect_bytes: usize) {
-///         self.0.set(self.0.get().saturating_sub(effect_bytes));
+///     fn end(&self, _: &Rule, effects: EffectSize) {
+///         self.0.set(self.0.get().saturating_sub(effects.bytes));
 ///     }
 /// }
 ///
@@ -48,8 +52,8 @@ pub trait ReactionBudget {
     fn begin(&self, rule: &Rule) -> Result<(), String>;
 
     /// Called on the same thread when a permitted reaction has ended, with the size of its effects;
-    /// 0 if it failed, because it has none then.
-    fn end(&self, rule: &Rule, effect_bytes: usize);
+    /// none if it failed.
+    fn end(&self, rule: &Rule, effects: EffectSize);
 
     /// Called before rules are found and run for an emitted event. `origin` is the rule that
     /// reacted to the event itself: the reactions from here to [`ReactionBudget::end_emitted`]
@@ -58,4 +62,31 @@ pub trait ReactionBudget {
 
     /// Called when all rules have reacted to an emitted event.
     fn end_emitted(&self, _origin: &Rule) {}
+}
+
+/// How much a reaction leaves to be stored and delivered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EffectSize {
+    /// Bytes of JSON.
+    pub bytes: usize,
+    /// Actions, state changes and emitted events.
+    pub count: usize,
+}
+
+impl EffectSize {
+    pub(crate) fn of(effects: &Effects) -> Self {
+        Self {
+            bytes: effects.bytes,
+            count: effects.actions.len() + effects.changes.len() + effects.emitted.len(),
+        }
+    }
+
+    /// That of both.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.saturating_add(other.bytes),
+            count: self.count.saturating_add(other.count),
+        }
+    }
 }

@@ -12,7 +12,9 @@ use crate::gates::GateDecision;
 use crate::overlay::StateOverlay;
 use crate::reaction_failure::ReactionFailure;
 use crate::rule::{Response, Rule};
-use crate::{Evaluation, Failure, FailureCause, ReactionBudget, RuleEffects, RuleSetLimits};
+use crate::{
+    EffectSize, Evaluation, Failure, FailureCause, ReactionBudget, RuleEffects, RuleSetLimits,
+};
 
 /// What an evaluation needs besides the event.
 pub(crate) struct Context<'a> {
@@ -201,7 +203,8 @@ fn run_rule(
                 message,
             })?;
             let effects = react(rule, event, script_event, suppressed, state, context);
-            budget.end(rule, effects.as_ref().map_or(0, |effects| effects.bytes));
+            let size = effects.as_ref().map(EffectSize::of);
+            budget.end(rule, size.unwrap_or_default());
             effects?
         }
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reflexarc_pattern::SearchBudget;
 
-use crate::{FailureCause, ReactionBudget, Rule};
+use crate::{EffectSize, FailureCause, ReactionBudget, Rule};
 
 /// A rule that could not be compared with an event: its position, and why.
 pub(crate) type Undecided = (u32, FailureCause, String);
@@ -52,7 +52,7 @@ impl SearchBudget for FilterBudget<'_> {
 
     fn end(&self, pattern: u32) {
         if let Some(rule) = self.rules.get(pattern as usize) {
-            self.budget.end(rule, 0);
+            self.budget.end(rule, EffectSize::default());
         }
     }
 }

@@ -74,7 +74,7 @@ pub use reflexarc_reaction::{
     Action, Entry, MemoryState, Message, NoState, ReactionLimits, State, StateChange, Stopwatch,
 };
 
-pub use budget::ReactionBudget;
+pub use budget::{EffectSize, ReactionBudget};
 pub use coverage::{Coverage, LeafCoverage};
 pub use evaluation::{Evaluation, Failure, FailureCause, RuleEffects};
 pub use event_time::event_time;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use reflexarc::{
-    Evaluation, FailureCause, MemoryState, NativeEvent, ReactionBudget, Rule, Timestamp,
+    EffectSize, Evaluation, FailureCause, MemoryState, NativeEvent, ReactionBudget, Rule, Timestamp,
 };
 
 /// Refuses one rule and records its calls.
@@ -23,8 +23,8 @@ impl ReactionBudget for Recording {
         Ok(())
     }
 
-    fn end(&self, rule: &Rule, effect_bytes: usize) {
-        let call = format!("end {} {effect_bytes}", rule.name());
+    fn end(&self, rule: &Rule, effects: EffectSize) {
+        let call = format!("end {} {} in {}", rule.name(), effects.bytes, effects.count);
         self.calls.borrow_mut().push(call);
     }
 
@@ -81,19 +81,19 @@ fn only_reactions_that_run_are_measured() {
     let (evaluation, calls) = evaluate(&files, "refused", &MemoryState::new());
     let expected = [
         "begin broken",
-        "end broken 0",
+        "end broken 0 in 0",
         "begin chain",
-        "end chain 8",
+        "end chain 8 in 1",
         "begin notify",
-        "end notify 4",
+        "end notify 4 in 1",
         "begin refused",
         "begin state",
-        "end state 9",
+        "end state 9 in 1",
         "begin what chain emitted",
         "begin broken",
-        "end broken 0",
+        "end broken 0 in 0",
         "begin chain",
-        "end chain 0",
+        "end chain 0 in 0",
         "end what chain emitted",
     ];
     assert_eq!(calls, expected);

@@ -28,6 +28,11 @@ fn bytes(bytes: u64) -> Cost {
     Cost { nanos: 0, bytes }
 }
 
+/// One effect of this size.
+fn effects(bytes: usize) -> EffectSize {
+    EffectSize { bytes, count: 1 }
+}
+
 fn at(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
@@ -105,10 +110,17 @@ fn credit_does_not_depend_on_how_often_it_is_asked_for() {
 
 #[test]
 fn ordinary_runs_are_free() {
-    let due = |time, bytes| Cost::new(time, bytes).minus(Cost::FREE);
-    assert!(due(RuleBudget::FREE_TIME, 4_096).is_none());
+    let due = |time, bytes| Cost::new(time, effects(bytes)).minus(Cost::FREE);
+    assert!(due(RuleBudget::FREE_TIME - EFFECT_TIME, 4_096).is_none());
+    // A script that takes no time, and leaves work to others.
+    let many = EffectSize {
+        bytes: 0,
+        count: 100,
+    };
+    let cost = Cost::new(Duration::ZERO, many).minus(Cost::FREE);
+    assert_eq!(cost, time(900_000));
     let cost = due(Duration::from_millis(2), 5_000);
-    assert_eq!((cost.nanos, cost.bytes), (1_900_000, 904));
+    assert_eq!((cost.nanos, cost.bytes), (1_910_000, 904));
 }
 
 fn rules() -> RuleSet {
@@ -128,7 +140,9 @@ fn a_second_run_is_charged_for_what_it_costs_more() {
     };
     let run = |event: &mut EventAccount, bytes| {
         let budget = EventBudget::new(&accounts, event);
-        budget.begin(rule).map(|()| budget.end(rule, bytes))
+        budget
+            .begin(rule)
+            .map(|()| budget.end(rule, effects(bytes)))
     };
     run(&mut event, 6_096).unwrap();
     assert_eq!(spent(), 2_000);
@@ -195,7 +209,7 @@ fn what_is_free_is_free_once_for_an_event() {
     let budget = EventBudget::new(&accounts, &mut event);
     for _ in 0..3 {
         budget.begin(rule).unwrap();
-        budget.end(rule, 3_000);
+        budget.end(rule, effects(3_000));
     }
     let spent = accounts.lock().get("slow").unwrap().cost.bytes;
     assert_eq!(spent, 9_000 - RuleBudget::FREE_BYTES);
@@ -212,11 +226,11 @@ fn emitted_events_are_charged_to_the_rule_that_began() {
     for _ in 0..3 {
         budget.begin_emitted(emits);
         budget.begin(reacts).unwrap();
-        budget.end(reacts, 5_000);
+        budget.end(reacts, effects(5_000));
         budget.end_emitted(emits);
     }
     budget.begin(reacts).unwrap();
-    budget.end(reacts, 5_000);
+    budget.end(reacts, effects(5_000));
     let spent = |rule: &str| accounts.lock().get(rule).unwrap().cost.bytes;
     assert_eq!(spent("emits"), 15_000 - RuleBudget::FREE_BYTES);
     assert_eq!(spent("reacts"), 5_000 - RuleBudget::FREE_BYTES);
