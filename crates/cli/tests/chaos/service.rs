@@ -13,7 +13,7 @@ use crate::world::{OPERATOR_TOKEN, SENDER_TOKEN, SmallDisk, World};
 const RESTART: Duration = Duration::from_millis(300);
 
 /// Resident pages of the shipped program's file.
-const SHIPPED_FILE_KIB: u64 = 12 << 10;
+const SHIPPED_FILE_KIB: u64 = 17 << 10;
 
 /// The process, which changes with each start.
 pub(crate) struct Service {
@@ -262,6 +262,8 @@ impl Service {
         let mut command = Command::new(&argv[0]);
         command
             .args(&argv[1..])
+            // As the unit and the image in `deploy`.
+            .env("MALLOC_ARENA_MAX", "4")
             .env("SENDER_TOKEN", SENDER_TOKEN)
             .env("OPERATOR_TOKEN", OPERATOR_TOKEN);
         if self.has_control {
