@@ -133,16 +133,19 @@ impl Service {
         }
     }
 
-    /// Waits until it is ready, or is down and held there.
-    pub(crate) fn wait_for_ready(&self) {
-        loop {
+    /// Waits until it is ready, or is down and held there. False if that takes too long: it may be
+    /// frozen, and the caller may be the thread that would end this.
+    pub(crate) fn wait_for_ready(&self) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(3) {
             let state = self.lock();
             if state.ready.is_some() || state.child.is_none() {
-                return;
+                return true;
             }
             drop(state);
             std::thread::sleep(Duration::from_millis(10));
         }
+        false
     }
 
     /// The largest resident memory of all generations, in KiB.

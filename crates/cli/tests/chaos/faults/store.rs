@@ -77,7 +77,10 @@ pub(super) fn moved_away(_: &World, random: &mut Random) -> Option<Fault> {
             // A service that is started meanwhile would begin a new store; the real one must then
             // come back to a service that is not running.
             world.service.hold(true);
-            world.service.wait_for_ready();
+            if !world.service.wait_for_ready() {
+                world.service.hold(false);
+                return None;
+            }
             let generation = world.service.life().generation;
             move_all(world, "reflexarc.db", "away");
             end_with(move |world| {
