@@ -28,6 +28,7 @@ mod watch;
 mod world;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::fault::{End, Part, draw};
@@ -38,6 +39,8 @@ use crate::world::World;
 
 /// The service may never use more memory.
 const RESIDENT_KIB: u64 = 150 << 10;
+/// The longest time from the end of the faults to the verdict.
+const MAX_END: Duration = Duration::from_secs(600);
 /// Faults at one time.
 const AT_ONCE: usize = 5;
 
@@ -66,7 +69,10 @@ fn nothing_is_lost_whatever_happens() {
         eprintln!("chaos: left out: {left_out}");
     }
     let watch = Arc::new(Watch::default());
+    let is_over = Arc::new(AtomicBool::new(false));
+    end_if_stuck(&plan, is_over.clone());
     run(&world, &watch, &plan);
+    is_over.store(true, Ordering::Relaxed);
     let failures = world.failures();
     let records = watch.records();
     report(&world, &records);
@@ -91,6 +97,20 @@ fn nothing_is_lost_whatever_happens() {
                 .unwrap_or_default()
         )
     );
+}
+
+/// Ends this process if the run takes longer than it can: a fault that waits for another one would
+/// otherwise wait for ever, and nothing would be printed.
+#[allow(clippy::exit, reason = "a thread that is stuck cannot be ended otherwise")]
+fn end_if_stuck(plan: &Plan, is_over: Arc<AtomicBool>) {
+    let (seed, limit) = (plan.seed, plan.length + MAX_END);
+    std::thread::spawn(move || {
+        std::thread::sleep(limit);
+        if !is_over.load(Ordering::Relaxed) {
+            eprintln!("chaos: stuck after {limit:?}, REFLEXARC_CHAOS_SEED={seed}");
+            std::process::exit(101);
+        }
+    });
 }
 
 fn run(world: &Arc<World>, watch: &Arc<Watch>, plan: &Plan) {
