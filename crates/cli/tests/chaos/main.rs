@@ -101,7 +101,10 @@ fn nothing_is_lost_whatever_happens() {
 
 /// Ends this process if the run takes longer than it can: a fault that waits for another one would
 /// otherwise wait for ever, and nothing would be printed.
-#[allow(clippy::exit, reason = "a thread that is stuck cannot be ended otherwise")]
+#[allow(
+    clippy::exit,
+    reason = "a thread that is stuck cannot be ended otherwise"
+)]
 fn end_if_stuck(plan: &Plan, is_over: Arc<AtomicBool>) {
     let (seed, limit) = (plan.seed, plan.length + MAX_END);
     std::thread::spawn(move || {
