@@ -84,6 +84,7 @@ pub use format::format_rule;
 pub use limits::RuleSetLimits;
 pub use reference::REFERENCE;
 pub use rule::Rule;
+pub use rule_file::MAX_STATE_ENTRIES;
 pub use rule_set::{EventFile, Matched, RuleSet};
 pub use test_run::{Mismatch, RuleReport, TestReport};
 pub use update_tests::update_tests;

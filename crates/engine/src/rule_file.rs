@@ -15,8 +15,9 @@ use crate::fixed_texts;
 use crate::gates::{Gates, KeyedGate};
 use crate::rule_test::RuleTest;
 
-/// The highest `max_entries` of `state`: as many entries take gigabytes.
-const MAX_ENTRIES: u64 = 10_000_000;
+/// The highest `max_entries` of `state`, in a rule and in the configuration: as many entries take
+/// gigabytes.
+pub const MAX_STATE_ENTRIES: u64 = 10_000_000;
 
 /// The content of one rule file.
 #[derive(Debug, Clone)]
@@ -99,7 +100,7 @@ impl RuleFile {
         let once = gate(&root, "once", "within", Gate::once);
         let report_after = root.integer("report_after", 1..=u32::MAX.into());
         let max_entries = root.table("state").and_then(|table| {
-            let max_entries = table.integer("max_entries", 1..=MAX_ENTRIES);
+            let max_entries = table.integer("max_entries", 1..=MAX_STATE_ENTRIES);
             table.finish();
             max_entries
         });

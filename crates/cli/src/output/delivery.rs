@@ -48,10 +48,10 @@ pub(crate) fn print(delivery: &Json, output: &mut Output) -> Result<(), Failure>
     Ok(())
 }
 
-/// One less than a count.
-fn later(count: &Json) -> u64 {
-    let count: Option<u64> = count.to_string().parse().ok();
-    count.map_or(0, |count| count.saturating_sub(1))
+/// One less than a count; what is no count as it is.
+fn later(count: &Json) -> String {
+    let later = count.as_i64().map(|count| count.saturating_sub(1));
+    later.map_or_else(|| printable(count), |later| later.to_string())
 }
 
 /// A member of an object as printable text; empty if it is missing.

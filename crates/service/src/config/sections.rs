@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::SignedDuration;
+use reflexarc::MAX_STATE_ENTRIES;
 use reflexarc_delivery::config::{ConfigTable, headers, url_or_reference};
 use reflexarc_delivery::http::EgressPolicy;
 use reflexarc_diagnostic::Code;
@@ -69,8 +70,7 @@ pub(super) fn store(root: &ConfigTable<'_>, default: &Config) -> (PathBuf, Store
 /// `max_entries` of `[state]`.
 pub(super) fn max_state_entries(root: &ConfigTable<'_>) -> Option<usize> {
     let state = root.table("state")?;
-    // The range of `state = { max_entries = … }` in a rule.
-    let max_entries = state.integer("max_entries", 1..=10_000_000);
+    let max_entries = state.integer("max_entries", 1..=MAX_STATE_ENTRIES);
     state.finish();
     max_entries
 }

@@ -64,7 +64,7 @@ impl<S: Eq + Hash, B> FairQueue<S, B> {
     pub(super) fn pop(&mut self) -> Option<B> {
         let ((number, _), (_, batch)) = self.waiting.pop_first()?;
         if self.waiting.is_empty() {
-            // Nobody had to wait for anybody: begin again, with small numbers.
+            // No source is ahead of another: begin again, so that the numbers stay small.
             (self.clock, self.arrivals) = (0, 0);
             self.last.clear();
         } else {
