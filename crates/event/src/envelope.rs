@@ -88,15 +88,7 @@ impl Envelope {
     /// ```
     pub fn detect<'a>(members: impl IntoIterator<Item = (&'a str, Member<'a>)>) -> (Self, bool) {
         let ObjectMarkers(markers) = Self::object(members);
-        let envelope = markers.envelope();
-        let native = match envelope {
-            Self::Native => markers.is_canonical(),
-            Self::Aws => true,
-            Self::Other => !markers.may_contain_events(),
-            Self::CloudEvent => !markers.is_alibaba(),
-            Self::CloudMonitor | Self::CloudMonitorFlat | Self::CloudMonitorRecord => false,
-        };
-        (envelope, native)
+        (markers.envelope(), markers.is_native())
     }
 
     /// What the members of an object say, for [`Member::Object`].

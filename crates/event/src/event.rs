@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::envelope::Envelope;
 use crate::event_error::EventError;
-use crate::json::{FieldSet, Json, Selected, read, select};
+use crate::json::{FieldSet, Json, Selected, select};
 use crate::limits::Limits;
 use crate::markers::EnvelopeMarkers;
 
@@ -210,9 +210,7 @@ impl Content {
         }
         // One pass validates the bytes and collects what identifies the envelope; most events are
         // matched on their bytes and never need a tree.
-        let markers =
-            read(&bytes, limits.depth).map_err(|error| EventError::of_json(error, &bytes))?;
-        let markers = EnvelopeMarkers::of(markers)?;
+        let markers = EnvelopeMarkers::read(&bytes, limits.depth)?;
         Ok(Self {
             bytes: bytes.into(),
             limits: *limits,

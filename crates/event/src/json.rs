@@ -7,9 +7,12 @@ use crate::decimal::Decimal;
 
 mod build;
 mod error;
+mod escape;
 mod outline;
 mod read;
 mod select;
+mod string_end;
+pub mod walk;
 mod write;
 
 pub use error::{JsonError, JsonErrorKind, Position};

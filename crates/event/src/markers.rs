@@ -1,11 +1,15 @@
 //! What validation keeps of an event: which members it has that identify its envelope, or may need
 //! a conversion.
 
+use std::borrow::Cow;
+
 use crate::canonical::{Scope, has_margin, list_may_vary, may_vary};
 use crate::document::is_container_key;
 use crate::envelope::Envelope;
+use crate::envelope_detector::EnvelopeDetector;
 use crate::event_error::EventError;
-use crate::json::{Value, unescape};
+use crate::json::walk::walk;
+use crate::json::{Value, read, unescape};
 
 /// Which of the members that identify an envelope an object has, one bit each.
 ///
@@ -56,11 +60,31 @@ impl EnvelopeMarkers {
     /// The markers of an object whose content may need any conversion.
     pub(crate) const UNKNOWN: Self = Self(Self::LIST | Self::SCALAR);
 
-    /// The markers of a document.
+    /// The markers of a document with at most `depth` levels.
+    ///
+    /// # Errors
+    /// When it is not an object in JSON.
+    pub(crate) fn read(document: &[u8], depth: usize) -> Result<Self, EventError> {
+        if let Ok(text) = std::str::from_utf8(document) {
+            let mut detector = EnvelopeDetector::new(text);
+            let walked = walk(document, depth, EnvelopeDetector::ROOT, &mut detector);
+            if walked.is_ok()
+                && let Some(markers) = detector.markers()
+            {
+                return Ok(markers);
+            }
+        }
+        // The parser locates and describes the error, so that there is one authority on what is
+        // wrong; reading twice costs nothing for valid events.
+        let shape = read(document, depth).map_err(|error| EventError::of_json(error, document))?;
+        Self::of(shape)
+    }
+
+    /// The markers of a document, by the parser: it also reports what is wrong.
     ///
     /// # Errors
     /// When it is not an object.
-    pub(crate) fn of(document: Shape<'_>) -> Result<Self, EventError> {
+    fn of(document: Shape<'_>) -> Result<Self, EventError> {
         match document {
             Shape::Object(markers) => Ok(markers),
             other => Err(EventError::NotAnObject {
@@ -88,6 +112,19 @@ impl EnvelopeMarkers {
             Envelope::CloudMonitorRecord
         } else {
             Envelope::Other
+        }
+    }
+
+    /// Whether the event needs no conversion to the native form, and contains no others.
+    pub(crate) fn is_native(self) -> bool {
+        match self.envelope() {
+            Envelope::Native => self.is_canonical(),
+            Envelope::Aws => true,
+            Envelope::Other => !self.may_contain_events(),
+            Envelope::CloudEvent => !self.is_alibaba(),
+            Envelope::CloudMonitor | Envelope::CloudMonitorFlat | Envelope::CloudMonitorRecord => {
+                false
+            }
         }
     }
 
@@ -128,6 +165,41 @@ impl EnvelopeMarkers {
             self.0 |= bit;
         } else {
             self.0 &= !bit;
+        }
+    }
+
+    /// Whether [`EnvelopeMarkers::record`] may look at a member of the outermost object.
+    // Most keys of most events are decided by their length and a comparison or two.
+    #[inline]
+    pub(crate) fn is_recorded(key: &str) -> bool {
+        match key.len() {
+            0 | 1 => false,
+            2 => key == "id",
+            3 => key == "Sns",
+            4 => matches!(key, "name" | "type" | "Name" | "Body" | "body"),
+            5 => matches!(key, "level" | "alert"),
+            _ => true,
+        }
+    }
+
+    /// Whether [`EnvelopeMarkers::record_content`] may look at a member of the content.
+    #[inline]
+    pub(crate) fn is_recorded_of_content(key: &str) -> bool {
+        match key.len() {
+            5 => matches!(key, "eniId" | "ipv6s"),
+            4 => key == "ipv6",
+            6 => key == "result",
+            9 | 10 | 12 | 16 | 18 | 19 => true,
+            _ => false,
+        }
+    }
+
+    /// Records one member of the content.
+    pub(crate) fn record_content(&mut self, key: &str, value: Shape<'_>) {
+        if may_vary(key, value) {
+            self.0 |= Self::SCALAR;
+        } else if list_may_vary(key, value) {
+            self.0 |= Self::LIST;
         }
     }
 
@@ -202,9 +274,7 @@ impl EnvelopeMarkers {
             _ if is_container_key(key) => self.0 |= Self::CONTAINER,
             "reflexarcnative" => self.0 |= Self::ALIBABA_ATTRIBUTE,
             _ if key.starts_with("aliyun") => self.0 |= Self::ALIBABA_ATTRIBUTE,
-            _ if may_vary(key, value) => self.0 |= Self::SCALAR,
-            _ if list_may_vary(key, value) => self.0 |= Self::LIST,
-            _ => {}
+            _ => self.record_content(key, value),
         }
     }
 }
@@ -220,6 +290,14 @@ pub(crate) struct Texts {
 }
 
 impl Texts {
+    /// Adds an element.
+    pub(crate) fn add(&mut self, value: Shape<'_>) {
+        self.plain &= matches!(value, Shape::String(raw) if !has_margin(raw));
+        self.is_object_text =
+            self.is_empty && matches!(value, Shape::String(raw) if is_object_text(raw));
+        self.is_empty = false;
+    }
+
     /// Elements of which only this is known.
     pub(crate) fn known(plain: bool) -> Self {
         Self {
@@ -256,7 +334,7 @@ pub(crate) enum Shape<'a> {
 }
 
 impl Shape<'_> {
-    fn kind(self) -> &'static str {
+    pub(crate) fn kind(self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool(true) => "true",
@@ -285,23 +363,21 @@ impl<'a> Value<'a> for Shape<'a> {
         Self::String(raw)
     }
     fn member(markers: &mut EnvelopeMarkers, raw_key: &'a str, _: usize, value: Self) {
-        if raw_key.contains('\\') {
-            markers.record(&unescape(raw_key), value);
-            return;
-        }
+        let key = if raw_key.contains('\\') {
+            Cow::Owned(unescape(raw_key))
+        } else {
+            Cow::Borrowed(raw_key)
+        };
         match value {
             // Whether a CloudEvent is converted depends on it, however it is escaped.
-            Self::String(raw) if raw_key == "source" && raw.contains('\\') => {
-                markers.record(raw_key, Shape::String(&unescape(raw)));
+            Self::String(raw) if key == "source" && raw.contains('\\') => {
+                markers.record(&key, Shape::String(&unescape(raw)));
             }
-            _ => markers.record(raw_key, value),
+            _ => markers.record(&key, value),
         }
     }
     fn element(texts: &mut Texts, value: Self) {
-        texts.plain &= matches!(value, Self::String(raw) if !has_margin(raw));
-        texts.is_object_text =
-            texts.is_empty && matches!(value, Self::String(raw) if is_object_text(raw));
-        texts.is_empty = false;
+        texts.add(value);
     }
     fn object(markers: EnvelopeMarkers) -> Self {
         Self::Object(markers)

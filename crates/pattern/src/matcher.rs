@@ -27,7 +27,6 @@ mod affix;
 mod build;
 mod compile;
 mod conjunction;
-mod escape;
 mod event_view;
 mod exhaustive;
 mod fields;
@@ -46,11 +45,11 @@ mod ranges;
 mod scan;
 mod search;
 mod stats;
-mod string;
 mod table;
 mod trie;
 mod verify;
 
+use reflexarc_event::walk::InvalidJson;
 use reflexarc_event::{Event, Json, JsonError, Limits};
 
 pub use fields::{Elements, Fields};
@@ -252,6 +251,51 @@ impl Matcher {
         Ok(())
     }
 
+    /// As [`Matcher::matching`], for the text of an event that needs no conversion to the native
+    /// form, in one pass over the bytes: it validates them, detects the envelope and collects the
+    /// values. `None` for any other text: `NativeEvent::from_json` converts it or reports the error.
+    ///
+    /// # Panics
+    /// If there are 4 GiB or more.
+    ///
+    /// ```
+    /// use reflexarc_event::Limits;
+    /// use reflexarc_pattern::{Matcher, Pattern, Scratch};
+    ///
+    /// let pattern: Pattern = r#"level == "WARN""#.parse()?;
+    /// let matcher = Matcher::build([pattern.node()])?;
+    /// let (mut scratch, mut ids) = (Scratch::new(), Vec::new());
+    /// let mut matching = |text: &str| {
+    ///     matcher.matching_native(text.as_bytes(), &Limits::DEFAULT, &mut scratch, &mut ids)
+    /// };
+    /// assert_eq!(matching(r#"{"level": "WARN"}"#), Some(()));
+    /// assert_eq!(matching(r#"{"level": "warn", "name": "Disk:Stalled", "content": {}}"#), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn matching_native(
+        &self,
+        event: &[u8],
+        limits: &Limits,
+        scratch: &mut Scratch,
+        ids: &mut Vec<u32>,
+    ) -> Option<()> {
+        ids.clear();
+        if event.len() > limits.bytes {
+            return None;
+        }
+        assert_short(event);
+        let text = std::str::from_utf8(event).ok()?;
+        let Scratch { observed, key, .. } = scratch;
+        observed.clear(self.trie.slots());
+        let is_native = scan::scan_native(text, limits.depth, &self.trie, observed, key);
+        if is_native != Ok(true) {
+            return None;
+        }
+        self.search_all(event, scratch, None, ids);
+        Some(())
+    }
+
     /// Whether the event matches any of the patterns. It stops at the first match.
     ///
     /// # Panics
@@ -321,7 +365,7 @@ impl Matcher {
         let Scratch { observed, key, .. } = scratch;
         observed.clear(self.trie.slots());
         let depth = Limits::DEFAULT.depth;
-        scan::scan(event, depth, &self.trie, observed, key).map_err(|scan::Invalid| {
+        scan::scan(event, depth, &self.trie, observed, key).map_err(|InvalidJson| {
             // The scan only detects errors. The parser locates and describes them, so that there is
             // one authority on what is wrong, and parsing twice costs nothing for valid events.
             let error = Json::parse_within(event, depth).err();

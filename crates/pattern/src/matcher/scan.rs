@@ -1,10 +1,7 @@
 //! One pass over the bytes of an event that collects the scalars at used paths.
 //!
-//! There are two variants of the same walk. For unknown bytes it also validates: every byte is
-//! checked, including the parts that no pattern uses. It only detects *that* something is wrong;
-//! the parser in the `event` crate then locates the error. For an event that was validated when it
-//! was read it checks nothing again, and passes over objects and arrays that no pattern uses by
-//! counting brackets.
+//! The pass is [`walk`] of the event crate, which also validates unknown bytes; this is what it
+//! visits. For an event of unknown form the same pass can detect the envelope.
 
 // Example. The patterns use `level` and `content.eniId`, so the trie of paths is
 //
@@ -26,14 +23,15 @@
     reason = "these are the steps of one loop; calls between them cost a third of the scan"
 )]
 
+use std::ops::Range;
+
+use reflexarc_event::EnvelopeDetector;
+use reflexarc_event::walk::{InvalidJson, Keyword, Visitor, decode, walk, walk_validated};
+
+use super::NONE;
 use super::observed::{Kind, Observed};
 use super::trie::{ROOT, Trie};
-use super::{NONE, escape, string};
 use crate::Decimal;
-
-/// The bytes are not valid JSON in UTF-8, or nested too deeply.
-#[derive(Debug)]
-pub(super) struct Invalid;
 
 /// Scans and validates a document with at most `depth` levels. `observed` must have been cleared;
 /// its content is useless after an error.
@@ -43,21 +41,14 @@ pub(super) fn scan(
     trie: &Trie,
     observed: &mut Observed,
     key: &mut Vec<u8>,
-) -> Result<(), Invalid> {
+) -> Result<(), InvalidJson> {
     // Once for the whole text: a check per string would cost its setup dozens of times an event.
     // Most events are ASCII, and that check runs at the speed of memory.
     if !event.is_ascii() && std::str::from_utf8(event).is_err() {
-        return Err(Invalid);
+        return Err(InvalidJson);
     }
-    Scan::<true> {
-        event,
-        trie,
-        observed,
-        key,
-        levels: depth,
-        element: NONE,
-    }
-    .document()
+    let mut scan = Scan::new(event, trie, observed, key);
+    walk(event, depth, scan.root(), &mut scan)
 }
 
 /// Scans an event that has been validated, at any depth: its depth was limited when it was
@@ -68,332 +59,276 @@ pub(super) fn scan_validated(
     observed: &mut Observed,
     key: &mut Vec<u8>,
 ) {
-    let scanned = Scan::<false> {
-        event,
-        trie,
-        observed,
-        key,
-        levels: usize::MAX,
-        element: NONE,
-    }
-    .document();
+    let mut scan = Scan::new(event, trie, observed, key);
+    let scanned = walk_validated(event, scan.root(), &mut scan);
     scanned.expect("the event was validated when it was read");
 }
 
-/// The position in the event is an argument and a result everywhere, so that it stays in a register
-/// instead of being stored and loaded through `self`.
-///
-/// `VALIDATE` is a compile-time constant, so that each variant has only its own checks. The variant
-/// without validation still returns errors where a check costs nothing and makes the loops end; a
-/// validated event never causes one.
-struct Scan<'a, const VALIDATE: bool> {
+/// As [`scan`], and whether it is an event that needs no conversion to the native form.
+pub(super) fn scan_native(
+    event: &str,
+    depth: usize,
+    trie: &Trie,
+    observed: &mut Observed,
+    key: &mut Vec<u8>,
+) -> Result<bool, InvalidJson> {
+    let scan = Scan::new(event.as_bytes(), trie, observed, key);
+    let root = (scan.root(), EnvelopeDetector::ROOT);
+    let mut both = Both(scan, EnvelopeDetector::new(event));
+    walk(event.as_bytes(), depth, root, &mut both)?;
+    Ok(both.1.is_native())
+}
+
+/// Collects the scalars at used paths. A place is a node of the trie.
+struct Scan<'a> {
     event: &'a [u8],
     trie: &'a Trie,
     observed: &'a mut Observed,
     /// Buffer for a key with escapes.
     key: &'a mut Vec<u8>,
-    /// Levels that may still be entered.
-    levels: usize,
     /// The innermost array element around the position, or `NONE`.
     element: u32,
 }
 
-impl<const VALIDATE: bool> Scan<'_, VALIDATE> {
-    fn document(&mut self) -> Result<(), Invalid> {
-        let start = self.space(0);
-        // Only the members of a top-level object are fields; any other document has none.
-        let node = if self.byte(start) == b'{' && self.trie.has_children(ROOT) {
-            ROOT
-        } else {
-            NONE
-        };
-        let end = self.value(start, node)?;
-        if self.space(end) == self.event.len() {
-            Ok(())
-        } else {
-            Err(Invalid)
+/// An array on a used path.
+struct Array {
+    /// The innermost array element around the array, or `NONE`.
+    outer: u32,
+    /// Its number, or `NONE` before its first element that is an object or an array.
+    number: u32,
+}
+
+impl<'a> Scan<'a> {
+    fn new(
+        event: &'a [u8],
+        trie: &'a Trie,
+        observed: &'a mut Observed,
+        key: &'a mut Vec<u8>,
+    ) -> Self {
+        Self {
+            event,
+            trie,
+            observed,
+            key,
+            element: NONE,
         }
     }
 
-    /// Scans the value at `at` and returns the position after it, as do all methods below.
+    /// The place of the outermost value: only the members of an object are fields.
+    fn root(&self) -> u32 {
+        let first = self.event.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first == Some(&b'{') { ROOT } else { NONE }
+    }
+}
+
+impl Visitor for Scan<'_> {
+    type Place = u32;
+    type Array = Array;
+    const OUTSIDE: u32 = NONE;
+
     #[inline(always)]
-    fn value(&mut self, at: usize, node: u32) -> Result<usize, Invalid> {
-        // Strings first and inline: they are most of the values of an event.
-        if self.byte(at) != b'"' {
-            return self.other_value(at, node);
-        }
-        let (end, escaped) = self.string(at)?;
-        if node != NONE {
-            self.observe_string(node, at + 1, end, escaped);
-        }
-        Ok(end + 1)
-    }
-
-    fn other_value(&mut self, at: usize, node: u32) -> Result<usize, Invalid> {
-        match self.byte(at) {
-            b'{' => {
-                let node = if node != NONE && self.trie.has_children(node) {
-                    node
-                } else {
-                    NONE
-                };
-                if !VALIDATE && node == NONE {
-                    return self.skip(at);
-                }
-                self.enter()?;
-                let end = self.object(at, node)?;
-                self.levels += 1;
-                Ok(end)
-            }
-            b'[' => {
-                if !VALIDATE && node == NONE {
-                    return self.skip(at);
-                }
-                self.enter()?;
-                let end = self.array(at, node)?;
-                self.levels += 1;
-                Ok(end)
-            }
-            b'-' | b'0'..=b'9' => self.number(at, node),
-            b't' => self.word(at, b"true", Kind::True, node),
-            b'f' => self.word(at, b"false", Kind::False, node),
-            b'n' => self.word(at, b"null", Kind::Null, node),
-            _ => Err(Invalid),
-        }
-    }
-
-    fn enter(&mut self) -> Result<(), Invalid> {
-        self.levels = self.levels.checked_sub(1).ok_or(Invalid)?;
-        Ok(())
-    }
-
-    /// Passes over an object or array of a validated event. Outside of strings, brackets are the
-    /// only bytes that matter, and those of the two kinds are known to pair up.
-    fn skip(&self, start: usize) -> Result<usize, Invalid> {
-        let (mut at, mut open) = (start, 0usize);
-        loop {
-            match self.event.get(at).ok_or(Invalid)? {
-                b'"' => at = self.string(at)?.0,
-                b'{' | b'[' => open += 1,
-                b'}' | b']' => {
-                    open -= 1;
-                    if open == 0 {
-                        return Ok(at + 1);
-                    }
-                }
-                _ => {}
-            }
-            at += 1;
-        }
-    }
-
-    #[inline]
-    fn object(&mut self, start: usize, node: u32) -> Result<usize, Invalid> {
-        let mut at = self.space(start + 1);
-        if self.byte(at) == b'}' {
-            return Ok(at + 1);
-        }
-        loop {
-            if self.byte(at) != b'"' {
-                return Err(Invalid);
-            }
-            let (end, escaped) = self.string(at)?;
-            let child = if node == NONE {
-                NONE
-            } else {
-                self.child(node, at + 1, end, escaped)
-            };
-            at = end + 1;
-            // Compact JSON has no space before colons and commas, so it is only looked for when the
-            // expected byte is not there.
-            if self.byte(at) != b':' {
-                at = self.space(at);
-                if self.byte(at) != b':' {
-                    return Err(Invalid);
-                }
-            }
-            at = self.space(at + 1);
-            at = self.value(at, child)?;
-            if self.byte(at) != b',' {
-                at = self.space(at);
-                match self.byte(at) {
-                    b',' => {}
-                    b'}' => return Ok(at + 1),
-                    _ => return Err(Invalid),
-                }
-            }
-            at = self.space(at + 1);
-        }
-    }
-
-    #[inline]
-    fn array(&mut self, start: usize, node: u32) -> Result<usize, Invalid> {
-        let mut at = self.space(start + 1);
-        if self.byte(at) == b']' {
-            return Ok(at + 1);
-        }
-        let outer = self.element;
-        let mut array = NONE;
-        loop {
-            // Only elements that are objects or arrays tie their values together, and only those on
-            // used paths are numbered: a long array of scalars costs nothing here.
-            if node != NONE && matches!(self.byte(at), b'{' | b'[') {
-                let first = array == NONE;
-                if first {
-                    array = self.observed.open_array(outer);
-                }
-                self.element = self.observed.open_element(array, first);
-                at = self.other_value(at, node)?;
-                self.element = outer;
-            } else {
-                at = self.value(at, node)?;
-            }
-            if self.byte(at) != b',' {
-                at = self.space(at);
-                match self.byte(at) {
-                    b',' => {}
-                    b']' => return Ok(at + 1),
-                    _ => return Err(Invalid),
-                }
-            }
-            at = self.space(at + 1);
-        }
-    }
-
-    /// The position of the closing quote of the string that begins at `at`, and whether the string
-    /// contains escapes.
-    #[inline(always)]
-    fn string(&self, at: usize) -> Result<(usize, bool), Invalid> {
-        let end = string::stop::<VALIDATE>(self.event, at + 1).ok_or(Invalid)?;
-        if self.event[end] == b'"' {
-            Ok((end, false))
-        } else {
-            self.escaped_string(end)
-        }
-    }
-
-    /// Continues a string from its first byte that is not plain text.
-    #[cold]
-    fn escaped_string(&self, mut end: usize) -> Result<(usize, bool), Invalid> {
-        loop {
-            match self.event[end] {
-                b'"' => return Ok((end, true)),
-                b'\\' if VALIDATE => end += escape::length(&self.event[end..]).ok_or(Invalid)?,
-                // Two bytes are enough to get past a quote or backslash; the digits of a `\u`
-                // escape that follow are plain text.
-                b'\\' => end += 2,
-                _ => return Err(Invalid),
-            }
-            end = string::stop::<VALIDATE>(self.event, end).ok_or(Invalid)?;
-        }
+    fn is_outside(node: u32) -> bool {
+        node == NONE
     }
 
     #[inline(always)]
-    fn child(&mut self, node: u32, start: usize, end: usize, escaped: bool) -> u32 {
-        let key = &self.event[start..end];
+    fn member(&mut self, node: u32, key: Range<usize>, escaped: bool) -> u32 {
+        let key = &self.event[key];
         if !escaped {
             return self.trie.step(node, key);
         }
         self.key.clear();
-        escape::decode(key, self.key);
+        decode(key, self.key);
         self.trie.step(node, self.key)
     }
 
     #[inline(always)]
-    fn observe_string(&mut self, node: u32, start: usize, end: usize, escaped: bool) {
+    fn string(&mut self, node: u32, text: Range<usize>, escaped: bool) {
         let slot = self.trie.slot(node);
         if slot == NONE {
             return;
         }
         if escaped {
-            let raw = &self.event[start..end];
+            let raw = &self.event[text];
             self.observed
-                .add_rewritten(slot, Kind::String, self.element, |text| {
-                    escape::decode(raw, text);
-                });
+                .add_rewritten(slot, Kind::String, self.element, |text| decode(raw, text));
         } else {
-            self.observed
-                .add(slot, Kind::String, (start, end), self.element);
+            let span = (text.start, text.end);
+            self.observed.add(slot, Kind::String, span, self.element);
         }
     }
 
-    fn number(&mut self, start: usize, node: u32) -> Result<usize, Invalid> {
-        let end = if VALIDATE {
-            self.valid_number(start)?
-        } else {
-            let part = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
-            start + self.event[start..].iter().take_while(part).count()
-        };
-        if node != NONE && self.trie.slot(node) != NONE {
-            let text = &self.event[start..end];
-            let slot = self.trie.slot(node);
+    #[inline]
+    fn number(&mut self, node: u32, text: Range<usize>) {
+        let slot = self.trie.slot(node);
+        if slot != NONE {
+            let text = &self.event[text];
             self.observed
                 .add_rewritten(slot, Kind::Number, self.element, |out| {
                     Decimal::write_sort_key(text, out);
                 });
         }
-        Ok(end)
     }
 
-    fn valid_number(&self, start: usize) -> Result<usize, Invalid> {
-        let mut at = start + usize::from(self.byte(start) == b'-');
-        at = match self.byte(at) {
-            b'0' if self.byte(at + 1).is_ascii_digit() => return Err(Invalid),
-            _ => self.digits(at)?,
-        };
-        if self.byte(at) == b'.' {
-            at = self.digits(at + 1)?;
+    #[inline]
+    fn keyword(&mut self, node: u32, keyword: Keyword) {
+        let slot = self.trie.slot(node);
+        if slot != NONE {
+            let kind = match keyword {
+                Keyword::Null => Kind::Null,
+                Keyword::True => Kind::True,
+                Keyword::False => Kind::False,
+            };
+            self.observed.add(slot, kind, (0, 0), self.element);
         }
-        if matches!(self.byte(at), b'e' | b'E') {
-            at = self.digits(at + 1 + usize::from(matches!(self.byte(at + 1), b'+' | b'-')))?;
-        }
-        Ok(at)
     }
 
-    /// At least one digit.
-    fn digits(&self, start: usize) -> Result<usize, Invalid> {
-        let mut at = start;
-        while self.byte(at).is_ascii_digit() {
-            at += 1;
-        }
-        if at == start { Err(Invalid) } else { Ok(at) }
-    }
-
-    fn word(&mut self, at: usize, word: &[u8], kind: Kind, node: u32) -> Result<usize, Invalid> {
-        if VALIDATE && !self.event[at..].starts_with(word) {
-            return Err(Invalid);
-        }
-        if node != NONE && self.trie.slot(node) != NONE {
-            self.observed
-                .add(self.trie.slot(node), kind, (0, 0), self.element);
-        }
-        Ok(at + word.len())
-    }
-
-    /// The first position from `at` on that is not white space.
-    #[inline(always)]
-    fn space(&self, at: usize) -> usize {
-        // Every byte that can follow is above the space character, so one comparison settles the
-        // common case that there is none.
-        if self.byte(at) > b' ' {
-            at
+    #[inline]
+    fn begin_object(&mut self, node: u32) -> u32 {
+        if self.trie.has_children(node) {
+            node
         } else {
-            self.some_space(at)
+            NONE
         }
     }
 
-    fn some_space(&self, at: usize) -> usize {
-        let rest = self.event.get(at..).unwrap_or_default();
-        let length = rest
-            .iter()
-            .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
-            .count();
-        at + length
+    #[inline]
+    fn begin_array(&mut self, node: u32) -> (u32, Array) {
+        let array = Array {
+            outer: self.element,
+            number: NONE,
+        };
+        (node, array)
     }
 
-    /// The byte at a position; after the end zero, which no rule of the grammar accepts.
+    // Only elements that are objects or arrays tie their values together, and only those on used
+    // paths are numbered: a long array of scalars costs nothing here.
+    #[inline]
+    fn begin_element(&mut self, array: &mut Array) {
+        let first = array.number == NONE;
+        if first {
+            array.number = self.observed.open_array(array.outer);
+        }
+        self.element = self.observed.open_element(array.number, first);
+    }
+
+    #[inline]
+    fn end_element(&mut self, array: &mut Array) {
+        self.element = array.outer;
+    }
+}
+
+/// Two visitors in one walk.
+struct Both<A, B>(A, B);
+
+impl<A: Visitor, B: Visitor> Visitor for Both<A, B> {
+    type Place = (A::Place, B::Place);
+    type Array = (Option<A::Array>, Option<B::Array>);
+    const OUTSIDE: Self::Place = (A::OUTSIDE, B::OUTSIDE);
+
     #[inline(always)]
-    fn byte(&self, at: usize) -> u8 {
-        self.event.get(at).copied().unwrap_or(0)
+    fn is_outside((a, b): Self::Place) -> bool {
+        A::is_outside(a) && B::is_outside(b)
+    }
+
+    #[inline(always)]
+    fn member(&mut self, (a, b): Self::Place, key: Range<usize>, escaped: bool) -> Self::Place {
+        let a = if A::is_outside(a) {
+            a
+        } else {
+            self.0.member(a, key.clone(), escaped)
+        };
+        let b = if B::is_outside(b) {
+            b
+        } else {
+            self.1.member(b, key, escaped)
+        };
+        (a, b)
+    }
+
+    #[inline(always)]
+    fn string(&mut self, (a, b): Self::Place, text: Range<usize>, escaped: bool) {
+        if !A::is_outside(a) {
+            self.0.string(a, text.clone(), escaped);
+        }
+        if !B::is_outside(b) {
+            self.1.string(b, text, escaped);
+        }
+    }
+
+    fn number(&mut self, (a, b): Self::Place, text: Range<usize>) {
+        if !A::is_outside(a) {
+            self.0.number(a, text.clone());
+        }
+        if !B::is_outside(b) {
+            self.1.number(b, text);
+        }
+    }
+
+    fn keyword(&mut self, (a, b): Self::Place, keyword: Keyword) {
+        if !A::is_outside(a) {
+            self.0.keyword(a, keyword);
+        }
+        if !B::is_outside(b) {
+            self.1.keyword(b, keyword);
+        }
+    }
+
+    fn begin_object(&mut self, (a, b): Self::Place) -> Self::Place {
+        let a = if A::is_outside(a) {
+            a
+        } else {
+            self.0.begin_object(a)
+        };
+        let b = if B::is_outside(b) {
+            b
+        } else {
+            self.1.begin_object(b)
+        };
+        (a, b)
+    }
+
+    fn end_object(&mut self, (a, b): Self::Place) {
+        if !A::is_outside(a) {
+            self.0.end_object(a);
+        }
+        if !B::is_outside(b) {
+            self.1.end_object(b);
+        }
+    }
+
+    fn begin_array(&mut self, (a, b): Self::Place) -> (Self::Place, Self::Array) {
+        let (a, of_a) = if A::is_outside(a) {
+            (a, None)
+        } else {
+            let (element, array) = self.0.begin_array(a);
+            (element, Some(array))
+        };
+        let (b, of_b) = if B::is_outside(b) {
+            (b, None)
+        } else {
+            let (element, array) = self.1.begin_array(b);
+            (element, Some(array))
+        };
+        ((a, b), (of_a, of_b))
+    }
+
+    fn begin_element(&mut self, (a, b): &mut Self::Array) {
+        a.iter_mut().for_each(|array| self.0.begin_element(array));
+        b.iter_mut().for_each(|array| self.1.begin_element(array));
+    }
+
+    fn end_element(&mut self, (a, b): &mut Self::Array) {
+        a.iter_mut().for_each(|array| self.0.end_element(array));
+        b.iter_mut().for_each(|array| self.1.end_element(array));
+    }
+
+    fn end_array(&mut self, (a, b): Self::Place, (of_a, of_b): Self::Array) {
+        if let Some(array) = of_a {
+            self.0.end_array(a, array);
+        }
+        if let Some(array) = of_b {
+            self.1.end_array(b, array);
+        }
     }
 }

@@ -2,12 +2,15 @@
 
 /// The length in bytes of the escape that `text` begins with; `None` if it is invalid or half of a
 /// surrogate pair.
-pub(super) fn length(text: &[u8]) -> Option<usize> {
+pub(crate) fn length(text: &[u8]) -> Option<usize> {
     read(text).map(|(_, length)| length)
 }
 
-/// Appends the decoded text of a valid string.
-pub(super) fn decode(raw: &[u8], out: &mut Vec<u8>) {
+/// Appends the decoded text of a valid string; `raw` is what is between its quotes.
+///
+/// # Panics
+/// If an escape sequence is invalid.
+pub fn decode(raw: &[u8], out: &mut Vec<u8>) {
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest) {
         out.extend_from_slice(&rest[..at]);

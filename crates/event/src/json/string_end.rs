@@ -16,13 +16,13 @@ const LANES: usize = 16;
 // follows.
 //
 // Classifying all quotes of the event beforehand, 64 bytes at a time, was measured and rejected:
-// 677 ns an event instead of 376 ns (benches/RESULTS.md, "Rejected").
+// 677 ns an event instead of 376 ns (pattern/benches/RESULTS.md, "Rejected").
 #[expect(
     clippy::inline_always,
     reason = "a step of the scan's loop; called, it costs a tenth of the scan"
 )]
 #[inline(always)]
-pub(super) fn stop<const CONTROLS: bool>(text: &[u8], start: usize) -> Option<usize> {
+pub(crate) fn stop<const CONTROLS: bool>(text: &[u8], start: usize) -> Option<usize> {
     let mut at = start;
     loop {
         let Some(chunk) = text.get(at..)?.first_chunk::<LANES>() else {
