@@ -16,6 +16,7 @@ mod backup;
 mod check;
 mod claim;
 mod compression;
+mod copies;
 mod damage;
 mod duplicates;
 mod files;

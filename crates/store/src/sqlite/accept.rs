@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use reflexarc::Evaluation;
 use reflexarc_delivery::{ArchivePosition, DeliveryId, number_actions};
 use reflexarc_reaction::Action;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::compression::pack;
 use super::order::{self, Entry};
-use super::{micros, state};
+use super::{copies, micros, state};
 use crate::incoming::rule_actions;
 use crate::{Accepted, Incoming, ReplayAccepted, StoreError, evaluation_to_json};
 
@@ -25,31 +25,13 @@ const INSERT_IF_NEW: &str = "INSERT INTO delivery (id, seq, source, event, resou
                              ?12, ?13, ?14)
                              ON CONFLICT (id) DO NOTHING";
 
-/// The archive position of an earlier copy that was accepted less than `window` microseconds ago.
-pub(super) fn find_duplicate(
-    connection: &Connection,
-    incoming: &Incoming,
-    now: Timestamp,
-    window: i64,
-) -> Result<Option<i64>, StoreError> {
-    let Some(fingerprint) = &incoming.fingerprint else {
-        return Ok(None);
-    };
-    // Fingerprints beyond the window may still be in the table, because pruning removes them only
-    // every ten minutes; `at` decides.
-    let sql = "SELECT seq FROM seen WHERE fingerprint = ?1 AND at > ?2";
-    let since = micros(now).saturating_sub(window);
-    Ok(connection
-        .prepare_cached(sql)?
-        .query_row((fingerprint, since), |row| row.get(0))
-        .optional()?)
-}
-
-/// Stores an event that is not a duplicate, with its state changes and deliveries.
+/// Stores an event that is no copy, with its state changes and deliveries. `is_known_id`: the
+/// archive has an event of its id, see [`copies`].
 pub(super) fn insert(
     connection: &Connection,
     incoming: &Incoming,
     evaluation: &Evaluation,
+    is_known_id: bool,
     now: Timestamp,
 ) -> Result<Accepted, StoreError> {
     // As received, byte for byte: what the sender meant can be argued about only with the original,
@@ -64,8 +46,10 @@ pub(super) fn insert(
     };
     // The size bounds decompression when the event is read back.
     let size = i64::try_from(incoming.native.original().bytes().len()).unwrap_or(i64::MAX);
-    let sql = "INSERT INTO archive (source, id, kind, resource, received, size, body, evaluation)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let own_fingerprint = incoming.fingerprint.as_ref().filter(|_| !is_known_id);
+    let sql = "INSERT INTO archive
+                   (source, id, kind, resource, received, size, body, evaluation, fingerprint)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     let identity = &incoming.identity;
     connection.prepare_cached(sql)?.execute((
         &identity.source,
@@ -76,16 +60,11 @@ pub(super) fn insert(
         size,
         body,
         stored_evaluation,
+        own_fingerprint,
     ))?;
     let seq = connection.last_insert_rowid();
-    if let Some(fingerprint) = &incoming.fingerprint {
-        // An entry older than the window may still be there until the next pruning; this event
-        // takes its place.
-        let sql = "INSERT INTO seen (fingerprint, seq, at) VALUES (?1, ?2, ?3)
-                   ON CONFLICT (fingerprint) DO UPDATE SET seq = ?2, at = ?3";
-        connection
-            .prepare_cached(sql)?
-            .execute((fingerprint, seq, micros(now)))?;
+    if let Some(fingerprint) = incoming.fingerprint.as_ref().filter(|_| is_known_id) {
+        copies::keep(connection, fingerprint, seq, micros(now))?;
     }
     // Before the deliveries, but in the same transaction: neither exists without the other. A
     // counter that was incremented without its notification, or the other way round, could not be

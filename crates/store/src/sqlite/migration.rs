@@ -25,6 +25,11 @@ pub(super) fn migrate(connection: &Connection, to: i32) -> rusqlite::Result<()> 
     if version < 5 {
         count_state_entries(connection)?;
     }
+    if version < 6 {
+        // Empty for all events that are there: their fingerprints are in `seen`, and stay there
+        // until the window ends. Computing them again would read the whole archive.
+        connection.execute_batch("ALTER TABLE archive ADD COLUMN fingerprint BLOB;")?;
+    }
     connection.execute_batch(&format!("PRAGMA user_version = {to}; COMMIT;"))
 }
 

@@ -9,11 +9,12 @@ use reflexarc::Evaluation;
 use reflexarc_delivery::{ArchivePosition, Decision, Delivery, DeliveryId};
 
 use super::archive::Walk;
+use super::copies::Arrival;
 use super::state::SqliteStateReader;
 use super::writer::{SharedConnection, lock};
 use super::{
-    SqliteStore, accept, archive, attempts, check, claim, listing, micros, order, outbox, pages,
-    retention, schema, targets,
+    SqliteStore, accept, archive, attempts, check, claim, copies, listing, micros, order, outbox,
+    pages, retention, schema, targets,
 };
 use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, DamagedEvent,
@@ -33,9 +34,11 @@ impl Store for SqliteStore {
         let (window, clock) = (self.duplicate_window, self.clock.clone());
         let accepted = self.writer.submit(move |connection| {
             clock.record(now);
-            match accept::find_duplicate(connection, &incoming, now, window)? {
-                Some(seq) => Ok(Accepted::duplicate_of(seq)),
-                None => accept::insert(connection, &incoming, &evaluation, now),
+            match copies::find(connection, &incoming, now, window)? {
+                Arrival::Copy(seq) => Ok(Accepted::duplicate_of(seq)),
+                Arrival::New { is_known_id } => {
+                    accept::insert(connection, &incoming, &evaluation, is_known_id, now)
+                }
             }
         });
         accepted.wait()
@@ -61,14 +64,15 @@ impl Store for SqliteStore {
             let mut accepted = Vec::with_capacity(weight);
             for (incoming, evaluate) in events {
                 // The connection is locked anew for each step, because `evaluate` locks it too.
-                let duplicate = accept::find_duplicate(&lock(connection), &incoming, now, window)?;
-                if let Some(seq) = duplicate {
-                    accepted.push(Accepted::duplicate_of(seq));
-                    continue;
-                }
-                let evaluation = evaluate(connection, &incoming)?;
-                let inserted = accept::insert(&lock(connection), &incoming, &evaluation, now)?;
-                accepted.push(inserted);
+                let arrival = copies::find(&lock(connection), &incoming, now, window)?;
+                accepted.push(match arrival {
+                    Arrival::Copy(seq) => Accepted::duplicate_of(seq),
+                    Arrival::New { is_known_id } => {
+                        let evaluation = evaluate(connection, &incoming)?;
+                        let connection = &lock(connection);
+                        accept::insert(connection, &incoming, &evaluation, is_known_id, now)?
+                    }
+                });
             }
             Ok(accepted)
         };

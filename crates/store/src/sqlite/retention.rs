@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::{SqliteStore, micros};
+use super::{SqliteStore, copies, micros};
 use crate::{DeliveryStatus, Pruned, Retention, StoreError};
 
 /// Rows that one transaction removes: events, deliveries and attempts.
@@ -42,12 +42,12 @@ impl SqliteStore {
             pruned.dead_letters = dropped.into_iter().collect();
         }
         let before = now.saturating_sub(retention.age).unwrap_or(Timestamp::MIN);
-        pruned.events = self.remove_in_steps(before, || Ok(true))?;
+        pruned.events = self.remove_in_steps(before, now, || Ok(true))?;
         // By size: the oldest go first, whatever their age, until the pages in use fit. The file
         // itself keeps its size; its free pages are used for the next events.
         if let Some(bytes) = retention.bytes {
             let is_larger = || Ok(self.read(used_bytes)? > bytes);
-            pruned.events += self.remove_in_steps(Timestamp::MAX, is_larger)?;
+            pruned.events += self.remove_in_steps(Timestamp::MAX, now, is_larger)?;
         }
         Ok(pruned)
     }
@@ -123,8 +123,10 @@ impl SqliteStore {
     fn remove_in_steps(
         &self,
         before: Timestamp,
+        now: Timestamp,
         goes_on: impl Fn() -> Result<bool, StoreError>,
     ) -> Result<u64, StoreError> {
+        let window_began = micros(now).saturating_sub(self.duplicate_window);
         let (mut removed, mut after) = (0, (i64::MIN, i64::MIN));
         while goes_on()? {
             let found = self.read(|connection| removable(connection, after, before))?;
@@ -132,7 +134,7 @@ impl SqliteStore {
             while !events.is_empty() {
                 let step = self
                     .writer
-                    .submit(move |connection| remove(connection, events));
+                    .submit(move |connection| remove(connection, events, window_began));
                 let (count, left) = step.wait()?;
                 (removed, events) = (removed + count, left);
             }
@@ -202,8 +204,13 @@ fn removable(
 }
 
 /// Removes the first of these events, with their deliveries and attempts, as far as a step goes.
-/// Returns how many, and those that are left.
-fn remove(connection: &Connection, mut events: Vec<i64>) -> Result<(u64, Vec<i64>), StoreError> {
+/// Copies of those that came after `window_began` are recognised nevertheless. Returns how many, and
+/// those that are left.
+fn remove(
+    connection: &Connection,
+    mut events: Vec<i64>,
+    window_began: i64,
+) -> Result<(u64, Vec<i64>), StoreError> {
     let (mut rows, mut bytes, mut removed) = (0, 0, 0);
     let mut done = 0;
     for seq in &events {
@@ -224,12 +231,19 @@ fn remove(connection: &Connection, mut events: Vec<i64>) -> Result<(u64, Vec<i64
             break;
         }
         let sql = "DELETE FROM archive WHERE seq = ?1
-                   RETURNING octet_length(body) + coalesce(octet_length(evaluation), 0)";
+                   RETURNING octet_length(body) + coalesce(octet_length(evaluation), 0),
+                             received, fingerprint";
         let mut statement = connection.prepare_cached(sql)?;
-        let mut sizes = statement.query([seq])?;
-        while let Some(row) = sizes.next()? {
+        let mut rows_removed = statement.query([seq])?;
+        while let Some(row) = rows_removed.next()? {
             bytes += row.get::<_, i64>(0)?.unsigned_abs();
             removed += 1;
+            let received: i64 = row.get(1)?;
+            // A damaged one must not keep its event for ever.
+            let fingerprint: Option<[u8; 16]> = row.get(2).unwrap_or_default();
+            if let Some(fingerprint) = fingerprint.filter(|_| received > window_began) {
+                copies::keep(connection, &fingerprint, *seq, received)?;
+            }
         }
         rows += 1;
         done += 1;

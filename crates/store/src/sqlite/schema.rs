@@ -29,7 +29,7 @@ use crate::{StoreError, StoreOptions};
 // configuration would add our tables to another program's database.
 const APPLICATION_ID: i32 = 0x7261_7263;
 /// The version of [`SCHEMA`], kept in the file's header.
-const VERSION: i32 = 5;
+const VERSION: i32 = 6;
 
 /// How long a connection waits for a lock that another process holds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ const ROOM_PAGES: i64 = 8;
 
 /// Times are microseconds since 1970, delivery ids and fingerprints 16 bytes, JSON is text.
 // Indexes, each for one query:
-//   archive_by_id      find an event by its id
+//   archive_by_id      find an event by its id, and copies of events
 //   archive_by_time    prune by age
 //   seen_by_time       forget fingerprints beyond the duplicate window
 //   state_by_expiry    remove expired entries; most have no expiry and are not in it
@@ -64,12 +64,13 @@ CREATE TABLE archive (
     received   INTEGER NOT NULL,
     size       INTEGER NOT NULL,                -- bytes before compression
     body       BLOB NOT NULL,                   -- the event as received, zstd with checksum
-    evaluation BLOB                             -- JSON, zstd; NULL when no rule matched
+    evaluation BLOB,                            -- JSON, zstd; NULL when no rule matched
+    fingerprint BLOB                            -- of the first event of its id, see `copies.rs`
 );
 CREATE INDEX archive_by_id ON archive (id);
 CREATE INDEX archive_by_time ON archive (received);
 
-CREATE TABLE seen (                             -- events within the duplicate window
+CREATE TABLE seen (                             -- other fingerprints, see `copies.rs`
     fingerprint BLOB PRIMARY KEY,
     seq         INTEGER NOT NULL,
     at          INTEGER NOT NULL

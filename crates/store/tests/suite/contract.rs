@@ -5,6 +5,7 @@
 
 mod accepting;
 mod archive;
+mod copies;
 mod losses;
 mod naive_queue;
 mod order;
@@ -97,6 +98,11 @@ macro_rules! every_promise {
                 deliveries_of_an_event_are_bounded,
                 the_newest_event_is_the_last_accepted,
                 the_archive_is_walked_in_order_across_pages,
+            ]
+            copies: [
+                copies_are_those_of_the_naive_list,
+                one_id_for_all_events_is_no_obstacle,
+                a_copy_of_a_removed_event_is_recognised,
             ]
             losses: [
                 every_action_of_every_accepted_event_ends,

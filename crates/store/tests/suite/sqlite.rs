@@ -185,8 +185,46 @@ fn a_store_of_an_earlier_version_is_migrated() {
     );
 }
 
+/// The fingerprints of events that version 5 has stored are found, and no event is read for that.
+#[test]
+fn copies_of_events_of_version_5_are_recognised() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for id in ["1", "2"] {
+        store
+            .accept(incoming(id), Evaluation::default(), at(0))
+            .unwrap();
+    }
+    let path = store.path().to_owned();
+    let new = schema_of(&path);
+    drop(store);
+    let to_version_5 = "
+        INSERT INTO seen (fingerprint, seq, at) SELECT fingerprint, seq, received FROM archive;
+        UPDATE archive SET fingerprint = NULL, body = x'00';
+        ALTER TABLE archive DROP COLUMN fingerprint;
+        PRAGMA user_version = 5;";
+    let direct = rusqlite::Connection::open(&path).unwrap();
+    direct.execute_batch(to_version_5).unwrap();
+    drop(direct);
+
+    let store = open(folder.path());
+    assert_eq!(schema_of(&path), new);
+    let accept = |id: &str, second| {
+        let accepted = store.accept(incoming(id), Evaluation::default(), at(second));
+        let accepted = accepted.unwrap();
+        (accepted.duplicate, accepted.seq)
+    };
+    assert_eq!(accept("1", 60), (true, 1));
+    assert_eq!(accept("2", 86_399), (true, 2));
+    assert_eq!(accept("3", 86_399), (false, 3));
+    assert_eq!(accept("1", 86_400), (false, 4));
+    assert_eq!(accept("1", 86_401), (true, 4));
+}
+
 /// Makes a store of schema version 3 from one of this version.
 const TO_VERSION_3: &str = "
+    UPDATE archive SET fingerprint = NULL;
+    ALTER TABLE archive DROP COLUMN fingerprint;
     DROP TRIGGER state_added;
     DROP TRIGGER state_removed;
     DROP TABLE state_count;
@@ -323,7 +361,7 @@ fn a_store_of_a_newer_version_is_refused() {
     assert!(
         error
             .to_string()
-            .contains("has schema version 99, but this program supports versions up to 5"),
+            .contains("has schema version 99, but this program supports versions up to 6"),
         "{error}"
     );
 }
