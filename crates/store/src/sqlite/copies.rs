@@ -43,8 +43,8 @@ pub(super) enum Arrival {
 // One statement for both: half of what a look costs is beginning it.
 pub(super) const FIND: &str = "SELECT seq, at, 1, 0 FROM seen WHERE fingerprint = ?1
     UNION ALL
-    SELECT * FROM (SELECT seq, received, fingerprint IS ?1, 1
-                   FROM archive INDEXED BY archive_by_id WHERE id = ?2 ORDER BY seq LIMIT 1)";
+    SELECT seq, received, fingerprint IS ?1, 1 FROM archive
+    WHERE seq = (SELECT min(seq) FROM archive INDEXED BY archive_by_id WHERE id = ?2)";
 
 /// Keeps a fingerprint in `seen`. An entry beyond the window may be there until the next pruning;
 /// the newer one takes its place.
