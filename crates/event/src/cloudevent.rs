@@ -15,7 +15,7 @@ const NATIVE: &str = "reflexarcnative";
 /// The native member for attributes whose names the native form uses already.
 const CLOUD_EVENT: &str = "cloudEvent";
 /// The `datacontenttype` that EventBridge writes; omitted in the native form.
-const CONTENT_TYPE: &str = "application/json;charset=utf-8";
+pub(crate) const CONTENT_TYPE: &str = "application/json;charset=utf-8";
 
 type Members = Vec<(String, Json)>;
 
@@ -170,17 +170,24 @@ fn unpatched(mut rest: Members, depth: usize) -> Members {
         .iter()
         .find(|(key, _)| *key == "product")
         .and_then(|(_, text)| text.clone());
-    let name = last(&rest, "type")
-        .and_then(Json::as_str)
-        .map(|kind| name(kind, product.as_deref(), data.as_ref()));
+    let name = last(&rest, "type").and_then(Json::as_str).map(|kind| {
+        name(
+            kind,
+            product.as_deref(),
+            text_in(data.as_ref(), "eventStatus"),
+        )
+    });
     if let Some(name) = &name {
         let again = kind(name, product.as_deref());
         rest.retain(|(key, json)| key != "type" || json.as_str() != Some(&again));
     }
     let level_value = match last(&rest, "level").filter(|value| matches!(value, Json::String(_))) {
         Some(value) => Some(level(value)),
-        None => derived_level(name.as_deref().unwrap_or_default(), data.as_ref())
-            .map(|level| level.as_str().into()),
+        None => derived_level(
+            name.as_deref().unwrap_or_default(),
+            text_in(data.as_ref(), "result"),
+        )
+        .map(|level| level.as_str().into()),
     };
     // The level is after `resourceId` and before `name` in the documented order of members.
     if level_value.is_some() {
@@ -265,7 +272,8 @@ fn attributes(native: &Json, bytes: &[u8]) -> Members {
         event.extend(value.map(|text| (attribute.to_owned(), text.into())));
         if attribute == "source" {
             let kept = text("type").filter(|kept| {
-                let read = name(kept, text("product"), native.get("content"));
+                let status = text_in(native.get("content"), "eventStatus");
+                let read = name(kept, text("product"), status);
                 Some(read.as_str()) == text("name")
             });
             let kind = kept.map_or_else(
@@ -279,7 +287,8 @@ fn attributes(native: &Json, bytes: &[u8]) -> Members {
         "datacontenttype".to_owned(),
         text("datacontenttype").unwrap_or(CONTENT_TYPE).into(),
     ));
-    let derived = derived_level(text("name").unwrap_or_default(), native.get("content"));
+    let result = text_in(native.get("content"), "result");
+    let derived = derived_level(text("name").unwrap_or_default(), result);
     let differing = text("level")
         .and_then(|text| text.parse::<Level>().ok())
         .filter(|level| Some(*level) != derived);
@@ -328,7 +337,7 @@ fn same(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn product(source: &str) -> Option<String> {
+pub(crate) fn product(source: &str) -> Option<String> {
     let name = source
         .strip_prefix("acs.")
         .or_else(|| source.strip_prefix("acs:"))?;
@@ -339,7 +348,7 @@ fn product(source: &str) -> Option<String> {
     clippy::unnecessary_wraps,
     reason = "has the signature of a conversion"
 )]
-fn source(product: &str) -> Option<String> {
+pub(crate) fn source(product: &str) -> Option<String> {
     Some(format!("acs.{}", product.to_lowercase()))
 }
 
@@ -347,27 +356,25 @@ fn source(product: &str) -> Option<String> {
     clippy::unnecessary_wraps,
     reason = "has the signature of a conversion"
 )]
-fn event_time(text: &str) -> Option<String> {
+pub(crate) fn event_time(text: &str) -> Option<String> {
     // A time that cannot be read stays as it came; `check --events` reports it.
     Some(time::parse_time(text).map_or_else(|_| text.to_owned(), time::compact))
 }
 
-fn cloud_time(text: &str) -> Option<String> {
+pub(crate) fn cloud_time(text: &str) -> Option<String> {
     time::parse_time(text).ok().map(time::rfc3339)
 }
 
-fn name(kind: &str, product: Option<&str>, content: Option<&Json>) -> String {
+/// The native name of a CloudEvent of this type; `status` is that in its data.
+pub(crate) fn name(kind: &str, product: Option<&str>, status: Option<&str>) -> String {
     let own = product.and_then(|product| {
         kind.strip_prefix(&product.to_lowercase())?
             .strip_prefix(':')
     });
-    with_status(
-        own.unwrap_or(kind),
-        content.and_then(|content| content.get("eventStatus")),
-    )
+    with_status(own.unwrap_or(kind), status)
 }
 
-fn kind(name: &str, product: Option<&str>) -> String {
+pub(crate) fn kind(name: &str, product: Option<&str>) -> String {
     let base = match catalogue::find_name(name) {
         Some((entry, Some(_))) => entry.name,
         _ => name,
@@ -376,6 +383,11 @@ fn kind(name: &str, product: Option<&str>) -> String {
         || base.to_owned(),
         |product| format!("{}:{base}", product.to_lowercase()),
     )
+}
+
+/// The text of a member of the content.
+fn text_in<'a>(content: Option<&'a Json>, key: &str) -> Option<&'a str> {
+    content?.get(key)?.as_str()
 }
 
 /// An id for an event without one: FNV-1a of its bytes. The algorithm must never change, or copies

@@ -98,6 +98,16 @@ impl Event {
         }))
     }
 
+    /// Makes an event of the text of a native form, which is valid and within the limits.
+    pub(crate) fn of_native_text(text: String, limits: &Limits) -> Self {
+        Self::from(Content {
+            bytes: text.into_bytes().into(),
+            limits: *limits,
+            markers: EnvelopeMarkers::NATIVE_FORM,
+            tree: OnceLock::new(),
+        })
+    }
+
     /// Makes an event that wraps another one and may exceed the limits by the wrapping.
     pub(crate) fn generated(tree: Json, limits: &Limits) -> Self {
         let text = tree.to_string();

@@ -4,7 +4,7 @@ use crate::json::Json;
 use crate::time;
 
 /// The members of the flat form, in its order, and those of a record.
-const MEMBERS: [(&str, &str); 11] = [
+pub(crate) const MEMBERS: [(&str, &str); 11] = [
     ("id", "Id"),
     ("product", "Product"),
     ("resourceId", "ResourceId"),

@@ -9,6 +9,7 @@ mod build;
 mod error;
 mod escape;
 mod outline;
+pub(crate) mod raw;
 mod read;
 mod select;
 mod string_end;

@@ -54,6 +54,7 @@ mod parsed;
 mod path;
 mod provenance;
 mod records;
+mod rewrite;
 mod time;
 mod webhook;
 

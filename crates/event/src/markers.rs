@@ -194,6 +194,16 @@ impl EnvelopeMarkers {
         }
     }
 
+    /// Whether a content has a list that may have another spelling than the canonical one.
+    pub(crate) fn has_list(self) -> bool {
+        self.all(Self::LIST)
+    }
+
+    /// Whether a content has a scalar that may have another spelling.
+    pub(crate) fn has_scalar(self) -> bool {
+        self.all(Self::SCALAR)
+    }
+
     /// Records one member of the content.
     pub(crate) fn record_content(&mut self, key: &str, value: Shape<'_>) {
         if may_vary(key, value) {

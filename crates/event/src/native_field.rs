@@ -25,14 +25,10 @@ pub(crate) fn level(value: &Json) -> Json {
 }
 
 /// The level of an event that has none: that of the catalogue, but at least WARN if its result is a
-/// failure.
-pub(crate) fn derived_level(name: &str, content: Option<&Json>) -> Option<Level> {
+/// failure; `result` is that in its content.
+pub(crate) fn derived_level(name: &str, result: Option<&str>) -> Option<Level> {
     let documented = catalogue::find_name(name).and_then(|(entry, _)| entry.level);
-    match content
-        .and_then(|content| content.get("result"))
-        .and_then(Json::as_str)
-        .and_then(|text| text.parse::<OperationResult>().ok())
-    {
+    match result.and_then(|text| text.parse::<OperationResult>().ok()) {
         // "failed" raises INFO to WARN, but does not lower CRITICAL.
         Some(OperationResult::Failed) => {
             Some(documented.map_or(Level::Warn, |level| level.max(Level::Warn)))
@@ -43,11 +39,11 @@ pub(crate) fn derived_level(name: &str, content: Option<&Json>) -> Option<Level>
 }
 
 /// The name with the status of the event as its last part, if the catalogue lists that status.
-pub(crate) fn with_status(name: &str, status: Option<&Json>) -> String {
+pub(crate) fn with_status(name: &str, status: Option<&str>) -> String {
     // A name that ends in a status already is not extended, nor is one whose events have another
     // kind of `status`, such as the state of a disk.
     let entry = catalogue::find_name(name).filter(|(_, part)| part.is_none());
-    match (entry, status.and_then(Json::as_str)) {
+    match (entry, status) {
         (Some((entry, _)), Some(status)) if entry.statuses.contains(&status) => {
             format!("{name}:{status}")
         }

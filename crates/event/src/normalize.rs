@@ -30,7 +30,7 @@
 use crate::event_error::EventError;
 use crate::json::Json;
 use crate::native_field::{content, level, with_status};
-use crate::{Envelope, Event, canonical, cloudevent, form, history, webhook};
+use crate::{Envelope, Event, canonical, cloudevent, form, history, rewrite, webhook};
 
 /// The native form of an event with canonical values; `None` for an event that is in it already,
 /// and for events that have none: those of AWS, of unknown form, and CloudEvents of others than
@@ -46,6 +46,14 @@ pub(crate) fn native_form(event: &Event) -> Result<Option<Event>, EventError> {
     {
         return Ok(None);
     }
+    match rewrite::native_text(event) {
+        Some(text) => Ok(Some(Event::of_native_text(text, event.limits()))),
+        None => native_form_by_tree(event),
+    }
+}
+
+/// As [`native_form`], by trees, for every event; the naive twin of the conversion of texts.
+fn native_form_by_tree(event: &Event) -> Result<Option<Event>, EventError> {
     let converted = converted(event)?;
     let tree = converted.as_ref().unwrap_or(event).tree();
     match canonical::canonicalize(tree) {
@@ -137,10 +145,11 @@ fn native_event(tree: Json, event: &Event) -> Result<Event, EventError> {
 /// A native or flat event with content as an object, level in capitals, and the status of a flat
 /// event as part of the name.
 fn plain(tree: &Json, depth: usize) -> Json {
+    let status = tree.get("status").and_then(Json::as_str);
     let convert = |key: &str, value: &Json| match (key, value) {
         ("content", _) => content(value.clone(), depth),
         ("level", _) => level(value),
-        ("name", Json::String(name)) => with_status(name, tree.get("status")).into(),
+        ("name", Json::String(name)) => with_status(name, status).into(),
         _ => value.clone(),
     };
     tree.members()
@@ -148,3 +157,6 @@ fn plain(tree: &Json, depth: usize) -> Json {
         .map(|(key, value)| (key.clone(), convert(key, value)))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,10 +6,10 @@ use crate::native_field::{content, level, with_status};
 use crate::{Path, time};
 
 /// The native member for members whose names the native form uses already.
-const WEBHOOK: &str = "webhook";
+pub(crate) const WEBHOOK: &str = "webhook";
 
 /// The paths from which each native member can come, preferred ones first.
-const ORIGINS: [(&str, &[&[&str]]); 14] = [
+pub(crate) const ORIGINS: [(&str, &[&[&str]]); 14] = [
     (
         "id",
         &[
@@ -137,7 +137,7 @@ pub(crate) fn to_native(event: &Json, depth: usize) -> Json {
     let name = native
         .get("name")
         .and_then(Json::as_str)
-        .map(|name| Json::from(with_status(name, status)));
+        .map(|name| Json::from(with_status(name, status.and_then(Json::as_str))));
     let converted = native
         .members()
         .iter()

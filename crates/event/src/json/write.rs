@@ -65,7 +65,7 @@ impl Serialize for Json {
     }
 }
 
-fn write_string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+pub(super) fn write_string(f: &mut impl fmt::Write, text: &str) -> fmt::Result {
     f.write_char('"')?;
     let mut written = 0;
     for (at, byte) in text.bytes().enumerate() {
