@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use reflexarc_pattern::SearchBudget;
+use reflexarc_pattern::{SearchBudget, Undecided};
 
 use crate::{EffectSize, FailureCause, ReactionBudget, Rule};
 
 /// A rule that could not be compared with an event: its position, and why.
-pub(crate) type Undecided = (u32, FailureCause, String);
+pub(crate) type UndecidedRule = (u32, FailureCause, String);
 
 /// The budget of reactions, for searches.
 pub(crate) struct FilterBudget<'a> {
@@ -28,7 +28,7 @@ impl<'a> FilterBudget<'a> {
     }
 
     /// Why these rules are undecided.
-    pub(crate) fn reasons(&self, undecided: &[u32]) -> Vec<Undecided> {
+    pub(crate) fn reasons(&self, undecided: &[u32]) -> Vec<UndecidedRule> {
         let mut refused = self.refused.borrow_mut();
         let reason = |id: &u32| match refused.iter().position(|(refused, _)| refused == id) {
             Some(at) => (*id, FailureCause::Budget, refused.swap_remove(at).1),
@@ -58,8 +58,6 @@ impl SearchBudget for FilterBudget<'_> {
 }
 
 /// A search that took more than its limit of steps.
-pub(crate) fn too_long(id: u32) -> Undecided {
-    let message = "the filter cannot be compared with this event: there are too many combinations \
-                   of the elements of its arrays; use fewer fields in arrays, or several rules";
-    (id, FailureCause::Reaction, message.to_owned())
+pub(crate) fn too_long(id: u32) -> UndecidedRule {
+    (id, FailureCause::Reaction, Undecided.to_string())
 }

@@ -19,14 +19,16 @@ mod similar_key;
 mod suggestion;
 mod syntax_as_key;
 
+use std::cell::Cell;
+
 use reflexarc_event::Json;
 
 pub use hint::Hint;
 pub use location::{Location, Step};
 
 use crate::field_values::{ElementChoice, FieldValues};
-use crate::naive::Goal;
-use crate::{Node, Path};
+use crate::naive::{Goal, Steps};
+use crate::{Node, Path, PatternLimits};
 use key_index::KeyIndex;
 use similar_key::SimilarKeys;
 
@@ -55,8 +57,11 @@ pub struct Explanation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Part {
-    /// Whether the node matches.
+    /// Whether the node matches; false too if that is undecided.
     pub matched: bool,
+    /// Whether it is undecided if the node matches, because the event has too many combinations of
+    /// array elements. The results of its children are then those without a choice of elements.
+    pub undecided: bool,
     /// The kind of node, with its children.
     pub test: Test,
 }
@@ -191,10 +196,34 @@ pub struct NearMiss {
 /// # Ok::<(), reflexarc_event::JsonError>(())
 /// ```
 pub fn explain(node: &Node, event: &Json) -> Explanation {
+    explain_within(node, event, PatternLimits::DEFAULT.explain_steps)
+}
+
+/// As [`explain`], with another limit of steps than [`PatternLimits::explain_steps`].
+///
+/// ```
+/// use reflexarc_event::Json;
+/// use reflexarc_pattern::Pattern;
+/// use reflexarc_pattern::explain::explain_within;
+///
+/// let pattern: Pattern = "a.b == 1 and a.c == 2".parse()?;
+/// let event = Json::parse(r#"{"a": [{"b": 1, "c": 3}, {"b": 4, "c": 2}]}"#)?;
+/// assert!(!explain_within(pattern.node(), &event, 1_000).undecided());
+/// let explanation = explain_within(pattern.node(), &event, 10);
+/// assert!(explanation.undecided() && !explanation.matched());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn explain_within(node: &Node, event: &Json, steps: usize) -> Explanation {
     let values = FieldValues::of(node, event);
-    let goal = Goal::of(node, &values);
+    let field_steps = Steps::new(steps);
+    let goal = Goal::of(node, &values, &field_steps);
+    // A search among fields that were not all looked up would answer wrongly.
+    let steps = Steps::new(if field_steps.are_left() { steps } else { 0 });
     let explainer = explainer::Explainer {
         event,
+        steps,
+        field_steps,
+        failed: Cell::new(0),
         values: &values,
         key_index: &KeyIndex::new(event),
         similar_keys: &SimilarKeys::new(event),
@@ -205,9 +234,15 @@ pub fn explain(node: &Node, event: &Json) -> Explanation {
 }
 
 impl Explanation {
-    /// Whether the pattern matches the event; always equal to [`crate::naive::matches`].
+    /// Whether the pattern matches the event: equal to [`crate::naive::matches`], and false if it
+    /// is undecided.
     pub fn matched(&self) -> bool {
         self.root.matched
+    }
+
+    /// Whether it is undecided if the pattern matches, as after [`PatternLimits::explain_steps`].
+    pub fn undecided(&self) -> bool {
+        self.root.undecided
     }
 
     /// Adds what the caller knows about fields that fail, such as that the event was converted; of
@@ -231,7 +266,8 @@ impl Explanation {
         self
     }
 
-    /// The explanation as JSON: `matched` and `test` for each node, and the fields of its kind.
+    /// The explanation as JSON: `matched` and `test` for each node, `undecided` where that is true,
+    /// and the fields of its kind.
     ///
     /// ```
     /// use reflexarc_event::Json;
@@ -246,7 +282,7 @@ impl Explanation {
         json::part(&self.root)
     }
 
-    /// The explanation as text: a line for each node, marked ✓ or ✗ and indented by two spaces per
+    /// The explanation as text: a line for each node, marked ✓, ✗ or ? and indented by two spaces per
     /// level. By default only nodes that failed, and of a disjunction the first three; with `all`
     /// every node.
     ///

@@ -65,6 +65,7 @@ pub mod spanned;
 mod spanned_pattern;
 mod syntax;
 pub mod tree;
+mod undecided;
 mod value;
 mod wildcard;
 
@@ -79,6 +80,7 @@ pub use reflexarc_event::{Decimal, Path};
 pub use scalar_matcher::{FieldSet, ScalarMatcher};
 pub use spanned_pattern::SpannedPattern;
 pub use tree::{Alternative, Field, Node, Predicate, TextOp};
+pub use undecided::Undecided;
 
 pub(crate) use tree::{Bound, Regexp, Wildcard};
 

@@ -32,6 +32,9 @@ pub struct PatternLimits {
     /// Most steps of computing the complexity of wildcards for AWS EventBridge; wildcards that need
     /// more are too complex. A text that is short enough for that service takes far fewer.
     pub complexity_steps: usize,
+    /// Most steps of explaining the result of a pattern for one event, where its fields lie in
+    /// arrays of objects; parts that need more are undecided.
+    pub explain_steps: usize,
     /// Most diagnostics about one text. Errors come first; one more diagnostic gives the number
     /// of those left out.
     pub diagnostics: usize,
@@ -40,7 +43,7 @@ pub struct PatternLimits {
 impl PatternLimits {
     /// 64 KiB, 128 levels, 1,000 combinations of 20,000 tests, regular expressions of
     /// 20,000 instructions, 100,000 steps and 4 MiB of analysis, 2,000,000 steps for the
-    /// complexity of wildcards, 100 diagnostics.
+    /// complexity of wildcards, as many for an explanation, 100 diagnostics.
     // Most functions of this crate recurse once per level of the tree, so `depth` bounds the
     // stack. 1,000 combinations is what AWS EventBridge accepts of `$or`. The text may be longer
     // than there (at most 4 KiB), because rules list resource ids.
@@ -55,6 +58,8 @@ impl PatternLimits {
         // Automata for a pattern written by hand take a few kilobytes.
         analysis_bytes: 4 << 20,
         complexity_steps: 2_000_000,
+        // Half a second; a pattern written by hand takes a few hundred steps.
+        explain_steps: 2_000_000,
         diagnostics: 100,
     };
 }

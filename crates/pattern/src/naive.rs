@@ -23,7 +23,7 @@ use reflexarc_event::Json;
 
 use crate::field_values::{ElementChoice, FieldValue, FieldValues};
 use crate::value::CompiledPredicate;
-use crate::{Alternative, Field, Node};
+use crate::{Alternative, Field, Node, Undecided};
 
 /// Whether the event matches the pattern. An event that is not an object has no fields.
 ///
@@ -39,10 +39,29 @@ use crate::{Alternative, Field, Node};
 /// # Ok::<(), reflexarc_event::JsonError>(())
 /// ```
 pub fn matches(node: &Node, event: &Json) -> bool {
-    let values = FieldValues::of(node, event);
-    Goal::of(node, &values)
-        .within(&ElementChoice::new())
-        .is_some()
+    let steps = Steps::new(usize::MAX);
+    search(node, event, &steps).is_some()
+}
+
+/// As [`matches`], in so many steps at most.
+///
+/// # Errors
+/// If that is not enough to decide it.
+///
+/// ```
+/// use reflexarc_event::Json;
+/// use reflexarc_pattern::{Pattern, Undecided, naive};
+///
+/// let pattern: Pattern = "a.b == 1 and a.c == 2".parse()?;
+/// let event = Json::parse(r#"{"a": [{"b": 1}, {"b": 1, "c": 2}]}"#)?;
+/// assert_eq!(naive::matches_within(pattern.node(), &event, 100), Ok(true));
+/// assert_eq!(naive::matches_within(pattern.node(), &event, 3), Err(Undecided));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn matches_within(node: &Node, event: &Json, steps: usize) -> Result<bool, Undecided> {
+    let steps = Steps::new(steps);
+    let found = search(node, event, &steps).is_some();
+    steps.are_left().then_some(found).ok_or(Undecided)
 }
 
 /// A node whose fields have been looked up in one event.
@@ -97,39 +116,24 @@ impl FromIterator<ElementChoice> for Choices {
     }
 }
 
-impl Choices {
-    /// How many different choices.
-    pub(crate) fn len(&self) -> usize {
-        self.choices.len()
-    }
-}
-
 impl Goal {
-    /// Looks up the fields of a node. The goal has the shape of the node.
-    pub(crate) fn of(node: &Node, values: &FieldValues) -> Self {
+    /// Looks up the fields of a node. The goal has the shape of the node, and means nothing if no
+    /// steps are left.
+    pub(crate) fn of(node: &Node, values: &FieldValues, steps: &Steps) -> Self {
+        let goals = |nodes: &[Node]| {
+            let goals = nodes.iter().map(|node| Self::of(node, values, steps));
+            goals.collect()
+        };
         match node {
-            Node::All(nodes) => {
-                Self::All(nodes.iter().map(|node| Self::of(node, values)).collect())
-            }
-            Node::Any(nodes) => {
-                Self::Any(nodes.iter().map(|node| Self::of(node, values)).collect())
-            }
-            Node::Not(node) => Self::Not(Box::new(Self::of(node, values))),
-            Node::Field(field) => Self::field(field, values.at(&field.path)),
+            Node::All(nodes) => Self::All(goals(nodes)),
+            Node::Any(nodes) => Self::Any(goals(nodes)),
+            Node::Not(node) => Self::Not(Box::new(Self::of(node, values, steps))),
+            Node::Field(field) => Self::field(field, values.at(&field.path), steps),
         }
     }
 
-    /// An extension of `choice` under which the goal holds.
-    pub(crate) fn within(&self, choice: &ElementChoice) -> Option<ElementChoice> {
-        self.within_steps(choice, &Steps::new(usize::MAX))
-    }
-
-    /// As [`Goal::within`], in so many steps at most.
-    pub(crate) fn within_steps(
-        &self,
-        choice: &ElementChoice,
-        steps: &Steps,
-    ) -> Option<ElementChoice> {
+    /// An extension of `choice` under which the goal holds; means nothing if no steps are left.
+    pub(crate) fn within(&self, choice: &ElementChoice, steps: &Steps) -> Option<ElementChoice> {
         extension(&[self], choice, &[], steps)
     }
 
@@ -146,7 +150,7 @@ impl Goal {
         }
     }
 
-    fn field(Field { alternatives, .. }: &Field, values: &[FieldValue]) -> Self {
+    fn field(Field { alternatives, .. }: &Field, values: &[FieldValue], steps: &Steps) -> Self {
         let compile = |Alternative(predicates): &Alternative| -> Vec<CompiledPredicate> {
             predicates.iter().map(CompiledPredicate::new).collect()
         };
@@ -157,7 +161,9 @@ impl Goal {
                 .any(|predicates| predicates.iter().all(|one| one.matches(&place.value)))
         };
         let choice = |place: &FieldValue| place.choice.clone();
-        let present = Self::Chosen(values.iter().filter(matching).map(choice).collect());
+        // A list of 10,000 values and an array of 100,000 are a thousand million comparisons.
+        let permitted = values.iter().take_while(|_| steps.take(compiled.len()));
+        let present = Self::Chosen(permitted.filter(matching).map(choice).collect());
         if alternatives.iter().any(Alternative::is_missing) {
             // "Missing" is "not present at all", judged last like every `not`: under a choice that
             // avoids all elements with the field, the field is missing.
@@ -167,6 +173,11 @@ impl Goal {
             present
         }
     }
+}
+
+fn search(node: &Node, event: &Json, steps: &Steps) -> Option<ElementChoice> {
+    let values = FieldValues::of(node, event);
+    Goal::of(node, &values, steps).within(&ElementChoice::new(), steps)
 }
 
 /// An extension of `choice` under which all `goals` hold and, after that, none of `never` can.
@@ -188,16 +199,20 @@ fn extension(
     let Some((first, rest)) = goals.split_first() else {
         return never
             .iter()
-            .all(|goal| goal.within_steps(choice, steps).is_none())
+            .all(|goal| goal.within(choice, steps).is_none())
             .then(|| choice.clone());
     };
     match first {
-        Goal::All(all) => extension(
-            &all.iter().chain(rest.iter().copied()).collect::<Vec<_>>(),
-            choice,
-            never,
-            steps,
-        ),
+        Goal::All(all) => {
+            let mut goals: Vec<&Goal> = all.iter().chain(rest.iter().copied()).collect();
+            // The fields with the fewest choices first: they cut off the most of the search. A
+            // field that no value satisfies ends it at once.
+            goals.sort_by_key(|goal| match goal {
+                Goal::Chosen(choices) => choices.choices.len(),
+                Goal::All(_) | Goal::Any(_) | Goal::Not(_) => usize::MAX,
+            });
+            extension(&goals, choice, never, steps)
+        }
         Goal::Any(any) => any
             .iter()
             .find_map(|one| extension(&[&[one], rest].concat(), choice, never, steps)),

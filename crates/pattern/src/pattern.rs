@@ -9,8 +9,8 @@ use reflexarc_event::Event;
 
 use crate::spanned_pattern::{self, SpannedPattern};
 use crate::{
-    Dialect, Matcher, Node, PatternError, PatternLimits, Scratch, analysis, dialect, naive, normal,
-    print, syntax,
+    Dialect, Matcher, Node, PatternError, PatternLimits, Scratch, Undecided, analysis, dialect,
+    naive, normal, print, syntax,
 };
 
 /// An event filter, parsed from text or made from a tree.
@@ -266,17 +266,43 @@ impl Pattern {
         analysis::implies(&self.node, &other.node, &limits)
     }
 
-    /// Whether the event matches. For many patterns, build one [`Matcher`] for all of them.
+    /// Whether the event matches; `false` too if that is undecided, see [`Pattern::try_matches`].
+    /// For many patterns, build one [`Matcher`] for all of them.
     pub fn matches(&self, event: &Event) -> bool {
+        self.try_matches(event).unwrap_or(false)
+    }
+
+    /// Whether the event matches.
+    ///
+    /// # Errors
+    /// If only a search over the elements of its arrays can decide it, and that takes more than
+    /// [`MatcherLimits::search_steps`](crate::matcher::MatcherLimits).
+    ///
+    /// ```
+    /// use reflexarc_event::Event;
+    /// use reflexarc_pattern::Pattern;
+    ///
+    /// let pattern: Pattern = "disks.full == true and disks.name exists".parse()?;
+    /// let event = Event::from_json(r#"{"disks": [{"full": true}, {"name": "vdb"}]}"#)?;
+    /// assert!(!pattern.try_matches(&event)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_matches(&self, event: &Event) -> Result<bool, Undecided> {
         let matcher = self
             .derived
             .matcher
-            // A pattern that is too large for a matcher gives the same answers more slowly: `naive`
-            // has no limits.
+            // A pattern that is too large for a matcher gives the same answers more slowly.
             .get_or_init(|| Matcher::build([&self.node]).ok());
         match matcher {
-            Some(matcher) => SCRATCH.with_borrow_mut(|scratch| matcher.has_match(event, scratch)),
-            None => naive::matches(&self.node, event.tree()),
+            Some(matcher) => SCRATCH.with_borrow_mut(|scratch| {
+                let matched = matcher.has_match(event, scratch);
+                let is_decided = matched || scratch.undecided().is_empty();
+                is_decided.then_some(matched).ok_or(Undecided)
+            }),
+            None => {
+                let steps = PatternLimits::DEFAULT.explain_steps;
+                naive::matches_within(&self.node, event.tree(), steps)
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use reflexarc_reaction::{State, Stopwatch};
 use super::RuleSet;
 use crate::evaluate::{self, Context, Found};
 use crate::explain::explain_native;
-use crate::filter_search::{FilterBudget, Undecided};
+use crate::filter_search::{FilterBudget, UndecidedRule};
 use crate::rule::Rule;
 use crate::{Evaluation, Failure, ReactionBudget, filter_search};
 
@@ -32,7 +32,7 @@ use crate::{Evaluation, Failure, ReactionBudget, filter_search};
 pub struct Matched {
     ids: Vec<u32>,
     /// Positions of rules that could not be compared with the event, and why.
-    undecided: Vec<Undecided>,
+    undecided: Vec<UndecidedRule>,
 }
 
 /// What watches an evaluation.
@@ -227,7 +227,7 @@ impl RuleSet {
     }
 
     fn found(&self, matched: &Matched) -> Found<'_> {
-        let failure = |(id, cause, message): &Undecided| {
+        let failure = |(id, cause, message): &UndecidedRule| {
             let mut failure = Failure::new(self.inner.rules.get(*id as usize)?.name(), message);
             failure.cause = *cause;
             Some(failure)

@@ -9,6 +9,7 @@
 // its parts match (here `a[0]`, the first of two with one of two) and evaluates its parts within
 // that choice: `a.b == 1` matches, `a.c == 2` does not, because `a[0].c` is 3.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use reflexarc_event::Json;
@@ -20,13 +21,20 @@ use super::nearest::{found, nearest, shown_condition};
 use super::similar_key::SimilarKeys;
 use super::{FieldTest, Part, Test};
 use crate::field_values::{ElementChoice, FieldValue, FieldValues, Pointer, PointerStep};
-use crate::naive::{Goal, both};
+use crate::naive::{Goal, Steps, both};
 use crate::value::{self, Scalar};
 use crate::{Alternative, Field, Node, Predicate};
 
 /// Explains the nodes of one pattern for one event.
 pub(crate) struct Explainer<'p, 'e> {
     pub(crate) event: &'e Json,
+    /// What the search for elements may still do.
+    pub(crate) steps: Steps,
+    /// What looking at single fields may still do. On their own, so that fields are explained also
+    /// where the nodes around them are undecided.
+    pub(crate) field_steps: Steps,
+    /// How many fields failed so far.
+    pub(crate) failed: Cell<usize>,
     pub(crate) values: &'p FieldValues<'p, 'e>,
     pub(crate) key_index: &'p KeyIndex<'e>,
     pub(crate) similar_keys: &'p SimilarKeys<'e>,
@@ -37,13 +45,24 @@ impl<'e> Explainer<'_, 'e> {
     const LISTED_VALUES: usize = 8;
     /// Most choices of elements that are compared to find the closest.
     const COMPARED_CHOICES: usize = 256;
+    /// Most fields that failed for which reasons are looked for. Each may compare 40,000 pairs of
+    /// values, and a filter of 64 KiB has thousands of fields.
+    const FIELDS_IN_DETAIL: usize = 200;
 
     /// Explains one node within a choice of array elements.
     pub(crate) fn part(&self, node: &Node, goal: &Goal, choice: &ElementChoice) -> Part {
         // Evaluated again for each node: quadratic in the depth of the tree, which is small, and an
         // explanation is made for one event at a time.
-        let extension = goal.within(choice);
-        let matched = extension.is_some();
+        let steps = match node {
+            Node::Field(field) => {
+                self.field_steps.take(self.values.at(&field.path).len());
+                &self.field_steps
+            }
+            _ => &self.steps,
+        };
+        let extension = goal.within(choice, steps);
+        let undecided = !steps.are_left();
+        let matched = !undecided && extension.is_some();
         let test = match (node, goal) {
             (Node::All(nodes), Goal::All(goals)) => self.all(nodes, goals, choice, extension),
             (Node::Any(nodes), Goal::Any(goals)) => {
@@ -59,10 +78,15 @@ impl<'e> Explainer<'_, 'e> {
             (Node::Not(node), Goal::Not(goal)) => Test::Not {
                 part: Box::new(self.part(node, goal, choice)),
             },
+            (Node::Field(field), _) if undecided => Test::Field(undecided_field(field)),
             (Node::Field(field), _) => Test::Field(self.field(field, matched, choice)),
             _ => unreachable!("a goal is built with the shape of its node"),
         };
-        Part { matched, test }
+        Part {
+            matched,
+            undecided,
+            test,
+        }
     }
 
     fn all(
@@ -72,21 +96,33 @@ impl<'e> Explainer<'_, 'e> {
         choice: &ElementChoice,
         extension: Option<ElementChoice>,
     ) -> Test {
+        // Without an answer there is no element to show: the parts are those for any of them.
+        if !self.steps.are_left() {
+            return self.all_within(nodes, goals, choice, None);
+        }
         let candidates = self.shared_choices(nodes, choice);
-        let chosen = extension.unwrap_or_else(|| closest(goals, choice, &candidates));
-        let parts = nodes
-            .iter()
-            .zip(goals)
-            .map(|(node, goal)| self.part(node, goal, &chosen))
-            .collect();
+        let chosen = extension.unwrap_or_else(|| closest(goals, choice, &candidates, &self.steps));
         // The location shown is that of the innermost element that this conjunction has chosen.
         let chosen_here = candidates.iter().filter(|(candidate, _)| {
             choice.len() < chosen.len() && both(&chosen, candidate).as_ref() == Some(&chosen)
         });
         let innermost = chosen_here.max_by_key(|(candidate, _)| candidate.len());
+        let element = innermost.map(|(_, pointer)| Location::of(&enclosing_element(pointer)));
+        self.all_within(nodes, goals, &chosen, element)
+    }
+
+    fn all_within(
+        &self,
+        nodes: &[Node],
+        goals: &[Goal],
+        choice: &ElementChoice,
+        element: Option<Location>,
+    ) -> Test {
+        let parts = nodes.iter().zip(goals);
+        let parts = parts.map(|(node, goal)| self.part(node, goal, choice));
         Test::All {
-            parts,
-            element: innermost.map(|(_, pointer)| Location::of(&enclosing_element(pointer))),
+            parts: parts.collect(),
+            element,
         }
     }
 
@@ -148,15 +184,17 @@ impl<'e> Explainer<'_, 'e> {
         } else {
             None
         };
-        let closest = if matched {
-            None
-        } else {
-            nearest(field, &values)
+        let in_detail =
+            !matched && self.failed.replace(self.failed.get() + 1) < Self::FIELDS_IN_DETAIL;
+        let closest = match (matched, in_detail) {
+            (true, _) => None,
+            (false, true) => nearest(field, &values),
+            (false, false) => nearest(field, &values[..values.len().min(1)]),
         };
         let mut hints = Vec::new();
         if matched {
             hints.extend(excludes_another(field, &values).then_some(Hint::AnythingButAnyElement));
-        } else if values.is_empty() {
+        } else if values.is_empty() && in_detail {
             hints.extend(self.missing_hints(field));
         }
         let (nearest, of_value) = closest.unzip();
@@ -177,6 +215,19 @@ impl<'e> Explainer<'_, 'e> {
     }
 }
 
+/// A field that was not looked at.
+fn undecided_field(field: &Field) -> FieldTest {
+    FieldTest {
+        path: field.path.clone(),
+        expected: shown_condition(field),
+        found: Vec::new(),
+        count: 0,
+        met_by: None,
+        nearest: None,
+        hints: Vec::new(),
+    }
+}
+
 /// An extension of `choice`, built from `candidates`, with which most goals match, but not all:
 /// the first one among equals.
 // Greedy: it adds the candidate with which most goals match, until a goal fails or nothing can be
@@ -186,11 +237,12 @@ fn closest(
     goals: &[Goal],
     choice: &ElementChoice,
     candidates: &[(ElementChoice, Pointer)],
+    steps: &Steps,
 ) -> ElementChoice {
     let matching = |choice: &ElementChoice| {
         goals
             .iter()
-            .filter(|goal| goal.within(choice).is_some())
+            .filter(|goal| goal.within(choice, steps).is_some())
             .count()
     };
     let mut chosen = choice.clone();

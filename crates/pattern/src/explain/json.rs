@@ -7,30 +7,35 @@ use reflexarc_event::Json;
 use super::{FieldTest, Found, NearMiss, Part, Test};
 
 pub(crate) fn part(part: &Part) -> Json {
-    let matched = ("matched", Json::from(part.matched));
+    // Only where it is true, so that nearly all documents are as they were before it existed.
+    let undecided = part.undecided.then_some(("undecided", Json::from(true)));
+    let matched = [("matched", Json::from(part.matched))]
+        .into_iter()
+        .chain(undecided);
     match &part.test {
         Test::All { parts, element } => {
             let element = element
                 .as_ref()
                 .map(|location| ("element", Json::from(location.to_string())));
             object(
-                [matched, ("test", "all".into())]
-                    .into_iter()
+                matched
+                    .chain([("test", "all".into())])
                     .chain(element)
                     .chain([("parts", list(parts))]),
             )
         }
-        Test::Any { parts } => object([matched, ("test", "any".into()), ("parts", list(parts))]),
+        Test::Any { parts } => {
+            object(matched.chain([("test", "any".into()), ("parts", list(parts))]))
+        }
         Test::Not { part: inner } => {
-            object([matched, ("test", "not".into()), ("part", self::part(inner))])
+            object(matched.chain([("test", "not".into()), ("part", self::part(inner))]))
         }
         Test::Field(test) => field(matched, test),
     }
 }
 
-fn field(matched: (&'static str, Json), field: &FieldTest) -> Json {
+fn field(matched: impl Iterator<Item = (&'static str, Json)>, field: &FieldTest) -> Json {
     let always = [
-        matched,
         ("test", "field".into()),
         ("path", field.path.as_str().into()),
         ("expected", field.expected.as_str().into()),
@@ -51,8 +56,8 @@ fn field(matched: (&'static str, Json), field: &FieldTest) -> Json {
         .map(|hint| Json::from(hint.to_string()))
         .collect::<Vec<_>>();
     object(
-        always
-            .into_iter()
+        matched
+            .chain(always)
             .chain(met_by)
             .chain(nearest)
             .chain([("hints", hints.into())]),

@@ -27,7 +27,11 @@ struct Writer {
 
 impl Writer {
     fn part(&mut self, part: &Part, level: usize) {
-        let mark = if part.matched { "✓" } else { "✗" };
+        let mark = match (part.undecided, part.matched) {
+            (true, _) => "? undecided, too many combinations of array elements:",
+            (false, true) => "✓",
+            (false, false) => "✗",
+        };
         match &part.test {
             Test::All { parts, element } => {
                 let matched = parts.iter().filter(|part| part.matched).count();
@@ -52,6 +56,10 @@ impl Writer {
                 let all = std::mem::replace(&mut self.all, true);
                 self.part(inner, level + 1);
                 self.all = all;
+            }
+            // Its values were not looked at.
+            Test::Field(field) if part.undecided => {
+                self.line(level, &format!("{mark} {}", field.expected));
             }
             Test::Field(field) => self.field(mark, field, level),
         }

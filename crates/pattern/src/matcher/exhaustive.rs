@@ -29,19 +29,12 @@ pub(super) fn hold(
 ) -> Option<bool> {
     let steps = Steps::new(max_steps);
     let goal = Goal::All(goals(predicates, ops, view, &steps));
-    let holds = goal.within_steps(&ElementChoice::new(), &steps).is_some();
+    let holds = goal.within(&ElementChoice::new(), &steps).is_some();
     steps.are_left().then_some(holds)
 }
 
 fn goals(predicates: &Predicates, ops: Ops, view: EventView, steps: &Steps) -> Vec<Goal> {
-    let mut goals: Vec<Goal> = ops.map(|op| goal(predicates, op, view, steps)).collect();
-    // The fields with the fewest choices first: they cut off the most of the search. A field that
-    // no value satisfies ends it at once.
-    goals.sort_by_key(|goal| match goal {
-        Goal::Chosen(choices) => choices.len(),
-        Goal::All(_) | Goal::Any(_) | Goal::Not(_) => usize::MAX,
-    });
-    goals
+    ops.map(|op| goal(predicates, op, view, steps)).collect()
 }
 
 fn goal(predicates: &Predicates, op: Op, view: EventView, steps: &Steps) -> Goal {

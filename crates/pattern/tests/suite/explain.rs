@@ -1,13 +1,14 @@
 //! Explanations: hints, rendering, and properties that hold for all of them.
 
 use proptest::prelude::*;
-use reflexarc_event::Json;
+use reflexarc_event::{Event, Json};
 use reflexarc_pattern::explain::{
-    Explanation, FieldTest, Hint, Location, Part, Step, Test, explain,
+    Explanation, FieldTest, Hint, Location, Part, Step, Test, explain, explain_within,
 };
-use reflexarc_pattern::{Alternative, Dialect, Field, Node, Pattern, Predicate, naive};
+use reflexarc_pattern::{Alternative, Dialect, Field, Node, Pattern, Predicate, Undecided, naive};
 
 use crate::generate;
+use crate::matcher::independent_arrays;
 
 fn explained(pattern: &str, event: &str) -> Explanation {
     let pattern = Pattern::parse(pattern, Dialect::Reflexarc).expect("a valid pattern");
@@ -276,7 +277,80 @@ fn explanation_of_a_huge_event_is_bounded() {
     assert!(explanation.to_json().to_string().len() < 4_000);
 }
 
+/// Without the limits these take hours, on an event of 2 KB.
+#[test]
+fn searches_without_end_are_undecided() {
+    let (pattern, event) = independent_arrays(8, 20);
+    let event = Event::from_json(event).expect("an object");
+    let searched = naive::matches_within(pattern.node(), event.tree(), 100_000);
+    assert_eq!(searched, Err(Undecided));
+    assert_eq!(pattern.try_matches(&event), Err(Undecided));
+    assert!(!pattern.matches(&event));
+    let explanation = explain(pattern.node(), event.tree());
+    assert!(explanation.undecided() && !explanation.matched());
+    let json = explanation.to_json();
+    assert_eq!(json.get("undecided"), Some(&Json::Bool(true)));
+    // The single fields are explained.
+    insta::assert_snapshot!(explanation.render(false));
+}
+
+/// A list of 10,000 and an array of 20,000 values are 200 million comparisons.
+#[test]
+fn comparisons_of_long_lists_are_bounded() {
+    let numbers: Vec<_> = (0..10_000).map(|n| n.to_string()).collect();
+    let pattern: Pattern = format!("a in [{}]", numbers.join(", "))
+        .parse()
+        .expect("a filter");
+    let event = format!(r#"{{"a": [{}]}}"#, vec!["-1"; 20_000].join(","));
+    let event = Json::parse(&event).expect("valid JSON");
+    let explanation = explain(pattern.node(), &event);
+    assert!(explanation.undecided());
+    let text = explanation.render(true);
+    assert!(
+        text.starts_with("? undecided") && text.len() < 1_000,
+        "{text}"
+    );
+    assert_eq!(
+        naive::matches_within(pattern.node(), &event, 1_000_000),
+        Err(Undecided)
+    );
+}
+
+/// A filter of 64 KiB has thousands of fields, and reasons are sought in the whole event.
+#[test]
+fn reasons_are_given_for_the_first_failing_fields() {
+    let field: Pattern = "a.b == 1".parse().expect("a filter");
+    let node = Node::Any(vec![field.node().clone(); 3_000]);
+    let event = Json::parse(r#"{"c": {"a": {"b": 1}}}"#).expect("valid JSON");
+    let Test::Any { parts } = explain(&node, &event).root.test else {
+        panic!("a disjunction")
+    };
+    let has_hints = |part: &Part| match &part.test {
+        Test::Field(field) => !field.hints.is_empty(),
+        _ => false,
+    };
+    let with_hints: Vec<bool> = parts.iter().map(has_hints).collect();
+    assert_eq!(with_hints, [vec![true; 200], vec![false; 2_800]].concat());
+}
+
 proptest! {
+    /// What is decided within a limit is decided as without one.
+    #[test]
+    fn decided_parts_equal_those_without_a_limit(
+        node in generate::nodes(),
+        event in generate::events(),
+        steps in 0_usize..300,
+    ) {
+        let answer = naive::matches(&node, &event);
+        let explanation = explain_within(&node, &event, steps);
+        prop_assert_eq!(explanation.matched(), answer && !explanation.undecided());
+        let searched = naive::matches_within(&node, &event, steps);
+        prop_assert!(searched == Ok(answer) || searched == Err(Undecided));
+        if !explanation.undecided() {
+            prop_assert_eq!(explain_within(&node, &event, usize::MAX).matched(), answer);
+        }
+    }
+
     #[test]
     fn explanation_agrees_with_the_reference_evaluator(
         node in generate::nodes(),

@@ -433,7 +433,7 @@ fn wide_node() -> impl Strategy<Value = Node> {
 }
 
 /// Fields in this many arrays, and two in another array that no element has both of.
-fn independent_arrays(arrays: usize, elements: usize) -> (Pattern, String) {
+pub(crate) fn independent_arrays(arrays: usize, elements: usize) -> (Pattern, String) {
     let pairs = (0..arrays).map(|i| format!("a{i}.x == 1 and a{i}.y == 1"));
     let filter = format!(
         "not ({} and z.x == 1 and z.y == 1)",
