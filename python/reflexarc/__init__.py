@@ -48,6 +48,7 @@ from ._core import (
     RuleTest,
     State,
     StateError,
+    UndecidedError,
     __version__,
 )
 
@@ -71,5 +72,6 @@ __all__ = [
     "RuleTest",
     "State",
     "StateError",
+    "UndecidedError",
     "__version__",
 ]

@@ -24,6 +24,7 @@ __all__ = [
     "RuleTest",
     "State",
     "StateError",
+    "UndecidedError",
     "__version__",
     "command",
 ]
@@ -66,6 +67,11 @@ class RuleError(Error):
 
 class EventError(Error):
     """Not an event: not a JSON object, too large, too deep, or with a value without a JSON form."""
+
+class UndecidedError(EventError):
+    """An event that cannot be compared with a pattern: there are too many combinations of the
+    elements of its arrays. Derived from `EventError`, since most events of this kind are hostile.
+    """
 
 class ReactionError(Error):
     """A reaction failed, and `RuleSet.evaluate` was called with `strict=True`."""
@@ -149,6 +155,7 @@ class Pattern:
 
         Raises:
             EventError: if it is not an event; the message has the position.
+            UndecidedError: if it cannot be compared with the pattern.
 
         >>> Pattern("content.count > 2").matches({"content": {"count": 3}})
         True
@@ -201,7 +208,12 @@ class Explanation:
 
     @property
     def matched(self) -> bool:
-        """Whether the event matches the pattern."""
+        """Whether the event matches the pattern; false too if that is undecided."""
+    @property
+    def undecided(self) -> bool:
+        """Whether it is undecided if the event matches, because there are too many combinations of
+        the elements of its arrays.
+        """
     @property
     def tree(self) -> dict[str, Any]:
         """Every part of the pattern with its result, the values found and the nearest miss."""
@@ -445,6 +457,7 @@ class RuleSet:
 
         Raises:
             EventError: if it is not an event.
+            UndecidedError: if it cannot be compared with some rules, which the message names.
         """
     def matching_many(
         self, events: Iterable[_EventLike] | bytes | bytearray | memoryview | str | PathLike[str]
@@ -458,6 +471,7 @@ class RuleSet:
         Raises:
             EventError: for the first item that is not an event; the message has the number of the
                 line (from 1) or item (from 0).
+            UndecidedError: for the first event that cannot be compared with some rules.
             OSError: if the file cannot be read.
 
         >>> RuleSet({"a": "x == 1"}).matching_many(b'{"x": 1}\\n{"x": 2}\\n')

@@ -125,4 +125,4 @@ def _raise_with_row(rules: RuleSet, rows: list[Any], first_row: int) -> None:
             try:
                 rules.matching(row)
             except EventError as error:
-                raise EventError(f"row {first_row + index}: {error}") from error
+                raise type(error)(f"row {first_row + index}: {error}") from error

@@ -282,9 +282,9 @@ impl Explanation {
         json::part(&self.root)
     }
 
-    /// The explanation as text: a line for each node, marked ✓, ✗ or ? and indented by two spaces per
-    /// level. By default only nodes that failed, and of a disjunction the first three; with `all`
-    /// every node.
+    /// The explanation as text: a line for each node, marked ✓, ✗ or ? and indented by two spaces
+    /// per level. By default only nodes that failed, and of a disjunction the first three; with
+    /// `all` every node.
     ///
     /// ```
     /// use reflexarc_event::Json;

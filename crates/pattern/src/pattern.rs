@@ -293,17 +293,15 @@ impl Pattern {
             .matcher
             // A pattern that is too large for a matcher gives the same answers more slowly.
             .get_or_init(|| Matcher::build([&self.node]).ok());
-        match matcher {
-            Some(matcher) => SCRATCH.with_borrow_mut(|scratch| {
-                let matched = matcher.has_match(event, scratch);
-                let is_decided = matched || scratch.undecided().is_empty();
-                is_decided.then_some(matched).ok_or(Undecided)
-            }),
-            None => {
-                let steps = PatternLimits::DEFAULT.explain_steps;
-                naive::matches_within(&self.node, event.tree(), steps)
-            }
-        }
+        let Some(matcher) = matcher else {
+            let steps = PatternLimits::DEFAULT.explain_steps;
+            return naive::matches_within(&self.node, event.tree(), steps);
+        };
+        SCRATCH.with_borrow_mut(|scratch| {
+            let matched = matcher.has_match(event, scratch);
+            let is_decided = matched || scratch.undecided().is_empty();
+            is_decided.then_some(matched).ok_or(Undecided)
+        })
     }
 
     /// The tree of the pattern, in normal form.

@@ -11,7 +11,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyIterator, PyMapping, PyMemoryView, PyS
 use reflexarc::RuleSet;
 
 use crate::batch_matching::{self, BatchError, RuleIds};
-use crate::error::EventError;
+use crate::error::{EventError, UndecidedError};
 use crate::event::EventArgument;
 use crate::event_source::EventSource;
 
@@ -155,8 +155,8 @@ impl PendingEvents {
         };
         batch_matching::matching(py, rules, EventSource::from_texts(&texts), collect).map_err(
             |error| match error {
-                BatchError::Event(text, message) => {
-                    BatchError::Event(self.number_of_text(text), message)
+                BatchError::Event(text, error) => {
+                    BatchError::Event(self.number_of_text(text), error)
                         .into_exception("event", first)
                 }
                 exception @ BatchError::Exception(_) => exception.into_exception("event", first),
@@ -196,8 +196,11 @@ impl PendingEvents {
 
 /// The error with the number of the event in its message.
 fn with_number(py: Python<'_>, number: usize, error: PyErr) -> PyErr {
-    if error.is_instance_of::<EventError>(py) {
-        EventError::new_err(format!("event {number}: {}", error.value(py)))
+    let message = || format!("event {number}: {}", error.value(py));
+    if error.is_instance_of::<UndecidedError>(py) {
+        UndecidedError::new_err(message())
+    } else if error.is_instance_of::<EventError>(py) {
+        EventError::new_err(message())
     } else {
         error
     }

@@ -9,8 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
-use reflexarc::RuleSet;
+use reflexarc::{Rule, RuleSet};
 use reflexarc_event::{EventError, Limits, NativeEvent};
+use reflexarc_pattern::Undecided;
 
 use crate::error;
 use crate::event_source::{Chunk, EventSource, SourceError};
@@ -20,8 +21,8 @@ pub(crate) type RuleIds = Vec<u32>;
 
 /// Why a batch ends early.
 pub(crate) enum BatchError {
-    /// The item with this number, from 0, is not an event.
-    Event(usize, String),
+    /// The item with this number, from 0, is not an event, or cannot be compared with a rule.
+    Event(usize, MatchError),
     /// A Python exception.
     Exception(PyErr),
 }
@@ -73,10 +74,40 @@ pub(crate) fn matching(
     })
 }
 
+/// Why it is not known which rules match one event.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MatchError {
+    #[error(transparent)]
+    Event(#[from] EventError),
+    /// A text that [`Limits::DEFAULT`] does not allow.
+    #[error("the event has more than the {} bytes allowed", Limits::DEFAULT.bytes)]
+    TooLong,
+    #[error("rules {rules}: {Undecided}")]
+    Undecided { rules: String },
+}
+
 /// The rules that match one event given as text.
-pub(crate) fn matching_text(rules: &RuleSet, bytes: &[u8]) -> Result<RuleIds, EventError> {
+pub(crate) fn matching_text(rules: &RuleSet, bytes: &[u8]) -> Result<RuleIds, MatchError> {
     let event = NativeEvent::from_json(bytes)?;
-    Ok(rules.matching(&event).into_ids())
+    let matched = rules.matching(&event);
+    let undecided: Vec<u32> = matched.undecided().collect();
+    decided(rules, matched.into_ids(), &undecided)
+}
+
+/// The rules that match an event, unless some rules are undecided.
+pub(crate) fn decided(
+    rules: &RuleSet,
+    matching: RuleIds,
+    undecided: &[u32],
+) -> Result<RuleIds, MatchError> {
+    if undecided.is_empty() {
+        return Ok(matching);
+    }
+    let mut names = rules.rules().map(Rule::name).collect::<Vec<_>>();
+    let mut position = 0..;
+    names.retain(|_| position.next().is_some_and(|at| undecided.contains(&at)));
+    let rules = names.join(", ");
+    Err(MatchError::Undecided { rules })
 }
 
 /// The result for a chunk.
@@ -88,7 +119,7 @@ struct ChunkResult {
 }
 
 enum ChunkError {
-    Event(EventError),
+    Event(MatchError),
     Source(SourceError),
 }
 
@@ -203,18 +234,30 @@ impl<F: FnMut(RuleIds) -> PyResult<()>> Collector<F> {
                     return Err(PyErr::from(error).into());
                 }
                 Err((number, ChunkError::Source(SourceError::LineTooLong))) => {
-                    let message = format!(
-                        "the event has more than the {} bytes allowed",
-                        Limits::DEFAULT.bytes
-                    );
-                    return Err(BatchError::Event(self.items + number, message));
+                    return Err(BatchError::Event(self.items + number, MatchError::TooLong));
                 }
                 Err((number, ChunkError::Event(error))) => {
-                    return Err(BatchError::Event(self.items + number, error.to_string()));
+                    return Err(BatchError::Event(self.items + number, error));
                 }
             };
         }
         Ok(())
+    }
+}
+
+impl MatchError {
+    /// The Python exception of this error, with a message.
+    fn exception(&self, message: String) -> PyErr {
+        match self {
+            Self::Event(_) | Self::TooLong => error::EventError::new_err(message),
+            Self::Undecided { .. } => error::UndecidedError::new_err(message),
+        }
+    }
+}
+
+impl From<MatchError> for PyErr {
+    fn from(error: MatchError) -> Self {
+        error.exception(error.to_string())
     }
 }
 
@@ -229,8 +272,9 @@ impl BatchError {
     /// `line 3: …`.
     pub(crate) fn into_exception(self, item: &str, first: usize) -> PyErr {
         match self {
-            Self::Event(number, message) => {
-                error::EventError::new_err(format!("{item} {}: {message}", first + number))
+            Self::Event(number, error) => {
+                let message = format!("{item} {}: {error}", first + number);
+                error.exception(message)
             }
             Self::Exception(exception) => exception,
         }

@@ -40,6 +40,13 @@ create_exception!(
 );
 create_exception!(
     reflexarc,
+    UndecidedError,
+    EventError,
+    "An event that cannot be compared with a pattern: there are too many combinations of the\n\
+     elements of its arrays. Derived from `EventError`, since most events of this kind are hostile."
+);
+create_exception!(
+    reflexarc,
     ReactionError,
     Error,
     "A reaction failed, and `RuleSet.evaluate` was called with `strict=True`."

@@ -20,10 +20,17 @@ impl From<Explanation> for PyExplanation {
 
 #[pymethods]
 impl PyExplanation {
-    /// Whether the event matches the pattern.
+    /// Whether the event matches the pattern; false too if that is undecided.
     #[getter]
     fn matched(&self) -> bool {
         self.explanation.matched()
+    }
+
+    /// Whether it is undecided if the event matches, because there are too many combinations of
+    /// the elements of its arrays.
+    #[getter]
+    fn undecided(&self) -> bool {
+        self.explanation.undecided()
     }
 
     /// Every part of the pattern with its result, the values found and the nearest miss.
@@ -51,10 +58,10 @@ impl PyExplanation {
     }
 
     fn __repr__(&self) -> String {
-        let result = if self.explanation.matched() {
-            "matched"
-        } else {
-            "not matched"
+        let result = match (self.undecided(), self.matched()) {
+            (true, _) => "undecided",
+            (false, true) => "matched",
+            (false, false) => "not matched",
         };
         format!("<Explanation: {result}>")
     }

@@ -55,6 +55,7 @@ mod _core {
     #[pymodule_export]
     use crate::error::{
         Error, EventError, InternalError, PatternError, ReactionError, RuleError, StateError,
+        UndecidedError,
     };
     #[pymodule_export]
     use crate::evaluation::{PyAction, PyEvaluation, PyFailure};

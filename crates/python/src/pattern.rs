@@ -9,13 +9,15 @@ use pyo3::types::{PyMapping, PyString, PyTuple};
 use reflexarc::check_vocabulary;
 use reflexarc_diagnostic::{Diagnostic, Severity};
 use reflexarc_event::{FieldShape, field_shape};
-use reflexarc_pattern::{Dialect, Matcher, Path, Pattern, Scratch, explain};
+use reflexarc_pattern::{Dialect, Fields, Matcher, Path, Pattern, Scratch, Undecided, explain};
 
 use crate::convert::{self, ValuePath};
 use crate::diagnostic::PyDiagnostic;
 use crate::dict_matcher::DictMatcher;
 use crate::dict_walk::DictWalk;
-use crate::error::{PatternError, catch_panics, exception_from_diagnostics, exception_with};
+use crate::error::{
+    PatternError, UndecidedError, catch_panics, exception_from_diagnostics, exception_with,
+};
 use crate::event::{self, EventArgument};
 use crate::explanation::PyExplanation;
 
@@ -89,6 +91,7 @@ impl PyPattern {
     ///
     /// Raises:
     ///     EventError: if it is not an event; the message has the position.
+    ///     UndecidedError: if it cannot be compared with the pattern.
     ///
     /// >>> Pattern("content.count > 2").matches({"content": {"count": 3}})
     /// True
@@ -118,8 +121,9 @@ impl PyPattern {
                 return Ok(matched);
             }
             with_scratch(|scratch| {
-                self.matcher
-                    .has_match_fields(|fields| self.walk.fields(&mapping, fields), scratch)
+                let visit = |fields: &mut Fields<'_>| self.walk.fields(&mapping, fields);
+                let matched = self.matcher.has_match_fields(visit, scratch)?;
+                decided(matched, scratch)
             })
         })
     }
@@ -302,8 +306,10 @@ impl PyPattern {
     }
 
     fn matches_text(&self, bytes: &[u8]) -> PyResult<bool> {
-        with_scratch(|scratch| self.matcher.has_match_bytes(bytes, scratch))
-            .map_err(event::json_error)
+        with_scratch(|scratch| {
+            let matched = self.matcher.has_match_bytes(bytes, scratch);
+            decided(matched.map_err(event::json_error)?, scratch)
+        })
     }
 
     fn found(&self, found: &[Diagnostic]) -> Vec<PyDiagnostic> {
@@ -311,6 +317,15 @@ impl PyPattern {
             .iter()
             .map(|diagnostic| PyDiagnostic::new(SOURCE, self.pattern.source(), diagnostic))
             .collect()
+    }
+}
+
+/// Whether an event matches the only pattern of a matcher.
+fn decided(matched: bool, scratch: &Scratch) -> PyResult<bool> {
+    if scratch.undecided().is_empty() {
+        Ok(matched)
+    } else {
+        Err(UndecidedError::new_err(Undecided.to_string()))
     }
 }
 

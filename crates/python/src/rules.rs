@@ -132,6 +132,7 @@ impl PyRuleSet {
     ///
     /// Raises:
     ///     EventError: if it is not an event.
+    ///     UndecidedError: if it cannot be compared with some rules, which the message names.
     fn matching<'py>(&self, event: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         catch_panics(|| self.names(event.py(), &self.matching_ids(event)?))
     }
@@ -145,6 +146,7 @@ impl PyRuleSet {
     /// Raises:
     ///     EventError: for the first item that is not an event; the message has the number of the
     ///         line (from 1) or item (from 0).
+    ///     UndecidedError: for the first event that cannot be compared with some rules.
     ///     OSError: if the file cannot be read.
     ///
     /// >>> RuleSet({"a": "x == 1"}).matching_many(b'{"x": 1}\n{"x": 2}\n')
@@ -359,8 +361,7 @@ impl PyRuleSet {
     fn matching_ids(&self, event: &Bound<'_, PyAny>) -> PyResult<RuleIds> {
         let mapping = match EventArgument::new(event)? {
             EventArgument::Bytes(bytes) => {
-                return batch_matching::matching_text(&self.rules, &bytes)
-                    .map_err(event::event_error);
+                return Ok(batch_matching::matching_text(&self.rules, &bytes)?);
             }
             EventArgument::Mapping(mapping) => mapping,
         };
@@ -373,11 +374,12 @@ impl PyRuleSet {
                 self.rules
                     .matcher()
                     .matching_fields(visit, scratch, &mut ids)?;
-                Ok(ids)
+                let undecided = scratch.undecided();
+                Ok(batch_matching::decided(&self.rules, ids, undecided)?)
             });
         }
         let text = convert::to_json(&mapping, &ValuePath::Root)?.to_string();
-        batch_matching::matching_text(&self.rules, text.as_bytes()).map_err(event::event_error)
+        Ok(batch_matching::matching_text(&self.rules, text.as_bytes())?)
     }
 
     fn names<'py>(&self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {

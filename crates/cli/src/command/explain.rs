@@ -20,7 +20,7 @@ Exit codes:
   0 everything explained matches
   1 something does not match
   3 invalid rules or filter
-  4 unreadable event
+  4 unreadable event, or one that cannot be compared with a filter
 
 Examples:
   reflexarc explain rules examples/eni-events.ndjson --rule failed-operation
@@ -79,10 +79,14 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         print(name, explanation, args, output)?;
     }
     output.end(args.format)?;
-    let matched = explanations
-        .iter()
-        .all(|(_, explanation)| explanation.matched());
-    Ok(if matched { Exit::Done } else { Exit::Negative })
+    let explanations = || explanations.iter().map(|(_, explanation)| explanation);
+    Ok(if explanations().any(Explanation::undecided) {
+        Exit::Unreadable
+    } else if explanations().all(Explanation::matched) {
+        Exit::Done
+    } else {
+        Exit::Negative
+    })
 }
 
 /// The filter or the rules, and the event.
@@ -185,6 +189,7 @@ fn print(
     if args.format != Format::Human {
         return output.element(
             args.format,
+            // Whether it is undecided says the explanation.
             &json!({
                 "rule": name,
                 "matched": explanation.matched(),
@@ -192,10 +197,10 @@ fn print(
             }),
         );
     }
-    let (paint, verdict) = if explanation.matched() {
-        (Paint::Green, "matches")
-    } else {
-        (Paint::Red, "does not match")
+    let (paint, verdict) = match (explanation.undecided(), explanation.matched()) {
+        (true, _) => (Paint::Yellow, "is undecided"),
+        (false, true) => (Paint::Green, "matches"),
+        (false, false) => (Paint::Red, "does not match"),
     };
     let verdict = output.paint(paint, verdict);
     let title = output.paint(Paint::Bold, name);

@@ -29,7 +29,7 @@ Exit codes:
   0 at least one match
   1 no match
   3 invalid filter
-  4 some events could not be read (the others were matched)
+  4 some events could not be read or compared with a filter (the others were matched)
 
 Examples:
   reflexarc match 'content.result == \"failed\"' examples/eni-events.ndjson
@@ -132,6 +132,13 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
                     "{name}:{line}: cannot compare the event with {filters}: there are too many \
                      combinations of the elements of its arrays"
                 ));
+                if args.fail_fast {
+                    return Ok(ControlFlow::Break(()));
+                }
+                // With --invert, too: it is not known that none matches.
+                if ids.is_empty() {
+                    return Ok(ControlFlow::Continue(()));
+                }
             }
             if ids.is_empty() != args.invert {
                 return Ok(ControlFlow::Continue(()));

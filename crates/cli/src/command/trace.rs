@@ -114,12 +114,13 @@ fn print(trace: &Json, output: &mut Output) -> Result<(), Failure> {
         output.line(format_args!("  native form: {}", field(trace, "normal")))?;
     }
     for verdict in elements(trace, "verdicts") {
-        let mark = if verdict.get("matched").and_then(Json::as_bool) == Some(true) {
-            "✓"
-        } else {
-            "✗"
+        let is = |key, value| verdict.get(key).and_then(Json::as_bool) == Some(value);
+        let mark = match (is("undecided", true), is("matched", true)) {
+            (true, _) => "? undecided:",
+            (false, true) => "✓",
+            (false, false) => "✗",
         };
-        let is_disabled = verdict.get("enabled").and_then(Json::as_bool) == Some(false);
+        let is_disabled = is("enabled", false);
         let disabled = if is_disabled { " (disabled)" } else { "" };
         output.line(format_args!("{mark} {}{disabled}", field(verdict, "rule")))?;
     }

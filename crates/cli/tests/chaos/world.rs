@@ -119,9 +119,10 @@ impl World {
             self.service.port
         );
         for (name, receiver) in &self.receivers {
-            // Order is kept for longer than any fault lasts. Retries outlast every fault too, so
-            // that only `brittle` has dead letters. Its single attempt is spared by the circuit
-            // breaker as long as that is open.
+            // Order is kept for longer than any fault lasts, and than the clock jumps unsuspected:
+            // 40 minutes ahead end a shorter wait behind a failing delivery. Retries outlast every
+            // fault too, so that only `brittle` has dead letters. Its single attempt is spared by
+            // the circuit breaker as long as that is open.
             let retry = if *name == "brittle" {
                 "[]".to_owned()
             } else {
@@ -129,7 +130,7 @@ impl World {
             };
             config += &format!(
                 "[targets.{name}]\ntype = \"webhook\"\nurl = \"http://127.0.0.1:{}/\"\n\
-                 allow = [\"127.0.0.0/8\"]\ntimeout = \"1s\"\norder_wait = \"10m\"\n\
+                 allow = [\"127.0.0.0/8\"]\ntimeout = \"1s\"\norder_wait = \"24h\"\n\
                  retry = {retry}\n\
                  breaker = {{ failures = 5, pause = \"1s\", max_pause = \"2s\" }}\n",
                 receiver.port

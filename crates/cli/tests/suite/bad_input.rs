@@ -204,3 +204,49 @@ fn each_unreadable_event_is_reported() {
         outcome.stdout
     );
 }
+
+/// A filter with two fields of eight arrays, and of a ninth one in which no element has both; and
+/// an event of 2 KB with 20⁸ combinations of elements.
+fn without_end() -> (String, String) {
+    let pairs: Vec<_> = (0..8)
+        .map(|n| format!("a{n}.x == 1 and a{n}.y == 1"))
+        .collect();
+    let both = vec![r#"{"x":1,"y":1}"#; 20].join(",");
+    let arrays: Vec<_> = (0..8).map(|n| format!(r#""a{n}":[{both}]"#)).collect();
+    let apart = [
+        vec![r#"{"x":1}"#; 21].join(","),
+        vec![r#"{"y":1}"#; 21].join(","),
+    ]
+    .join(",");
+    (
+        format!("not ({} and z.x == 1 and z.y == 1)", pairs.join(" and ")),
+        format!(r#"{{{},"z":[{apart}]}}"#, arrays.join(",")),
+    )
+}
+
+#[test]
+fn what_is_undecided_is_neither_a_match_nor_none() {
+    let (filter, event) = without_end();
+    let folder = tempfile::tempdir().unwrap();
+    let events = format!("{{\"id\":1}}\n{event}\n{{\"id\":2}}\n");
+    let matching = |args: &[&str]| {
+        let args = [&["match", &filter], args].concat();
+        reflexarc_in(folder.path(), &args, events.as_bytes())
+    };
+    let too_many = "-:2: cannot compare the event with the filter: there are too many";
+    for (args, expected) in [
+        (&["-"][..], "{\"id\":1}\n{\"id\":2}\n"),
+        (&["--invert", "-"], ""),
+        (&["--fail-fast", "-"], "{\"id\":1}\n"),
+    ] {
+        let outcome = matching(args);
+        assert_eq!((outcome.stdout.as_str(), outcome.code), (expected, 4));
+        assert!(outcome.stderr.contains(too_many), "{}", outcome.stderr);
+    }
+
+    let args = ["explain", filter.as_str(), "-"];
+    let outcome = reflexarc_in(folder.path(), &args, event.as_bytes());
+    let expected = "filter is undecided\n  ? undecided, too many combinations";
+    assert!(outcome.stdout.starts_with(expected), "{}", outcome.stdout);
+    assert_eq!(outcome.code, 4);
+}

@@ -14,8 +14,9 @@ const DELIVERIES: PageLimits = PageLimits {
 };
 
 /// The event as received, its native form, whether each current rule matches it, its evaluation at
-/// the time, and its deliveries with every attempt, at most 1,000 and 1 MiB of their actions. If
-/// `explain` names a rule, its verdict contains the explanation. Further deliveries are counted in
+/// the time, and its deliveries with every attempt, at most 1,000 and 1 MiB of their actions. A
+/// rule whose filter cannot be compared with the event is `undecided`. If `explain` names a rule,
+/// its verdict contains the explanation. Further deliveries are counted in
 /// `left_out`, and what cannot be read is in `damaged`.
 ///
 /// ```
@@ -49,15 +50,17 @@ pub fn trace(
     let native = NativeEvent::new(archived.event.clone())
         .map_err(|error| StoreError::Failed(format!("event {}: {error}", archived.seq)))?;
     // With the rules as they are now: which rules ran at the time is in `evaluation`.
-    let matching: Vec<&str> = rules
-        .matched_rules(&rules.matching(&native))
-        .map(Rule::name)
-        .collect();
-    let verdicts = rules.rules().map(|rule| {
+    let matched = rules.matching(&native);
+    let matching: Vec<&str> = rules.matched_rules(&matched).map(Rule::name).collect();
+    let undecided: Vec<u32> = matched.undecided().collect();
+    let verdicts = (0..).zip(rules.rules()).map(|(position, rule)| {
         let mut verdict = Json::object([
             ("rule", rule.name().into()),
             ("matched", matching.contains(&rule.name()).into()),
         ]);
+        if let (Json::Object(members), true) = (&mut verdict, undecided.contains(&position)) {
+            members.push(("undecided".into(), true.into()));
+        }
         // A disabled rule matches nothing, whatever its filter says.
         if let (Json::Object(members), false) = (&mut verdict, rule.enabled()) {
             members.push(("enabled".into(), false.into()));
@@ -162,4 +165,46 @@ fn attempt_to_json(attempt: &Attempt) -> Json {
         members.push(("last_started".into(), folded.last.to_string().into()));
     }
     json
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use reflexarc::Evaluation;
+    use reflexarc_event::Event;
+
+    use super::*;
+    use crate::{Config, Incoming, SqliteStore};
+
+    #[test]
+    fn verdicts_tell_undecided_filters_from_others() {
+        let pairs: Vec<_> = (0..8)
+            .map(|n| format!("a{n}.x == 1 and a{n}.y == 1"))
+            .collect();
+        let filter = format!("not ({} and z.x == 1 and z.y == 1)", pairs.join(" and "));
+        let both = vec![r#"{"x":1,"y":1}"#; 20].join(",");
+        let arrays: Vec<_> = (0..8).map(|n| format!(r#""a{n}":[{both}]"#)).collect();
+        let apart = vec![r#"{"x":1},{"y":1}"#; 21].join(",");
+        let event = format!(r#"{{"id":"1",{},"z":[{apart}]}}"#, arrays.join(","));
+
+        let folder = tempfile::tempdir().unwrap();
+        let options = Config::default().store_options;
+        let store = SqliteStore::open(&folder.path().join("reflexarc.db"), &options).unwrap();
+        let incoming = Incoming::new(Event::from_json(event).unwrap()).unwrap();
+        store
+            .accept(incoming, Evaluation::default(), Timestamp::now())
+            .unwrap();
+        let hard = format!("when = '{filter}'\nthen = ''");
+        let easy = "when = 'z.x == 1'\nthen = ''";
+        let rules = RuleSet::compile([("easy.toml", easy), ("hard.toml", &hard)]).unwrap();
+        let archived = &store.find("1").unwrap()[0];
+        let traced = trace(&store, &rules, archived, Some("hard")).unwrap();
+        let [easy, hard] = traced.get("verdicts").unwrap().elements() else {
+            panic!("two rules")
+        };
+        assert_eq!(easy.to_string(), r#"{"rule":"easy","matched":true}"#);
+        assert_eq!(hard.get("undecided"), Some(&Json::Bool(true)));
+        let explanation = hard.get("explanation").unwrap();
+        assert_eq!(explanation.get("undecided"), Some(&Json::Bool(true)));
+    }
 }
