@@ -209,7 +209,7 @@ pub fn explain(node: &Node, event: &Json) -> Explanation {
 /// let pattern: Pattern = "a.b == 1 and a.c == 2".parse()?;
 /// let event = Json::parse(r#"{"a": [{"b": 1, "c": 3}, {"b": 4, "c": 2}]}"#)?;
 /// assert!(!explain_within(pattern.node(), &event, 1_000).undecided());
-/// let explanation = explain_within(pattern.node(), &event, 10);
+/// let explanation = explain_within(pattern.node(), &event, 3);
 /// assert!(explanation.undecided() && !explanation.matched());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -43,7 +43,7 @@ pub fn matches(node: &Node, event: &Json) -> bool {
     search(node, event, &steps).is_some()
 }
 
-/// As [`matches`], in so many steps at most.
+/// As [`matches()`], in so many steps at most.
 ///
 /// # Errors
 /// If that is not enough to decide it.
