@@ -86,14 +86,25 @@ pub fn unmapped_network(network: IpNet) -> Option<IpNet> {
 /// in the reference engine: `00000010.0.0.1` is a text.
 fn ipv4(text: &str) -> Option<Ipv4Addr> {
     // The standard parser rejects leading zeros, which some systems print: `010.000.000.001`.
-    let mut octets = [0; 4];
-    let mut parts = text.split('.');
-    for octet in &mut octets {
-        let is_number =
-            |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        *octet = parts.next().filter(is_number)?.parse().ok()?;
+    const MAX_LENGTH: usize = 15;
+    if text.len() > MAX_LENGTH {
+        return None;
     }
-    (parts.next().is_none() && text.len() <= 15).then(|| octets.into())
+    let mut octets = [0; 4];
+    let (mut place, mut number) = (0, None);
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' => {
+                let value = number.unwrap_or(0_u16) * 10 + u16::from(byte - b'0');
+                // Before the next digit, so that it cannot overflow.
+                octets[place] = u8::try_from(value).ok()?;
+                number = Some(value);
+            }
+            b'.' if place < 3 && number.is_some() => (place, number) = (place + 1, None),
+            _ => return None,
+        }
+    }
+    (place == 3 && number.is_some()).then(|| octets.into())
 }
 
 /// Groups, the last two of which may be an IPv4 address. `colon` is the position of the last one.
@@ -112,7 +123,32 @@ fn ipv6(text: &str, colon: usize) -> Option<Ipv6Addr> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// The naive twin: each part is digits that make a number up to 255.
+    fn ipv4_by_parts(text: &str) -> Option<Ipv4Addr> {
+        let part = |part: &str| {
+            let is_number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+            is_number.then(|| part.parse::<u8>().ok())?
+        };
+        let parts: Vec<u8> = text.split('.').map(part).collect::<Option<_>>()?;
+        let octets: [u8; 4] = parts.try_into().ok()?;
+        (text.len() <= 15).then(|| octets.into())
+    }
+
+    proptest! {
+        #[test]
+        fn an_ipv4_address_is_four_numbers(
+            text in "([0-9]{0,4}\\.){2,4}[0-9]{0,3}|([012]?[0-9]{1,2}\\.){3}[0-9]+|\\PC{0,9}",
+            address in any::<[u8; 4]>(),
+        ) {
+            prop_assert_eq!(ipv4(&text), ipv4_by_parts(&text), "{}", text);
+            let address = Ipv4Addr::from(address);
+            prop_assert_eq!(ipv4(&address.to_string()), Some(address));
+        }
+    }
 
     #[test]
     fn every_spelling_of_an_address_is_that_address() {

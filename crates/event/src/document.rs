@@ -106,9 +106,7 @@ pub(crate) fn contained(event: &Event) -> Option<Vec<Result<Event, EventError>>>
     if event.envelope() != Envelope::Other || !event.markers().may_contain_events() {
         return None;
     }
-    // Always text: the event was read from it.
-    let text = std::str::from_utf8(event.bytes()).ok()?;
-    Contents::of(text, event.limits())
+    Contents::of(event.text(), event.limits())
 }
 
 /// Whether an event with this member at the top level may contain others.

@@ -331,7 +331,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_detector_equals_the_parser(text in document(), depth in 1_usize..5) {
-            let found = EnvelopeMarkers::read(text.as_bytes(), depth).map(uses);
+            let found = EnvelopeMarkers::read(&text, depth).map(uses);
             prop_assert_eq!(found, by_parser(&text, depth), "{}", text);
         }
 
@@ -344,10 +344,10 @@ mod tests {
             let mut text = text;
             let at = cut.index(text.len() + 1);
             text.insert_str(at, &byte);
-            let found = EnvelopeMarkers::read(text.as_bytes(), 128).map(uses);
+            let found = EnvelopeMarkers::read(&text, 128).map(uses);
             prop_assert_eq!(found, by_parser(&text, 128), "{}", text);
             prop_assert_eq!(
-                EnvelopeMarkers::read(text.as_bytes(), 128).is_ok(),
+                EnvelopeMarkers::read(&text, 128).is_ok(),
                 Json::parse(&text).is_ok_and(|json| matches!(json, Json::Object(_))),
             );
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::envelope::Envelope;
 use crate::event_error::EventError;
-use crate::json::{FieldSet, Json, Selected, select};
+use crate::json::{FieldSet, Json, JsonError, JsonErrorKind, MemberIndex, Selected, select};
 use crate::limits::Limits;
 use crate::markers::EnvelopeMarkers;
 
@@ -24,10 +24,12 @@ use crate::markers::EnvelopeMarkers;
 pub struct Event(Arc<Content>);
 
 struct Content {
-    bytes: Box<[u8]>,
+    text: Box<str>,
     limits: Limits,
     markers: EnvelopeMarkers,
     tree: OnceLock<Json>,
+    /// Where the members are; made when fields are first selected.
+    members: OnceLock<Option<MemberIndex>>,
 }
 
 impl Event {
@@ -101,10 +103,11 @@ impl Event {
     /// Makes an event of the text of a native form, which is valid and within the limits.
     pub(crate) fn of_native_text(text: String, limits: &Limits) -> Self {
         Self::from(Content {
-            bytes: text.into_bytes().into(),
+            text: text.into(),
             limits: *limits,
             markers: EnvelopeMarkers::NATIVE_FORM,
             tree: OnceLock::new(),
+            members: OnceLock::new(),
         })
     }
 
@@ -126,7 +129,12 @@ impl Event {
 
     /// The bytes as they were received.
     pub fn bytes(&self) -> &[u8] {
-        &self.0.bytes
+        self.0.text.as_bytes()
+    }
+
+    /// The bytes as text.
+    pub(crate) fn text(&self) -> &str {
+        &self.0.text
     }
 
     /// The event as a tree, always a [`Json::Object`].
@@ -136,7 +144,7 @@ impl Event {
     )]
     pub fn tree(&self) -> &Json {
         self.0.tree.get_or_init(|| {
-            Json::parse_within(&self.0.bytes, self.0.limits.depth)
+            Json::parse_within(self.bytes(), self.0.limits.depth)
                 .expect("the bytes were validated when the event was made")
         })
     }
@@ -148,6 +156,7 @@ impl Event {
         match Arc::try_unwrap(self.0) {
             Ok(content) => Self::from(Content {
                 tree: OnceLock::new(),
+                members: OnceLock::new(),
                 ..content
             }),
             // Another clone may need it.
@@ -156,16 +165,11 @@ impl Event {
     }
 
     /// Some fields of the event, without making a tree of the rest.
-    #[allow(
-        clippy::missing_panics_doc,
-        reason = "the bytes were validated when the event was made"
-    )]
-    pub fn select(&self, fields: &FieldSet) -> Selected<'_> {
-        let text = std::str::from_utf8(&self.0.bytes);
-        select(
-            text.expect("the bytes were validated when the event was made"),
-            fields,
-        )
+    pub fn select<'a>(&'a self, fields: &'a FieldSet) -> Selected<'a> {
+        let text = self.text();
+        // Several rules, their gates and the identity read fields of the same event.
+        let members = self.0.members.get_or_init(|| MemberIndex::of(text));
+        select(text, members.as_ref(), fields)
     }
 
     /// The tree if it was read before, else a tree of these fields alone: a tree of all costs more
@@ -220,12 +224,20 @@ impl Content {
         }
         // One pass validates the bytes and collects what identifies the envelope; most events are
         // matched on their bytes and never need a tree.
-        let markers = EnvelopeMarkers::read(&bytes, limits.depth)?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let invalid = JsonError {
+                kind: JsonErrorKind::InvalidUtf8,
+                offset: error.utf8_error().valid_up_to(),
+            };
+            EventError::of_json(invalid, error.as_bytes())
+        })?;
+        let markers = EnvelopeMarkers::read(&text, limits.depth)?;
         Ok(Self {
-            bytes: bytes.into(),
+            text: text.into(),
             limits: *limits,
             markers,
             tree: OnceLock::new(),
+            members: OnceLock::new(),
         })
     }
 
@@ -247,12 +259,7 @@ impl From<Content> for Event {
 /// The envelope and the text.
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Event({}: {})",
-            self.envelope(),
-            String::from_utf8_lossy(&self.0.bytes)
-        )
+        write!(f, "Event({}: {})", self.envelope(), self.0.text)
     }
 }
 

@@ -6,8 +6,10 @@ use std::str::FromStr;
 use crate::decimal::Decimal;
 
 mod build;
+mod cursor;
 mod error;
 mod escape;
+mod members;
 mod outline;
 pub(crate) mod raw;
 mod read;
@@ -17,6 +19,7 @@ pub mod walk;
 mod write;
 
 pub use error::{JsonError, JsonErrorKind, Position};
+pub(crate) use members::MemberIndex;
 pub(crate) use outline::{Member, Outline};
 pub(crate) use read::{Value, read, unescape};
 pub(crate) use select::select;

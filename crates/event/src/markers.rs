@@ -64,15 +64,14 @@ impl EnvelopeMarkers {
     ///
     /// # Errors
     /// When it is not an object in JSON.
-    pub(crate) fn read(document: &[u8], depth: usize) -> Result<Self, EventError> {
-        if let Ok(text) = std::str::from_utf8(document) {
-            let mut detector = EnvelopeDetector::new(text);
-            let walked = walk(document, depth, EnvelopeDetector::ROOT, &mut detector);
-            if walked.is_ok()
-                && let Some(markers) = detector.markers()
-            {
-                return Ok(markers);
-            }
+    pub(crate) fn read(text: &str, depth: usize) -> Result<Self, EventError> {
+        let document = text.as_bytes();
+        let mut detector = EnvelopeDetector::new(text);
+        let walked = walk(document, depth, EnvelopeDetector::ROOT, &mut detector);
+        if walked.is_ok()
+            && let Some(markers) = detector.markers()
+        {
+            return Ok(markers);
         }
         // The parser locates and describes the error, so that there is one authority on what is
         // wrong; reading twice costs nothing for valid events.

@@ -20,7 +20,7 @@ use crate::{Envelope, Event, Level};
 
 /// The native form of an event as text; `None` if this conversion does not know it.
 pub(crate) fn native_text(event: &Event) -> Option<String> {
-    let text = std::str::from_utf8(event.bytes()).ok()?;
+    let text = event.text();
     let depth = event.limits().depth;
     let native = match event.envelope() {
         Envelope::Aws | Envelope::Other => None,

@@ -49,6 +49,7 @@ mod trace;
 mod value;
 mod variable_field;
 mod walk;
+mod workspace;
 
 pub use jiff::{SignedDuration, Timestamp};
 pub use reflexarc_diagnostic::Diagnostic;

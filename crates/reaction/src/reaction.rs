@@ -6,14 +6,15 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, OnceLock};
 
 use reflexarc_event::FieldSet;
-use rhai::{AST, Dynamic, Map, Scope};
+use rhai::AST;
 
 use crate::read_fields::fields_read;
 use crate::run::{RUN, Run, Stop};
 use crate::sandbox::Sandbox;
+use crate::workspace::{Workspace, Workspaces};
 use crate::{
-    CompileError, Diagnostic, Effects, Input, NamedTarget, ReactionError, ReactionLimits, RuleInfo,
-    State, VariableField, check, parse_error, run_error, targets, trace, variable_field,
+    CompileError, Diagnostic, Effects, Input, NamedTarget, ReactionError, ReactionLimits, State,
+    VariableField, check, parse_error, run_error, targets, trace, variable_field,
 };
 
 /// A script, compiled and checked.
@@ -40,6 +41,8 @@ pub struct Reaction {
     /// What the script reads of `event` and `rule`.
     event_fields: Arc<FieldSet>,
     rule_fields: Arc<FieldSet>,
+    /// For runs in `sandbox`.
+    workspaces: Arc<Workspaces>,
     limits: ReactionLimits,
 }
 
@@ -60,10 +63,10 @@ impl Reaction {
         // find all. Neither runs any part of the script.
         let mut sandbox = Sandbox::with_limits(limits);
         // Only the names of the variables matter when a script is compiled.
-        let scope = scope(Dynamic::UNIT, Dynamic::UNIT, 0);
+        let workspace = Workspace::default();
         let ast = sandbox
             .engine
-            .compile_with_scope(&scope, source)
+            .compile_with_scope(workspace.scope(), source)
             .map_err(|error| {
                 let diagnostic = parse_error::diagnostic(&error, source, limits);
                 CompileError::new(source, vec![diagnostic])
@@ -87,6 +90,7 @@ impl Reaction {
             assigns_elements,
             event_fields: Arc::new(event_fields),
             rule_fields: Arc::new(rule_fields),
+            workspaces: Arc::default(),
             limits: *limits,
         })
     }
@@ -99,14 +103,19 @@ impl Reaction {
         let limits = self.limits.for_event(input.event.bytes());
         // For nearly all events the limits are the usual ones.
         if limits == self.limits {
-            return self.run_in(&self.sandbox, &limits, input, state).0;
+            let mut workspace = self.workspaces.take();
+            let (result, _) = self.run_in(&self.sandbox, &mut workspace, &limits, input, state);
+            self.workspaces.put_back(workspace);
+            return result;
         }
         let sandbox = if self.assigns_elements {
             Sandbox::measuring(&limits)
         } else {
             Sandbox::with_limits(&limits)
         };
-        self.run_in(&sandbox, &limits, input, state).0
+        let mut workspace = Workspace::default();
+        self.run_in(&sandbox, &mut workspace, &limits, input, state)
+            .0
     }
 
     /// Runs the script as [`Reaction::run`] does, and also returns which of its
@@ -133,7 +142,8 @@ impl Reaction {
         state: &dyn State,
     ) -> (Result<Effects, ReactionError>, BTreeSet<usize>) {
         let limits = self.limits.for_event(input.event.bytes());
-        let (result, ran) = self.run_in(&Sandbox::traced(&limits), &limits, input, state);
+        let (sandbox, mut workspace) = (Sandbox::traced(&limits), Workspace::default());
+        let (result, ran) = self.run_in(&sandbox, &mut workspace, &limits, input, state);
         (result, &ran & &self.lines())
     }
 
@@ -181,9 +191,9 @@ impl Reaction {
     /// ```
     pub fn warnings(&self) -> &[Diagnostic] {
         self.warnings.get_or_init(|| {
-            let scope = scope(Dynamic::UNIT, Dynamic::UNIT, 0);
-            let fixes = self.limits.fixes;
-            check::warnings(&self.sandbox, &self.ast, &scope, &self.source, fixes).into()
+            let workspace = Workspace::default();
+            let (scope, fixes) = (workspace.scope(), self.limits.fixes);
+            check::warnings(&self.sandbox, &self.ast, scope, &self.source, fixes).into()
         })
     }
 
@@ -216,27 +226,29 @@ impl Reaction {
     fn run_in(
         &self,
         sandbox: &Sandbox,
+        workspace: &mut Workspace,
         limits: &ReactionLimits,
         input: &Input<'_>,
         state: &dyn State,
     ) -> (Result<Effects, ReactionError>, BTreeSet<usize>) {
         let run = Run::new(input, limits, state);
         let event = input.event.value(&self.event_fields);
-        let rule = rule_value(input.rule, &self.rule_fields);
-        let mut scope = scope(event, rule, input.now.as_millisecond());
+        workspace.set(input, &event, &self.rule_fields);
         // rhai is large, and an untrusted script may find a way to make it panic: that must cost
         // one reaction, not the service. Unwinding is safe here: of the run nothing but the effects
-        // is used afterwards, and these only if it succeeded.
+        // and the workspace are used afterwards, and these only if it did not panic.
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
-            RUN.set(&run, || {
-                sandbox.engine.run_ast_with_scope(&mut scope, &self.ast)
-            })
+            RUN.set(&run, || workspace.run(sandbox, &self.ast))
         }));
         let lines = run.take_lines();
         let outcome = match outcome {
             Ok(outcome) => outcome,
-            Err(panic) => return (Err(run_error::of_panic(panic.as_ref())), lines),
+            Err(panic) => {
+                *workspace = Workspace::default();
+                return (Err(run_error::of_panic(panic.as_ref())), lines);
+            }
         };
+        workspace.clear(&event);
         let (mut effects, stop) = run.finish();
         let result = match (outcome, stop) {
             // `skip` wins over an error: rhai reports the termination that ends the run as one.
@@ -267,33 +279,6 @@ impl fmt::Debug for Reaction {
             .field("source", &self.source)
             .finish_non_exhaustive()
     }
-}
-
-/// What is read of `rule`.
-fn rule_value(rule: &RuleInfo, read: &FieldSet) -> Dynamic {
-    let labels = || {
-        let labels = rule.labels.iter();
-        let labels = labels.map(|(key, value)| (key.into(), value.as_str().into()));
-        Dynamic::from_map(labels.collect())
-    };
-    let fields: [(&str, &dyn Fn() -> Dynamic); 4] = [
-        ("name", &|| rule.name.as_str().into()),
-        ("level", &|| rule.level.lowercase().into()),
-        ("description", &|| rule.description.as_str().into()),
-        ("labels", &labels),
-    ];
-    let fields = fields.into_iter().filter(|(name, _)| read.contains(name));
-    let fields = fields.map(|(name, value)| (name.into(), value()));
-    Dynamic::from_map(fields.collect::<Map>())
-}
-
-/// The predefined variables, none of which a script can change.
-fn scope(event: Dynamic, rule: Dynamic, now: i64) -> Scope<'static> {
-    let mut scope = Scope::new();
-    scope.push_constant_dynamic("event", event);
-    scope.push_constant_dynamic("rule", rule);
-    scope.push_constant("now", now);
-    scope
 }
 
 #[cfg(test)]

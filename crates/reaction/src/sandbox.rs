@@ -12,7 +12,7 @@ use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
     BasicMathPackage, BasicStringPackage, LogicPackage, MoreStringPackage, Package,
 };
-use rhai::{Dynamic, Engine, OptimizationLevel};
+use rhai::{AST, Caches, Dynamic, Engine, EvalAltResult, OptimizationLevel, Scope};
 
 use crate::limits::EVENT_SIZES;
 use crate::run::RUN;
@@ -112,6 +112,26 @@ impl Sandbox {
             trace::register(&mut engine);
             Self::new(engine)
         })
+    }
+
+    /// Runs a script to its end. `caches` are those of earlier runs of it in this sandbox.
+    // rhai has no other function that takes them.
+    #[expect(
+        deprecated,
+        reason = "rhai marks unstable parts of its API as deprecated; Cargo.lock pins the version"
+    )]
+    pub(crate) fn run(
+        &self,
+        ast: &AST,
+        scope: &mut Scope<'_>,
+        caches: &mut Caches,
+    ) -> Result<(), Box<EvalAltResult>> {
+        let mut global = self.engine.new_global_runtime_state();
+        global.lib.push(ast.shared_lib().clone());
+        let (global, statements) = (&mut global, ast.statements());
+        self.engine
+            .eval_statements_raw(global, caches, scope, statements)
+            .map(drop)
     }
 
     /// The signatures of a function; none for an unknown function.
@@ -258,15 +278,23 @@ fn build(limits: &ReactionLimits) -> Engine {
     // a few KiB, a single operation may take long. Compared by the text that runs on events of this
     // size may have, as an engine does not know the event.
     let is_small = limits.string <= ReactionLimits::DEFAULT.string;
-    let interval = if is_small { 16 } else { 1 };
-    // Returning a value ends the script with an error that it cannot catch.
-    engine.on_progress(move |operation| {
-        if operation.is_multiple_of(interval) && RUN.with(|run| run.must_stop(operation)) {
-            return Some(Dynamic::UNIT);
-        }
-        None
-    });
+    if is_small {
+        // By a constant: a division by a variable takes as long as ten other instructions.
+        engine.on_progress(|operation| {
+            operation
+                .is_multiple_of(16)
+                .then(|| stop_if_due(operation))?
+        });
+    } else {
+        engine.on_progress(stop_if_due);
+    }
     engine
+}
+
+/// A value ends the script with an error that it cannot catch.
+fn stop_if_due(operation: u64) -> Option<Dynamic> {
+    RUN.with(|run| run.must_stop(operation))
+        .then_some(Dynamic::UNIT)
 }
 
 /// An engine that measures variables: a call for each use of one, which few scripts need.

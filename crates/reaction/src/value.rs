@@ -17,7 +17,7 @@
 use std::sync::OnceLock;
 
 use reflexarc_event::{Decimal, Event, FieldSet, Json, Selected};
-use rhai::{Array, Dynamic, Map};
+use rhai::{Array, Dynamic, Identifier, ImmutableString, Map};
 
 /// An event for scripts, whatever they read of it: each run converts only the fields that its
 /// script names. The event as a whole is converted once, for all reactions that use it as a value.
@@ -39,6 +39,16 @@ pub struct ScriptEvent {
     whole: OnceLock<Dynamic>,
 }
 
+/// What a script reads of an event.
+pub(crate) enum EventValue<'a> {
+    /// Nothing.
+    Nothing,
+    /// The event as a whole.
+    Whole(&'a Dynamic),
+    /// Some fields.
+    Fields(Selected<'a>),
+}
+
 impl ScriptEvent {
     /// The event for scripts.
     pub fn new(event: &Event) -> Self {
@@ -49,19 +59,15 @@ impl ScriptEvent {
     }
 
     /// What is read of the event.
-    pub(crate) fn value(&self, read: &FieldSet) -> Dynamic {
+    pub(crate) fn value<'a>(&'a self, read: &'a FieldSet) -> EventValue<'a> {
         if read.is_empty() {
-            return Dynamic::UNIT;
-        }
-        if read.is_all() {
-            let whole = self.whole.get_or_init(|| to_script(self.event.tree()));
-            // The copy has maps and arrays of its own, and shares the strings.
-            return whole.clone();
-        }
-        match self.event.tree_if_read() {
-            Some(tree) => fields_to_script(tree, read),
+            EventValue::Nothing
+        } else if read.is_all() {
+            // A copy of it has maps and arrays of its own, and shares the strings.
+            EventValue::Whole(self.whole.get_or_init(|| to_script(self.event.tree())))
+        } else {
             // A tree costs more than the run of most scripts.
-            None => selected_to_script(&self.event.select(read)),
+            EventValue::Fields(self.event.select(read))
         }
     }
 
@@ -81,7 +87,7 @@ pub(crate) fn to_script(json: &Json) -> Dynamic {
             Number::Float(float) => float.into(),
             Number::Text => text.as_ref().into(),
         },
-        Json::String(text) => text.as_str().into(),
+        Json::String(text) => string(text),
         Json::Array(elements) => {
             Dynamic::from_array(elements.iter().map(to_script).collect::<Array>())
         }
@@ -96,41 +102,26 @@ pub(crate) fn to_script(json: &Json) -> Dynamic {
     }
 }
 
-/// Some fields of a JSON value as a script value. Where fields are read of something that is no
-/// object, it is there as a whole: whether that is an error, and which, depends on what it is.
-fn fields_to_script(json: &Json, read: &FieldSet) -> Dynamic {
-    match json {
-        Json::Object(members) if !read.is_all() => {
-            let mut map = Map::new();
-            read.visit_members(members, &mut |key, value, fields| {
-                map.insert(key.into(), fields_to_script(value, fields));
-            });
-            Dynamic::from_map(map)
-        }
-        _ => to_script(json),
-    }
+fn string(text: &str) -> Dynamic {
+    // Made of a `&str`, one that does not fit into an `Identifier` would be copied twice.
+    let mut string = Identifier::new();
+    string.push_str(text);
+    ImmutableString::from(string).into()
 }
 
-fn selected_to_script(selected: &Selected<'_>) -> Dynamic {
+/// What was selected of an event as a script value. Where fields are read of something that is no
+/// object, it is there as a whole: whether that is an error, and which, depends on what it is.
+pub(crate) fn selected_to_script(selected: &Selected<'_>) -> Dynamic {
     match selected {
         Selected::Object(members) => {
             let mut map = Map::new();
-            // Of a duplicate key the last value stays.
             for (key, value) in members {
-                map.insert(key.as_ref().into(), selected_to_script(value));
+                map.insert((*key).into(), selected_to_script(value));
             }
             Dynamic::from_map(map)
         }
-        Selected::Text(text) => {
-            let inside = text
-                .strip_prefix('"')
-                .and_then(|text| text.strip_suffix('"'));
-            match inside.filter(|inside| !inside.contains('\\')) {
-                // Most values are such strings.
-                Some(inside) => inside.into(),
-                None => to_script(&selected.to_json()),
-            }
-        }
+        Selected::String(text) => string(text),
+        Selected::Text(_) => to_script(&selected.to_json()),
     }
 }
 

@@ -1,10 +1,9 @@
 //! Reading some fields of a document that is known to be valid, without a tree of the rest.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
 use super::Json;
-use super::read::{plain_length, read, unescape};
+use super::cursor::{Cursor, with_unescaped};
+use super::members::{Member, MemberIndex, ValueKind};
+use super::read::read;
 
 /// Fields of a document: all of it, or some members of its objects and parts of these.
 ///
@@ -28,11 +27,11 @@ pub struct FieldSet {
     fields: Vec<(String, Self)>,
 }
 
-/// Up to so many comparisons of keys, each field is looked for among the members of an object;
-/// beyond, each member among the fields.
-// An ECS event has a dozen members on each level, and a script names a handful of them: the former
-// is half of the work then, and the latter is bounded where both are many.
-const MAX_COMPARISONS: usize = 256;
+/// Up to so many fields, each is looked for among the members of an object; beyond, each member
+/// among the fields.
+// An ECS event has a dozen members on each level, and a script names a handful of them: comparing
+// their lengths is faster than a search, and bounded where both are many.
+const FEW_FIELDS: usize = 8;
 
 impl FieldSet {
     /// All of a document.
@@ -68,35 +67,6 @@ impl FieldSet {
         self.is_all || self.get(key).is_some()
     }
 
-    /// Calls `visit` with the members of an object that have one of these fields, and which parts
-    /// of them. They are in the order of the keys; of members with the same key only the last.
-    pub fn visit_members<'j>(
-        &self,
-        members: &'j [(String, Json)],
-        visit: &mut dyn FnMut(&'j str, &'j Json, &Self),
-    ) {
-        if members.len() * self.fields.len() <= MAX_COMPARISONS {
-            for (key, fields) in &self.fields {
-                let found = members.iter().rev().find(|(found, _)| found == key);
-                if let Some((key, value)) = found {
-                    visit(key, value, fields);
-                }
-            }
-            return;
-        }
-        let mut last: BTreeMap<&str, &Json> = BTreeMap::new();
-        for (key, value) in members {
-            if self.get(key).is_some() {
-                last.insert(key, value);
-            }
-        }
-        for (key, value) in last {
-            if let Some(fields) = self.get(key) {
-                visit(key, value, fields);
-            }
-        }
-    }
-
     /// What is beyond these keys; all of it where they lead into something that is there as a
     /// whole.
     fn at<'k>(&mut self, keys: impl IntoIterator<Item = &'k str>) -> &mut Self {
@@ -119,17 +89,18 @@ impl FieldSet {
 
     /// The parts of a field.
     fn get(&self, key: &str) -> Option<&Self> {
-        // Comparing a handful of lengths is faster than a search.
-        if self.fields.len() <= 8 {
-            let mut fields = self.fields.iter();
-            return fields
-                .find(|(found, _)| found == key)
-                .map(|(_, field)| field);
+        self.position(key).map(|place| &self.fields[place].1)
+    }
+
+    /// The position of a field.
+    fn position(&self, key: &str) -> Option<usize> {
+        if self.fields.len() <= FEW_FIELDS {
+            return self.fields.iter().position(|(found, _)| found == key);
         }
         let place = self
             .fields
             .binary_search_by(|(found, _)| found.as_str().cmp(key));
-        place.ok().map(|place| &self.fields[place].1)
+        place.ok()
     }
 }
 
@@ -145,8 +116,11 @@ impl<'k, K: IntoIterator<Item = &'k str>> From<K> for FieldSet {
 /// The selected fields of a document, borrowed from its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selected<'a> {
-    /// The selected members of an object, in the order of the text, duplicate keys included.
-    Object(Vec<(Cow<'a, str>, Self)>),
+    /// The selected members of an object, in the order of their keys; of members with the same key
+    /// the last.
+    Object(Vec<(&'a str, Self)>),
+    /// A string without escapes.
+    String(&'a str),
     /// Anything else, as its text: valid JSON.
     Text(&'a str),
 }
@@ -158,9 +132,10 @@ impl Selected<'_> {
         match self {
             Self::Object(members) => {
                 let members = members.iter();
-                let members = members.map(|(key, value)| (key.to_string(), value.to_json()));
+                let members = members.map(|(key, value)| ((*key).to_owned(), value.to_json()));
                 Json::Object(members.collect())
             }
+            Self::String(text) => Json::String((*text).to_owned()),
             Self::Text(text) => {
                 read(text.as_bytes(), usize::from(u16::MAX)).expect("the text was validated before")
             }
@@ -168,127 +143,130 @@ impl Selected<'_> {
     }
 }
 
-/// The fields of a document that is valid JSON.
-pub(crate) fn select<'a>(text: &'a str, fields: &FieldSet) -> Selected<'a> {
-    let bytes = text.as_bytes();
-    let mut selector = Selector { text, bytes, at: 0 };
-    selector.skip_space();
-    selector.value(fields)
-}
-
-struct Selector<'a> {
+/// The fields of a document that is valid JSON. `index` is that of its members, if it has one.
+pub(crate) fn select<'a>(
     text: &'a str,
-    bytes: &'a [u8],
-    at: usize,
+    index: Option<&'a MemberIndex>,
+    fields: &'a FieldSet,
+) -> Selected<'a> {
+    match index {
+        Some(index) if !fields.is_all => {
+            let found = Lookup { text, index };
+            found.object(index.outermost(), fields)
+        }
+        _ => {
+            let mut cursor = Cursor { text, at: 0 };
+            cursor.skip_space();
+            select_at(&mut cursor, fields)
+        }
+    }
 }
 
-impl<'a> Selector<'a> {
-    /// Reads the value at this place.
-    fn value(&mut self, fields: &FieldSet) -> Selected<'a> {
-        if !fields.is_all && self.peek() == b'{' {
-            return self.object(fields);
-        }
-        let start = self.at;
-        self.skip_value();
-        Selected::Text(&self.text[start..self.at])
-    }
+/// Selects from the text of a document whose members are known.
+struct Lookup<'a> {
+    text: &'a str,
+    index: &'a MemberIndex,
+}
 
-    fn object(&mut self, fields: &FieldSet) -> Selected<'a> {
-        let mut members = Vec::with_capacity(fields.fields.len());
-        self.at += 1;
-        loop {
-            self.skip_space();
-            match self.peek() {
-                b'}' => break,
-                b',' => self.at += 1,
-                _ => {
-                    let start = self.at + 1;
-                    let has_escapes = self.skip_string();
-                    let key = &self.text[start..self.at - 1];
-                    let key = if has_escapes {
-                        Cow::Owned(unescape(key))
-                    } else {
-                        Cow::Borrowed(key)
-                    };
-                    self.skip_space();
-                    // The colon.
-                    self.at += 1;
-                    self.skip_space();
-                    match fields.get(&key) {
-                        Some(fields) => members.push((key, self.value(fields))),
-                        None => self.skip_value(),
-                    }
+impl<'a> Lookup<'a> {
+    fn object(&self, members: &'a [Member], fields: &'a FieldSet) -> Selected<'a> {
+        if fields.fields.len() > FEW_FIELDS {
+            let mut slots = Slots::new(fields);
+            for member in members {
+                let place = member.with_key(self.text, |key| fields.position(key));
+                if let Some(place) = place {
+                    slots.set(place, self.value(member, &fields.fields[place].1));
                 }
+            }
+            return slots.into_selected();
+        }
+        let mut found = Vec::with_capacity(fields.fields.len());
+        for (key, part) in &fields.fields {
+            // Of a duplicate key the last value counts.
+            let member = members
+                .iter()
+                .rev()
+                .find(|member| member.has_key(self.text, key));
+            if let Some(member) = member {
+                found.push((key.as_str(), self.value(member, part)));
             }
         }
-        self.at += 1;
-        Selected::Object(members)
+        Selected::Object(found)
     }
 
-    fn skip_value(&mut self) {
-        match self.peek() {
-            b'"' => {
-                self.skip_string();
+    fn value(&self, member: &'a Member, fields: &'a FieldSet) -> Selected<'a> {
+        let value = member.value(self.text);
+        match member.kind {
+            ValueKind::PlainString => Selected::String(&value[1..value.len() - 1]),
+            ValueKind::Object { first, end } if !fields.is_all => {
+                self.object(self.index.inside(first, end), fields)
             }
-            b'{' | b'[' => {
-                let mut open = 0_usize;
-                loop {
-                    match self.peek() {
-                        b'"' => {
-                            self.skip_string();
-                            continue;
-                        }
-                        b'{' | b'[' => open += 1,
-                        b'}' | b']' => open -= 1,
-                        _ => {}
-                    }
-                    self.at += 1;
-                    if open == 0 {
-                        return;
-                    }
-                }
+            // The members of what is deeper are not in the index.
+            ValueKind::Other if !fields.is_all => {
+                select_at(&mut Cursor { text: value, at: 0 }, fields)
             }
-            _ => {
-                while !matches!(
-                    self.peek(),
-                    b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r' | 0
-                ) {
-                    self.at += 1;
-                }
-            }
+            ValueKind::Object { .. } | ValueKind::Other => Selected::Text(value),
+        }
+    }
+}
+
+/// What was found of each of some fields.
+struct Slots<'a> {
+    fields: &'a FieldSet,
+    found: Vec<Option<Selected<'a>>>,
+}
+
+impl<'a> Slots<'a> {
+    fn new(fields: &'a FieldSet) -> Self {
+        Self {
+            fields,
+            found: vec![None; fields.fields.len()],
         }
     }
 
-    /// Skips a string, from its opening quote to behind its closing one. Whether it has escapes.
-    fn skip_string(&mut self) -> bool {
-        let mut has_escapes = false;
-        self.at += 1;
-        loop {
-            self.at += plain_length(&self.bytes[self.at..]);
-            match self.peek() {
-                b'"' => {
-                    self.at += 1;
-                    return has_escapes;
-                }
-                b'\\' => {
-                    has_escapes = true;
-                    self.at += 2;
-                }
-                _ => self.at += 1,
+    fn set(&mut self, place: usize, value: Selected<'a>) {
+        self.found[place] = Some(value);
+    }
+
+    fn into_selected(self) -> Selected<'a> {
+        let keys = self.fields.fields.iter().map(|(key, _)| key.as_str());
+        let members = keys.zip(self.found);
+        Selected::Object(
+            members
+                .filter_map(|(key, value)| Some((key, value?)))
+                .collect(),
+        )
+    }
+}
+
+/// Selects from the value at the place of a cursor.
+fn select_at<'a>(cursor: &mut Cursor<'a>, fields: &'a FieldSet) -> Selected<'a> {
+    if !fields.is_all && cursor.peek() == b'{' {
+        return select_object(cursor, fields);
+    }
+    let start = cursor.at;
+    let is_plain_string = cursor.skip_value();
+    let value = &cursor.text[start..cursor.at];
+    if is_plain_string {
+        return Selected::String(&value[1..value.len() - 1]);
+    }
+    Selected::Text(value)
+}
+
+fn select_object<'a>(cursor: &mut Cursor<'a>, fields: &'a FieldSet) -> Selected<'a> {
+    let mut slots = Slots::new(fields);
+    cursor.at += 1;
+    while let Some(key) = cursor.next_key() {
+        let raw = &cursor.text[key.start..key.end];
+        match with_unescaped(raw, key.has_escapes, |key| fields.position(key)) {
+            // Of a duplicate key the last value counts.
+            Some(place) => slots.set(place, select_at(cursor, &fields.fields[place].1)),
+            None => {
+                cursor.skip_value();
             }
         }
     }
-
-    fn skip_space(&mut self) {
-        while matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
-            self.at += 1;
-        }
-    }
-
-    /// The byte at this place; 0 at the end, which is no byte of a valid document.
-    fn peek(&self) -> u8 {
-        self.bytes.get(self.at).copied().unwrap_or_default()
-    }
+    slots.into_selected()
 }
 
 #[cfg(test)]
@@ -296,15 +274,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Event;
 
     /// The naive twin: the fields of a tree.
     fn select_from_tree(json: &Json, fields: &FieldSet) -> Json {
         match json {
-            Json::Object(members) if !fields.is_all => {
-                let selected = members.iter().filter_map(|(key, value)| {
-                    let fields = fields.fields.iter().find(|(found, _)| found == key)?;
-                    let fields = &fields.1;
-                    Some((key.clone(), select_from_tree(value, fields)))
+            Json::Object(_) if !fields.is_all => {
+                let selected = fields.fields.iter().filter_map(|(key, fields)| {
+                    Some((key.clone(), select_from_tree(json.get(key)?, fields)))
                 });
                 Json::Object(selected.collect())
             }
@@ -370,31 +347,47 @@ mod tests {
         #[test]
         fn selecting_from_text_equals_the_tree(text in text(4), fields in fields()) {
             let tree = Json::parse(&text).unwrap();
-            let selected = select(&text, &fields).to_json();
-            prop_assert_eq!(&selected, &select_from_tree(&tree, &fields), "{}", text);
+            let expected = select_from_tree(&tree, &fields);
+            let selected = select(&text, None, &fields);
+            prop_assert_eq!(selected.to_json(), expected.clone(), "{}", text);
+            if matches!(tree, Json::Object(_)) {
+                let index = MemberIndex::of(&text).unwrap();
+                let indexed = select(&text, Some(&index), &fields);
+                prop_assert_eq!(indexed.to_json(), expected, "{}", text);
+            }
         }
 
         #[test]
-        fn members_are_visited_by_key_whatever_their_number(
+        fn members_are_selected_whatever_their_number(
             members in prop::collection::vec(("[ab]|[a-z]{1,3}", 0..100_i64), 0..300),
             names in prop::collection::btree_set("[ab]|[a-z]{1,2}", 0..20),
         ) {
             let members = members.into_iter().map(|(key, n)| (key, Json::from(n)));
-            let members: Vec<_> = members.collect();
-            let json = Json::Object(members.clone());
-            let mut fields = FieldSet::default();
-            for name in &names {
-                fields.insert([name.as_str()]);
-            }
-            let mut visited = Vec::new();
-            fields.visit_members(&members, &mut |key, value, part| {
-                assert!(part.is_all());
-                visited.push((key.to_owned(), value.clone()));
-            });
+            let json = Json::Object(members.collect());
+            let event = Event::from_json(json.to_string()).unwrap();
+            let fields = FieldSet::from(names.iter().map(String::as_str));
             let expected = names
                 .iter()
                 .filter_map(|name| Some((name.clone(), json.get(name)?.clone())));
-            prop_assert_eq!(visited, expected.collect::<Vec<_>>());
+            let expected = Json::Object(expected.collect());
+            prop_assert_eq!(event.select(&fields).to_json(), expected);
         }
+    }
+
+    #[test]
+    fn only_a_bounded_number_of_members_has_an_index() {
+        let object = |members: usize| {
+            let members = (0..members).map(|n| format!("\"k{n}\":{n}"));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        };
+        for (members, inner, has_index) in [(256, 0, true), (257, 0, false), (0, 256, false)] {
+            let outer = object(members);
+            let text = match inner {
+                0 => outer,
+                inner => format!("{{\"a\":{}}}", object(inner)),
+            };
+            assert_eq!(MemberIndex::of(&text).is_some(), has_index, "{members}");
+        }
+        assert!(MemberIndex::of(&format!("{{\"a\":{}}}", object(255))).is_some());
     }
 }

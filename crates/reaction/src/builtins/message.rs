@@ -22,23 +22,21 @@ pub(super) fn notify_text(run: &Run<'_>, target: &str, text: &str) -> BuiltinRes
 }
 
 pub(super) fn notify_map(run: &Run<'_>, target: &str, fields: &Map) -> BuiltinResult<()> {
-    // An unknown field is an error, not ignored: `txt` instead of `text` would send empty messages.
-    if let Some(unknown) = fields
-        .keys()
-        .find(|key| !MESSAGE_FIELDS.contains(&key.as_str()))
-    {
-        let hint = match nearest(unknown, MESSAGE_FIELDS) {
-            Some(name) => format!("did you mean `{name}`?"),
-            None => format!("expected one of: {}", MESSAGE_FIELDS.join(", ")),
-        };
-        return Err(format!("unknown field `{unknown}` in the message of `notify`; {hint}").into());
+    let mut found = [None; MESSAGE_FIELDS.len()];
+    for (key, value) in fields {
+        let place = MESSAGE_FIELDS.iter().position(|name| key == name);
+        // An unknown field is an error, not ignored: `txt` instead of `text` would send empty
+        // messages. A field of the event that is missing is `()`: `link: event.content.url`.
+        let place = place.ok_or_else(|| unknown_field(key))?;
+        found[place] = Some(value).filter(|value| !value.is_unit());
     }
-    let (title, text) = (string(fields, "title")?, string(fields, "text")?);
+    let [title, text, level, at, link] = found;
+    let (title, text) = (string("title", title)?, string("text", text)?);
     if title.is_none() && text.is_none() {
         return Err("the message of `notify` needs a `title` or a `text`".into());
     }
     // In any case, so that `level: event.level`, which events write as `WARN`, works.
-    let level = match string(fields, "level")? {
+    let level = match string("level", level)? {
         Some(word) => word.parse::<Level>().map_err(|_| {
             format!("unknown level `{word}` in `notify`; expected info, warn or critical")
         })?,
@@ -48,8 +46,8 @@ pub(super) fn notify_map(run: &Run<'_>, target: &str, fields: &Map) -> BuiltinRe
         title: title.unwrap_or_default(),
         text: text.unwrap_or_default(),
         level,
-        at: at(fields)?,
-        link: string(fields, "link")?,
+        at: recipients(at)?,
+        link: string("link", link)?,
     };
     notify(run, target, message)
 }
@@ -63,25 +61,31 @@ fn notify(run: &Run<'_>, target: &str, message: Message) -> BuiltinResult<()> {
     run.add_action(bytes, Action::Notify { target, message })
 }
 
+fn unknown_field(name: &str) -> String {
+    let hint = match nearest(name, MESSAGE_FIELDS) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("expected one of: {}", MESSAGE_FIELDS.join(", ")),
+    };
+    format!("unknown field `{name}` in the message of `notify`; {hint}")
+}
+
 /// The string of a field, if it is present.
-fn string(fields: &Map, name: &str) -> BuiltinResult<Option<String>> {
-    match fields.get(name) {
-        // A field of the event that is missing is `()`: `link: event.content.url`.
-        None => Ok(None),
-        Some(value) if value.is_unit() => Ok(None),
-        Some(value) => match value.as_immutable_string_ref() {
-            Ok(text) => Ok(Some(text.to_string())),
-            Err(_) => Err(format!(
-                "`{name}` of `notify`: expected a string, found {}",
-                kind(value)
-            )
-            .into()),
-        },
+fn string(name: &str, value: Option<&Dynamic>) -> BuiltinResult<Option<String>> {
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    match value.as_immutable_string_ref() {
+        Ok(text) => Ok(Some(text.to_string())),
+        Err(_) => Err(format!(
+            "`{name}` of `notify`: expected a string, found {}",
+            kind(value)
+        )
+        .into()),
     }
 }
 
 /// The recipients to mention: a string or an array of strings.
-fn at(fields: &Map) -> BuiltinResult<Vec<String>> {
+fn recipients(value: Option<&Dynamic>) -> BuiltinResult<Vec<String>> {
     let wrong_type = |value: &Dynamic| {
         format!(
             "`at` of `notify`: expected a string or an array of strings, found {}",
@@ -95,7 +99,7 @@ fn at(fields: &Map) -> BuiltinResult<Vec<String>> {
         (_, Ok(number)) => Some(number.to_string()),
         _ => None,
     };
-    let Some(value) = fields.get("at").filter(|value| !value.is_unit()) else {
+    let Some(value) = value else {
         return Ok(Vec::new());
     };
     if let Ok(elements) = value.as_array_ref() {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use reflexarc_event::{Event, Json};
 
 use super::*;
-use crate::{MemoryState, ScriptEvent};
+use crate::{MemoryState, RuleInfo, ScriptEvent};
 
 /// Pieces of scripts that read the event in every way, often enough valid together.
 const PIECES: &[&str] = &[
@@ -60,6 +60,10 @@ const PIECES: &[&str] = &[
     "emit(event);",
     "log(type_of(x));",
     "{ let x = event.c; log(x.b); }",
+    "let event = #{a: event.b}; log(event);",
+    "let rule = #{name: event.a}; log(rule.name);",
+    "let now = event.c; log(now);",
+    "log(now);",
     "return x.a;",
 ];
 
@@ -88,6 +92,8 @@ fn run_with_everything(reaction: &Reaction, event: &Event) -> String {
     let reaction = Reaction {
         event_fields: all.clone(),
         rule_fields: all,
+        // Nothing of an earlier run.
+        workspaces: Arc::default(),
         ..reaction.clone()
     };
     run(&reaction, event)
