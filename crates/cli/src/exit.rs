@@ -57,6 +57,11 @@ impl From<InvalidFiles> for Failure {
 }
 
 impl Failure {
+    /// A thread of this process has panicked.
+    pub(crate) fn thread_panicked() -> Self {
+        Self::Runtime("a worker thread panicked; please report this bug of reflexarc".to_owned())
+    }
+
     /// The exit code of the command.
     ///
     /// Invalid rules are 3 even where events are invalid too: rules are loaded first, and a script

@@ -12,4 +12,6 @@ pub(crate) use arguments::{
 };
 pub(crate) use open::{Source, open_all, read_stdin, read_text};
 pub(crate) use records::{Record, Records};
-pub(crate) use stream::{Reading, for_each, for_each_on_threads};
+pub(crate) use stream::{
+    Processed, Reading, for_each, for_each_batch_on_threads, for_each_on_threads,
+};

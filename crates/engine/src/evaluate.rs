@@ -12,6 +12,7 @@ use crate::gates::GateDecision;
 use crate::overlay::StateOverlay;
 use crate::reaction_failure::ReactionFailure;
 use crate::rule::{Response, Rule};
+use crate::unread_state::UnreadState;
 use crate::{
     EffectSize, Evaluation, Failure, FailureCause, ReactionBudget, RuleEffects, RuleSetLimits,
 };
@@ -47,7 +48,21 @@ struct PendingEvent<'a> {
     origin: Option<&'a Rule>,
 }
 
+/// The effects and notes of one rule on one event.
+type Outcome = Result<(Effects, Vec<String>), Failed>;
+
+/// What of an evaluation was made ahead of it, without the state.
+#[derive(Debug, Default)]
+pub(crate) struct Ahead {
+    /// For each matching rule, in their order, its outcome; `None` where that depends on the state.
+    outcomes: Vec<Option<Outcome>>,
+    script_event: Option<ScriptEvent>,
+    /// Bytes of the effects.
+    pub(crate) bytes: usize,
+}
+
 /// Why a rule has no effects on an event.
+#[derive(Debug)]
 struct Failed {
     cause: FailureCause,
     message: String,
@@ -64,10 +79,37 @@ struct Totals {
     emitted_bytes: BTreeMap<String, usize>,
 }
 
-/// Runs the reactions of the rules that match `event`, and of those that match what they emit.
+/// Runs the reactions of those matching rules whose effects on `event` do not depend on the state.
+/// The state of the context is not used.
+pub(crate) fn evaluate_ahead<'a>(
+    event: &NativeEvent,
+    rules: impl Iterator<Item = &'a Rule>,
+    context: &Context<'_>,
+) -> Ahead {
+    let mut ahead = Ahead::default();
+    for rule in rules {
+        let mut outcome = None;
+        if !rule.may_use_state() {
+            let state = UnreadState::default();
+            let result = run_rule(rule, event, &mut ahead.script_event, &state, context);
+            // `may_use_state` looks at a script's text, and this at what it did: the text of a
+            // script may have a way to call a function by its name that we do not know.
+            outcome = (!state.was_read()).then_some(result);
+        }
+        if let Some(Ok((effects, _))) = &outcome {
+            ahead.bytes = ahead.bytes.saturating_add(effects.bytes);
+        }
+        ahead.outcomes.push(outcome);
+    }
+    ahead
+}
+
+/// Runs the reactions of the rules that match `event`, and of those that match what they emit,
+/// except what was made ahead.
 pub(crate) fn evaluate<'a>(
     event: &NativeEvent,
     matching: Found<'a>,
+    ahead: Ahead,
     context: &Context<'a>,
 ) -> Evaluation {
     let mut evaluation = Evaluation::default();
@@ -83,7 +125,7 @@ pub(crate) fn evaluate<'a>(
         causes: Vec::new(),
         origin: None,
     }]);
-    let mut matching = Some(matching);
+    let (mut matching, mut ahead) = (Some(matching), ahead);
     while let Some(next) = pending.pop_front() {
         let PendingEvent {
             event,
@@ -104,14 +146,23 @@ pub(crate) fn evaluate<'a>(
             .extend(undecided.map(|failure| Failure { hop, ..failure }));
         // Converting an event for scripts costs more than most scripts: once for all rules, and
         // not at all where no script runs.
-        let mut script_event = None;
+        let Ahead {
+            outcomes,
+            mut script_event,
+            ..
+        } = std::mem::take(&mut ahead);
+        let mut outcomes = outcomes.into_iter();
         for rule in rules {
-            let outcome = run_rule(rule, &event, &mut script_event, &state, context).and_then(
-                |(effects, notes)| {
-                    let emitted = totals.add(rule.name(), &effects, hop, context.limits)?;
-                    Ok((effects, emitted, notes))
-                },
-            );
+            let outcome = outcomes
+                .next()
+                .flatten()
+                .unwrap_or_else(|| run_rule(rule, &event, &mut script_event, &state, context));
+            // What rules have emitted and caused together is counted here, in their order, also
+            // where a reaction ran ahead: which of them exceeds a limit depends on the order.
+            let outcome = outcome.and_then(|(effects, notes)| {
+                let emitted = totals.add(rule.name(), &effects, hop, context.limits)?;
+                Ok((effects, emitted, notes))
+            });
             let (effects, emitted, notes) = match outcome {
                 Ok(outcome) => outcome,
                 // A failing rule loses its own effects only; the others go on.
@@ -158,6 +209,7 @@ pub(crate) fn evaluate<'a>(
             budget.end_emitted(origin);
         }
     }
+    evaluation.effect_bytes = totals.bytes;
     evaluation
 }
 
@@ -168,7 +220,7 @@ fn run_rule(
     script_event: &mut Option<ScriptEvent>,
     state: &dyn State,
     context: &Context<'_>,
-) -> Result<(Effects, Vec<String>), Failed> {
+) -> Outcome {
     let max_entries = rule.max_entries;
     let decision = rule
         .gates

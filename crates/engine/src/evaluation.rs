@@ -32,6 +32,9 @@ pub struct Evaluation {
     pub rules: Vec<RuleEffects>,
     /// Reactions that failed, in the same order; they have no actions and no state changes.
     pub failures: Vec<Failure>,
+    /// The size of the effects of all rules, as
+    /// [`RuleSetLimits::effect_bytes`](crate::RuleSetLimits::effect_bytes) counts it.
+    pub effect_bytes: usize,
 }
 
 /// The effects of one rule.

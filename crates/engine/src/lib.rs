@@ -56,6 +56,7 @@ mod rule_test;
 mod subset;
 mod test_run;
 mod toml_json;
+mod unread_state;
 mod update_tests;
 mod vocabulary;
 
@@ -85,7 +86,7 @@ pub use limits::RuleSetLimits;
 pub use reference::REFERENCE;
 pub use rule::Rule;
 pub use rule_file::MAX_STATE_ENTRIES;
-pub use rule_set::{EventFile, Matched, RuleSet};
+pub use rule_set::{EventFile, Matched, PreparedEvaluation, RuleSet};
 pub use test_run::{Mismatch, RuleReport, TestReport};
 pub use update_tests::update_tests;
 pub use vocabulary::check_vocabulary;

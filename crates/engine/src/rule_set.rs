@@ -2,6 +2,7 @@
 
 mod evaluation;
 mod load;
+mod prepared;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use reflexarc_pattern::Matcher;
 use reflexarc_reaction::ReactionLimits;
 
 pub use self::evaluation::Matched;
+pub use self::prepared::PreparedEvaluation;
 use crate::rule::Rule;
 use crate::{RuleSetLimits, folder, overlap};
 

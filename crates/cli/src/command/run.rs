@@ -1,25 +1,35 @@
 //! `reflexarc run`: evaluate events and print the actions, or deliver them.
+//!
+//! With several jobs, what needs no state runs on worker threads, the rest on this thread in the
+//! order of the events, and the results are printed on another:
+//!
+//! ```text
+//! workers       read, match, convert, react without state    Preparer
+//! this thread   react with state, change it                  Evaluator
+//! printer       format, write                                Printer
+//! ```
 
 mod clock;
+mod evaluator;
+mod preparer;
+mod printer;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::builder::RangedI64ValueParser;
-use jiff::Timestamp;
-use reflexarc::{Evaluation, FailureCounter, Matched, RuleSet, event_time};
-use reflexarc_event::{Event, NativeEvent};
-use reflexarc_reaction::MemoryState;
+use reflexarc::RuleSet;
 use reflexarc_service::check_targets;
 
-use self::clock::{Clock, ClockArg};
+use self::clock::ClockArg;
+use self::evaluator::Evaluator;
+use self::printer::{Batch, Item, Print, Printer, print_on_thread};
 use crate::command::deliver;
 use crate::config_args::ConfigArgs;
 use crate::exit::{Exit, Failure};
-use crate::input::{self, Named, Reading, RulesAndEvents, load_rules};
-use crate::output::evaluation::{EventReport, Totals};
+use crate::input::{self, Named, Processed, Reading, RulesAndEvents, Source, load_rules};
+use crate::output::evaluation::Totals;
 use crate::output::{Format, Output};
 use crate::rule_warnings;
 
@@ -75,7 +85,8 @@ pub(crate) struct Args {
     /// Stop at the first event that cannot be read
     #[arg(long)]
     fail_fast: bool,
-    /// Threads that match events; reactions run on one thread, in the order of the events
+    /// Threads that read events and run the reactions that use no state; reactions with state run
+    /// on one thread, in the order of the events. The output does not depend on it
     #[arg(long, default_value_t = default_jobs(), value_parser = jobs_range())]
     jobs: u16,
 }
@@ -100,102 +111,81 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let rules = load_rules(&rules)?;
     rule_warnings::draw(&rules, output);
     let sources = input::open_all(&events)?;
-    let several = sources.len() > 1;
-    let mut run = Run {
-        rules: rules.clone(),
-        state: MemoryState::new(),
-        failures: FailureCounter::new(),
-        clock: Clock::new(args.clock),
-        evaluations: 0,
-        totals: Totals::default(),
-    };
-    // Matching needs no state, so it runs on all threads. Reactions depend on the state that
-    // earlier events left, so they run here, in order.
-    let needs_first = Arc::new(AtomicBool::new(run.clock.needs_first()));
-    let wants_time = Arc::clone(&needs_first);
-    let matching = move |event: Event| {
-        let event = NativeEvent::new(event)?;
-        let matched = rules.matching(&event);
-        // Reading the time of every event would slow down runs in which few match. An event that
-        // is matched before the flag falls has its time read needlessly, never too seldom.
-        let time = if !matched.is_nothing() || wants_time.load(Ordering::Relaxed) {
-            event_time(&event)
-        } else {
-            None
-        };
-        Ok((time, event, matched))
-    };
     output.begin(args.format)?;
-    let mut stopped = false;
-    for source in sources {
-        let name = source.name.clone();
+    let totals = {
+        let mut printer = Printer::new(output, rules.clone(), args.format);
+        printer.print_unmatched = args.unmatched || args.all;
+        printer.print_files = sources.len() > 1;
         let jobs = usize::from(args.jobs);
-        input::for_each_on_threads(
-            source,
-            Reading::Documents,
-            jobs,
-            matching.clone(),
-            |processed| {
-                run.totals.events += 1;
-                match processed.result {
-                    Err(error) => {
-                        run.totals.unreadable += 1;
-                        output.error(&format!("{name}:{error}"));
-                        stopped = args.fail_fast;
-                    }
-                    Ok((time, event, matched)) => {
-                        let file = several.then_some(name.as_str());
-                        run.clock.see(time);
-                        needs_first.store(run.clock.needs_first(), Ordering::Relaxed);
-                        let report = run.evaluate(
-                            Place {
-                                source: &name,
-                                file,
-                                line: processed.line,
-                            },
-                            &event,
-                            &matched,
-                            time,
-                            output,
-                        );
-                        if args.unmatched || args.all || !report.evaluation.is_empty() {
-                            match args.format {
-                                Format::Human => report.print(output)?,
-                                Format::Json | Format::Ndjson => {
-                                    output.element(args.format, &report)?;
-                                }
-                            }
-                        }
-                    }
-                }
-                Ok(if stopped {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                })
-            },
-        )?;
-        if stopped {
-            break;
+        if jobs == 1 {
+            evaluate_all(args, &rules, sources, &mut |items| printer.print_all(items))?;
+        } else {
+            print_on_thread(&mut printer, |print| {
+                evaluate_all(args, &rules, sources, print)
+            })?;
         }
-    }
+        printer.into_totals()
+    };
     output.end(args.format)?;
     match args.format {
-        Format::Human => run.totals.print(output)?,
+        Format::Human => totals.print(output)?,
         Format::Json | Format::Ndjson => {
             // Stdout is flushed first: a closed pipe must end the command before the totals appear.
             output.flush()?;
-            output.status(&run.totals.to_string());
+            output.status(&totals.to_string());
         }
     }
     // Unreadable events outweigh failed reactions: what the rules would have done is not known.
-    Ok(match run.totals {
+    Ok(match totals {
         Totals {
             unreadable: 1.., ..
         } => Exit::Unreadable,
         Totals { failures: 1.., .. } => Exit::Failed,
         _ => Exit::Done,
     })
+}
+
+/// Evaluates the events of all sources, in their order, and hands the results to `print`.
+fn evaluate_all(
+    args: &Args,
+    rules: &RuleSet,
+    sources: Vec<Source>,
+    print: &mut Print<'_>,
+) -> Result<(), Failure> {
+    let jobs = usize::from(args.jobs);
+    let mut evaluator = Evaluator::new(rules.clone(), args.clock);
+    let preparer = evaluator.preparer(jobs > 1, args.unmatched || args.all);
+    for source in sources {
+        let name: Arc<str> = source.name.as_str().into();
+        let mut stopped = false;
+        let preparer = preparer.clone();
+        let prepare = move |event| preparer.prepare(event);
+        let reading = Reading::Documents;
+        input::for_each_batch_on_threads(source, reading, jobs, prepare, |results| {
+            let mut batch = Batch::default();
+            for Processed { line, result } in results {
+                let is_last = args.fail_fast && result.is_err();
+                batch.push(match result {
+                    Ok(prepared) => evaluator.evaluate(&name, line, prepared),
+                    Err(error) => Item::Unreadable(format!("{name}:{error}")),
+                });
+                stopped = is_last || (batch.is_large() && batch.print(print)?.is_break());
+                if stopped {
+                    break;
+                }
+            }
+            stopped |= batch.print(print)?.is_break();
+            Ok(if stopped {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        })?;
+        if stopped {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Evaluates the events and delivers the actions, with the rules and targets of the configuration.
@@ -217,80 +207,3 @@ fn deliver_events(
     deliver::run(rules, input::open_all(events)?, config, output)
 }
 
-/// Where an event comes from.
-struct Place<'e> {
-    source: &'e str,
-    /// The source again, if there are several.
-    file: Option<&'e str>,
-    line: u64,
-}
-
-/// The state of a run.
-struct Run {
-    rules: RuleSet,
-    state: MemoryState,
-    failures: FailureCounter,
-    clock: Clock,
-    evaluations: u64,
-    totals: Totals,
-}
-
-/// Evaluations between two removals of expired state. Expired entries are never read; removing them
-/// only bounds the memory of long runs.
-const REMOVE_EXPIRED_EVERY: u64 = 10_000;
-
-impl Run {
-    fn evaluate<'e>(
-        &mut self,
-        Place { source, file, line }: Place<'e>,
-        event: &'e NativeEvent,
-        matched: &Matched,
-        time: Option<Timestamp>,
-        output: &mut Output,
-    ) -> EventReport<'e> {
-        // Without a rule nothing is evaluated, and the time does not matter.
-        if matched.is_nothing() {
-            return EventReport {
-                file,
-                line,
-                event: event.event(),
-                evaluation: Evaluation::default(),
-            };
-        }
-        let now = self.clock.read(time);
-        if now.is_new {
-            output.status(&format!(
-                "{source}:{line}: the event has no time; events without one are evaluated at {} \
-                 (choose with --clock)",
-                now.now
-            ));
-        }
-        let now = now.now;
-        // No deadline: a script is bounded by its number of operations, so that a busy machine
-        // gives the same results as an idle one.
-        let evaluation = self
-            .rules
-            .evaluate_matched(event, matched, &self.state, now, None);
-        // Evaluation returns changes of state as data; the next event must find them in place.
-        for effects in &evaluation.rules {
-            self.state.apply(&effects.rule, &effects.changes);
-        }
-        self.evaluations += 1;
-        if self.evaluations.is_multiple_of(REMOVE_EXPIRED_EVERY) {
-            self.state.remove_expired(now);
-        }
-        for report in self.failures.record(&self.rules, &evaluation) {
-            output.error(&format!(
-                "rule `{}` has failed {} times in a row, last: {}",
-                report.rule, report.consecutive, report.message
-            ));
-        }
-        self.totals.add(&evaluation);
-        EventReport {
-            file,
-            line,
-            event: event.event(),
-            evaluation,
-        }
-    }
-}

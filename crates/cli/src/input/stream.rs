@@ -66,9 +66,10 @@ pub(crate) enum Reading {
 pub(crate) fn for_each<T>(
     source: Source,
     work: impl Fn(Event) -> Result<T, EventError>,
-    collect: impl FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure>,
+    mut collect: impl FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
     let work = |record| process(record, Reading::Documents, &work);
+    let collect = |results| each(results, &mut collect);
     with_progress(
         source,
         Reading::Documents,
@@ -84,7 +85,19 @@ pub(crate) fn for_each_on_threads<T: Send + 'static>(
     reading: Reading,
     jobs: usize,
     work: impl Fn(Event) -> Result<T, EventError> + Send + Sync + Clone + 'static,
-    collect: impl FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure>,
+    mut collect: impl FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure>,
+) -> Result<(), Failure> {
+    let collect = |results| each(results, &mut collect);
+    for_each_batch_on_threads(source, reading, jobs, work, collect)
+}
+
+/// As [`for_each_on_threads`], with the results of several records at once.
+pub(crate) fn for_each_batch_on_threads<T: Send + 'static>(
+    source: Source,
+    reading: Reading,
+    jobs: usize,
+    work: impl Fn(Event) -> Result<T, EventError> + Send + Sync + Clone + 'static,
+    collect: impl FnMut(Vec<Processed<T>>) -> Result<ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
     let work = move |record| process(record, reading, &work);
     with_progress(source, reading, collect, |mut records, collect| {
@@ -98,14 +111,27 @@ pub(crate) fn for_each_on_threads<T: Send + 'static>(
 
 type StreamRecords = Records<Box<dyn BufRead + Send>>;
 
-/// The function that gets the results.
-type Collect<'c, T> = dyn FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure> + 'c;
+/// The function that gets the results, of one or several records at once.
+type Collect<'c, T> = dyn FnMut(Vec<Processed<T>>) -> Result<ControlFlow<()>, Failure> + 'c;
+
+/// Calls `collect` with each result until it breaks.
+fn each<T>(
+    results: Vec<Processed<T>>,
+    collect: &mut impl FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure>,
+) -> Result<ControlFlow<()>, Failure> {
+    for processed in results {
+        if collect(processed)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
 
 /// Shows a progress bar while `process` hands the results of the source's records to `collect`.
 fn with_progress<T>(
     source: Source,
     reading: Reading,
-    mut collect: impl FnMut(Processed<T>) -> Result<ControlFlow<()>, Failure>,
+    mut collect: impl FnMut(Vec<Processed<T>>) -> Result<ControlFlow<()>, Failure>,
     process: impl FnOnce(StreamRecords, &mut Collect<'_, T>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let bar = progress_bar(source.size);
@@ -115,9 +141,9 @@ fn with_progress<T>(
         Reading::AsIs => Limits::DEFAULT.bytes,
     };
     let records = Records::new(source.reader, limit);
-    let result = process(records, &mut |processed| {
+    let result = process(records, &mut |results| {
         bar.set_position(consumed.load(Ordering::Relaxed));
-        collect(processed)
+        collect(results)
     });
     bar.finish_and_clear();
     result
@@ -129,10 +155,8 @@ fn process_here<T>(
     collect: &mut Collect<'_, T>,
 ) -> Result<(), Failure> {
     while let Some(record) = next_record(records)? {
-        for processed in work(record) {
-            if collect(processed)?.is_break() {
-                return Ok(());
-            }
+        if collect(work(record))?.is_break() {
+            return Ok(());
         }
     }
     Ok(())
@@ -176,11 +200,9 @@ fn process_on_threads<T: Send + 'static>(
         let Ok(batch) = workers[turn % jobs].results.recv() else {
             break;
         };
-        for processed in batch {
-            if collect(processed)?.is_break() {
-                // The threads are not joined here: the reader may wait for input from a terminal.
-                return Ok(());
-            }
+        if collect(batch)?.is_break() {
+            // The threads are not joined here: the reader may wait for input from a terminal.
+            return Ok(());
         }
     }
     for Worker { results, thread } in workers {
@@ -188,9 +210,7 @@ fn process_on_threads<T: Send + 'static>(
         // dropping the receiver lets it end.
         drop(results);
         if thread.join().is_err() {
-            return Err(Failure::Runtime(
-                "a worker thread panicked; please report this bug of reflexarc".to_owned(),
-            ));
+            return Err(Failure::thread_panicked());
         }
     }
     match read_failure.try_recv() {

@@ -10,7 +10,7 @@ use reflexarc_pattern::explain::Explanation;
 use reflexarc_reaction::{State, Stopwatch};
 
 use super::RuleSet;
-use crate::evaluate::{self, Context, Found};
+use crate::evaluate::{self, Ahead, Context, Found};
 use crate::explain::explain_native;
 use crate::filter_search::{FilterBudget, UndecidedRule};
 use crate::rule::Rule;
@@ -37,7 +37,7 @@ pub struct Matched {
 
 /// What watches an evaluation.
 #[derive(Default, Clone, Copy)]
-struct Watch<'a> {
+pub(super) struct Watch<'a> {
     stopwatch: Option<Stopwatch<'a>>,
     budget: Option<&'a dyn ReactionBudget>,
     trace: Option<&'a RefCell<BTreeSet<usize>>>,
@@ -144,7 +144,7 @@ impl RuleSet {
             stopwatch,
             ..Watch::default()
         };
-        self.evaluate_in(event, matched, state, now, watch)
+        self.evaluate_in(event, matched, Ahead::default(), state, now, watch)
     }
 
     /// As [`RuleSet::evaluate_matched`], with what each rule may consume over many events: see
@@ -163,7 +163,7 @@ impl RuleSet {
             budget: Some(budget),
             trace: None,
         };
-        self.evaluate_in(event, matched, state, now, watch)
+        self.evaluate_in(event, matched, Ahead::default(), state, now, watch)
     }
 
     /// As [`RuleSet::evaluate_matched`], recording the lines of scripts that ran.
@@ -179,7 +179,7 @@ impl RuleSet {
             trace: Some(trace),
             ..Watch::default()
         };
-        self.evaluate_in(event, matched, state, now, watch)
+        self.evaluate_in(event, matched, Ahead::default(), state, now, watch)
     }
 
     /// Why a rule matches an event or not; `None` if no rule has that name.
@@ -198,23 +198,36 @@ impl RuleSet {
         Some(explain_native(rule.pattern().node(), event))
     }
 
-    fn evaluate_in(
+    pub(super) fn evaluate_in(
         &self,
         event: &NativeEvent,
         matched: &Matched,
+        ahead: Ahead,
         state: &dyn State,
         now: Timestamp,
         watch: Watch<'_>,
     ) -> Evaluation {
         // Emitted events are matched against all rules again, by the same matcher.
-        let context = Context {
-            matching: &|event| {
-                let matched = match watch.budget {
-                    None => self.matching(event),
-                    Some(budget) => self.matching_within(event, budget),
-                };
-                self.found(&matched)
-            },
+        let matching = |event: &NativeEvent| {
+            let matched = match watch.budget {
+                None => self.matching(event),
+                Some(budget) => self.matching_within(event, budget),
+            };
+            self.found(&matched)
+        };
+        let context = self.context(&matching, state, now, watch);
+        evaluate::evaluate(event, self.found(matched), ahead, &context)
+    }
+
+    pub(super) fn context<'a>(
+        &'a self,
+        matching: &'a dyn Fn(&NativeEvent) -> Found<'a>,
+        state: &'a dyn State,
+        now: Timestamp,
+        watch: Watch<'a>,
+    ) -> Context<'a> {
+        Context {
+            matching,
             state,
             now,
             stopwatch: watch.stopwatch,
@@ -222,11 +235,10 @@ impl RuleSet {
             limits: &self.inner.limits,
             reaction_limits: &self.inner.reaction_limits,
             trace: watch.trace,
-        };
-        evaluate::evaluate(event, self.found(matched), &context)
+        }
     }
 
-    fn found(&self, matched: &Matched) -> Found<'_> {
+    pub(super) fn found(&self, matched: &Matched) -> Found<'_> {
         let failure = |(id, cause, message): &UndecidedRule| {
             let mut failure = Failure::new(self.inner.rules.get(*id as usize)?.name(), message);
             failure.cause = *cause;

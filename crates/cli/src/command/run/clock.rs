@@ -47,6 +47,18 @@ impl FromStr for ClockArg {
     }
 }
 
+impl ClockArg {
+    /// The time at which to evaluate an event whose own time is `time`, if that depends on nothing
+    /// else.
+    pub(super) fn at(self, time: Option<Timestamp>) -> Option<Timestamp> {
+        match self {
+            Self::Event => time,
+            Self::Now => None,
+            Self::At(now) => Some(now),
+        }
+    }
+}
+
 impl Clock {
     pub(super) fn new(arg: ClockArg) -> Self {
         Self {
@@ -54,6 +66,10 @@ impl Clock {
             first: None,
             reported: None,
         }
+    }
+
+    pub(super) fn arg(&self) -> ClockArg {
+        self.arg
     }
 
     /// Whether the times of events that no rule matches matter: until the first time is known.

@@ -1,0 +1,200 @@
+//! What a run prints, on a thread of its own.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use jiff::Timestamp;
+use reflexarc::{Evaluation, FailureCounter, RuleSet};
+use reflexarc_event::NativeEvent;
+
+use crate::exit::Failure;
+use crate::output::evaluation::{EventReport, Totals};
+use crate::output::{Format, Output};
+
+/// Bytes at which a batch is printed before it is complete: an event may have effects of 64 MiB.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Takes results to print. Breaks when no more can be printed.
+pub(super) type Print<'p> = dyn FnMut(Vec<Item>) -> Result<ControlFlow<()>, Failure> + 'p;
+
+/// A result.
+pub(super) enum Item {
+    Evaluated(Evaluated),
+    /// An event without effects, which is only counted.
+    Unmatched,
+    /// A record that could not be read as an event: the message.
+    Unreadable(String),
+}
+
+/// An event with its evaluation.
+pub(super) struct Evaluated {
+    /// The name of its source.
+    pub(super) source: Arc<str>,
+    /// The line on which it begins, from 1.
+    pub(super) line: u64,
+    pub(super) event: NativeEvent,
+    pub(super) evaluation: Evaluation,
+    /// The time of the evaluation, where the event has none and this is to be reported.
+    pub(super) assumed_time: Option<Timestamp>,
+}
+
+/// Results that are printed together.
+#[derive(Default)]
+pub(super) struct Batch {
+    items: Vec<Item>,
+    bytes: usize,
+}
+
+/// Prints and counts results.
+pub(super) struct Printer<'o> {
+    output: &'o mut Output,
+    format: Format,
+    /// Whether events without effects are printed.
+    pub(super) print_unmatched: bool,
+    /// Whether the files of events are printed.
+    pub(super) print_files: bool,
+    rules: RuleSet,
+    failures: FailureCounter,
+    totals: Totals,
+}
+
+/// Calls `evaluate` with a function that hands results to `printer` on another thread.
+///
+/// # Errors
+/// The first failure in the order of the results: that of printing, then that of `evaluate`.
+pub(super) fn print_on_thread(
+    printer: &mut Printer<'_>,
+    evaluate: impl FnOnce(&mut Print<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    thread::scope(|scope| {
+        // One batch waits while another is printed: a slow reader of the output stops the
+        // evaluation, and memory stays bounded.
+        let (sender, batches) = sync_channel::<Vec<Item>>(1);
+        let printing = scope.spawn(move || {
+            let mut batches = batches.into_iter();
+            batches.try_for_each(|items| printer.print_all(items).map(drop))
+        });
+        // Sending fails only if printing did.
+        let evaluated = evaluate(&mut |items| {
+            Ok(match sender.send(items) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            })
+        });
+        drop(sender);
+        let printed = printing.join();
+        printed.unwrap_or_else(|_| Err(Failure::thread_panicked()))?;
+        evaluated
+    })
+}
+
+impl Evaluated {
+    /// An event that no rule matches.
+    pub(super) fn unmatched(source: &Arc<str>, line: u64, event: NativeEvent) -> Self {
+        Self {
+            source: Arc::clone(source),
+            line,
+            event,
+            evaluation: Evaluation::default(),
+            assumed_time: None,
+        }
+    }
+}
+
+impl Batch {
+    pub(super) fn push(&mut self, item: Item) {
+        if let Item::Evaluated(evaluated) = &item {
+            let event = evaluated.event.event().bytes().len();
+            self.bytes += event + evaluated.evaluation.effect_bytes;
+        }
+        self.items.push(item);
+    }
+
+    /// Whether it should be printed before more is added.
+    pub(super) fn is_large(&self) -> bool {
+        self.bytes >= BATCH_BYTES
+    }
+
+    /// Prints it; it is empty then.
+    pub(super) fn print(&mut self, print: &mut Print<'_>) -> Result<ControlFlow<()>, Failure> {
+        let Self { items, .. } = std::mem::take(self);
+        if items.is_empty() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        print(items)
+    }
+}
+
+impl<'o> Printer<'o> {
+    /// A printer of evaluations by `rules`; it prints events with effects, without their files.
+    pub(super) fn new(output: &'o mut Output, rules: RuleSet, format: Format) -> Self {
+        Self {
+            output,
+            format,
+            print_unmatched: false,
+            print_files: false,
+            rules,
+            failures: FailureCounter::new(),
+            totals: Totals::default(),
+        }
+    }
+
+    /// Prints results.
+    pub(super) fn print_all(&mut self, items: Vec<Item>) -> Result<ControlFlow<()>, Failure> {
+        for item in items {
+            self.totals.events += 1;
+            match item {
+                Item::Unmatched => {}
+                Item::Unreadable(message) => {
+                    self.totals.unreadable += 1;
+                    self.output.error(&message);
+                }
+                Item::Evaluated(evaluated) => self.print(evaluated)?,
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// The counts of all results.
+    pub(super) fn into_totals(self) -> Totals {
+        self.totals
+    }
+
+    fn print(&mut self, evaluated: Evaluated) -> Result<(), Failure> {
+        let Evaluated {
+            source,
+            line,
+            event,
+            evaluation,
+            assumed_time,
+        } = evaluated;
+        if let Some(now) = assumed_time {
+            self.output.status(&format!(
+                "{source}:{line}: the event has no time; events without one are evaluated at {now} \
+                 (choose with --clock)"
+            ));
+        }
+        for report in self.failures.record(&self.rules, &evaluation) {
+            self.output.error(&format!(
+                "rule `{}` has failed {} times in a row, last: {}",
+                report.rule, report.consecutive, report.message
+            ));
+        }
+        self.totals.add(&evaluation);
+        if evaluation.is_empty() && !self.print_unmatched {
+            return Ok(());
+        }
+        let report = EventReport {
+            file: self.print_files.then_some(&*source),
+            line,
+            event: event.event(),
+            evaluation,
+        };
+        match self.format {
+            Format::Human => report.print(self.output),
+            Format::Json | Format::Ndjson => self.output.element(self.format, &report),
+        }
+    }
+}
