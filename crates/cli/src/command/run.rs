@@ -206,4 +206,3 @@ fn deliver_events(
     rule_warnings::draw(&rules, output);
     deliver::run(rules, input::open_all(events)?, config, output)
 }
-

@@ -266,6 +266,7 @@ impl Service {
         command
             .args(&argv[1..])
             // As the unit and the image in `deploy`.
+            .env("MIMALLOC_PURGE_DELAY", "100")
             .env("MALLOC_ARENA_MAX", "4")
             .env("SENDER_TOKEN", SENDER_TOKEN)
             .env("OPERATOR_TOKEN", OPERATOR_TOKEN);

@@ -23,6 +23,7 @@ mod readme;
 mod reloading;
 mod remote;
 mod run_clock;
+mod run_jobs;
 mod service_process;
 mod shipped_rules;
 mod simulate;

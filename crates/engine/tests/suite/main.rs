@@ -18,6 +18,7 @@ mod fixes;
 mod formatting;
 mod gates;
 mod limits;
+mod prepared;
 mod reference;
 mod rule_fields;
 mod rule_tests;

@@ -74,7 +74,9 @@ impl Evaluator {
                 (event, evaluation)
             }
             Stage::Prepared(event, prepared) => {
-                self.ahead.bytes.fetch_sub(prepared.bytes(), Ordering::Relaxed);
+                self.ahead
+                    .bytes
+                    .fetch_sub(prepared.bytes(), Ordering::Relaxed);
                 let evaluation = self.rules.evaluate_prepared(&event, prepared, &self.state);
                 (event, evaluation)
             }
