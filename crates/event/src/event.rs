@@ -222,8 +222,6 @@ impl Content {
                 limit: limits.bytes,
             });
         }
-        // One pass validates the bytes and collects what identifies the envelope; most events are
-        // matched on their bytes and never need a tree.
         let text = String::from_utf8(bytes).map_err(|error| {
             let invalid = JsonError {
                 kind: JsonErrorKind::InvalidUtf8,
@@ -231,6 +229,8 @@ impl Content {
             };
             EventError::of_json(invalid, error.as_bytes())
         })?;
+        // One pass validates the text and collects what identifies the envelope; most events are
+        // matched on their bytes and never need a tree.
         let markers = EnvelopeMarkers::read(&text, limits.depth)?;
         Ok(Self {
             text: text.into(),

@@ -75,8 +75,7 @@ impl EnvelopeMarkers {
         }
         // The parser locates and describes the error, so that there is one authority on what is
         // wrong; reading twice costs nothing for valid events.
-        let shape = read(document, depth).map_err(|error| EventError::of_json(error, document))?;
-        Self::of(shape)
+        Self::of(read(document, depth).map_err(|error| EventError::of_json(error, document))?)
     }
 
     /// The markers of a document, by the parser: it also reports what is wrong.

@@ -16,7 +16,7 @@ use crate::json::raw::{RawMember, for_each_element, plain_string, raw_members, w
 use crate::json::unescape;
 use crate::json::walk::{Keyword, Visitor, walk};
 use crate::markers::{EnvelopeMarkers, Shape, Texts};
-use crate::{Envelope, Event, Level};
+use crate::{Envelope, Event, Level, time};
 
 /// The native form of an event as text; `None` if this conversion does not know it.
 pub(crate) fn native_text(event: &Event) -> Option<String> {
@@ -58,7 +58,20 @@ impl ObjectWriter {
     /// A member whose value is valid JSON.
     fn value(&mut self, key: &str, value: &str) {
         self.key(key);
-        write_compact(value, &mut self.0);
+        match plain_string(value) {
+            Some(_) => self.0.push_str(value),
+            None => write_compact(value, &mut self.0),
+        }
+    }
+
+    /// A member as it was read.
+    fn member(&mut self, key: &str, member: RawMember<'_>) {
+        self.key(key);
+        if member.is_compact {
+            self.0.push_str(member.value);
+        } else {
+            write_compact(member.value, &mut self.0);
+        }
     }
 
     /// A member whose value is a string that needs no escape sequences.
@@ -92,7 +105,7 @@ impl<'t> ContentFields<'t> {
         if !content.starts_with('{') {
             return Some(fields);
         }
-        for RawMember { key, value } in raw_members(content)? {
+        for RawMember { key, value, .. } in raw_members(content)? {
             match key {
                 "eventStatus" => fields.status = Some(value),
                 "result" => fields.result = Some(value),
@@ -162,6 +175,17 @@ fn level(value: &str) -> Option<Cow<'_, str>> {
         Ok(level) => format!("\"{}\"", level.as_str()).into(),
         Err(_) => value.into(),
     })
+}
+
+/// Whether a valid text is a number.
+fn is_number(value: &str) -> bool {
+    value.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+}
+
+/// The text of a native time for a number that is a time.
+fn time_text(number: &str) -> Option<String> {
+    let time = time::parse_time(number).ok()?;
+    Some(format!("\"{}\"", time::compact(time)))
 }
 
 /// Whether the value of an attribute of ENI operations may have another spelling than the canonical

@@ -2,7 +2,7 @@
 //! in the compact form that trees have.
 
 use super::read::unescape;
-use super::walk::{closing_quote, number_end, skip, space_end};
+use super::walk::{closing_quote, number_end, space_end};
 use super::write::write_string;
 
 /// A member of an object; the value is its text, valid JSON.
@@ -10,39 +10,96 @@ use super::write::write_string;
 pub(crate) struct RawMember<'t> {
     pub(crate) key: &'t str,
     pub(crate) value: &'t str,
+    /// Whether the value has no white space between its tokens and no escape sequences: it is
+    /// written as it is.
+    pub(crate) is_compact: bool,
 }
+
+/// Room for the members of an object: an event of ECS has up to 20 on each level.
+const MEMBERS: usize = 24;
 
 /// The members of the object that a valid text is; `None` if it is no object, or if a key has an
 /// escape sequence.
 pub(crate) fn raw_members(text: &str) -> Option<Vec<RawMember<'_>>> {
+    let mut members = Vec::with_capacity(MEMBERS);
+    visit_members(text, space_end(text.as_bytes(), 0), |key, start| {
+        let (end, is_compact) = value_end(text.as_bytes(), start)?;
+        members.push(RawMember {
+            key,
+            value: &text[start..end],
+            is_compact,
+        });
+        Some(end)
+    })?;
+    Some(members)
+}
+
+/// As [`raw_members`], and the members of the objects that lie in each other under the keys of
+/// `path`, as far as they do. `None` also if a key of the path is there twice.
+// In one pass: a webhook has most of its bytes three levels deep.
+pub(crate) fn nested_members<'t>(text: &'t str, path: &[&str]) -> Option<Vec<Vec<RawMember<'t>>>> {
+    let mut objects = Vec::with_capacity(path.len() + 1);
+    visit_nested(text, space_end(text.as_bytes(), 0), path, &mut objects)?;
+    Some(objects)
+}
+
+/// Appends the members of the object at a position and of those inside it; the position after it.
+fn visit_nested<'t>(
+    text: &'t str,
+    at: usize,
+    path: &[&str],
+    objects: &mut Vec<Vec<RawMember<'t>>>,
+) -> Option<usize> {
+    let level = objects.len();
+    objects.push(Vec::with_capacity(MEMBERS));
+    visit_members(text, at, |key, start| {
+        let is_on_path = path.get(level) == Some(&key);
+        if is_on_path && objects[level].iter().any(|other| other.key == key) {
+            return None;
+        }
+        let (end, is_compact) = if is_on_path && text.as_bytes().get(start) == Some(&b'{') {
+            // Written member by member.
+            (visit_nested(text, start, path, objects)?, false)
+        } else {
+            value_end(text.as_bytes(), start)?
+        };
+        objects[level].push(RawMember {
+            key,
+            value: &text[start..end],
+            is_compact,
+        });
+        Some(end)
+    })
+}
+
+/// Calls `visit` with the key of each member of the object at a position, and the position of the
+/// value; it returns the position after the value. The position after the object; `None` if there
+/// is no object, if a key has an escape sequence, or if `visit` returns `None`.
+fn visit_members<'t>(
+    text: &'t str,
+    at: usize,
+    mut visit: impl FnMut(&'t str, usize) -> Option<usize>,
+) -> Option<usize> {
     let bytes = text.as_bytes();
-    let mut at = space_end(bytes, 0);
     if bytes.get(at) != Some(&b'{') {
         return None;
     }
-    // An event of ECS has up to 20 members on each level.
-    let mut members = Vec::with_capacity(24);
+    let mut at = token(bytes, at + 1);
+    if bytes.get(at) == Some(&b'}') {
+        return Some(at + 1);
+    }
     loop {
-        at = token(bytes, at + 1);
-        if bytes.get(at) != Some(&b'"') {
-            return Some(members);
-        }
         let (end, escaped) = closing_quote(bytes, at)?;
         if escaped {
             return None;
         }
-        let key = &text[at + 1..end];
         // Behind the colon.
         let start = token(bytes, token(bytes, end + 1) + 1);
-        let end = value_end(bytes, start)?;
-        members.push(RawMember {
-            key,
-            value: &text[start..end],
-        });
-        at = token(bytes, end);
+        at = token(bytes, visit(&text[at + 1..end], start)?);
         if bytes.get(at) != Some(&b',') {
-            return Some(members);
+            return Some(at + 1);
         }
+        at = token(bytes, at + 1);
     }
 }
 
@@ -59,7 +116,7 @@ pub(crate) fn for_each_element<'t>(array: &'t str, mut visit: impl FnMut(&'t str
                 visit(&array[at..=at]);
                 return;
             }
-            _ => value_end(bytes, at),
+            _ => value_end(bytes, at).map(|(end, _)| end),
         };
         let Some(end) = end.filter(|end| visit(&array[at..*end])) else {
             return;
@@ -144,14 +201,42 @@ fn token(bytes: &[u8], at: usize) -> usize {
     }
 }
 
-/// The position after the value at a position.
+/// The position after the value at a position, and whether the value is compact.
 #[inline]
-fn value_end(bytes: &[u8], at: usize) -> Option<usize> {
-    Some(match bytes.get(at)? {
-        b'"' => closing_quote(bytes, at)?.0 + 1,
-        b'{' | b'[' => skip(bytes, at)?,
-        b't' | b'n' => at + 4,
-        b'f' => at + 5,
-        _ => number_end(bytes, at),
-    })
+fn value_end(bytes: &[u8], start: usize) -> Option<(usize, bool)> {
+    let end = match bytes.get(start)? {
+        b'"' => {
+            let (end, escaped) = closing_quote(bytes, start)?;
+            return Some((end + 1, !escaped));
+        }
+        b'{' | b'[' => return skip(bytes, start),
+        b't' | b'n' => start + 4,
+        b'f' => start + 5,
+        _ => number_end(bytes, start),
+    };
+    Some((end, true))
+}
+
+/// The position after the object or array at a position, and whether it is compact.
+fn skip(bytes: &[u8], start: usize) -> Option<(usize, bool)> {
+    let (mut at, mut open, mut is_compact) = (start, 0_usize, true);
+    loop {
+        match bytes.get(at)? {
+            b'"' => {
+                let (end, escaped) = closing_quote(bytes, at)?;
+                is_compact &= !escaped;
+                at = end;
+            }
+            b'{' | b'[' => open += 1,
+            b'}' | b']' => {
+                open -= 1;
+                if open == 0 {
+                    return Some((at + 1, is_compact));
+                }
+            }
+            0..=b' ' => is_compact = false,
+            _ => {}
+        }
+        at += 1;
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{Json, JsonError, JsonErrorKind};
+use super::{Json, JsonError, JsonErrorKind, escape};
 
 /// A type that the parser builds.
 pub(crate) trait Value<'a>: Sized {
@@ -367,43 +367,9 @@ pub(super) fn plain_length(bytes: &[u8]) -> usize {
 
 /// Decodes a string whose escape sequences are valid.
 pub(crate) fn unescape(raw: &str) -> String {
-    let mut text = String::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some(at) = rest.find('\\') {
-        text.push_str(&rest[..at]);
-        let (unit, used) = match rest.as_bytes()[at + 1] {
-            b'b' => ('\u{8}', 2),
-            b'f' => ('\u{c}', 2),
-            b'n' => ('\n', 2),
-            b'r' => ('\r', 2),
-            b't' => ('\t', 2),
-            b'u' => unicode(&rest[at..]),
-            other => (char::from(other), 2),
-        };
-        text.push(unit);
-        rest = &rest[at + used..];
-    }
-    text.push_str(rest);
-    text
-}
-
-/// The character of a valid `\uXXXX` or surrogate pair, and the length of its escape sequence.
-fn unicode(escape: &str) -> (char, usize) {
-    let unit = |at: usize| u32::from_str_radix(&escape[at..at + 4], 16).unwrap_or(0);
-    let first = unit(2);
-    if (0xD800..=0xDBFF).contains(&first) {
-        // Each surrogate has ten bits of the code point minus 0x10000.
-        let point = 0x10000 + ((first - 0xD800) << 10) + (unit(8) - 0xDC00);
-        (
-            char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER),
-            12,
-        )
-    } else {
-        (
-            char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER),
-            6,
-        )
-    }
+    let mut bytes = Vec::new();
+    escape::decode(raw.as_bytes(), &mut bytes);
+    String::from_utf8(bytes).expect("decoded text is text")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::{ContentFields, ObjectWriter, level, text_if_string};
 use crate::cloudevent::{CONTENT_TYPE, cloud_time, event_time, kind, name, product, source};
 use crate::json::raw::{plain_string, raw_members};
 use crate::native_field::derived_level;
+use crate::time::in_both_forms;
 
 /// The attributes that have a native counterpart or are dropped.
 #[derive(Default)]
@@ -81,8 +82,15 @@ pub(super) fn to_native(text: &str) -> Option<String> {
     // that gives it back exactly.
     let product = source_text.and_then(product);
     let keeps_source = product.as_deref().and_then(source).as_deref() != source_text;
-    let native_time = time.and_then(event_time);
-    let keeps_time = native_time.as_deref().and_then(cloud_time).as_deref() != time;
+    let (native_time, again) = match time.map(in_both_forms) {
+        Some(Some((native, again))) => (Some(native), Some(again)),
+        _ => {
+            let native = time.and_then(event_time);
+            let again = native.as_deref().and_then(cloud_time);
+            (native, again)
+        }
+    };
+    let keeps_time = again.as_deref() != time;
     let name = name(kind_text, product.as_deref(), status);
     let keeps_kind = kind(&name, product.as_deref()) != kind_text;
     if fields.may_vary(&name) {
@@ -113,7 +121,9 @@ pub(super) fn to_native(text: &str) -> Option<String> {
     write("userId", account);
     write("eventTime", native_time.as_deref());
     write("regionId", region);
-    out.value("content", data);
+    if let Some(member) = members.iter().find(|member| member.key == "data") {
+        out.member("content", *member);
+    }
     let default_type = content_type.map(|value| plain_string(value).ok_or(()));
     let drops_type = match default_type {
         Some(Ok(text)) => text == CONTENT_TYPE,
@@ -132,7 +142,7 @@ pub(super) fn to_native(text: &str) -> Option<String> {
             _ => true,
         };
         if keeps {
-            out.value(member.key, member.value);
+            out.member(member.key, *member);
         }
     }
     Some(out.finish())

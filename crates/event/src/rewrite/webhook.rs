@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::{ContentFields, ObjectWriter, content, level, may_vary, text_if_string};
+use super::{
+    ContentFields, ObjectWriter, content, is_number, level, may_vary, text_if_string, time_text,
+};
 use crate::canonical::Scope;
 use crate::json::Json;
-use crate::json::raw::{RawMember, is_same_text, plain_string, raw_members};
+use crate::json::raw::{RawMember, is_same_text, nested_members, plain_string, raw_members};
 use crate::native_field::with_status;
-use crate::time;
 use crate::webhook::{ORIGINS, WEBHOOK};
 
 /// One of the objects from which native members come, with the members that are still to be kept.
@@ -21,15 +22,8 @@ const NESTED: [&str; 3] = ["alert", "meta", "sysEventMeta"];
 
 /// The native form of a webhook.
 pub(super) fn to_native(text: &str, depth: usize) -> Option<String> {
-    let mut objects = Vec::with_capacity(NESTED.len() + 1);
-    objects.push(Object::of(text)?);
-    for key in NESTED {
-        let inner = objects.last()?.find(key)?;
-        let Some((_, value)) = inner.filter(|(_, value)| value.starts_with('{')) else {
-            break;
-        };
-        objects.push(Object::of(value)?);
-    }
+    let objects = nested_members(text, &NESTED)?;
+    let mut objects: Vec<Object<'_>> = objects.into_iter().map(Object::of).collect();
     if objects.len() < 2 {
         return None;
     }
@@ -104,7 +98,7 @@ pub(super) fn to_native(text: &str, depth: usize) -> Option<String> {
             if member.value.starts_with(['{', '[']) {
                 return None;
             }
-            object.value(member.key, member.value);
+            object.member(member.key, *member);
         }
         out.value(WEBHOOK, &object.finish());
     }
@@ -112,11 +106,11 @@ pub(super) fn to_native(text: &str, depth: usize) -> Option<String> {
 }
 
 impl<'t> Object<'t> {
-    fn of(text: &'t str) -> Option<Self> {
-        let members = raw_members(text)?.into_iter().map(Some);
-        Some(Self {
+    fn of(members: Vec<RawMember<'t>>) -> Self {
+        let members = members.into_iter().map(Some);
+        Self {
             members: members.collect(),
-        })
+        }
     }
 
     /// The only member with a key; the outer `None` if there are several.
@@ -150,7 +144,7 @@ fn write_kept(
                 out.value(member.key, &kept);
             }
         }
-        _ => out.value(member.key, member.value),
+        _ => out.member(member.key, member),
     }
 }
 
@@ -162,27 +156,25 @@ fn convert<'t>(key: &str, value: &'t str, depth: usize) -> Option<Cow<'t, str>> 
     if value.starts_with('"') {
         plain_string(value)?;
     }
-    let is_number = value.starts_with(|first: char| first == '-' || first.is_ascii_digit());
     Some(match key {
         "level" => level(value)?,
         // A number that is no time stays as it came; `check --events` reports it.
-        "eventTime" if is_number => match time::parse_time(value) {
-            Ok(time) => format!("\"{}\"", time::compact(time)).into(),
-            Err(_) => value.into(),
-        },
+        "eventTime" if is_number(value) => {
+            time_text(value).map_or(Cow::Borrowed(value), Cow::Owned)
+        }
         _ => value.into(),
     })
 }
 
 /// Whether two valid texts have the same value, see [`Json::eq_ignoring_order`].
 fn is_equal(one: &str, other: &str, depth: usize) -> bool {
-    if is_same_text(one, other) {
+    if one == other {
         return true;
     }
     match (plain_string(one), plain_string(other)) {
         // Without escape sequences, different texts are different strings.
         (Some(_), Some(_)) => return false,
-        _ if has_same_members(one, other) => return true,
+        _ if is_same_text(one, other) || has_same_members(one, other) => return true,
         _ => {}
     }
     // The text was validated within this depth.
@@ -208,8 +200,13 @@ fn has_same_members(one: &str, other: &str) -> bool {
             let at = one.iter().position(|other| other.key == member.key);
             // A key that is there twice is not found a second time.
             at.is_some_and(|at| {
-                !std::mem::replace(&mut found[at], true)
-                    && is_same_text(one[at].value, member.value)
+                !std::mem::replace(&mut found[at], true) && is_same_value(one[at], *member)
             })
         })
+}
+
+/// As [`is_same_text`], mostly by comparing bytes.
+fn is_same_value(one: RawMember<'_>, other: RawMember<'_>) -> bool {
+    one.value == other.value
+        || !(one.is_compact && other.is_compact) && is_same_text(one.value, other.value)
 }
