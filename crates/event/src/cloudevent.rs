@@ -341,7 +341,7 @@ pub(crate) fn product(source: &str) -> Option<String> {
     let name = source
         .strip_prefix("acs.")
         .or_else(|| source.strip_prefix("acs:"))?;
-    (!name.is_empty()).then(|| name.to_uppercase())
+    (!name.is_empty()).then(|| uppercase(name))
 }
 
 #[allow(
@@ -349,7 +349,7 @@ pub(crate) fn product(source: &str) -> Option<String> {
     reason = "has the signature of a conversion"
 )]
 pub(crate) fn source(product: &str) -> Option<String> {
-    Some(format!("acs.{}", product.to_lowercase()))
+    Some(["acs.", &lowercase(product)].concat())
 }
 
 #[allow(
@@ -368,7 +368,7 @@ pub(crate) fn cloud_time(text: &str) -> Option<String> {
 /// The native name of a CloudEvent of this type; `status` is that in its data.
 pub(crate) fn name(kind: &str, product: Option<&str>, status: Option<&str>) -> String {
     let own = product.and_then(|product| {
-        kind.strip_prefix(&product.to_lowercase())?
+        kind.strip_prefix(lowercase(product).as_str())?
             .strip_prefix(':')
     });
     with_status(own.unwrap_or(kind), status)
@@ -381,8 +381,25 @@ pub(crate) fn kind(name: &str, product: Option<&str>) -> String {
     };
     product.map_or_else(
         || base.to_owned(),
-        |product| format!("{}:{base}", product.to_lowercase()),
+        |product| [&lowercase(product), ":", base].concat(),
     )
+}
+
+// The conversion of all of Unicode takes as long as reading ten members.
+fn lowercase(text: &str) -> String {
+    if text.is_ascii() {
+        text.to_ascii_lowercase()
+    } else {
+        text.to_lowercase()
+    }
+}
+
+fn uppercase(text: &str) -> String {
+    if text.is_ascii() {
+        text.to_ascii_uppercase()
+    } else {
+        text.to_uppercase()
+    }
 }
 
 /// The text of a member of the content.

@@ -40,13 +40,14 @@ pub(crate) fn derived_level(name: &str, result: Option<&str>) -> Option<Level> {
 
 /// The name with the status of the event as its last part, if the catalogue lists that status.
 pub(crate) fn with_status(name: &str, status: Option<&str>) -> String {
+    let Some(status) = status else {
+        return name.to_owned();
+    };
     // A name that ends in a status already is not extended, nor is one whose events have another
     // kind of `status`, such as the state of a disk.
     let entry = catalogue::find_name(name).filter(|(_, part)| part.is_none());
-    match (entry, status) {
-        (Some((entry, _)), Some(status)) if entry.statuses.contains(&status) => {
-            format!("{name}:{status}")
-        }
+    match entry {
+        Some((entry, _)) if entry.statuses.contains(&status) => format!("{name}:{status}"),
         _ => name.to_owned(),
     }
 }

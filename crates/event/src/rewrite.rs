@@ -66,12 +66,17 @@ impl ObjectWriter {
 
     /// A member as it was read.
     fn member(&mut self, key: &str, member: RawMember<'_>) {
-        self.key(key);
         if member.is_compact {
-            self.0.push_str(member.value);
+            self.compact(key, member.value);
         } else {
-            write_compact(member.value, &mut self.0);
+            self.value(key, member.value);
         }
+    }
+
+    /// A member whose value is compact JSON.
+    fn compact(&mut self, key: &str, value: &str) {
+        self.key(key);
+        self.0.push_str(value);
     }
 
     /// A member whose value is a string that needs no escape sequences.
@@ -172,7 +177,7 @@ fn level(value: &str) -> Option<Cow<'_, str>> {
         return Some(value.into());
     }
     Some(match plain_string(value)?.parse::<Level>() {
-        Ok(level) => format!("\"{}\"", level.as_str()).into(),
+        Ok(level) => level_json(level).into(),
         Err(_) => value.into(),
     })
 }
@@ -185,7 +190,11 @@ fn is_number(value: &str) -> bool {
 /// The text of a native time for a number that is a time.
 fn time_text(number: &str) -> Option<String> {
     let time = time::parse_time(number).ok()?;
-    Some(format!("\"{}\"", time::compact(time)))
+    let mut text = String::with_capacity(32);
+    text.push('"');
+    text.push_str(&time::compact(time));
+    text.push('"');
+    Some(text)
 }
 
 /// Whether the value of an attribute of ENI operations may have another spelling than the canonical
@@ -195,6 +204,15 @@ fn may_vary(key: &str, value: &str) -> bool {
         key,
         "id" | "userId" | "regionId" | "resourceId" | "eventTime" | "level"
     ) && !value.starts_with('"')
+}
+
+/// The JSON text of a level.
+fn level_json(level: Level) -> &'static str {
+    match level {
+        Level::Info => "\"INFO\"",
+        Level::Warn => "\"WARN\"",
+        Level::Critical => "\"CRITICAL\"",
+    }
 }
 
 /// The text of a value that is a string; the outer `None` for one with escape sequences.

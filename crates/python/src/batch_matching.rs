@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use reflexarc::{Rule, RuleSet};
-use reflexarc_event::{EventError, Limits, NativeEvent};
+use reflexarc_event::{EventError, Limits};
 use reflexarc_pattern::Undecided;
 
 use crate::error;
@@ -88,8 +88,7 @@ pub(crate) enum MatchError {
 
 /// The rules that match one event given as text.
 pub(crate) fn matching_text(rules: &RuleSet, bytes: &[u8]) -> Result<RuleIds, MatchError> {
-    let event = NativeEvent::from_json(bytes)?;
-    let matched = rules.matching(&event);
+    let matched = rules.matching_text(bytes)?;
     let undecided: Vec<u32> = matched.undecided().collect();
     decided(rules, matched.into_ids(), &undecided)
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use reflexarc_event::NativeEvent;
+use reflexarc_event::{EventError, Limits, NativeEvent};
 use reflexarc_pattern::Scratch;
 use reflexarc_pattern::explain::Explanation;
 use reflexarc_reaction::{State, Stopwatch};
@@ -63,6 +63,35 @@ impl RuleSet {
             undecided.map(|id| filter_search::too_long(*id)).collect()
         });
         Matched { ids, undecided }
+    }
+
+    /// As [`RuleSet::matching`], for the text of an event under
+    /// [`Limits::DEFAULT`](reflexarc_event::Limits::DEFAULT). An event that needs no conversion is
+    /// validated and matched in one pass, without a copy of its bytes.
+    ///
+    /// # Errors
+    /// As [`NativeEvent::from_json`].
+    ///
+    /// ```
+    /// use reflexarc::RuleSet;
+    ///
+    /// let rules = RuleSet::from_patterns([("warn".to_owned(), "level == 1".parse()?)])?;
+    /// assert_eq!(rules.matching_text(br#"{"level": 1}"#)?.into_ids(), [0]);
+    /// assert!(rules.matching_text(b"{").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn matching_text(&self, event: &[u8]) -> Result<Matched, EventError> {
+        let mut ids = Vec::new();
+        let matched = SCRATCH.with_borrow_mut(|scratch| {
+            let matcher = &self.inner.matcher;
+            matcher.matching_native(event, &Limits::DEFAULT, scratch, &mut ids)?;
+            let undecided = scratch.undecided().iter();
+            Some(undecided.map(|id| filter_search::too_long(*id)).collect())
+        });
+        match matched {
+            Some(undecided) => Ok(Matched { ids, undecided }),
+            None => Ok(self.matching(&NativeEvent::from_json(event)?)),
+        }
     }
 
     /// As [`RuleSet::matching`], with what each rule may consume over many events: where only a

@@ -1,7 +1,9 @@
 //! Evaluations of events.
 
+use std::path::Path;
+
 use jiff::{SignedDuration, Timestamp};
-use reflexarc::{Evaluation, FailureCounter, MemoryState, NoState, RuleSet};
+use reflexarc::{Evaluation, FailureCounter, MemoryState, NativeEvent, NoState, RuleSet};
 
 use crate::{event, rules};
 
@@ -280,4 +282,35 @@ fn repeated_failures_are_reported_with_backoff() {
         );
     }
     assert_eq!(reported, [(1, 2), (3, 4), (6, 2)]);
+}
+
+#[test]
+fn matching_a_text_equals_matching_the_event() {
+    let texts = [
+        "level in ['INFO', 'WARN']",
+        "content.result exists",
+        "content.eniStatus exists",
+    ];
+    let patterns = texts.iter().map(|text| {
+        let text = text.replace('\'', "\"");
+        (text.clone(), text.parse().unwrap())
+    });
+    let rules = RuleSet::from_patterns(patterns).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus/events");
+    let mut texts: Vec<Vec<u8>> = vec![vec![b' '; (1 << 20) + 1], b"[1]".to_vec()];
+    for kind in ["valid", "tolerant", "broken"] {
+        let files = std::fs::read_dir(folder.join(kind)).unwrap();
+        texts.extend(files.map(|file| std::fs::read(file.unwrap().path()).unwrap()));
+    }
+    let mut matched = 0;
+    for text in texts {
+        let expected = NativeEvent::from_json(text.as_slice()).map(|event| {
+            let found = rules.matching(&event);
+            matched += found.ids().len();
+            found.into_ids()
+        });
+        let found = rules.matching_text(&text).map(reflexarc::Matched::into_ids);
+        assert_eq!(found, expected, "{}", String::from_utf8_lossy(&text));
+    }
+    assert!(matched > 100, "{matched}");
 }

@@ -1,6 +1,6 @@
 //! CloudEvents of Alibaba Cloud, as EventBridge writes them.
 
-use super::{ContentFields, ObjectWriter, level, text_if_string};
+use super::{ContentFields, ObjectWriter, level, level_json, text_if_string};
 use crate::cloudevent::{CONTENT_TYPE, cloud_time, event_time, kind, name, product, source};
 use crate::json::raw::{plain_string, raw_members};
 use crate::native_field::derived_level;
@@ -98,7 +98,7 @@ pub(super) fn to_native(text: &str) -> Option<String> {
     }
     let level = match attributes.level {
         Some(value) => Some(level(value)?),
-        None => derived_level(&name, result).map(|level| format!("\"{}\"", level.as_str()).into()),
+        None => derived_level(&name, result).map(|level| level_json(level).into()),
     };
     let mut out = ObjectWriter::with_capacity(text.len() + 64);
     let mut write = |key: &str, value: Option<&str>| {

@@ -17,6 +17,14 @@ struct Object<'t> {
     members: Vec<Option<RawMember<'t>>>,
 }
 
+/// A member of the native form.
+struct NativeMember<'t> {
+    key: &'static str,
+    /// Valid JSON.
+    value: Cow<'t, str>,
+    is_compact: bool,
+}
+
 /// The objects: the webhook itself, `alert`, `alert.meta` and `alert.meta.sysEventMeta`.
 const NESTED: [&str; 3] = ["alert", "meta", "sysEventMeta"];
 
@@ -27,9 +35,9 @@ pub(super) fn to_native(text: &str, depth: usize) -> Option<String> {
     if objects.len() < 2 {
         return None;
     }
-    let mut native: Vec<(&'static str, Cow<'_, str>)> = Vec::with_capacity(ORIGINS.len());
+    let mut native: Vec<NativeMember<'_>> = Vec::with_capacity(ORIGINS.len());
     for (key, paths) in ORIGINS {
-        let mut found: Option<Cow<'_, str>> = None;
+        let mut found: Option<NativeMember<'_>> = None;
         for path in paths {
             // The last key of a path is that of the member, the others lead to its object.
             let Some((leaf, object)) = path.split_last() else {
@@ -38,48 +46,56 @@ pub(super) fn to_native(text: &str, depth: usize) -> Option<String> {
             let Some(object) = objects.get_mut(object.len()) else {
                 continue;
             };
-            let Some((at, value)) = object.find(leaf)? else {
+            let Some((at, member)) = object.find(leaf)? else {
                 continue;
             };
-            let value = convert(key, value, depth)?;
+            let value = convert(key, member.value, depth)?;
+            let is_borrowed = matches!(value, Cow::Borrowed(_));
+            let is_compact = is_borrowed && member.is_compact;
             // The same value at a second path is redundant; a different one is kept where it is.
             let is_same = match &found {
-                Some(found) => is_equal(found, &value, depth),
+                Some(found) => is_equal(&found.value, &value, depth),
                 None => true,
             };
             if is_same {
                 object.members[at] = None;
-                found.get_or_insert(value);
+                found.get_or_insert(NativeMember {
+                    key,
+                    value,
+                    is_compact,
+                });
             }
         }
-        native.extend(found.map(|value| (key, value)));
+        native.extend(found);
     }
-    let get = |key: &str| native.iter().find(|(found, _)| *found == key);
+    let get = |key: &str| native.iter().find(|member| member.key == key);
+    let get = |key: &str| get(key).map(|member| &*member.value);
     let fields = match get("content") {
-        Some((_, content)) => ContentFields::of(content)?,
+        Some(content) => ContentFields::of(content)?,
         None => ContentFields::default(),
     };
-    let status = fields.status.or(get("status").map(|(_, status)| &**status));
+    let status = fields.status.or(get("status"));
     let status = text_if_string(status)?;
     let name = match get("name") {
-        Some((_, name)) if name.starts_with('"') => Some(with_status(plain_string(name)?, status)),
+        Some(name) if name.starts_with('"') => Some(with_status(plain_string(name)?, status)),
         _ => None,
     };
     if let Some(name) = &name {
-        let varies = |(key, value): &(&str, Cow<'_, str>)| may_vary(key, value);
+        let varies = |member: &NativeMember<'_>| may_vary(member.key, &member.value);
         let varies = Scope::of(name) == Scope::EniOperation && native.iter().any(varies);
         if varies || fields.may_vary(name) {
             return None;
         }
     }
     let mut out = ObjectWriter::with_capacity(text.len());
-    for (key, value) in &native {
+    for member in &native {
         match &name {
-            Some(name) if *key == "name" => out.text(key, name),
-            _ => out.value(key, value),
+            Some(name) if member.key == "name" => out.text(member.key, name),
+            _ if member.is_compact => out.compact(member.key, &member.value),
+            _ => out.value(member.key, &member.value),
         }
     }
-    let is_native = |key: &str| key == WEBHOOK || native.iter().any(|(found, _)| *found == key);
+    let is_native = |key: &str| key == WEBHOOK || native.iter().any(|member| member.key == key);
     let [top, inner @ ..] = objects.as_slice() else {
         return None;
     };
@@ -100,7 +116,7 @@ pub(super) fn to_native(text: &str, depth: usize) -> Option<String> {
             }
             object.member(member.key, *member);
         }
-        out.value(WEBHOOK, &object.finish());
+        out.compact(WEBHOOK, &object.finish());
     }
     Some(out.finish())
 }
@@ -114,11 +130,11 @@ impl<'t> Object<'t> {
     }
 
     /// The only member with a key; the outer `None` if there are several.
-    fn find(&self, key: &str) -> Option<Option<(usize, &'t str)>> {
+    fn find(&self, key: &str) -> Option<Option<(usize, RawMember<'t>)>> {
         let members = self.members.iter().enumerate();
         let mut found = members.filter_map(|(at, member)| {
             let member = (*member)?;
-            (member.key == key).then_some((at, member.value))
+            (member.key == key).then_some((at, member))
         });
         let first = found.next();
         found.next().is_none().then_some(first)
@@ -141,7 +157,7 @@ fn write_kept(
             }
             let kept = kept.finish();
             if kept != "{}" || object.members.is_empty() {
-                out.value(member.key, &kept);
+                out.compact(member.key, &kept);
             }
         }
         _ => out.member(member.key, member),

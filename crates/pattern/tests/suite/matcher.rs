@@ -3,7 +3,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use reflexarc_event::{Event, Json, Limits};
+use reflexarc_event::{Event, Json, Limits, NativeEvent};
 use reflexarc_pattern::matcher::{MatcherLimits, Slow};
 use reflexarc_pattern::tree::{Bound, Regexp, Wildcard};
 use reflexarc_pattern::{
@@ -30,6 +30,16 @@ fn ids(matcher: &Matcher, event: &str, scratch: &mut Scratch) -> Vec<u32> {
     matcher.matching(&event, scratch, &mut validated);
     assert_eq!(validated, ids, "{event:?}");
     assert_eq!(matcher.has_match(&event, scratch), !ids.is_empty());
+    let mut native = vec![7];
+    let limits = &Limits::DEFAULT;
+    match matcher.matching_native(event.bytes(), limits, scratch, &mut native) {
+        Some(()) => {
+            let unchanged = NativeEvent::new(event.clone()).expect("one event");
+            assert_eq!(unchanged.bytes(), event.bytes());
+            assert_eq!(native, ids, "{event:?}");
+        }
+        None => assert!(native.is_empty()),
+    }
     ids
 }
 
