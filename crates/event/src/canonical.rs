@@ -81,29 +81,69 @@ pub(crate) fn canonicalize(native: &Json) -> Option<Json> {
     changed.then_some(Json::Object(members))
 }
 
-/// Whether a scalar field of the content may have another spelling, judged by what validation
-/// keeps of it. May say yes for a canonical value, never no for another one.
-pub(crate) fn may_vary(key: &str, value: Shape<'_>) -> bool {
-    match (key, value) {
-        ("eniId" | "requestId", Shape::Number | Shape::Array(_))
-        | ("eniStatus" | "operation" | "result" | "primaryPrivateIp", Shape::Array(_)) => true,
-        ("eniStatus", Shape::String(text)) => {
-            !EniStatus::ALL.iter().any(|status| status.as_str() == text)
-        }
-        ("result", Shape::String(text)) => !matches!(text, "success" | "failed"),
-        ("operation", Shape::String(text)) => !Operation::ALL
-            .iter()
-            .any(|operation| operation.as_str() == text),
-        ("primaryPrivateIp", Shape::String(text)) => has_margin(text),
-        _ => false,
-    }
+/// A member of the content whose value has a canonical form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ContentKey {
+    Identifier,
+    Status,
+    Operation,
+    Result,
+    Address,
+    /// A list of addresses under its documented key, and under another one.
+    List,
+    SingularList,
 }
 
-/// As [`may_vary`], for the address lists.
-pub(crate) fn list_may_vary(key: &str, value: Shape<'_>) -> bool {
-    LISTS.iter().any(|(plural, singular)| {
-        key == *singular || key == *plural && !matches!(value, Shape::Array(texts) if texts.plain)
-    })
+impl ContentKey {
+    /// That of a key.
+    // By the length first: most keys are decided by one comparison.
+    #[inline]
+    pub(crate) fn of(key: &str) -> Option<Self> {
+        let (of_length, found) = match key.len() {
+            4 => ("ipv6", Self::SingularList),
+            5 if key == "ipv6s" => return Some(Self::List),
+            5 => ("eniId", Self::Identifier),
+            6 => ("result", Self::Result),
+            9 if key == "operation" => return Some(Self::Operation),
+            9 if key == "requestId" => return Some(Self::Identifier),
+            9 => ("eniStatus", Self::Status),
+            10 if key == "ipv4Prefix" => return Some(Self::SingularList),
+            10 => ("ipv6Prefix", Self::SingularList),
+            12 if key == "ipv4Prefixes" => return Some(Self::List),
+            12 => ("ipv6Prefixes", Self::List),
+            16 => ("primaryPrivateIp", Self::Address),
+            18 => ("secondaryPrivateIp", Self::SingularList),
+            19 => ("secondaryPrivateIps", Self::List),
+            _ => return None,
+        };
+        (key == of_length).then_some(found)
+    }
+
+    /// Whether it is one of the address lists.
+    pub(crate) fn is_list(self) -> bool {
+        matches!(self, Self::List | Self::SingularList)
+    }
+
+    /// Whether a value may have another spelling, judged by what validation keeps of it. May say
+    /// yes for a canonical value, never no for another one.
+    #[inline]
+    pub(crate) fn may_vary(self, value: Shape<'_>) -> bool {
+        match (self, value) {
+            (Self::Identifier, Shape::Number | Shape::Array(_)) => true,
+            (Self::Identifier, _) => false,
+            (Self::List, Shape::Array(texts)) => !texts.plain,
+            (Self::List | Self::SingularList, _) | (_, Shape::Array(_)) => true,
+            (Self::Status, Shape::String(text)) => {
+                !EniStatus::ALL.iter().any(|status| status.as_str() == text)
+            }
+            (Self::Operation, Shape::String(text)) => !Operation::ALL
+                .iter()
+                .any(|operation| operation.as_str() == text),
+            (Self::Result, Shape::String(text)) => !matches!(text, "success" | "failed"),
+            (Self::Address, Shape::String(text)) => has_margin(text),
+            _ => false,
+        }
+    }
 }
 
 /// Whether a text, as it is between its quotes, begins or ends with what may be white space.

@@ -8,10 +8,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::canonical::ContentKey;
 use crate::envelope::Envelope;
 use crate::json::unescape;
 use crate::json::walk::{Keyword, Visitor};
-use crate::markers::{EnvelopeMarkers, Shape, Texts};
+use crate::markers::{EnvelopeMarkers, MemberKey, Shape, Texts};
 
 /// Visits an event in a [walk](crate::walk::walk) and detects its [`Envelope`].
 ///
@@ -34,9 +35,6 @@ pub struct EnvelopeDetector<'a> {
     markers: EnvelopeMarkers,
     /// Those of the content, while the walk is in it.
     content: EnvelopeMarkers,
-    /// The key at the top level, and the one in the content.
-    key: Cow<'a, str>,
-    content_key: Cow<'a, str>,
     /// The elements of an array in either.
     texts: Texts,
 }
@@ -53,11 +51,11 @@ enum Place {
     /// The members of the outermost object.
     Top,
     /// The value of one of them.
-    Member,
+    Member(MemberKey),
     /// The members of the content.
     Content,
     /// The value of one of them.
-    ContentMember,
+    ContentMember(ContentKey),
     /// An element of an array in either.
     Element,
 }
@@ -73,8 +71,6 @@ impl<'a> EnvelopeDetector<'a> {
             is_object: false,
             markers: EnvelopeMarkers::default(),
             content: EnvelopeMarkers::default(),
-            key: Cow::Borrowed(""),
-            content_key: Cow::Borrowed(""),
             texts: Texts::default(),
         }
     }
@@ -98,8 +94,8 @@ impl<'a> EnvelopeDetector<'a> {
     #[inline]
     fn record(&mut self, place: Place, value: Shape<'_>) {
         match place {
-            Place::Member => self.markers.record(&self.key, value),
-            Place::ContentMember => self.content.record_content(&self.content_key, value),
+            Place::Member(key) => self.markers.record_member(key, value),
+            Place::ContentMember(key) => self.content.record_content(key, value),
             Place::Element => self.texts.add(value),
             _ => {}
         }
@@ -124,25 +120,24 @@ impl Visitor for EnvelopeDetector<'_> {
         } else {
             Cow::Borrowed(key)
         };
-        DetectorPlace(match object.0 {
-            Place::Top if EnvelopeMarkers::is_recorded(&key) => {
-                self.key = key;
-                Place::Member
-            }
-            Place::Content if EnvelopeMarkers::is_recorded_of_content(&key) => {
-                self.content_key = key;
-                Place::ContentMember
-            }
-            _ => Place::Outside,
-        })
+        let place = match object.0 {
+            Place::Top => MemberKey::of(&key).map(Place::Member),
+            Place::Content => ContentKey::of(&key).map(Place::ContentMember),
+            _ => None,
+        };
+        DetectorPlace(place.unwrap_or(Place::Outside))
     }
 
     #[inline]
     fn string(&mut self, place: DetectorPlace, text: Range<usize>, escaped: bool) {
         let raw = &self.event[text];
+        if place.0 == Place::Element {
+            self.texts.add_string(raw, escaped);
+            return;
+        }
         // Whether a CloudEvent is converted depends on it, however it is escaped.
-        if escaped && place.0 == Place::Member && self.key == "source" {
-            self.markers.record("source", Shape::String(&unescape(raw)));
+        if escaped && place.0 == Place::Member(MemberKey::Source) {
+            self.record(place.0, Shape::String(&unescape(raw)));
         } else {
             self.record(place.0, Shape::String(raw));
         }
@@ -167,11 +162,11 @@ impl Visitor for EnvelopeDetector<'_> {
                 self.is_object = true;
                 Place::Top
             }
-            Place::Member if self.key == "content" => {
+            Place::Member(MemberKey::Content) => {
                 self.content = EnvelopeMarkers::default();
                 Place::Content
             }
-            Place::Member | Place::ContentMember => {
+            Place::Member(_) | Place::ContentMember(_) => {
                 self.record(place.0, Shape::Object(EnvelopeMarkers::default()));
                 Place::Outside
             }
@@ -181,12 +176,13 @@ impl Visitor for EnvelopeDetector<'_> {
 
     fn end_object(&mut self, object: DetectorPlace) {
         if object.0 == Place::Content {
-            self.markers.record("content", Shape::Object(self.content));
+            let content = Shape::Object(self.content);
+            self.markers.record_member(MemberKey::Content, content);
         }
     }
 
     fn begin_array(&mut self, place: DetectorPlace) -> (DetectorPlace, ()) {
-        if !matches!(place.0, Place::Member | Place::ContentMember) {
+        if !matches!(place.0, Place::Member(_) | Place::ContentMember(_)) {
             return (Self::OUTSIDE, ());
         }
         self.texts = Texts::default();

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::canonical::{Scope, has_margin, list_may_vary, may_vary};
+use crate::canonical::{ContentKey, Scope, has_margin};
 use crate::document::is_container_key;
 use crate::envelope::Envelope;
 use crate::envelope_detector::EnvelopeDetector;
@@ -166,32 +166,6 @@ impl EnvelopeMarkers {
         }
     }
 
-    /// Whether [`EnvelopeMarkers::record`] may look at a member of the outermost object.
-    // Most keys of most events are decided by their length and a comparison or two.
-    #[inline]
-    pub(crate) fn is_recorded(key: &str) -> bool {
-        match key.len() {
-            0 | 1 => false,
-            2 => key == "id",
-            3 => key == "Sns",
-            4 => matches!(key, "name" | "type" | "Name" | "Body" | "body"),
-            5 => matches!(key, "level" | "alert"),
-            _ => true,
-        }
-    }
-
-    /// Whether [`EnvelopeMarkers::record_content`] may look at a member of the content.
-    #[inline]
-    pub(crate) fn is_recorded_of_content(key: &str) -> bool {
-        match key.len() {
-            5 => matches!(key, "eniId" | "ipv6s"),
-            4 => key == "ipv6",
-            6 => key == "result",
-            9 | 10 | 12 | 16 | 18 | 19 => true,
-            _ => false,
-        }
-    }
-
     /// Whether a content has a list that may have another spelling than the canonical one.
     pub(crate) fn has_list(self) -> bool {
         self.all(Self::LIST)
@@ -202,17 +176,30 @@ impl EnvelopeMarkers {
         self.all(Self::SCALAR)
     }
 
-    /// Records one member of the content.
-    pub(crate) fn record_content(&mut self, key: &str, value: Shape<'_>) {
-        if may_vary(key, value) {
-            self.0 |= Self::SCALAR;
-        } else if list_may_vary(key, value) {
-            self.0 |= Self::LIST;
+    /// Records one member of an object, which may be the outermost one or its content.
+    pub(crate) fn record(&mut self, key: &str, value: Shape<'_>) {
+        if let Some(key) = MemberKey::of(key) {
+            self.record_member(key, value);
+        } else if let Some(key) = ContentKey::of(key) {
+            self.record_content(key, value);
         }
     }
 
-    /// Records one member. The last member of a key counts, as it does in [`crate::Json::get`].
-    pub(crate) fn record(&mut self, key: &str, value: Shape<'_>) {
+    /// Records one member of the content.
+    #[inline]
+    pub(crate) fn record_content(&mut self, key: ContentKey, value: Shape<'_>) {
+        if key.may_vary(value) {
+            self.0 |= if key.is_list() {
+                Self::LIST
+            } else {
+                Self::SCALAR
+            };
+        }
+    }
+
+    /// Records one member of the outermost object. The last member of a key counts, as it does in
+    /// [`crate::Json::get`].
+    pub(crate) fn record_member(&mut self, key: MemberKey, value: Shape<'_>) {
         let text = if let Shape::String(raw) = value {
             Some(raw)
         } else {
@@ -221,7 +208,7 @@ impl EnvelopeMarkers {
         match key {
             // A colon in the name is enough to recognise a shortened native event in a test:
             // {"name": "Disk:Stalled:Executing", "content": {}}.
-            "name" => {
+            MemberKey::Name => {
                 self.set(Self::NAME, text.is_some());
                 if text.is_some_and(|name| name.contains(':')) {
                     self.0 |= Self::ECS;
@@ -235,7 +222,7 @@ impl EnvelopeMarkers {
                 self.set(Self::LISTS_EVENT, scope != Scope::Nothing);
                 self.set(Self::ENI_OPERATION, scope == Scope::EniOperation);
             }
-            "content" => {
+            MemberKey::Content => {
                 self.0 |= Self::CONTENT;
                 self.set(Self::CONTENT_TEXT, text.is_some());
                 // An object that is the content was recorded when it ended, as any other one.
@@ -244,28 +231,26 @@ impl EnvelopeMarkers {
                     self.set(Self::CONTENT_SCALAR, content.all(Self::SCALAR));
                 }
             }
-            "product" | "resourceId" | "eventTime" if text.is_some() => self.0 |= Self::ECS,
-            "id" | "userId" | "regionId" | "resourceId" | "eventTime" => {
-                self.0 |= match value {
-                    Shape::Array(_) | Shape::Number => Self::OTHER_TYPE,
-                    _ => 0,
-                };
+            MemberKey::Product => self.set_if(Self::ECS, text.is_some()),
+            MemberKey::EcsIdentifier if text.is_some() => self.0 |= Self::ECS,
+            MemberKey::EcsIdentifier | MemberKey::Identifier => {
+                let is_other = matches!(value, Shape::Array(_) | Shape::Number);
+                self.set_if(Self::OTHER_TYPE, is_other);
             }
-            "level" => self.set(
+            MemberKey::Level => self.set(
                 Self::OTHER_LEVEL,
                 !matches!(text, Some("INFO" | "WARN" | "CRITICAL")),
             ),
-            "traceId" | "eventType" | "ruleName" | "status" | "serviceType" | "eventRealname"
-            | "eventRealnameEn" | "curLevel" | "regionName" => self.0 |= Self::FLAT,
-            "specversion" => self.set(Self::SPECVERSION, text.is_some()),
-            "type" => self.set(Self::TYPE, text.is_some()),
-            "source" => {
+            MemberKey::Flat => self.0 |= Self::FLAT,
+            MemberKey::SpecVersion => self.set(Self::SPECVERSION, text.is_some()),
+            MemberKey::Type => self.set(Self::TYPE, text.is_some()),
+            MemberKey::Source => {
                 self.set(Self::SOURCE, text.is_some());
                 let alibaba = text
                     .is_some_and(|source| source.starts_with("acs.") || source.starts_with("acs:"));
                 self.set(Self::ALIBABA_SOURCE, alibaba);
             }
-            "alert" => {
+            MemberKey::Alert => {
                 let alert = match value {
                     Shape::Object(_) => true,
                     Shape::String(raw) => is_object_text(raw),
@@ -274,16 +259,83 @@ impl EnvelopeMarkers {
                 };
                 self.set(Self::ALERT, alert);
             }
-            "detail-type" => self.set(Self::DETAIL_TYPE, text.is_some()),
-            "detail" => self.0 |= Self::DETAIL,
-            "Name" => self.set(Self::RECORD_NAME, text.is_some()),
-            "Content" => self.0 |= Self::RECORD_CONTENT,
-            "Product" => self.set(Self::RECORD_PRODUCT, text.is_some()),
-            _ if is_container_key(key) => self.0 |= Self::CONTAINER,
-            "reflexarcnative" => self.0 |= Self::ALIBABA_ATTRIBUTE,
-            _ if key.starts_with("aliyun") => self.0 |= Self::ALIBABA_ATTRIBUTE,
-            _ => self.record_content(key, value),
+            MemberKey::DetailType => self.set(Self::DETAIL_TYPE, text.is_some()),
+            MemberKey::Detail => self.0 |= Self::DETAIL,
+            MemberKey::RecordName => self.set(Self::RECORD_NAME, text.is_some()),
+            MemberKey::RecordContent => self.0 |= Self::RECORD_CONTENT,
+            MemberKey::RecordProduct => self.set(Self::RECORD_PRODUCT, text.is_some()),
+            MemberKey::Container => self.0 |= Self::CONTAINER,
+            MemberKey::AlibabaAttribute => self.0 |= Self::ALIBABA_ATTRIBUTE,
         }
+    }
+
+    fn set_if(&mut self, bit: u32, on: bool) {
+        if on {
+            self.0 |= bit;
+        }
+    }
+}
+
+/// A member of the outermost object that says something about the envelope or needs a conversion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MemberKey {
+    Name,
+    Content,
+    Product,
+    /// `resourceId` and `eventTime`: as text also a sign of an event of ECS.
+    EcsIdentifier,
+    /// `id`, `userId` and `regionId`.
+    Identifier,
+    Level,
+    /// One that only the flat form of Cloud Monitor has.
+    Flat,
+    SpecVersion,
+    Type,
+    Source,
+    Alert,
+    DetailType,
+    Detail,
+    RecordName,
+    RecordContent,
+    RecordProduct,
+    Container,
+    AlibabaAttribute,
+}
+
+impl MemberKey {
+    /// That of a key.
+    // By the length first: most keys of most events are decided by a comparison or two.
+    #[inline]
+    pub(crate) fn of(key: &str) -> Option<Self> {
+        Some(match (key.len(), key) {
+            (2, "id") | (6, "userId") | (8, "regionId") => Self::Identifier,
+            (4, "name") => Self::Name,
+            (4, "type") => Self::Type,
+            (4, "Name") => Self::RecordName,
+            (5, "level") => Self::Level,
+            (5, "alert") => Self::Alert,
+            (6, "source") => Self::Source,
+            (6, "status") => Self::Flat,
+            (6, "detail") => Self::Detail,
+            (7, "product") => Self::Product,
+            (7, "content") => Self::Content,
+            (7, "Content") => Self::RecordContent,
+            (7, "Product") => Self::RecordProduct,
+            (9, "eventTime") | (10, "resourceId") => Self::EcsIdentifier,
+            (11, "specversion") => Self::SpecVersion,
+            (11, "detail-type") => Self::DetailType,
+            (7, "traceId")
+            | (8, "ruleName" | "curLevel")
+            | (9, "eventType")
+            | (10, "regionName")
+            | (11, "serviceType")
+            | (13, "eventRealname")
+            | (15, "eventRealnameEn") => Self::Flat,
+            (15, "reflexarcnative") => Self::AlibabaAttribute,
+            (6.., _) if key.starts_with("aliyun") => Self::AlibabaAttribute,
+            (3.., _) if is_container_key(key) => Self::Container,
+            _ => return None,
+        })
     }
 }
 
@@ -303,6 +355,16 @@ impl Texts {
         self.plain &= matches!(value, Shape::String(raw) if !has_margin(raw));
         self.is_object_text =
             self.is_empty && matches!(value, Shape::String(raw) if is_object_text(raw));
+        self.is_empty = false;
+    }
+
+    /// Adds a string of which is known whether it has escape sequences.
+    #[inline]
+    pub(crate) fn add_string(&mut self, raw: &str, escaped: bool) {
+        let ends = raw.as_bytes();
+        let is_plain = |byte: Option<&u8>| byte.is_some_and(|byte| (b'!'..0x80).contains(byte));
+        self.plain &= !escaped && is_plain(ends.first()) && is_plain(ends.last());
+        self.is_object_text = self.is_empty && is_object_text(raw);
         self.is_empty = false;
     }
 
@@ -327,6 +389,10 @@ impl Default for Texts {
 
 /// Whether a text, as it is between its quotes, begins as a JSON object.
 fn is_object_text(raw: &str) -> bool {
+    // Nearly every text begins with a letter or a digit.
+    if raw.as_bytes().first().is_none_or(u8::is_ascii_alphanumeric) {
+        return false;
+    }
     raw.trim_start().starts_with('{')
 }
 

@@ -11,7 +11,7 @@ mod webhook;
 
 use std::borrow::Cow;
 
-use crate::canonical::Scope;
+use crate::canonical::{ContentKey, Scope};
 use crate::json::raw::{RawMember, for_each_element, plain_string, raw_members, write_compact};
 use crate::json::unescape;
 use crate::json::walk::{Keyword, Visitor, walk};
@@ -116,7 +116,7 @@ impl<'t> ContentFields<'t> {
                 "result" => fields.result = Some(value),
                 _ => {}
             }
-            if EnvelopeMarkers::is_recorded_of_content(key) {
+            if let Some(key) = ContentKey::of(key) {
                 fields.markers.record_content(key, shape(value));
             }
         }
