@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use reflexarc_diagnostic::Diagnostic;
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_event::Event;
-use reflexarc_reaction::{Action, ReactionLimits, RuleInfo, Template, default_message};
+use reflexarc_reaction::{Action, Message, ReactionLimits, RuleInfo, Template, default_message};
 
 use crate::event_fields;
 use crate::reaction_failure::ReactionFailure;
@@ -95,7 +95,10 @@ impl Notification {
     ) -> Result<(Vec<Action>, usize), ReactionFailure> {
         // Templates replace parts of the default message, so a rule may have one for the title
         // only.
-        let mut message = default_message(event, rule, suppressed);
+        let mut message = match (&self.title, &self.text) {
+            (Some(_), Some(_)) => Message::new("").with_level(rule.level),
+            _ => default_message(event, rule, suppressed),
+        };
         let render = |part: &EmbeddedTemplate| {
             part.template
                 .render(event, rule, now, suppressed)

@@ -1,7 +1,10 @@
 //! The message of a rule with `notify` and without templates.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
 use reflexarc_diagnostic::truncate;
-use reflexarc_event::{Event, Json};
+use reflexarc_event::{Event, FieldSet, Json, Selected};
 
 use crate::value::text_of;
 use crate::{Message, RuleInfo};
@@ -30,6 +33,15 @@ const FIELDS: [(&str, &str); 18] = [
     ("id", "event id"),
 ];
 
+/// All that a message reads of an event.
+static FIELD_SET: LazyLock<FieldSet> = LazyLock::new(|| {
+    let mut fields = FieldSet::default();
+    for (path, _) in FIELDS {
+        fields.insert(path.split('.'));
+    }
+    fields
+});
+
 /// Longer values are truncated, in characters.
 const MAX_VALUE: usize = 200;
 
@@ -54,11 +66,11 @@ const MAX_VALUE: usize = 200;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn default_message(event: &Event, rule: &RuleInfo, suppressed: u64) -> Message {
-    let tree = event.tree();
+    let fields = event.select(&FIELD_SET);
     let mut lines: Vec<String> = FIELDS
         .iter()
         // Absent fields have no line: most events have few of these.
-        .filter_map(|(path, label)| Some(format!("{label}: {}", display(at(tree, path)?)?)))
+        .filter_map(|(path, label)| Some(format!("{label}: {}", display(at(&fields, path)?)?)))
         .collect();
     lines.push(match rule.description.as_str() {
         "" => format!("rule: {}", rule.name),
@@ -71,7 +83,7 @@ pub fn default_message(event: &Event, rule: &RuleInfo, suppressed: u64) -> Messa
         ));
     }
     Message {
-        title: title(tree, rule),
+        title: title(&fields, rule),
         text: lines.join("\n"),
         level: rule.level,
         at: Vec::new(),
@@ -79,10 +91,10 @@ pub fn default_message(event: &Event, rule: &RuleInfo, suppressed: u64) -> Messa
     }
 }
 
-fn title(tree: &Json, rule: &RuleInfo) -> String {
+fn title(fields: &Selected<'_>, rule: &RuleInfo) -> String {
     // In a list of messages only the title is visible. So for ENI notifications it is made of the
     // event; the rule's description is the same for all its messages.
-    let field = |path| at(tree, path).and_then(display);
+    let field = |path| at(fields, path).and_then(display);
     let Some(operation) = field("content.operation") else {
         return if rule.description.is_empty() {
             rule.name.clone()
@@ -105,27 +117,41 @@ fn title(tree: &Json, rule: &RuleInfo) -> String {
     format!("{operation}{result}{eni}{region}")
 }
 
-fn at<'a>(tree: &'a Json, path: &str) -> Option<&'a Json> {
-    path.split('.').try_fold(tree, |json, key| json.get(key))
+fn at<'s, 'a>(fields: &'s Selected<'a>, path: &str) -> Option<&'s Selected<'a>> {
+    path.split('.').try_fold(fields, |value, key| match value {
+        Selected::Object(members) => {
+            let member = members.iter().find(|(found, _)| *found == key);
+            member.map(|(_, value)| value)
+        }
+        _ => None,
+    })
 }
 
 /// A value on one line, truncated; `None` for null, an empty string and an empty array.
-fn display(value: &Json) -> Option<String> {
+fn display(value: &Selected<'_>) -> Option<String> {
     let text = match value {
-        Json::Array(elements) => elements
-            .iter()
-            .filter_map(text_of)
-            .collect::<Vec<_>>()
-            .join(", "),
-        other => text_of(other)?,
+        Selected::String(text) => Cow::Borrowed(*text),
+        other => Cow::Owned(text(&other.to_json())?),
     };
     // One line: a line break in a value could pass for a line of the message.
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     (!text.is_empty()).then(|| truncate(&text, MAX_VALUE).into_owned())
 }
 
+fn text(value: &Json) -> Option<String> {
+    match value {
+        Json::Array(elements) => {
+            let texts = elements.iter().filter_map(text_of);
+            Some(texts.collect::<Vec<_>>().join(", "))
+        }
+        other => text_of(other),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::Level;
 
@@ -176,5 +202,57 @@ mod tests {
                 .text
                 .starts_with(&format!("event: {}…\n", "网".repeat(MAX_VALUE)))
         );
+    }
+
+    /// The naive twin: the value at a path of the tree, as it is displayed.
+    fn from_tree(event: &Event, path: &str) -> Option<String> {
+        let value = path
+            .split('.')
+            .try_fold(event.tree(), |json, key| json.get(key))?;
+        let text = text(value)?;
+        let words: Vec<_> = text.split_whitespace().collect();
+        let text = words.join(" ");
+        (!text.is_empty()).then(|| truncate(&text, MAX_VALUE).into_owned())
+    }
+
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof![
+            r#""[a-z \u{e9}]{0,9}""#,
+            Just(r#""two\nlines \u00e9""#.to_owned()),
+            Just("null".to_owned()),
+            Just("-1.50e3".to_owned()),
+            Just(r#"["a", null, "", {"b": 1}]"#.to_owned()),
+            Just(r#"{"operation": "x"}"#.to_owned()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn fields_are_those_of_the_tree(
+            outer in prop::collection::vec((0..FIELDS.len(), value()), 0..9),
+            content in prop::collection::vec((0..FIELDS.len(), value()), 0..9),
+            nested in any::<bool>(),
+        ) {
+            let members = |fields: Vec<(usize, String)>| {
+                let fields = fields.into_iter().map(|(field, value)| {
+                    let path = FIELDS[field].0;
+                    format!("\"{}\": {value}", path.trim_start_matches("content."))
+                });
+                fields.collect::<Vec<_>>().join(", ")
+            };
+            let mut outer = vec![members(outer)];
+            outer.retain(|outer| !outer.is_empty());
+            if nested {
+                outer.push(format!("\"content\": {{{}}}", members(content)));
+            }
+            let event = Event::from_json(format!("{{{}}}", outer.join(", "))).unwrap();
+            let message = default_message(&event, &RuleInfo::named("r"), 0);
+            let lines = FIELDS.iter().filter_map(|(path, label)| {
+                Some(format!("{label}: {}\n", from_tree(&event, path)?))
+            });
+            prop_assert_eq!(message.text, lines.collect::<String>() + "rule: r");
+            let operation = from_tree(&event, "content.operation");
+            prop_assert!(message.title.starts_with(operation.as_deref().unwrap_or("r")));
+        }
     }
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, UndefinedBehavior, context, escape_formatter, filters};
 use reflexarc_diagnostic::{Code, Diagnostic, Severity, Span};
-use reflexarc_event::{Event, Json};
+use reflexarc_event::{Event, FieldSet, Json, Selected};
 
 pub use self::check::TemplateNames;
 use crate::run::grouped;
@@ -70,6 +70,9 @@ const NAMES: TemplateNames<'static> = TemplateNames {
 pub struct Template {
     environment: Environment<'static>,
     source: String,
+    /// What the template reads of `event` and `rule`.
+    event_fields: FieldSet,
+    rule_fields: FieldSet,
     warnings: Vec<Diagnostic>,
     limits: ReactionLimits,
 }
@@ -128,7 +131,10 @@ impl Template {
         if found.iter().any(|found| found.severity == Severity::Error) {
             return Err(CompileError::new(source, found));
         }
+        let read = |variable| fields_read(&environment, variable);
         Ok(Self {
+            event_fields: read("event"),
+            rule_fields: read("rule"),
             environment,
             source: source.to_owned(),
             warnings: found,
@@ -162,14 +168,18 @@ impl Template {
         now: Timestamp,
         suppressed: u64,
     ) -> Result<String, ReactionError> {
-        let values = context! {
-            event => value(event.tree()),
-            rule => context! {
+        let fields = (!self.event_fields.is_empty()).then(|| event.select(&self.event_fields));
+        let rule = (!self.rule_fields.is_empty()).then(|| {
+            context! {
                 name => rule.name.as_str(),
                 level => rule.level.lowercase(),
                 description => rule.description.as_str(),
                 labels => &rule.labels,
-            },
+            }
+        });
+        let values = context! {
+            event => fields.map(|fields| selected_value(&fields)),
+            rule,
             now => now.as_millisecond(),
             suppressed,
         };
@@ -287,6 +297,37 @@ fn unknown_tag(source: &str) -> Option<Span> {
             .unwrap_or(word.len());
         (length > 0 && !TAGS.contains(&&word[..length])).then_some(start..start + length)
     })
+}
+
+/// What a template reads of a variable. What is found may be more than a rendering reads, and never
+/// less.
+fn fields_read(environment: &Environment<'_>, variable: &str) -> FieldSet {
+    let Ok(template) = environment.get_template(NAME) else {
+        return FieldSet::all();
+    };
+    let mut fields = FieldSet::default();
+    // Paths of names, as far as they are written with dots: of `event.ips[0].a` it is `event.ips`.
+    for path in template.undeclared_variables(true) {
+        let mut names = path.split('.');
+        if names.next() == Some(variable) {
+            fields.insert(names);
+        }
+    }
+    fields
+}
+
+/// What was selected of an event as a template value.
+fn selected_value(selected: &Selected<'_>) -> Value {
+    match selected {
+        Selected::Object(members) => Value::from_object(
+            members
+                .iter()
+                .map(|(key, member)| ((*key).to_owned(), selected_value(member)))
+                .collect::<BTreeMap<String, Value>>(),
+        ),
+        Selected::String(text) => Value::from(*text),
+        Selected::Text(_) => value(&selected.to_json()),
+    }
 }
 
 /// A JSON value as a template value, with numbers as in scripts.

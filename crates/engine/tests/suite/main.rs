@@ -19,6 +19,7 @@ mod formatting;
 mod gates;
 mod limits;
 mod prepared;
+mod partial_events;
 mod reference;
 mod rule_fields;
 mod rule_tests;

@@ -1,5 +1,7 @@
 //! Rendering and checking templates.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn render(source: &str) -> Result<String, ReactionError> {
@@ -234,4 +236,99 @@ fn placeholders_of_other_languages_are_warnings_with_a_fix() {
 fn fields_can_be_tested() {
     let source = "{{ event.a is defined }} {{ event.none is undefined }} {{ event.i is defined }}";
     assert_eq!(render(source).unwrap(), "false true true");
+}
+
+/// Parts of templates that read the event in every way.
+const PIECES: &[&str] = &[
+    "{{ event.a }}",
+    "{{ event.a.b }}",
+    "{{ event.a.b.c | default('-') }}",
+    "{{ event['a'] }}",
+    "{{ event['a'].b }}",
+    "{{ event.a['b'].c }}",
+    "{{ event.a[0] }}",
+    "{{ event.a[event.c] }}",
+    "{{ event.b.a[0].c }}",
+    "{{ event }}",
+    "{{ event | length }}",
+    "{{ event.a | length if event.a else event.c.a }}",
+    "{% for x in event.a %}<{{ x }}{{ x.b }}{{ loop.index }}>{% endfor %}",
+    "{% for x in event.b %}{% for y in event.a.c %}{{ x == y }}{% endfor %}{% endfor %}",
+    "{% for event in event.a %}{{ event.b }}{% else %}{{ event.c }}{% endfor %}{{ event.b.c }}",
+    "{% for x in event %}{{ x }}={{ event[x] }};{% endfor %}",
+    "{% for x in event.b if x != event.c %}{{ x }}{% endfor %}",
+    "{% if event.b is defined %}{{ event.b.a }}{% elif event.c %}c{% endif %}",
+    "{% if event.a == event.b %}same{% endif %}",
+    "{% if 'b' in event.a %}in{% endif %}",
+    "{{ [event.a, event.c.b] | join(', ') }}",
+    "{{ {'x': event.c}.x }}",
+    "{{ event.a.b ~ event.b.c ~ event.c }}",
+    "{{ event.a is undefined }}",
+    "{{ rule.name }}{{ rule.labels.team }}",
+    "{{ rule }}",
+    "{{ now }}{{ suppressed }}",
+    "{% raw %}{{ event.a }}{% endraw %}{# event.b #}",
+];
+
+fn json() -> impl Strategy<Value = Json> {
+    let leaf = prop_oneof![
+        Just(Json::Null),
+        (0..3_i64).prop_map(Json::from),
+        "[a-c\"é]{0,3}".prop_map(Json::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            1 => prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
+            3 => prop::collection::vec(("[a-c]", inner), 0..4).prop_map(Json::from_iter),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn templates_see_an_event_as_if_they_read_everything(
+        pieces in prop::collection::vec(prop::sample::select(PIECES), 1..5),
+        members in prop::collection::vec(("[a-c]", json()), 0..5),
+    ) {
+        let template = Template::compile(&pieces.concat(), &ReactionLimits::DEFAULT).unwrap();
+        let event = Event::from_json(Json::from_iter(members).to_string()).unwrap();
+        let rule = RuleInfo::named("r").with_labels([("team", "a")]);
+        let render = |template: &Template| {
+            let rendered = template.render(&event, &rule, Timestamp::UNIX_EPOCH, 1);
+            rendered.map_err(|error| error.to_string())
+        };
+        let whole = Template {
+            event_fields: FieldSet::all(),
+            rule_fields: FieldSet::all(),
+            ..template.clone()
+        };
+        prop_assert_eq!(render(&template), render(&whole), "{:?} {}", pieces, event.tree());
+    }
+}
+
+#[test]
+fn templates_read_the_fields_that_they_name() {
+    for (source, expected) in [
+        ("{{ now }}", "[]"),
+        ("{{ event.a.b }} {{ event.c }}", "[a b] [c]"),
+        ("{% for event in event.a %}{{ event.b }}{% endfor %}", "[a]"),
+        ("{{ event.a['b'].c }}", "[a]"),
+        ("{{ event.a.b }} {{ event }}", "all"),
+    ] {
+        let template = Template::compile(source, &ReactionLimits::DEFAULT).unwrap();
+        let fields = template.event_fields;
+        let mut named = FieldSet::default();
+        for path in expected.split_inclusive(']') {
+            let path = path.trim().trim_matches(['[', ']']);
+            if !path.is_empty() && path != "all" {
+                named.insert(path.split(' '));
+            }
+        }
+        let named = if expected == "all" {
+            FieldSet::all()
+        } else {
+            named
+        };
+        assert_eq!(fields, named, "{source}");
+    }
 }
