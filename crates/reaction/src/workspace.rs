@@ -30,6 +30,10 @@ pub(crate) struct Workspace {
 
 /// The workspaces of one script that are not in use: at most one for each thread that ran it.
 #[derive(Default)]
+#[expect(
+    clippy::vec_box,
+    reason = "one has hundreds of bytes and is moved twice a run"
+)]
 pub(crate) struct Workspaces(Mutex<Vec<Box<Workspace>>>);
 
 impl Workspaces {
