@@ -78,6 +78,8 @@ fn copy(from: &Path, to: &Path) -> Result<PathBuf, StoreError> {
     let result = copied();
     if result.is_err() {
         drop(std::fs::remove_file(&partial));
+        // Of SQLite's transaction, where the disk had room for that.
+        drop(std::fs::remove_file(beside(&partial, "-journal")));
     }
     result.map(|()| partial)
 }
