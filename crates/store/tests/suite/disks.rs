@@ -160,16 +160,14 @@ fn a_backup_to_a_full_disk_fails_and_harms_nothing() {
     std::fs::write(folder.path().join("room"), vec![0; 1 << 20]).unwrap();
     let store = SqliteStore::open(&path, &OPTIONS).unwrap();
     let accepted = fill(&store, folder.path());
-    for file in ["filler", "room"] {
-        std::fs::remove_file(folder.path().join(file)).unwrap();
-    }
+    std::fs::remove_file(folder.path().join("filler")).unwrap();
     let copy = folder.path().join("copy.db");
     let failed = SqliteStore::backup(&path, &copy);
     assert_eq!(failed, Err(StoreError::Full));
     let left = std::fs::read_dir(folder.path()).unwrap();
     let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
-    assert_eq!(left, ["store.db", "store.db-shm", "store.db-wal"]);
+    assert_eq!(left, ["room", "store.db", "store.db-shm", "store.db-wal"]);
     // A restore that does not fit leaves the store as it is.
     let elsewhere = tempfile::tempdir().unwrap();
     let copy = elsewhere.path().join("copy.db");
@@ -179,6 +177,7 @@ fn a_backup_to_a_full_disk_fails_and_harms_nothing() {
         SqliteStore::restore(&copy, &path, true),
         Err(StoreError::Full)
     );
+    std::fs::remove_file(folder.path().join("room")).unwrap();
     let store = SqliteStore::open(&path, &OPTIONS).unwrap();
     assert_eq!(i64::try_from(count(&store)), Ok(accepted));
 }
