@@ -72,8 +72,8 @@ pub trait Target: Send + Sync {
     /// When sending would fail before anything is sent, such as when a template fails.
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError>;
 
-    /// Sends these deliveries in one call; more than one only where [`Target::max_batch`] allows
-    /// it.
+    /// Sends these deliveries in one call; more than one only where [`Target::max_batch`] or
+    /// [`Target::group_size`] allows it.
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> SendFuture<'a>;
 
     /// The receiver's rate limit; `None` when it has none.
@@ -86,6 +86,12 @@ pub trait Target: Send + Sync {
     fn max_batch(&self, waiting: &[Delivery]) -> usize {
         // Receivers that identify deliveries by id, or programs that read one, cannot merge them.
         let _ = waiting;
+        1
+    }
+
+    /// How many deliveries one call may carry that stay apart: each arrives as it would alone, in
+    /// their order, and the outcome is that of all. Where a call costs much and a delivery little.
+    fn group_size(&self) -> usize {
         1
     }
 }

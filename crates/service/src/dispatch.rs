@@ -261,9 +261,13 @@ async fn send(
         duration: clock.elapsed(),
         outcome,
     };
-    context
-        .metrics
-        .attempt(&queue.name, call.outcome_name(), call.duration);
+    // A digest is one attempt; what only shares a call is as many.
+    let attempts = batch.len().min(queue.target.group_size());
+    for _ in 0..attempts {
+        context
+            .metrics
+            .attempt(&queue.name, call.outcome_name(), call.duration);
+    }
     // Here and not when the attempt is settled: the next sends must not begin before.
     let redacted = redact(context, &call.outcome);
     gate.record(ticket, &redacted, &context.metrics);

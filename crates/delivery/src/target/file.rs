@@ -14,12 +14,16 @@ use crate::outcome::{Receipt, SendError};
 use crate::rendering::{delivery_to_json, summary};
 
 /// Appends each delivery as a line of JSON; a file is synced before the delivery counts as
-/// delivered. Only a regular file is written to: what goes into a FIFO is lost with its reader.
+/// delivered, once for those that are sent together. Only a regular file is written to: what goes
+/// into a FIFO is lost with its reader.
 pub struct FileTarget {
     path: Option<PathBuf>,
     /// The right to write; see [`FileTarget::send`].
     writer: Arc<Semaphore>,
 }
+
+/// Lines that are written and synced together. A sync takes as long as some hundred lines.
+const GROUP_SIZE: usize = 256;
 
 impl FileTarget {
     /// Appends to this file, which is created when it is missing. It is opened for each line, so
@@ -66,7 +70,11 @@ impl Target for FileTarget {
     }
 
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> SendFuture<'a> {
-        let line = format!("{}\n", delivery_to_json(&batch[0]));
+        let mut lines = String::new();
+        for delivery in batch {
+            lines.push_str(&delivery_to_json(delivery).to_string());
+            lines.push('\n');
+        }
         let (path, writer) = (self.path.clone(), self.writer.clone());
         Box::pin(async move {
             // A write that hangs (a lock that another process holds, a dead network disk, a pipe
@@ -79,11 +87,11 @@ impl Target for FileTarget {
                 let _permit = permit;
                 match path {
                     Some(path) => {
-                        append(&path, &line).map(|()| format!("written to {}", path.display()))
+                        append(&path, &lines).map(|()| format!("written to {}", path.display()))
                     }
                     None => Ok(io::stdout()
                         .lock()
-                        .write_all(line.as_bytes())
+                        .write_all(lines.as_bytes())
                         .map(|()| "written to standard output".to_owned())?),
                 }
             });
@@ -94,11 +102,15 @@ impl Target for FileTarget {
             }
         })
     }
+
+    fn group_size(&self) -> usize {
+        GROUP_SIZE
+    }
 }
 
 /// Appends with one write under a lock, so that lines of several writers do not mix. A line that a
 /// crash left unfinished is ended first, so that it spoils no other.
-fn append(path: &Path, line: &str) -> Result<(), ReadError> {
+fn append(path: &Path, lines: &str) -> Result<(), ReadError> {
     let mut file = open_to_append(path)?;
     // Without the lock an unfinished line could be one that another process is still writing.
     // Locking fails on some network disks, where that is possible.
@@ -107,7 +119,7 @@ fn append(path: &Path, line: &str) -> Result<(), ReadError> {
     if !ends_with_newline(&mut file)? {
         text.push('\n');
     }
-    text.push_str(line);
+    text.push_str(lines);
     file.write_all(text.as_bytes())?;
     // `sync_data` skips times and other metadata that are not needed to read the line back.
     Ok(file.sync_data()?)

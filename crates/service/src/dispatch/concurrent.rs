@@ -28,17 +28,22 @@ use crate::store::ClaimLimit;
 //     settle                 ├── 1 ──┤
 //                                  ├── 2 ──┤ …
 pub(super) struct ConcurrentQueue {
-    queue: TargetConfig,
+    /// Shared with the sends and claims, which outlive a borrow.
+    queue: Arc<TargetConfig>,
     context: DispatchContext,
     gate: Arc<TargetGate>,
     wake: Arc<Notify>,
     claiming: JoinSet<Vec<Run>>,
     /// Claimed, not being sent yet.
     waiting: VecDeque<Run>,
-    sending: JoinSet<(Delivery, Call)>,
+    /// Each call with the runs that it carries: one of a single delivery, unless the target takes
+    /// several together ([`Target::group_size`](reflexarc_delivery::Target::group_size)).
+    sending: JoinSet<(Vec<Run>, Call)>,
     /// What follows the deliveries that are being sent, in the order of their keys.
     behind: BTreeMap<DeliveryId, Run>,
-    settling: JoinSet<(DeliveryId, bool)>,
+    settling: JoinSet<(Vec<DeliveryId>, bool)>,
+    /// How many deliveries are being settled.
+    unsettled: usize,
     /// Every delivery that is waiting, being sent or being settled.
     // After the clock was set back, the outbox offers claimed deliveries again (see
     // `store::outbox::claim`), and these must not be sent twice.
@@ -86,7 +91,7 @@ impl ConcurrentQueue {
         let now = Instant::now();
         Self {
             prefetch: queue.concurrency,
-            queue,
+            queue: Arc::new(queue),
             context,
             gate,
             wake,
@@ -95,6 +100,7 @@ impl ConcurrentQueue {
             sending: JoinSet::new(),
             behind: BTreeMap::new(),
             settling: JoinSet::new(),
+            unsettled: 0,
             in_flight: BTreeSet::new(),
             reclaimed: BTreeSet::new(),
             claimed_at: now,
@@ -121,7 +127,7 @@ impl ConcurrentQueue {
             // Without a time it is woken by the probe that ends, or by an operator.
             let pause = pause_of(self.gate.next_call()).filter(|_| !stopping);
             let should_poll = pause == Some(Duration::ZERO) && self.needs_more();
-            let should_poll = should_poll && self.settling.len() < MAX_SETTLING;
+            let should_poll = should_poll && self.unsettled < MAX_SETTLING;
             let shut = pause.filter(|pause| !pause.is_zero());
             let wake_at = match shut {
                 Some(pause) => Instant::now() + pause,
@@ -137,13 +143,13 @@ impl ConcurrentQueue {
                     self.finish_claim(claimed.unwrap_or_default());
                 }
                 Some(sent) = self.sending.join_next() => {
-                    if let Ok((delivery, call)) = sent {
-                        self.start_settle(&delivery, &call);
+                    if let Ok((runs, call)) = sent {
+                        self.start_settle(runs, &call);
                     }
                 }
                 Some(settled) = self.settling.join_next() => {
-                    if let Ok((id, next_is_due)) = settled {
-                        self.finish_settle(id, next_is_due);
+                    if let Ok((ids, next_is_due)) = settled {
+                        self.finish_settle(&ids, next_is_due);
                     }
                 }
                 () = self.wake.notified(), if should_poll => self.poll_at = Instant::now(),
@@ -175,7 +181,7 @@ impl ConcurrentQueue {
     /// keep up with settling.
     fn claimable(&self) -> usize {
         match self.gate.next_call() {
-            _ if self.settling.len() >= MAX_SETTLING => 0,
+            _ if self.unsettled >= MAX_SETTLING => 0,
             // Runs of many keys together must not be without bound.
             NextCall::Now => {
                 let most_held = MAX_CLAIMS_HELD * self.most();
@@ -246,23 +252,49 @@ impl ConcurrentQueue {
 
     fn start_sends(&mut self) {
         while self.sending.len() < self.queue.concurrency
-            && self.settling.len() < MAX_SETTLING
+            && self.unsettled < MAX_SETTLING
             && !self.waiting.is_empty()
+            && let is_probe = self.gate.next_call() == NextCall::Probe
             && let Some(ticket) = self.gate.begin()
-            && let Some(mut run) = self.waiting.pop_front()
-            && let Some(delivery) = run.pop_front()
         {
-            if !run.is_empty() {
-                self.behind.insert(delivery.id, run);
-            }
+            let (runs, batch) = self.next_call(is_probe);
             let (queue, context) = (self.queue.clone(), self.context.clone());
             let gate = self.gate.clone();
             self.sending.spawn(async move {
-                let batch = std::slice::from_ref(&delivery);
-                let call = send(&queue, &context, &gate, ticket, batch).await;
-                (delivery, call)
+                let call = send(&queue, &context, &gate, ticket, &batch).await;
+                (runs, call)
             });
         }
+    }
+
+    /// Takes what the next call carries, as runs and one after another: the next delivery or, where
+    /// the target takes several together, as many whole runs as fit. A probe carries one.
+    //
+    // Whole runs, because the order of a key is that of the call; and because a target of one
+    // resource would else get one delivery for each sync.
+    fn next_call(&mut self, is_probe: bool) -> (Vec<Run>, Vec<Delivery>) {
+        let size = self.queue.target.group_size();
+        let mut runs: Vec<Run> = Vec::new();
+        let mut count = 0;
+        while size > 1
+            && !is_probe
+            && let Some(run) = self.waiting.front()
+            && count + run.len() <= size
+        {
+            count += run.len();
+            runs.extend(self.waiting.pop_front());
+        }
+        if runs.is_empty()
+            && let Some(mut run) = self.waiting.pop_front()
+            && let Some(first) = run.pop_front()
+        {
+            if !run.is_empty() {
+                self.behind.insert(first.id, run);
+            }
+            runs.push(Run::from([first]));
+        }
+        let batch = runs.iter().flatten().cloned().collect();
+        (runs, batch)
     }
 
     /// Releases what was claimed before the gate shut: it may be shut for an hour, in which an
@@ -286,33 +318,47 @@ impl ConcurrentQueue {
         release_claims(&self.context, ids);
     }
 
-    /// Settles a delivery; the next one of its key is sent if it was delivered, and released
-    /// otherwise.
+    /// Settles the deliveries of a call. What follows a delivery in the order of its key is sent if
+    /// it was delivered, and released otherwise: only the first of each run has failed then.
     //
     // It is sent before the settlement is committed. If the process is killed between the two, both
     // are sent again in the next process, in their order, under the same ids.
-    fn start_settle(&mut self, delivery: &Delivery, call: &Call) {
-        let batch = std::slice::from_ref(delivery);
-        let settled = settle(&self.queue, &self.context, batch, call);
-        let id = delivery.id;
-        self.settling.spawn(async move { (id, settled.await) });
-        match self.behind.remove(&id) {
-            // At the end: other keys have their turn in between.
-            Some(run) if call.is_delivered() => self.waiting.push_back(run),
-            // After the settlement in the writer's order, which tells the store how long it waits.
-            Some(run) => self.release(run),
-            None => {}
+    fn start_settle(&mut self, mut runs: Vec<Run>, call: &Call) {
+        let mut behind = Vec::new();
+        for run in &mut runs {
+            if !call.is_delivered() {
+                behind.extend(run.drain(1..));
+            }
         }
+        let batch: Vec<Delivery> = runs.into_iter().flatten().collect();
+        let ids: Vec<_> = batch.iter().map(|delivery| delivery.id).collect();
+        for id in &ids {
+            match self.behind.remove(id) {
+                // At the end: other keys have their turn in between.
+                Some(run) if call.is_delivered() => self.waiting.push_back(run),
+                Some(run) => behind.extend(run),
+                None => {}
+            }
+        }
+        let settled = settle(&self.queue, &self.context, &batch, call);
+        self.unsettled += ids.len();
+        self.settling.spawn(async move { (ids, settled.await) });
+        // After the settlement in the writer's order, which tells the store how long it waits.
+        self.release(behind);
     }
 
-    fn finish_settle(&mut self, id: DeliveryId, next_is_due: bool) {
-        self.in_flight.remove(&id);
-        let reclaimed = self.reclaimed.remove(&id);
-        if reclaimed {
-            release_claims(&self.context, [id]);
+    fn finish_settle(&mut self, ids: &[DeliveryId], next_is_due: bool) {
+        self.unsettled -= ids.len();
+        let mut reclaimed = Vec::new();
+        for id in ids {
+            self.in_flight.remove(id);
+            if self.reclaimed.remove(id) {
+                reclaimed.push(*id);
+            }
         }
-        if reclaimed || next_is_due {
+        if next_is_due || !reclaimed.is_empty() {
             self.poll_at = Instant::now();
         }
+        release_claims(&self.context, reclaimed);
     }
 }
