@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import pickle
+import subprocess
 import sys
 from typing import Any, Callable
 
@@ -93,3 +94,24 @@ def test_subinterpreters_raise_import_errors() -> None:
     finally:
         interpreters.destroy(inner)
     assert ra.Pattern("a exists").matches({"a": 1}), "the main interpreter still works"
+
+
+@pytest.mark.parametrize("first", [["numpy", "pyarrow"], ["pyarrow", "numpy"]])
+def test_import_after_libraries_with_allocators_of_their_own(first: list[str]) -> None:
+    # Each takes some of the little room that a process has for the thread-local variables of
+    # libraries it loads late; one that needs more of it than is left cannot be loaded.
+    code = (
+        f"import {', '.join(first)}, threading\n"
+        "import reflexarc as ra\n"
+        "rules = ra.RuleSet.from_rules({'r': \"when = 'a exists'\\nthen = 'log(event.a)'\"})\n"
+        "def evaluate():\n"
+        "    for n in range(1000):\n"
+        "        rules.evaluate({'a': 'x' * n})\n"
+        "threads = [threading.Thread(target=evaluate) for _ in range(4)]\n"
+        "[thread.start() for thread in threads]\n"
+        "[thread.join() for thread in threads]\n"
+        "sums = pyarrow.array([1, 2]).sum(), numpy.arange(3).sum()\n"
+        "print(*sums, ra.Pattern('a == 1').matches({'a': 1}))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (0, "3 3 True\n"), ran.stderr

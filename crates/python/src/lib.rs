@@ -39,8 +39,13 @@ mod state;
 mod structure;
 mod timestamp;
 
+use mimalloc::MiMalloc;
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
+
+/// The allocator of this library, and of nothing else in the process.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The extension module of the package `reflexarc`; import the package instead.
 // The module needs no interpreter lock: all classes are frozen, and buffers are per thread.
