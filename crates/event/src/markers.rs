@@ -315,7 +315,6 @@ impl MemberKey {
             (5, "level") => Self::Level,
             (5, "alert") => Self::Alert,
             (6, "source") => Self::Source,
-            (6, "status") => Self::Flat,
             (6, "detail") => Self::Detail,
             (7, "product") => Self::Product,
             (7, "content") => Self::Content,
@@ -324,7 +323,8 @@ impl MemberKey {
             (9, "eventTime") | (10, "resourceId") => Self::EcsIdentifier,
             (11, "specversion") => Self::SpecVersion,
             (11, "detail-type") => Self::DetailType,
-            (7, "traceId")
+            (6, "status")
+            | (7, "traceId")
             | (8, "ruleName" | "curLevel")
             | (9, "eventType")
             | (10, "regionName")

@@ -87,6 +87,13 @@ impl ObjectWriter {
         self.0.push('"');
     }
 
+    /// As [`ObjectWriter::text`], if there is a text.
+    fn optional_text(&mut self, key: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.text(key, text);
+        }
+    }
+
     fn finish(mut self) -> String {
         self.0.push('}');
         self.0
@@ -215,11 +222,22 @@ fn level_json(level: Level) -> &'static str {
     }
 }
 
-/// The text of a value that is a string; the outer `None` for one with escape sequences.
-fn text_if_string(value: Option<&str>) -> Option<Option<&str>> {
+/// What only the conversion of trees knows.
+struct Unusual;
+
+/// The text of a value that is a string.
+fn text_if_string(value: Option<&str>) -> Result<Option<&str>, Unusual> {
     match value {
-        Some(value) if value.starts_with('"') => plain_string(value).map(Some),
-        _ => Some(None),
+        Some(value) if value.starts_with('"') => plain_string(value).map(Some).ok_or(Unusual),
+        _ => Ok(None),
+    }
+}
+
+/// The text of a value that must be a string, if there is one.
+fn text_of(value: Option<&str>) -> Result<Option<&str>, Unusual> {
+    match value {
+        Some(value) => plain_string(value).map(Some).ok_or(Unusual),
+        None => Ok(None),
     }
 }
 

@@ -1,8 +1,8 @@
 //! CloudEvents of Alibaba Cloud, as EventBridge writes them.
 
-use super::{ContentFields, ObjectWriter, level, level_json, text_if_string};
+use super::{ContentFields, ObjectWriter, Unusual, level, level_json, text_if_string, text_of};
 use crate::cloudevent::{CONTENT_TYPE, cloud_time, event_time, kind, name, product, source};
-use crate::json::raw::{plain_string, raw_members};
+use crate::json::raw::{RawMember, plain_string, raw_members};
 use crate::native_field::derived_level;
 use crate::time::in_both_forms;
 
@@ -23,20 +23,47 @@ struct Attributes<'t> {
 }
 
 impl<'t> Attributes<'t> {
+    /// Those of an event.
+    fn of(members: &[RawMember<'t>]) -> Result<Self, Unusual> {
+        let mut attributes = Self::default();
+        for member in members {
+            match (member.key.len(), member.key) {
+                // Converted by patches, from Base64, or kept in an object of their own.
+                (15, "reflexarcnative")
+                | (11, "data_base64")
+                | (10, "cloudEvent" | "resourceId")
+                | (4, "name")
+                | (7, "content" | "product")
+                | (6, "userId")
+                | (9, "eventTime")
+                | (8, "regionId") => return Err(Unusual),
+                (_, key) => {
+                    if let Some(field) = attributes.field(key)
+                        && field.replace(member.value).is_some()
+                    {
+                        return Err(Unusual);
+                    }
+                }
+            }
+        }
+        Ok(attributes)
+    }
+
     /// The field of an attribute.
+    // By the length first, as in `MemberKey`.
     fn field(&mut self, key: &str) -> Option<&mut Option<&'t str>> {
-        Some(match key {
-            "id" => &mut self.id,
-            "source" => &mut self.source,
-            "subject" => &mut self.subject,
-            "aliyunaccountid" => &mut self.account,
-            "time" => &mut self.time,
-            "aliyunregionid" => &mut self.region,
-            "type" => &mut self.kind,
-            "level" => &mut self.level,
-            "data" => &mut self.data,
-            "datacontenttype" => &mut self.content_type,
-            "specversion" => &mut self.version,
+        Some(match (key.len(), key) {
+            (2, "id") => &mut self.id,
+            (4, "time") => &mut self.time,
+            (4, "type") => &mut self.kind,
+            (4, "data") => &mut self.data,
+            (5, "level") => &mut self.level,
+            (6, "source") => &mut self.source,
+            (7, "subject") => &mut self.subject,
+            (11, "specversion") => &mut self.version,
+            (14, "aliyunregionid") => &mut self.region,
+            (15, "aliyunaccountid") => &mut self.account,
+            (15, "datacontenttype") => &mut self.content_type,
             _ => return None,
         })
     }
@@ -45,114 +72,103 @@ impl<'t> Attributes<'t> {
 /// The native form of a CloudEvent.
 pub(super) fn to_native(text: &str) -> Option<String> {
     let members = raw_members(text)?;
-    let mut attributes = Attributes::default();
-    for member in &members {
-        match member.key {
-            // Converted by patches, from Base64, or kept in an object of their own.
-            "reflexarcnative" | "data_base64" | "cloudEvent" | "name" | "content" | "product"
-            | "resourceId" | "userId" | "eventTime" | "regionId" => return None,
-            key => {
-                if let Some(field) = attributes.field(key)
-                    && field.replace(member.value).is_some()
-                {
-                    return None;
-                }
-            }
-        }
-    }
-    let Attributes {
-        data, content_type, ..
-    } = attributes;
-    let id = text_of(attributes.id)?;
-    let source_text = text_of(attributes.source)?;
-    let subject = text_of(attributes.subject)?;
-    let account = text_of(attributes.account)?;
-    let time = text_of(attributes.time)?;
-    let region = text_of(attributes.region)?;
-    text_of(attributes.level)?;
+    let attributes = Attributes::of(&members).ok()?;
+    let id = text_of(attributes.id).ok()?;
+    let source_text = text_of(attributes.source).ok()?;
+    let subject = text_of(attributes.subject).ok()?;
+    let account = text_of(attributes.account).ok()?;
+    let time = text_of(attributes.time).ok()?;
+    let region = text_of(attributes.region).ok()?;
     let kind_text = plain_string(attributes.kind?)?;
-    if plain_string(attributes.version?)? != "1.0" {
-        return None;
-    }
-    let data = data.filter(|data| data.starts_with('{'))?;
+    let is_known_version = plain_string(attributes.version?)? == "1.0";
+    let data = attributes.data.filter(|data| data.starts_with('{'))?;
     let fields = ContentFields::of(data)?;
-    let status = text_if_string(fields.status)?;
-    let result = text_if_string(fields.result)?;
+    let status = text_if_string(fields.status).ok()?;
+    let result = text_if_string(fields.result).ok()?;
     // As in the conversion of trees: an attribute is kept beside its native counterpart unless
     // that gives it back exactly.
     let product = source_text.and_then(product);
-    let keeps_source = product.as_deref().and_then(source).as_deref() != source_text;
-    let (native_time, again) = match time.map(in_both_forms) {
-        Some(Some((native, again))) => (Some(native), Some(again)),
-        _ => {
-            let native = time.and_then(event_time);
-            let again = native.as_deref().and_then(cloud_time);
-            (native, again)
-        }
-    };
-    let keeps_time = again.as_deref() != time;
+    let (native_time, again) = native_time(time);
     let name = name(kind_text, product.as_deref(), status);
-    let keeps_kind = kind(&name, product.as_deref()) != kind_text;
-    if fields.may_vary(&name) {
+    let kept = Kept {
+        source: product.as_deref().and_then(source).as_deref() != source_text,
+        time: again.as_deref() != time,
+        kind: kind(&name, product.as_deref()) != kind_text,
+        content_type: keeps_content_type(attributes.content_type).ok()?,
+    };
+    if !is_known_version || fields.may_vary(&name) {
         return None;
     }
-    let level = match attributes.level {
-        Some(value) => Some(level(value)?),
+    let level = match text_of(attributes.level).ok()? {
+        Some(_) => attributes.level.and_then(level),
         None => derived_level(&name, result).map(|level| level_json(level).into()),
     };
     let mut out = ObjectWriter::with_capacity(text.len() + 64);
-    let mut write = |key: &str, value: Option<&str>| {
-        if let Some(value) = value {
-            out.text(key, value);
-        }
-    };
-    write("id", id);
-    write("product", product.as_deref());
-    write("resourceId", subject);
+    out.optional_text("id", id);
+    out.optional_text("product", product.as_deref());
+    out.optional_text("resourceId", subject);
     if let Some(level) = level {
         out.value("level", &level);
     }
     out.text("name", &name);
-    let mut write = |key: &str, value: Option<&str>| {
-        if let Some(value) = value {
-            out.text(key, value);
-        }
-    };
-    write("userId", account);
-    write("eventTime", native_time.as_deref());
-    write("regionId", region);
+    out.optional_text("userId", account);
+    out.optional_text("eventTime", native_time.as_deref());
+    out.optional_text("regionId", region);
     if let Some(member) = members.iter().find(|member| member.key == "data") {
         out.member("content", *member);
     }
-    let default_type = content_type.map(|value| plain_string(value).ok_or(()));
-    let drops_type = match default_type {
-        Some(Ok(text)) => text == CONTENT_TYPE,
-        // Escape sequences may spell the default.
-        Some(Err(())) if content_type.is_some_and(|value| value.contains('\\')) => return None,
-        _ => false,
-    };
-    for member in &members {
-        let keeps = match member.key {
-            "id" | "subject" | "aliyunaccountid" | "aliyunregionid" | "data" | "level"
-            | "specversion" => false,
-            "source" => keeps_source,
-            "time" => keeps_time,
-            "type" => keeps_kind,
-            "datacontenttype" => !drops_type,
-            _ => true,
-        };
-        if keeps {
-            out.member(member.key, *member);
-        }
+    for member in members.iter().filter(|member| kept.keeps(member.key)) {
+        out.member(member.key, *member);
     }
     Some(out.finish())
 }
 
-/// The text of a string, if there is a value; the outer `None` for any other value, and for one with
-/// escape sequences.
-fn text_of(value: Option<&str>) -> Option<Option<&str>> {
+/// Which of the attributes that have a native counterpart, or a default, are kept.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "the attributes are independent of each other"
+)]
+struct Kept {
+    source: bool,
+    time: bool,
+    kind: bool,
+    content_type: bool,
+}
+
+impl Kept {
+    fn keeps(&self, key: &str) -> bool {
+        match (key.len(), key) {
+            (2, "id")
+            | (4, "data")
+            | (5, "level")
+            | (7, "subject")
+            | (11, "specversion")
+            | (14, "aliyunregionid")
+            | (15, "aliyunaccountid") => false,
+            (4, "time") => self.time,
+            (4, "type") => self.kind,
+            (6, "source") => self.source,
+            (15, "datacontenttype") => self.content_type,
+            _ => true,
+        }
+    }
+}
+
+/// The native time of an attribute, and the attribute that it gives back.
+fn native_time(time: Option<&str>) -> (Option<String>, Option<String>) {
+    if let Some(Some((native, again))) = time.map(in_both_forms) {
+        return (Some(native), Some(again));
+    }
+    let native = time.and_then(event_time);
+    let again = native.as_deref().and_then(cloud_time);
+    (native, again)
+}
+
+/// Whether the `datacontenttype` is another one than EventBridge writes.
+fn keeps_content_type(value: Option<&str>) -> Result<bool, Unusual> {
     match value {
-        Some(value) => plain_string(value).map(Some),
-        None => Some(None),
+        // Escape sequences may spell the default.
+        Some(value) if value.contains('\\') => Err(Unusual),
+        value => Ok(value.and_then(plain_string) != Some(CONTENT_TYPE)),
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn of_record(text: &str, depth: usize) -> Option<String> {
 /// The native form of an event with these members.
 fn write(members: &[RawMember<'_>], bytes: usize, depth: usize) -> Option<String> {
     let status = members.iter().rev().find(|member| member.key == "status");
-    let status = text_if_string(status.map(|member| member.value))?;
+    let status = text_if_string(status.map(|member| member.value)).ok()?;
     let mut out = ObjectWriter::with_capacity(bytes + 64);
     let (mut last_name, mut last_content) = (None, None);
     for member in members {

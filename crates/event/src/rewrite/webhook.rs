@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::{
-    ContentFields, ObjectWriter, content, is_number, level, may_vary, text_if_string, time_text,
+    ContentFields, ObjectWriter, Unusual, content, is_number, level, may_vary, text_if_string,
+    time_text,
 };
 use crate::canonical::Scope;
 use crate::json::Json;
@@ -46,7 +47,7 @@ pub(super) fn to_native(text: &str, depth: usize) -> Option<String> {
             let Some(object) = objects.get_mut(object.len()) else {
                 continue;
             };
-            let Some((at, member)) = object.find(leaf)? else {
+            let Some((at, member)) = object.find(leaf).ok()? else {
                 continue;
             };
             let value = convert(key, member.value, depth)?;
@@ -75,7 +76,7 @@ pub(super) fn to_native(text: &str, depth: usize) -> Option<String> {
         None => ContentFields::default(),
     };
     let status = fields.status.or(get("status"));
-    let status = text_if_string(status)?;
+    let status = text_if_string(status).ok()?;
     let name = match get("name") {
         Some(name) if name.starts_with('"') => Some(with_status(plain_string(name)?, status)),
         _ => None,
@@ -129,15 +130,21 @@ impl<'t> Object<'t> {
         }
     }
 
-    /// The only member with a key; the outer `None` if there are several.
-    fn find(&self, key: &str) -> Option<Option<(usize, RawMember<'t>)>> {
+    /// The only member with a key, if there is one.
+    fn find(&self, key: &str) -> Result<Option<(usize, RawMember<'t>)>, Unusual> {
         let members = self.members.iter().enumerate();
         let mut found = members.filter_map(|(at, member)| {
             let member = (*member)?;
-            (member.key == key).then_some((at, member))
+            // Keys of one length mostly begin differently.
+            let may_be = member.key.len() == key.len()
+                && member.key.as_bytes().first() == key.as_bytes().first();
+            (may_be && member.key == key).then_some((at, member))
         });
         let first = found.next();
-        found.next().is_none().then_some(first)
+        match found.next() {
+            None => Ok(first),
+            Some(_) => Err(Unusual),
+        }
     }
 }
 

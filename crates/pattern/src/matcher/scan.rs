@@ -314,13 +314,21 @@ impl<A: Visitor, B: Visitor> Visitor for Both<A, B> {
     }
 
     fn begin_element(&mut self, (a, b): &mut Self::Array) {
-        a.iter_mut().for_each(|array| self.0.begin_element(array));
-        b.iter_mut().for_each(|array| self.1.begin_element(array));
+        if let Some(array) = a {
+            self.0.begin_element(array);
+        }
+        if let Some(array) = b {
+            self.1.begin_element(array);
+        }
     }
 
     fn end_element(&mut self, (a, b): &mut Self::Array) {
-        a.iter_mut().for_each(|array| self.0.end_element(array));
-        b.iter_mut().for_each(|array| self.1.end_element(array));
+        if let Some(array) = a {
+            self.0.end_element(array);
+        }
+        if let Some(array) = b {
+            self.1.end_element(array);
+        }
     }
 
     fn end_array(&mut self, (a, b): Self::Place, (of_a, of_b): Self::Array) {
