@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use reflexarc::{Evaluation, Failure, RuleEffects};
+use reflexarc::{Evaluation, Failure};
 use reflexarc_event::Json;
 use reflexarc_reaction::{Action, MemoryState};
 
@@ -63,14 +63,17 @@ pub(crate) struct PyFailure {
 
 impl PyEvaluation {
     /// Converts an evaluation; `state` is the state before it.
+    // Moves the texts of the evaluation: a copy of each costs as much as many scripts.
     pub(crate) fn new(
         py: Python<'_>,
-        evaluation: &Evaluation,
+        evaluation: Evaluation,
         state: &Arc<MemoryState>,
     ) -> PyResult<Self> {
         let mut after = Arc::clone(state);
         let (skipped, notes) = (PyDict::new(py), PyDict::new(py));
-        for effects in &evaluation.rules {
+        let mut matched = Vec::with_capacity(evaluation.rules.len());
+        let (mut actions, mut log) = (Vec::new(), Vec::new());
+        for effects in evaluation.rules {
             if !effects.changes.is_empty() {
                 // The caller's `State` stays as it is; the copy shares its entries.
                 Arc::make_mut(&mut after).apply(&effects.rule, &effects.changes);
@@ -81,19 +84,24 @@ impl PyEvaluation {
             if !effects.notes.is_empty() {
                 notes.set_item(&effects.rule, &effects.notes)?;
             }
+            for action in effects.actions {
+                let action = PyAction {
+                    rule: effects.rule.clone(),
+                    hop: effects.hop,
+                    causes: effects.causes.clone(),
+                    labels: effects.labels.clone(),
+                    action,
+                };
+                actions.push(Py::new(py, action)?);
+            }
+            log.extend(effects.log);
+            matched.push(effects.rule);
         }
-        let actions = evaluation
-            .actions()
-            .map(|(effects, _, action)| Py::new(py, PyAction::new(effects, action)));
         Ok(Self {
-            matched: evaluation.matched().map(str::to_owned).collect(),
-            actions: actions.collect::<PyResult<_>>()?,
+            matched,
+            actions,
             failures: evaluation.failures.iter().map(PyFailure::from).collect(),
-            log: evaluation
-                .rules
-                .iter()
-                .flat_map(|effects| effects.log.iter().cloned())
-                .collect(),
+            log,
             skipped: skipped.unbind(),
             notes: notes.unbind(),
             state: Py::new(py, PyState { state: after })?,
@@ -115,17 +123,6 @@ impl PyEvaluation {
 }
 
 impl PyAction {
-    fn new(effects: &RuleEffects, action: &Action) -> Self {
-        let (rule, causes) = (effects.rule.clone(), effects.causes.clone());
-        Self {
-            rule,
-            hop: effects.hop,
-            causes,
-            labels: effects.labels.clone(),
-            action: action.clone(),
-        }
-    }
-
     fn message(&self) -> Option<&reflexarc_reaction::Message> {
         match &self.action {
             Action::Notify { message, .. } => Some(message),

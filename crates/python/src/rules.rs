@@ -202,7 +202,7 @@ impl PyRuleSet {
                     failure.rule, failure.message
                 )));
             }
-            PyEvaluation::new(py, &evaluation, &state)
+            PyEvaluation::new(py, evaluation, &state)
         })
     }
 
