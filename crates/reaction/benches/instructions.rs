@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The cases: `bare`, rhai alone on a converted event; `run`, the reaction on an event whose tree
-//! is there; `all`, from the bytes of the event; `read` and `tree`, the first two parts of that.
+//! is there; `all`, from the bytes of the event; `read` and `tree`, the first two parts of that;
+//! `template` and `message`, a template of four fields and the default message, from the bytes.
 //! The difference of two counts, divided by that of the numbers, is one repetition.
 #![allow(
     missing_docs,
@@ -23,9 +24,14 @@ use std::hint::black_box;
 
 use jiff::Timestamp;
 use reflexarc_event::Event;
-use reflexarc_reaction::{Input, NoState, Reaction, ReactionLimits, ScriptEvent};
+use reflexarc_reaction::{
+    Input, NoState, Reaction, ReactionLimits, ScriptEvent, Template, default_message,
+};
 
 use self::ten_lines::{EVENT, TEN_LINES, bare, rule};
+
+const TEMPLATE: &str = "{{ event.content.operation }} {{ event.content.result }} for \
+                        {{ event.content.eniId }} in {{ event.regionId }}";
 
 fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
@@ -37,6 +43,7 @@ fn main() {
     let (engine, mut scope) = bare();
     let script = engine.compile_with_scope(&scope, TEN_LINES).unwrap();
     let given = scope.len();
+    let template = Template::compile(TEMPLATE, &ReactionLimits::DEFAULT).unwrap();
     for _ in 0..count {
         match case.as_str() {
             "bare" => {
@@ -59,7 +66,15 @@ fn main() {
                 let event = Event::from_json(black_box(EVENT)).unwrap();
                 black_box(event.tree());
             }
-            other => panic!("unknown case `{other}`: expected bare, run, all, read or tree"),
+            "template" => {
+                let event = Event::from_json(black_box(EVENT)).unwrap();
+                black_box(template.render(&event, &rule, now, 0).unwrap());
+            }
+            "message" => {
+                let event = Event::from_json(black_box(EVENT)).unwrap();
+                black_box(default_message(&event, &rule, 0));
+            }
+            other => panic!("unknown case `{other}`"),
         }
     }
 }

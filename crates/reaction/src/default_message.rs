@@ -67,24 +67,31 @@ const MAX_VALUE: usize = 200;
 /// ```
 pub fn default_message(event: &Event, rule: &RuleInfo, suppressed: u64) -> Message {
     let fields = event.select(&FIELD_SET);
-    let mut lines: Vec<String> = FIELDS
-        .iter()
+    let mut text = String::with_capacity(512);
+    for (path, label) in FIELDS {
         // Absent fields have no line: most events have few of these.
-        .filter_map(|(path, label)| Some(format!("{label}: {}", display(at(&fields, path)?)?)))
-        .collect();
-    lines.push(match rule.description.as_str() {
-        "" => format!("rule: {}", rule.name),
-        description => format!("rule: {} ({description})", rule.name),
-    });
+        if let Some(value) = at(&fields, path).and_then(display) {
+            for part in [label, ": ", &value, "\n"] {
+                text.push_str(part);
+            }
+        }
+    }
+    text.push_str("rule: ");
+    text.push_str(&rule.name);
+    if !rule.description.is_empty() {
+        for part in [" (", &rule.description, ")"] {
+            text.push_str(part);
+        }
+    }
     // Tests in rule files may compare the whole text: a change of its wording breaks them.
     if suppressed > 0 {
-        lines.push(format!(
-            "{suppressed} more like this since the last message"
+        text.push_str(&format!(
+            "\n{suppressed} more like this since the last message"
         ));
     }
     Message {
         title: title(&fields, rule),
-        text: lines.join("\n"),
+        text,
         level: rule.level,
         at: Vec::new(),
         link: None,
@@ -128,14 +135,21 @@ fn at<'s, 'a>(fields: &'s Selected<'a>, path: &str) -> Option<&'s Selected<'a>> 
 }
 
 /// A value on one line, truncated; `None` for null, an empty string and an empty array.
-fn display(value: &Selected<'_>) -> Option<String> {
+fn display<'a>(value: &Selected<'a>) -> Option<Cow<'a, str>> {
     let text = match value {
         Selected::String(text) => Cow::Borrowed(*text),
         other => Cow::Owned(text(&other.to_json())?),
     };
+    if text.is_empty() {
+        return None;
+    }
+    // Nearly all values: no space in them, and no more bytes than characters allowed.
+    if text.len() <= MAX_VALUE && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some(text);
+    }
     // One line: a line break in a value could pass for a line of the message.
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    (!text.is_empty()).then(|| truncate(&text, MAX_VALUE).into_owned())
+    (!text.is_empty()).then(|| Cow::Owned(truncate(&text, MAX_VALUE).into_owned()))
 }
 
 fn text(value: &Json) -> Option<String> {
