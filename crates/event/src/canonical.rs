@@ -15,6 +15,7 @@
 //! stay as they are.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
@@ -134,16 +135,27 @@ impl ContentKey {
             (Self::List, Shape::Array(texts)) => !texts.plain,
             (Self::List | Self::SingularList, _) | (_, Shape::Array(_)) => true,
             (Self::Status, Shape::String(text)) => {
-                !EniStatus::ALL.iter().any(|status| status.as_str() == text)
+                let is_canonical = EniStatus::ALL.iter().any(|known| known.as_str() == text);
+                !is_canonical && is_other_spelling(text, EniStatus::as_str)
             }
-            (Self::Operation, Shape::String(text)) => !Operation::ALL
-                .iter()
-                .any(|operation| operation.as_str() == text),
-            (Self::Result, Shape::String(text)) => !matches!(text, "success" | "failed"),
+            (Self::Operation, Shape::String(text)) => {
+                let is_canonical = Operation::ALL.iter().any(|known| known.as_str() == text);
+                !is_canonical && is_other_spelling(text, Operation::as_str)
+            }
+            (Self::Result, Shape::String(text)) => {
+                let is_canonical = matches!(text, "success" | "failed");
+                !is_canonical && is_other_spelling(text, OperationResult::as_str)
+            }
             (Self::Address, Shape::String(text)) => has_margin(text),
             _ => false,
         }
     }
+}
+
+/// Whether a text, as it is between its quotes, may be a known value in another spelling. A text
+/// that is not known has no canonical form: no tree is made of the event to find that out.
+fn is_other_spelling<T: FromStr>(raw: &str, name: impl FnOnce(T) -> &'static str) -> bool {
+    raw.contains('\\') || raw.parse().is_ok_and(|value| name(value) != raw)
 }
 
 /// Whether a text, as it is between its quotes, begins or ends with what may be white space.
