@@ -82,11 +82,11 @@ mod tests {
     #[test]
     fn the_dictionary_has_not_changed() {
         let digest = "5515bed4209d99789cc187d781d7c58b56922d8b2e67f8e291a1f0c7546d7c56";
-        assert_eq!(hex(&Sha256::digest(TEXTS)), digest);
-    }
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        let hex = |text: String, byte: &u8| text + format!("{byte:02x}").as_str();
+        assert_eq!(
+            Sha256::digest(TEXTS).iter().fold(String::new(), hex),
+            digest
+        );
     }
 
     #[test]

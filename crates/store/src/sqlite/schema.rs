@@ -39,6 +39,9 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The size to which the write-ahead log is cut, in bytes.
 pub(super) const LOG_BYTES: u32 = 16 << 20;
 
+/// The length of the log, in pages of 4 KiB, at which a commit copies it into the file.
+const CHECKPOINT_PAGES: u32 = LOG_BYTES / 4_096;
+
 /// Fewer free pages than this are no room for an event with deliveries.
 const ROOM_PAGES: i64 = 8;
 
@@ -180,6 +183,9 @@ pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connect
     // FULL syncs the log at every commit: what was answered 2xx survives a power cut. NORMAL, the
     // usual choice in WAL mode, syncs only at checkpoints and could lose the last commits.
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // A page that many commits change is copied into the file once in 16 MiB of log, not in 4 MiB
+    // as by default: with a delivery for each event, copying was a third of the writes.
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     // After a long read the log is larger than a checkpoint needs; it is then cut to this size.
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
     // 16 MiB (negative values are KiB): the indexes' upper levels stay in memory.
