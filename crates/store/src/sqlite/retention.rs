@@ -14,7 +14,7 @@ use super::{SqliteStore, copies, micros};
 use crate::{DeliveryStatus, Pruned, Retention, StoreError};
 
 /// Rows that one transaction removes: events, deliveries and attempts.
-const STEP_ROWS: u32 = 64;
+const STEP_ROWS: u32 = 256;
 /// A transaction ends with the row that makes what it has removed this large, in bytes.
 // Each overflow page of a large value is moved to the free list by itself.
 const STEP_BYTES: u64 = 256 << 10;
