@@ -32,6 +32,22 @@ async fn lines_stay_whole_after_an_unfinished_one() {
 }
 
 #[tokio::test]
+async fn deliveries_of_one_call_are_lines_in_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out.ndjson");
+    let target = FileTarget::file(path.clone());
+    assert!(target.group_size() > 1);
+    let batch = deliveries("1", &[send(1), send(2), send(3)]);
+    target.send(&batch).await.unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines = text.lines().map(|line| Json::parse(line).unwrap());
+    let sent: Vec<_> = lines
+        .map(|line| line.get("send").unwrap().to_string())
+        .collect();
+    assert_eq!(sent, ["1", "2", "3"]);
+}
+
+#[tokio::test]
 async fn special_files_are_not_written_to() {
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("fifo");

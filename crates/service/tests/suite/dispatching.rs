@@ -2,10 +2,14 @@
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use reflexarc_delivery::{Delivery, Preview, RateLimit, Receipt, SendError, SendFuture, Target};
+use reflexarc_delivery::config::TargetConfig;
+use reflexarc_delivery::{
+    Delivery, DeliveryId, Preview, RateLimit, Receipt, SendError, SendFuture, Target,
+};
 use reflexarc_service::store::DeliveryStatus;
 
 use crate::delivering::{Delivering, queue, quick, webhook};
@@ -61,6 +65,66 @@ async fn a_panic_is_a_failed_attempt_and_the_queue_goes_on() {
         assert_eq!(attempts[0].answer, "internal error while sending");
         delivering.stop().await;
     }
+}
+
+/// Takes several deliveries in a call; the first call fails.
+#[derive(Default)]
+struct Grouped {
+    calls: Arc<Mutex<Vec<Vec<DeliveryId>>>>,
+}
+
+impl Target for Grouped {
+    fn kind(&self) -> &'static str {
+        "grouped"
+    }
+
+    fn endpoint(&self) -> String {
+        "this process".to_owned()
+    }
+
+    fn preview(&self, _: &[Delivery]) -> Result<Preview, SendError> {
+        Err(SendError::transient("nothing to preview"))
+    }
+
+    fn send<'a>(&'a self, batch: &'a [Delivery]) -> SendFuture<'a> {
+        let mut calls = self.calls.lock().unwrap();
+        let is_first = calls.is_empty();
+        calls.push(batch.iter().map(|delivery| delivery.id).collect());
+        Box::pin(async move {
+            if is_first {
+                return Err(SendError::transient("no"));
+            }
+            Ok(Receipt::complete("ok"))
+        })
+    }
+
+    fn group_size(&self) -> usize {
+        8
+    }
+}
+
+/// Only the first delivery of a resource has failed then: the others were not to be sent before it.
+#[tokio::test]
+async fn a_group_that_fails_is_sent_again_in_its_order() {
+    let mut delivering = Delivering::new();
+    let target = Grouped::default();
+    let calls = target.calls.clone();
+    let ids = delivering.accept("1", vec![send("t", 1); 12]).await;
+    delivering.serve(TargetConfig {
+        concurrency: 1,
+        order_wait: SignedDuration::from_mins(1),
+        ..queue("t", target, quick(5))
+    });
+    for (place, id) in ids.iter().enumerate() {
+        let (_, attempts) = delivering.until(*id, DeliveryStatus::Delivered).await;
+        assert_eq!(attempts.len(), if place == 0 { 2 } else { 1 });
+    }
+    let calls = calls.lock().unwrap().clone();
+    let delivered: Vec<_> = calls[1..].iter().flatten().copied().collect();
+    assert_eq!(delivered, ids);
+    assert!(calls.iter().all(|call| call.len() <= 8), "{calls:?}");
+    assert!(calls.iter().any(|call| call.len() > 1), "{calls:?}");
+    delivering.stop().await;
 }
 
 #[tokio::test]
