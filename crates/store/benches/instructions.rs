@@ -25,7 +25,7 @@ use std::hint::black_box;
 
 use reflexarc::Evaluation;
 use reflexarc_delivery::Decision;
-use reflexarc_event::Event;
+use reflexarc_event::{Event, Json};
 use reflexarc_reaction::StateChange;
 use reflexarc_store::{EvaluateInTransaction, Incoming, Reply, SqliteStore, Store};
 
@@ -68,7 +68,7 @@ fn prepare(case: &str, number: usize) -> (Incoming, EvaluateInTransaction) {
     let eni = format!("eni-{}", number.wrapping_mul(2_654_435_761) % RESOURCES);
     let text = event_text(&format!("2256A988-0B26-4E2B-820A-{number:012X}"), &eni);
     let incoming = Incoming::new(Event::from_json(text).unwrap()).unwrap();
-    let (key, value) = (eni, (number as i64).into());
+    let (key, value) = (eni, Json::count(number));
     let entry = StateChange::Set {
         key,
         value,
