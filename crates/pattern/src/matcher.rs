@@ -253,7 +253,8 @@ impl Matcher {
 
     /// As [`Matcher::matching`], for the text of an event that needs no conversion to the native
     /// form, in one pass over the bytes: it validates them, detects the envelope and collects the
-    /// values. `None` for any other text: `NativeEvent::from_json` converts it or reports the error.
+    /// values. `None` for any other text: `NativeEvent::from_json` converts it or reports the
+    /// error.
     ///
     /// # Panics
     /// If there are 4 GiB or more.

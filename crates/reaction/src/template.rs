@@ -299,8 +299,8 @@ fn unknown_tag(source: &str) -> Option<Span> {
     })
 }
 
-/// What a template reads of a variable, by its syntax tree. What is found may be more than a rendering reads, and never
-/// less.
+/// What a template reads of a variable, by its syntax tree. What is found may be more than a
+/// rendering reads, and never less.
 #[expect(
     clippy::iter_over_hash_type,
     reason = "the fields are the same in any order"

@@ -114,7 +114,7 @@ impl Authenticator {
         self.check_time(&call.time, now)?;
         signature::verify(request, &parameters, &call, &key.secret)?;
         let account = key.account.clone();
-        // Last: only requests with a valid signature use up nonces, or anybody could block a nonce,
+        // Last: only requests with a valid signature use up nonces, or anyone could block a nonce,
         // or fill the memory for nonces, without a key.
         self.use_nonce(call.key, call.nonce, now)?;
         Ok(AuthenticatedCall {

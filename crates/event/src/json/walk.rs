@@ -405,9 +405,9 @@ pub(crate) fn space_end(document: &[u8], at: usize) -> usize {
     at + length
 }
 
-/// The position after the object or array that begins at a position of a validated document. Outside
-/// of strings, brackets are the only bytes that matter, and those of the two kinds are known to pair
-/// up.
+/// The position after the object or array that begins at a position of a validated document.
+/// Outside of strings, brackets are the only bytes that matter, and those of the two kinds are
+/// known to pair up.
 pub(crate) fn skip(document: &[u8], start: usize) -> Option<usize> {
     let (mut at, mut open) = (start, 0usize);
     loop {

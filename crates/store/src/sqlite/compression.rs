@@ -6,8 +6,8 @@
 //! 690 bytes takes 410 bytes without it, and 60 to 90 with it.
 //!
 //! The dictionary is made with `zstd --train`, see the README of this crate. It must never change:
-//! a store cannot be read without the dictionary with which it was written. A better one is a second
-//! one, and a frame says by a number which it needs.
+//! a store cannot be read without the dictionary with which it was written. A better one is a
+//! second one, and a frame says by a number which it needs.
 
 use std::cell::RefCell;
 use std::io::Read;

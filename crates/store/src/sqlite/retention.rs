@@ -204,8 +204,8 @@ fn removable(
 }
 
 /// Removes the first of these events, with their deliveries and attempts, as far as a step goes.
-/// Copies of those that came after `window_began` are recognised nevertheless. Returns how many, and
-/// those that are left.
+/// Copies of those that came after `window_began` are recognised nevertheless. Returns how many,
+/// and those that are left.
 fn remove(
     connection: &Connection,
     mut events: Vec<i64>,

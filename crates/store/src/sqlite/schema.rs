@@ -8,9 +8,9 @@
 //! and [`SCHEMA_4`] directly, which therefore always describe the newest version.
 //!
 //! A step may add columns and tables, but it must not change the meaning of columns that readers
-//! use: a read-only command of the version before may have the file open. Version 6 is an exception:
-//! events that are accepted after the upgrade are compressed with a dictionary, and such a command
-//! reports them as damaged. It reports more than there is, for as long as it runs.
+//! use: a read-only command of the version before may have the file open. Version 6 is an
+//! exception: events that are accepted after the upgrade are compressed with a dictionary, and such
+//! a command reports them as damaged. It reports more than there is, for as long as it runs.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
