@@ -109,10 +109,10 @@ pub(crate) fn in_both_forms(text: &str) -> Option<(String, String)> {
 
 /// At least four digits.
 fn write_year(year: i16, text: &mut String) {
-    match u8::try_from(year / 100) {
-        Ok(century @ 0..100) if year >= 0 => {
-            write_digits(i8::try_from(century).unwrap_or_default(), text);
-            write_digits(i8::try_from(year % 100).unwrap_or_default(), text);
+    match (i8::try_from(year / 100), i8::try_from(year % 100)) {
+        (Ok(century), Ok(rest)) if year >= 0 && century < 100 => {
+            write_digits(century, text);
+            write_digits(rest, text);
         }
         _ => text.push_str(&format!("{year:04}")),
     }
