@@ -54,13 +54,20 @@ impl State for StateOverlay<'_> {
         }
     }
 
+    fn contains(&self, rule: &str, key: &str, now: Timestamp) -> bool {
+        match self.changed.get(rule).and_then(|entries| entries.get(key)) {
+            Some(entry) => entry.as_ref().is_some_and(|entry| entry.is_live(now)),
+            None => self.base.contains(rule, key, now),
+        }
+    }
+
     fn has_room(&self, rule: &str, added: usize, max: usize, now: Timestamp) -> bool {
         // Only the changed keys can count differently than in the base. Example: the base has a and
         // b; a was removed, b overwritten, c added: (0 - 1) + (1 - 1) + (1 - 0) = 0 more than
         // there.
         let (mut added, mut removed) = (added, 0);
         for (key, entry) in self.changed.get(rule).into_iter().flatten() {
-            let before = self.base.get(rule, key, now).is_some();
+            let before = self.base.contains(rule, key, now);
             let after = entry.as_ref().is_some_and(|entry| entry.is_live(now));
             added += usize::from(after && !before);
             removed += usize::from(before && !after);

@@ -27,6 +27,11 @@ impl State for UnreadState {
         None
     }
 
+    fn contains(&self, _: &str, _: &str, _: Timestamp) -> bool {
+        self.was_read.store(true, Ordering::Relaxed);
+        false
+    }
+
     fn has_room(&self, _: &str, _: usize, _: usize, _: Timestamp) -> bool {
         self.was_read.store(true, Ordering::Relaxed);
         true

@@ -149,6 +149,11 @@ impl MemoryState {
         }
     }
 
+    fn live_entry(&self, rule: &str, key: &str, now: Timestamp) -> Option<&Arc<Entry>> {
+        let entry = self.rules.get(rule)?.entries.get(key)?;
+        entry.is_live(now).then_some(entry)
+    }
+
     fn entries_of(&mut self, rule: &str) -> &mut RuleEntries {
         // Looked up by `&str` first: an `Arc` is made for a new rule only.
         if !self.rules.contains_key(rule) {
@@ -162,8 +167,12 @@ impl sealed::Sealed for MemoryState {}
 
 impl State for MemoryState {
     fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry> {
-        let entry = self.rules.get(rule)?.entries.get(key)?;
-        entry.is_live(now).then(|| Entry::clone(entry))
+        self.live_entry(rule, key, now)
+            .map(|entry| Entry::clone(entry))
+    }
+
+    fn contains(&self, rule: &str, key: &str, now: Timestamp) -> bool {
+        self.live_entry(rule, key, now).is_some()
     }
 
     fn has_room(&self, rule: &str, added: usize, max: usize, now: Timestamp) -> bool {
@@ -308,6 +317,13 @@ mod tests {
                 }
                 let live = naive.live(second(now));
                 prop_assert_eq!(state.entries(second(now)).collect::<Vec<_>>(), live.clone());
+                for (rule, key) in RULES.iter().flat_map(|rule| (0..6).map(move |key| (rule, key))) {
+                    let key = key.to_string();
+                    let entry = live.iter().find(|entry| (entry.0, entry.1) == (rule, &key));
+                    let now = second(now);
+                    prop_assert_eq!(state.get(rule, &key, now), entry.map(|entry| entry.2.clone()));
+                    prop_assert_eq!(state.contains(rule, &key, now), entry.is_some());
+                }
                 for rule in RULES {
                     let count = live.iter().filter(|entry| entry.0 == rule).count();
                     prop_assert_eq!(state.len(rule, second(now)), count);

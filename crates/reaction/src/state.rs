@@ -17,6 +17,7 @@ use reflexarc_event::Json;
 /// let mut state = MemoryState::new();
 /// state.insert("failed", "count", Entry::new(Json::from(3)));
 /// assert_eq!(state.get("failed", "count", now), Some(Entry::new(Json::from(3))));
+/// assert!(state.contains("failed", "count", now));
 /// assert!(state.has_room("failed", 1, 2, now));
 /// assert!(!state.has_room("failed", 2, 2, now));
 /// ```
@@ -29,6 +30,9 @@ use reflexarc_event::Json;
 ///     fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Entry> {
 ///         None
 ///     }
+///     fn contains(&self, _: &str, _: &str, _: Timestamp) -> bool {
+///         false
+///     }
 ///     fn has_room(&self, _: &str, _: usize, _: usize, _: Timestamp) -> bool {
 ///         true
 ///     }
@@ -38,6 +42,12 @@ pub trait State: sealed::Sealed + Send + Sync {
     /// The entry of `rule` at `key`, unless it has expired by `now`. An entry expires exactly at
     /// [`Entry::expires`].
     fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry>;
+
+    /// Whether `rule` has an entry at `key` that has not expired by `now`.
+    // Not `get`: what overwrites an entry needs to know whether there is one, to count the entries,
+    // and not what it is. Where reads are recorded, such an evaluation still holds when another
+    // event has overwritten the entry in between.
+    fn contains(&self, rule: &str, key: &str, now: Timestamp) -> bool;
 
     /// Whether `rule` has at most `max` unexpired entries after `added` more.
     // A question and not the number of entries: a store answers it for nearly every evaluation
@@ -113,6 +123,10 @@ impl sealed::Sealed for NoState {}
 impl State for NoState {
     fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Entry> {
         None
+    }
+
+    fn contains(&self, _: &str, _: &str, _: Timestamp) -> bool {
+        false
     }
 
     fn has_room(&self, _: &str, added: usize, max: usize, _: Timestamp) -> bool {

@@ -47,14 +47,35 @@ impl StateView {
 
     /// The entry at a key.
     pub(crate) fn get(&mut self, stored: StoredState<'_>, key: &str) -> Option<Entry> {
-        self.slot(stored, key).entry.clone()
+        // Each key is read from the state once. Besides saving reads, this fixes what the run sees:
+        // the state of a service may be read from a database.
+        if let Some(slot) = self.slots.get(key) {
+            return slot.entry.clone();
+        }
+        let entry = stored.state.get(stored.rule, key, stored.now);
+        let slot = Slot {
+            existed: entry.is_some(),
+            entry: entry.clone(),
+            changed: false,
+        };
+        self.slots.insert(key.to_owned(), slot);
+        entry
     }
 
     /// Sets or removes the entry at a key.
     pub(crate) fn set(&mut self, stored: StoredState<'_>, key: &str, entry: Option<Entry>) {
-        let slot = self.slot(stored, key);
-        slot.entry = entry;
-        slot.changed = true;
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.entry = entry;
+            slot.changed = true;
+            return;
+        }
+        // What the entry was is not read: the run cannot see it any more.
+        let slot = Slot {
+            existed: stored.state.contains(stored.rule, key, stored.now),
+            entry,
+            changed: true,
+        };
+        self.slots.insert(key.to_owned(), slot);
     }
 
     /// Whether the rule would have at most `max` entries if the run ended here.
@@ -97,18 +118,5 @@ impl StateView {
                 None => StateChange::Remove { key },
             })
             .collect()
-    }
-
-    fn slot(&mut self, stored: StoredState<'_>, key: &str) -> &mut Slot {
-        // Each key is read from the state once. Besides saving reads, this fixes what the run sees:
-        // the state of a service may be read from a database.
-        self.slots.entry(key.to_owned()).or_insert_with(|| {
-            let entry = stored.state.get(stored.rule, key, stored.now);
-            Slot {
-                existed: entry.is_some(),
-                entry,
-                changed: false,
-            }
-        })
     }
 }

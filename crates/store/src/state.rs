@@ -25,6 +25,12 @@ pub trait StateReader: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<Entry>, StoreError>;
 
+    /// Whether `rule` has an entry at `key` that has not expired by `now`.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn has_entry(&self, rule: &str, key: &str, now: Timestamp) -> Result<bool, StoreError>;
+
     /// Whether `rule` has at most `max` unexpired entries after `added` more. Its cost does not
     /// depend on the number of entries.
     ///
@@ -53,6 +59,9 @@ pub struct StoredState<'a> {
 pub struct ReadSet {
     /// Rule, key, and the entry found.
     entries: Vec<(String, String, Option<Entry>)>,
+    /// Rule, key, and whether there was an entry: what overwrites an entry depends on no more, so
+    /// that events that overwrite the same one do not make each other stale.
+    existences: Vec<(String, String, bool)>,
     /// Whether there was room for entries of a rule: other events may have taken it since. Of the
     /// number of entries nothing else is known to an evaluation, so that it stays current when the
     /// number changes.
@@ -122,6 +131,13 @@ impl State for StoredState<'_> {
         entry
     }
 
+    fn contains(&self, rule: &str, key: &str, now: Timestamp) -> bool {
+        let exists = self.read(self.reader.has_entry(rule, key, now));
+        let read = (rule.to_owned(), key.to_owned(), exists);
+        self.recorded().reads.existences.push(read);
+        exists
+    }
+
     fn has_room(&self, rule: &str, added: usize, max: usize, now: Timestamp) -> bool {
         let has_room = self.read(self.reader.has_room(rule, added, max, now));
         self.recorded().reads.rooms.push(Room {
@@ -146,6 +162,11 @@ impl ReadSet {
     pub fn is_current(&self, reader: &dyn StateReader, now: Timestamp) -> Result<bool, StoreError> {
         for (rule, key, entry) in &self.entries {
             if reader.read_entry(rule, key, now)? != *entry {
+                return Ok(false);
+            }
+        }
+        for (rule, key, exists) in &self.existences {
+            if reader.has_entry(rule, key, now)? != *exists {
                 return Ok(false);
             }
         }

@@ -1,7 +1,10 @@
 //! The effects of valid calls, and the errors of invalid ones.
 
 use reflexarc_event::Json;
-use reflexarc_reaction::{Action, Entry, Level, MemoryState, Message, State, StateChange};
+use reflexarc_reaction::{
+    Action, Entry, Input, Level, MemoryState, Message, Reaction, ReactionLimits, State,
+    StateChange, Timestamp, sealed,
+};
 
 use crate::{fails, now, rule, run, run_on};
 
@@ -333,4 +336,41 @@ fn unparsable_names_and_times_are_unit() {
             "[null,null]",
         ]
     );
+}
+
+#[test]
+fn overwriting_an_entry_does_not_read_it() {
+    /// A state with an entry at each key, of which only the existence may be read.
+    struct Unreadable;
+    impl sealed::Sealed for Unreadable {}
+    impl State for Unreadable {
+        fn get(&self, _: &str, key: &str, _: Timestamp) -> Option<Entry> {
+            panic!("`{key}` was read")
+        }
+
+        fn contains(&self, _: &str, _: &str, _: Timestamp) -> bool {
+            true
+        }
+
+        fn has_room(&self, _: &str, _: usize, _: usize, _: Timestamp) -> bool {
+            false
+        }
+    }
+    let script = r#"
+        set("a", 1);
+        set("a", get("a") + 1);
+        remove("b");
+        if get("b") == () { set("b", add("a", 1)); }
+        remove("c")"#;
+    let reaction = Reaction::compile(script, &ReactionLimits::DEFAULT).unwrap();
+    let (event, rule) = (crate::event(), rule());
+    let input = Input::new(&event, &rule, now());
+    let effects = reaction.run(&input, &Unreadable).unwrap();
+    let set = |key: &str| StateChange::Set {
+        key: key.into(),
+        value: 3.into(),
+        expires: None,
+    };
+    let removed = StateChange::Remove { key: "c".into() };
+    assert_eq!(effects.changes, [set("a"), set("b"), removed]);
 }

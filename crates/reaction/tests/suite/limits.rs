@@ -212,6 +212,10 @@ fn a_nested_run_does_not_affect_the_outer_one() {
             Some(Entry::new(inner.message().into()))
         }
 
+        fn contains(&self, _: &str, _: &str, _: Timestamp) -> bool {
+            true
+        }
+
         fn has_room(&self, _: &str, _: usize, _: usize, _: Timestamp) -> bool {
             true
         }
@@ -231,6 +235,10 @@ fn a_panic_fails_one_reaction_only() {
     impl State for Broken {
         fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Entry> {
             panic!("the disk is gone")
+        }
+
+        fn contains(&self, _: &str, _: &str, _: Timestamp) -> bool {
+            true
         }
 
         fn has_room(&self, _: &str, _: usize, _: usize, _: Timestamp) -> bool {

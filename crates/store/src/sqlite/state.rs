@@ -65,6 +65,10 @@ impl StateReader for SqliteStateReader {
         self.connection.read_entry(rule, key, now)
     }
 
+    fn has_entry(&self, rule: &str, key: &str, now: Timestamp) -> Result<bool, StoreError> {
+        self.connection.has_entry(rule, key, now)
+    }
+
     fn has_room(
         &self,
         rule: &str,
@@ -84,6 +88,10 @@ impl StateReader for Mutex<Connection> {
         now: Timestamp,
     ) -> Result<Option<Entry>, StoreError> {
         read_entry(&lock(self), rule, key, now)
+    }
+
+    fn has_entry(&self, rule: &str, key: &str, now: Timestamp) -> Result<bool, StoreError> {
+        has_entry(&lock(self), rule, key, now)
     }
 
     fn has_room(
@@ -154,6 +162,20 @@ fn read_entry(
     let mut entry = Entry::new(value);
     entry.expires = expires.map(instant);
     Ok(Some(entry))
+}
+
+fn has_entry(
+    connection: &Connection,
+    rule: &str,
+    key: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM state
+               WHERE rule = ?1 AND key = ?2 AND (expires IS NULL OR expires > ?3))";
+    let exists = connection
+        .prepare_cached(sql)?
+        .query_row((rule, key, micros(now)), |row| row.get(0))?;
+    Ok(exists)
 }
 
 fn has_room(

@@ -109,6 +109,7 @@ fn use_in_every_way(store: &SqliteStore) {
     accept(store, "1", 100_000);
     let reader = store.state_reader().unwrap();
     reader.read_entry("r", "1", at(0)).unwrap();
+    reader.has_entry("r", "1", at(0)).unwrap();
     reader.has_room("r", 1, 10, at(0)).unwrap();
     reader.has_room("r", 1, 0, at(0)).unwrap();
     store.state(at(0)).unwrap();

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
-use reflexarc_event::Json;
+use reflexarc::RuleSet;
+use reflexarc_event::{Json, NativeEvent};
 use reflexarc_reaction::{State as _, StateChange};
-use reflexarc_store::{Retention, Store, StoredState};
+use reflexarc_store::{ReadSet, Retention, Store, StoredState};
 
 use super::Backend;
 use crate::samples::{at, evaluation, incoming};
@@ -149,4 +150,32 @@ pub(super) fn reads_are_current_until_their_results_change(backend: &dyn Backend
     let removed = ["x", "u", "z"].map(|key| StateChange::Remove { key: key.into() });
     change(&*store, 4, "a", removed.into());
     assert_eq!(current(at(0)), [false, true, true, true, false]);
+}
+
+/// An evaluation that only overwrites an entry depends on whether there is one, not on its value.
+pub(super) fn overwriting_an_entry_depends_on_its_existence(backend: &dyn Backend) {
+    let store = backend.open();
+    let rule = "when = 'id exists'\nthen = 'set(\"last\", event.id); remove(\"warned\")'";
+    let rules = RuleSet::compile([("a.toml", rule)]).unwrap();
+    let event = NativeEvent::from_json(r#"{"id": 7}"#).unwrap();
+    let evaluate = || {
+        let reader = store.state_reader().unwrap();
+        let state = StoredState::new(&*reader);
+        let evaluation = rules.evaluate(&event, &state, at(0));
+        assert_eq!(evaluation.failures, []);
+        state.into_reads().unwrap()
+    };
+    let is_current = |reads: &ReadSet, now| {
+        let reader = store.state_reader().unwrap();
+        reads.is_current(&*reader, now).unwrap()
+    };
+    let new = evaluate();
+    change(&*store, 1, "a", vec![set("last", None)]);
+    assert!(!is_current(&new, at(0)), "the entry counts as one more");
+    let overwriting = evaluate();
+    change(&*store, 2, "a", vec![set("last", Some(at(60)))]);
+    assert!(is_current(&overwriting, at(0)));
+    assert!(!is_current(&overwriting, at(60)), "it has expired");
+    change(&*store, 3, "a", vec![set("warned", None)]);
+    assert!(!is_current(&overwriting, at(0)), "it would be removed");
 }
