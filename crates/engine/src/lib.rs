@@ -59,6 +59,7 @@ mod toml_json;
 mod unread_state;
 mod update_tests;
 mod vocabulary;
+mod window;
 
 pub use jiff::Timestamp;
 pub use reflexarc_diagnostic::{
