@@ -60,6 +60,8 @@ impl Store {
                 StateChange::Remove { .. } => {
                     self.rows.remove(&row);
                 }
+                // Of rules with a time window, which the rule here does not have.
+                StateChange::SetMatch { .. } | StateChange::RemoveMatch { .. } => {}
             }
         }
     }

@@ -20,7 +20,7 @@ pub(crate) fn check(
     tests: &[RuleTest],
 ) -> Vec<Diagnostic> {
     let gates = [&gates.once, &gates.throttle].into_iter().flatten();
-    let keys = gates.flat_map(|gate| &gate.paths);
+    let keys = gates.flat_map(|gate| gate.key.paths());
     keys.filter_map(|key| check_key(key, filter, tests))
         .collect()
 }

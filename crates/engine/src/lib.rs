@@ -31,6 +31,7 @@ mod coverage;
 mod evaluate;
 mod evaluation;
 mod event_fields;
+mod event_key;
 mod event_time;
 mod explain;
 mod failure_counter;

@@ -1,9 +1,11 @@
 //! The state as it will be once an evaluation is committed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use reflexarc_reaction::{Entry, State, StateChange, sealed};
+use reflexarc_event::NativeEvent;
+use reflexarc_reaction::{Entry, KeptEvent, KeptMatch, KeptMatches, State, StateChange, sealed};
 
 /// A state with the changes of the evaluation in progress on top, so that later hops see what
 /// earlier ones wrote although nothing is committed yet.
@@ -11,6 +13,10 @@ pub(crate) struct StateOverlay<'a> {
     base: &'a dyn State,
     /// By rule and key; `None` where the key was removed.
     changed: BTreeMap<String, BTreeMap<String, Option<Entry>>>,
+    /// The same of matches.
+    changed_matches: BTreeMap<String, BTreeMap<String, Option<Arc<KeptMatch>>>>,
+    /// The events of the evaluation that matches refer to.
+    events: Vec<KeptEvent>,
 }
 
 impl<'a> StateOverlay<'a> {
@@ -18,6 +24,8 @@ impl<'a> StateOverlay<'a> {
         Self {
             base,
             changed: BTreeMap::new(),
+            changed_matches: BTreeMap::new(),
+            events: Vec::new(),
         }
     }
 
@@ -34,12 +42,28 @@ impl<'a> StateOverlay<'a> {
                     (key, Some(entry))
                 }
                 StateChange::Remove { key } => (key, None),
+                StateChange::SetMatch { key, kept, event } => {
+                    self.events.extend(event.clone());
+                    self.change_match(rule, key, Some(Arc::new(kept.clone())));
+                    continue;
+                }
+                StateChange::RemoveMatch { key } => {
+                    self.change_match(rule, key, None);
+                    continue;
+                }
             };
             self.changed
                 .entry(rule.to_owned())
                 .or_default()
                 .insert(key.clone(), entry);
         }
+    }
+}
+
+impl StateOverlay<'_> {
+    fn change_match(&mut self, rule: &str, key: &str, kept: Option<Arc<KeptMatch>>) {
+        let matches = self.changed_matches.entry(rule.to_owned()).or_default();
+        matches.insert(key.to_owned(), kept);
     }
 }
 
@@ -76,5 +100,53 @@ impl State for StateOverlay<'_> {
             None | Some(0) => true,
             Some(added) => self.base.has_room(rule, added, max, now),
         }
+    }
+
+    fn matches(&self) -> &dyn KeptMatches {
+        self
+    }
+}
+
+impl KeptMatches for StateOverlay<'_> {
+    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Arc<KeptMatch>> {
+        let changed = self.changed_matches.get(rule);
+        match changed.and_then(|matches| matches.get(key)) {
+            Some(kept) => kept.clone().filter(|kept| kept.is_live(now)),
+            None => self.base.matches().get(rule, key, now),
+        }
+    }
+
+    fn has_room(&self, rule: &str, pending: bool, max: usize, now: Timestamp) -> bool {
+        // As many as the evaluation has added count as more than there are: an evaluation adds a
+        // few, and whether it replaced others does not decide about a limit of thousands.
+        let changed = self.changed_matches.get(rule).into_iter().flatten();
+        let kept = changed.filter_map(|(_, kept)| kept.as_ref());
+        let added = kept.filter(|kept| kept.is_pending == pending && kept.is_live(now));
+        let max = max.saturating_sub(added.count());
+        self.base.matches().has_room(rule, pending, max, now)
+    }
+
+    fn event(&self, position: u64) -> Option<NativeEvent> {
+        let own = self.events.iter().find(|event| event.position == position);
+        match own {
+            Some(own) => Some(own.event.clone()),
+            None => self.base.matches().event(position),
+        }
+    }
+
+    fn event_bytes(&self) -> usize {
+        let own = self.events.iter().map(|event| event.event.bytes().len());
+        self.base.matches().event_bytes().saturating_add(own.sum())
+    }
+
+    fn next_position(&self) -> u64 {
+        let own = self
+            .events
+            .iter()
+            .map(|event| event.position.saturating_add(1));
+        self.base
+            .matches()
+            .next_position()
+            .max(own.max().unwrap_or(0))
     }
 }

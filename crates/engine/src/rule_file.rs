@@ -11,6 +11,7 @@ use reflexarc_reaction::{Gate, Level};
 
 use crate::RuleSetLimits;
 use crate::allow::Allowed;
+use crate::event_key::EventKey;
 use crate::fixed_texts;
 use crate::gates::{Gates, KeyedGate};
 use crate::rule_test::RuleTest;
@@ -247,7 +248,10 @@ fn gate(
     }
     let duration = table.duration(duration_key);
     table.finish();
-    Some(KeyedGate::new(paths, gate(duration?)))
+    Some(KeyedGate {
+        key: EventKey::new(paths),
+        gate: gate(duration?),
+    })
 }
 
 fn report(root: &TableReader<'_>, found: Option<Diagnostic>) {

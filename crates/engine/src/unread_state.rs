@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
-use reflexarc_reaction::{Entry, State, sealed};
+use reflexarc_reaction::{Entry, KeptMatches, NoState, State, sealed};
 
 /// The state of a reaction that runs ahead of its turn. What a reaction that has read it did is
 /// worth nothing: it would have found other entries in the state of its turn.
@@ -35,5 +35,11 @@ impl State for UnreadState {
     fn has_room(&self, _: &str, _: usize, _: usize, _: Timestamp) -> bool {
         self.was_read.store(true, Ordering::Relaxed);
         true
+    }
+
+    fn matches(&self) -> &dyn KeptMatches {
+        // A rule with a time window never runs ahead.
+        self.was_read.store(true, Ordering::Relaxed);
+        &NoState
     }
 }

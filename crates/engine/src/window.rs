@@ -280,9 +280,7 @@ impl Window {
         let resolved = self.resolve(state, arrival);
         let applied = match &self.shape {
             Shape::Count(count) => count.apply(&mut state.progress, arrival, self.grace),
-            Shape::Sequence(sequence) => {
-                sequence.apply(&mut state.progress, arrival, self.grace)
-            }
+            Shape::Sequence(sequence) => sequence.apply(&mut state.progress, arrival, self.grace),
             Shape::Absence(absence) => absence.apply(&mut state.progress, arrival, self.grace),
             Shape::Silence(silence) => silence.apply(&mut state.progress, arrival),
             Shape::Batch(batch) => batch.apply(&mut state.progress, arrival, self.grace),
@@ -341,7 +339,9 @@ impl Window {
         }
         let not_before = state.not_before.unwrap_or(Micros::MIN);
         if let Some(fired) = &state.fired
-            && fired.until.is_some_and(|until| until.max(not_before) <= now)
+            && fired
+                .until
+                .is_some_and(|until| until.max(not_before) <= now)
         {
             let fired = state.fired.take()?;
             return Some(Firing {
@@ -369,7 +369,10 @@ impl Window {
         if firing.kind == FiringKind::Resolve {
             return;
         }
-        let was_retry = state.retry.take().is_some_and(|retry| retry.firing == *firing);
+        let was_retry = state
+            .retry
+            .take()
+            .is_some_and(|retry| retry.firing == *firing);
         let fired = |until| Fired {
             firing: firing.clone(),
             at,
@@ -406,9 +409,7 @@ impl Window {
             (Shape::Absence(absence), Progress::Absence(progress)) => {
                 absence.expires(progress, self.grace)?
             }
-            (Shape::Silence(_), Progress::Silence(progress)) => {
-                progress.expires(self.forget)?
-            }
+            (Shape::Silence(_), Progress::Silence(progress)) => progress.expires(self.forget)?,
             // A batch waits; and a progress of another shape is of another window.
             _ => return None,
         };
@@ -474,7 +475,9 @@ impl Window {
             // Not by an event but by its absence: every event puts that off.
             Shape::Count(count) => {
                 if arrival.roles.has(Roles::OPENING) {
-                    let until = count.quiet.map(|quiet| arrival.seen.at.saturating_add(quiet));
+                    let until = count
+                        .quiet
+                        .map(|quiet| arrival.seen.at.saturating_add(quiet));
                     fired.until = fired.until.max(until);
                 }
                 return None;
@@ -491,9 +494,8 @@ impl Window {
 
     /// Drops what the state remembers no longer at `at`.
     fn forget_expired(&self, state: &mut KeyState, at: Micros) {
-        let is_over = |fired: &Fired| {
-            fired.until.is_none() && fired.at.saturating_add(self.forget) <= at
-        };
+        let is_over =
+            |fired: &Fired| fired.until.is_none() && fired.at.saturating_add(self.forget) <= at;
         if state.fired.as_ref().is_some_and(is_over) {
             state.fired = None;
         }

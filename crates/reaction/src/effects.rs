@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use reflexarc_event::{Event, Json};
 
-use crate::Action;
+use crate::{Action, KeptEvent, KeptMatch};
 
 /// The effects of one run, each kind in the order of the calls.
 ///
@@ -67,13 +67,30 @@ pub enum StateChange {
         /// The key.
         key: String,
     },
+    /// Sets the match of a key of the rule's time window.
+    SetMatch {
+        /// The key: JSON.
+        key: String,
+        /// What is kept of the match.
+        kept: KeptMatch,
+        /// The event of the evaluation, if the match refers to it.
+        event: Option<KeptEvent>,
+    },
+    /// Removes the match of a key.
+    RemoveMatch {
+        /// The key: JSON.
+        key: String,
+    },
 }
 
 impl StateChange {
     /// The key that is set or removed.
     pub fn key(&self) -> &str {
         match self {
-            Self::Set { key, .. } | Self::Remove { key } => key,
+            Self::Set { key, .. }
+            | Self::Remove { key }
+            | Self::SetMatch { key, .. }
+            | Self::RemoveMatch { key } => key,
         }
     }
 }

@@ -1,11 +1,14 @@
 //! The state of rules in memory.
 
+mod matches;
+
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 use jiff::Timestamp;
 
-use crate::{Entry, State, StateChange, sealed};
+use self::matches::Matches;
+use crate::{Entry, KeptEvent, KeptMatch, KeptMatches, State, StateChange, sealed};
 
 /// A state in memory: for programs that keep their own state, for `run`, rule tests and Python.
 ///
@@ -27,6 +30,7 @@ use crate::{Entry, State, StateChange, sealed};
 pub struct MemoryState {
     /// No rule is without entries, so that equal states compare equal.
     rules: OrdMap<Arc<str>, RuleEntries>,
+    matches: Matches,
 }
 
 /// The entries of one rule, and which of them expire when.
@@ -71,10 +75,6 @@ impl MemoryState {
 
     /// Applies the changes of `rule`.
     pub fn apply(&mut self, rule: &str, changes: &[StateChange]) {
-        if changes.is_empty() {
-            return;
-        }
-        let entries = self.entries_of(rule);
         for change in changes {
             match change {
                 StateChange::Set {
@@ -84,13 +84,20 @@ impl MemoryState {
                 } => {
                     let mut entry = Entry::new(value.clone());
                     entry.expires = *expires;
-                    entries.set(key, entry);
+                    self.entries_of(rule).set(key, entry);
                 }
-                StateChange::Remove { key } => entries.remove(key),
+                StateChange::Remove { key } => {
+                    let entries = self.entries_of(rule);
+                    entries.remove(key);
+                    if entries.entries.is_empty() {
+                        self.rules.remove(rule);
+                    }
+                }
+                StateChange::SetMatch { key, kept, event } => {
+                    self.matches.set(rule, key, kept.clone(), event.as_ref());
+                }
+                StateChange::RemoveMatch { key } => self.matches.remove(rule, key),
             }
-        }
-        if entries.entries.is_empty() {
-            self.rules.remove(rule);
         }
     }
 
@@ -121,7 +128,33 @@ impl MemoryState {
         })
     }
 
-    /// Removes the entries that have expired by `now`. Costs as much as there are, and nothing for
+    /// The unexpired matches of the time window of `rule`, by key.
+    pub fn matches(&self, rule: &str, now: Timestamp) -> impl Iterator<Item = (&str, &KeptMatch)> {
+        self.matches.of_rule(rule, now)
+    }
+
+    /// The rules that have matches.
+    pub fn rules_with_matches(&self) -> impl Iterator<Item = &str> {
+        self.matches.rules()
+    }
+
+    /// Deadline, rule and key of the matches whose deadline is `now` or earlier, in the order in
+    /// which they fire.
+    pub fn due(&self, now: Timestamp) -> impl Iterator<Item = (Timestamp, &str, &str)> {
+        self.matches.due(now)
+    }
+
+    /// The earliest deadline of a match.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.matches.next_due()
+    }
+
+    /// The events that matches refer to, by position.
+    pub fn kept_events(&self) -> impl Iterator<Item = &KeptEvent> {
+        self.matches.events()
+    }
+
+    /// Removes the entries and matches that have expired by `now`. Costs as much as there are, and nothing for
     /// those that stay.
     ///
     /// ```
@@ -134,6 +167,7 @@ impl MemoryState {
     /// assert_eq!(state, MemoryState::new());
     /// ```
     pub fn remove_expired(&mut self, now: Timestamp) {
+        self.matches.remove_expired(now);
         let expired = |entries: &RuleEntries| entries.expired(now).next().is_some();
         let rules = self.rules.iter().filter(|(_, entries)| expired(entries));
         let rules: Vec<_> = rules.map(|(rule, _)| rule.clone()).collect();
@@ -182,6 +216,10 @@ impl State for MemoryState {
         let after = |count: usize| count.saturating_add(added);
         // Without looking at what has expired, unless that decides.
         after(entries.entries.len()) <= max || after(entries.live(now)) <= max
+    }
+
+    fn matches(&self) -> &dyn KeptMatches {
+        &self.matches
     }
 }
 

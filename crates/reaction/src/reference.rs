@@ -74,6 +74,9 @@ mod tests {
                 expires: Some(at),
             } => format!("set {key} = {value} until {at}"),
             StateChange::Remove { key } => format!("remove {key}"),
+            // A script cannot make these: the engine does.
+            StateChange::SetMatch { key, .. } => format!("set match {key}"),
+            StateChange::RemoveMatch { key } => format!("remove match {key}"),
         }));
         lines.extend(
             effects

@@ -1,7 +1,11 @@
 //! What rules keep from event to event: entries, and how evaluations read them.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
-use reflexarc_event::Json;
+use reflexarc_event::{Json, NativeEvent};
+
+use crate::KeptMatch;
 
 /// Read access to the state of rules. Reactions never write to it: they return
 /// [`StateChange`](crate::StateChange)s, which the owner of the state commits together with the
@@ -23,7 +27,7 @@ use reflexarc_event::Json;
 /// ```
 ///
 /// ```compile_fail,E0277
-/// use reflexarc_reaction::{Entry, State, Timestamp};
+/// use reflexarc_reaction::{Entry, KeptMatches, NoState, State, Timestamp};
 ///
 /// struct Own;
 /// impl State for Own {
@@ -35,6 +39,9 @@ use reflexarc_event::Json;
 ///     }
 ///     fn has_room(&self, _: &str, _: usize, _: usize, _: Timestamp) -> bool {
 ///         true
+///     }
+///     fn matches(&self) -> &dyn KeptMatches {
+///         &NoState
 ///     }
 /// }
 /// ```
@@ -54,6 +61,29 @@ pub trait State: sealed::Sealed + Send + Sync {
     // without counting, and the answer of an evaluation that ran ahead is still right when other
     // events have added entries in between.
     fn has_room(&self, rule: &str, added: usize, max: usize, now: Timestamp) -> bool;
+
+    /// The matches of time windows.
+    fn matches(&self) -> &dyn KeptMatches;
+}
+
+/// Read access to the matches of rules with a time window, and to the events that they refer to. It
+/// is sealed as [`State`] is.
+pub trait KeptMatches: sealed::Sealed + Send + Sync {
+    /// The match of `rule` at `key`, unless it has expired by `now`.
+    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Arc<KeptMatch>>;
+
+    /// Whether `rule` has fewer than `max` unexpired matches that wait, or, if not `pending`, that
+    /// do not.
+    fn has_room(&self, rule: &str, pending: bool, max: usize, now: Timestamp) -> bool;
+
+    /// The event at a position that a match refers to.
+    fn event(&self, position: u64) -> Option<NativeEvent>;
+
+    /// Bytes of the events that are kept for matches alone.
+    fn event_bytes(&self) -> usize;
+
+    /// The position of the next event: higher than that of any event before it.
+    fn next_position(&self) -> u64;
 }
 
 /// Seals [`State`]: only crates of this project implement it.
@@ -131,5 +161,31 @@ impl State for NoState {
 
     fn has_room(&self, _: &str, added: usize, max: usize, _: Timestamp) -> bool {
         added <= max
+    }
+
+    fn matches(&self) -> &dyn KeptMatches {
+        self
+    }
+}
+
+impl KeptMatches for NoState {
+    fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Arc<KeptMatch>> {
+        None
+    }
+
+    fn has_room(&self, _: &str, _: bool, max: usize, _: Timestamp) -> bool {
+        max > 0
+    }
+
+    fn event(&self, _: u64) -> Option<NativeEvent> {
+        None
+    }
+
+    fn event_bytes(&self) -> usize {
+        0
+    }
+
+    fn next_position(&self) -> u64 {
+        0
     }
 }

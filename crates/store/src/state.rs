@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use reflexarc::Evaluation;
-use reflexarc_reaction::{Entry, State, sealed};
+use reflexarc_reaction::{Entry, KeptMatches, NoState, State, sealed};
 
 use crate::{Incoming, StoreError};
 
@@ -147,6 +147,11 @@ impl State for StoredState<'_> {
             answer: has_room,
         });
         has_room
+    }
+
+    fn matches(&self) -> &dyn KeptMatches {
+        // `serve` refuses rules with a time window: nothing would fire their deadlines.
+        &NoState
     }
 }
 

@@ -165,7 +165,11 @@ impl AbsenceState {
 
     fn open(&mut self, opening: Seen) -> Step {
         // It is late, and what closes it was applied before.
-        if self.closings.iter().any(|closing| closing.is_after(&opening)) {
+        if self
+            .closings
+            .iter()
+            .any(|closing| closing.is_after(&opening))
+        {
             return Step::Closed;
         }
         self.count = self.count.saturating_add(1);

@@ -157,7 +157,10 @@ impl Count {
         }
         // Of each value its newest event counts.
         if new.value.is_some()
-            && let Some(same) = state.counted.iter().position(|other| other.value == new.value)
+            && let Some(same) = state
+                .counted
+                .iter()
+                .position(|other| other.value == new.value)
         {
             if state.counted[same].seen.is_after(&seen) {
                 return (Step::Ignored, None);
@@ -170,7 +173,9 @@ impl Count {
             Step::Added
         };
         state.last_at = state.last_at.max(seen.at);
-        let at = state.counted.partition_point(|other| seen.is_after(&other.seen));
+        let at = state
+            .counted
+            .partition_point(|other| seen.is_after(&other.seen));
         state.counted.insert(at, new);
         // In order, the new event is the last one and only one group ends with it. A late event is
         // in the middle, and may complete any group that it is in. Example of 3 within 10: 0, 5 and
@@ -213,7 +218,11 @@ impl Count {
         state.windows.retain(|window| !expired(window));
         let start = seen.time.div_euclid(every).saturating_mul(every);
         let at = state.windows.partition_point(|window| window.start < start);
-        if state.windows.get(at).is_none_or(|window| window.start != start) {
+        if state
+            .windows
+            .get(at)
+            .is_none_or(|window| window.start != start)
+        {
             if at == 0 && state.windows.len() >= MAX_WINDOWS {
                 return (Step::Ignored, None);
             }
@@ -228,7 +237,10 @@ impl Count {
                 state.windows.remove(0);
             }
         }
-        let window = state.windows.iter_mut().find(|window| window.start == start);
+        let window = state
+            .windows
+            .iter_mut()
+            .find(|window| window.start == start);
         let Some(window) = window else {
             return (Step::Ignored, None);
         };

@@ -89,7 +89,8 @@ impl History<'_> {
                 self.run(firing, at);
             } else {
                 let (at, firing) = own.unwrap();
-                self.consumed.extend(self.open().iter().map(|event| event.seen.position));
+                self.consumed
+                    .extend(self.open().iter().map(|event| event.seen.position));
                 self.run(firing, at);
             }
         }
@@ -193,9 +194,8 @@ impl History<'_> {
                         && (closing.seen.position > event.seen.position
                             || event.seen.at <= closing.seen.at + remembered)
                 };
-                let open = open.filter(|event| {
-                    !self.applied.iter().any(|closing| closes(event, closing))
-                });
+                let open =
+                    open.filter(|event| !self.applied.iter().any(|closing| closes(event, closing)));
                 open.cloned().collect()
             }
             _ => open.cloned().collect(),
@@ -208,7 +208,9 @@ impl History<'_> {
             kind: FiringKind::Begin,
             opening: events[0].seen,
             deadline,
-            late: events.iter().any(|event| event.seen.is_late(self.window.grace)),
+            late: events
+                .iter()
+                .any(|event| event.seen.is_late(self.window.grace)),
             count: u64::try_from(events.len()).unwrap(),
             event: Some(event),
             events: positions.take(MAX_EVENTS).collect(),
@@ -239,8 +241,12 @@ impl History<'_> {
             };
             self.run(firing, seen.at);
         }
-        if let (Shape::Count(Count { quiet: Some(quiet), .. }), Some(held)) =
-            (&window.shape, &mut self.held)
+        if let (
+            Shape::Count(Count {
+                quiet: Some(quiet), ..
+            }),
+            Some(held),
+        ) = (&window.shape, &mut self.held)
         {
             held.2 = held.2.max(Some(seen.at + quiet));
         }
@@ -261,7 +267,8 @@ impl History<'_> {
                         at = at.min(last.at + idle);
                     }
                     let firing = self.firing(&open, Some(at), last.position);
-                    self.consumed.extend(open.iter().map(|event| event.seen.position));
+                    self.consumed
+                        .extend(open.iter().map(|event| event.seen.position));
                     self.run(firing, last.at);
                 }
             }
@@ -271,7 +278,10 @@ impl History<'_> {
     fn count(&mut self, event: Event, at_least: usize, within: Micros) {
         let seen = event.seen;
         // All is forgotten when nothing was added for so long.
-        let last = self.applied[self.reset..].iter().map(|event| event.seen.at).max();
+        let last = self.applied[self.reset..]
+            .iter()
+            .map(|event| event.seen.at)
+            .max();
         if last.is_some_and(|last| seen.at > last + within + self.window.grace) {
             self.reset = self.applied.len();
             self.used = None;
@@ -293,7 +303,10 @@ impl History<'_> {
             }
         }
         let same = |other: &Event| event.value.is_some() && other.value == event.value;
-        if known.iter().any(|other| same(other) && other.seen.is_after(&seen)) {
+        if known
+            .iter()
+            .any(|other| same(other) && other.seen.is_after(&seen))
+        {
             return;
         }
         known.retain(|other| !same(other));
@@ -301,9 +314,7 @@ impl History<'_> {
         known.sort_by_key(|event| event.seen.order());
         self.applied.push(event);
         let has_new = |group: &&[Event]| group.iter().any(|other| other.seen == seen);
-        let fits = |group: &&[Event]| {
-            group[at_least - 1].seen.time - group[0].seen.time <= within
-        };
+        let fits = |group: &&[Event]| group[at_least - 1].seen.time - group[0].seen.time <= within;
         let group = known.windows(at_least).filter(has_new).find(fits);
         if let Some(group) = group {
             let last = group[at_least - 1].seen;

@@ -188,7 +188,9 @@ impl Roles {
         if self.has(Self::UNTIL) {
             return Self::MAX_STEPS + 1;
         }
-        let step = (0..Self::MAX_STEPS).rev().find(|step| self.has(Self::step(*step)));
+        let step = (0..Self::MAX_STEPS)
+            .rev()
+            .find(|step| self.has(Self::step(*step)));
         step.map_or(0, |step| step + 1)
     }
 }

@@ -35,15 +35,20 @@ fn window() -> impl Strategy<Value = Window> {
             .prop_map(|(within, idle, max)| Shape::Batch(Batch { within, idle, max })),
     ];
     let seconds = |range: std::ops::Range<i64>| range.prop_map(|s| s * SECOND);
-    (shape, seconds(1..6), seconds(1..20), seconds(30..200), any::<bool>()).prop_map(
-        |(shape, grace, settle, forget, resolves)| Window {
+    (
+        shape,
+        seconds(1..6),
+        seconds(1..20),
+        seconds(30..200),
+        any::<bool>(),
+    )
+        .prop_map(|(shape, grace, settle, forget, resolves)| Window {
             shape,
             grace,
             settle,
             forget,
             resolves,
-        },
-    )
+        })
 }
 
 fn scenario() -> impl Strategy<Value = Scenario> {

@@ -2,8 +2,8 @@
 
 use reflexarc_event::Json;
 use reflexarc_reaction::{
-    Action, Entry, Input, Level, MemoryState, Message, Reaction, ReactionLimits, State,
-    StateChange, Timestamp, sealed,
+    Action, Entry, Input, KeptMatches, Level, MemoryState, Message, NoState, Reaction,
+    ReactionLimits, State, StateChange, Timestamp, sealed,
 };
 
 use crate::{fails, now, rule, run, run_on};
@@ -354,6 +354,10 @@ fn overwriting_an_entry_does_not_read_it() {
 
         fn has_room(&self, _: &str, _: usize, _: usize, _: Timestamp) -> bool {
             false
+        }
+
+        fn matches(&self) -> &dyn KeptMatches {
+            &NoState
         }
     }
     let script = r#"

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reflexarc_reaction::{
-    Effects, Entry, Input, MemoryState, Reaction, ReactionError, ReactionLimits, State, sealed,
+    Effects, Entry, Input, KeptMatches, MemoryState, NoState, Reaction, ReactionError,
+    ReactionLimits, State, sealed,
 };
 
 use crate::{event, now, rule};
@@ -219,6 +220,10 @@ fn a_nested_run_does_not_affect_the_outer_one() {
         fn has_room(&self, _: &str, _: usize, _: usize, _: Timestamp) -> bool {
             true
         }
+
+        fn matches(&self) -> &dyn KeptMatches {
+            &NoState
+        }
     }
     let reaction =
         Reaction::compile(r#"log("outer"); log(get("k"))"#, &ReactionLimits::DEFAULT).unwrap();
@@ -243,6 +248,10 @@ fn a_panic_fails_one_reaction_only() {
 
         fn has_room(&self, _: &str, _: usize, _: usize, _: Timestamp) -> bool {
             true
+        }
+
+        fn matches(&self) -> &dyn KeptMatches {
+            &NoState
         }
     }
     let reaction = Reaction::compile(r#"log(get("k"))"#, &ReactionLimits::DEFAULT).unwrap();

@@ -132,6 +132,10 @@ pub(super) fn apply(
                     .prepare_cached("DELETE FROM state WHERE rule = ?1 AND key = ?2")?
                     .execute((rule, key))?;
             }
+            StateChange::SetMatch { .. } | StateChange::RemoveMatch { .. } => {
+                let message = format!("the store keeps no matches in time, as of rule {rule}");
+                return Err(StoreError::Failed(message));
+            }
         }
     }
     Ok(())
