@@ -13,19 +13,24 @@ use std::any::TypeId;
 use std::collections::BTreeSet;
 
 use reflexarc_diagnostic::{Code, Diagnostic, nearest};
-use rhai::{
-    AST, ASTNode, Array, Dynamic, Expr, FnCallExpr, ImmutableString, Map, Position, Scope, Stmt,
-};
+use rhai::{AST, ASTNode, Array, Dynamic, Expr, FnCallExpr, ImmutableString, Map, Position, Stmt};
 
 use crate::SourceLocation;
 use crate::builtins::USAGES;
-use crate::parse_error::{PREDEFINED, undefined_variable};
+use crate::parse_error::undefined_variable;
 use crate::run_error::plural_of;
 use crate::sandbox::{Overload, Sandbox, unavailable};
-use crate::walk;
+use crate::variable_scope::is_reserved;
+use crate::workspace::Workspace;
+use crate::{VariableScope, walk};
 
 /// The errors of a script that rhai has parsed, by location.
-pub(crate) fn check(sandbox: &Sandbox, ast: &AST, source: &str) -> Vec<Diagnostic> {
+pub(crate) fn check(
+    sandbox: &Sandbox,
+    ast: &AST,
+    variables: VariableScope,
+    source: &str,
+) -> Vec<Diagnostic> {
     let defined: Vec<(&str, usize)> = ast
         .iter_functions()
         .map(|function| (function.name, function.params.len()))
@@ -33,6 +38,7 @@ pub(crate) fn check(sandbox: &Sandbox, ast: &AST, source: &str) -> Vec<Diagnosti
     let mut checker = Checker {
         sandbox,
         source,
+        variables,
         defined,
         errors: Vec::new(),
     };
@@ -68,11 +74,17 @@ pub(crate) fn check(sandbox: &Sandbox, ast: &AST, source: &str) -> Vec<Diagnosti
 pub(crate) fn warnings(
     sandbox: &Sandbox,
     ast: &AST,
-    scope: &Scope<'_>,
+    variables: VariableScope,
     source: &str,
     fixes: usize,
 ) -> Vec<Diagnostic> {
-    let mut warnings = literal_texts::check(sandbox, ast, scope, source, fixes);
+    let compiles = |fixed: &str| {
+        let compiled = sandbox
+            .engine
+            .compile_with_scope(&Workspace::names(variables), fixed);
+        compiled.is_ok_and(|ast| check(sandbox, &ast, variables, fixed).is_empty())
+    };
+    let mut warnings = literal_texts::check(&compiles, ast, source, fixes);
     warnings.extend(arguments::check_message_variables(ast, source));
     warnings.extend(arguments::check_ttls(ast, source));
     warnings.sort_by_key(|diagnostic| diagnostic.span.start);
@@ -110,6 +122,7 @@ pub(crate) fn may_use_state(ast: &AST) -> bool {
 struct Checker<'a> {
     sandbox: &'a Sandbox,
     source: &'a str,
+    variables: VariableScope,
     /// The functions that the script defines, with their numbers of parameters.
     defined: Vec<(&'a str, usize)>,
     errors: Vec<Diagnostic>,
@@ -141,14 +154,13 @@ impl Checker<'_> {
         }
     }
 
-    /// Checks outside of functions, where `event`, `rule` and `now` are in scope.
+    /// Checks outside of functions, where the predefined variables are in scope.
     fn check_predefined(&mut self, nodes: &[ASTNode<'_>]) {
         let Some(ASTNode::Stmt(statement)) = nodes.last() else {
             return;
         };
-        let is_predefined = |name: &str| PREDEFINED.contains(&name);
         for (name, position) in defined_names(statement) {
-            if is_predefined(name) {
+            if is_reserved(name) {
                 let help = Some("choose another name".to_owned());
                 self.error(
                     Code::SCRIPT_FORBIDDEN,
@@ -159,8 +171,8 @@ impl Checker<'_> {
             }
         }
         if let Stmt::Assignment(assignment) = statement
-            && let Some((name, position)) = root(&assignment.1.lhs)
-            && is_predefined(name)
+            && let Some((name, position)) = predefined_root(&assignment.1.lhs)
+            && self.variables.names().any(|known| known == name)
         {
             let help = Some(format!("copy it and change the copy: `let copy = {name};`"));
             self.error(
@@ -200,8 +212,13 @@ impl Checker<'_> {
         let in_scope: Vec<&str> = known.iter().map(String::as_str).collect();
         for (name, position) in used.iter().filter(|(name, _)| !known.contains(name)) {
             let span = SourceLocation::token(*position, self.source);
-            self.errors
-                .push(undefined_variable(name, self.source, span, &in_scope));
+            self.errors.push(undefined_variable(
+                name,
+                self.source,
+                self.variables,
+                span,
+                &in_scope,
+            ));
         }
     }
 
@@ -391,10 +408,14 @@ fn defined_names(statement: &Stmt) -> Vec<(&str, Position)> {
     }
 }
 
-/// The variable at the start of a chain of fields and elements: `a` of `a.b[c]`.
-fn root(expression: &Expr) -> Option<(&str, Position)> {
+/// The variable at the start of a chain of fields and elements, `a` of `a.b[c]`, unless the script
+/// has defined it.
+fn predefined_root(expression: &Expr) -> Option<(&str, Position)> {
     match first(expression) {
-        Expr::Variable(variable, _, position) => Some((variable.1.as_str(), *position)),
+        // Only the script's own variables have an index: how far back they were defined.
+        Expr::Variable(variable, _, position) if variable.0.is_none() => {
+            Some((variable.1.as_str(), *position))
+        }
         _ => None,
     }
 }

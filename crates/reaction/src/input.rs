@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::{Level, ScriptEvent};
+use crate::{Level, ScriptEvent, WindowInput};
 
 /// What a script and its messages know of their rule.
 ///
@@ -45,14 +45,14 @@ pub type Stopwatch<'a> = &'a dyn Fn() -> Duration;
 /// let start = Instant::now();
 /// let stopwatch = || start.elapsed();
 /// let input = Input::new(&event, &rule, Timestamp::UNIX_EPOCH).with_stopwatch(&stopwatch);
-/// assert!(input.stopwatch.is_some());
+/// assert!(input.stopwatch.is_some() && input.window.is_none());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Input<'a> {
-    /// The event, as `event` in the script.
-    pub event: &'a ScriptEvent,
+    /// The event, as `event` in the script, which is `()` without one.
+    pub event: Option<&'a ScriptEvent>,
     /// The rule, as `rule` in the script: a map of `name`, `level`, `description` and `labels`.
     pub rule: &'a RuleInfo,
     /// The time, as `now` in the script: milliseconds since 1970-01-01T00:00:00Z.
@@ -62,6 +62,10 @@ pub struct Input<'a> {
     /// [`ReactionLimits::operations`](crate::ReactionLimits::operations) alone bounds the run, and
     /// the result is the same every time.
     pub stopwatch: Option<Stopwatch<'a>>,
+    /// The match of the rule's time window, for scripts of a [`VariableScope`] with a window.
+    ///
+    /// [`VariableScope`]: crate::VariableScope
+    pub window: Option<&'a WindowInput<'a>>,
 }
 
 impl RuleInfo {
@@ -115,10 +119,32 @@ impl<'a> Input<'a> {
     /// The input of a run without stopwatch.
     pub fn new(event: &'a ScriptEvent, rule: &'a RuleInfo, now: Timestamp) -> Self {
         Self {
-            event,
+            event: Some(event),
             rule,
             now,
             stopwatch: None,
+            window: None,
+        }
+    }
+
+    /// The input of a run in which `event` is `()`, because none has come: of a rule that reacts
+    /// to the absence of events.
+    pub fn without_event(rule: &'a RuleInfo, now: Timestamp) -> Self {
+        Self {
+            event: None,
+            rule,
+            now,
+            stopwatch: None,
+            window: None,
+        }
+    }
+
+    /// The same with a match of the rule's time window; see there for an example.
+    #[must_use]
+    pub fn with_window(self, window: &'a WindowInput<'a>) -> Self {
+        Self {
+            window: Some(window),
+            ..self
         }
     }
 

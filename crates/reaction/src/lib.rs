@@ -49,7 +49,9 @@ mod template;
 mod trace;
 mod value;
 mod variable_field;
+mod variable_scope;
 mod walk;
+mod window_input;
 mod workspace;
 
 pub use jiff::{SignedDuration, Timestamp};
@@ -73,6 +75,8 @@ pub use targets::NamedTarget;
 pub use template::{Template, TemplateNames};
 pub use value::ScriptEvent;
 pub use variable_field::VariableField;
+pub use variable_scope::VariableScope;
+pub use window_input::WindowInput;
 
 /// The example of the README runs as a test.
 #[cfg(doctest)]

@@ -45,6 +45,10 @@ pub struct ReactionLimits {
     /// Nesting of arrays and maps in values that leave the script; at most what events may have,
     /// because an emitted event is read like any other.
     pub depth: usize,
+    /// Events of a match that scripts and templates see as `events`, the first ones.
+    pub window_events: usize,
+    /// Bytes of these events: so many of the first ones that they have at most this.
+    pub window_event_bytes: usize,
     /// Duration of one run; only with [`Input::stopwatch`](crate::Input::stopwatch).
     pub deadline: Duration,
     /// Actions in one run.
@@ -96,6 +100,10 @@ impl ReactionLimits {
         array: 1_000,
         map: 1_000,
         depth: reflexarc_event::Limits::DEFAULT.depth,
+        // A message names a few of them, and what a script sends of all is counted elsewhere.
+        window_events: 100,
+        // As much as the largest event: what a run may do with that is measured.
+        window_event_bytes: 1 << 20,
         // 50,000 cheap operations take about 2 ms without optimization. Only operations on large
         // values come near this; `benches/RESULTS.md` has the slowest ones.
         deadline: Duration::from_millis(50),
@@ -113,7 +121,7 @@ impl ReactionLimits {
         state_entries: 1_000_000,
     };
 
-    /// The limits of a run on an event with this many bytes of text.
+    /// The limits of a run on an event, or on several, with this many bytes of text.
     pub(crate) fn for_event(self, bytes: usize) -> Self {
         // rhai measures whole values and cannot tell whose text is in them. Example of an event
         // with 40 KB of text at `t`: `#{a: event.t, b: event}` has 80 KB, all of it the event's. It

@@ -6,18 +6,20 @@ use rhai::{LexError, ParseError, ParseErrorType};
 use crate::run::grouped;
 use crate::run_error::too_large;
 use crate::sandbox::unavailable;
-use crate::{ReactionLimits, SourceLocation};
-
-/// The predefined variables of scripts.
-pub(crate) const PREDEFINED: [&str; 3] = ["event", "rule", "now"];
+use crate::{ReactionLimits, SourceLocation, VariableScope};
 
 /// The diagnostic for a script that rhai cannot parse; rhai stops at the first error.
-pub(crate) fn diagnostic(error: &ParseError, source: &str, limits: &ReactionLimits) -> Diagnostic {
+pub(crate) fn diagnostic(
+    error: &ParseError,
+    source: &str,
+    variables: VariableScope,
+    limits: &ReactionLimits,
+) -> Diagnostic {
     let span = SourceLocation::token(error.position(), source);
     let syntax = |message: String| Diagnostic::error(Code::SCRIPT_SYNTAX, span.clone(), message);
     let limit = |message: String| Diagnostic::error(Code::SCRIPT_LIMIT, span.clone(), message);
     match error.err_type() {
-        ParseErrorType::VariableUndefined(name) => unknown_variable(name, source, span),
+        ParseErrorType::VariableUndefined(name) => unknown_variable(name, source, variables, span),
         ParseErrorType::BadInput(LexError::ImproperSymbol(word, _))
         | ParseErrorType::Reserved(word) => match unavailable(word) {
             Some(reason) => Diagnostic::error(
@@ -90,6 +92,7 @@ pub(crate) fn too_long(source: &str, limits: &ReactionLimits) -> Diagnostic {
 pub(crate) fn undefined_variable(
     name: &str,
     source: &str,
+    variables: VariableScope,
     span: Span,
     in_scope: &[&str],
 ) -> Diagnostic {
@@ -99,29 +102,37 @@ pub(crate) fn undefined_variable(
         format!("unknown variable `{name}`"),
     );
     // A name that exists somewhere in the script is not misspelt but out of scope.
-    if PREDEFINED.contains(&name) || defined_names(source).any(|defined| defined == name) {
+    let is_predefined = variables.names().any(|known| known == name);
+    if is_predefined || defined_names(source).any(|defined| defined == name) {
         return diagnostic.with_help(
             "functions and closures see only their own parameters and variables; pass the value \
              as an argument, or replace the closure by a `for` loop",
         );
     }
-    match nearest(name, in_scope.iter().copied()) {
-        Some(meant) => diagnostic
+    let elsewhere = variables.where_it_exists(name);
+    match (nearest(name, in_scope.iter().copied()), elsewhere) {
+        (Some(meant), None) => diagnostic
             .with_help(format!("did you mean `{meant}`?"))
             .with_fix(span, meant),
-        None => diagnostic.with_help(
-            "predefined are `event`, `rule` and `now`; define others with `let name = …`",
-        ),
+        // `events` where there is only `event`.
+        (Some(meant), Some(elsewhere)) => diagnostic
+            .with_help(format!("did you mean `{meant}`? {elsewhere}"))
+            .with_fix(span, meant),
+        (None, Some(elsewhere)) => diagnostic.with_help(elsewhere),
+        (None, None) => diagnostic.with_help(format!(
+            "predefined are {}; define others with `let name = …`",
+            variables.enumeration()
+        )),
     }
 }
 
 /// The diagnostic for a variable that rhai does not know.
-fn unknown_variable(name: &str, source: &str, span: Span) -> Diagnostic {
+fn unknown_variable(name: &str, source: &str, variables: VariableScope, span: Span) -> Diagnostic {
     let mut known: Vec<&str> = defined_names(source).collect();
     if !is_in_function(&source[..span.start]) {
-        known.extend(PREDEFINED);
+        known.extend(variables.names().map(|name| name as &str));
     }
-    undefined_variable(name, source, span, &known)
+    undefined_variable(name, source, variables, span, &known)
 }
 
 /// Whether the script before some place ends inside of a function, by its braces, also those in

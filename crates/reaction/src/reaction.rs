@@ -11,10 +11,13 @@ use rhai::AST;
 use crate::read_fields::fields_read;
 use crate::run::{RUN, Run, Stop};
 use crate::sandbox::Sandbox;
+use crate::value::EventValue;
+use crate::window_input::WindowReads;
 use crate::workspace::{Workspace, Workspaces};
 use crate::{
-    CompileError, Diagnostic, Effects, Input, NamedTarget, ReactionError, ReactionLimits, State,
-    VariableField, check, parse_error, run_error, targets, trace, variable_field,
+    CompileError, Diagnostic, Effects, Input, NamedTarget, ReactionError, ReactionLimits,
+    ScriptEvent, State, VariableField, VariableScope, check, parse_error, run_error, targets,
+    trace, variable_field,
 };
 
 /// A script, compiled and checked.
@@ -42,17 +45,33 @@ pub struct Reaction {
     /// What the script reads of `event` and `rule`.
     event_fields: Arc<FieldSet>,
     rule_fields: Arc<FieldSet>,
+    variables: VariableScope,
+    /// What it reads of the window; `None` for a script without one.
+    window_reads: Option<Arc<WindowReads>>,
     /// For runs in `sandbox`.
     workspaces: Arc<Workspaces>,
     limits: ReactionLimits,
 }
 
 impl Reaction {
-    /// Compiles a script.
+    /// Compiles a script of a rule without a time window.
     ///
     /// # Errors
     /// With all errors that were found; the spans are bytes of `source`.
     pub fn compile(source: &str, limits: &ReactionLimits) -> Result<Self, CompileError> {
+        Self::compile_in(source, VariableScope::Event, limits)
+    }
+
+    /// Compiles a script that may use the variables of a scope. Where that has a window, each run
+    /// needs [`Input::window`]; a run without it fails where the script reads one of them.
+    ///
+    /// # Errors
+    /// With all errors that were found; the spans are bytes of `source`.
+    pub fn compile_in(
+        source: &str,
+        variables: VariableScope,
+        limits: &ReactionLimits,
+    ) -> Result<Self, CompileError> {
         // Without its source, which may be of any size.
         if source.len() > limits.source {
             return Err(CompileError::new(
@@ -64,15 +83,14 @@ impl Reaction {
         // find all. Neither runs any part of the script.
         let mut sandbox = Sandbox::with_limits(limits);
         // Only the names of the variables matter when a script is compiled.
-        let workspace = Workspace::default();
         let ast = sandbox
             .engine
-            .compile_with_scope(workspace.scope(), source)
+            .compile_with_scope(&Workspace::names(variables), source)
             .map_err(|error| {
-                let diagnostic = parse_error::diagnostic(&error, source, limits);
+                let diagnostic = parse_error::diagnostic(&error, source, variables, limits);
                 CompileError::new(source, vec![diagnostic])
             })?;
-        let errors = check::check(&sandbox, &ast, source);
+        let errors = check::check(&sandbox, &ast, variables, source);
         if !errors.is_empty() {
             return Err(CompileError::new(source, errors));
         }
@@ -84,6 +102,7 @@ impl Reaction {
         let may_use_state = check::may_use_state(&ast);
         let event_fields = fields_read(&ast, "event", !assigns_elements);
         let rule_fields = fields_read(&ast, "rule", !assigns_elements);
+        let window_reads = WindowReads::of_script(&ast, variables, !assigns_elements);
         Ok(Self {
             sandbox,
             ast: Arc::new(ast),
@@ -93,6 +112,8 @@ impl Reaction {
             may_use_state,
             event_fields: Arc::new(event_fields),
             rule_fields: Arc::new(rule_fields),
+            variables,
+            window_reads: window_reads.map(Arc::new),
             workspaces: Arc::default(),
             limits: *limits,
         })
@@ -103,7 +124,7 @@ impl Reaction {
     /// # Errors
     /// When the script fails or exceeds a limit; it has no effects then.
     pub fn run(&self, input: &Input<'_>, state: &dyn State) -> Result<Effects, ReactionError> {
-        let limits = self.limits.for_event(input.event.bytes());
+        let limits = self.limits.for_event(self.input_bytes(input));
         // For nearly all events the limits are the usual ones.
         if limits == self.limits {
             let mut workspace = self.workspaces.take();
@@ -144,7 +165,7 @@ impl Reaction {
         input: &Input<'_>,
         state: &dyn State,
     ) -> (Result<Effects, ReactionError>, BTreeSet<usize>) {
-        let limits = self.limits.for_event(input.event.bytes());
+        let limits = self.limits.for_event(self.input_bytes(input));
         let (sandbox, mut workspace) = (Sandbox::traced(&limits), Workspace::default());
         let (result, ran) = self.run_in(&sandbox, &mut workspace, &limits, input, state);
         (result, &ran & &self.lines())
@@ -194,9 +215,8 @@ impl Reaction {
     /// ```
     pub fn warnings(&self) -> &[Diagnostic] {
         self.warnings.get_or_init(|| {
-            let workspace = Workspace::default();
-            let (scope, fixes) = (workspace.scope(), self.limits.fixes);
-            check::warnings(&self.sandbox, &self.ast, scope, &self.source, fixes).into()
+            let (variables, fixes) = (self.variables, self.limits.fixes);
+            check::warnings(&self.sandbox, &self.ast, variables, &self.source, fixes).into()
         })
     }
 
@@ -239,9 +259,30 @@ impl Reaction {
         self.may_use_state
     }
 
+    /// The fields of `closing` that the script reads with dots.
+    pub fn closing_fields(&self) -> Vec<VariableField> {
+        variable_field::of_script(&self.ast, &self.source, "closing")
+    }
+
+    /// Whether a run reads [`WindowInput::events`](crate::WindowInput::events), which need not be
+    /// there otherwise.
+    pub fn reads_events(&self) -> bool {
+        let reads = self.window_reads.as_ref();
+        reads.is_some_and(|reads| reads.reads_events())
+    }
+
     /// The text of the script.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// The bytes of text that a run can take from its input: what large values may come of.
+    fn input_bytes(&self, input: &Input<'_>) -> usize {
+        let event = input.event.map_or(0, ScriptEvent::bytes);
+        match (&self.window_reads, input.window) {
+            (Some(reads), Some(window)) => event + reads.bytes(window, &self.limits),
+            _ => event,
+        }
     }
 
     fn run_in(
@@ -252,9 +293,14 @@ impl Reaction {
         input: &Input<'_>,
         state: &dyn State,
     ) -> (Result<Effects, ReactionError>, BTreeSet<usize>) {
-        let run = Run::new(input, limits, state);
-        let event = input.event.value(&self.event_fields);
+        let run = Run::new(input, self.input_bytes(input), limits, state);
+        let event = input
+            .event
+            .map_or(EventValue::Missing, |event| event.value(&self.event_fields));
         workspace.set(input, &event, &self.rule_fields);
+        if let Some(reads) = &self.window_reads {
+            workspace.set_window(input, reads, limits);
+        }
         // rhai is large, and an untrusted script may find a way to make it panic: that must cost
         // one reaction, not the service. Unwinding is safe here: of the run nothing but the effects
         // and the workspace are used afterwards, and these only if it did not panic.

@@ -189,7 +189,7 @@ mod tests {
         );
         let event = ScriptEvent::new(&event.unwrap());
         let value = match event.value(&fields) {
-            EventValue::Nothing => return "{}".to_owned(),
+            EventValue::Nothing | EventValue::Missing => return "{}".to_owned(),
             EventValue::Whole(whole) => whole.clone(),
             EventValue::Fields(fields) => selected_to_script(&fields),
         };

@@ -152,6 +152,8 @@ mod tests {
             ("string", d.string),
             ("array", d.array),
             ("map", d.map),
+            ("window_events", d.window_events),
+            ("window_event_bytes", d.window_event_bytes),
             ("depth", d.depth),
             ("actions", d.actions),
             ("emitted", d.emitted),

@@ -68,18 +68,17 @@ struct Collected {
 }
 
 impl<'a> Run<'a> {
+    /// A run that can take so many bytes of text from its input.
     pub(crate) fn new(
         input: &'a Input<'a>,
+        bytes: usize,
         limits: &'a ReactionLimits,
         state: &'a dyn State,
     ) -> Self {
         let deadline = input.stopwatch.map(|stopwatch| {
             // One operation may copy the whole event, so the larger the event, the more often the
             // time is checked: every 64 operations for an event of 1 KiB, every one for 64 KiB.
-            let interval = (64 << 10)
-                / u64::try_from(input.event.bytes())
-                    .unwrap_or(u64::MAX)
-                    .max(1);
+            let interval = (64 << 10) / u64::try_from(bytes).unwrap_or(u64::MAX).max(1);
             (
                 stopwatch().saturating_add(limits.deadline),
                 interval.clamp(1, 64),

@@ -198,9 +198,11 @@ fn shared(
     limits: &ReactionLimits,
     build: fn(&ReactionLimits) -> Engine,
 ) -> Arc<Sandbox> {
-    // How many entries the state may have is no setting of an engine.
+    // How many entries the state and a window may have is no setting of an engine.
     let mut limits = *limits;
     limits.state_entries = ReactionLimits::DEFAULT.state_entries;
+    limits.window_events = ReactionLimits::DEFAULT.window_events;
+    limits.window_event_bytes = ReactionLimits::DEFAULT.window_event_bytes;
     let size = EVENT_SIZES
         .iter()
         .position(|bytes| ReactionLimits::DEFAULT.for_event(*bytes) == limits);

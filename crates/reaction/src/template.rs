@@ -16,7 +16,10 @@ use reflexarc_event::{Event, FieldSet, Json, Selected};
 pub use self::check::TemplateNames;
 use crate::run::grouped;
 use crate::value::{Number, number};
-use crate::{CompileError, ReactionError, ReactionLimits, RuleInfo, SourceLocation, VariableField};
+use crate::{
+    CompileError, ReactionError, ReactionLimits, RuleInfo, SourceLocation, VariableField,
+    VariableScope, WindowInput,
+};
 
 /// The available tags. Without `set`, `macro` and the like no value can grow beyond the sizes of
 /// the template and the event.
@@ -31,14 +34,25 @@ const FUEL: usize = 20_000;
 
 const NAME: &str = "template";
 
-/// The names that a template may use. Fields of the event may have any name.
+/// The variables of templates: those of all rules, then those of a window, then that of `resolved`.
+/// Fields of events may have any name.
+const VARIABLES: [(&str, Option<&[&str]>); 11] = [
+    ("event", None),
+    ("rule", Some(&["name", "level", "description", "labels"])),
+    ("now", Some(&[])),
+    ("suppressed", Some(&[])),
+    ("events", Some(&[])),
+    ("count", Some(&[])),
+    ("opened", Some(&[])),
+    ("deadline", Some(&[])),
+    ("key", Some(&[])),
+    ("late", Some(&[])),
+    ("closing", None),
+];
+
+/// The names that a template may use besides variables.
 const NAMES: TemplateNames<'static> = TemplateNames {
-    variables: &[
-        ("event", None),
-        ("rule", Some(&["name", "level", "description", "labels"])),
-        ("now", Some(&[])),
-        ("suppressed", Some(&[])),
-    ],
+    variables: &[],
     filters: &[
         "default", "first", "join", "last", "length", "lower", "trim", "upper",
     ],
@@ -51,8 +65,8 @@ const NAMES: TemplateNames<'static> = TemplateNames {
 /// `undefined`.
 ///
 /// The variables are `event`, `rule` (`name`, `level`, `description`, `labels`), `now`
-/// (milliseconds since 1970) and `suppressed` (the events suppressed since the last message). A
-/// field that is missing or null is empty.
+/// (milliseconds since 1970) and `suppressed` (the events suppressed since the last message); in
+/// rules with a time window also those of [`WindowInput`]. A field that is missing or null is empty.
 ///
 /// ```
 /// use reflexarc_event::Event;
@@ -70,19 +84,58 @@ const NAMES: TemplateNames<'static> = TemplateNames {
 pub struct Template {
     environment: Environment<'static>,
     source: String,
-    /// What the template reads of `event` and `rule`.
+    /// What the template reads of `event`, `rule` and `closing`.
     event_fields: FieldSet,
     rule_fields: FieldSet,
+    closing_fields: FieldSet,
+    reads_events: bool,
     warnings: Vec<Diagnostic>,
     limits: ReactionLimits,
 }
 
 impl Template {
-    /// Compiles a template.
+    /// Compiles a template of a rule without a time window.
     ///
     /// # Errors
     /// With the first syntax error, or all unknown names; the spans are bytes of `source`.
     pub fn compile(source: &str, limits: &ReactionLimits) -> Result<Self, CompileError> {
+        Self::compile_in(source, VariableScope::Event, limits)
+    }
+
+    /// Compiles a template that may use the variables of a scope. Where that has a window, render
+    /// it with [`Template::render_window`].
+    ///
+    /// ```
+    /// use reflexarc_reaction::{
+    ///     Json, ReactionLimits, RuleInfo, Template, Timestamp, VariableScope, WindowInput,
+    /// };
+    ///
+    /// let scope = VariableScope::Window { event_may_be_missing: true };
+    /// let source = "{{ count }} of {{ key }} since {{ opened }}";
+    /// let template = Template::compile_in(source, scope, &ReactionLimits::DEFAULT)?;
+    /// let key = Json::from("cn-hangzhou");
+    /// let window = WindowInput {
+    ///     events: &[],
+    ///     count: 0,
+    ///     opened: Timestamp::UNIX_EPOCH,
+    ///     deadline: None,
+    ///     key: &key,
+    ///     late: false,
+    ///     closing: None,
+    /// };
+    /// let (rule, now) = (RuleInfo::named("silent"), Timestamp::UNIX_EPOCH);
+    /// let text = template.render_window(None, &window, &rule, now, 0)?;
+    /// assert_eq!(text, "0 of cn-hangzhou since 1970-01-01T00:00:00Z");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// With the first syntax error, or all unknown names; the spans are bytes of `source`.
+    pub fn compile_in(
+        source: &str,
+        scope: VariableScope,
+        limits: &ReactionLimits,
+    ) -> Result<Self, CompileError> {
         let wrong = |span, message: String| Diagnostic::error(Code::RULE_TEMPLATE, span, message);
         let invalid = |source, wrong| CompileError::new(source, vec![wrong]);
         // Without its source, which may be of any size.
@@ -127,7 +180,11 @@ impl Template {
                 let span = error.range().unwrap_or(source.len()..source.len());
                 invalid(source, wrong(span, message(&error)))
             })?;
-        let found = NAMES.check(source);
+        let names = TemplateNames {
+            variables: variables(scope),
+            ..NAMES
+        };
+        let found = names.check_with(source, &|name| scope.where_it_exists(name));
         if found.iter().any(|found| found.severity == Severity::Error) {
             return Err(CompileError::new(source, found));
         }
@@ -135,6 +192,8 @@ impl Template {
         Ok(Self {
             event_fields: read("event"),
             rule_fields: read("rule"),
+            closing_fields: read("closing"),
+            reads_events: !read("events").is_empty(),
             environment,
             source: source.to_owned(),
             warnings: found,
@@ -157,6 +216,16 @@ impl Template {
         check::fields(&self.source, "rule")
     }
 
+    /// The fields of `closing` that the template reads with dots.
+    pub fn closing_fields(&self) -> Vec<VariableField> {
+        check::fields(&self.source, "closing")
+    }
+
+    /// Whether a rendering reads [`WindowInput::events`], which need not be there otherwise.
+    pub fn reads_events(&self) -> bool {
+        self.reads_events
+    }
+
     /// Renders the template for one event. A text that is too long is cut and ends with `…`.
     ///
     /// # Errors
@@ -168,23 +237,59 @@ impl Template {
         now: Timestamp,
         suppressed: u64,
     ) -> Result<String, ReactionError> {
-        let fields = (!self.event_fields.is_empty()).then(|| event.select(&self.event_fields));
-        let rule = (!self.rule_fields.is_empty()).then(|| {
-            context! {
-                name => rule.name.as_str(),
-                level => rule.level.lowercase(),
-                description => rule.description.as_str(),
-                labels => &rule.labels,
-            }
-        });
         let values = context! {
-            event => fields.map(|fields| selected_value(&fields)),
-            rule,
+            event => read_value(event, &self.event_fields),
+            rule => self.rule_value(rule),
             now => now.as_millisecond(),
             suppressed,
         };
-        // Text that the template takes from the event is bounded by the event.
-        let limits = self.limits.for_event(event.bytes().len());
+        self.render_values(values, event.bytes().len())
+    }
+
+    /// Renders the template for a match of a time window. `event` is empty without one.
+    ///
+    /// # Errors
+    /// When an expression fails, or the template takes too many steps.
+    pub fn render_window(
+        &self,
+        event: Option<&Event>,
+        window: &WindowInput<'_>,
+        rule: &RuleInfo,
+        now: Timestamp,
+        suppressed: u64,
+    ) -> Result<String, ReactionError> {
+        let events = window.visible_events(&self.limits).iter();
+        let events = self.reads_events.then(|| {
+            let events = events.map(|event| value(event.tree()));
+            events.collect::<Vec<Value>>()
+        });
+        let read = |event, fields| read_value(event, fields).unwrap_or(Value::UNDEFINED);
+        let closing = window.closing;
+        let values = context! {
+            // Undefined and not none: a field of what is undefined is empty, one of none an error.
+            event => event.map_or(Value::UNDEFINED, |event| read(event, &self.event_fields)),
+            rule => self.rule_value(rule),
+            now => now.as_millisecond(),
+            suppressed,
+            events,
+            count => window.count,
+            // For people: `1970-01-01T00:00:00Z`.
+            opened => window.opened.to_string(),
+            deadline => window.deadline.map_or(Value::UNDEFINED, |at| at.to_string().into()),
+            key => value(window.key),
+            late => window.late,
+            closing => closing.map_or(Value::UNDEFINED, |event| read(event, &self.closing_fields)),
+        };
+        let reads_closing = !self.closing_fields.is_empty();
+        let of_window = window.bytes(self.reads_events, reads_closing, &self.limits);
+        let of_event = event.map_or(0, |event| event.bytes().len());
+        self.render_values(values, of_event + of_window)
+    }
+
+    /// Renders with these values of the variables; `bytes` are those of the events in them.
+    fn render_values(&self, values: Value, bytes: usize) -> Result<String, ReactionError> {
+        // Text that the template takes from the events is bounded by the events.
+        let limits = self.limits.for_event(bytes);
         let mut text = LimitedText {
             text: String::new(),
             max_bytes: limits.string,
@@ -200,6 +305,17 @@ impl Template {
             Err(error) if !text.is_full => Err(self.error(&error)),
             _ => Ok(text.text),
         }
+    }
+
+    fn rule_value(&self, rule: &RuleInfo) -> Option<Value> {
+        (!self.rule_fields.is_empty()).then(|| {
+            context! {
+                name => rule.name.as_str(),
+                level => rule.level.lowercase(),
+                description => rule.description.as_str(),
+                labels => &rule.labels,
+            }
+        })
     }
 
     fn error(&self, error: &minijinja::Error) -> ReactionError {
@@ -318,6 +434,21 @@ fn fields_read(environment: &Environment<'_>, variable: &str) -> FieldSet {
         }
     }
     fields
+}
+
+/// The variables of templates in a scope.
+fn variables(scope: VariableScope) -> &'static [(&'static str, Option<&'static [&'static str]>)] {
+    let last = VARIABLES.len() - 1;
+    match (scope.has_window(), scope.has_closing()) {
+        (false, _) => &VARIABLES[..4],
+        (true, false) => &VARIABLES[..last],
+        (true, true) => &VARIABLES,
+    }
+}
+
+/// What is read of an event as a template value; `None` if that is nothing.
+fn read_value(event: &Event, fields: &FieldSet) -> Option<Value> {
+    (!fields.is_empty()).then(|| selected_value(&event.select(fields)))
 }
 
 /// What was selected of an event as a template value.

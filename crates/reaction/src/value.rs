@@ -41,6 +41,8 @@ pub struct ScriptEvent {
 
 /// What a script reads of an event.
 pub(crate) enum EventValue<'a> {
+    /// There is no event.
+    Missing,
     /// Nothing.
     Nothing,
     /// The event as a whole.
@@ -122,6 +124,17 @@ pub(crate) fn selected_to_script(selected: &Selected<'_>) -> Dynamic {
         }
         Selected::String(text) => string(text),
         Selected::Text(_) => to_script(&selected.to_json()),
+    }
+}
+
+/// What is read of an event as a script value; `()` if that is nothing.
+pub(crate) fn fields_to_script(event: &Event, read: &FieldSet) -> Dynamic {
+    if read.is_empty() {
+        Dynamic::UNIT
+    } else if read.is_all() {
+        to_script(event.tree())
+    } else {
+        selected_to_script(&event.select(read))
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) fn of_script(ast: &AST, source: &str, variable: &str) -> Vec<Variable
             if let Some(ASTNode::Expr(Expr::Dot(chain, ..))) = nodes.last()
                 && let Expr::Variable(name, ..) = &chain.lhs
                 && name.1 == variable
+                // Not a variable of the script: only these have an index.
+                && name.0.is_none()
             {
                 let mut keys = Vec::new();
                 add_keys(&chain.rhs, source, &mut keys);

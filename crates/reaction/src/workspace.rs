@@ -8,9 +8,11 @@ use rhai::{AST, Caches, Dynamic, EvalAltResult, Map, Scope};
 
 use crate::sandbox::Sandbox;
 use crate::value::{EventValue, selected_to_script};
-use crate::{Input, RuleInfo};
+use crate::window_input::WindowReads;
+use crate::{Input, ReactionLimits, RuleInfo, VariableScope};
 
-/// The number of predefined variables: `rule`, `now` and `event`, in this order.
+/// The number of variables that are predefined everywhere: `rule`, `now` and `event`, in this
+/// order. Those of a window follow, for the time of a run.
 const PREDEFINED: usize = 3;
 
 /// Calls whose functions are remembered for the next run.
@@ -67,9 +69,13 @@ impl Default for Workspace {
 }
 
 impl Workspace {
-    /// The predefined variables, without values that matter: to compile a script.
-    pub(crate) fn scope(&self) -> &Scope<'static> {
-        &self.scope
+    /// The predefined variables, without values: to compile a script.
+    pub(crate) fn names(variables: VariableScope) -> Scope<'static> {
+        let mut scope = Scope::new();
+        for name in variables.names() {
+            scope.push_constant(name, ());
+        }
+        scope
     }
 
     /// Sets the predefined variables to what is read of the input.
@@ -87,6 +93,8 @@ impl Workspace {
         }
         let whole = match event {
             EventValue::Nothing => return,
+            // Not what the event before has left.
+            EventValue::Missing => Dynamic::UNIT,
             EventValue::Whole(whole) => (*whole).clone(),
             EventValue::Fields(fields) => {
                 let map = self.scope.get_value_mut::<Map>("event");
@@ -101,6 +109,18 @@ impl Workspace {
         self.scope.push_constant_dynamic("event", whole);
     }
 
+    /// Adds the variables of the window, after the others are set.
+    pub(crate) fn set_window(
+        &mut self,
+        input: &Input<'_>,
+        reads: &WindowReads,
+        limits: &ReactionLimits,
+    ) {
+        if let Some(window) = input.window {
+            reads.push(window, limits, &mut self.scope);
+        }
+    }
+
     /// Runs a script to its end.
     pub(crate) fn run(&mut self, sandbox: &Sandbox, ast: &AST) -> Result<(), Box<EvalAltResult>> {
         sandbox.run(ast, &mut self.scope, &mut self.caches)
@@ -110,7 +130,7 @@ impl Workspace {
     pub(crate) fn clear(&mut self, event: &EventValue<'_>) {
         self.scope.rewind(PREDEFINED);
         match event {
-            EventValue::Nothing => {}
+            EventValue::Nothing | EventValue::Missing => {}
             EventValue::Whole(_) => {
                 self.scope.rewind(PREDEFINED - 1);
                 self.scope.push_constant("event", ());
@@ -238,12 +258,12 @@ mod tests {
                 try { a * b } catch {}
                 try { a / b } catch {}
             } } }"#;
-        let scope = workspace.scope();
-        let ast = sandbox.engine.compile_with_scope(scope, script).unwrap();
+        let scope = Workspace::names(VariableScope::Event);
+        let ast = sandbox.engine.compile_with_scope(&scope, script).unwrap();
         let event = ScriptEvent::new(&Event::from_json("{}").unwrap());
         let rule = RuleInfo::default();
         let input = Input::new(&event, &rule, Timestamp::UNIX_EPOCH);
-        let run = crate::run::Run::new(&input, &limits, &NoState);
+        let run = crate::run::Run::new(&input, 2, &limits, &NoState);
         crate::run::RUN
             .set(&run, || workspace.run(&sandbox, &ast))
             .unwrap();

@@ -4,20 +4,18 @@
 use std::collections::BTreeSet;
 
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
-use rhai::{AST, ASTNode, Expr, Position, Scope};
+use rhai::{AST, ASTNode, Expr, Position};
 
 use super::quoted_literals;
 use crate::SourceLocation;
 use crate::placeholder::{Forms, Placeholder, is_path, placeholders};
-use crate::sandbox::Sandbox;
 use crate::walk;
 
 /// A warning for each text with placeholders. A fix is tried for the first `fixes` of them, because
-/// each compiles the script again.
+/// each compiles the script again: `compiles` returns whether it has no errors.
 pub(crate) fn check(
-    sandbox: &Sandbox,
+    compiles: &dyn Fn(&str) -> bool,
     ast: &AST,
-    scope: &Scope<'_>,
     source: &str,
     fixes: usize,
 ) -> Vec<Diagnostic> {
@@ -57,7 +55,7 @@ pub(crate) fn check(
     found.dedup();
     let fixed = |(number, (diagnostic, fix)): (usize, (Diagnostic, Option<Fix>))| {
         let fix = fix.filter(|_| number < fixes);
-        match fix.filter(|fix| fix.compiles(sandbox, scope, source)) {
+        match fix.filter(|fix| compiles(&fix.apply(source))) {
             Some(Fix { span, text }) => diagnostic.with_fix(span, text),
             None => diagnostic,
         }
@@ -176,13 +174,10 @@ fn interpolated(placeholder: &Placeholder<'_>) -> Option<String> {
 }
 
 impl Fix {
-    /// Whether the script compiles with it, without errors and without new placeholders.
-    fn compiles(&self, sandbox: &Sandbox, scope: &Scope<'_>, source: &str) -> bool {
+    /// The script with it.
+    fn apply(&self, source: &str) -> String {
         let mut fixed = source.to_owned();
         fixed.replace_range(self.span.clone(), &self.text);
-        sandbox
-            .engine
-            .compile_with_scope(scope, &fixed)
-            .is_ok_and(|ast| super::check(sandbox, &ast, &fixed).is_empty())
+        fixed
     }
 }

@@ -97,9 +97,19 @@ impl TemplateNames<'_> {
     /// What is wrong with a template that minijinja can parse: errors about unknown names, and
     /// warnings about placeholders of other languages. Spans are bytes of `source`.
     pub fn check(&self, source: &str) -> Vec<Diagnostic> {
+        self.check_with(source, &|_| None)
+    }
+
+    /// The same; `help` is for variables that exist only elsewhere.
+    pub(super) fn check_with(
+        &self,
+        source: &str,
+        help: &dyn Fn(&str) -> Option<String>,
+    ) -> Vec<Diagnostic> {
         let tokens = tokens(source);
         let mut checker = Checker {
             names: *self,
+            help,
             tokens: &tokens,
             scopes: Vec::new(),
             set: Vec::new(),
@@ -147,6 +157,8 @@ pub(super) fn fields(source: &str, variable: &str) -> Vec<VariableField> {
 
 struct Checker<'s, 'n> {
     names: TemplateNames<'n>,
+    /// Where a variable exists that is unknown here.
+    help: &'n dyn Fn(&str) -> Option<String>,
     tokens: &'s [Token<'s>],
     /// The variables of the `for`s around the token.
     scopes: Vec<Vec<&'s str>>,
@@ -306,12 +318,20 @@ impl<'s> Checker<'s, '_> {
             let error = Diagnostic::error(Code::RULE_TEMPLATE, token.span(), message);
             return self.found.push(error.with_help(help));
         }
+        let elsewhere = (self.help)(token.text).filter(|_| what == "variable");
         let alias = ALIASES.iter().find(|(alias, _)| *alias == token.text);
         let alias = alias
             .map(|(_, name)| *name)
             .filter(|name| known.contains(name));
         let meant = alias.or_else(|| nearest(token.text, known.iter().copied()));
         self.report(token.span(), message, meant, known);
+        if let (Some(found), Some(elsewhere)) = (self.found.last_mut(), elsewhere) {
+            // `events` where there is only `event` may be misspelt as well.
+            found.help = Some(match meant {
+                Some(meant) => format!("did you mean `{meant}`? {elsewhere}"),
+                None => elsewhere,
+            });
+        }
     }
 
     fn report(&mut self, span: Span, message: String, meant: Option<&str>, known: &[&str]) {

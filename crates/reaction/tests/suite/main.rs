@@ -17,6 +17,7 @@ mod fixes;
 mod large_events;
 mod limits;
 mod placeholders;
+mod windows;
 
 use jiff::Timestamp;
 use reflexarc_event::Event;
