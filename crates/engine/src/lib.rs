@@ -54,6 +54,7 @@ mod rule_file;
 mod rule_findings;
 mod rule_set;
 mod rule_test;
+mod rule_window;
 mod subset;
 mod test_run;
 mod toml_json;

@@ -17,6 +17,7 @@ use crate::reaction_failure::ReactionFailure;
 use crate::rule_file::RuleFile;
 use crate::rule_findings::{RuleFindings, RuleParts};
 use crate::rule_test::{RuleTest, TestEvent};
+use crate::rule_window::RuleWindow;
 
 /// A rule: a filter and a reaction.
 ///
@@ -47,6 +48,7 @@ pub struct Rule {
     pub(crate) pattern: Pattern,
     pub(crate) response: Response,
     pub(crate) gates: Gates,
+    pub(crate) window: Option<Box<RuleWindow>>,
     pub(crate) report_after: u32,
     pub(crate) max_entries: usize,
     pub(crate) allowed: Allowed,
@@ -197,7 +199,8 @@ impl Rule {
 
     /// Whether its effects on an event may depend on its state.
     pub(crate) fn may_use_state(&self) -> bool {
-        self.gates.once.is_some()
+        self.window.is_some()
+            || self.gates.once.is_some()
             || self.gates.throttle.is_some()
             || match &self.response {
                 Response::Script { reaction, .. } => reaction.may_use_state(),
@@ -281,6 +284,7 @@ impl Rule {
             pattern,
             response: Response::None,
             gates: Gates::default(),
+            window: None,
             report_after: REPORT_AFTER,
             max_entries: ReactionLimits::DEFAULT.state_entries,
             allowed: Allowed::default(),
@@ -355,6 +359,7 @@ impl Rule {
                     pattern,
                     response,
                     gates: content.gates,
+                    window: None,
                     report_after: content.report_after.unwrap_or(REPORT_AFTER),
                     max_entries: limits.state_entries,
                     allowed: content.allowed,
