@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use reflexarc_event::Event;
+use jiff::Timestamp;
+use reflexarc_event::{Event, Json};
 use reflexarc_reaction::{Action, StateChange};
 
 /// The effects and failures of all the rules that matched one event. It is data: nothing has been
@@ -66,8 +67,12 @@ pub struct RuleEffects {
     pub hop: usize,
     /// The rules whose `emit`s led here, first to last; empty at hop 0.
     pub causes: Vec<String>,
-    /// The emitted event that this rule matched; `None` at hop 0.
+    /// The emitted event that this rule matched, or the event of the match that fired because its
+    /// time had come; `None` where it is the event that was evaluated.
     pub event: Option<Event>,
+    /// The match of the rule's time window that made it react; `None` for a rule without one, and
+    /// for an event that only became part of a match.
+    pub firing: Option<MatchFiring>,
     /// Messages and documents to deliver.
     pub actions: Vec<Action>,
     /// Changes to the rule's own state.
@@ -81,6 +86,35 @@ pub struct RuleEffects {
     /// What did not stop the rule but may not be as intended: a gate whose key the event lacks,
     /// a log line that was cut.
     pub notes: Vec<String>,
+}
+
+/// A match of a time window that has fired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MatchFiring {
+    /// Whether it fired or was resolved.
+    pub reason: FiringReason,
+    /// Whose match it is: the value at the path of `by`, for several paths an array of them, and
+    /// an empty text without `by`.
+    pub key: Json,
+    /// The time of the opening event.
+    pub opened: Timestamp,
+    /// The end of the time that was waited; `None` where an event completed the match.
+    pub deadline: Option<Timestamp>,
+    /// The number of its events.
+    pub count: u64,
+    /// Whether one of them came later than `grace` allows.
+    pub late: bool,
+}
+
+/// Why the reaction of a rule with a time window ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FiringReason {
+    /// The match is complete, or its time has passed: `then` or `notify`.
+    Fired,
+    /// What it had reported is over: `resolved`.
+    Resolved,
 }
 
 /// A reaction that failed.

@@ -1,7 +1,6 @@
 //! Filters that only a search can decide, and what they cost.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 
 use reflexarc_pattern::{SearchBudget, Undecided};
 
@@ -12,16 +11,20 @@ pub(crate) type UndecidedRule = (u32, FailureCause, String);
 
 /// The budget of reactions, for searches.
 pub(crate) struct FilterBudget<'a> {
-    rules: &'a [Arc<Rule>],
+    /// Finds the rule of a filter.
+    rule_of: &'a dyn Fn(u32) -> Option<&'a Rule>,
     budget: &'a dyn ReactionBudget,
     refused: RefCell<Vec<(u32, String)>>,
 }
 
 impl<'a> FilterBudget<'a> {
-    /// For the filters of these rules.
-    pub(crate) fn new(rules: &'a [Arc<Rule>], budget: &'a dyn ReactionBudget) -> Self {
+    /// For the filters of the rules that `rule_of` finds.
+    pub(crate) fn new(
+        rule_of: &'a dyn Fn(u32) -> Option<&'a Rule>,
+        budget: &'a dyn ReactionBudget,
+    ) -> Self {
         Self {
-            rules,
+            rule_of,
             budget,
             refused: RefCell::default(),
         }
@@ -40,7 +43,7 @@ impl<'a> FilterBudget<'a> {
 
 impl SearchBudget for FilterBudget<'_> {
     fn begin(&self, pattern: u32) -> bool {
-        let Some(rule) = self.rules.get(pattern as usize) else {
+        let Some(rule) = (self.rule_of)(pattern) else {
             return true;
         };
         let refused = self.budget.begin(rule).err();
@@ -51,7 +54,7 @@ impl SearchBudget for FilterBudget<'_> {
     }
 
     fn end(&self, pattern: u32) {
-        if let Some(rule) = self.rules.get(pattern as usize) {
+        if let Some(rule) = (self.rule_of)(pattern) {
             self.budget.end(rule, EffectSize::default());
         }
     }

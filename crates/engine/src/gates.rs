@@ -1,7 +1,7 @@
 //! `once` and `throttle` of a rule: whether an event is suppressed.
 
 use jiff::Timestamp;
-use reflexarc_event::{Event, Json};
+use reflexarc_event::Json;
 use reflexarc_reaction::{Gate, State, StateChange, ThrottleDecision};
 
 use crate::event_key::EventKey;
@@ -44,11 +44,11 @@ pub(crate) enum GateDecision {
 }
 
 impl Gates {
-    /// Decides about `event` at `now`. The rule may have at most `max_entries` entries of state.
+    /// Decides about an event at `now`, whose keys `key_of` finds. The rule may have at most `max_entries` entries of state.
     pub(crate) fn decide(
         &self,
         rule: &str,
-        event: &Event,
+        key_of: &dyn Fn(&EventKey) -> Result<Json, String>,
         state: &dyn State,
         now: Timestamp,
         max_entries: usize,
@@ -64,7 +64,7 @@ impl Gates {
             };
             // Events without the key have nothing in common: in one window, the first of them would
             // suppress the others for as long as the window lasts.
-            let key = match keyed.key.of(event) {
+            let key = match key_of(&keyed.key) {
                 Ok(key) => key,
                 Err(reason) => {
                     notes.push(format!("{name}: not gated: {reason}"));

@@ -80,7 +80,7 @@ pub use reflexarc_reaction::{
 
 pub use budget::{EffectSize, ReactionBudget};
 pub use coverage::{Coverage, LeafCoverage};
-pub use evaluation::{Evaluation, Failure, FailureCause, RuleEffects};
+pub use evaluation::{Evaluation, Failure, FailureCause, FiringReason, MatchFiring, RuleEffects};
 pub use event_time::event_time;
 pub use explain::explain_native;
 pub use failure_counter::{FailureCounter, FailureReport};

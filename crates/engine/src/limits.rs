@@ -50,13 +50,16 @@ pub struct RuleSetLimits {
     pub effect_bytes: usize,
     /// Bytes of the effects that one rule has on all emitted events of one evaluation.
     pub emitted_effect_bytes: usize,
+    /// Bytes of the events that a state in memory keeps for matches in time.
+    pub kept_event_bytes: usize,
 }
 
 impl RuleSetLimits {
     /// 1 MiB per file, 200,000 rules, 16 folders deep, 1,000,000 files
     /// and folders, 20,000 comparisons of 5,000 steps, 400 names
     /// of a rule compared with the catalogue, twice 100 findings about a rule, 16 labels of 128
-    /// bytes, 8 hops, 64 emitted events, 64 MiB of effects and 8 MiB of one rule on emitted events.
+    /// bytes, 8 hops, 64 emitted events, 64 MiB of effects 8 MiB of one rule on emitted events,
+    /// and 256 MiB of events that matches refer to.
     pub const DEFAULT: Self = Self {
         file_bytes: 1 << 20,
         // Twice the largest rule set that the matcher is measured with.
@@ -81,6 +84,8 @@ impl RuleSetLimits {
         // So that a rule that emits events for itself fails before it has used up the limit above,
         // at which other rules fail too: 64 events with 4 MiB each would be 256 MiB.
         emitted_effect_bytes: 8 << 20,
+        // 100,000 pending keys of one event each, as large as events of the cloud are.
+        kept_event_bytes: 256 << 20,
     };
 }
 

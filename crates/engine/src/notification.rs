@@ -84,6 +84,12 @@ impl Notification {
         warnings.collect()
     }
 
+    /// Whether its templates read the events of a match.
+    pub(crate) fn reads_events(&self) -> bool {
+        let parts = [&self.title, &self.text].into_iter().flatten();
+        parts.map(|part| &part.template).any(Template::reads_events)
+    }
+
     /// The messages for one event, one for each target, and their size.
     pub(crate) fn actions(
         &self,

@@ -17,7 +17,8 @@ use crate::reaction_failure::ReactionFailure;
 use crate::rule_file::RuleFile;
 use crate::rule_findings::{RuleFindings, RuleParts};
 use crate::rule_test::{RuleTest, TestEvent};
-use crate::rule_window::RuleWindow;
+use crate::rule_window::{RuleWindow, WindowFilter};
+use crate::window::Roles;
 
 /// A rule: a filter and a reaction.
 ///
@@ -72,6 +73,17 @@ pub(crate) enum Response {
     },
     /// `notify`.
     Notification(Box<Notification>),
+}
+
+impl Response {
+    /// Whether it reads the events of a match.
+    pub(crate) fn reads_events(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Script { reaction, .. } => reaction.reads_events(),
+            Self::Notification(notification) => notification.reads_events(),
+        }
+    }
 }
 
 /// `report_after` of a rule that does not set it.
@@ -133,6 +145,33 @@ impl Rule {
         } else {
             NOTHING
         }
+    }
+
+    /// The filters of its time window after `when`: of the steps, then of `until`.
+    pub(crate) fn step_nodes(&self) -> Vec<&Node> {
+        const NOTHING: &Node = &Node::Any(Vec::new());
+        let window = self.window.iter();
+        let filters = window.flat_map(|window| {
+            let steps = window.steps.iter().map(|step| &step.filter);
+            steps.chain(&window.until)
+        });
+        let node = |filter: &'_ WindowFilter| filter.pattern.node();
+        if self.enabled {
+            filters.map(node).collect()
+        } else {
+            filters.map(|_| NOTHING).collect()
+        }
+    }
+
+    /// What each of [`Rule::step_nodes`] is to the window.
+    pub(crate) fn step_roles(&self) -> Vec<Roles> {
+        let Some(window) = &self.window else {
+            return Vec::new();
+        };
+        let steps = (0..window.steps.len()).map(Roles::step);
+        steps
+            .chain(window.until.iter().map(|_| Roles::UNTIL))
+            .collect()
     }
 
     /// The path of its file, as it was given.

@@ -10,12 +10,13 @@ use std::sync::{Arc, OnceLock};
 
 use reflexarc_diagnostic::FileDiagnostics;
 use reflexarc_event::Limits as EventLimits;
-use reflexarc_pattern::Matcher;
+use reflexarc_pattern::{Matcher, Node};
 use reflexarc_reaction::ReactionLimits;
 
 pub use self::evaluation::Matched;
 pub use self::prepared::PreparedEvaluation;
 use crate::rule::Rule;
+use crate::window::Roles;
 use crate::{RuleSetLimits, folder, overlap};
 
 /// Rules compiled together: immutable, cheap to clone, shared between threads. A reload makes a new
@@ -46,6 +47,9 @@ pub type EventFile = (String, String);
 struct Inner {
     /// By name; the matcher's ids are positions here.
     rules: Vec<Arc<Rule>>,
+    /// What the matcher's further ids stand for: the filters of time windows after `when`, each
+    /// with the position of its rule.
+    steps: Vec<(u32, Roles)>,
     matcher: Matcher,
     /// Computed when they are first read.
     warnings: OnceLock<Vec<FileDiagnostics>>,
@@ -54,8 +58,8 @@ struct Inner {
 }
 
 impl RuleSet {
-    /// The matcher of all the rules, for events in native form; its ids are positions in
-    /// [`RuleSet::rules`].
+    /// The matcher of all the rules, for events in native form. Its ids are positions in
+    /// [`RuleSet::rules`]; higher ones are filters of time windows that are not `when`.
     pub fn matcher(&self) -> &Matcher {
         &self.inner.matcher
     }
@@ -207,8 +211,13 @@ impl RuleSet {
         Self {
             inner: Arc::new(Inner {
                 rules: vec![Arc::clone(rule)],
-                matcher: Matcher::build([rule.pattern().node()])
-                    .expect("a rule of a larger set is within the limits"),
+                steps: step_roles([rule]),
+                matcher: Matcher::build(
+                    [rule.pattern().node()]
+                        .into_iter()
+                        .chain(step_nodes([rule])),
+                )
+                .expect("a rule of a larger set is within the limits"),
                 warnings: OnceLock::from(Vec::new()),
                 limits: self.inner.limits,
                 reaction_limits: self.inner.reaction_limits,
@@ -231,4 +240,38 @@ impl RuleSet {
             }
         }
     }
+}
+
+impl Inner {
+    /// The rule that an id of the matcher belongs to.
+    fn rule_of(&self, id: u32) -> Option<&Rule> {
+        Some(self.rules.get(self.position_of(id)? as usize)?.as_ref())
+    }
+
+    /// The position of the rule that an id of the matcher belongs to.
+    fn position_of(&self, id: u32) -> Option<u32> {
+        let at = id as usize;
+        match at.checked_sub(self.rules.len()) {
+            None => Some(id),
+            Some(step) => Some(self.steps.get(step)?.0),
+        }
+    }
+}
+
+/// The filters of the time windows of rules that are not their `when`, in the order of the rules.
+/// Those of disabled rules match nothing.
+fn step_nodes<'r>(
+    rules: impl IntoIterator<Item = &'r Arc<Rule>>,
+) -> impl Iterator<Item = &'r Node> {
+    rules.into_iter().flat_map(|rule| rule.step_nodes())
+}
+
+/// The position of the rule of each of [`step_nodes`], and what the filter is to its window.
+fn step_roles<'r>(rules: impl IntoIterator<Item = &'r Arc<Rule>>) -> Vec<(u32, Roles)> {
+    let rules = rules.into_iter().zip(0..);
+    let roles = rules.flat_map(|(rule, position)| {
+        let roles = rule.step_roles();
+        roles.into_iter().map(move |roles| (position, roles))
+    });
+    roles.collect()
 }

@@ -210,8 +210,7 @@ pub(crate) enum Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Applied {
     pub(crate) step: Step,
-    /// At most one of each kind: what is resolved, then what begins.
-    pub(crate) firings: Vec<Firing>,
+    pub(crate) firing: Option<Firing>,
 }
 
 impl Seen {
@@ -278,7 +277,7 @@ impl Window {
         let at = arrival.seen.at;
         self.forget_expired(state, at);
         let resolved = self.resolve(state, arrival);
-        let applied = match &self.shape {
+        let (step, begun) = match &self.shape {
             Shape::Count(count) => count.apply(&mut state.progress, arrival, self.grace),
             Shape::Sequence(sequence) => sequence.apply(&mut state.progress, arrival, self.grace),
             Shape::Absence(absence) => absence.apply(&mut state.progress, arrival, self.grace),
@@ -286,13 +285,9 @@ impl Window {
             Shape::Batch(batch) => batch.apply(&mut state.progress, arrival, self.grace),
         };
         state.hop = state.hop.max(arrival.hop);
-        // What is resolved comes first: the scripts of a rule run in the order in which an operator
-        // reads about them, the end of the old match before the begin of the new one.
-        let firings = resolved.into_iter().chain(applied.1);
-        Applied {
-            step: applied.0,
-            firings: firings.collect(),
-        }
+        // Never both: what an event resolves begins again with a deadline, if at all.
+        let firing = resolved.or(begun);
+        Applied { step, firing }
     }
 
     /// Arms a window that waits for events although none has come.

@@ -104,6 +104,13 @@ impl Gate {
         }
     }
 
+    /// Ends the window of a key: the next event is allowed.
+    pub fn close(self, key: &Json) -> StateChange {
+        StateChange::Remove {
+            key: self.state_key(key),
+        }
+    }
+
     /// Decides about an event at `now`, and returns the changes to the state of `rule`.
     ///
     /// Events with the same `key` share a window; the caller brings values that are equal into one

@@ -1,7 +1,7 @@
 //! From an event to the rules that match it, and to their effects.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use reflexarc_event::{EventError, Limits, NativeEvent};
@@ -14,6 +14,7 @@ use crate::evaluate::{self, Ahead, Context, Found};
 use crate::explain::explain_native;
 use crate::filter_search::{FilterBudget, UndecidedRule};
 use crate::rule::Rule;
+use crate::window::Roles;
 use crate::{Evaluation, Failure, ReactionBudget, filter_search};
 
 /// The rules that match one event, as positions in [`RuleSet::rules`], ascending. Matching needs
@@ -31,6 +32,9 @@ use crate::{Evaluation, Failure, ReactionBudget, filter_search};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Matched {
     ids: Vec<u32>,
+    /// Positions of rules of whose time windows a filter after `when` matches, and what the event
+    /// is to them; ascending.
+    steps: Vec<(u32, Roles)>,
     /// Positions of rules that could not be compared with the event, and why.
     undecided: Vec<UndecidedRule>,
 }
@@ -62,7 +66,7 @@ impl RuleSet {
             let undecided = scratch.undecided().iter();
             undecided.map(|id| filter_search::too_long(*id)).collect()
         });
-        Matched { ids, undecided }
+        self.matched(ids, undecided)
     }
 
     /// As [`RuleSet::matching`], for the text of an event under
@@ -89,7 +93,7 @@ impl RuleSet {
             Some(undecided.map(|id| filter_search::too_long(*id)).collect())
         });
         match matched {
-            Some(undecided) => Ok(Matched { ids, undecided }),
+            Some(undecided) => Ok(self.matched(ids, undecided)),
             None => Ok(self.matching(&NativeEvent::from_json(event)?)),
         }
     }
@@ -99,13 +103,14 @@ impl RuleSet {
     /// which count like those of a reaction.
     pub fn matching_within(&self, event: &NativeEvent, budget: &dyn ReactionBudget) -> Matched {
         let mut ids = Vec::new();
-        let filters = FilterBudget::new(&self.inner.rules, budget);
+        let rule_of = |id| self.inner.rule_of(id);
+        let filters = FilterBudget::new(&rule_of, budget);
         let undecided = SCRATCH.with_borrow_mut(|scratch| {
             let matcher = &self.inner.matcher;
             matcher.matching_within(event.event(), &filters, scratch, &mut ids);
             filters.reasons(scratch.undecided())
         });
-        Matched { ids, undecided }
+        self.matched(ids, undecided)
     }
 
     /// The rules that [`RuleSet::matching`] of this set found, by name. Positions that the set does
@@ -267,6 +272,33 @@ impl RuleSet {
         }
     }
 
+    /// What the ids of the matcher say.
+    fn matched(&self, mut ids: Vec<u32>, mut undecided: Vec<UndecidedRule>) -> Matched {
+        let mut steps: Vec<(u32, Roles)> = Vec::new();
+        let rules = self.inner.rules.len();
+        // A rule set without windows has no higher ids, and pays for a comparison.
+        if ids.last().is_some_and(|last| *last as usize >= rules) {
+            let first = ids.partition_point(|id| (*id as usize) < rules);
+            for id in ids.split_off(first) {
+                let Some((rule, roles)) = self.inner.steps.get(id as usize - rules) else {
+                    continue;
+                };
+                match steps.last_mut() {
+                    Some((last, all)) if last == rule => *all = all.and(*roles),
+                    _ => steps.push((*rule, *roles)),
+                }
+            }
+        }
+        for (id, ..) in &mut undecided {
+            *id = self.inner.position_of(*id).unwrap_or(*id);
+        }
+        Matched {
+            ids,
+            steps,
+            undecided,
+        }
+    }
+
     pub(super) fn found(&self, matched: &Matched) -> Found<'_> {
         let failure = |(id, cause, message): &UndecidedRule| {
             let mut failure = Failure::new(self.inner.rules.get(*id as usize)?.name(), message);
@@ -274,9 +306,28 @@ impl RuleSet {
             Some(failure)
         };
         Found {
-            rules: self.matched_rules(matched).collect(),
+            rules: self.rules_and_roles(matched),
             undecided: matched.undecided.iter().filter_map(failure).collect(),
         }
+    }
+}
+
+impl RuleSet {
+    /// The rules that the event means something to, in order, and what it is to each.
+    fn rules_and_roles(&self, matched: &Matched) -> Vec<(&Rule, Roles)> {
+        let rule = |position: u32| self.inner.rules.get(position as usize).map(AsRef::as_ref);
+        let opening = |id: &u32| Some((rule(*id)?, Roles::OPENING));
+        if matched.steps.is_empty() {
+            return matched.ids.iter().filter_map(opening).collect();
+        }
+        let mut all: BTreeMap<u32, Roles> = matched.steps.iter().copied().collect();
+        for id in &matched.ids {
+            let roles = all.entry(*id).or_default();
+            *roles = roles.and(Roles::OPENING);
+        }
+        let all = all.into_iter();
+        all.filter_map(|(id, roles)| Some((rule(id)?, roles)))
+            .collect()
     }
 }
 
@@ -289,7 +340,7 @@ impl Matched {
     /// Whether an evaluation has no effects and no failures: no rule matches, and all were compared
     /// with the event.
     pub fn is_nothing(&self) -> bool {
-        self.ids.is_empty() && self.undecided.is_empty()
+        self.ids.is_empty() && self.steps.is_empty() && self.undecided.is_empty()
     }
 
     /// The positions of rules that could not be compared with the event: it would have taken too

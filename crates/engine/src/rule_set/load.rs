@@ -8,7 +8,7 @@ use reflexarc_diagnostic::{Code, FileDiagnostics, InvalidFiles};
 use reflexarc_pattern::{BuildError, Matcher, Pattern};
 use reflexarc_reaction::ReactionLimits;
 
-use super::{Inner, RuleSet};
+use super::{Inner, RuleSet, step_nodes, step_roles};
 use crate::rule::{Rule, whole_file};
 use crate::{RuleSetLimits, folder};
 
@@ -217,16 +217,17 @@ impl RuleSet {
         // By name, not by path or in the order given: positions are the matcher's ids, and rules
         // react in this order, so the same rules must always come in the same one.
         rules.sort_by(|a, b| a.name().cmp(b.name()));
-        let matcher =
-            Matcher::build(rules.iter().map(|rule| rule.matched_node())).map_err(|error| {
-                let message = format!("the rules are too large together: {error}");
-                InvalidFiles::from(FileDiagnostics {
-                    name: "the rule set".to_owned(),
-                    text: String::new(),
-                    diagnostics: vec![whole_file(Code::RULE_LIMIT, "", message)],
-                })
-            })?;
+        let nodes = rules.iter().map(|rule| rule.matched_node());
+        let matcher = Matcher::build(nodes.chain(step_nodes(&rules))).map_err(|error| {
+            let message = format!("the rules are too large together: {error}");
+            InvalidFiles::from(FileDiagnostics {
+                name: "the rule set".to_owned(),
+                text: String::new(),
+                diagnostics: vec![whole_file(Code::RULE_LIMIT, "", message)],
+            })
+        })?;
         let inner = Inner {
+            steps: step_roles(&rules),
             rules,
             matcher,
             warnings: OnceLock::new(),
@@ -268,6 +269,7 @@ impl RuleSet {
         let (limits, reaction_limits) = (RuleSetLimits::DEFAULT, ReactionLimits::DEFAULT);
         let inner = Inner {
             rules,
+            steps: Vec::new(),
             matcher,
             warnings: OnceLock::from(Vec::new()),
             limits,

@@ -163,7 +163,7 @@ fn incremental(scenario: &Scenario) -> Vec<(Micros, Firing)> {
             bytes: 10,
             hop: 0,
         };
-        for firing in window.apply(&mut state, &arrival).firings {
+        if let Some(firing) = window.apply(&mut state, &arrival).firing {
             fired.push((at, firing.clone()));
             window.end(&mut state, &firing, ending(&firing), at);
         }
