@@ -8,11 +8,12 @@ use reflexarc_diagnostic::truncate_to_bytes;
 use reflexarc_event::NativeEvent;
 use reflexarc_reaction::{Effects, Input, ReactionLimits, ScriptEvent, State, Stopwatch};
 
+use crate::ahead_history::AheadHistory;
 use crate::gates::GateDecision;
 use crate::overlay::StateOverlay;
 use crate::reaction_failure::ReactionFailure;
+use crate::recorded_state::{Reads, RecordedState};
 use crate::rule::{Response, Rule};
-use crate::unread_state::UnreadState;
 use crate::{
     EffectSize, Evaluation, Failure, FailureCause, ReactionBudget, RuleEffects, RuleSetLimits,
 };
@@ -27,6 +28,7 @@ pub(crate) struct Context<'a> {
     pub(crate) budget: Option<&'a dyn ReactionBudget>,
     pub(crate) limits: &'a RuleSetLimits,
     pub(crate) reaction_limits: &'a ReactionLimits,
+    pub(crate) history: &'a AheadHistory,
     /// Collects the lines of scripts that ran, for coverage; this makes scripts far slower.
     pub(crate) trace: Option<&'a RefCell<BTreeSet<usize>>>,
 }
@@ -51,14 +53,22 @@ struct PendingEvent<'a> {
 /// The effects and notes of one rule on one event.
 type Outcome = Result<(Effects, Vec<String>), Failed>;
 
-/// What of an evaluation was made ahead of it, without the state.
+/// What of an evaluation was made ahead of it, with a state that may be another one.
 #[derive(Debug, Default)]
 pub(crate) struct Ahead {
-    /// For each matching rule, in their order, its outcome; `None` where that depends on the state.
-    outcomes: Vec<Option<Outcome>>,
-    script_event: Option<ScriptEvent>,
-    /// Bytes of the effects.
+    /// For each matching rule, in their order, what it did; `None` where it did not run.
+    runs: Vec<Option<AheadRun>>,
+    /// Bytes of the effects, and of what was read of the state.
     pub(crate) bytes: usize,
+}
+
+/// The run of a rule ahead of its turn.
+#[derive(Debug)]
+struct AheadRun {
+    /// The position of the rule in its set.
+    rule: usize,
+    outcome: Outcome,
+    reads: Reads,
 }
 
 /// Why a rule has no effects on an event.
@@ -79,33 +89,37 @@ struct Totals {
     emitted_bytes: BTreeMap<String, usize>,
 }
 
-/// Runs the reactions of those matching rules whose effects on `event` do not depend on the state.
-/// The state of the context is not used.
+/// Runs the reactions of matching rules, given with their positions, on `event`. The state of the
+/// context may be that of any other time; the better it foresees the state of the event's turn, the
+/// less has to run again then.
 pub(crate) fn evaluate_ahead<'a>(
     event: &NativeEvent,
-    rules: impl Iterator<Item = &'a Rule>,
+    rules: impl Iterator<Item = (usize, &'a Rule)>,
     context: &Context<'_>,
 ) -> Ahead {
     let mut ahead = Ahead::default();
-    for rule in rules {
-        let mut outcome = None;
-        if !rule.may_use_state() {
-            let state = UnreadState::default();
-            let result = run_rule(rule, event, &mut ahead.script_event, &state, context);
-            // `may_use_state` looks at a script's text, and this at what it did: the text of a
-            // script may have a way to call a function by its name that we do not know.
-            outcome = (!state.was_read()).then_some(result);
+    let mut script_event = None;
+    for (position, rule) in rules {
+        if !context.history.is_worth_it(position) {
+            ahead.runs.push(None);
+            continue;
         }
-        if let Some(Ok((effects, _))) = &outcome {
-            ahead.bytes = ahead.bytes.saturating_add(effects.bytes);
-        }
-        ahead.outcomes.push(outcome);
+        let state = RecordedState::new(context.state);
+        let outcome = run_rule(rule, event, &mut script_event, &state, context);
+        let reads = state.into_reads();
+        let effects = outcome.as_ref().map_or(0, |(effects, _)| effects.bytes);
+        ahead.bytes = ahead.bytes.saturating_add(effects + reads.bytes);
+        ahead.runs.push(Some(AheadRun {
+            rule: position,
+            outcome,
+            reads,
+        }));
     }
     ahead
 }
 
 /// Runs the reactions of the rules that match `event`, and of those that match what they emit,
-/// except what was made ahead.
+/// except what was made ahead and still holds.
 pub(crate) fn evaluate<'a>(
     event: &NativeEvent,
     matching: Found<'a>,
@@ -126,6 +140,8 @@ pub(crate) fn evaluate<'a>(
         origin: None,
     }]);
     let (mut matching, mut ahead) = (Some(matching), ahead);
+    // The number of effects whose changes of state are in the overlay.
+    let mut applied = 0;
     while let Some(next) = pending.pop_front() {
         let PendingEvent {
             event,
@@ -133,6 +149,12 @@ pub(crate) fn evaluate<'a>(
             causes,
             origin,
         } = next;
+        // Rules see only their own state and run once on an event, so that what they store matters
+        // to later events only, of which there are few.
+        for effects in &evaluation.rules[applied..] {
+            state.apply(&effects.rule, &effects.changes);
+        }
+        applied = evaluation.rules.len();
         let emitted = context.budget.zip(origin);
         if let Some((budget, origin)) = emitted {
             budget.begin_emitted(origin);
@@ -146,17 +168,15 @@ pub(crate) fn evaluate<'a>(
             .extend(undecided.map(|failure| Failure { hop, ..failure }));
         // Converting an event for scripts costs more than most scripts: once for all rules, and
         // not at all where no script runs.
-        let Ahead {
-            outcomes,
-            mut script_event,
-            ..
-        } = std::mem::take(&mut ahead);
-        let mut outcomes = outcomes.into_iter();
+        let mut script_event = None;
+        let mut runs = std::mem::take(&mut ahead).runs.into_iter();
         for rule in rules {
-            let outcome = outcomes
+            let held = runs
                 .next()
                 .flatten()
-                .unwrap_or_else(|| run_rule(rule, &event, &mut script_event, &state, context));
+                .and_then(|run| run.held(rule, &state, context));
+            let outcome =
+                held.unwrap_or_else(|| run_rule(rule, &event, &mut script_event, &state, context));
             // What rules have emitted and caused together is counted here, in their order, also
             // where a reaction ran ahead: which of them exceeds a limit depends on the order.
             let outcome = outcome.and_then(|(effects, notes)| {
@@ -178,9 +198,6 @@ pub(crate) fn evaluate<'a>(
                     continue;
                 }
             };
-            // For later hops: rules see only their own state, so the order within a hop does not
-            // matter, but a rule that reacts to what it emitted sees what it stored before.
-            state.apply(rule.name(), &effects.changes);
             for event in emitted {
                 let mut causes = causes.clone();
                 causes.push(rule.name().to_owned());
@@ -308,6 +325,19 @@ fn react(
             let described = |error| rule.describe(ReactionFailure::new(&error, source));
             Ok(result.map_err(described)?)
         }
+    }
+}
+
+impl AheadRun {
+    /// What the rule did, if it would do the same now.
+    // It depends only on the event, the time and what it read of the state.
+    fn held(self, rule: &Rule, state: &dyn State, context: &Context<'_>) -> Option<Outcome> {
+        if self.reads.is_empty() {
+            return Some(self.outcome);
+        }
+        let held = self.reads.hold(rule.name(), state, context.now);
+        context.history.record(self.rule, held);
+        held.then_some(self.outcome)
     }
 }
 

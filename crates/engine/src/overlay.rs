@@ -1,6 +1,7 @@
 //! The state as it will be once an evaluation is committed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use reflexarc_reaction::{Entry, State, StateChange, sealed};
@@ -10,7 +11,7 @@ use reflexarc_reaction::{Entry, State, StateChange, sealed};
 pub(crate) struct StateOverlay<'a> {
     base: &'a dyn State,
     /// By rule and key; `None` where the key was removed.
-    changed: BTreeMap<String, BTreeMap<String, Option<Entry>>>,
+    changed: BTreeMap<String, BTreeMap<String, Option<Arc<Entry>>>>,
 }
 
 impl<'a> StateOverlay<'a> {
@@ -31,7 +32,7 @@ impl<'a> StateOverlay<'a> {
                 } => {
                     let mut entry = Entry::new(value.clone());
                     entry.expires = *expires;
-                    (key, Some(entry))
+                    (key, Some(Arc::new(entry)))
                 }
                 StateChange::Remove { key } => (key, None),
             };
@@ -46,7 +47,7 @@ impl<'a> StateOverlay<'a> {
 impl sealed::Sealed for StateOverlay<'_> {}
 
 impl State for StateOverlay<'_> {
-    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry> {
+    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Arc<Entry>> {
         match self.changed.get(rule).and_then(|entries| entries.get(key)) {
             // `Some(None)` hides an entry of the base: it was removed.
             Some(entry) => entry.clone().filter(|entry| entry.is_live(now)),

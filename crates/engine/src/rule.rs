@@ -195,16 +195,6 @@ impl Rule {
         }
     }
 
-    /// Whether its effects on an event may depend on its state.
-    pub(crate) fn may_use_state(&self) -> bool {
-        self.gates.once.is_some()
-            || self.gates.throttle.is_some()
-            || match &self.response {
-                Response::Script { reaction, .. } => reaction.may_use_state(),
-                Response::Notification(_) | Response::None => false,
-            }
-    }
-
     /// The names of the files that its tests take events from.
     pub(crate) fn event_files(&self) -> impl Iterator<Item = &str> {
         let events = self

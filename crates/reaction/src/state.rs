@@ -1,5 +1,7 @@
 //! What rules keep from event to event: entries, and how evaluations read them.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use reflexarc_event::Json;
 
@@ -16,18 +18,20 @@ use reflexarc_event::Json;
 /// let now = Timestamp::UNIX_EPOCH;
 /// let mut state = MemoryState::new();
 /// state.insert("failed", "count", Entry::new(Json::from(3)));
-/// assert_eq!(state.get("failed", "count", now), Some(Entry::new(Json::from(3))));
+/// assert_eq!(state.get("failed", "count", now), Some(Entry::new(Json::from(3)).into()));
 /// assert!(state.contains("failed", "count", now));
 /// assert!(state.has_room("failed", 1, 2, now));
 /// assert!(!state.has_room("failed", 2, 2, now));
 /// ```
 ///
 /// ```compile_fail,E0277
+/// use std::sync::Arc;
+///
 /// use reflexarc_reaction::{Entry, State, Timestamp};
 ///
 /// struct Own;
 /// impl State for Own {
-///     fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Entry> {
+///     fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Arc<Entry>> {
 ///         None
 ///     }
 ///     fn contains(&self, _: &str, _: &str, _: Timestamp) -> bool {
@@ -41,7 +45,9 @@ use reflexarc_event::Json;
 pub trait State: sealed::Sealed + Send + Sync {
     /// The entry of `rule` at `key`, unless it has expired by `now`. An entry expires exactly at
     /// [`Entry::expires`].
-    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry>;
+    // Shared with the state where it is in memory: a value may have 64 KiB, and what was read may
+    // be kept to compare it later.
+    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Arc<Entry>>;
 
     /// Whether `rule` has an entry at `key` that has not expired by `now`.
     // Not `get`: what overwrites an entry needs to know whether there is one, to count the entries,
@@ -121,7 +127,7 @@ impl Entry {
 impl sealed::Sealed for NoState {}
 
 impl State for NoState {
-    fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Entry> {
+    fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Arc<Entry>> {
         None
     }
 
