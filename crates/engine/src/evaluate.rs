@@ -1,18 +1,27 @@
 //! Evaluating an event: from the rules that match it to the effects of all hops.
 
+mod window;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use reflexarc_diagnostic::truncate_to_bytes;
 use reflexarc_event::NativeEvent;
-use reflexarc_reaction::{Effects, Input, ReactionLimits, ScriptEvent, State, Stopwatch};
+use reflexarc_reaction::{
+    Effects, Input, ReactionLimits, ScriptEvent, State, StateChange, Stopwatch,
+};
 
+use self::window::{EventInTime, KeyOutcome, MatchKey, MatchRun};
+use crate::ahead_history::AheadHistory;
+use crate::event_key::EventKey;
 use crate::gates::GateDecision;
 use crate::overlay::StateOverlay;
 use crate::reaction_failure::ReactionFailure;
+use crate::recorded_state::{Reads, RecordedState};
 use crate::rule::{Response, Rule};
-use crate::unread_state::UnreadState;
+use crate::rule_window::RuleWindow;
+use crate::window::Roles;
 use crate::{
     EffectSize, Evaluation, Failure, FailureCause, ReactionBudget, RuleEffects, RuleSetLimits,
 };
@@ -27,14 +36,16 @@ pub(crate) struct Context<'a> {
     pub(crate) budget: Option<&'a dyn ReactionBudget>,
     pub(crate) limits: &'a RuleSetLimits,
     pub(crate) reaction_limits: &'a ReactionLimits,
+    pub(crate) history: &'a AheadHistory,
     /// Collects the lines of scripts that ran, for coverage; this makes scripts far slower.
     pub(crate) trace: Option<&'a RefCell<BTreeSet<usize>>>,
 }
 
 /// The rules that match an event.
 pub(crate) struct Found<'a> {
-    /// In the order of their names.
-    pub(crate) rules: Vec<&'a Rule>,
+    /// In the order of their names, each with what the event is to its time window; without one,
+    /// an opening event.
+    pub(crate) rules: Vec<(&'a Rule, Roles)>,
     /// Those that could not be compared with it.
     pub(crate) undecided: Vec<Failure>,
 }
@@ -51,14 +62,22 @@ struct PendingEvent<'a> {
 /// The effects and notes of one rule on one event.
 type Outcome = Result<(Effects, Vec<String>), Failed>;
 
-/// What of an evaluation was made ahead of it, without the state.
+/// What of an evaluation was made ahead of it, with a state that may be another one.
 #[derive(Debug, Default)]
 pub(crate) struct Ahead {
-    /// For each matching rule, in their order, its outcome; `None` where that depends on the state.
-    outcomes: Vec<Option<Outcome>>,
-    script_event: Option<ScriptEvent>,
-    /// Bytes of the effects.
+    /// For each matching rule, in their order, what it did; `None` where it did not run.
+    runs: Vec<Option<AheadRun>>,
+    /// Bytes of the effects, and of what was read of the state.
     pub(crate) bytes: usize,
+}
+
+/// The run of a rule ahead of its turn.
+#[derive(Debug)]
+struct AheadRun {
+    /// The position of the rule in its set.
+    rule: usize,
+    outcome: Outcome,
+    reads: Reads,
 }
 
 /// Why a rule has no effects on an event.
@@ -66,6 +85,26 @@ pub(crate) struct Ahead {
 struct Failed {
     cause: FailureCause,
     message: String,
+}
+
+/// An evaluation that has begun.
+struct InProgress<'a, 'c> {
+    context: &'c Context<'a>,
+    evaluation: Evaluation,
+    state: StateOverlay<'a>,
+    /// The number of effects whose changes of state are in the overlay.
+    applied: usize,
+    totals: Totals,
+    pending: VecDeque<PendingEvent<'a>>,
+}
+
+/// What rules react to.
+struct Cause<'a, 'e> {
+    /// None where the time of a match has come.
+    event: Option<&'e NativeEvent>,
+    hop: usize,
+    causes: Vec<String>,
+    origin: Option<&'a Rule>,
 }
 
 /// What the rules have emitted and caused so far in one evaluation.
@@ -79,138 +118,306 @@ struct Totals {
     emitted_bytes: BTreeMap<String, usize>,
 }
 
-/// Runs the reactions of those matching rules whose effects on `event` do not depend on the state.
-/// The state of the context is not used.
+/// Runs the reactions of matching rules, given with their positions, on `event`. The state of the
+/// context may be that of any other time; the better it foresees the state of the event's turn, the
+/// less has to run again then.
 pub(crate) fn evaluate_ahead<'a>(
     event: &NativeEvent,
-    rules: impl Iterator<Item = &'a Rule>,
+    rules: impl Iterator<Item = (usize, &'a Rule)>,
     context: &Context<'_>,
 ) -> Ahead {
     let mut ahead = Ahead::default();
-    for rule in rules {
-        let mut outcome = None;
-        if !rule.may_use_state() {
-            let state = UnreadState::default();
-            let result = run_rule(rule, event, &mut ahead.script_event, &state, context);
-            // `may_use_state` looks at a script's text, and this at what it did: the text of a
-            // script may have a way to call a function by its name that we do not know.
-            outcome = (!state.was_read()).then_some(result);
+    let mut script_event = None;
+    for (position, rule) in rules {
+        // What a rule with a time window does depends on the position of the event.
+        if rule.window.is_some() || !context.history.is_worth_it(position) {
+            ahead.runs.push(None);
+            continue;
         }
-        if let Some(Ok((effects, _))) = &outcome {
-            ahead.bytes = ahead.bytes.saturating_add(effects.bytes);
-        }
-        ahead.outcomes.push(outcome);
+        let state = RecordedState::new(context.state);
+        let outcome = run_rule(rule, event, &mut script_event, &state, context);
+        let reads = state.into_reads();
+        let effects = outcome.as_ref().map_or(0, |(effects, _)| effects.bytes);
+        ahead.bytes = ahead.bytes.saturating_add(effects + reads.bytes);
+        ahead.runs.push(Some(AheadRun {
+            rule: position,
+            outcome,
+            reads,
+        }));
     }
     ahead
 }
 
 /// Runs the reactions of the rules that match `event`, and of those that match what they emit,
-/// except what was made ahead.
+/// except what was made ahead and still holds.
 pub(crate) fn evaluate<'a>(
     event: &NativeEvent,
     matching: Found<'a>,
     ahead: Ahead,
     context: &Context<'a>,
 ) -> Evaluation {
-    let mut evaluation = Evaluation::default();
-    let mut state = StateOverlay::new(context.state);
-    let mut totals = Totals::default();
-    // A queue, not a stack: all events of one hop are evaluated before any of the next. If a and b
-    // match the original event and a emits x, the order is a(event), b(event), then the rules of x;
-    // so b sees the state of a, but nothing that x causes. This order is part of the result: it is
-    // how a replay comes to the same evaluation, byte for byte.
-    let mut pending = VecDeque::from([PendingEvent {
+    let mut in_progress = InProgress::new(context);
+    in_progress.pending.push_back(PendingEvent {
         event: event.clone(),
         hop: 0,
         causes: Vec::new(),
         origin: None,
-    }]);
-    let (mut matching, mut ahead) = (Some(matching), ahead);
-    while let Some(next) = pending.pop_front() {
-        let PendingEvent {
-            event,
+    });
+    in_progress.evaluate_pending(Some(matching), ahead);
+    in_progress.finish()
+}
+
+/// Runs what is due of a match of a rule, and the rules that match what it emits.
+pub(crate) fn fire<'a>(rule: &'a Rule, key: &str, context: &Context<'a>) -> Evaluation {
+    let mut in_progress = InProgress::new(context);
+    if let Some(window) = &rule.window
+        && let Some(outcome) = window::fire(rule, window, key, &in_progress.state, context)
+    {
+        let hop = outcome.as_ref().map_or(0, MatchRun::hop);
+        let cause = Cause {
+            event: None,
             hop,
-            causes,
-            origin,
-        } = next;
-        let emitted = context.budget.zip(origin);
-        if let Some((budget, origin)) = emitted {
-            budget.begin_emitted(origin);
-        }
-        let Found { rules, undecided } = matching
-            .take()
-            .unwrap_or_else(|| (context.matching)(&event));
-        let undecided = undecided.into_iter();
-        evaluation
-            .failures
-            .extend(undecided.map(|failure| Failure { hop, ..failure }));
-        // Converting an event for scripts costs more than most scripts: once for all rules, and
-        // not at all where no script runs.
-        let Ahead {
-            outcomes,
-            mut script_event,
-            ..
-        } = std::mem::take(&mut ahead);
-        let mut outcomes = outcomes.into_iter();
-        for rule in rules {
-            let outcome = outcomes
-                .next()
-                .flatten()
-                .unwrap_or_else(|| run_rule(rule, &event, &mut script_event, &state, context));
-            // What rules have emitted and caused together is counted here, in their order, also
-            // where a reaction ran ahead: which of them exceeds a limit depends on the order.
-            let outcome = outcome.and_then(|(effects, notes)| {
-                let emitted = totals.add(rule.name(), &effects, hop, context.limits)?;
-                Ok((effects, emitted, notes))
-            });
-            let (effects, emitted, notes) = match outcome {
-                Ok(outcome) => outcome,
-                // A failing rule loses its own effects only; the others go on.
-                Err(Failed { cause, message }) => {
-                    // A script may throw megabytes, and each failure is stored and logged.
-                    let message = truncate_to_bytes(&message, context.reaction_limits.log_bytes);
-                    evaluation.failures.push(Failure {
-                        rule: rule.name().to_owned(),
-                        hop,
-                        message: message.text.into_owned(),
-                        cause,
-                    });
-                    continue;
-                }
-            };
-            // For later hops: rules see only their own state, so the order within a hop does not
-            // matter, but a rule that reacts to what it emitted sees what it stored before.
-            state.apply(rule.name(), &effects.changes);
-            for event in emitted {
-                let mut causes = causes.clone();
-                causes.push(rule.name().to_owned());
-                pending.push_back(PendingEvent {
-                    event,
-                    hop: hop + 1,
-                    causes,
-                    origin: origin.or(Some(rule)),
-                });
-            }
-            evaluation.rules.push(RuleEffects {
-                rule: rule.name().to_owned(),
-                labels: rule.labels().clone(),
-                hop,
-                causes: causes.clone(),
-                event: (hop > 0).then(|| event.event().clone()),
-                actions: effects.actions,
-                changes: effects.changes,
-                emitted: effects.emitted,
-                log: effects.log,
-                skipped: effects.skipped,
-                notes,
-            });
-        }
-        if let Some((budget, origin)) = emitted {
-            budget.end_emitted(origin);
+            causes: Vec::new(),
+            origin: None,
+        };
+        in_progress.add_match(rule, window, outcome, &cause);
+    }
+    in_progress.evaluate_pending(None, Ahead::default());
+    in_progress.finish()
+}
+
+/// The changes that begin what the window of a rule waits for before any event.
+pub(crate) fn arm(rule: &Rule, state: &dyn State, now: Timestamp) -> Vec<StateChange> {
+    let window = rule.window.iter();
+    window
+        .flat_map(|window| window::arm(rule, window, state, now))
+        .collect()
+}
+
+impl<'a, 'c> InProgress<'a, 'c> {
+    fn new(context: &'c Context<'a>) -> Self {
+        Self {
+            context,
+            evaluation: Evaluation::default(),
+            state: StateOverlay::new(context.state),
+            applied: 0,
+            totals: Totals::default(),
+            pending: VecDeque::new(),
         }
     }
-    evaluation.effect_bytes = totals.bytes;
-    evaluation
+
+    fn finish(mut self) -> Evaluation {
+        self.evaluation.effect_bytes = self.totals.bytes;
+        self.evaluation
+    }
+
+    /// Evaluates the pending events and what they emit. The rules of the first one may be known
+    /// already.
+    fn evaluate_pending(&mut self, mut matching: Option<Found<'a>>, mut ahead: Ahead) {
+        let context = self.context;
+        // A queue, not a stack: all events of one hop are evaluated before any of the next. If a
+        // and b match the original event and a emits x, the order is a(event), b(event), then the
+        // rules of x; so b sees the state of a, but nothing that x causes. This order is part of
+        // the result: it is how a replay comes to the same evaluation, byte for byte.
+        while let Some(next) = self.pending.pop_front() {
+            let PendingEvent {
+                event,
+                hop,
+                causes,
+                origin,
+            } = next;
+            // Rules see only their own state and run once on an event, so that what they store
+            // matters to later events only, of which there are few.
+            self.apply_changes();
+            let emitted = context.budget.zip(origin);
+            if let Some((budget, origin)) = emitted {
+                budget.begin_emitted(origin);
+            }
+            let Found { rules, undecided } = matching
+                .take()
+                .unwrap_or_else(|| (context.matching)(&event));
+            let undecided = undecided.into_iter();
+            let undecided = undecided.map(|failure| Failure { hop, ..failure });
+            self.evaluation.failures.extend(undecided);
+            let cause = Cause {
+                event: Some(&event),
+                hop,
+                causes,
+                origin,
+            };
+            // Converting an event for scripts costs more than most scripts: once for all rules, and
+            // not at all where no script runs.
+            let mut script_event = None;
+            let mut position = None;
+            let mut runs = std::mem::take(&mut ahead).runs.into_iter();
+            for (rule, roles) in rules {
+                let run = runs.next().flatten();
+                if let Some(window) = &rule.window {
+                    self.apply_changes();
+                    // One position for all rules that keep the event.
+                    let next = || self.state.matches().next_position();
+                    let position = *position.get_or_insert_with(next);
+                    self.apply_in_time(rule, window, roles, position, &event, &cause);
+                    continue;
+                }
+                let held = run.and_then(|run| run.held(rule, &self.state, context));
+                let outcome = held.unwrap_or_else(|| {
+                    run_rule(rule, &event, &mut script_event, &self.state, context)
+                });
+                self.add(rule, outcome, &cause);
+            }
+            if let Some((budget, origin)) = emitted {
+                budget.end_emitted(origin);
+            }
+        }
+    }
+
+    /// Adds what a rule did.
+    fn add(&mut self, rule: &'a Rule, outcome: Outcome, cause: &Cause<'a, '_>) {
+        // What rules have emitted and caused together is counted here, in their order, also where
+        // a reaction ran ahead: which of them exceeds a limit depends on the order.
+        let effects = outcome.and_then(|(effects, notes)| {
+            let mut effects = self.count(rule, effects, cause)?;
+            effects.notes = notes;
+            Ok(effects)
+        });
+        match effects {
+            Ok(effects) => self.evaluation.rules.push(effects),
+            // A failing rule loses its own effects only; the others go on.
+            Err(failed) => self.fail(rule, failed, cause.hop),
+        }
+    }
+
+    /// Applies an event to the matches of a rule, and adds what it did.
+    fn apply_in_time(
+        &mut self,
+        rule: &'a Rule,
+        window: &'a RuleWindow,
+        roles: Roles,
+        position: u64,
+        event: &NativeEvent,
+        cause: &Cause<'a, '_>,
+    ) {
+        let arrival = EventInTime::new(event, position, cause.hop, self.context.now);
+        let (keys, notes) = window::keys_of_event(window, roles, event.event());
+        let late = window::late_change(window, &arrival);
+        if late.is_some() || !notes.is_empty() {
+            let mut effects = Effects::default();
+            effects.changes.extend(late);
+            self.add(rule, Ok((effects, notes)), cause);
+        }
+        for (key, (value, roles)) in keys {
+            // The reactions of several keys share the state of the rule.
+            self.apply_changes();
+            let key = MatchKey { key, value, roles };
+            let outcome = window::apply(rule, window, key, &arrival, &self.state, self.context);
+            self.add_match(rule, window, outcome, cause);
+        }
+    }
+
+    /// Adds what an event or a deadline is to one key of a rule.
+    fn add_match(
+        &mut self,
+        rule: &'a Rule,
+        window: &RuleWindow,
+        outcome: KeyOutcome,
+        cause: &Cause<'a, '_>,
+    ) {
+        let mut run = match outcome {
+            Ok(run) => run,
+            Err(failed) => return self.fail(rule, failed, cause.hop),
+        };
+        let mut effects = None;
+        let mut has_failed = false;
+        if let Some(reaction) = &mut run.reaction {
+            let outcome = std::mem::replace(&mut reaction.outcome, Ok(Effects::default()));
+            match outcome.and_then(|effects| self.count(rule, effects, cause)) {
+                Ok(mut counted) => {
+                    counted.firing = Some(reaction.info.clone());
+                    if cause.event.is_none() {
+                        let event = reaction.event.as_ref();
+                        counted.event = event.map(|event| event.event().clone());
+                    }
+                    effects = Some(counted);
+                }
+                Err(failed) => {
+                    has_failed = true;
+                    self.fail(rule, failed, cause.hop);
+                }
+            }
+            run.notes.append(&mut reaction.notes);
+        }
+        let mut effects = effects.unwrap_or_else(|| cause.effects(rule));
+        effects.notes = std::mem::take(&mut run.notes);
+        self.apply_changes();
+        let change = run.finish(rule, window, has_failed, &self.state, self.context.now);
+        effects.changes.extend(change);
+        self.evaluation.rules.push(effects);
+    }
+
+    /// The effects of a rule if all are within the limits. What it emits becomes pending.
+    fn count(
+        &mut self,
+        rule: &'a Rule,
+        effects: Effects,
+        cause: &Cause<'a, '_>,
+    ) -> Result<RuleEffects, Failed> {
+        let hop = cause.hop;
+        let limits = self.context.limits;
+        let emitted = self.totals.add(rule.name(), &effects, hop, limits)?;
+        for event in emitted {
+            let mut causes = cause.causes.clone();
+            causes.push(rule.name().to_owned());
+            self.pending.push_back(PendingEvent {
+                event,
+                hop: hop + 1,
+                causes,
+                origin: cause.origin.or(Some(rule)),
+            });
+        }
+        Ok(RuleEffects {
+            actions: effects.actions,
+            changes: effects.changes,
+            emitted: effects.emitted,
+            log: effects.log,
+            skipped: effects.skipped,
+            ..cause.effects(rule)
+        })
+    }
+
+    fn fail(&mut self, rule: &Rule, Failed { cause, message }: Failed, hop: usize) {
+        // A script may throw megabytes, and each failure is stored and logged.
+        let message = truncate_to_bytes(&message, self.context.reaction_limits.log_bytes);
+        self.evaluation.failures.push(Failure {
+            rule: rule.name().to_owned(),
+            hop,
+            message: message.text.into_owned(),
+            cause,
+        });
+    }
+
+    /// Brings the changes of state so far into the overlay.
+    fn apply_changes(&mut self) {
+        for effects in &self.evaluation.rules[self.applied..] {
+            self.state.apply(&effects.rule, &effects.changes);
+        }
+        self.applied = self.evaluation.rules.len();
+    }
+}
+
+impl Cause<'_, '_> {
+    /// A rule without effects.
+    fn effects(&self, rule: &Rule) -> RuleEffects {
+        let event = self.event.filter(|_| self.hop > 0);
+        RuleEffects {
+            rule: rule.name().to_owned(),
+            labels: rule.labels().clone(),
+            hop: self.hop,
+            causes: self.causes.clone(),
+            event: event.map(|event| event.event().clone()),
+            ..RuleEffects::default()
+        }
+    }
 }
 
 /// Runs one rule on one event: its gates, then its reaction. Returns the effects and the notes.
@@ -222,9 +429,10 @@ fn run_rule(
     context: &Context<'_>,
 ) -> Outcome {
     let max_entries = rule.max_entries;
+    let key_of = |key: &EventKey| key.of(event.event());
     let decision = rule
         .gates
-        .decide(rule.name(), event.event(), state, context.now, max_entries);
+        .decide(rule.name(), &key_of, state, context.now, max_entries);
     let (suppressed, changes, mut notes) = match decision {
         GateDecision::Allow {
             suppressed,
@@ -247,19 +455,9 @@ fn run_rule(
     if let Response::Script { .. } = &rule.response {
         script_event.get_or_insert_with(|| ScriptEvent::new(event.event()));
     }
-    let mut effects = match context.budget {
-        None => react(rule, event, script_event, suppressed, state, context)?,
-        Some(budget) => {
-            budget.begin(rule).map_err(|message| Failed {
-                cause: FailureCause::Budget,
-                message,
-            })?;
-            let effects = react(rule, event, script_event, suppressed, state, context);
-            let size = effects.as_ref().map(EffectSize::of);
-            budget.end(rule, size.unwrap_or_default());
-            effects?
-        }
-    };
+    let mut effects = react_within_budget(rule, context, || {
+        react(rule, event, script_event, suppressed, state, context)
+    })?;
     notes.append(&mut effects.notes);
     // A window limits what leaves the rule, so only that opens one. Example of `once` within 24h: a
     // script that notifies from the third failure on runs to its end on the first two without an
@@ -269,6 +467,25 @@ fn run_rule(
         effects.changes.extend(changes);
     }
     Ok((effects, notes))
+}
+
+/// Runs a reaction of a rule within what it may consume.
+fn react_within_budget(
+    rule: &Rule,
+    context: &Context<'_>,
+    react: impl FnOnce() -> Result<Effects, Failed>,
+) -> Result<Effects, Failed> {
+    let Some(budget) = context.budget else {
+        return react();
+    };
+    budget.begin(rule).map_err(|message| Failed {
+        cause: FailureCause::Budget,
+        message,
+    })?;
+    let effects = react();
+    let size = effects.as_ref().map(EffectSize::of);
+    budget.end(rule, size.unwrap_or_default());
+    effects
 }
 
 /// Runs the reaction of a rule whose gates allow it.
@@ -308,6 +525,19 @@ fn react(
             let described = |error| rule.describe(ReactionFailure::new(&error, source));
             Ok(result.map_err(described)?)
         }
+    }
+}
+
+impl AheadRun {
+    /// What the rule did, if it would do the same now.
+    // It depends only on the event, the time and what it read of the state.
+    fn held(self, rule: &Rule, state: &dyn State, context: &Context<'_>) -> Option<Outcome> {
+        if self.reads.is_empty() {
+            return Some(self.outcome);
+        }
+        let held = self.reads.hold(rule.name(), state, context.now);
+        context.history.record(self.rule, held);
+        held.then_some(self.outcome)
     }
 }
 

@@ -25,6 +25,7 @@
 //! This crate must not know targets' addresses, stores or the network; reading a rules folder is
 //! its only I/O.
 
+mod ahead_history;
 mod allow;
 mod budget;
 mod coverage;
@@ -47,6 +48,7 @@ mod notification;
 mod overlap;
 mod overlay;
 mod reaction_failure;
+mod recorded_state;
 pub mod reference;
 mod rule;
 mod rule_fields;
@@ -58,7 +60,6 @@ mod rule_window;
 mod subset;
 mod test_run;
 mod toml_json;
-mod unread_state;
 mod update_tests;
 mod vocabulary;
 mod window;

@@ -12,7 +12,7 @@ use reflexarc_reaction::{Entry, KeptEvent, KeptMatch, KeptMatches, State, StateC
 pub(crate) struct StateOverlay<'a> {
     base: &'a dyn State,
     /// By rule and key; `None` where the key was removed.
-    changed: BTreeMap<String, BTreeMap<String, Option<Entry>>>,
+    changed: BTreeMap<String, BTreeMap<String, Option<Arc<Entry>>>>,
     /// The same of matches.
     changed_matches: BTreeMap<String, BTreeMap<String, Option<Arc<KeptMatch>>>>,
     /// The events of the evaluation that matches refer to.
@@ -39,7 +39,7 @@ impl<'a> StateOverlay<'a> {
                 } => {
                     let mut entry = Entry::new(value.clone());
                     entry.expires = *expires;
-                    (key, Some(entry))
+                    (key, Some(Arc::new(entry)))
                 }
                 StateChange::Remove { key } => (key, None),
                 StateChange::SetMatch { key, kept, event } => {
@@ -70,7 +70,7 @@ impl StateOverlay<'_> {
 impl sealed::Sealed for StateOverlay<'_> {}
 
 impl State for StateOverlay<'_> {
-    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry> {
+    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Arc<Entry>> {
         match self.changed.get(rule).and_then(|entries| entries.get(key)) {
             // `Some(None)` hides an entry of the base: it was removed.
             Some(entry) => entry.clone().filter(|entry| entry.is_live(now)),

@@ -17,7 +17,7 @@ use crate::reaction_failure::ReactionFailure;
 use crate::rule_file::RuleFile;
 use crate::rule_findings::{RuleFindings, RuleParts};
 use crate::rule_test::{RuleTest, TestEvent};
-use crate::rule_window::{RuleWindow, WindowFilter};
+use crate::rule_window::RuleWindow;
 use crate::window::Roles;
 
 /// A rule: a filter and a reaction.
@@ -155,12 +155,9 @@ impl Rule {
             let steps = window.steps.iter().map(|step| &step.filter);
             steps.chain(&window.until)
         });
-        let node = |filter: &'_ WindowFilter| filter.pattern.node();
-        if self.enabled {
-            filters.map(node).collect()
-        } else {
-            filters.map(|_| NOTHING).collect()
-        }
+        let is_enabled = self.enabled;
+        let node = filters.map(|filter| if is_enabled { filter.pattern.node() } else { NOTHING });
+        node.collect()
     }
 
     /// What each of [`Rule::step_nodes`] is to the window.
@@ -234,17 +231,6 @@ impl Rule {
                 .map(|target| (target.name, source.locate(&target.span)))
                 .collect(),
         }
-    }
-
-    /// Whether its effects on an event may depend on its state.
-    pub(crate) fn may_use_state(&self) -> bool {
-        self.window.is_some()
-            || self.gates.once.is_some()
-            || self.gates.throttle.is_some()
-            || match &self.response {
-                Response::Script { reaction, .. } => reaction.may_use_state(),
-                Response::Notification(_) | Response::None => false,
-            }
     }
 
     /// The names of the files that its tests take events from.

@@ -15,6 +15,7 @@ use reflexarc_reaction::ReactionLimits;
 
 pub use self::evaluation::Matched;
 pub use self::prepared::PreparedEvaluation;
+use crate::ahead_history::AheadHistory;
 use crate::rule::Rule;
 use crate::window::Roles;
 use crate::{RuleSetLimits, folder, overlap};
@@ -55,6 +56,7 @@ struct Inner {
     warnings: OnceLock<Vec<FileDiagnostics>>,
     limits: RuleSetLimits,
     reaction_limits: ReactionLimits,
+    history: AheadHistory,
 }
 
 impl RuleSet {
@@ -221,6 +223,7 @@ impl RuleSet {
                 warnings: OnceLock::from(Vec::new()),
                 limits: self.inner.limits,
                 reaction_limits: self.inner.reaction_limits,
+                history: AheadHistory::new(1),
             }),
             event_files: Arc::clone(&self.event_files),
         }

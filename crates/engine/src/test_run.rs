@@ -308,7 +308,9 @@ impl StepCheck<'_> {
             for (key, value) in entries {
                 // Equal except for the order of members and the spelling of numbers: each is a
                 // subset of the other.
-                let actual = state.get(rule.name(), key, now).map(|entry| entry.value);
+                let actual = state
+                    .get(rule.name(), key, now)
+                    .map(|entry| entry.value.clone());
                 if !actual
                     .as_ref()
                     .is_some_and(|actual| is_subset(value, actual) && is_subset(actual, value))

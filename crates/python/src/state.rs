@@ -67,7 +67,7 @@ impl PyState {
         now: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         catch_panics(|| match self.state.get(rule, key, timestamp_or_now(now)?) {
-            Some(Entry { value, .. }) => convert::to_python(py, &value),
+            Some(entry) => convert::to_python(py, &entry.value),
             None => Ok(default.unwrap_or_else(|| py.None().into_bound(py))),
         })
     }

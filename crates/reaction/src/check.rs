@@ -103,22 +103,6 @@ pub(crate) fn assigns_elements(ast: &AST) -> bool {
     })
 }
 
-/// Whether the script may read or change the state of its rule.
-pub(crate) fn may_use_state(ast: &AST) -> bool {
-    // A method call is the same call: `"key".get()`. Methods of maps have these names too, which
-    // counts as a use of the state although it is none: `event.get("id")`.
-    let uses = |name: &str| ["get", "set", "remove", "add"].contains(&name);
-    !walk::script(ast, &mut |nodes| !match nodes.last() {
-        Some(
-            ASTNode::Stmt(Stmt::FnCall(call, _))
-            | ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _)),
-        ) => uses(&call.name),
-        // rhai does not walk into the value of a `break`.
-        Some(ASTNode::Stmt(Stmt::BreakLoop(Some(_), ..))) => true,
-        _ => false,
-    })
-}
-
 struct Checker<'a> {
     sandbox: &'a Sandbox,
     source: &'a str,

@@ -127,7 +127,7 @@ impl Gate {
     ) -> (ThrottleDecision, Vec<StateChange>) {
         let key = self.state_key(key);
         let entry = state.get(rule, &key, now);
-        let window = entry.as_ref().and_then(Window::read);
+        let window = entry.as_deref().and_then(Window::read);
         match window {
             // The window is not extended: a rule that matches once a second must not be silent for
             // ever because of a throttle of ten minutes.

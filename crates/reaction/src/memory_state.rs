@@ -200,9 +200,8 @@ impl MemoryState {
 impl sealed::Sealed for MemoryState {}
 
 impl State for MemoryState {
-    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry> {
-        self.live_entry(rule, key, now)
-            .map(|entry| Entry::clone(entry))
+    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Arc<Entry>> {
+        self.live_entry(rule, key, now).cloned()
     }
 
     fn contains(&self, rule: &str, key: &str, now: Timestamp) -> bool {
@@ -359,7 +358,8 @@ mod tests {
                     let key = key.to_string();
                     let entry = live.iter().find(|entry| (entry.0, entry.1) == (rule, &key));
                     let now = second(now);
-                    prop_assert_eq!(state.get(rule, &key, now), entry.map(|entry| entry.2.clone()));
+                    let found = state.get(rule, &key, now);
+                    prop_assert_eq!(found.as_deref(), entry.map(|entry| entry.2));
                     prop_assert_eq!(state.contains(rule, &key, now), entry.is_some());
                 }
                 for rule in RULES {

@@ -41,7 +41,6 @@ pub struct Reaction {
     /// Computed when they are first read.
     warnings: Arc<OnceLock<Box<[Diagnostic]>>>,
     assigns_elements: bool,
-    may_use_state: bool,
     /// What the script reads of `event` and `rule`.
     event_fields: Arc<FieldSet>,
     rule_fields: Arc<FieldSet>,
@@ -99,7 +98,6 @@ impl Reaction {
         if assigns_elements {
             sandbox = Sandbox::measuring(limits);
         }
-        let may_use_state = check::may_use_state(&ast);
         let event_fields = fields_read(&ast, "event", !assigns_elements);
         let rule_fields = fields_read(&ast, "rule", !assigns_elements);
         let window_reads = WindowReads::of_script(&ast, variables, !assigns_elements);
@@ -109,7 +107,6 @@ impl Reaction {
             source: source.into(),
             warnings: Arc::default(),
             assigns_elements,
-            may_use_state,
             event_fields: Arc::new(event_fields),
             rule_fields: Arc::new(rule_fields),
             variables,
@@ -239,24 +236,6 @@ impl Reaction {
     /// The fields of `rule` that the script reads with dots.
     pub fn rule_fields(&self) -> Vec<VariableField> {
         variable_field::of_script(&self.ast, &self.source, "rule")
-    }
-
-    /// Whether the script calls a function that reads or changes the state of its rule, or, where
-    /// that cannot be seen in its text, may call one.
-    ///
-    /// ```
-    /// use reflexarc_reaction::{Reaction, ReactionLimits};
-    ///
-    /// let may_use_state = |script| {
-    ///     let reaction = Reaction::compile(script, &ReactionLimits::DEFAULT)?;
-    ///     Ok::<_, reflexarc_reaction::CompileError>(reaction.may_use_state())
-    /// };
-    /// assert!(!may_use_state("send(\"t\", event.id)")?);
-    /// assert!(may_use_state("if event.id == 1 { add(\"n\", 1) }")?);
-    /// # Ok::<(), reflexarc_reaction::CompileError>(())
-    /// ```
-    pub fn may_use_state(&self) -> bool {
-        self.may_use_state
     }
 
     /// The fields of `closing` that the script reads with dots.

@@ -259,10 +259,14 @@ impl<'a> Run<'a> {
         terminated()
     }
 
-    /// The state entry at `key`, as changed by the run so far.
-    pub(crate) fn read(&self, key: &str) -> BuiltinResult<Option<Entry>> {
+    /// What `read` makes of the state entry at `key`, as changed by the run so far.
+    pub(crate) fn read<T>(
+        &self,
+        key: &str,
+        read: impl FnOnce(Option<&Entry>) -> T,
+    ) -> BuiltinResult<T> {
         self.check_key(key)?;
-        Ok(self.state.borrow_mut().get(self.stored, key))
+        Ok(read(self.state.borrow_mut().get(self.stored, key)))
     }
 
     /// Sets or removes the state entry at `key`.

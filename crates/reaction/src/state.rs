@@ -20,18 +20,20 @@ use crate::KeptMatch;
 /// let now = Timestamp::UNIX_EPOCH;
 /// let mut state = MemoryState::new();
 /// state.insert("failed", "count", Entry::new(Json::from(3)));
-/// assert_eq!(state.get("failed", "count", now), Some(Entry::new(Json::from(3))));
+/// assert_eq!(state.get("failed", "count", now), Some(Entry::new(Json::from(3)).into()));
 /// assert!(state.contains("failed", "count", now));
 /// assert!(state.has_room("failed", 1, 2, now));
 /// assert!(!state.has_room("failed", 2, 2, now));
 /// ```
 ///
 /// ```compile_fail,E0277
+/// use std::sync::Arc;
+///
 /// use reflexarc_reaction::{Entry, KeptMatches, NoState, State, Timestamp};
 ///
 /// struct Own;
 /// impl State for Own {
-///     fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Entry> {
+///     fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Arc<Entry>> {
 ///         None
 ///     }
 ///     fn contains(&self, _: &str, _: &str, _: Timestamp) -> bool {
@@ -48,7 +50,9 @@ use crate::KeptMatch;
 pub trait State: sealed::Sealed + Send + Sync {
     /// The entry of `rule` at `key`, unless it has expired by `now`. An entry expires exactly at
     /// [`Entry::expires`].
-    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry>;
+    // Shared with the state where it is in memory: a value may have 64 KiB, and what was read may
+    // be kept to compare it later.
+    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Arc<Entry>>;
 
     /// Whether `rule` has an entry at `key` that has not expired by `now`.
     // Not `get`: what overwrites an entry needs to know whether there is one, to count the entries,
@@ -151,7 +155,7 @@ impl Entry {
 impl sealed::Sealed for NoState {}
 
 impl State for NoState {
-    fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Entry> {
+    fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Arc<Entry>> {
         None
     }
 

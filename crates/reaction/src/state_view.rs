@@ -1,6 +1,7 @@
 //! The state of the rule as one run sees it: the stored entries, and the run's changes on top.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -29,9 +30,13 @@ pub(crate) struct StateView {
 struct Slot {
     /// Whether there was an entry before the run.
     existed: bool,
-    /// The entry as the script sees it.
-    entry: Option<Entry>,
-    changed: bool,
+    value: SlotValue,
+}
+
+/// The entry as the script sees it.
+enum SlotValue {
+    Read(Option<Arc<Entry>>),
+    Changed(Option<Entry>),
 }
 
 impl StateView {
@@ -46,36 +51,30 @@ impl StateView {
     }
 
     /// The entry at a key.
-    pub(crate) fn get(&mut self, stored: StoredState<'_>, key: &str) -> Option<Entry> {
+    pub(crate) fn get(&mut self, stored: StoredState<'_>, key: &str) -> Option<&Entry> {
         // Each key is read from the state once. Besides saving reads, this fixes what the run sees:
         // the state of a service may be read from a database.
-        if let Some(slot) = self.slots.get(key) {
-            return slot.entry.clone();
+        if !self.slots.contains_key(key) {
+            let entry = stored.state.get(stored.rule, key, stored.now);
+            let slot = Slot {
+                existed: entry.is_some(),
+                value: SlotValue::Read(entry),
+            };
+            self.slots.insert(key.to_owned(), slot);
         }
-        let entry = stored.state.get(stored.rule, key, stored.now);
-        let slot = Slot {
-            existed: entry.is_some(),
-            entry: entry.clone(),
-            changed: false,
-        };
-        self.slots.insert(key.to_owned(), slot);
-        entry
+        self.slots.get(key).and_then(Slot::entry)
     }
 
     /// Sets or removes the entry at a key.
     pub(crate) fn set(&mut self, stored: StoredState<'_>, key: &str, entry: Option<Entry>) {
+        let value = SlotValue::Changed(entry);
         if let Some(slot) = self.slots.get_mut(key) {
-            slot.entry = entry;
-            slot.changed = true;
+            slot.value = value;
             return;
         }
         // What the entry was is not read: the run cannot see it any more.
-        let slot = Slot {
-            existed: stored.state.contains(stored.rule, key, stored.now),
-            entry,
-            changed: true,
-        };
-        self.slots.insert(key.to_owned(), slot);
+        let existed = stored.state.contains(stored.rule, key, stored.now);
+        self.slots.insert(key.to_owned(), Slot { existed, value });
     }
 
     /// Whether the rule would have at most `max` entries if the run ended here.
@@ -84,8 +83,8 @@ impl StateView {
         let slots = self.slots.values();
         let added = slots
             .clone()
-            .filter(|slot| !slot.existed && slot.entry.is_some());
-        let removed = slots.filter(|slot| slot.existed && slot.entry.is_none());
+            .filter(|slot| !slot.existed && slot.entry().is_some());
+        let removed = slots.filter(|slot| slot.existed && slot.entry().is_none());
         let added = added.count().saturating_sub(removed.count());
         // A run that adds nothing is within the limit, even where the rule has too many since the
         // limit was lowered: it could not remove any otherwise.
@@ -103,20 +102,25 @@ impl StateView {
     pub(crate) fn into_changes(self) -> Vec<StateChange> {
         // From a `BTreeMap`, so the changes are in the order of their keys: two scripts that make
         // the same changes in another order have the same effects.
-        let changed = self
-            .slots
-            .into_iter()
+        let change = |(key, slot): (String, Slot)| match slot.value {
+            SlotValue::Read(_) => None,
+            SlotValue::Changed(Some(Entry { value, expires })) => Some(StateChange::Set {
+                key,
+                value,
+                expires,
+            }),
             // An entry that the run both added and removed is not a change.
-            .filter(|(_, slot)| slot.changed && (slot.existed || slot.entry.is_some()));
-        changed
-            .map(|(key, slot)| match slot.entry {
-                Some(Entry { value, expires }) => StateChange::Set {
-                    key,
-                    value,
-                    expires,
-                },
-                None => StateChange::Remove { key },
-            })
-            .collect()
+            SlotValue::Changed(None) => slot.existed.then_some(StateChange::Remove { key }),
+        };
+        self.slots.into_iter().filter_map(change).collect()
+    }
+}
+
+impl Slot {
+    fn entry(&self) -> Option<&Entry> {
+        match &self.value {
+            SlotValue::Read(entry) => entry.as_deref(),
+            SlotValue::Changed(entry) => entry.as_ref(),
+        }
     }
 }

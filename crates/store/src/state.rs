@@ -1,6 +1,6 @@
 //! Rule state: read while an event is evaluated, validated and written when it is committed.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use reflexarc::Evaluation;
@@ -58,7 +58,7 @@ pub struct StoredState<'a> {
 #[derive(Debug, Default)]
 pub struct ReadSet {
     /// Rule, key, and the entry found.
-    entries: Vec<(String, String, Option<Entry>)>,
+    entries: Vec<(String, String, Option<Arc<Entry>>)>,
     /// Rule, key, and whether there was an entry: what overwrites an entry depends on no more, so
     /// that events that overwrite the same one do not make each other stale.
     existences: Vec<(String, String, bool)>,
@@ -122,8 +122,9 @@ impl<'a> StoredState<'a> {
 impl sealed::Sealed for StoredState<'_> {}
 
 impl State for StoredState<'_> {
-    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Entry> {
+    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Arc<Entry>> {
         let entry = self.read(self.reader.read_entry(rule, key, now));
+        let entry = entry.map(Arc::new);
         let read = (rule.to_owned(), key.to_owned(), entry.clone());
         // A key that is read twice is recorded twice; scripts read few keys, and a set would cost
         // more than it saves.
@@ -166,7 +167,7 @@ impl ReadSet {
     /// If the store cannot be read.
     pub fn is_current(&self, reader: &dyn StateReader, now: Timestamp) -> Result<bool, StoreError> {
         for (rule, key, entry) in &self.entries {
-            if reader.read_entry(rule, key, now)? != *entry {
+            if reader.read_entry(rule, key, now)?.as_ref() != entry.as_deref() {
                 return Ok(false);
             }
         }

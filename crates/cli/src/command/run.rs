@@ -1,18 +1,21 @@
 //! `reflexarc run`: evaluate events and print the actions, or deliver them.
 //!
-//! With several jobs, what needs no state runs on worker threads, the rest on this thread in the
-//! order of the events, and the results are printed on another:
+//! With several jobs, reactions run on worker threads ahead of their turn, with the state as it is
+//! then. This thread goes through the events in their order, repeats what the reactions of each have
+//! read of the state, runs those again that would read something else, and changes the state.
+//! Results are printed on another thread:
 //!
 //! ```text
-//! workers       read, match, convert, react without state    Preparer
-//! this thread   react with state, change it                  Evaluator
-//! printer       format, write                                Printer
+//! workers       read, match, convert, react           Preparer
+//! this thread   compare reads, change the state       Evaluator
+//! printer       format, write                         Printer
 //! ```
 
 mod clock;
 mod evaluator;
 mod preparer;
 mod printer;
+mod shared_state;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -85,8 +88,8 @@ pub(crate) struct Args {
     /// Stop at the first event that cannot be read
     #[arg(long)]
     fail_fast: bool,
-    /// Threads that read events and run the reactions that use no state; reactions with state run
-    /// on one thread, in the order of the events. The output does not depend on it
+    /// Threads that read events and run reactions. Where the state of a rule has changed until the
+    /// turn of an event comes, its reaction runs again, so that the output does not depend on it
     #[arg(long, default_value_t = default_jobs(), value_parser = jobs_range())]
     jobs: u16,
 }

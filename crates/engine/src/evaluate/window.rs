@@ -59,11 +59,20 @@ struct MatchData<S> {
     state: S,
 }
 
-/// An event in the evaluation of rules with a window.
+/// An event as it is applied to the window of a rule.
 pub(super) struct EventInTime<'a> {
-    pub(super) event: &'a NativeEvent,
-    pub(super) position: u64,
-    pub(super) hop: usize,
+    event: &'a NativeEvent,
+    seen: Seen,
+    hop: usize,
+}
+
+/// A key of an event.
+pub(super) struct MatchKey {
+    /// As JSON.
+    pub(super) key: String,
+    /// As scripts see it.
+    pub(super) value: Json,
+    pub(super) roles: Roles,
 }
 
 /// The state key of the time at which the newest late event of a rule was applied.
@@ -80,84 +89,70 @@ pub(crate) fn window_name(window: &RuleWindow) -> &'static str {
     }
 }
 
-/// Applies an event to the matches of a rule. Returns the changes that do not belong to one key,
-/// and the outcome for each key of the event, in the order of the keys.
+/// Applies an event to one key of a rule.
 pub(super) fn apply(
     rule: &Rule,
     window: &RuleWindow,
-    roles: Roles,
+    key: MatchKey,
     arrival: &EventInTime<'_>,
     state: &dyn State,
     context: &Context<'_>,
-) -> (Vec<StateChange>, Vec<KeyOutcome>, Vec<String>) {
-    let at = micros(context.now);
-    let time = event_time(arrival.event).map_or(at, |time| micros(time).min(at));
-    let seen = Seen {
-        time,
-        position: arrival.position,
-        at,
-    };
-    let (mut changes, mut notes) = (Vec::new(), Vec::new());
-    let mut newest_late = None;
-    if let Shape::Absence(_) = window.window.shape {
-        newest_late = read_newest_late(rule, state, context.now);
-        if seen.is_late(window.window.grace) {
-            newest_late = Some(at);
-            changes.push(set_newest_late(at, window.window.settle));
+) -> KeyOutcome {
+    let MatchKey { key, value, roles } = key;
+    let name = window_name(window);
+    let mut notes = Vec::new();
+    let distinct = window.distinct.as_ref();
+    let distinct = match distinct.map(|distinct| distinct.of(arrival.event.event())) {
+        None => None,
+        Some(Ok(value)) => Some(value.to_string()).filter(|text| text.len() <= MAX_KEY_BYTES),
+        Some(Err(reason)) => {
+            notes.push(format!("{name}: not counted: {reason}"));
+            None
         }
-    }
-    let mut outcomes = Vec::new();
-    for (key, (value, roles)) in keys_of_event(window, roles, arrival.event.event(), &mut notes) {
-        let distinct = match &window.distinct {
-            None => None,
-            Some(distinct) => match distinct.of(arrival.event.event()) {
-                Ok(value) => Some(value.to_string()),
-                Err(reason) => {
-                    notes.push(format!("{}: not counted: {reason}", window_name(window)));
-                    continue;
-                }
+    };
+    let kept = read(rule, window, &key, state, context.now)?;
+    let had_match = kept.is_some();
+    let was_pending = kept.as_ref().map(|kept| window.window.is_pending(kept));
+    let mut key_state = kept.unwrap_or_default();
+    let mut firing = None;
+    if window.distinct.is_none() || distinct.is_some() {
+        let applied = window.window.apply(
+            &mut key_state,
+            &Arrival {
+                seen: arrival.seen,
+                roles,
+                value: distinct.as_deref(),
+                bytes: arrival.event.bytes().len(),
+                hop: u64::try_from(arrival.hop).unwrap_or(u64::MAX),
             },
-        };
-        let arrived = Arrival {
-            seen,
-            roles,
-            value: distinct.as_deref(),
-            bytes: arrival.event.bytes().len(),
-            hop: u64::try_from(arrival.hop).unwrap_or(u64::MAX),
-        };
-        let event = Some(arrival);
-        let outcome = read(rule, window, &key, state, context.now).and_then(|kept| {
-            let had_match = kept.is_some();
-            let was_pending = kept.as_ref().is_some_and(|kept| window.window.is_pending(kept));
-            let mut key_state = kept.unwrap_or_default();
-            let applied = window.window.apply(&mut key_state, &arrived);
-            let is_pending = window.window.is_pending(&key_state);
-            if !is_empty(&key_state) && (!had_match || is_pending != was_pending) {
-                check_room(rule, window, is_pending, arrival, state, context)?;
-            }
-            let due = window.window.due(&key_state, newest_late);
-            let note = step_note(window, &value, applied.step, due);
-            let mut run = MatchRun {
-                key,
-                state: key_state,
-                event: Some(KeptEvent::new(
-                    arrival.position,
-                    arrival.event.clone().without_trees(),
-                )),
-                had_match,
-                notes: note.into_iter().collect(),
-                reaction: None,
-            };
-            if let Some(firing) = applied.firing {
-                run.reaction = Some(run_firing(
-                    rule, window, &value, firing, event, state, context,
-                ));
-            }
-            Ok(run)
-        });
-        outcomes.push(outcome);
+        );
+        let is_pending = window.window.is_pending(&key_state);
+        if !is_empty(&key_state) && was_pending != Some(is_pending) {
+            check_room(rule, window, is_pending, arrival, state, context)?;
+        }
+        let newest_late = read_newest_late(rule, state, context.now);
+        let due = window.window.due(&key_state, newest_late);
+        notes.push(step_note(window, &value, applied.step, due));
+        firing = applied.firing;
+    } else if notes.is_empty() {
+        notes.push(format!(
+            "{name}: not counted: the value has more than {MAX_KEY_BYTES} bytes"
+        ));
     }
-    (changes, outcomes, notes)
+    let reaction = firing.map(|firing| {
+        run_firing(rule, window, &value, firing, Some(arrival), state, context)
+    });
+    Ok(MatchRun {
+        key,
+        state: key_state,
+        event: Some(KeptEvent::new(
+            arrival.seen.position,
+            arrival.event.clone().without_trees(),
+        )),
+        had_match,
+        notes,
+        reaction,
+    })
 }
 
 /// Runs what is due of a match at the time of the context; `None` if the rule has no match there.
@@ -221,7 +216,22 @@ pub(super) fn arm(
     new.flatten().collect()
 }
 
+impl<'a> EventInTime<'a> {
+    pub(super) fn new(event: &'a NativeEvent, position: u64, hop: usize, now: Timestamp) -> Self {
+        let at = micros(now);
+        // A time after now is a clock that is wrong: such an event would hold others back.
+        let time = event_time(event).map_or(at, |time| micros(time).min(at));
+        let seen = Seen { time, position, at };
+        Self { event, seen, hop }
+    }
+}
+
 impl MatchRun {
+    /// The number of `emit`s that led to the match.
+    pub(super) fn hop(&self) -> usize {
+        usize::try_from(self.state.hop).unwrap_or(usize::MAX)
+    }
+
     /// The change that keeps the match as it is after a reaction that ended so.
     pub(super) fn finish(
         mut self,
@@ -252,13 +262,14 @@ impl MatchRun {
     }
 }
 
-/// The keys under which an event is applied, as JSON, each with its value and the roles there.
-fn keys_of_event(
+/// The keys under which an event is applied, as JSON, each with its value and the roles there, and
+/// why it is not applied.
+pub(super) fn keys_of_event(
     window: &RuleWindow,
     roles: Roles,
     event: &Event,
-    notes: &mut Vec<String>,
-) -> BTreeMap<String, (Json, Roles)> {
+) -> (BTreeMap<String, (Json, Roles)>, Vec<String>) {
+    let mut notes = Vec::new();
     let mut keys: BTreeMap<String, (Json, Roles)> = BTreeMap::new();
     let mut add = |key: &EventKey, roles: Roles| {
         let refused = match key.of(event) {
@@ -294,7 +305,14 @@ fn keys_of_event(
     if !of_rule.is_empty() {
         add(&window.by, of_rule);
     }
-    keys
+    (keys, notes)
+}
+
+/// The change that records a late event.
+pub(super) fn late_change(window: &RuleWindow, arrival: &EventInTime<'_>) -> Option<StateChange> {
+    let waits = matches!(window.window.shape, Shape::Absence(_));
+    let is_late = arrival.seen.is_late(window.window.grace);
+    (waits && is_late).then(|| set_newest_late(arrival.seen.at, window.window.settle))
 }
 
 /// Bytes of a key as JSON.
@@ -415,7 +433,7 @@ fn run_firing(
     context: &Context<'_>,
 ) -> MatchReaction {
     let find = |position: u64| match current {
-        Some(current) if current.position == position => Some(current.event.clone()),
+        Some(current) if current.seen.position == position => Some(current.event.clone()),
         _ => state.matches().event(position),
     };
     let time = |at: Micros| Timestamp::from_microsecond(at).unwrap_or(Timestamp::MAX);
@@ -626,7 +644,7 @@ fn step_note(
     key: &Json,
     step: Step,
     due: Option<Micros>,
-) -> Option<String> {
+) -> String {
     let name = window_name(window);
     let key = match key {
         Json::String(text) => text.clone(),
@@ -639,13 +657,13 @@ fn step_note(
     };
     let due = due.and_then(|due| Timestamp::from_microsecond(due).ok());
     let due = due.map_or_else(String::new, |due| format!(", due {due}"));
-    Some(match step {
+    match step {
         Step::Opened => format!("{name}:{of_key} opened{due}"),
         Step::Added => format!("{name}:{of_key} continued{due}"),
         Step::Closed => format!("{name}:{of_key} closed{due}"),
         Step::Remembered => format!("{name}:{of_key} remembered for late events"),
         Step::Ignored => format!("{name}:{of_key} not used again"),
-    })
+    }
 }
 
 fn micros(time: Timestamp) -> Micros {

@@ -125,9 +125,7 @@ impl RuleSet {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn matched_rules(&self, matched: &Matched) -> impl Iterator<Item = &Rule> {
-        // `get`, because after a reload a caller may still hold the positions of the previous set.
-        let rules = matched.ids().iter();
-        rules.filter_map(|id| self.inner.rules.get(*id as usize).map(AsRef::as_ref))
+        self.positioned_rules(matched).map(|(_, rule)| rule)
     }
 
     /// Evaluates an event: runs the reactions of the rules that match it, and of those that match
@@ -232,6 +230,16 @@ impl RuleSet {
         Some(explain_native(rule.pattern().node(), event))
     }
 
+    /// The rules that match, with their positions.
+    pub(super) fn positioned_rules(
+        &self,
+        matched: &Matched,
+    ) -> impl Iterator<Item = (usize, &Rule)> {
+        // `get`, because after a reload a caller may still hold the positions of the previous set.
+        let positions = matched.ids().iter().map(|id| *id as usize);
+        positions.filter_map(|id| Some((id, self.inner.rules.get(id)?.as_ref())))
+    }
+
     pub(super) fn evaluate_in(
         &self,
         event: &NativeEvent,
@@ -268,6 +276,7 @@ impl RuleSet {
             budget: watch.budget,
             limits: &self.inner.limits,
             reaction_limits: &self.inner.reaction_limits,
+            history: &self.inner.history,
             trace: watch.trace,
         }
     }

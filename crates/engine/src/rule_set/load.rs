@@ -9,6 +9,7 @@ use reflexarc_pattern::{BuildError, Matcher, Pattern};
 use reflexarc_reaction::ReactionLimits;
 
 use super::{Inner, RuleSet, step_nodes, step_roles};
+use crate::ahead_history::AheadHistory;
 use crate::rule::{Rule, whole_file};
 use crate::{RuleSetLimits, folder};
 
@@ -228,6 +229,7 @@ impl RuleSet {
         })?;
         let inner = Inner {
             steps: step_roles(&rules),
+            history: AheadHistory::new(rules.len()),
             rules,
             matcher,
             warnings: OnceLock::new(),
@@ -268,6 +270,7 @@ impl RuleSet {
         let matcher = Matcher::build(rules.iter().map(|rule| rule.pattern().node()))?;
         let (limits, reaction_limits) = (RuleSetLimits::DEFAULT, ReactionLimits::DEFAULT);
         let inner = Inner {
+            history: AheadHistory::new(rules.len()),
             rules,
             steps: Vec::new(),
             matcher,

@@ -57,9 +57,9 @@ pub(super) fn register(engine: &mut Engine) {
 
 fn get(run: &Run<'_>, key: &str) -> BuiltinResult<Dynamic> {
     check_key("get", key)?;
-    Ok(run
-        .read(key)?
-        .map_or(Dynamic::UNIT, |entry| to_script(&entry.value)))
+    run.read(key, |entry| {
+        entry.map_or(Dynamic::UNIT, |entry| to_script(&entry.value))
+    })
 }
 
 fn set(
@@ -88,19 +88,17 @@ fn add(run: &Run<'_>, key: &str, n: i64) -> BuiltinResult<i64> {
     check_key("add", key)?;
     // The expiry stays: `set(key, 0, "1h")` and then `add` count within an hour from the first
     // event. An expiry that each `add` renewed would never come while events do.
-    let (before, expires) = match run.read(key)? {
-        None => (0, None),
-        Some(Entry { value, expires }) => {
-            let Some(count) = value.as_i64() else {
-                let found = kind(&to_script(&value));
-                return Err(format!(
-                    "`add`: expected an integer in the state entry `{key}`, found {found}"
-                )
-                .into());
-            };
-            (count, expires)
-        }
-    };
+    let (before, expires) = run.read(key, |entry| {
+        let Some(Entry { value, expires }) = entry else {
+            return Ok((0, None));
+        };
+        let no_integer = || {
+            let found = kind(&to_script(value));
+            format!("`add`: expected an integer in the state entry `{key}`, found {found}")
+        };
+        let count = value.as_i64().ok_or_else(no_integer)?;
+        Ok::<_, String>((count, *expires))
+    })??;
     let after = before
         .checked_add(n)
         .ok_or_else(|| format!("`add`: {before} + {n} does not fit into 64 bits"))?;

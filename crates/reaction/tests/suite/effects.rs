@@ -1,5 +1,7 @@
 //! The effects of valid calls, and the errors of invalid ones.
 
+use std::sync::Arc;
+
 use reflexarc_event::Json;
 use reflexarc_reaction::{
     Action, Entry, Input, KeptMatches, Level, MemoryState, Message, NoState, Reaction,
@@ -143,7 +145,7 @@ fn a_counter_keeps_its_ttl() {
     let expires = now() + jiff::SignedDuration::from_mins(10);
     assert_eq!(
         state.get(&rule().name, "n", now()),
-        Some(Entry::new(Json::from(2)).with_expiry(expires))
+        Some(Entry::new(Json::from(2)).with_expiry(expires).into())
     );
     assert_eq!(
         state.get(&rule().name, "n", expires),
@@ -344,7 +346,7 @@ fn overwriting_an_entry_does_not_read_it() {
     struct Unreadable;
     impl sealed::Sealed for Unreadable {}
     impl State for Unreadable {
-        fn get(&self, _: &str, key: &str, _: Timestamp) -> Option<Entry> {
+        fn get(&self, _: &str, key: &str, _: Timestamp) -> Option<Arc<Entry>> {
             panic!("`{key}` was read")
         }
 

@@ -1,6 +1,7 @@
 //! Every limit is reached at its value, and not below.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -207,10 +208,10 @@ fn a_nested_run_does_not_affect_the_outer_one() {
     struct Reentrant;
     impl sealed::Sealed for Reentrant {}
     impl State for Reentrant {
-        fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Entry> {
+        fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Arc<Entry>> {
             let inner = run_with_limits(ReactionLimits::DEFAULT, r#"log("inner"); throw "inner""#)
                 .unwrap_err();
-            Some(Entry::new(inner.message().into()))
+            Some(Entry::new(inner.message().into()).into())
         }
 
         fn contains(&self, _: &str, _: &str, _: Timestamp) -> bool {
@@ -238,7 +239,7 @@ fn a_panic_fails_one_reaction_only() {
     struct Broken;
     impl sealed::Sealed for Broken {}
     impl State for Broken {
-        fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Entry> {
+        fn get(&self, _: &str, _: &str, _: Timestamp) -> Option<Arc<Entry>> {
             panic!("the disk is gone")
         }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use reflexarc::RuleSet;
-use reflexarc_reaction::MemoryState;
 
 use super::clock::{Clock, ClockArg};
 use super::preparer::{Ahead, PreparedEvent, Preparer, Stage};
 use super::printer::{Evaluated, Item};
+use super::shared_state::SharedState;
 
 /// Evaluations between two removals of expired state. Expired entries are never read; removing them
 /// only bounds the memory of long runs.
@@ -17,7 +17,7 @@ const REMOVE_EXPIRED_EVERY: u64 = 10_000;
 /// Evaluates prepared events, each with the state that the events before it left.
 pub(super) struct Evaluator {
     rules: RuleSet,
-    state: MemoryState,
+    state: SharedState,
     clock: Clock,
     evaluations: u64,
     ahead: Arc<Ahead>,
@@ -32,7 +32,7 @@ impl Evaluator {
         };
         Self {
             rules,
-            state: MemoryState::new(),
+            state: SharedState::default(),
             clock,
             evaluations: 0,
             ahead: Arc::new(ahead),
@@ -47,6 +47,7 @@ impl Evaluator {
             reacts,
             keeps_unmatched,
             ahead: Arc::clone(&self.ahead),
+            state: self.state.clone(),
         }
     }
 
@@ -82,9 +83,7 @@ impl Evaluator {
             }
         };
         // Evaluation returns changes of state as data; the next event must find them in place.
-        for effects in &evaluation.rules {
-            self.state.apply(&effects.rule, &effects.changes);
-        }
+        self.state.apply(&evaluation);
         self.evaluations += 1;
         if self.evaluations.is_multiple_of(REMOVE_EXPIRED_EVERY) {
             self.state.remove_expired(now);

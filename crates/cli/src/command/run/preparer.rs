@@ -8,9 +8,10 @@ use reflexarc::{Matched, PreparedEvaluation, RuleSet, event_time};
 use reflexarc_event::{Event, EventError, NativeEvent};
 
 use super::clock::ClockArg;
+use super::shared_state::SharedState;
 
-/// Bytes of effects that reactions may have ahead of their turn. Beyond them, reactions run in
-/// their turn, one event at a time.
+/// Bytes that reactions may hold ahead of their turn: their effects, and what they have read of the
+/// state. Beyond them, reactions run in their turn, one event at a time.
 // An event may have effects of 64 MiB, and hundreds of events are prepared at a time.
 const MAX_BYTES_AHEAD: usize = 16 << 20;
 
@@ -19,11 +20,12 @@ const MAX_BYTES_AHEAD: usize = 16 << 20;
 pub(super) struct Preparer {
     pub(super) rules: RuleSet,
     pub(super) clock: ClockArg,
-    /// Whether reactions that use no state run here.
+    /// Whether reactions run here.
     pub(super) reacts: bool,
     /// Whether events without effects are needed.
     pub(super) keeps_unmatched: bool,
     pub(super) ahead: Arc<Ahead>,
+    pub(super) state: SharedState,
 }
 
 /// What preparers and the evaluator know of each other.
@@ -31,7 +33,7 @@ pub(super) struct Preparer {
 pub(super) struct Ahead {
     /// Whether the time of the first event that has one is still to be found.
     pub(super) needs_first: AtomicBool,
-    /// Bytes of the effects of prepared events.
+    /// Bytes that prepared events hold.
     pub(super) bytes: AtomicUsize,
 }
 
@@ -48,7 +50,7 @@ pub(super) enum Stage {
     Nothing(Option<NativeEvent>),
     /// The matching rules are known.
     Matched(NativeEvent, Matched),
-    /// Also the effects of those that use no state.
+    /// Also what they do, unless the state changes before the event's turn.
     Prepared(NativeEvent, PreparedEvaluation),
 }
 
@@ -72,7 +74,7 @@ impl Preparer {
             // The time of the evaluation is known in its turn.
             None => Stage::Matched(event, matched),
             Some(now) => {
-                let prepared = self.rules.prepare(&event, matched, now);
+                let prepared = self.rules.prepare(&event, matched, now, &self.state);
                 let bytes = prepared.bytes();
                 self.ahead.bytes.fetch_add(bytes, Ordering::Relaxed);
                 Stage::Prepared(event, prepared)

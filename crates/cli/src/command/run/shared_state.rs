@@ -1,0 +1,60 @@
+//! The state of a run, which preparers read while it changes.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use jiff::Timestamp;
+use reflexarc::Evaluation;
+use reflexarc_reaction::{Entry, MemoryState, State, sealed};
+
+/// The state of all rules. Only the evaluator changes it.
+// One state behind a lock, not a snapshot now and then: preparers may read entries of different
+// times, because in the turn of their event each read is repeated. After a snapshot, every first
+// change near an entry would copy its neighbours, and what it lacks runs twice.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SharedState(Arc<RwLock<MemoryState>>);
+
+impl SharedState {
+    /// Applies the changes of an evaluation.
+    pub(super) fn apply(&self, evaluation: &Evaluation) {
+        if evaluation
+            .rules
+            .iter()
+            .all(|effects| effects.changes.is_empty())
+        {
+            return;
+        }
+        let mut state = self.write();
+        for effects in &evaluation.rules {
+            state.apply(&effects.rule, &effects.changes);
+        }
+    }
+
+    /// As [`MemoryState::remove_expired`].
+    pub(super) fn remove_expired(&self, now: Timestamp) {
+        self.write().remove_expired(now);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, MemoryState> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, MemoryState> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl sealed::Sealed for SharedState {}
+
+impl State for SharedState {
+    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Arc<Entry>> {
+        self.read().get(rule, key, now)
+    }
+
+    fn contains(&self, rule: &str, key: &str, now: Timestamp) -> bool {
+        self.read().contains(rule, key, now)
+    }
+
+    fn has_room(&self, rule: &str, added: usize, max: usize, now: Timestamp) -> bool {
+        self.read().has_room(rule, added, max, now)
+    }
+}
