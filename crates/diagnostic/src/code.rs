@@ -234,6 +234,7 @@ registry! {
     505 SCRIPT_LIMIT "Script too large or nested too deeply";
     506 DUPLICATE_FUNCTION "Function that is already defined";
     507 PLACEHOLDER "Placeholder that is sent as it stands";
+    508 MISSING_EVENT "Field of an event that may be missing";
 
     // 06: configuration and the service
     600 CONFIG_FILE "Configuration, or a file that it names, cannot be read";

@@ -7,6 +7,7 @@
 
 mod arguments;
 mod literal_texts;
+mod missing_events;
 mod quoted_literals;
 
 use std::any::TypeId;
@@ -87,6 +88,7 @@ pub(crate) fn warnings(
     let mut warnings = literal_texts::check(&compiles, ast, source, fixes);
     warnings.extend(arguments::check_message_variables(ast, source));
     warnings.extend(arguments::check_ttls(ast, source));
+    warnings.extend(missing_events::check(ast, variables, source));
     warnings.sort_by_key(|diagnostic| diagnostic.span.start);
     warnings
 }

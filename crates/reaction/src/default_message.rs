@@ -43,7 +43,7 @@ static FIELD_SET: LazyLock<FieldSet> = LazyLock::new(|| {
 });
 
 /// Longer values are truncated, in characters.
-const MAX_VALUE: usize = 200;
+pub(crate) const MAX_VALUE: usize = 200;
 
 /// The message of a rule that has neither a script nor templates: a title, the fields of the event,
 /// one on each line, and the number of events suppressed since the last message.
@@ -66,8 +66,21 @@ const MAX_VALUE: usize = 200;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn default_message(event: &Event, rule: &RuleInfo, suppressed: u64) -> Message {
-    let fields = event.select(&FIELD_SET);
     let mut text = String::with_capacity(512);
+    let fields = add_fields(event, &mut text);
+    add_rule(rule, suppressed, &mut text);
+    Message {
+        title: title(&fields, rule),
+        text,
+        level: rule.level,
+        at: Vec::new(),
+        link: None,
+    }
+}
+
+/// Adds the fields of an event to a text, one on each line, and returns them.
+pub(crate) fn add_fields<'a>(event: &'a Event, text: &mut String) -> Selected<'a> {
+    let fields = event.select(&FIELD_SET);
     for (path, label) in FIELDS {
         // Absent fields have no line: most events have few of these.
         if let Some(value) = at(&fields, path).and_then(display) {
@@ -76,6 +89,11 @@ pub fn default_message(event: &Event, rule: &RuleInfo, suppressed: u64) -> Messa
             }
         }
     }
+    fields
+}
+
+/// Adds the last lines of a text: the rule and how many messages were suppressed.
+pub(crate) fn add_rule(rule: &RuleInfo, suppressed: u64, text: &mut String) {
     text.push_str("rule: ");
     text.push_str(&rule.name);
     if !rule.description.is_empty() {
@@ -89,13 +107,11 @@ pub fn default_message(event: &Event, rule: &RuleInfo, suppressed: u64) -> Messa
             "\n{suppressed} more like this since the last message"
         ));
     }
-    Message {
-        title: title(&fields, rule),
-        text,
-        level: rule.level,
-        at: Vec::new(),
-        link: None,
-    }
+}
+
+/// A value on one line, truncated; `None` for null, an empty string and an empty array.
+pub(crate) fn one_line(value: &Json) -> Option<String> {
+    shorten(Cow::Owned(text(value)?)).map(Cow::into_owned)
 }
 
 fn title(fields: &Selected<'_>, rule: &RuleInfo) -> String {
@@ -140,6 +156,11 @@ fn display<'a>(value: &Selected<'a>) -> Option<Cow<'a, str>> {
         Selected::String(text) => Cow::Borrowed(*text),
         other => Cow::Owned(text(&other.to_json())?),
     };
+    shorten(text)
+}
+
+/// A text on one line, truncated; `None` for an empty one.
+fn shorten(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
     if text.is_empty() {
         return None;
     }

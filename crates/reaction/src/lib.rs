@@ -25,6 +25,7 @@ mod action;
 mod builtins;
 mod check;
 mod default_message;
+mod default_window_message;
 mod effects;
 mod error;
 mod gate;
@@ -60,6 +61,7 @@ pub use reflexarc_event::{Event, Json, Level};
 
 pub use action::{Action, Message};
 pub use default_message::default_message;
+pub use default_window_message::{WindowReason, default_window_message};
 pub use effects::{Effects, StateChange};
 pub use error::{CompileError, ReactionError};
 pub use gate::{Gate, ThrottleDecision};

@@ -59,6 +59,22 @@ impl VariableScope {
         matches!(self, Self::Resolved { .. })
     }
 
+    /// The events that are `()` in some runs.
+    pub(crate) fn may_be_missing(self) -> impl Iterator<Item = &'static str> {
+        let (event, closing) = match self {
+            Self::Event => (false, false),
+            Self::Window {
+                event_may_be_missing,
+            } => (event_may_be_missing, false),
+            Self::Resolved {
+                event_may_be_missing,
+                closing_may_be_missing,
+            } => (event_may_be_missing, closing_may_be_missing),
+        };
+        let event = event.then_some("event");
+        event.into_iter().chain(closing.then_some(CLOSING))
+    }
+
     /// Where a variable exists that this scope lacks.
     pub(crate) fn where_it_exists(self, name: &str) -> Option<String> {
         if self.names().any(|known| known == name) {

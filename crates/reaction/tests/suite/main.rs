@@ -16,6 +16,7 @@ mod fixed_texts;
 mod fixes;
 mod large_events;
 mod limits;
+mod missing_events;
 mod placeholders;
 mod windows;
 

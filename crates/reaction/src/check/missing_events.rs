@@ -1,0 +1,300 @@
+//! Fields that a script reads of an event which is `()` in some runs: `event.id` fails there.
+//!
+//! ```text
+//! log(event.id);                                     fails without an event
+//! log(event?.id);                                    `()` without one
+//! if event != () { log(event.id) }                   runs only with one
+//! if event == () { skip("none yet") } log(event.id)  likewise
+//! ```
+//!
+//! A condition that uses the event in another way is taken for one of the author's that holds only
+//! with an event: a warning too few is better than one about a script that is right.
+
+use reflexarc_diagnostic::{Code, Diagnostic};
+use rhai::{AST, ASTFlags, ASTNode, Expr, Position, Stmt};
+
+use crate::{SourceLocation, VariableScope, walk};
+
+/// The warnings about a script with variables of this scope, by location.
+pub(super) fn check(ast: &AST, variables: VariableScope, source: &str) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for variable in variables.may_be_missing() {
+        let presence = Presence::of(ast, variable);
+        for statement in ast.statements() {
+            walk::statement(statement, &mut |nodes| {
+                if let Some(access) = presence.access(nodes)
+                    && !presence.is_known(nodes, ast.statements())
+                {
+                    found.push(warning(variable, &access, source));
+                }
+                true
+            });
+        }
+    }
+    found.dedup();
+    found
+}
+
+/// An access to a part of the variable that fails where this is `()`.
+struct Access {
+    /// Where the variable stands.
+    position: Position,
+    /// Whether `?` makes it `()`: of `event.id` and `event["id"]`, but not of `event.keys()`.
+    is_field: bool,
+}
+
+/// Whether a condition holds only where the variable is not `()`.
+#[derive(Clone, Copy)]
+struct Implied {
+    if_true: bool,
+    if_false: bool,
+}
+
+/// What a script knows of whether a variable is `()`.
+struct Presence<'v> {
+    variable: &'v str,
+    /// The variables of the script that are set to something of it: `let id = event?.id`.
+    derived: Vec<String>,
+}
+
+impl<'v> Presence<'v> {
+    fn of(ast: &AST, variable: &'v str) -> Self {
+        let mut presence = Self {
+            variable,
+            derived: Vec::new(),
+        };
+        let mut derived = Vec::new();
+        for statement in ast.statements() {
+            walk::statement(statement, &mut |nodes| {
+                if let Some(ASTNode::Stmt(Stmt::Var(declaration, ..))) = nodes.last()
+                    && presence.is_considered(&declaration.1)
+                {
+                    derived.push(declaration.0.name.to_string());
+                }
+                true
+            });
+        }
+        presence.derived = derived;
+        presence
+    }
+
+    fn is_variable(&self, expression: &Expr) -> bool {
+        // Only variables of the script have an index: how far back they were defined.
+        matches!(expression, Expr::Variable(name, ..)
+            if name.0.is_none() && name.1 == self.variable)
+    }
+
+    /// The access that the last of these nodes is.
+    fn access(&self, nodes: &[ASTNode<'_>]) -> Option<Access> {
+        let (chain, is_field) = match nodes.last()? {
+            ASTNode::Expr(Expr::Dot(chain, flags, _)) if !flags.contains(ASTFlags::NEGATED) => {
+                let first = match &chain.rhs {
+                    Expr::Dot(rest, ..) | Expr::Index(rest, ..) => &rest.lhs,
+                    other => other,
+                };
+                (chain, matches!(first, Expr::Property(..)))
+            }
+            ASTNode::Expr(Expr::Index(chain, flags, _)) if !flags.contains(ASTFlags::NEGATED) => {
+                // rhai forgets the `?` of `event?["id"].a`.
+                (chain, !matches!(chain.rhs, Expr::Dot(..) | Expr::Index(..)))
+            }
+            _ => return None,
+        };
+        self.is_variable(&chain.lhs).then(|| Access {
+            position: chain.lhs.start_position(),
+            is_field,
+        })
+    }
+
+    /// Whether the last of these nodes, the first of which is one of `statements`, runs only where
+    /// the variable is not `()`.
+    fn is_known(&self, nodes: &[ASTNode<'_>], statements: &[Stmt]) -> bool {
+        let Some(first) = nodes.first() else {
+            return false;
+        };
+        if self.is_known_before(first, statements) {
+            return true;
+        }
+        nodes.windows(2).any(|pair| {
+            let [parent, child] = pair else {
+                return false;
+            };
+            self.is_known_within(parent, child)
+                || blocks(parent)
+                    .into_iter()
+                    .any(|block| self.is_known_before(child, block))
+        })
+    }
+
+    /// Whether a node runs its child only where the variable is not `()`.
+    fn is_known_within(&self, parent: &ASTNode<'_>, child: &ASTNode<'_>) -> bool {
+        match parent {
+            ASTNode::Stmt(Stmt::If(flow, _)) => {
+                let implied = self.implied(&flow.expr);
+                implied.if_true && has(flow.body.statements(), child)
+                    || implied.if_false && has(flow.branch.statements(), child)
+            }
+            ASTNode::Stmt(Stmt::While(flow, _)) => {
+                self.implied(&flow.expr).if_true && has(flow.body.statements(), child)
+            }
+            // The script handles the error.
+            ASTNode::Stmt(Stmt::TryCatch(flow, _)) => has(flow.body.statements(), child),
+            ASTNode::Stmt(Stmt::Switch(switch, _)) => {
+                !is_same(&switch.0, child) && self.is_considered(&switch.0)
+            }
+            // Of `event != () && event.id == 1` the right side.
+            ASTNode::Expr(Expr::And(operands, _)) => operands
+                .iter()
+                .take_while(|operand| !is_same(operand, child))
+                .any(|operand| self.implied(operand).if_true),
+            ASTNode::Expr(Expr::Or(operands, _)) => operands
+                .iter()
+                .take_while(|operand| !is_same(operand, child))
+                .any(|operand| self.implied(operand).if_false),
+            _ => false,
+        }
+    }
+
+    /// Whether a statement before this one in the block ends the script where the variable is `()`.
+    fn is_known_before(&self, statement: &ASTNode<'_>, block: &[Stmt]) -> bool {
+        if !has(block, statement) {
+            return false;
+        }
+        let is_this = |other: &Stmt| matches!(statement, ASTNode::Stmt(statement) if std::ptr::eq(*statement, other));
+        let before = block.iter().take_while(|other| !is_this(other));
+        before.into_iter().any(|before| match before {
+            Stmt::If(flow, _) => {
+                let implied = self.implied(&flow.expr);
+                implied.if_false && ends(flow.body.statements())
+                    || implied.if_true && ends(flow.branch.statements())
+            }
+            _ => false,
+        })
+    }
+
+    /// What a condition says about the variable.
+    fn implied(&self, condition: &Expr) -> Implied {
+        let both = |operands: &[Expr]| {
+            let implied: Vec<Implied> = operands.iter().map(|part| self.implied(part)).collect();
+            let (mut truths, mut falsehoods) = (implied.iter(), implied.iter());
+            (
+                Implied {
+                    if_true: truths.clone().any(|part| part.if_true),
+                    if_false: falsehoods.clone().all(|part| part.if_false),
+                },
+                Implied {
+                    if_true: truths.all(|part| part.if_true),
+                    if_false: falsehoods.any(|part| part.if_false),
+                },
+            )
+        };
+        match condition {
+            Expr::And(operands, _) => both(operands).0,
+            Expr::Or(operands, _) => both(operands).1,
+            Expr::FnCall(call, _) if call.name == "!" && call.args.len() == 1 => {
+                let Implied { if_true, if_false } = self.implied(&call.args[0]);
+                Implied {
+                    if_true: if_false,
+                    if_false: if_true,
+                }
+            }
+            Expr::FnCall(call, _) if matches!(call.name.as_str(), "==" | "!=") => {
+                let is_unit = |operand: &Expr| matches!(operand, Expr::Unit(_));
+                let is_considered = call.args.iter().any(|operand| self.is_considered(operand));
+                // `event?.result == "failed"` holds only with an event, as `event?.result != ()`.
+                let is_equality = call.name == "==";
+                let with_unit = call.args.iter().any(is_unit);
+                Implied {
+                    if_true: is_considered && is_equality != with_unit,
+                    if_false: is_considered && is_equality == with_unit,
+                }
+            }
+            other => {
+                let is_considered = self.is_considered(other);
+                Implied {
+                    if_true: is_considered,
+                    if_false: is_considered,
+                }
+            }
+        }
+    }
+
+    /// Whether an expression uses the variable without failing where it is `()`, or one that is
+    /// derived from it.
+    fn is_considered(&self, expression: &Expr) -> bool {
+        let mut is_considered = false;
+        walk::expression(expression, &mut |nodes| {
+            if let Some(ASTNode::Expr(Expr::Variable(name, ..))) = nodes.last() {
+                let is_derived = name.0.is_some() && self.derived.contains(&name.1.to_string());
+                let parent = &nodes[..nodes.len() - 1];
+                let is_predefined = name.0.is_none() && name.1 == self.variable;
+                is_considered |= is_derived || is_predefined && self.access(parent).is_none();
+            }
+            !is_considered
+        });
+        is_considered
+    }
+}
+
+fn warning(variable: &str, access: &Access, source: &str) -> Diagnostic {
+    let span = SourceLocation::token(access.position, source);
+    let rest = &source[span.end..];
+    let operator = span.end + (rest.len() - rest.trim_start().len());
+    let message = format!("`{variable}` may be missing, `()`; a field of it is an error then");
+    let warning = Diagnostic::warning(Code::MISSING_EVENT, span.clone(), message);
+    let guard = format!("read it within `if {variable} != () {{ … }}`");
+    // A method of `()` is none of a map: `event?.len() > 3` would compare `()` with a number.
+    let safe = match source[operator..].chars().next() {
+        Some('.') if access.is_field => "?.",
+        Some('[') if access.is_field => "?[",
+        _ => return warning.with_help(guard),
+    };
+    let key: String = source[operator + 1..]
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
+    let shown = if safe == "?." { key.as_str() } else { "…]" };
+    warning
+        .with_help(format!("write `{variable}{safe}{shown}`, or {guard}"))
+        .with_fix(operator..operator + 1, safe)
+}
+
+/// The lists of statements in a node.
+fn blocks<'n>(node: &ASTNode<'n>) -> Vec<&'n [Stmt]> {
+    match node {
+        ASTNode::Stmt(Stmt::If(flow, _) | Stmt::TryCatch(flow, _)) => {
+            vec![flow.body.statements(), flow.branch.statements()]
+        }
+        ASTNode::Stmt(Stmt::While(flow, _) | Stmt::Do(flow, ..)) => vec![flow.body.statements()],
+        ASTNode::Stmt(Stmt::For(each, _)) => vec![each.2.body.statements()],
+        ASTNode::Stmt(Stmt::Block(block)) | ASTNode::Expr(Expr::Stmt(block)) => {
+            vec![block.statements()]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a node is one of these statements.
+fn has(block: &[Stmt], node: &ASTNode<'_>) -> bool {
+    let ASTNode::Stmt(statement) = node else {
+        return false;
+    };
+    block.iter().any(|other| std::ptr::eq(*statement, other))
+}
+
+/// Whether a node is this expression.
+fn is_same(expression: &Expr, node: &ASTNode<'_>) -> bool {
+    matches!(node, ASTNode::Expr(other) if std::ptr::eq(*other, expression))
+}
+
+/// Whether what follows a block never runs after it.
+fn ends(block: &[Stmt]) -> bool {
+    match block.last() {
+        Some(Stmt::Return(..) | Stmt::BreakLoop(..)) => true,
+        Some(Stmt::FnCall(call, _)) => call.name == "skip",
+        Some(Stmt::Expr(value)) => matches!(&**value, Expr::FnCall(call, _) if call.name == "skip"),
+        Some(Stmt::Block(inner)) => ends(inner.statements()),
+        Some(Stmt::If(flow, _)) => ends(flow.body.statements()) && ends(flow.branch.statements()),
+        _ => false,
+    }
+}
