@@ -12,7 +12,7 @@ use reflexarc_reaction::{
     Effects, Input, ReactionLimits, ScriptEvent, State, StateChange, Stopwatch,
 };
 
-use self::window::{EventInTime, KeyOutcome, MatchKey, MatchRun};
+use self::window::{EventInTime, KeyOutcome, MatchKey};
 use crate::ahead_history::AheadHistory;
 use crate::event_key::EventKey;
 use crate::gates::GateDecision;
@@ -43,9 +43,9 @@ pub(crate) struct Context<'a> {
 
 /// The rules that match an event.
 pub(crate) struct Found<'a> {
-    /// In the order of their names, each with what the event is to its time window; without one,
+    /// In the order of their names, each with its position and with what the event is to its time window; without one,
     /// an opening event.
-    pub(crate) rules: Vec<(&'a Rule, Roles)>,
+    pub(crate) rules: Vec<(usize, &'a Rule, Roles)>,
     /// Those that could not be compared with it.
     pub(crate) undecided: Vec<Failure>,
 }
@@ -170,20 +170,28 @@ pub(crate) fn evaluate<'a>(
 /// Runs what is due of a match of a rule, and the rules that match what it emits.
 pub(crate) fn fire<'a>(rule: &'a Rule, key: &str, context: &Context<'a>) -> Evaluation {
     let mut in_progress = InProgress::new(context);
-    if let Some(window) = &rule.window
-        && let Some(outcome) = window::fire(rule, window, key, &in_progress.state, context)
-    {
-        let hop = outcome.as_ref().map_or(0, MatchRun::hop);
+    if let Some(window) = &rule.window {
+        let (run, failed) = window::fire(rule, window, key, &in_progress.state, context);
+        let hop = run.hop();
+        if let Some(failed) = failed {
+            in_progress.fail(rule, failed, hop);
+        }
         let cause = Cause {
             event: None,
             hop,
             causes: Vec::new(),
             origin: None,
         };
-        in_progress.add_match(rule, window, outcome, &cause);
+        in_progress.add_match(rule, window, Ok(run), &cause);
     }
     in_progress.evaluate_pending(None, Ahead::default());
     in_progress.finish()
+}
+
+/// Whether the window of a rule has a match at a key.
+pub(crate) fn has_match(rule: &Rule, key: &str, state: &dyn State, now: Timestamp) -> bool {
+    let window = rule.window.as_ref();
+    window.is_some_and(|window| window::has_match(rule, window, key, state, now))
 }
 
 /// The changes that begin what the window of a rule waits for before any event.
@@ -250,7 +258,7 @@ impl<'a, 'c> InProgress<'a, 'c> {
             let mut script_event = None;
             let mut position = None;
             let mut runs = std::mem::take(&mut ahead).runs.into_iter();
-            for (rule, roles) in rules {
+            for (_, rule, roles) in rules {
                 let run = runs.next().flatten();
                 if let Some(window) = &rule.window {
                     self.apply_changes();

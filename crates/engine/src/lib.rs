@@ -76,7 +76,8 @@ pub use reflexarc_pattern::{
 #[doc(hidden)]
 pub use reflexarc_reaction::sealed;
 pub use reflexarc_reaction::{
-    Action, Entry, MemoryState, Message, NoState, ReactionLimits, State, StateChange, Stopwatch,
+    Action, Entry, KeptEvent, KeptMatch, KeptMatches, MemoryState, Message, NoState,
+    ReactionLimits, State, StateChange, Stopwatch,
 };
 
 pub use budget::{EffectSize, ReactionBudget};
@@ -90,7 +91,7 @@ pub use limits::RuleSetLimits;
 pub use reference::REFERENCE;
 pub use rule::Rule;
 pub use rule_file::MAX_STATE_ENTRIES;
-pub use rule_set::{EventFile, Matched, PreparedEvaluation, RuleSet};
+pub use rule_set::{DueEvaluation, EventFile, Matched, PreparedEvaluation, RuleSet};
 pub use test_run::{Mismatch, RuleReport, TestReport};
 pub use update_tests::update_tests;
 pub use vocabulary::check_vocabulary;

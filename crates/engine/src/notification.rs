@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use reflexarc_diagnostic::Diagnostic;
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_event::Event;
-use reflexarc_reaction::{Action, Message, ReactionLimits, RuleInfo, Template, default_message};
+use reflexarc_reaction::{
+    Action, Message, ReactionError, ReactionLimits, RuleInfo, Template, WindowInput, WindowReason,
+    default_message, default_window_message,
+};
 
 use crate::event_fields;
 use crate::reaction_failure::ReactionFailure;
@@ -101,14 +104,41 @@ impl Notification {
     ) -> Result<(Vec<Action>, usize), ReactionFailure> {
         // Templates replace parts of the default message, so a rule may have one for the title
         // only.
+        let default = || default_message(event, rule, suppressed);
+        let render = |template: &Template| template.render(event, rule, now, suppressed);
+        self.to_all(rule, &default, &render, limits)
+    }
+
+    /// The same for a match of a time window.
+    pub(crate) fn window_actions(
+        &self,
+        event: Option<&Event>,
+        reason: WindowReason<'_>,
+        window: &WindowInput<'_>,
+        rule: &RuleInfo,
+        (now, suppressed): (Timestamp, u64),
+        limits: &ReactionLimits,
+    ) -> Result<(Vec<Action>, usize), ReactionFailure> {
+        let default = || default_window_message(reason, event, window, rule, suppressed);
+        let render =
+            |template: &Template| template.render_window(event, window, rule, now, suppressed);
+        self.to_all(rule, &default, &render, limits)
+    }
+
+    /// The message to all targets, and their size.
+    fn to_all(
+        &self,
+        rule: &RuleInfo,
+        default: &dyn Fn() -> Message,
+        render: &dyn Fn(&Template) -> Result<String, ReactionError>,
+        limits: &ReactionLimits,
+    ) -> Result<(Vec<Action>, usize), ReactionFailure> {
         let mut message = match (&self.title, &self.text) {
             (Some(_), Some(_)) => Message::new("").with_level(rule.level),
-            _ => default_message(event, rule, suppressed),
+            _ => default(),
         };
         let render = |part: &EmbeddedTemplate| {
-            part.template
-                .render(event, rule, now, suppressed)
-                .map_err(|error| ReactionFailure::new(&error, &part.source))
+            render(&part.template).map_err(|error| ReactionFailure::new(&error, &part.source))
         };
         if let Some(title) = &self.title {
             message.title = render(title)?;

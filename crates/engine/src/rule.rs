@@ -156,7 +156,13 @@ impl Rule {
             steps.chain(&window.until)
         });
         let is_enabled = self.enabled;
-        let node = filters.map(|filter| if is_enabled { filter.pattern.node() } else { NOTHING });
+        let node = filters.map(|filter| {
+            if is_enabled {
+                filter.pattern.node()
+            } else {
+                NOTHING
+            }
+        });
         node.collect()
     }
 

@@ -3,6 +3,7 @@
 mod evaluation;
 mod load;
 mod prepared;
+mod timeline;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use reflexarc_reaction::ReactionLimits;
 
 pub use self::evaluation::Matched;
 pub use self::prepared::PreparedEvaluation;
+pub use self::timeline::DueEvaluation;
 use crate::ahead_history::AheadHistory;
 use crate::rule::Rule;
 use crate::window::Roles;
@@ -51,6 +53,8 @@ struct Inner {
     /// What the matcher's further ids stand for: the filters of time windows after `when`, each
     /// with the position of its rule.
     steps: Vec<(u32, Roles)>,
+    /// The positions of enabled rules that wait before any event has come.
+    armed: Vec<usize>,
     matcher: Matcher,
     /// Computed when they are first read.
     warnings: OnceLock<Vec<FileDiagnostics>>,
@@ -214,6 +218,7 @@ impl RuleSet {
             inner: Arc::new(Inner {
                 rules: vec![Arc::clone(rule)],
                 steps: step_roles([rule]),
+                armed: armed_rules(std::slice::from_ref(rule)),
                 matcher: Matcher::build(
                     [rule.pattern().node()]
                         .into_iter()
@@ -277,4 +282,17 @@ fn step_roles<'r>(rules: impl IntoIterator<Item = &'r Arc<Rule>>) -> Vec<(u32, R
         roles.into_iter().map(move |roles| (position, roles))
     });
     roles.collect()
+}
+
+/// The positions of the enabled rules with a window that begins before any event.
+fn armed_rules(rules: &[Arc<Rule>]) -> Vec<usize> {
+    let waits = |rule: &Rule| {
+        let window = rule.window.as_ref();
+        rule.enabled && window.is_some_and(|window| window.window.begins_without_event())
+    };
+    let rules = rules.iter().enumerate();
+    rules
+        .filter(|(_, rule)| waits(rule))
+        .map(|(at, _)| at)
+        .collect()
 }

@@ -290,6 +290,11 @@ impl Window {
         Applied { step, firing }
     }
 
+    /// Whether it waits for events although none has come.
+    pub(crate) fn begins_without_event(&self) -> bool {
+        matches!(self.shape, Shape::Silence(_))
+    }
+
     /// Arms a window that waits for events although none has come.
     pub(crate) fn arm(&self, state: &mut KeyState, at: Micros) {
         if let Shape::Silence(silence) = &self.shape {

@@ -154,6 +154,11 @@ impl MemoryState {
         self.matches.events()
     }
 
+    /// Removes the matches that have expired by `now`.
+    pub fn remove_expired_matches(&mut self, now: Timestamp) {
+        self.matches.remove_expired(now);
+    }
+
     /// Removes the entries and matches that have expired by `now`. Costs as much as there are, and nothing for
     /// those that stay.
     ///

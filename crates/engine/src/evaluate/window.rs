@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reflexarc_event::{Event, Json, NativeEvent};
 use reflexarc_reaction::{
     Effects, Input, KeptEvent, KeptMatch, ScriptEvent, State, StateChange, WindowInput,
+    WindowReason,
 };
 use serde::{Deserialize, Serialize};
 
@@ -139,9 +140,8 @@ pub(super) fn apply(
             "{name}: not counted: the value has more than {MAX_KEY_BYTES} bytes"
         ));
     }
-    let reaction = firing.map(|firing| {
-        run_firing(rule, window, &value, firing, Some(arrival), state, context)
-    });
+    let reaction = firing
+        .map(|firing| run_firing(rule, window, &value, firing, Some(arrival), state, context));
     Ok(MatchRun {
         key,
         state: key_state,
@@ -155,32 +155,36 @@ pub(super) fn apply(
     })
 }
 
-/// Runs what is due of a match at the time of the context; `None` if the rule has no match there.
+/// Runs what is due of a match at the time of the context. A match that cannot be read, or of
+/// another window, is closed.
 pub(super) fn fire(
     rule: &Rule,
     window: &RuleWindow,
     key: &str,
     state: &dyn State,
     context: &Context<'_>,
-) -> Option<KeyOutcome> {
-    let kept = match read(rule, window, key, state, context.now) {
-        Ok(kept) => kept?,
-        Err(failed) => return Some(Err(failed)),
-    };
-    let mut key_state = kept;
-    let newest_late = read_newest_late(rule, state, context.now);
-    let firing = window
-        .window
-        .fire(&mut key_state, micros(context.now), newest_late);
+) -> (MatchRun, Option<Failed>) {
     let mut run = MatchRun {
         key: key.to_owned(),
-        state: key_state,
+        state: KeyState::default(),
         event: None,
         had_match: true,
         notes: Vec::new(),
         reaction: None,
     };
-    if let Some(firing) = firing {
+    match read(rule, window, key, state, context.now) {
+        Ok(Some(kept)) => run.state = kept,
+        Ok(None) => {
+            let name = window_name(window);
+            run.notes
+                .push(format!("{name}: closed: its window has changed"));
+            return (run, None);
+        }
+        Err(failed) => return (run, Some(failed)),
+    }
+    let newest_late = read_newest_late(rule, state, context.now);
+    let now = micros(context.now);
+    if let Some(firing) = window.window.fire(&mut run.state, now, newest_late) {
         // The key was written by `keys_of_event`.
         let value = Json::parse(key).unwrap_or_else(|_| Json::from(key));
         let value = script_key(value);
@@ -188,7 +192,18 @@ pub(super) fn fire(
             rule, window, &value, firing, None, state, context,
         ));
     }
-    Some(Ok(run))
+    (run, None)
+}
+
+/// Whether there is a match of the window at a key.
+pub(super) fn has_match(
+    rule: &Rule,
+    window: &RuleWindow,
+    key: &str,
+    state: &dyn State,
+    now: Timestamp,
+) -> bool {
+    matches!(read(rule, window, key, state, now), Ok(Some(_)))
 }
 
 /// The matches that a rule has although no event has come for them.
@@ -201,7 +216,11 @@ pub(super) fn arm(
     if !matches!(window.window.shape, Shape::Silence(_)) {
         return Vec::new();
     }
-    let all = window.by.paths().is_empty().then(|| Json::Array(Vec::new()));
+    let all = window
+        .by
+        .paths()
+        .is_empty()
+        .then(|| Json::Array(Vec::new()));
     let keys = all.into_iter().chain(window.expected.iter().cloned());
     let new = keys.filter_map(|key| {
         let key = key.to_string();
@@ -248,7 +267,9 @@ impl MatchRun {
                 (false, false) => Ending::Completed,
             };
             let at = micros(now);
-            window.window.end(&mut self.state, &reaction.firing, ending, at);
+            window
+                .window
+                .end(&mut self.state, &reaction.firing, ending, at);
         }
         let newest_late = read_newest_late(rule, state, now);
         write(
@@ -342,7 +363,7 @@ fn read(
         Ok(data) if data.window == window.fingerprint() => Ok(Some(data.state)),
         Ok(_) => Ok(None),
         Err(error) => Err(Failed::from(format!(
-            "invalid match of the key {key}: {error}; remove it, or restore the state"
+            "invalid match of the key {key}: {error}"
         ))),
     }
 }
@@ -411,7 +432,9 @@ fn check_room(
             window_name(window),
         )));
     }
-    let bytes = matches.event_bytes().saturating_add(arrival.event.bytes().len());
+    let bytes = matches
+        .event_bytes()
+        .saturating_add(arrival.event.bytes().len());
     let max = context.limits.kept_event_bytes;
     if bytes > max {
         return Err(Failed::from(format!(
@@ -543,6 +566,7 @@ fn run_firing(
             rule,
             response,
             event.as_ref().map(NativeEvent::event),
+            window_reason(window, &reaction.firing),
             &input,
             suppressed,
             state,
@@ -579,6 +603,7 @@ fn react(
     rule: &Rule,
     response: &Response,
     event: Option<&Event>,
+    reason: WindowReason<'_>,
     window: &WindowInput<'_>,
     suppressed: u64,
     state: &dyn State,
@@ -588,14 +613,9 @@ fn react(
         Response::None => Ok(Effects::default()),
         Response::Notification(notification) => {
             let limits = context.reaction_limits;
-            let actions = notification.window_actions(
-                event,
-                window,
-                &rule.info,
-                context.now,
-                suppressed,
-                limits,
-            );
+            let at = (context.now, suppressed);
+            let actions =
+                notification.window_actions(event, reason, window, &rule.info, at, limits);
             let (actions, bytes) = actions.map_err(|failure| rule.describe(failure))?;
             let mut effects = Effects::default();
             (effects.actions, effects.bytes) = (actions, bytes);
@@ -625,6 +645,23 @@ fn react(
     }
 }
 
+/// What the default message says.
+fn window_reason<'w>(window: &'w RuleWindow, firing: &Firing) -> WindowReason<'w> {
+    let awaited = window.steps.first().map(|step| step.filter.source.text());
+    match &window.window.shape {
+        _ if firing.kind == FiringKind::Resolve => WindowReason::Resolved,
+        Shape::Absence(absence) => WindowReason::Absence {
+            awaited,
+            within: SignedDuration::from_micros(absence.within),
+        },
+        Shape::Silence(silence) => WindowReason::Absence {
+            awaited: None,
+            within: SignedDuration::from_micros(silence.duration),
+        },
+        Shape::Count(_) | Shape::Sequence(_) | Shape::Batch(_) => WindowReason::Events,
+    }
+}
+
 fn read_newest_late(rule: &Rule, state: &dyn State, now: Timestamp) -> Option<Micros> {
     state.get(rule.name(), NEWEST_LATE, now)?.value.as_i64()
 }
@@ -639,12 +676,7 @@ fn set_newest_late(at: Micros, settle: Micros) -> StateChange {
     }
 }
 
-fn step_note(
-    window: &RuleWindow,
-    key: &Json,
-    step: Step,
-    due: Option<Micros>,
-) -> String {
+fn step_note(window: &RuleWindow, key: &Json, step: Step, due: Option<Micros>) -> String {
     let name = window_name(window);
     let key = match key {
         Json::String(text) => text.clone(),

@@ -1,7 +1,7 @@
 //! From an event to the rules that match it, and to their effects.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use reflexarc_event::{EventError, Limits, NativeEvent};
@@ -42,9 +42,9 @@ pub struct Matched {
 /// What watches an evaluation.
 #[derive(Default, Clone, Copy)]
 pub(super) struct Watch<'a> {
-    stopwatch: Option<Stopwatch<'a>>,
-    budget: Option<&'a dyn ReactionBudget>,
-    trace: Option<&'a RefCell<BTreeSet<usize>>>,
+    pub(super) stopwatch: Option<Stopwatch<'a>>,
+    pub(super) budget: Option<&'a dyn ReactionBudget>,
+    pub(super) trace: Option<&'a RefCell<BTreeSet<usize>>>,
 }
 
 thread_local! {
@@ -315,28 +315,29 @@ impl RuleSet {
             Some(failure)
         };
         Found {
-            rules: self.rules_and_roles(matched),
+            rules: self.positioned_roles(matched),
             undecided: matched.undecided.iter().filter_map(failure).collect(),
         }
     }
 }
 
 impl RuleSet {
-    /// The rules that the event means something to, in order, and what it is to each.
-    fn rules_and_roles(&self, matched: &Matched) -> Vec<(&Rule, Roles)> {
-        let rule = |position: u32| self.inner.rules.get(position as usize).map(AsRef::as_ref);
-        let opening = |id: &u32| Some((rule(*id)?, Roles::OPENING));
-        if matched.steps.is_empty() {
-            return matched.ids.iter().filter_map(opening).collect();
+    /// The rules that the event means something to, in order: their positions, and what it is to
+    /// each.
+    pub(super) fn positioned_roles(&self, matched: &Matched) -> Vec<(usize, &Rule, Roles)> {
+        let rules = self.positioned_rules(matched);
+        let mut all: Vec<_> = rules.map(|(at, rule)| (at, rule, Roles::OPENING)).collect();
+        for (position, roles) in &matched.steps {
+            let position = *position as usize;
+            match all.binary_search_by_key(&position, |(at, ..)| *at) {
+                Ok(at) => all[at].2 = all[at].2.and(*roles),
+                Err(at) => {
+                    let rule = self.inner.rules.get(position);
+                    all.splice(at..at, rule.map(|rule| (position, rule.as_ref(), *roles)));
+                }
+            }
         }
-        let mut all: BTreeMap<u32, Roles> = matched.steps.iter().copied().collect();
-        for id in &matched.ids {
-            let roles = all.entry(*id).or_default();
-            *roles = roles.and(Roles::OPENING);
-        }
-        let all = all.into_iter();
-        all.filter_map(|(id, roles)| Some((rule(id)?, roles)))
-            .collect()
+        all
     }
 }
 

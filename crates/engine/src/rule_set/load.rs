@@ -8,7 +8,7 @@ use reflexarc_diagnostic::{Code, FileDiagnostics, InvalidFiles};
 use reflexarc_pattern::{BuildError, Matcher, Pattern};
 use reflexarc_reaction::ReactionLimits;
 
-use super::{Inner, RuleSet, step_nodes, step_roles};
+use super::{Inner, RuleSet, armed_rules, step_nodes, step_roles};
 use crate::ahead_history::AheadHistory;
 use crate::rule::{Rule, whole_file};
 use crate::{RuleSetLimits, folder};
@@ -229,6 +229,7 @@ impl RuleSet {
         })?;
         let inner = Inner {
             steps: step_roles(&rules),
+            armed: armed_rules(&rules),
             history: AheadHistory::new(rules.len()),
             rules,
             matcher,
@@ -273,6 +274,7 @@ impl RuleSet {
             history: AheadHistory::new(rules.len()),
             rules,
             steps: Vec::new(),
+            armed: Vec::new(),
             matcher,
             warnings: OnceLock::from(Vec::new()),
             limits,

@@ -57,7 +57,9 @@ impl RuleSet {
     ) -> PreparedEvaluation {
         let matching = |event: &NativeEvent| self.found(&self.matching(event));
         let context = self.context(&matching, state, now, Watch::default());
-        let ahead = evaluate::evaluate_ahead(event, self.positioned_rules(&matched), &context);
+        let rules = self.positioned_roles(&matched).into_iter();
+        let rules = rules.map(|(position, rule, _)| (position, rule));
+        let ahead = evaluate::evaluate_ahead(event, rules, &context);
         PreparedEvaluation {
             matched,
             now,

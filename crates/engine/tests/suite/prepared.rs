@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
 use reflexarc::{
-    Entry, Evaluation, MemoryState, NativeEvent, PreparedEvaluation, RuleSet, State, Timestamp,
-    sealed,
+    Entry, Evaluation, KeptMatches, MemoryState, NativeEvent, NoState, PreparedEvaluation, RuleSet,
+    State, Timestamp, sealed,
 };
 
 use crate::rules;
@@ -111,6 +111,10 @@ impl State for ChangingState {
 
     fn has_room(&self, rule: &str, added: usize, max: usize, now: Timestamp) -> bool {
         self.state().has_room(rule, added, max, now)
+    }
+
+    fn matches(&self) -> &dyn KeptMatches {
+        &NoState
     }
 }
 

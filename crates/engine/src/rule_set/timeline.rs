@@ -1,0 +1,205 @@
+//! What happens because time passes: deadlines of matches, in their order.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use reflexarc_event::NativeEvent;
+use reflexarc_reaction::{MemoryState, State, StateChange};
+
+use super::RuleSet;
+use super::evaluation::Watch;
+use crate::{Evaluation, RuleEffects, evaluate};
+
+/// A deadline that has passed, and what rules did because of it.
+///
+/// ```
+/// use reflexarc::{MemoryState, NativeEvent, RuleSet, event_time};
+///
+/// let rules = RuleSet::compile([("stuck.toml", r#"
+///     when = 'content.operation == "Detach" and content.result == "accepted"'
+///     by = "content.eniId"
+///     not_followed_by = { when = 'content.result == "success"', within = "30m" }
+///     notify = ["network-team"]
+/// "#)])?;
+/// let event = NativeEvent::from_json(r#"{
+///     "eventTime": "2026-11-25T08:00:00Z",
+///     "content": {"operation": "Detach", "result": "accepted", "eniId": "eni-1"}
+/// }"#)?;
+/// let (mut state, now) = (MemoryState::new(), event_time(&event).ok_or("no time")?);
+/// rules.evaluate_in_time(&event, &mut state, now, &mut |_| ());
+///
+/// let fired = rules.fire_due(&mut state, "2026-11-25T09:00:00Z".parse()?);
+/// assert_eq!(fired[0].at.to_string(), "2026-11-25T08:30:10Z", "10 seconds of grace");
+/// assert_eq!((fired[0].rule.as_str(), fired[0].key.as_str()), ("stuck", "\"eni-1\""));
+/// assert_eq!(fired[0].evaluation.actions().count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DueEvaluation {
+    /// The deadline.
+    pub at: Timestamp,
+    /// The name of the rule.
+    pub rule: String,
+    /// The key of the match, as JSON.
+    pub key: String,
+    /// What the rules did.
+    pub evaluation: Evaluation,
+}
+
+impl RuleSet {
+    /// Evaluates an event at `now` after the deadlines up to then, and applies the changes to the
+    /// state. `each` gets what the deadlines led to, in their order.
+    ///
+    /// Where [`RuleSet::evaluate`] is one step of a program that keeps state itself, this is all of
+    /// it for a state in memory.
+    pub fn evaluate_in_time(
+        &self,
+        event: &NativeEvent,
+        state: &mut MemoryState,
+        now: Timestamp,
+        each: &mut dyn FnMut(DueEvaluation),
+    ) -> Evaluation {
+        self.arm(state, now);
+        while let Some(due) = self.fire_next(state, now) {
+            each(due);
+        }
+        let evaluation = self.evaluate(event, state, now);
+        for (rule, changes) in evaluation.changes() {
+            state.apply(rule, changes);
+        }
+        evaluation
+    }
+
+    /// Runs what is due by `now`, the earliest deadline first, and applies the changes to the
+    /// state. Each deadline is evaluated at its own time.
+    pub fn fire_due(&self, state: &mut MemoryState, now: Timestamp) -> Vec<DueEvaluation> {
+        self.arm(state, now);
+        std::iter::from_fn(|| self.fire_next(state, now)).collect()
+    }
+
+    /// Runs the earliest deadline if it is `now` or before, and applies the changes to the state.
+    pub fn fire_next(&self, state: &mut MemoryState, now: Timestamp) -> Option<DueEvaluation> {
+        self.fire_next_watched(state, now, Watch::default())
+    }
+
+    /// As [`RuleSet::fire_next`], recording the lines of scripts that ran.
+    pub(crate) fn fire_next_traced(
+        &self,
+        state: &mut MemoryState,
+        now: Timestamp,
+        trace: &RefCell<BTreeSet<usize>>,
+    ) -> Option<DueEvaluation> {
+        let watch = Watch {
+            trace: Some(trace),
+            ..Watch::default()
+        };
+        self.fire_next_watched(state, now, watch)
+    }
+
+    fn fire_next_watched(
+        &self,
+        state: &mut MemoryState,
+        now: Timestamp,
+        watch: Watch<'_>,
+    ) -> Option<DueEvaluation> {
+        // What has expired is not due.
+        state.remove_expired_matches(now);
+        let (at, rule, key) = state.due(now).next()?;
+        let (rule, key) = (rule.to_owned(), key.to_owned());
+        let evaluation = self.fire_watched(&rule, &key, state, at, watch);
+        for (rule, changes) in evaluation.changes() {
+            state.apply(rule, changes);
+        }
+        Some(DueEvaluation {
+            at,
+            rule,
+            key,
+            evaluation,
+        })
+    }
+
+    /// Runs what is due at `now` of the match of `rule` at `key`, which is JSON. A match that the
+    /// rules have no window for is closed; one that is due later now is kept until then.
+    pub fn fire(&self, rule: &str, key: &str, state: &dyn State, now: Timestamp) -> Evaluation {
+        self.fire_watched(rule, key, state, now, Watch::default())
+    }
+
+    fn fire_watched(
+        &self,
+        name: &str,
+        key: &str,
+        state: &dyn State,
+        now: Timestamp,
+        watch: Watch<'_>,
+    ) -> Evaluation {
+        let matching = |event: &NativeEvent| match watch.budget {
+            None => self.found(&self.matching(event)),
+            Some(budget) => self.found(&self.matching_within(event, budget)),
+        };
+        let context = self.context(&matching, state, now, watch);
+        match self.get(name).filter(|rule| rule.window.is_some()) {
+            Some(rule) => evaluate::fire(rule, key, &context),
+            None => {
+                let mut effects = RuleEffects::new(name);
+                let key = key.to_owned();
+                effects.changes.push(StateChange::RemoveMatch { key });
+                effects
+                    .notes
+                    .push("closed: the rule has no window".to_owned());
+                let mut evaluation = Evaluation::default();
+                evaluation.rules.push(effects);
+                evaluation
+            }
+        }
+    }
+
+    /// Begins what rules wait for before any event: `absent_for` waits from when its rule is first
+    /// seen, and for each key that it expects. What has begun is left as it is.
+    pub fn arm(&self, state: &mut MemoryState, now: Timestamp) {
+        for position in &self.inner.armed {
+            let Some(rule) = self.inner.rules.get(*position) else {
+                continue;
+            };
+            let changes = evaluate::arm(rule, state, now);
+            state.apply(rule.name(), &changes);
+        }
+    }
+
+    /// Closes the matches of windows that this set does not have, or has otherwise, and returns the
+    /// rule and the key of each. Called when these rules take the place of others.
+    pub fn close_other_matches(&self, state: &mut MemoryState) -> Vec<(String, String)> {
+        let mut closed = Vec::new();
+        let names: Vec<String> = state.rules_with_matches().map(str::to_owned).collect();
+        for name in names {
+            let rule = self.get(&name);
+            let keys = state.matches(&name, Timestamp::MIN);
+            let is_other = |key: &str| {
+                rule.is_none_or(|rule| !evaluate::has_match(rule, key, state, Timestamp::MIN))
+            };
+            let keys: Vec<String> = keys
+                .map(|(key, _)| key.to_owned())
+                .filter(|key| is_other(key))
+                .collect();
+            for key in keys {
+                let change = StateChange::RemoveMatch { key: key.clone() };
+                state.apply(&name, &[change]);
+                closed.push((name.clone(), key));
+            }
+        }
+        closed
+    }
+
+    /// The keys of `rule` that wait for something at `now`, as JSON, in order.
+    pub fn pending<'s>(
+        rule: &str,
+        state: &'s MemoryState,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &'s str> {
+        let matches = state.matches(rule, now);
+        matches
+            .filter(|(_, kept)| kept.is_pending)
+            .map(|(key, _)| key)
+    }
+}
