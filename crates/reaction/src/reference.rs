@@ -17,8 +17,8 @@ mod tests {
     use crate::builtins::USAGES;
     use crate::run::grouped;
     use crate::{
-        Action, Effects, Input, Level, NoState, Reaction, ReactionLimits, RuleInfo, ScriptEvent,
-        StateChange,
+        Action, Effects, Input, Json, Level, NoState, Reaction, ReactionLimits, RuleInfo,
+        ScriptEvent, StateChange, VariableScope, WindowInput,
     };
 
     /// The fenced blocks in order, as language and text.
@@ -100,24 +100,69 @@ mod tests {
             ..RuleInfo::named("failed-operation")
         };
         let now: Timestamp = "2019-04-09T04:18:30Z".parse().unwrap();
-        let mut examples = 0;
+        let key = Json::from("eni-bp1");
+        let closing = json.replace("\"failed\"", "\"success\"");
+        let closing = Event::from_json(closing).unwrap();
+        let failed = Event::from_json(*json).unwrap();
+        let window = WindowInput {
+            events: &[failed.clone(), failed],
+            count: 2,
+            opened: "2019-04-09T04:12:00Z".parse().unwrap(),
+            deadline: Some("2019-04-09T04:22:00Z".parse().unwrap()),
+            key: &key,
+            late: false,
+            closing: Some(&closing),
+        };
+        let resolved = VariableScope::Resolved {
+            event_may_be_missing: false,
+            closing_may_be_missing: false,
+        };
+        let (mut examples, mut of_windows) = (0, 0);
         for pair in blocks.windows(2) {
-            let [("rhai", script), (language, expected)] = pair else {
+            let [
+                (kind @ ("rhai" | "rhai window"), script),
+                (language, expected),
+            ] = pair
+            else {
                 continue;
+            };
+            let has_window = *kind == "rhai window";
+            let scope = if has_window {
+                resolved
+            } else {
+                VariableScope::Event
             };
             assert_eq!(
                 *language, "text",
                 "an example is followed by what it does:\n{script}"
             );
-            let reaction = Reaction::compile(script, &ReactionLimits::DEFAULT)
+            let reaction = Reaction::compile_in(script, scope, &ReactionLimits::DEFAULT)
                 .unwrap_or_else(|found| panic!("{script}\n{found:#?}"));
             let effects = reaction
-                .run(&Input::new(&event, &rule, now), &NoState)
+                .run(
+                    &Input::new(&event, &rule, now).with_window(&window),
+                    &NoState,
+                )
                 .unwrap_or_else(|error| panic!("{script}\n{error}"));
             assert_eq!(display(&effects), *expected, "{script}");
             examples += 1;
+            of_windows += usize::from(has_window);
         }
+        assert_eq!(of_windows, 1);
         assert!(examples > USAGES.len(), "{examples} examples");
+    }
+
+    #[test]
+    fn every_variable_is_described() {
+        let (_, section) = REFERENCE.split_once("## Predefined variables").unwrap();
+        let (section, _) = section.split_once("\n## ").unwrap();
+        let all = VariableScope::Resolved {
+            event_may_be_missing: true,
+            closing_may_be_missing: true,
+        };
+        for name in all.names() {
+            assert!(section.contains(&format!("`{name}`")), "{name}");
+        }
     }
 
     #[test]

@@ -1,21 +1,22 @@
 //! Message templates: text with `{{ … }}`, for rules without a script.
 
 mod check;
+mod limited_text;
 mod tokens;
+mod values;
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Write};
 
 use jiff::Timestamp;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, UndefinedBehavior, context, escape_formatter, filters};
 use reflexarc_diagnostic::{Code, Diagnostic, Severity, Span};
-use reflexarc_event::{Event, FieldSet, Json, Selected};
+use reflexarc_event::{Event, FieldSet};
 
 pub use self::check::TemplateNames;
+use self::limited_text::LimitedText;
+use self::values::{read_value, value};
 use crate::run::grouped;
-use crate::value::{Number, number};
 use crate::{
     CompileError, ReactionError, ReactionLimits, RuleInfo, SourceLocation, VariableField,
     VariableScope, WindowInput,
@@ -34,8 +35,8 @@ const FUEL: usize = 20_000;
 
 const NAME: &str = "template";
 
-/// The variables of templates: those of all rules, then those of a window, then that of `resolved`.
-/// Fields of events may have any name.
+/// The variables of templates: those of all rules, those of a window, that of `resolved`. Fields of
+/// events may have any name.
 const VARIABLES: [(&str, Option<&[&str]>); 11] = [
     ("event", None),
     ("rule", Some(&["name", "level", "description", "labels"])),
@@ -66,7 +67,7 @@ const NAMES: TemplateNames<'static> = TemplateNames {
 ///
 /// The variables are `event`, `rule` (`name`, `level`, `description`, `labels`), `now`
 /// (milliseconds since 1970) and `suppressed` (the events suppressed since the last message); in
-/// rules with a time window also those of [`WindowInput`]. A field that is missing or null is empty.
+/// rules with a time window also those of [`WindowInput`]. What is missing or null is empty.
 ///
 /// ```
 /// use reflexarc_event::Event;
@@ -290,11 +291,7 @@ impl Template {
     fn render_values(&self, values: Value, bytes: usize) -> Result<String, ReactionError> {
         // Text that the template takes from the events is bounded by the events.
         let limits = self.limits.for_event(bytes);
-        let mut text = LimitedText {
-            text: String::new(),
-            max_bytes: limits.string,
-            is_full: false,
-        };
+        let mut text = LimitedText::new(limits.string);
         let rendered = self
             .environment
             .get_template(NAME)
@@ -302,8 +299,8 @@ impl Template {
         match rendered {
             // Rendering ends with an error where the text is full. An alert that is cut is of more
             // use than none.
-            Err(error) if !text.is_full => Err(self.error(&error)),
-            _ => Ok(text.text),
+            Err(error) if !text.is_full() => Err(self.error(&error)),
+            _ => Ok(text.into_text()),
         }
     }
 
@@ -354,52 +351,6 @@ impl fmt::Debug for Template {
     }
 }
 
-/// A text that is cut at a size, and refuses more.
-// Rendering into a `String` would fill the memory first and be measured afterwards: within its fuel
-// a template can print a field of 1 MiB thousands of times.
-struct LimitedText {
-    text: String,
-    max_bytes: usize,
-    is_full: bool,
-}
-
-impl LimitedText {
-    /// Fills the text up with the beginning of `more`, then cuts it so that `…` has room.
-    fn fill(&mut self, more: &str) {
-        const ELLIPSIS: &str = "…";
-        let floor = |text: &str, most: usize| {
-            let ends = (0..=most.min(text.len())).rev();
-            ends.into_iter()
-                .find(|end| text.is_char_boundary(*end))
-                .unwrap_or(0)
-        };
-        let room = self.max_bytes.saturating_sub(self.text.len());
-        self.text.push_str(&more[..floor(more, room)]);
-        let end = floor(&self.text, self.max_bytes.saturating_sub(ELLIPSIS.len()));
-        self.text.truncate(end);
-        self.text.push_str(ELLIPSIS);
-        self.is_full = true;
-    }
-}
-
-impl Write for LimitedText {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let more = str::from_utf8(bytes).map_err(io::Error::other)?;
-        if self.is_full || self.text.len() + more.len() > self.max_bytes {
-            if !self.is_full {
-                self.fill(more);
-            }
-            return Err(io::Error::other("too much text"));
-        }
-        self.text.push_str(more);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// The first word after `{%` that is not an available tag.
 fn unknown_tag(source: &str) -> Option<Span> {
     // Before minijinja parses the template, because it accepts more tags than these. `-` and `+`
@@ -443,47 +394,6 @@ fn variables(scope: VariableScope) -> &'static [(&'static str, Option<&'static [
         (false, _) => &VARIABLES[..4],
         (true, false) => &VARIABLES[..last],
         (true, true) => &VARIABLES,
-    }
-}
-
-/// What is read of an event as a template value; `None` if that is nothing.
-fn read_value(event: &Event, fields: &FieldSet) -> Option<Value> {
-    (!fields.is_empty()).then(|| selected_value(&event.select(fields)))
-}
-
-/// What was selected of an event as a template value.
-fn selected_value(selected: &Selected<'_>) -> Value {
-    match selected {
-        Selected::Object(members) => Value::from_object(
-            members
-                .iter()
-                .map(|(key, member)| ((*key).to_owned(), selected_value(member)))
-                .collect::<BTreeMap<String, Value>>(),
-        ),
-        Selected::String(text) => Value::from(*text),
-        Selected::Text(_) => value(&selected.to_json()),
-    }
-}
-
-/// A JSON value as a template value, with numbers as in scripts.
-fn value(json: &Json) -> Value {
-    match json {
-        // Undefined rather than none, which would print as `none`.
-        Json::Null => Value::UNDEFINED,
-        Json::Bool(truth) => Value::from(*truth),
-        Json::Number(text) => match number(text) {
-            Number::Integer(integer) => Value::from(integer),
-            Number::Float(float) => Value::from(float),
-            Number::Text => Value::from(text.as_ref()),
-        },
-        Json::String(text) => Value::from(text.as_str()),
-        Json::Array(elements) => elements.iter().map(value).collect(),
-        Json::Object(members) => Value::from_object(
-            members
-                .iter()
-                .map(|(key, member)| (key.clone(), value(member)))
-                .collect::<BTreeMap<String, Value>>(),
-        ),
     }
 }
 

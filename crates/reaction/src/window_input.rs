@@ -101,6 +101,17 @@ impl WindowReads {
         })
     }
 
+    /// All that a script of this scope may read.
+    #[cfg(test)]
+    pub(crate) fn all(scope: VariableScope) -> Self {
+        Self {
+            scope,
+            events: true,
+            key: true,
+            closing: FieldSet::all(),
+        }
+    }
+
     /// Whether the script reads `events`.
     pub(crate) fn reads_events(&self) -> bool {
         self.events

@@ -157,12 +157,10 @@ impl<'v> Presence<'v> {
 
     /// Whether a statement before this one in the block ends the script where the variable is `()`.
     fn is_known_before(&self, statement: &ASTNode<'_>, block: &[Stmt]) -> bool {
-        if !has(block, statement) {
+        let Some(at) = position(block, statement) else {
             return false;
-        }
-        let is_this = |other: &Stmt| matches!(statement, ASTNode::Stmt(statement) if std::ptr::eq(*statement, other));
-        let before = block.iter().take_while(|other| !is_this(other));
-        before.into_iter().any(|before| match before {
+        };
+        block[..at].iter().any(|before| match before {
             Stmt::If(flow, _) => {
                 let implied = self.implied(&flow.expr);
                 implied.if_false && ends(flow.body.statements())
@@ -276,10 +274,17 @@ fn blocks<'n>(node: &ASTNode<'n>) -> Vec<&'n [Stmt]> {
 
 /// Whether a node is one of these statements.
 fn has(block: &[Stmt], node: &ASTNode<'_>) -> bool {
+    position(block, node).is_some()
+}
+
+/// Which of these statements a node is.
+fn position(block: &[Stmt], node: &ASTNode<'_>) -> Option<usize> {
     let ASTNode::Stmt(statement) = node else {
-        return false;
+        return None;
     };
-    block.iter().any(|other| std::ptr::eq(*statement, other))
+    block
+        .iter()
+        .position(|other| std::ptr::eq(*statement, other))
 }
 
 /// Whether a node is this expression.

@@ -1,6 +1,7 @@
 //! Rendering and checking templates.
 
 use proptest::prelude::*;
+use reflexarc_event::Json;
 
 use super::*;
 

@@ -1,7 +1,12 @@
 //! Warnings about fields of an event that may be missing.
 
 use reflexarc_diagnostic::Code;
-use reflexarc_reaction::{Diagnostic, Reaction, ReactionLimits, VariableScope};
+use reflexarc_reaction::{
+    Diagnostic, Event, Input, Json, NoState, Reaction, ReactionLimits, ScriptEvent, Timestamp,
+    VariableScope, WindowInput,
+};
+
+use crate::{now, rule};
 
 const ABSENCE: VariableScope = VariableScope::Window {
     event_may_be_missing: true,
@@ -27,6 +32,30 @@ fn fixed(script: &str, scope: VariableScope) -> String {
     assert_eq!(warnings(&fixed, scope), [], "{fixed}");
     fixed
 }
+
+/// What a script does with or without an event.
+fn run(script: &str, event: Option<&str>) -> String {
+    let reaction = Reaction::compile_in(script, ABSENCE, &ReactionLimits::DEFAULT).unwrap();
+    let event = event.map(|json| ScriptEvent::new(&Event::from_json(json).unwrap()));
+    let (rule, key) = (rule(), Json::from(""));
+    let window = WindowInput {
+        events: &[],
+        count: 0,
+        opened: Timestamp::UNIX_EPOCH,
+        deadline: None,
+        key: &key,
+        late: false,
+        closing: None,
+    };
+    let input = match &event {
+        Some(event) => Input::new(event, &rule, now()),
+        None => Input::without_event(&rule, now()),
+    };
+    format!("{:?}", reaction.run(&input.with_window(&window), &NoState))
+}
+
+const EVENT: &str =
+    r#"{"id": 1, "name": "n", "n": 4, "content": {"eniId": "e", "result": "failed"}, "ips": [5]}"#;
 
 #[test]
 fn fields_without_an_event_are_found() {
@@ -82,7 +111,15 @@ fn fields_without_an_event_are_found() {
             "log(event?.id); if event != () {}",
         ),
     ] {
-        assert_eq!(fixed(script, ABSENCE), expected, "{script}");
+        let fixed = fixed(script, ABSENCE);
+        assert_eq!(fixed, expected, "{script}");
+        assert_eq!(
+            run(&fixed, Some(EVENT)),
+            run(script, Some(EVENT)),
+            "{script}"
+        );
+        let without = run(&fixed, None);
+        assert!(!without.contains("cannot read"), "{fixed}: {without}");
     }
 }
 
@@ -137,6 +174,8 @@ fn fields_that_are_read_with_an_event_are_not_found() {
         "let x = if event == () { 1 } else { event.id }; log(x)",
     ] {
         assert_eq!(warnings(script, ABSENCE), [], "{script}");
+        let without = run(script, None);
+        assert!(!without.contains("cannot read"), "{script}: {without}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! What scripts and templates of rules with a time window see.
 
 use reflexarc_reaction::{
-    Diagnostic, Event, Input, Json, NoState, Reaction, ReactionLimits, ScriptEvent, Template,
-    Timestamp, VariableScope, WindowInput,
+    CompileError, Diagnostic, Event, Input, Json, NoState, Reaction, ReactionLimits, ScriptEvent,
+    Template, Timestamp, VariableScope, WindowInput,
 };
 
 use crate::{now, rule};
@@ -78,7 +78,7 @@ fn errors(script: &str, scope: VariableScope) -> Vec<Diagnostic> {
     let result = Reaction::compile_in(script, scope, &ReactionLimits::DEFAULT);
     result
         .err()
-        .map_or_else(Vec::new, |error| error.into_diagnostics())
+        .map_or_else(Vec::new, CompileError::into_diagnostics)
 }
 
 #[test]
@@ -260,8 +260,8 @@ fn variables_of_other_scopes_are_unknown() {
         (
             "log(events)",
             VariableScope::Event,
-            "did you mean `event`? `events` exists only in rules with `count`, `followed_by`, `not_followed_by`, \
-             `absent_for` or `batch`",
+            "did you mean `event`? `events` exists only in rules with `count`, `followed_by`, \
+             `not_followed_by`, `absent_for` or `batch`",
         ),
         (
             "log(closing.id)",
