@@ -27,6 +27,7 @@ use crate::{
 };
 
 /// What an evaluation needs besides the event.
+#[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     /// Finds the rules that match an event, in the order of their names.
     pub(crate) matching: &'a dyn Fn(&NativeEvent) -> Found<'a>,
@@ -182,7 +183,7 @@ pub(crate) fn fire<'a>(rule: &'a Rule, key: &str, context: &Context<'a>) -> Eval
             causes: Vec::new(),
             origin: None,
         };
-        in_progress.add_match(rule, window, Ok(run), &cause);
+        in_progress.add_match(rule, window, Ok(run), &cause, context.now);
     }
     in_progress.evaluate_pending(None, Ahead::default());
     in_progress.finish()
@@ -306,7 +307,13 @@ impl<'a, 'c> InProgress<'a, 'c> {
         event: &NativeEvent,
         cause: &Cause<'a, '_>,
     ) {
-        let arrival = EventInTime::new(event, position, cause.hop, self.context.now);
+        // Never before what was applied already: a clock may step back.
+        let now = self.context.now.max(self.state.matches().clock());
+        let context = &Context {
+            now,
+            ..*self.context
+        };
+        let arrival = EventInTime::new(event, position, cause.hop, now);
         let (keys, notes) = window::keys_of_event(window, roles, event.event());
         let late = window::late_change(window, &arrival);
         if late.is_some() || !notes.is_empty() {
@@ -318,8 +325,8 @@ impl<'a, 'c> InProgress<'a, 'c> {
             // The reactions of several keys share the state of the rule.
             self.apply_changes();
             let key = MatchKey { key, value, roles };
-            let outcome = window::apply(rule, window, key, &arrival, &self.state, self.context);
-            self.add_match(rule, window, outcome, cause);
+            let outcome = window::apply(rule, window, key, &arrival, &self.state, context);
+            self.add_match(rule, window, outcome, cause, now);
         }
     }
 
@@ -330,6 +337,7 @@ impl<'a, 'c> InProgress<'a, 'c> {
         window: &RuleWindow,
         outcome: KeyOutcome,
         cause: &Cause<'a, '_>,
+        now: Timestamp,
     ) {
         let mut run = match outcome {
             Ok(run) => run,
@@ -358,7 +366,7 @@ impl<'a, 'c> InProgress<'a, 'c> {
         let mut effects = effects.unwrap_or_else(|| cause.effects(rule));
         effects.notes = std::mem::take(&mut run.notes);
         self.apply_changes();
-        let change = run.finish(rule, window, has_failed, &self.state, self.context.now);
+        let change = run.finish(rule, window, has_failed, &self.state, now);
         effects.changes.extend(change);
         self.evaluation.rules.push(effects);
     }

@@ -149,4 +149,8 @@ impl KeptMatches for StateOverlay<'_> {
             .next_position()
             .max(own.max().unwrap_or(0))
     }
+
+    fn clock(&self) -> Timestamp {
+        self.base.matches().clock()
+    }
 }

@@ -129,7 +129,11 @@ impl MemoryState {
     }
 
     /// The unexpired matches of the time window of `rule`, by key.
-    pub fn matches(&self, rule: &str, now: Timestamp) -> impl Iterator<Item = (&str, &KeptMatch)> {
+    pub fn matches_of(
+        &self,
+        rule: &str,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (&str, &KeptMatch)> {
         self.matches.of_rule(rule, now)
     }
 
@@ -152,6 +156,12 @@ impl MemoryState {
     /// The events that matches refer to, by position.
     pub fn kept_events(&self) -> impl Iterator<Item = &KeptEvent> {
         self.matches.events()
+    }
+
+    /// Records that a time was reached. Events that come later are applied at this time or after it,
+    /// whatever time they are evaluated at.
+    pub fn advance(&mut self, to: Timestamp) {
+        self.matches.advance(to);
     }
 
     /// Removes the matches that have expired by `now`.

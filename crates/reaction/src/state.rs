@@ -88,6 +88,9 @@ pub trait KeptMatches: sealed::Sealed + Send + Sync {
 
     /// The position of the next event: higher than that of any event before it.
     fn next_position(&self) -> u64;
+
+    /// The time up to which deadlines have been evaluated: what comes now is not applied before it.
+    fn clock(&self) -> Timestamp;
 }
 
 /// Seals [`State`]: only crates of this project implement it.
@@ -191,5 +194,9 @@ impl KeptMatches for NoState {
 
     fn next_position(&self) -> u64 {
         0
+    }
+
+    fn clock(&self) -> Timestamp {
+        Timestamp::MIN
     }
 }

@@ -61,10 +61,7 @@ impl RuleSet {
         now: Timestamp,
         each: &mut dyn FnMut(DueEvaluation),
     ) -> Evaluation {
-        self.arm(state, now);
-        while let Some(due) = self.fire_next(state, now) {
-            each(due);
-        }
+        self.fire_due_to(state, now, each);
         let evaluation = self.evaluate(event, state, now);
         for (rule, changes) in evaluation.changes() {
             state.apply(rule, changes);
@@ -75,8 +72,23 @@ impl RuleSet {
     /// Runs what is due by `now`, the earliest deadline first, and applies the changes to the
     /// state. Each deadline is evaluated at its own time.
     pub fn fire_due(&self, state: &mut MemoryState, now: Timestamp) -> Vec<DueEvaluation> {
+        let mut fired = Vec::new();
+        self.fire_due_to(state, now, &mut |due| fired.push(due));
+        fired
+    }
+
+    /// As [`RuleSet::fire_due`], one by one.
+    pub fn fire_due_to(
+        &self,
+        state: &mut MemoryState,
+        now: Timestamp,
+        each: &mut dyn FnMut(DueEvaluation),
+    ) {
         self.arm(state, now);
-        std::iter::from_fn(|| self.fire_next(state, now)).collect()
+        while let Some(due) = self.fire_next(state, now) {
+            each(due);
+        }
+        state.advance(now);
     }
 
     /// Runs the earliest deadline if it is `now` or before, and applies the changes to the state.
@@ -108,6 +120,8 @@ impl RuleSet {
         state.remove_expired_matches(now);
         let (at, rule, key) = state.due(now).next()?;
         let (rule, key) = (rule.to_owned(), key.to_owned());
+        // At its own time: what it does must not depend on when it is noticed.
+        state.advance(at);
         let evaluation = self.fire_watched(&rule, &key, state, at, watch);
         for (rule, changes) in evaluation.changes() {
             state.apply(rule, changes);
@@ -158,6 +172,7 @@ impl RuleSet {
     /// Begins what rules wait for before any event: `absent_for` waits from when its rule is first
     /// seen, and for each key that it expects. What has begun is left as it is.
     pub fn arm(&self, state: &mut MemoryState, now: Timestamp) {
+        let now = now.max(state.matches().clock());
         for position in &self.inner.armed {
             let Some(rule) = self.inner.rules.get(*position) else {
                 continue;
@@ -174,7 +189,7 @@ impl RuleSet {
         let names: Vec<String> = state.rules_with_matches().map(str::to_owned).collect();
         for name in names {
             let rule = self.get(&name);
-            let keys = state.matches(&name, Timestamp::MIN);
+            let keys = state.matches_of(&name, Timestamp::MIN);
             let is_other = |key: &str| {
                 rule.is_none_or(|rule| !evaluate::has_match(rule, key, state, Timestamp::MIN))
             };
@@ -197,7 +212,7 @@ impl RuleSet {
         state: &'s MemoryState,
         now: Timestamp,
     ) -> impl Iterator<Item = &'s str> {
-        let matches = state.matches(rule, now);
+        let matches = state.matches_of(rule, now);
         matches
             .filter(|(_, kept)| kept.is_pending)
             .map(|(key, _)| key)

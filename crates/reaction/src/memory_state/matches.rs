@@ -20,6 +20,8 @@ pub(super) struct Matches {
     event_bytes: usize,
     /// After the highest position that was ever kept.
     next_position: u64,
+    /// The latest time that was reached.
+    clock: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,6 +54,10 @@ impl KeptMatches for Matches {
 
     fn next_position(&self) -> u64 {
         self.next_position
+    }
+
+    fn clock(&self) -> Timestamp {
+        self.clock.unwrap_or(Timestamp::MIN)
     }
 
     fn event_bytes(&self) -> usize {
@@ -165,6 +171,10 @@ impl Matches {
         {
             self.rules.remove(rule);
         }
+    }
+
+    pub(super) fn advance(&mut self, to: Timestamp) {
+        self.clock = self.clock.max(Some(to));
     }
 
     pub(super) fn remove_expired(&mut self, now: Timestamp) {

@@ -3,8 +3,8 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use jiff::Timestamp;
-use reflexarc::Evaluation;
-use reflexarc_reaction::{Entry, MemoryState, State, sealed};
+use reflexarc::{Evaluation, NativeEvent};
+use reflexarc_reaction::{Entry, KeptMatch, KeptMatches, MemoryState, State, sealed};
 
 /// The state of all rules. Only the evaluator changes it.
 // One state behind a lock, not a snapshot now and then: preparers may read entries of different
@@ -56,5 +56,35 @@ impl State for SharedState {
 
     fn has_room(&self, rule: &str, added: usize, max: usize, now: Timestamp) -> bool {
         self.read().has_room(rule, added, max, now)
+    }
+
+    fn matches(&self) -> &dyn KeptMatches {
+        self
+    }
+}
+
+impl KeptMatches for SharedState {
+    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Arc<KeptMatch>> {
+        self.read().matches().get(rule, key, now)
+    }
+
+    fn has_room(&self, rule: &str, pending: bool, max: usize, now: Timestamp) -> bool {
+        self.read().matches().has_room(rule, pending, max, now)
+    }
+
+    fn event(&self, position: u64) -> Option<NativeEvent> {
+        self.read().matches().event(position)
+    }
+
+    fn event_bytes(&self) -> usize {
+        self.read().matches().event_bytes()
+    }
+
+    fn next_position(&self) -> u64 {
+        self.read().matches().next_position()
+    }
+
+    fn clock(&self) -> Timestamp {
+        self.read().matches().clock()
     }
 }
