@@ -62,6 +62,7 @@ mod unread_state;
 mod update_tests;
 mod vocabulary;
 mod window;
+mod window_keys;
 
 pub use jiff::Timestamp;
 pub use reflexarc_diagnostic::{
@@ -93,6 +94,7 @@ pub use rule_set::{EventFile, Matched, PreparedEvaluation, RuleSet};
 pub use test_run::{Mismatch, RuleReport, TestReport};
 pub use update_tests::update_tests;
 pub use vocabulary::check_vocabulary;
+pub use window_keys::WindowKind;
 
 /// The Rust example of the README runs as a test.
 #[cfg(doctest)]

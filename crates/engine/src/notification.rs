@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use reflexarc_diagnostic::Diagnostic;
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_event::Event;
-use reflexarc_reaction::{Action, Message, ReactionLimits, RuleInfo, Template, default_message};
+use reflexarc_reaction::{
+    Action, Message, ReactionLimits, RuleInfo, Template, VariableScope, default_message,
+};
 
 use crate::event_fields;
 use crate::reaction_failure::ReactionFailure;
@@ -31,15 +33,16 @@ struct EmbeddedTemplate {
 }
 
 impl Notification {
-    /// Compiles the templates.
+    /// Compiles the templates, which may use the variables of `scope`.
     pub(crate) fn compile(
         key: NotifyKey,
+        scope: VariableScope,
         limits: &ReactionLimits,
     ) -> Result<Self, Vec<Diagnostic>> {
         let mut errors = Vec::new();
         let mut compile = |source: Option<EmbeddedText>| {
             let source = source?;
-            match Template::compile(source.text(), limits) {
+            match Template::compile_in(source.text(), scope, limits) {
                 Ok(template) => Some(EmbeddedTemplate { template, source }),
                 Err(error) => {
                     let found = error.into_diagnostics().into_iter();
