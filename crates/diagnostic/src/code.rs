@@ -222,6 +222,8 @@ registry! {
     412 TEST_WITHOUT_ASSERTION "Test, or expectation of one, that cannot fail";
     413 UNKNOWN_KEY "Key of `once` or `throttle` that no event may have";
     414 UNKNOWN_RULE_FIELD "Field or label that the rule does not have";
+    415 SEVERAL_WINDOWS "Several time windows in one rule";
+    416 WINDOW_DURATION "Duration that a time window cannot have";
     430 OVERLAPPING_RULES "Rule that matches only what another rule with the same target matches";
     431 UNUSED_ALLOW "Code in `allow` that the rule does not need";
 

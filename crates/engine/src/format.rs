@@ -1,7 +1,8 @@
-//! Formatting the filter of a rule.
+//! Formatting the filters of a rule.
 
-use std::ops::Range;
+use std::cmp::Reverse;
 
+use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_pattern::{Dialect, Node, Pattern};
 
 use crate::{InvalidFiles, Rule, RuleSet};
@@ -10,8 +11,8 @@ use crate::{InvalidFiles, Rule, RuleSet};
 const WIDTH: usize = 100;
 const INDENT: &str = "    ";
 
-/// The text of a rule file with its `when` in the canonical form of the notation that it is written
-/// in. Everything else stays as it is; comments stay beside what they refer to.
+/// The text of a rule file with its filters, `when` and those of its time window, each in the
+/// canonical form of the notation that it is written in. Everything else stays as it is; comments stay beside what they refer to.
 ///
 /// # Errors
 /// When the file is not a valid rule.
@@ -28,12 +29,26 @@ const INDENT: &str = "    ";
 /// ```
 pub fn format_rule(name: &str, text: &str) -> Result<String, InvalidFiles> {
     let rules = RuleSet::compile([(name, text)])?;
-    let formatted = rules.rules().next().and_then(|rule| format(rule, text));
+    let formatted = rules.rules().next().map(|rule| format(rule, text));
     Ok(formatted.unwrap_or_else(|| text.to_owned()))
 }
 
-fn format(rule: &Rule, text: &str) -> Option<String> {
-    let pattern = rule.pattern();
+fn format(rule: &Rule, text: &str) -> String {
+    let mut filters: Vec<(&EmbeddedText, &Pattern)> = rule.filters().collect();
+    // From the end of the file, so that the places of the others stay valid.
+    filters.sort_by_key(|(source, _)| Reverse(source.span().start));
+    let mut text = text.to_owned();
+    for (source, pattern) in filters {
+        // Only the string is replaced: other keys, their order and all comments of the file stay.
+        if let Some(literal) = format_filter(pattern) {
+            text.replace_range(source.span(), &literal);
+        }
+    }
+    text
+}
+
+/// The filter as a TOML string.
+fn format_filter(pattern: &Pattern) -> Option<String> {
     let node = pattern.node();
     let canonical = if pattern.is_json() || pattern.has_comments() {
         pattern.format()
@@ -46,10 +61,7 @@ fn format(rule: &Rule, text: &str) -> Option<String> {
     if !is_equivalent {
         return None;
     }
-    // Only the string is replaced: other keys, their order and all comments of the file stay.
-    let literal = literal(&canonical)?;
-    let Range { start, end } = rule.when.span();
-    Some(format!("{}{literal}{}", &text[..start], &text[end..]))
+    literal(&canonical)
 }
 
 /// The text as a TOML literal string; `None` if no literal string can hold it.

@@ -63,6 +63,7 @@ mod toml_json;
 mod update_tests;
 mod vocabulary;
 mod window;
+mod window_keys;
 
 pub use jiff::Timestamp;
 pub use reflexarc_diagnostic::{
@@ -95,6 +96,7 @@ pub use rule_set::{DueEvaluation, EventFile, Matched, PreparedEvaluation, RuleSe
 pub use test_run::{Mismatch, RuleReport, TestReport};
 pub use update_tests::update_tests;
 pub use vocabulary::check_vocabulary;
+pub use window_keys::WindowKind;
 
 /// The Rust example of the README runs as a test.
 #[cfg(doctest)]

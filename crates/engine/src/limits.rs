@@ -41,6 +41,8 @@ pub struct RuleSetLimits {
     pub labels: usize,
     /// Bytes of the name or value of a label.
     pub label_bytes: usize,
+    /// Number of paths of `by`, of a rule or of a step of its window.
+    pub key_paths: usize,
     /// Number of `emit`s between the original event and an emitted one.
     pub hops: usize,
     /// Number of emitted events in one evaluation.
@@ -58,8 +60,8 @@ impl RuleSetLimits {
     /// 1 MiB per file, 200,000 rules, 16 folders deep, 1,000,000 files
     /// and folders, 20,000 comparisons of 5,000 steps, 400 names
     /// of a rule compared with the catalogue, twice 100 findings about a rule, 16 labels of 128
-    /// bytes, 8 hops, 64 emitted events, 64 MiB of effects 8 MiB of one rule on emitted events,
-    /// and 256 MiB of events that matches refer to.
+    /// bytes, 16 paths of a key, 8 hops, 64 emitted events, 64 MiB of effects, 8 MiB of one rule on
+    /// emitted events, and 256 MiB of events that matches refer to.
     pub const DEFAULT: Self = Self {
         file_bytes: 1 << 20,
         // Twice the largest rule set that the matcher is measured with.
@@ -76,6 +78,8 @@ impl RuleSetLimits {
         // Labels are carried with each evaluation and action.
         labels: 16,
         label_bytes: 128,
+        // Keys are kept with each match, and are read by people.
+        key_paths: 16,
         // A chain of more than two or three rules is hard to follow; 8 hops end cycles soon.
         hops: 8,
         derived: 64,

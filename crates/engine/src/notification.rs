@@ -7,8 +7,8 @@ use reflexarc_diagnostic::Diagnostic;
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_event::Event;
 use reflexarc_reaction::{
-    Action, Message, ReactionError, ReactionLimits, RuleInfo, Template, WindowInput, WindowReason,
-    default_message, default_window_message,
+    Action, Message, ReactionError, ReactionLimits, RuleInfo, Template, VariableScope, WindowInput,
+    WindowReason, default_message, default_window_message,
 };
 
 use crate::event_fields;
@@ -34,15 +34,16 @@ struct EmbeddedTemplate {
 }
 
 impl Notification {
-    /// Compiles the templates.
+    /// Compiles the templates, which may use the variables of `scope`.
     pub(crate) fn compile(
         key: NotifyKey,
+        scope: VariableScope,
         limits: &ReactionLimits,
     ) -> Result<Self, Vec<Diagnostic>> {
         let mut errors = Vec::new();
         let mut compile = |source: Option<EmbeddedText>| {
             let source = source?;
-            match Template::compile(source.text(), limits) {
+            match Template::compile_in(source.text(), scope, limits) {
                 Ok(template) => Some(EmbeddedTemplate { template, source }),
                 Err(error) => {
                     let found = error.into_diagnostics().into_iter();

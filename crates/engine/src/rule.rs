@@ -1,24 +1,27 @@
 //! One compiled rule.
 
+mod compile;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use reflexarc_diagnostic::toml::EmbeddedText;
-use reflexarc_diagnostic::{Code, Diagnostic, Severity, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 use reflexarc_event::{Level, Position};
-use reflexarc_pattern::{Dialect, Node, Pattern, PatternError};
+use reflexarc_pattern::{Dialect, Node, Pattern};
 use reflexarc_reaction::{Reaction, ReactionLimits, RuleInfo};
 
 use crate::RuleSetLimits;
 use crate::allow::Allowed;
+use crate::event_key::EventKey;
 use crate::gates::Gates;
 use crate::notification::Notification;
 use crate::reaction_failure::ReactionFailure;
-use crate::rule_file::RuleFile;
 use crate::rule_findings::{RuleFindings, RuleParts};
 use crate::rule_test::{RuleTest, TestEvent};
 use crate::rule_window::RuleWindow;
 use crate::window::Roles;
+use crate::window_keys::WindowKind;
 
 /// A rule: a filter and a reaction.
 ///
@@ -48,6 +51,8 @@ pub struct Rule {
     pub(crate) when: EmbeddedText,
     pub(crate) pattern: Pattern,
     pub(crate) response: Response,
+    /// `by`: none where the rule does not have the key, and no paths where it is `[]`.
+    pub(crate) by: Option<EventKey>,
     pub(crate) gates: Gates,
     pub(crate) window: Option<Box<RuleWindow>>,
     pub(crate) report_after: u32,
@@ -82,6 +87,23 @@ impl Response {
             Self::None => false,
             Self::Script { reaction, .. } => reaction.reads_events(),
             Self::Notification(notification) => notification.reads_events(),
+        }
+    }
+
+    /// The targets that it names, each with its location in the file.
+    fn targets(&self) -> Vec<(String, Span)> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Notification(notification) => notification
+                .targets()
+                .iter()
+                .map(|target| (target.text().to_owned(), target.span()))
+                .collect(),
+            Self::Script { reaction, source } => reaction
+                .targets()
+                .into_iter()
+                .map(|target| (target.name, source.locate(&target.span)))
+                .collect(),
         }
     }
 }
@@ -224,19 +246,60 @@ impl Rule {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn targets(&self) -> Vec<(String, Span)> {
-        match &self.response {
-            Response::None => Vec::new(),
-            Response::Notification(notification) => notification
-                .targets()
-                .iter()
-                .map(|target| (target.text().to_owned(), target.span()))
-                .collect(),
-            Response::Script { reaction, source } => reaction
-                .targets()
-                .into_iter()
-                .map(|target| (target.name, source.locate(&target.span)))
-                .collect(),
-        }
+        let resolved = self
+            .window
+            .as_ref()
+            .and_then(|window| match &window.resolved {
+                // It has the targets of `notify`, which are listed once.
+                Some(Response::Notification(_)) | None => None,
+                Some(resolved) => Some(resolved),
+            });
+        let responses = [Some(&self.response), resolved].into_iter().flatten();
+        responses.flat_map(Response::targets).collect()
+    }
+
+    /// The kind of its time window, if it has one.
+    ///
+    /// ```
+    /// use reflexarc::{RuleSet, WindowKind};
+    ///
+    /// let text = "when = 'id exists'\ncount = { at_least = 6, within = '10m' }\nnotify = ['team']";
+    /// let rules = RuleSet::compile([("a.toml", text)])?;
+    /// assert_eq!(rules.get("a").ok_or("no such rule")?.window(), Some(WindowKind::Count));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn window(&self) -> Option<WindowKind> {
+        self.window.as_ref().map(|window| window.kind())
+    }
+
+    /// What its time window waits for, in words; `None` without a window.
+    ///
+    /// ```
+    /// use reflexarc::RuleSet;
+    ///
+    /// let text = r#"
+    ///     when = 'content.status == "detached"'
+    ///     by = "content.eniId"
+    ///     not_followed_by = { when = 'content.status == "attached"', within = "30m" }
+    ///     notify = ["team"]
+    /// "#;
+    /// let rules = RuleSet::compile([("a.toml", text)])?;
+    /// let description = rules.get("a").ok_or("no such rule")?.window_description();
+    /// assert_eq!(
+    ///     description.as_deref(),
+    ///     Some(r#"waits 30m for `content.status == "attached"`, by content.eniId"#)
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn window_description(&self) -> Option<String> {
+        self.window.as_ref().map(|window| window.describe())
+    }
+
+    /// All filters of the rule with their locations: `when`, then those of its time window.
+    pub(crate) fn filters(&self) -> impl Iterator<Item = (&EmbeddedText, &Pattern)> {
+        let when = (&self.when, &self.pattern);
+        let window = self.window.iter().flat_map(|window| window.filters());
+        std::iter::once(when).chain(window.map(|filter| (&filter.source, &filter.pattern)))
     }
 
     /// The names of the files that its tests take events from.
@@ -252,7 +315,7 @@ impl Rule {
         })
     }
 
-    /// What its filter uses that a dialect does not have (errors) and where that service would give
+    /// What its filters use that a dialect does not have (errors) and where that service would give
     /// another result (warnings), as [`Pattern::check`] does; spans are bytes of the rule's file.
     /// For reflexarc: warnings and hints about the filter, without those that the rule allows, and
     /// hints about codes in `allow` that are not needed.
@@ -269,9 +332,11 @@ impl Rule {
     /// ```
     pub fn check(&self, dialect: Dialect) -> Vec<Diagnostic> {
         if dialect != Dialect::Reflexarc {
-            let found = self.pattern.check(dialect).into_iter();
-            let mut found: Vec<Diagnostic> =
-                found.map(|found| self.when.map_spans(found)).collect();
+            let found = self.filters().flat_map(|(source, pattern)| {
+                let found = pattern.check(dialect).into_iter();
+                found.map(|found| source.map_spans(found))
+            });
+            let mut found: Vec<Diagnostic> = found.collect();
             self.allowed.remove_from(&mut found);
             return found;
         }
@@ -314,6 +379,7 @@ impl Rule {
             when: EmbeddedText::standalone(pattern.source()),
             pattern,
             response: Response::None,
+            by: None,
             gates: Gates::default(),
             window: None,
             report_after: REPORT_AFTER,
@@ -323,97 +389,6 @@ impl Rule {
             file_warnings: Box::default(),
             findings: OnceLock::new(),
             limits: Arc::default(),
-        }
-    }
-
-    /// Compiles a rule file.
-    ///
-    /// # Errors
-    /// With all that is found in the file, warnings included, in its order.
-    pub(crate) fn compile(
-        name: String,
-        file: String,
-        text: &str,
-        set_limits: &Arc<RuleSetLimits>,
-        limits: &ReactionLimits,
-    ) -> Result<Self, Vec<Diagnostic>> {
-        // Filter, script and templates are compiled even if the file has faults elsewhere: their
-        // errors are independent, and an author sees all of them.
-        let (content, mut found) = RuleFile::read(text, set_limits);
-        let mut limits = *limits;
-        limits.state_entries = content.max_entries.unwrap_or(limits.state_entries);
-        let limits = &limits;
-        let pattern = content.when.as_ref().and_then(|when| {
-            let parsed = Pattern::parse(when.text(), Dialect::Reflexarc);
-            let errors = parsed.as_ref().err().map(PatternError::diagnostics);
-            let errors = errors.into_iter().flatten().cloned();
-            found.extend(errors.map(|error| when.map_spans(error)));
-            parsed.ok()
-        });
-        // Both is a conflict, which was reported; compiling `then` may find more.
-        let response = match (content.then, content.notify) {
-            (Some(source), _) => match Reaction::compile(source.text(), limits) {
-                Ok(reaction) => Some(Response::Script {
-                    reaction: Box::new(reaction),
-                    source,
-                }),
-                Err(error) => {
-                    let errors = error.into_diagnostics().into_iter();
-                    found.extend(errors.map(|error| source.map_spans(error)));
-                    None
-                }
-            },
-            (None, Some(notify)) => match Notification::compile(notify, limits) {
-                Ok(notification) => Some(Response::Notification(Box::new(notification))),
-                Err(errors) => {
-                    found.extend(errors);
-                    None
-                }
-            },
-            (None, None) => Some(Response::None),
-        };
-        let is_error = |found: &Diagnostic| found.severity == Severity::Error;
-        let info = RuleInfo::named(name)
-            .with_level(content.level)
-            .with_description(content.description)
-            .with_labels(content.labels);
-        // An invalid filter must never become one that matches everything or nothing, so without a
-        // pattern there is no rule.
-        match (content.when, pattern, response) {
-            (Some(when), Some(pattern), Some(response)) if !found.iter().any(is_error) => {
-                Ok(Self {
-                    info,
-                    enabled: content.enabled,
-                    file,
-                    text: text.into(),
-                    when,
-                    pattern,
-                    response,
-                    gates: content.gates,
-                    window: None,
-                    report_after: content.report_after.unwrap_or(REPORT_AFTER),
-                    max_entries: limits.state_entries,
-                    allowed: content.allowed,
-                    tests: content.tests,
-                    file_warnings: found.into(),
-                    findings: OnceLock::new(),
-                    limits: Arc::clone(set_limits),
-                })
-            }
-            (when, pattern, response) => {
-                let parts = RuleParts {
-                    filter: when.as_ref().zip(pattern.as_ref()),
-                    gates: &content.gates,
-                    response: response.as_ref(),
-                    tests: &content.tests,
-                    labels: &info.labels,
-                    limits: set_limits,
-                };
-                found.extend(parts.findings().warnings().cloned());
-                content.allowed.remove_from(&mut found);
-                found.sort_by_key(|diagnostic| diagnostic.span.start);
-                Err(found)
-            }
         }
     }
 
@@ -438,6 +413,8 @@ impl Rule {
         self.findings.get_or_init(|| {
             let parts = RuleParts {
                 filter: Some((&self.when, &self.pattern)),
+                by: self.by.as_ref(),
+                window: self.window.as_deref(),
                 gates: &self.gates,
                 response: Some(&self.response),
                 tests: &self.tests,

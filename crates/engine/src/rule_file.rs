@@ -15,6 +15,7 @@ use crate::event_key::EventKey;
 use crate::fixed_texts;
 use crate::gates::{Gates, KeyedGate};
 use crate::rule_test::RuleTest;
+use crate::window_keys::{WindowKeys, read_by};
 
 /// The highest `max_entries` of `state`, in a rule and in the configuration: as many entries take
 /// gigabytes.
@@ -30,6 +31,9 @@ pub(crate) struct RuleFile {
     pub(crate) when: Option<EmbeddedText>,
     pub(crate) then: Option<EmbeddedText>,
     pub(crate) notify: Option<NotifyKey>,
+    /// `by`: none where the rule does not have the key, and no paths where it is `[]`.
+    pub(crate) by: Option<EventKey>,
+    pub(crate) window: Option<WindowKeys>,
     pub(crate) gates: Gates,
     /// How many consecutive failures are reported.
     pub(crate) report_after: Option<u32>,
@@ -97,8 +101,10 @@ impl RuleFile {
                 warning.with_help("add notify = [\"a-target\"], or a script in then = '''…'''"),
             );
         }
-        let throttle = gate(&root, "throttle", "every", Gate::throttle);
-        let once = gate(&root, "once", "within", Gate::once);
+        let by = read_by(&root, "by", limits);
+        let window = WindowKeys::read(&root, by.as_ref(), limits);
+        let throttle = gate(&root, by.as_ref(), ("throttle", "every"), Gate::throttle);
+        let once = gate(&root, by.as_ref(), ("once", "within"), Gate::once);
         let report_after = root.integer("report_after", 1..=u32::MAX.into());
         let max_entries = root.table("state").and_then(|table| {
             let max_entries = table.integer("max_entries", 1..=MAX_STATE_ENTRIES);
@@ -117,6 +123,8 @@ impl RuleFile {
             when,
             then,
             notify,
+            by,
+            window,
             gates: Gates { once, throttle },
             report_after,
             max_entries,
@@ -230,16 +238,21 @@ fn notify(root: &TableReader<'_>) -> Option<NotifyKey> {
     })
 }
 
-/// `throttle` or `once`; `duration_key` is what its duration is called.
+/// `throttle` or `once`: its name, and what its duration is called. `by` is that of the rule.
 fn gate(
     root: &TableReader<'_>,
-    key: &str,
-    duration_key: &str,
+    by: Option<&EventKey>,
+    (key, duration_key): (&str, &str),
     gate: impl Fn(SignedDuration) -> Gate,
 ) -> Option<KeyedGate> {
     let table = root.table(key)?;
-    // Without a key, all events of the rule share one window.
-    let paths = table.nonempty_strings("key").unwrap_or_default();
+    let own = match by {
+        // `key = []` is how a rule with `by` says that all its events share one window.
+        Some(_) => table.strings("key"),
+        None => table.nonempty_strings("key"),
+    };
+    // Without any key, all events of the rule share one window.
+    let event_key = own.map(EventKey::new).or_else(|| by.cloned());
     if !table.has(duration_key) {
         table.missing(
             duration_key,
@@ -249,7 +262,7 @@ fn gate(
     let duration = table.duration(duration_key);
     table.finish();
     Some(KeyedGate {
-        key: EventKey::new(paths),
+        key: event_key.unwrap_or_default(),
         gate: gate(duration?),
     })
 }

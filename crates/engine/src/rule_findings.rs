@@ -13,12 +13,14 @@ use reflexarc_pattern::{Dialect, Path, Pattern};
 
 use crate::RuleSetLimits;
 use crate::event_fields;
+use crate::event_key::EventKey;
 use crate::field_evidence::shows_one_value;
 use crate::gate_keys;
 use crate::gates::Gates;
 use crate::rule::Response;
 use crate::rule_fields;
 use crate::rule_test::{RuleTest, TestEvent};
+use crate::rule_window::RuleWindow;
 use crate::vocabulary::FilterVocabulary;
 
 /// What findings are made of: the parts of a rule that were compiled. In an invalid rule, some are
@@ -26,6 +28,9 @@ use crate::vocabulary::FilterVocabulary;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RuleParts<'r> {
     pub(crate) filter: Option<(&'r EmbeddedText, &'r Pattern)>,
+    /// `by` of the rule.
+    pub(crate) by: Option<&'r EventKey>,
+    pub(crate) window: Option<&'r RuleWindow>,
     pub(crate) gates: &'r Gates,
     pub(crate) response: Option<&'r Response>,
     pub(crate) tests: &'r [RuleTest],

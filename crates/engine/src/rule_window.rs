@@ -1,5 +1,7 @@
 //! The time window of a rule: the window itself, and the filters and keys of its events.
 
+mod describe;
+
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_event::Json;
 use reflexarc_pattern::Pattern;
@@ -7,6 +9,7 @@ use reflexarc_pattern::Pattern;
 use crate::event_key::EventKey;
 use crate::rule::Response;
 use crate::window::{Count, Shape, Span, Window};
+use crate::window_keys::WindowKind;
 
 /// What a rule with one of the keys `count`, `followed_by`, `not_followed_by`, `absent_for` and
 /// `batch` waits for.
@@ -45,6 +48,22 @@ pub(crate) struct WindowStep {
 }
 
 impl RuleWindow {
+    pub(crate) fn kind(&self) -> WindowKind {
+        match self.window.shape {
+            Shape::Count(_) => WindowKind::Count,
+            Shape::Sequence(_) => WindowKind::FollowedBy,
+            Shape::Absence(_) => WindowKind::NotFollowedBy,
+            Shape::Silence(_) => WindowKind::AbsentFor,
+            Shape::Batch(_) => WindowKind::Batch,
+        }
+    }
+
+    /// Its filters: those of the steps, then `until`.
+    pub(crate) fn filters(&self) -> impl Iterator<Item = &WindowFilter> {
+        let steps = self.steps.iter().map(|step| &step.filter);
+        steps.chain(&self.until)
+    }
+
     /// A number that changes when matches of the window mean something else: with its shape, its
     /// filters after `when`, and its keys. What is only a bound or a patience is not part of it, so
     /// that an operator can change `grace` without closing what is pending.

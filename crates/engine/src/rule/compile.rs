@@ -1,0 +1,215 @@
+//! From a rule file to a rule.
+
+use std::sync::{Arc, OnceLock};
+
+use reflexarc_diagnostic::toml::EmbeddedText;
+use reflexarc_diagnostic::{Diagnostic, Severity};
+use reflexarc_pattern::{Dialect, Pattern, PatternError};
+use reflexarc_reaction::{Reaction, ReactionLimits, RuleInfo, VariableScope};
+
+use super::{REPORT_AFTER, Response, Rule};
+use crate::RuleSetLimits;
+use crate::event_key::EventKey;
+use crate::notification::Notification;
+use crate::rule_file::{NotifyKey, RuleFile};
+use crate::rule_findings::RuleParts;
+use crate::rule_window::{RuleWindow, WindowFilter, WindowStep};
+use crate::window::Window;
+use crate::window_keys::{ResolvedKey, WindowKeys};
+
+impl Rule {
+    /// Compiles a rule file.
+    ///
+    /// # Errors
+    /// With all that is found in the file, warnings included, in its order.
+    pub(crate) fn compile(
+        name: String,
+        file: String,
+        text: &str,
+        set_limits: &Arc<RuleSetLimits>,
+        limits: &ReactionLimits,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        // Filters, scripts and templates are compiled even if the file has faults elsewhere: their
+        // errors are independent, and an author sees all of them.
+        let (content, mut found) = RuleFile::read(text, set_limits);
+        let mut limits = *limits;
+        limits.state_entries = content.max_entries.unwrap_or(limits.state_entries);
+        let mut compiler = Compiler {
+            limits: &limits,
+            found: &mut found,
+        };
+        let pattern = content
+            .when
+            .as_ref()
+            .and_then(|when| compiler.pattern(when));
+        let scope = content.window.as_ref().map(|window| window.kind.scope());
+        let scope = scope.unwrap_or_default();
+        let targets = content.notify.as_ref().map(|notify| notify.targets.clone());
+        // Both is a conflict, which was reported; compiling `then` may find more.
+        let response = match (content.then, content.notify) {
+            (Some(source), _) => compiler.script(source, scope),
+            (None, Some(notify)) => compiler.notification(notify, scope),
+            (None, None) => Some(Response::None),
+        };
+        let has_window = content.window.is_some();
+        let by = content.by.as_ref();
+        let window = content.window.and_then(|keys| {
+            let window = compiler.window(keys, by, targets.unwrap_or_default())?;
+            Some(Box::new(window))
+        });
+        let is_error = |found: &Diagnostic| found.severity == Severity::Error;
+        let info = RuleInfo::named(name)
+            .with_level(content.level)
+            .with_description(content.description)
+            .with_labels(content.labels);
+        // An invalid filter must never become one that matches everything or nothing, so without a
+        // pattern there is no rule; and a rule whose window is invalid must not react to each
+        // event.
+        match (content.when, pattern, response) {
+            (Some(when), Some(pattern), Some(response))
+                if !found.iter().any(is_error) && has_window == window.is_some() =>
+            {
+                Ok(Self {
+                    info,
+                    enabled: content.enabled,
+                    file,
+                    text: text.into(),
+                    when,
+                    pattern,
+                    response,
+                    by: content.by,
+                    gates: content.gates,
+                    window,
+                    report_after: content.report_after.unwrap_or(REPORT_AFTER),
+                    max_entries: limits.state_entries,
+                    allowed: content.allowed,
+                    tests: content.tests,
+                    file_warnings: found.into(),
+                    findings: OnceLock::new(),
+                    limits: Arc::clone(set_limits),
+                })
+            }
+            (when, pattern, response) => {
+                let parts = RuleParts {
+                    filter: when.as_ref().zip(pattern.as_ref()),
+                    by: content.by.as_ref(),
+                    window: window.as_deref(),
+                    gates: &content.gates,
+                    response: response.as_ref(),
+                    tests: &content.tests,
+                    labels: &info.labels,
+                    limits: set_limits,
+                };
+                found.extend(parts.findings().warnings().cloned());
+                content.allowed.remove_from(&mut found);
+                found.sort_by_key(|diagnostic| diagnostic.span.start);
+                Err(found)
+            }
+        }
+    }
+}
+
+/// Compiles the texts in a rule file, and collects the errors of all of them.
+struct Compiler<'a> {
+    limits: &'a ReactionLimits,
+    found: &'a mut Vec<Diagnostic>,
+}
+
+impl Compiler<'_> {
+    fn pattern(&mut self, filter: &EmbeddedText) -> Option<Pattern> {
+        let parsed = Pattern::parse(filter.text(), Dialect::Reflexarc);
+        let errors = parsed.as_ref().err().map(PatternError::diagnostics);
+        let errors = errors.into_iter().flatten().cloned();
+        self.found
+            .extend(errors.map(|error| filter.map_spans(error)));
+        parsed.ok()
+    }
+
+    fn filter(&mut self, source: EmbeddedText) -> Option<WindowFilter> {
+        let pattern = self.pattern(&source)?;
+        Some(WindowFilter { source, pattern })
+    }
+
+    fn script(&mut self, source: EmbeddedText, scope: VariableScope) -> Option<Response> {
+        match Reaction::compile_in(source.text(), scope, self.limits) {
+            Ok(reaction) => Some(Response::Script {
+                reaction: Box::new(reaction),
+                source,
+            }),
+            Err(error) => {
+                let errors = error.into_diagnostics().into_iter();
+                self.found
+                    .extend(errors.map(|error| source.map_spans(error)));
+                None
+            }
+        }
+    }
+
+    fn notification(&mut self, notify: NotifyKey, scope: VariableScope) -> Option<Response> {
+        match Notification::compile(notify, scope, self.limits) {
+            Ok(notification) => Some(Response::Notification(Box::new(notification))),
+            Err(errors) => {
+                self.found.extend(errors);
+                None
+            }
+        }
+    }
+
+    /// The window; `by` is that of the rule, and `targets` are those of `notify`. `None` after a
+    /// fault.
+    fn window(
+        &mut self,
+        keys: WindowKeys,
+        by: Option<&EventKey>,
+        targets: Vec<EmbeddedText>,
+    ) -> Option<RuleWindow> {
+        // Everything is compiled before the first fault ends it.
+        let scope = keys.kind.resolved_scope();
+        let resolves = keys.resolved.is_some();
+        let resolved = keys.resolved.map(|resolved| match resolved {
+            ResolvedKey::Script(source) => self.script(source, scope),
+            ResolvedKey::Message { title, text } => {
+                let notify = NotifyKey {
+                    targets,
+                    title,
+                    text,
+                };
+                self.notification(notify, scope)
+            }
+        });
+        let until = keys.until.map(|until| self.filter(until));
+        let steps: Vec<_> = keys
+            .steps
+            .into_iter()
+            .map(|step| {
+                let filter = step.when.and_then(|when| self.filter(when))?;
+                Some(WindowStep {
+                    filter,
+                    by: step.by,
+                })
+            })
+            .collect();
+        Some(RuleWindow {
+            window: Window {
+                shape: keys.shape?,
+                grace: keys.grace,
+                settle: keys.settle,
+                forget: keys.forget,
+                resolves,
+            },
+            by: by.cloned().unwrap_or_default(),
+            steps: steps.into_iter().collect::<Option<_>>()?,
+            until: match until {
+                Some(until) => Some(until?),
+                None => None,
+            },
+            distinct: keys.distinct,
+            expected: keys.expected,
+            max_pending: keys.max_pending,
+            resolved: match resolved {
+                Some(resolved) => Some(resolved?),
+                None => None,
+            },
+        })
+    }
+}

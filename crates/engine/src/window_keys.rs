@@ -1,0 +1,302 @@
+//! The keys of a rule file that describe its time window, before their filters and scripts are
+//! compiled.
+
+mod durations;
+mod expected;
+mod shapes;
+
+use reflexarc_diagnostic::toml::{DeValue, EmbeddedText, TableReader};
+use reflexarc_diagnostic::{Code, Diagnostic};
+use reflexarc_event::Json;
+use reflexarc_reaction::VariableScope;
+
+use self::durations::{DAY, MAX_FORGET, MAX_SPAN, SECOND};
+use crate::RuleSetLimits;
+use crate::event_key::EventKey;
+use crate::window::{Micros, Shape};
+
+/// The kind of a rule's time window: the key that describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WindowKind {
+    /// `count`: so many events in a time.
+    Count,
+    /// `followed_by`: events in an order.
+    FollowedBy,
+    /// `not_followed_by`: an event without the one that should follow.
+    NotFollowedBy,
+    /// `absent_for`: no event for so long.
+    AbsentFor,
+    /// `batch`: one reaction for many events.
+    Batch,
+}
+
+/// What a rule file says about its window.
+#[derive(Debug, Clone)]
+pub(crate) struct WindowKeys {
+    pub(crate) kind: WindowKind,
+    /// `None` after a fault, which was reported.
+    pub(crate) shape: Option<Shape>,
+    pub(crate) steps: Vec<StepKeys>,
+    pub(crate) until: Option<EmbeddedText>,
+    pub(crate) distinct: Option<EventKey>,
+    pub(crate) expected: Vec<Json>,
+    pub(crate) resolved: Option<ResolvedKey>,
+    pub(crate) grace: Micros,
+    pub(crate) settle: Micros,
+    pub(crate) forget: Micros,
+    pub(crate) max_pending: usize,
+}
+
+/// A step of `followed_by`, or what `not_followed_by` waits for.
+#[derive(Debug, Clone)]
+pub(crate) struct StepKeys {
+    /// `None` after a fault, which was reported.
+    pub(crate) when: Option<EmbeddedText>,
+    pub(crate) by: Option<EventKey>,
+}
+
+/// `resolved`.
+#[derive(Debug, Clone)]
+pub(crate) enum ResolvedKey {
+    Script(EmbeddedText),
+    /// A message to the targets of `notify`.
+    Message {
+        title: Option<EmbeddedText>,
+        text: Option<EmbeddedText>,
+    },
+}
+
+/// `max_pending` of a rule that does not set it.
+const MAX_PENDING: usize = 100_000;
+/// The highest `max_pending`: as many matches take gigabytes.
+const MOST_PENDING: u64 = 10_000_000;
+/// `forget` of a rule that does not set it; for `absent_for`, how many times its duration.
+const FORGET: Micros = 30 * DAY;
+const FORGET_ABSENT: Micros = 7;
+
+impl WindowKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [
+        Self::Count,
+        Self::FollowedBy,
+        Self::NotFollowedBy,
+        Self::AbsentFor,
+        Self::Batch,
+    ];
+
+    /// The key of rule files.
+    ///
+    /// ```
+    /// assert_eq!(reflexarc::WindowKind::NotFollowedBy.key(), "not_followed_by");
+    /// ```
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::FollowedBy => "followed_by",
+            Self::NotFollowedBy => "not_followed_by",
+            Self::AbsentFor => "absent_for",
+            Self::Batch => "batch",
+        }
+    }
+
+    /// The variables of `then` and of the templates of `message`.
+    pub(crate) fn scope(self) -> VariableScope {
+        VariableScope::Window {
+            event_may_be_missing: self == Self::AbsentFor,
+        }
+    }
+
+    /// The variables of `resolved`.
+    pub(crate) fn resolved_scope(self) -> VariableScope {
+        VariableScope::Resolved {
+            event_may_be_missing: self == Self::AbsentFor,
+            // What resolves a count is that no event comes.
+            closing_may_be_missing: self == Self::Count,
+        }
+    }
+}
+
+impl WindowKeys {
+    /// Reads the keys at the top of a rule that are about its window, `by` excepted. `None` if it
+    /// has no window.
+    pub(crate) fn read(
+        root: &TableReader<'_>,
+        by: Option<&EventKey>,
+        limits: &RuleSetLimits,
+    ) -> Option<Self> {
+        // All of them are read even where one is enough, so that each is a known key, and the
+        // faults in each are reported.
+        let mut shapes: Vec<_> = WindowKind::ALL
+            .into_iter()
+            .filter(|kind| root.has(kind.key()))
+            .map(|kind| shapes::read(root, kind, by, limits))
+            .collect();
+        // In the order of the file: the first one is what the author began with.
+        shapes.sort_by_key(|shape| root.span_of(shape.kind.key()).start);
+        let until = root.embedded("until");
+        let resolved = read_resolved(root);
+        let grace = durations::duration_or_zero(root, "grace", MAX_SPAN);
+        let settle = durations::duration(root, "settle", MAX_SPAN);
+        let forget = durations::duration(root, "forget", MAX_FORGET);
+        let max_pending = root.integer("max_pending", 1..=MOST_PENDING);
+        let max_pending = max_pending.unwrap_or(MAX_PENDING);
+        let expected = expected::read(root, by, max_pending);
+        let kinds: Vec<WindowKind> = shapes.iter().map(|shape| shape.kind).collect();
+        match kinds[..] {
+            [] => report_without_window(root),
+            [kind] => report_without_use(root, kind),
+            _ => report_several(root, &kinds),
+        }
+        let first = shapes.into_iter().next()?;
+        let forget = forget.unwrap_or(match &first.shape {
+            Some(Shape::Silence(silence)) => silence.duration.saturating_mul(FORGET_ABSENT),
+            _ => FORGET,
+        });
+        Some(Self {
+            kind: first.kind,
+            shape: first.shape,
+            steps: first.steps,
+            until,
+            distinct: first.distinct,
+            expected,
+            resolved,
+            grace: grace.unwrap_or(10 * SECOND),
+            settle: settle.unwrap_or(60 * SECOND),
+            forget,
+            max_pending,
+        })
+    }
+}
+
+/// `by` of a table: paths, or none where all events belong together.
+pub(crate) fn read_by(
+    table: &TableReader<'_>,
+    key: &str,
+    limits: &RuleSetLimits,
+) -> Option<EventKey> {
+    let paths = table.strings(key)?;
+    if paths.len() > limits.key_paths {
+        let message = format!(
+            "`{key}` has {} paths, more than the {} allowed",
+            paths.len(),
+            limits.key_paths
+        );
+        table.fault(key, Code::RULE_LIMIT, message, "remove some of them");
+        return None;
+    }
+    for (at, path) in paths.iter().enumerate() {
+        let is_repeated = paths[..at].iter().any(|other| other.text() == path.text());
+        let message = match path.text() {
+            "" => "empty path".to_owned(),
+            text if is_repeated => format!("duplicate path `{text}`"),
+            _ => continue,
+        };
+        let fault = Diagnostic::error(Code::RULE_VALUE, path.span(), message);
+        table.report(fault.with_help("name each field once, for example \"content.eniId\""));
+        return None;
+    }
+    Some(EventKey::new(paths))
+}
+
+fn read_resolved(root: &TableReader<'_>) -> Option<ResolvedKey> {
+    match root.lookup("resolved")?.get_ref() {
+        DeValue::Table(_) => {
+            let table = root.table("resolved")?;
+            let (title, text) = (table.embedded("title"), table.embedded("text"));
+            table.finish();
+            if !root.has("notify") {
+                root.fault(
+                    "resolved",
+                    Code::RULE_CONFLICT,
+                    "`resolved` as a table needs `notify`, whose targets get the message",
+                    "write a script: resolved = '''notify(\"a-target\", \"a text\")'''",
+                );
+            }
+            Some(ResolvedKey::Message { title, text })
+        }
+        DeValue::String(_) => root.embedded("resolved").map(ResolvedKey::Script),
+        _ => {
+            root.fault(
+                "resolved",
+                Code::RULE_TYPE,
+                "`resolved`: expected a script or a table",
+                "write a script, or { title = \"…\", text = \"…\" } beside `notify`",
+            );
+            None
+        }
+    }
+}
+
+/// Reports keys that say how a window waits, in a rule without one.
+fn report_without_window(root: &TableReader<'_>) {
+    for key in ["grace", "settle", "forget", "max_pending"] {
+        report_needs(root, key, "a time window", "count = { … }");
+    }
+    report_needs(root, "until", "`followed_by`", "followed_by = { … }");
+    report_needs(root, "expect", "`absent_for`", "absent_for = \"24h\"");
+    report_needs(
+        root,
+        "resolved",
+        "a time window that ends",
+        "not_followed_by = { … }",
+    );
+}
+
+/// Reports keys that the window has no use for.
+fn report_without_use(root: &TableReader<'_>, kind: WindowKind) {
+    if kind != WindowKind::FollowedBy {
+        report_needs(root, "until", "`followed_by`", "followed_by = { … }");
+    }
+    if kind != WindowKind::AbsentFor {
+        report_needs(root, "expect", "`absent_for`", "absent_for = \"24h\"");
+    }
+    match kind {
+        // `quiet` is looked at where `count` is read.
+        WindowKind::Count | WindowKind::NotFollowedBy | WindowKind::AbsentFor => {}
+        WindowKind::FollowedBy | WindowKind::Batch => {
+            if root.has("resolved") {
+                root.fault(
+                    "resolved",
+                    Code::RULE_CONFLICT,
+                    format!("nothing is resolved in a rule with `{}`", kind.key()),
+                    "remove `resolved`; rules with `not_followed_by`, `absent_for` and `count` \
+                     with `quiet` have it",
+                );
+            }
+        }
+    }
+}
+
+/// Reports a key that needs something which the rule does not have.
+fn report_needs(root: &TableReader<'_>, key: &str, needs: &str, example: &str) {
+    if root.has(key) {
+        root.fault(
+            key,
+            Code::RULE_CONFLICT,
+            format!("`{key}` needs {needs}"),
+            format!("add it, for example {example}, or remove `{key}`"),
+        );
+    }
+}
+
+fn report_several(root: &TableReader<'_>, kinds: &[WindowKind]) {
+    let names: Vec<String> = kinds
+        .iter()
+        .map(|kind| format!("`{}`", kind.key()))
+        .collect();
+    let (last, others) = names
+        .split_last()
+        .map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
+    let message = format!(
+        "{} and {last} in one rule, which has at most one time window",
+        others.join(", ")
+    );
+    let span = |kind: &WindowKind| root.span_of(kind.key());
+    let mut fault = Diagnostic::error(Code::SEVERAL_WINDOWS, span(&kinds[1]), message)
+        .with_help("write a rule for each; a script can `emit` an event for another rule");
+    for kind in kinds.iter().filter(|kind| **kind != kinds[1]) {
+        fault = fault.with_label(span(kind), format!("`{}` is one", kind.key()));
+    }
+    root.report(fault);
+}
