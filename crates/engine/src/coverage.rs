@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reflexarc_event::NativeEvent;
 use reflexarc_pattern::{Field, Node, Pattern, naive};
 
+use crate::FiringReason;
 use crate::rule::{Response, Rule};
 
 /// How much of a rule its tests exercise.
@@ -29,10 +30,35 @@ use crate::rule::{Response, Rule};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Coverage {
-    /// The leaves of `when`, in order: each alternative of each field on its own.
+    /// The leaves of `when`, and then of the filters of the time window, in order: each alternative
+    /// of each field on its own.
     pub leaves: Vec<LeafCoverage>,
-    /// The lines of `then` with a statement, and whether it ran; by line of the rule file, from 1.
+    /// The lines of `then` and `resolved` with a statement, and whether it ran; by line of the rule
+    /// file, from 1.
     pub lines: BTreeMap<usize, bool>,
+    /// What became of matches; `None` for a rule without a time window.
+    pub window: Option<WindowCoverage>,
+}
+
+/// What became of the matches of a time window in tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WindowCoverage {
+    /// Whether one fired.
+    pub fired: bool,
+    /// Whether there was a test in which `when` matched and nothing fired.
+    pub not_fired: bool,
+    /// Whether one was resolved; `None` for a rule without `resolved`.
+    pub resolved: Option<bool>,
+}
+
+impl WindowCoverage {
+    /// Each thing to exercise with its name, and whether it was.
+    pub fn parts(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        let resolved = self.resolved.map(|resolved| ("resolved", resolved));
+        let parts = [("fired", self.fired), ("not fired", self.not_fired)];
+        parts.into_iter().chain(resolved)
+    }
 }
 
 /// One leaf of a filter. It is evaluated by itself: which array element other fields require to
@@ -73,11 +99,13 @@ impl Coverage {
             .iter()
             .all(|leaf| leaf.seen_true && leaf.seen_false)
             && self.lines.values().all(|run| *run)
+            && self.window_parts().all(|(_, exercised)| exercised)
     }
 
-    /// The number of things to exercise: two for each leaf, one for each line.
+    /// The number of things to exercise: two for each leaf, one for each line, and two or three for
+    /// a time window.
     pub fn total(&self) -> usize {
-        2 * self.leaves.len() + self.lines.len()
+        2 * self.leaves.len() + self.lines.len() + self.window_parts().count()
     }
 
     /// The number of things that the tests have exercised.
@@ -86,22 +114,36 @@ impl Coverage {
             .leaves
             .iter()
             .map(|leaf| usize::from(leaf.seen_true) + usize::from(leaf.seen_false));
-        leaves.sum::<usize>() + self.lines.values().filter(|run| **run).count()
+        let parts = self.window_parts().filter(|(_, exercised)| *exercised);
+        leaves.sum::<usize>() + self.lines.values().filter(|run| **run).count() + parts.count()
     }
+
+    fn window_parts(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        self.window.iter().flat_map(WindowCoverage::parts)
+    }
+}
+
+/// The lines of the scripts of a rule that ran, from 1.
+#[derive(Debug, Default)]
+pub(crate) struct ExecutedLines {
+    pub(crate) then: RefCell<BTreeSet<usize>>,
+    pub(crate) resolved: RefCell<BTreeSet<usize>>,
 }
 
 /// Records coverage while tests run.
 pub(crate) struct CoverageRecorder {
     nodes: Vec<Node>,
     leaves: Vec<LeafCoverage>,
-    /// The lines of the script that ran, from 1.
-    pub(crate) executed_lines: RefCell<BTreeSet<usize>>,
+    pub(crate) executed_lines: ExecutedLines,
+    window: Option<WindowCoverage>,
 }
 
 impl CoverageRecorder {
     pub(crate) fn new(rule: &Rule) -> Self {
         let mut nodes = Vec::new();
-        collect_leaves(rule.pattern().node(), &mut nodes);
+        for (_, pattern) in rule.filters() {
+            collect_leaves(pattern.node(), &mut nodes);
+        }
         let leaf = |node: &Node| LeafCoverage {
             expression: Pattern::from_node(node.clone()).to_expression(),
             seen_true: false,
@@ -110,7 +152,12 @@ impl CoverageRecorder {
         Self {
             leaves: nodes.iter().map(leaf).collect(),
             nodes,
-            executed_lines: RefCell::default(),
+            executed_lines: ExecutedLines::default(),
+            window: rule.window.as_ref().map(|window| WindowCoverage {
+                fired: false,
+                not_fired: false,
+                resolved: window.resolved.is_some().then_some(false),
+            }),
         }
     }
 
@@ -128,10 +175,31 @@ impl CoverageRecorder {
         }
     }
 
+    /// Records what became of matches in one test: the firings, and whether an event could have
+    /// begun one.
+    pub(crate) fn record_matches(&mut self, firings: &[FiringReason], has_matched: bool) {
+        let Some(window) = &mut self.window else {
+            return;
+        };
+        let has_fired = firings.contains(&FiringReason::Fired);
+        window.fired |= has_fired;
+        window.not_fired |= has_matched && !has_fired;
+        if let Some(resolved) = &mut window.resolved {
+            *resolved |= firings.contains(&FiringReason::Resolved);
+        }
+    }
+
     pub(crate) fn finish(self, rule: &Rule) -> Coverage {
         let mut lines = BTreeMap::new();
-        if let Response::Script { reaction, source } = &rule.response {
-            let executed = self.executed_lines.into_inner();
+        let ExecutedLines { then, resolved } = self.executed_lines;
+        let of_window = rule.window.as_ref();
+        let of_window = of_window.and_then(|window| window.resolved.as_ref());
+        let scripts = [(Some(&rule.response), then), (of_window, resolved)];
+        for (response, executed) in scripts {
+            let Some(Response::Script { reaction, source }) = response else {
+                continue;
+            };
+            let executed = executed.into_inner();
             // Lines are those of the script; reports need those of the file.
             for line in reaction.lines() {
                 let start: usize = source
@@ -150,6 +218,7 @@ impl CoverageRecorder {
         Coverage {
             leaves: self.leaves,
             lines,
+            window: self.window,
         }
     }
 }

@@ -2,8 +2,7 @@
 
 mod window;
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use reflexarc_diagnostic::truncate_to_bytes;
@@ -14,6 +13,7 @@ use reflexarc_reaction::{
 
 use self::window::{EventInTime, KeyOutcome, MatchKey};
 use crate::ahead_history::AheadHistory;
+use crate::coverage::ExecutedLines;
 use crate::event_key::EventKey;
 use crate::gates::GateDecision;
 use crate::overlay::StateOverlay;
@@ -39,7 +39,7 @@ pub(crate) struct Context<'a> {
     pub(crate) reaction_limits: &'a ReactionLimits,
     pub(crate) history: &'a AheadHistory,
     /// Collects the lines of scripts that ran, for coverage; this makes scripts far slower.
-    pub(crate) trace: Option<&'a RefCell<BTreeSet<usize>>>,
+    pub(crate) trace: Option<&'a ExecutedLines>,
 }
 
 /// The rules that match an event.
@@ -534,7 +534,7 @@ fn react(
                 None => reaction.run(&input, state),
                 Some(trace) => {
                     let (result, lines) = reaction.run_traced(&input, state);
-                    trace.borrow_mut().extend(lines);
+                    trace.then.borrow_mut().extend(lines);
                     result
                 }
             };

@@ -82,7 +82,7 @@ pub use reflexarc_reaction::{
 };
 
 pub use budget::{EffectSize, ReactionBudget};
-pub use coverage::{Coverage, LeafCoverage};
+pub use coverage::{Coverage, LeafCoverage, WindowCoverage};
 pub use evaluation::{Evaluation, Failure, FailureCause, FiringReason, MatchFiring, RuleEffects};
 pub use event_time::event_time;
 pub use explain::explain_native;

@@ -5,7 +5,7 @@ use reflexarc_diagnostic::toml::{DeValue, EmbeddedText, TableReader};
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 use reflexarc_event::{Event, EventError, Json, Level};
 
-use crate::toml_json::{json_table, json_tables};
+use crate::toml_json::{json_table, json_tables, json_values};
 
 /// One `[[test]]`: steps on a virtual clock. A test without `[[test.step]]` has one step at 0s.
 #[derive(Debug, Clone)]
@@ -59,6 +59,8 @@ pub(crate) struct Expected {
     pub(crate) skipped: Option<ExpectedSkip>,
     /// Parts of the notes, one each, in order.
     pub(crate) notes: Option<Vec<String>>,
+    /// The keys that wait after the step, in any order.
+    pub(crate) pending: Option<Vec<Json>>,
 }
 
 /// What is expected of the reasons why events of a step ended without actions.
@@ -71,8 +73,9 @@ pub(crate) enum ExpectedSkip {
 }
 
 const EVENTS: [&str; 3] = ["event", "event_file", "events"];
-const EXPECTED: [&str; 9] = [
+const EXPECTED: [&str; 10] = [
     "matches", "actions", "emits", "state", "absent", "log", "failures", "skipped", "notes",
+    "pending",
 ];
 const ACTION: [&str; 7] = ["target", "title", "text", "level", "at", "link", "payload"];
 
@@ -88,7 +91,7 @@ impl RuleTest {
         let steps = if stepwise {
             read_steps(&table)
         } else {
-            vec![TestStep::read(&table, SignedDuration::ZERO)]
+            vec![TestStep::read(&table, SignedDuration::ZERO, false)]
         };
         let span = table.span();
         if steps.iter().all(|step| step.expected.is_empty()) {
@@ -123,6 +126,7 @@ impl Expected {
             failures,
             skipped,
             notes,
+            pending,
         } = self;
         matches.is_none()
             && actions.is_none()
@@ -133,12 +137,13 @@ impl Expected {
             && failures.is_none()
             && skipped.is_none()
             && notes.is_none()
+            && pending.is_none()
     }
 }
 
 impl TestStep {
-    fn read(table: &TableReader<'_>, at: SignedDuration) -> Self {
-        let events = read_events(table);
+    fn read(table: &TableReader<'_>, at: SignedDuration, is_step: bool) -> Self {
+        let events = read_events(table, is_step);
         let expected = Expected {
             matches: table.booleans("matches"),
             actions: json_tables(table, "actions", check_action),
@@ -149,7 +154,20 @@ impl TestStep {
             failures: parts(table, "failures"),
             skipped: read_skip(table),
             notes: parts(table, "notes"),
+            pending: json_values(table, "pending"),
         };
+        // It would hold for any value.
+        if events.is_empty()
+            && expected.matches.is_some()
+            && !EVENTS.iter().any(|key| table.has(key))
+        {
+            let fault = Diagnostic::error(
+                Code::TEST_EVENT,
+                table.span_of("matches"),
+                "`matches` in a step without an event",
+            );
+            table.report(fault.with_help("add an event, or remove `matches`"));
+        }
         // `matches = true` holds for any number of events; `[true, false]` needs exactly two.
         if let Some(matches) = &expected.matches
             && matches.len() != 1
@@ -202,7 +220,7 @@ fn read_steps(test: &TableReader<'_>) -> Vec<TestStep> {
                 "`at` counts from the start of the test, not from the previous step",
             );
         }
-        steps.push(TestStep::read(&table, at));
+        steps.push(TestStep::read(&table, at, true));
         table.finish();
     }
     steps
@@ -221,7 +239,7 @@ fn step_time(step: &TableReader<'_>) -> Option<SignedDuration> {
     }
 }
 
-fn read_events(table: &TableReader<'_>) -> Vec<TestEvent> {
+fn read_events(table: &TableReader<'_>, is_step: bool) -> Vec<TestEvent> {
     // Events are parsed here, once, and not at each run of the test; files are read when it runs,
     // because they are not part of the rule file.
     let mut events = Vec::new();
@@ -241,7 +259,8 @@ fn read_events(table: &TableReader<'_>) -> Vec<TestEvent> {
     for key in EVENTS {
         report_empty(table, key, "write at least one event, or remove the key");
     }
-    if !EVENTS.iter().any(|key| table.has(key)) {
+    // A step without an event only moves the clock.
+    if !is_step && !EVENTS.iter().any(|key| table.has(key)) {
         let fault = Diagnostic::error(Code::TEST_EVENT, table.span(), "missing event to test with");
         table.report(fault.with_help("add event = '''{ … }''', or event_file = \"name.json\""));
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use reflexarc_event::{Json, NativeEvent};
+use reflexarc_pattern::canonical_scalar;
 use reflexarc_reaction::{MemoryState, State as _};
 
 use crate::coverage::{Coverage, CoverageRecorder};
@@ -188,31 +189,40 @@ fn run_test(
         mismatches: Vec::new(),
         actual_actions: Vec::new(),
     };
+    let steps = match read_steps(alone, rule, test) {
+        Ok(steps) => steps,
+        Err((number, error)) => {
+            let step = &test.steps[number];
+            let mut check = StepCheck {
+                step: test.stepwise.then_some(number),
+                line: rule.line_and_column(step.span.start).0,
+                mismatches: &mut report.mismatches,
+            };
+            check.mismatch("event_file", vec!["an event".to_owned()], vec![error]);
+            return report;
+        }
+    };
+    let start = start(test, &steps);
     // Empty at the start of each test, kept from step to step: tests do not depend on each other.
     let mut state = MemoryState::new();
-    let mut start = test.clock;
-    for (number, step) in test.steps.iter().enumerate() {
+    alone.arm(&mut state, start);
+    let (mut firings, mut has_matched) = (Vec::new(), false);
+    for (number, (step, events)) in test.steps.iter().zip(&steps).enumerate() {
         let mut check = StepCheck {
             step: test.stepwise.then_some(number),
             line: rule.line_and_column(step.span.start).0,
             mismatches: &mut report.mismatches,
         };
-        let events = step.events.iter().map(|event| read(alone, rule, event));
-        let events = match events.collect::<Result<Vec<_>, _>>() {
-            Ok(events) => events,
-            Err(error) => {
-                check.mismatch("event_file", vec!["an event".to_owned()], vec![error]);
-                return report;
-            }
-        };
-        // The time of the first event makes `parse_time(event.eventTime)` and `now` agree without a
-        // `clock`; it is the start for all later steps too.
-        let start = *start
-            .get_or_insert_with(|| events.first().and_then(event_time).unwrap_or(DEFAULT_CLOCK));
         // Beyond the year 9999 the clock stands still: no window lasts that long.
         let now = start.checked_add(step.at).unwrap_or(Timestamp::MAX);
         let mut results = Vec::new();
-        for event in &events {
+        // What becomes due at the time of the step comes before its events, as in the service.
+        let trace = &coverage.executed_lines;
+        while let Some(due) = alone.fire_next_traced(&mut state, now, trace) {
+            results.push((None, due.evaluation));
+        }
+        state.advance(now);
+        for event in events {
             let matched = alone.matching(event);
             coverage.record(event);
             let trace = &coverage.executed_lines;
@@ -221,12 +231,53 @@ fn run_test(
             for effects in &evaluation.rules {
                 state.apply(&effects.rule, &effects.changes);
             }
-            results.push((matched.is_match(), evaluation));
+            results.push((Some(matched.is_match()), evaluation));
         }
+        let effects = results.iter().flat_map(|(_, evaluation)| &evaluation.rules);
+        let reasons = effects.filter_map(|effects| effects.firing.as_ref());
+        firings.extend(reasons.map(|firing| firing.reason));
+        has_matched |= results.iter().any(|(matched, _)| *matched == Some(true));
         report.actual_actions.push(actions(&results));
         check.step(rule, step, &results, &state, now);
     }
+    coverage.record_matches(&firings, has_matched);
     report
+}
+
+/// The events of each step, or the number of the step whose event cannot be read, and why.
+fn read_steps(
+    alone: &RuleSet,
+    rule: &Rule,
+    test: &RuleTest,
+) -> Result<Vec<Vec<NativeEvent>>, (usize, String)> {
+    let steps = test.steps.iter().enumerate().map(|(number, step)| {
+        let events = step.events.iter().map(|event| read(alone, rule, event));
+        let events = events.collect::<Result<Vec<_>, _>>();
+        events.map_err(|error| (number, error))
+    });
+    steps.collect()
+}
+
+/// The time of the clock at 0s.
+fn start(test: &RuleTest, steps: &[Vec<NativeEvent>]) -> Timestamp {
+    if let Some(clock) = test.clock {
+        return clock;
+    }
+    // The time of the first event makes `parse_time(event.eventTime)` and `now` agree without a
+    // `clock`. Where steps before it only move the clock, it comes at the time of its step.
+    let mut events = steps.iter().zip(&test.steps).enumerate();
+    let first = events.find(|(_, (events, _))| !events.is_empty());
+    let Some((number, (events, step))) = first else {
+        return DEFAULT_CLOCK;
+    };
+    let Some(time) = events.first().and_then(event_time) else {
+        return DEFAULT_CLOCK;
+    };
+    if number == 0 {
+        time
+    } else {
+        time.checked_sub(step.at).unwrap_or(DEFAULT_CLOCK)
+    }
 }
 
 fn read(alone: &RuleSet, rule: &Rule, event: &TestEvent) -> Result<NativeEvent, String> {
@@ -243,8 +294,9 @@ fn read(alone: &RuleSet, rule: &Rule, event: &TestEvent) -> Result<NativeEvent, 
     }
 }
 
-/// For each event of a step whether the rule matched it, and its evaluation.
-type StepResults = [(bool, Evaluation)];
+/// The evaluations of a step: of what was due, and then of each event with whether the rule matched
+/// it.
+type StepResults = [(Option<bool>, Evaluation)];
 
 fn actions(results: &StepResults) -> Vec<Json> {
     results
@@ -280,14 +332,15 @@ impl StepCheck<'_> {
             failures,
             skipped,
             notes,
+            pending,
         } = &step.expected;
         let effects = || results.iter().flat_map(|(_, evaluation)| &evaluation.rules);
         if let Some(matches) = matches {
             // One value stands for all events: the last one repeats.
-            let expected: Vec<_> = (0..results.len())
+            let actual: Vec<_> = results.iter().filter_map(|(matched, _)| *matched).collect();
+            let expected: Vec<_> = (0..actual.len())
                 .map(|i| matches[i.min(matches.len() - 1)])
                 .collect();
-            let actual: Vec<_> = results.iter().map(|(matched, _)| *matched).collect();
             if expected != actual {
                 let texts = |values: Vec<bool>| values.iter().map(bool::to_string).collect();
                 self.mismatch("matches", texts(expected), texts(actual));
@@ -351,6 +404,9 @@ impl StepCheck<'_> {
             let noted = effects().flat_map(|effects| effects.notes.iter().cloned());
             self.parts("notes", notes, noted.collect());
         }
+        if let Some(expected) = pending {
+            self.pending(rule, expected, state, now);
+        }
         // The one expectation that holds by default: a test with a failure that it does not expect
         // fails.
         let failed = results
@@ -372,6 +428,23 @@ impl StepCheck<'_> {
             if !met {
                 self.mismatch("skipped", vec![expected], reasons);
             }
+        }
+    }
+
+    /// Compares the keys that wait.
+    fn pending(&mut self, rule: &Rule, expected: &[Json], state: &MemoryState, now: Timestamp) {
+        // As scripts see them: without `by`, the one key is an empty text.
+        let key = |text: &str| match Json::parse(text) {
+            Ok(Json::Array(values)) if values.is_empty() => String::new(),
+            Ok(key) => key_text(&key),
+            Err(_) => text.to_owned(),
+        };
+        let mut actual: Vec<String> = RuleSet::pending(rule.name(), state, now).map(key).collect();
+        let mut keys: Vec<String> = expected.iter().map(key_text).collect();
+        actual.sort();
+        keys.sort();
+        if actual != keys {
+            self.mismatch("pending", keys, actual);
         }
     }
 
@@ -406,5 +479,21 @@ impl StepCheck<'_> {
             expected,
             actual,
         });
+    }
+}
+
+/// A key as text: `eni-1` for the text, and JSON for all else. Values that filters take for equal
+/// are one key.
+fn key_text(key: &Json) -> String {
+    match canonical_scalar(key) {
+        Some(Json::String(text)) => text,
+        Some(scalar) => scalar.to_string(),
+        None => match key {
+            Json::Array(values) => {
+                let canonical = |value: &Json| canonical_scalar(value).unwrap_or(value.clone());
+                Json::Array(values.iter().map(canonical).collect()).to_string()
+            }
+            key => key.to_string(),
+        },
     }
 }

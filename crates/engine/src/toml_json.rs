@@ -26,6 +26,17 @@ pub(crate) fn json_tables(
     Some(objects.collect())
 }
 
+/// An array of JSON values, or one value.
+pub(crate) fn json_values(reader: &TableReader<'_>, key: &str) -> Option<Vec<Json>> {
+    Some(match reader.lookup(key)?.get_ref() {
+        DeValue::Array(elements) => {
+            let elements = elements.iter();
+            elements.map(|element| json(element.get_ref())).collect()
+        }
+        value => vec![json(value)],
+    })
+}
+
 /// The members in the order of the file; the parser keeps them in the order of their names.
 fn members(table: &DeTable<'_>) -> Vec<(String, Json)> {
     let mut entries: Vec<_> = table.iter().collect();

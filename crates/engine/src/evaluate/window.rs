@@ -566,7 +566,10 @@ fn run_firing(
             rule,
             response,
             event.as_ref().map(NativeEvent::event),
-            window_reason(window, &reaction.firing),
+            (
+                reaction.firing.kind,
+                window_reason(window, &reaction.firing),
+            ),
             &input,
             suppressed,
             state,
@@ -603,7 +606,7 @@ fn react(
     rule: &Rule,
     response: &Response,
     event: Option<&Event>,
-    reason: WindowReason<'_>,
+    (kind, reason): (FiringKind, WindowReason<'_>),
     window: &WindowInput<'_>,
     suppressed: u64,
     state: &dyn State,
@@ -635,7 +638,11 @@ fn react(
                 None => reaction.run(&input, state),
                 Some(trace) => {
                     let (result, lines) = reaction.run_traced(&input, state);
-                    trace.borrow_mut().extend(lines);
+                    let executed = match kind {
+                        FiringKind::Begin => &trace.then,
+                        FiringKind::Resolve => &trace.resolved,
+                    };
+                    executed.borrow_mut().extend(lines);
                     result
                 }
             };

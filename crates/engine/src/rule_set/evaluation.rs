@@ -1,7 +1,6 @@
 //! From an event to the rules that match it, and to their effects.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use reflexarc_event::{EventError, Limits, NativeEvent};
@@ -10,6 +9,7 @@ use reflexarc_pattern::explain::Explanation;
 use reflexarc_reaction::{State, Stopwatch};
 
 use super::RuleSet;
+use crate::coverage::ExecutedLines;
 use crate::evaluate::{self, Ahead, Context, Found};
 use crate::explain::explain_native;
 use crate::filter_search::{FilterBudget, UndecidedRule};
@@ -44,7 +44,7 @@ pub struct Matched {
 pub(super) struct Watch<'a> {
     pub(super) stopwatch: Option<Stopwatch<'a>>,
     pub(super) budget: Option<&'a dyn ReactionBudget>,
-    pub(super) trace: Option<&'a RefCell<BTreeSet<usize>>>,
+    pub(super) trace: Option<&'a ExecutedLines>,
 }
 
 thread_local! {
@@ -205,7 +205,7 @@ impl RuleSet {
         matched: &Matched,
         state: &dyn State,
         now: Timestamp,
-        trace: &RefCell<BTreeSet<usize>>,
+        trace: &ExecutedLines,
     ) -> Evaluation {
         let watch = Watch {
             trace: Some(trace),

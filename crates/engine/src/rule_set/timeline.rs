@@ -1,14 +1,12 @@
 //! What happens because time passes: deadlines of matches, in their order.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use reflexarc_event::NativeEvent;
 use reflexarc_reaction::{MemoryState, State, StateChange};
 
 use super::RuleSet;
 use super::evaluation::Watch;
+use crate::coverage::ExecutedLines;
 use crate::{Evaluation, RuleEffects, evaluate};
 
 /// A deadline that has passed, and what rules did because of it.
@@ -101,7 +99,7 @@ impl RuleSet {
         &self,
         state: &mut MemoryState,
         now: Timestamp,
-        trace: &RefCell<BTreeSet<usize>>,
+        trace: &ExecutedLines,
     ) -> Option<DueEvaluation> {
         let watch = Watch {
             trace: Some(trace),

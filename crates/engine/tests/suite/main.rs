@@ -23,6 +23,7 @@ mod prepared;
 mod reference;
 mod rule_fields;
 mod rule_tests;
+mod time;
 mod window_keys;
 
 use reflexarc::{NativeEvent, RuleSet};
