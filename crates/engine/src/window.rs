@@ -7,7 +7,7 @@ mod absence;
 mod batch;
 mod count;
 #[cfg(test)]
-mod naive;
+pub(crate) mod naive;
 mod sequence;
 mod silence;
 #[cfg(test)]

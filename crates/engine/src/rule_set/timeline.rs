@@ -1,5 +1,8 @@
 //! What happens because time passes: deadlines of matches, in their order.
 
+#[cfg(test)]
+mod tests;
+
 use jiff::Timestamp;
 use reflexarc_event::NativeEvent;
 use reflexarc_reaction::{MemoryState, State, StateChange};

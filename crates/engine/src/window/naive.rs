@@ -9,17 +9,19 @@ use super::{
 
 /// An event of the list.
 #[derive(Debug, Clone)]
-pub(super) struct Event {
-    pub(super) seen: Seen,
-    pub(super) roles: Roles,
-    pub(super) value: Option<String>,
+pub(crate) struct Event {
+    pub(crate) seen: Seen,
+    pub(crate) roles: Roles,
+    pub(crate) value: Option<String>,
+    /// Whether it is an event of the rule, of this key or another.
+    pub(crate) is_relevant: bool,
 }
 
 /// A firing and when it happened.
-pub(super) type Fired = (Micros, Firing);
+pub(crate) type Fired = (Micros, Firing);
 
 /// What a list of events and times leads to, up to the end.
-pub(super) fn firings(
+pub(crate) fn firings(
     window: &Window,
     events: &[Event],
     end: Micros,
@@ -36,10 +38,16 @@ pub(super) fn firings(
         used: None,
         reset: 0,
         armed: events.first().map_or(end, |event| event.seen.at),
+        newest_late: None,
     };
     for event in events {
         history.advance(event.seen.at);
-        history.apply(event.clone());
+        if event.is_relevant && event.seen.is_late(window.grace) {
+            history.newest_late = Some(event.seen.at);
+        }
+        if !event.roles.is_empty() {
+            history.apply(event.clone());
+        }
     }
     history.advance(end);
     history.fired
@@ -60,6 +68,8 @@ struct History<'a> {
     /// How many of the applied events were forgotten with all before them.
     reset: usize,
     armed: Micros,
+    /// When the newest late event of the rule was applied.
+    newest_late: Option<Micros>,
 }
 
 impl History<'_> {
@@ -125,10 +135,8 @@ impl History<'_> {
                 let latest = open.iter().max_by_key(|event| event.seen.order());
                 let anchor = if absence.restart { latest? } else { first }.seen;
                 let deadline = anchor.time + absence.within;
-                let late = |event: &&Event| event.seen.is_late(window.grace);
-                let newest_late = self.applied.iter().filter(late).map(|event| event.seen.at);
                 let at = if anchor.is_late(window.grace) {
-                    deadline.max(newest_late.max()?) + window.settle
+                    deadline.max(self.newest_late?) + window.settle
                 } else {
                     deadline.max(anchor.at) + window.grace
                 };

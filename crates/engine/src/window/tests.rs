@@ -80,6 +80,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                         seen: Seen { time, position, at },
                         roles: roles_of(roles, &window.shape),
                         value,
+                        is_relevant: true,
                     }
                 })
                 .filter(|event| !event.roles.is_empty())
