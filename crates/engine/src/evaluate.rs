@@ -1,30 +1,29 @@
 //! Evaluating an event: from the rules that match it to the effects of all hops.
 
-mod window;
+mod kept_state;
+mod match_reaction;
+mod matches;
+mod run_rule;
+mod totals;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use jiff::Timestamp;
 use reflexarc_diagnostic::truncate_to_bytes;
 use reflexarc_event::NativeEvent;
-use reflexarc_reaction::{
-    Effects, Input, ReactionLimits, ScriptEvent, State, StateChange, Stopwatch,
-};
+use reflexarc_reaction::{Effects, ReactionLimits, State, StateChange, Stopwatch};
 
-use self::window::{EventInTime, KeyOutcome, MatchKey};
+use self::matches::{EventInTime, KeyOutcome, MatchKey};
+use self::run_rule::run_rule;
+use self::totals::Totals;
 use crate::ahead_history::AheadHistory;
 use crate::coverage::ExecutedLines;
-use crate::event_key::EventKey;
-use crate::gates::GateDecision;
 use crate::overlay::StateOverlay;
-use crate::reaction_failure::ReactionFailure;
 use crate::recorded_state::{Reads, RecordedState};
-use crate::rule::{Response, Rule};
+use crate::rule::Rule;
 use crate::rule_window::RuleWindow;
 use crate::window::Roles;
-use crate::{
-    EffectSize, Evaluation, Failure, FailureCause, ReactionBudget, RuleEffects, RuleSetLimits,
-};
+use crate::{Evaluation, Failure, FailureCause, ReactionBudget, RuleEffects, RuleSetLimits};
 
 /// What an evaluation needs besides the event.
 #[derive(Clone, Copy)]
@@ -108,17 +107,6 @@ struct Cause<'a, 'e> {
     origin: Option<&'a Rule>,
 }
 
-/// What the rules have emitted and caused so far in one evaluation.
-#[derive(Default)]
-struct Totals {
-    /// Number of emitted events.
-    derived: usize,
-    /// Bytes of all effects.
-    bytes: usize,
-    /// Bytes of the effects of each rule on emitted events.
-    emitted_bytes: BTreeMap<String, usize>,
-}
-
 /// Runs the reactions of matching rules, given with their positions, on `event`. The state of the
 /// context may be that of any other time; the better it foresees the state of the event's turn, the
 /// less has to run again then.
@@ -172,7 +160,7 @@ pub(crate) fn evaluate<'a>(
 pub(crate) fn fire<'a>(rule: &'a Rule, key: &str, context: &Context<'a>) -> Evaluation {
     let mut in_progress = InProgress::new(context);
     if let Some(window) = &rule.window {
-        let (run, failed) = window::fire(rule, window, key, &in_progress.state, context);
+        let (run, failed) = matches::fire(rule, window, key, &in_progress.state, context);
         let hop = run.hop();
         if let Some(failed) = failed {
             in_progress.fail(rule, failed, hop);
@@ -192,14 +180,14 @@ pub(crate) fn fire<'a>(rule: &'a Rule, key: &str, context: &Context<'a>) -> Eval
 /// Whether the window of a rule has a match at a key.
 pub(crate) fn has_match(rule: &Rule, key: &str, state: &dyn State, now: Timestamp) -> bool {
     let window = rule.window.as_ref();
-    window.is_some_and(|window| window::has_match(rule, window, key, state, now))
+    window.is_some_and(|window| matches::has_match(rule, window, key, state, now))
 }
 
 /// The changes that begin what the window of a rule waits for before any event.
 pub(crate) fn arm(rule: &Rule, state: &dyn State, now: Timestamp) -> Vec<StateChange> {
     let window = rule.window.iter();
     window
-        .flat_map(|window| window::arm(rule, window, state, now))
+        .flat_map(|window| matches::arm(rule, window, state, now))
         .collect()
 }
 
@@ -314,8 +302,8 @@ impl<'a, 'c> InProgress<'a, 'c> {
             ..*self.context
         };
         let arrival = EventInTime::new(event, position, cause.hop, now);
-        let (keys, notes) = window::keys_of_event(window, roles, event.event());
-        let late = window::late_change(window, &arrival);
+        let (keys, notes) = matches::keys_of_event(window, roles, event.event());
+        let late = matches::late_change(window, &arrival);
         if late.is_some() || !notes.is_empty() {
             let mut effects = Effects::default();
             effects.changes.extend(late);
@@ -325,7 +313,7 @@ impl<'a, 'c> InProgress<'a, 'c> {
             // The reactions of several keys share the state of the rule.
             self.apply_changes();
             let key = MatchKey { key, value, roles };
-            let outcome = window::apply(rule, window, key, &arrival, &self.state, context);
+            let outcome = matches::apply(rule, window, key, &arrival, &self.state, context);
             self.add_match(rule, window, outcome, cause, now);
         }
     }
@@ -436,114 +424,6 @@ impl Cause<'_, '_> {
     }
 }
 
-/// Runs one rule on one event: its gates, then its reaction. Returns the effects and the notes.
-fn run_rule(
-    rule: &Rule,
-    event: &NativeEvent,
-    script_event: &mut Option<ScriptEvent>,
-    state: &dyn State,
-    context: &Context<'_>,
-) -> Outcome {
-    let max_entries = rule.max_entries;
-    let key_of = |key: &EventKey| key.of(event.event());
-    let decision = rule
-        .gates
-        .decide(rule.name(), &key_of, state, context.now, max_entries);
-    let (suppressed, changes, mut notes) = match decision {
-        GateDecision::Allow {
-            suppressed,
-            changes,
-            notes,
-        } => (suppressed, changes, notes),
-        GateDecision::Suppress {
-            reason,
-            changes,
-            notes,
-        } => {
-            let mut effects = Effects::default();
-            effects.changes = changes;
-            effects.skipped = Some(reason);
-            return Ok((effects, notes));
-        }
-    };
-    // Not measured as a part of the first reaction that needs it: all of them share it, and for an
-    // event of 1 MB it takes milliseconds.
-    if let Response::Script { .. } = &rule.response {
-        script_event.get_or_insert_with(|| ScriptEvent::new(event.event()));
-    }
-    let mut effects = react_within_budget(rule, context, || {
-        react(rule, event, script_event, suppressed, state, context)
-    })?;
-    notes.append(&mut effects.notes);
-    // A window limits what leaves the rule, so only that opens one. Example of `once` within 24h: a
-    // script that notifies from the third failure on runs to its end on the first two without an
-    // action. If the first of them opened the window, the third would be suppressed. Ending with
-    // `skip` is the same case with a reason.
-    if !effects.actions.is_empty() || !effects.emitted.is_empty() {
-        effects.changes.extend(changes);
-    }
-    Ok((effects, notes))
-}
-
-/// Runs a reaction of a rule within what it may consume.
-fn react_within_budget(
-    rule: &Rule,
-    context: &Context<'_>,
-    react: impl FnOnce() -> Result<Effects, Failed>,
-) -> Result<Effects, Failed> {
-    let Some(budget) = context.budget else {
-        return react();
-    };
-    budget.begin(rule).map_err(|message| Failed {
-        cause: FailureCause::Budget,
-        message,
-    })?;
-    let effects = react();
-    let size = effects.as_ref().map(EffectSize::of);
-    budget.end(rule, size.unwrap_or_default());
-    effects
-}
-
-/// Runs the reaction of a rule whose gates allow it.
-fn react(
-    rule: &Rule,
-    event: &NativeEvent,
-    script_event: &mut Option<ScriptEvent>,
-    suppressed: u64,
-    state: &dyn State,
-    context: &Context<'_>,
-) -> Result<Effects, Failed> {
-    match &rule.response {
-        Response::None => Ok(Effects::default()),
-        Response::Notification(notification) => {
-            let limits = context.reaction_limits;
-            let (event, info) = (event.event(), &rule.info);
-            let actions = notification.actions(event, info, context.now, suppressed, limits);
-            let (actions, bytes) = actions.map_err(|failure| rule.describe(failure))?;
-            let mut effects = Effects::default();
-            (effects.actions, effects.bytes) = (actions, bytes);
-            Ok(effects)
-        }
-        Response::Script { reaction, source } => {
-            let event = script_event.get_or_insert_with(|| ScriptEvent::new(event.event()));
-            let mut input = Input::new(event, &rule.info, context.now);
-            if let Some(stopwatch) = context.stopwatch {
-                input = input.with_stopwatch(stopwatch);
-            }
-            let result = match context.trace {
-                None => reaction.run(&input, state),
-                Some(trace) => {
-                    let (result, lines) = reaction.run_traced(&input, state);
-                    trace.then.borrow_mut().extend(lines);
-                    result
-                }
-            };
-            let described = |error| rule.describe(ReactionFailure::new(&error, source));
-            Ok(result.map_err(described)?)
-        }
-    }
-}
-
 impl AheadRun {
     /// What the rule did, if it would do the same now.
     // It depends only on the event, the time and what it read of the state.
@@ -554,72 +434,6 @@ impl AheadRun {
         let held = self.reads.hold(rule.name(), state, context.now);
         context.history.record(self.rule, held);
         held.then_some(self.outcome)
-    }
-}
-
-impl Totals {
-    /// Adds the effects of a run of `rule` if all are within the limits, and returns the emitted
-    /// events in native form: rules match them like any event.
-    fn add(
-        &mut self,
-        rule: &str,
-        effects: &Effects,
-        hop: usize,
-        limits: &RuleSetLimits,
-    ) -> Result<Vec<NativeEvent>, String> {
-        let bytes = self.bytes.saturating_add(effects.bytes);
-        if bytes > limits.effect_bytes {
-            return Err(format!(
-                "the effects of all rules on this event have more than {} bytes",
-                limits.effect_bytes
-            ));
-        }
-        let before = self.emitted_bytes.get(rule).copied().unwrap_or(0);
-        let emitted_bytes = before.saturating_add(effects.bytes);
-        if hop > 0 && emitted_bytes > limits.emitted_effect_bytes {
-            return Err(format!(
-                "the effects of the rule on emitted events have more than {} bytes",
-                limits.emitted_effect_bytes
-            ));
-        }
-        let emitted = self.check_emitted(effects, hop, limits)?;
-        self.bytes = bytes;
-        self.derived += emitted.len();
-        if hop > 0 {
-            self.emitted_bytes.insert(rule.to_owned(), emitted_bytes);
-        }
-        Ok(emitted)
-    }
-
-    fn check_emitted(
-        &self,
-        effects: &Effects,
-        hop: usize,
-        limits: &RuleSetLimits,
-    ) -> Result<Vec<NativeEvent>, String> {
-        // Two limits, because cycles grow in two ways. One event emitted per hop ends at 8 hops.
-        // Two per hop would be 2 + 4 + 8 + … = 510 events by then; the second limit ends this at
-        // 64.
-        if effects.emitted.is_empty() {
-            return Ok(Vec::new());
-        }
-        if hop >= limits.hops {
-            return Err(format!(
-                "`emit` would start hop {}, but at most {} are allowed; \
-                 do rules emit events for each other in a cycle?",
-                hop + 1,
-                limits.hops
-            ));
-        }
-        if self.derived + effects.emitted.len() > limits.derived {
-            return Err(format!(
-                "`emit` exceeds the limit of {} derived events per evaluation",
-                limits.derived
-            ));
-        }
-        let emitted = effects.emitted.iter().cloned().map(NativeEvent::new);
-        let emitted = emitted.collect::<Result<_, _>>();
-        emitted.map_err(|error| format!("invalid emitted event: {error}"))
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod describe;
 
+use std::sync::OnceLock;
+
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_event::Json;
 use reflexarc_pattern::Pattern;
@@ -30,6 +32,8 @@ pub(crate) struct RuleWindow {
     pub(crate) max_pending: usize,
     /// `resolved`.
     pub(crate) resolved: Option<Response>,
+    /// Computed when it is first read: see [`RuleWindow::fingerprint`].
+    pub(crate) fingerprint: OnceLock<u64>,
 }
 
 /// A filter of a window, with its place in the rule's file.
@@ -68,6 +72,13 @@ impl RuleWindow {
     /// filters after `when`, and its keys. What is only a bound or a patience is not part of it, so
     /// that an operator can change `grace` without closing what is pending.
     pub(crate) fn fingerprint(&self) -> u64 {
+        *self
+            .fingerprint
+            .get_or_init(|| fnv1a(self.meaning().as_bytes()))
+    }
+
+    /// All that its matches depend on, as text.
+    fn meaning(&self) -> String {
         let mut text = match &self.window.shape {
             Shape::Count(Count { at_least, span, .. }) => {
                 let (kind, span) = match span {
@@ -109,7 +120,7 @@ impl RuleWindow {
             add("distinct");
             add_key(&mut add, distinct);
         }
-        fnv1a(text.as_bytes())
+        text
     }
 }
 

@@ -210,6 +210,7 @@ impl Compiler<'_> {
                 Some(resolved) => Some(resolved?),
                 None => None,
             },
+            fingerprint: OnceLock::new(),
         })
     }
 }

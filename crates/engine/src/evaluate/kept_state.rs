@@ -1,0 +1,114 @@
+//! The state of a key as a [`KeptMatch`], and back.
+
+use jiff::Timestamp;
+use reflexarc_event::Json;
+use reflexarc_reaction::{KeptEvent, KeptMatch, State, StateChange};
+use serde::{Deserialize, Serialize};
+
+use super::Failed;
+use crate::rule::Rule;
+use crate::rule_window::RuleWindow;
+use crate::window::{KeyState, Micros, Progress, Shape, Window};
+
+/// The data of a [`KeptMatch`].
+#[derive(Serialize, Deserialize)]
+struct MatchData<S> {
+    /// The fingerprint of the window; one that was changed has other matches.
+    #[serde(rename = "w")]
+    window: u64,
+    #[serde(rename = "s")]
+    state: S,
+}
+
+/// The state key of the time at which the newest late event of a rule was applied.
+const NEWEST_LATE: &str = "$late";
+
+/// The state of a key; `None` if there is none, or of a window that the rule has no more.
+pub(super) fn read(
+    rule: &Rule,
+    window: &RuleWindow,
+    key: &str,
+    state: &dyn State,
+    now: Timestamp,
+) -> Result<Option<KeyState>, Failed> {
+    let Some(kept) = state.matches().get(rule.name(), key, now) else {
+        return Ok(None);
+    };
+    let data: Result<MatchData<KeyState>, _> = serde_json::from_str(&kept.data);
+    match data {
+        Ok(data) if data.window == window.fingerprint() => Ok(Some(data.state)),
+        Ok(_) => Ok(None),
+        Err(error) => Err(Failed::from(format!(
+            "invalid match of the key {key}: {error}"
+        ))),
+    }
+}
+
+pub(super) fn write(
+    window: &RuleWindow,
+    key: String,
+    key_state: &KeyState,
+    event: Option<KeptEvent>,
+    had_match: bool,
+    newest_late: Option<Micros>,
+) -> Option<StateChange> {
+    if is_empty(key_state) {
+        return had_match.then_some(StateChange::RemoveMatch { key });
+    }
+    // What cannot be written could not be read either: there is no such state.
+    let data = serde_json::to_string(&MatchData {
+        window: window.fingerprint(),
+        state: key_state,
+    });
+    let mut kept = KeptMatch::new(data.unwrap_or_default());
+    kept.due = window.window.due(key_state, newest_late).map(timestamp);
+    kept.expires = expires(window, &key, key_state).map(timestamp);
+    kept.is_pending = window.window.is_pending(key_state);
+    kept.positions = Window::positions(key_state);
+    Some(StateChange::SetMatch { key, kept, event })
+}
+
+fn expires(window: &RuleWindow, key: &str, state: &KeyState) -> Option<Micros> {
+    // A key that is expected, or the only one, is never forgotten: it would be armed again, and
+    // fire a second time without an event in between.
+    if matches!(window.window.shape, Shape::Silence(_)) {
+        let expected = window.expected.iter().any(|other| other.to_string() == key);
+        if expected || window.by.paths().is_empty() {
+            return None;
+        }
+    }
+    window.window.expires(state)
+}
+
+pub(super) fn is_empty(state: &KeyState) -> bool {
+    let KeyState {
+        progress,
+        fired,
+        retry,
+        ..
+    } = state;
+    *progress == Progress::Idle && fired.is_none() && retry.is_none()
+}
+
+pub(super) fn read_newest_late(rule: &Rule, state: &dyn State, now: Timestamp) -> Option<Micros> {
+    state.get(rule.name(), NEWEST_LATE, now)?.value.as_i64()
+}
+
+pub(super) fn set_newest_late(at: Micros, settle: Micros) -> StateChange {
+    // Nothing waits for a late event longer than `settle`.
+    let expires = at.saturating_add(settle);
+    StateChange::Set {
+        key: NEWEST_LATE.to_owned(),
+        value: Json::from(at),
+        expires: Timestamp::from_microsecond(expires).ok(),
+    }
+}
+
+pub(super) fn micros(time: Timestamp) -> Micros {
+    time.as_microsecond()
+}
+
+/// The time of so many microseconds, at most the end of the year 9999.
+pub(super) fn timestamp(at: Micros) -> Timestamp {
+    Timestamp::from_microsecond(at).unwrap_or(Timestamp::MAX)
+}

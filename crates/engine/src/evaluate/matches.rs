@@ -1,0 +1,359 @@
+//! Evaluating rules with a time window: from an event or a deadline to the matches that it changes,
+//! and to the reactions that run because of it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use reflexarc_event::{Event, Json, NativeEvent};
+use reflexarc_reaction::{KeptEvent, State, StateChange};
+
+use super::kept_state::{self, is_empty, micros, read, read_newest_late, write};
+use super::match_reaction::{MatchReaction, run_firing, script_key};
+use super::{Context, Failed};
+use crate::event_key::EventKey;
+use crate::event_time::event_time;
+use crate::rule::Rule;
+use crate::rule_window::RuleWindow;
+use crate::window::{Arrival, Ending, KeyState, Micros, Roles, Seen, Shape, Step};
+
+/// What an event or a deadline is to one key of a rule.
+pub(super) struct MatchRun {
+    /// The key as JSON.
+    key: String,
+    state: KeyState,
+    /// The event that changed the state.
+    event: Option<KeptEvent>,
+    had_match: bool,
+    pub(super) notes: Vec<String>,
+    /// The reaction that ran, if any.
+    pub(super) reaction: Option<MatchReaction>,
+}
+
+/// The result for one key: a run, or why the key is not followed.
+pub(super) type KeyOutcome = Result<MatchRun, Failed>;
+
+/// An event as it is applied to the window of a rule.
+pub(super) struct EventInTime<'a> {
+    event: &'a NativeEvent,
+    seen: Seen,
+    hop: usize,
+}
+
+/// A key of an event.
+pub(super) struct MatchKey {
+    /// As JSON.
+    pub(super) key: String,
+    /// As scripts see it.
+    pub(super) value: Json,
+    pub(super) roles: Roles,
+}
+
+/// Applies an event to one key of a rule.
+pub(super) fn apply(
+    rule: &Rule,
+    window: &RuleWindow,
+    key: MatchKey,
+    arrival: &EventInTime<'_>,
+    state: &dyn State,
+    context: &Context<'_>,
+) -> KeyOutcome {
+    let MatchKey { key, value, roles } = key;
+    let name = window.kind().key();
+    let mut notes = Vec::new();
+    let distinct = window.distinct.as_ref();
+    let distinct = match distinct.map(|distinct| distinct.of(arrival.event.event())) {
+        None => None,
+        Some(Ok(value)) => Some(value.to_string()).filter(|text| text.len() <= MAX_KEY_BYTES),
+        Some(Err(reason)) => {
+            notes.push(format!("{name}: not counted: {reason}"));
+            None
+        }
+    };
+    let kept = read(rule, window, &key, state, context.now)?;
+    let had_match = kept.is_some();
+    let was_pending = kept.as_ref().map(|kept| window.window.is_pending(kept));
+    let mut key_state = kept.unwrap_or_default();
+    let mut firing = None;
+    if window.distinct.is_none() || distinct.is_some() {
+        let applied = window.window.apply(
+            &mut key_state,
+            &Arrival {
+                seen: arrival.seen,
+                roles,
+                value: distinct.as_deref(),
+                bytes: arrival.event.bytes().len(),
+                hop: u64::try_from(arrival.hop).unwrap_or(u64::MAX),
+            },
+        );
+        let is_pending = window.window.is_pending(&key_state);
+        if !is_empty(&key_state) && was_pending != Some(is_pending) {
+            check_room(rule, window, is_pending, arrival, state, context)?;
+        }
+        let newest_late = read_newest_late(rule, state, context.now);
+        let due = window.window.due(&key_state, newest_late);
+        notes.push(step_note(window, &value, applied.step, due));
+        firing = applied.firing;
+    } else if notes.is_empty() {
+        notes.push(format!(
+            "{name}: not counted: the value has more than {MAX_KEY_BYTES} bytes"
+        ));
+    }
+    let reaction = firing.map(|firing| {
+        run_firing(
+            rule,
+            window,
+            &value,
+            firing,
+            Some((arrival.seen.position, arrival.event)),
+            state,
+            context,
+        )
+    });
+    Ok(MatchRun {
+        key,
+        state: key_state,
+        event: Some(KeptEvent::new(
+            arrival.seen.position,
+            arrival.event.clone().without_trees(),
+        )),
+        had_match,
+        notes,
+        reaction,
+    })
+}
+
+/// Runs what is due of a match at the time of the context. A match that cannot be read, or of
+/// another window, is closed.
+pub(super) fn fire(
+    rule: &Rule,
+    window: &RuleWindow,
+    key: &str,
+    state: &dyn State,
+    context: &Context<'_>,
+) -> (MatchRun, Option<Failed>) {
+    let mut run = MatchRun {
+        key: key.to_owned(),
+        state: KeyState::default(),
+        event: None,
+        had_match: true,
+        notes: Vec::new(),
+        reaction: None,
+    };
+    match read(rule, window, key, state, context.now) {
+        Ok(Some(kept)) => run.state = kept,
+        Ok(None) => {
+            let name = window.kind().key();
+            run.notes
+                .push(format!("{name}: closed: its window has changed"));
+            return (run, None);
+        }
+        Err(failed) => return (run, Some(failed)),
+    }
+    let newest_late = read_newest_late(rule, state, context.now);
+    let now = micros(context.now);
+    if let Some(firing) = window.window.fire(&mut run.state, now, newest_late) {
+        // The key was written by `keys_of_event`.
+        let value = Json::parse(key).unwrap_or_else(|_| Json::from(key));
+        let value = script_key(value);
+        run.reaction = Some(run_firing(
+            rule, window, &value, firing, None, state, context,
+        ));
+    }
+    (run, None)
+}
+
+/// Whether there is a match of the window at a key.
+pub(super) fn has_match(
+    rule: &Rule,
+    window: &RuleWindow,
+    key: &str,
+    state: &dyn State,
+    now: Timestamp,
+) -> bool {
+    matches!(read(rule, window, key, state, now), Ok(Some(_)))
+}
+
+/// The matches that a rule has although no event has come for them.
+pub(super) fn arm(
+    rule: &Rule,
+    window: &RuleWindow,
+    state: &dyn State,
+    now: Timestamp,
+) -> Vec<StateChange> {
+    if !matches!(window.window.shape, Shape::Silence(_)) {
+        return Vec::new();
+    }
+    let all = window
+        .by
+        .paths()
+        .is_empty()
+        .then(|| Json::Array(Vec::new()));
+    let keys = all.into_iter().chain(window.expected.iter().cloned());
+    let new = keys.filter_map(|key| {
+        let key = key.to_string();
+        let known = read(rule, window, &key, state, now);
+        if !matches!(known, Ok(None)) {
+            return None;
+        }
+        let mut key_state = KeyState::default();
+        window.window.arm(&mut key_state, micros(now));
+        Some(write(window, key, &key_state, None, false, None))
+    });
+    new.flatten().collect()
+}
+
+impl<'a> EventInTime<'a> {
+    pub(super) fn new(event: &'a NativeEvent, position: u64, hop: usize, now: Timestamp) -> Self {
+        let at = micros(now);
+        // A time after now is a clock that is wrong: such an event would hold others back.
+        let time = event_time(event).map_or(at, |time| micros(time).min(at));
+        let seen = Seen { time, position, at };
+        Self { event, seen, hop }
+    }
+}
+
+impl MatchRun {
+    /// The number of `emit`s that led to the match.
+    pub(super) fn hop(&self) -> usize {
+        usize::try_from(self.state.hop).unwrap_or(usize::MAX)
+    }
+
+    /// The change that keeps the match as it is after a reaction that ended so.
+    pub(super) fn finish(
+        mut self,
+        rule: &Rule,
+        window: &RuleWindow,
+        failed: bool,
+        state: &dyn State,
+        now: Timestamp,
+    ) -> Option<StateChange> {
+        if let Some(reaction) = &self.reaction {
+            let ending = match (failed, reaction.suppressed) {
+                (true, _) => Ending::Failed,
+                (false, true) => Ending::Suppressed,
+                (false, false) => Ending::Completed,
+            };
+            let at = micros(now);
+            window
+                .window
+                .end(&mut self.state, &reaction.firing, ending, at);
+        }
+        let newest_late = read_newest_late(rule, state, now);
+        let Self {
+            key,
+            state,
+            event,
+            had_match,
+            ..
+        } = self;
+        write(window, key, &state, event, had_match, newest_late)
+    }
+}
+
+/// The keys under which an event is applied, as JSON, each with its value and the roles there, and
+/// why it is not applied.
+pub(super) fn keys_of_event(
+    window: &RuleWindow,
+    roles: Roles,
+    event: &Event,
+) -> (BTreeMap<String, (Json, Roles)>, Vec<String>) {
+    let mut notes = Vec::new();
+    let mut keys: BTreeMap<String, (Json, Roles)> = BTreeMap::new();
+    let mut add = |key: &EventKey, roles: Roles| {
+        let refused = match key.of(event) {
+            Ok(value) => {
+                let text = value.to_string();
+                if text.len() <= MAX_KEY_BYTES {
+                    let entry = keys.entry(text);
+                    let found = entry.or_insert_with(|| (script_key(value), Roles::default()));
+                    found.1 = found.1.and(roles);
+                    return;
+                }
+                format!("the key has more than {MAX_KEY_BYTES} bytes")
+            }
+            Err(reason) => reason,
+        };
+        notes.push(format!("{}: not followed: {refused}", window.kind().key()));
+    };
+    let mut of_rule = Roles::default();
+    for role in [Roles::OPENING, Roles::UNTIL] {
+        if roles.has(role) {
+            of_rule = of_rule.and(role);
+        }
+    }
+    for (number, step) in window.steps.iter().enumerate() {
+        let role = Roles::step(number);
+        if roles.has(role) {
+            match &step.by {
+                None => of_rule = of_rule.and(role),
+                Some(by) => add(by, role),
+            }
+        }
+    }
+    if !of_rule.is_empty() {
+        add(&window.by, of_rule);
+    }
+    (keys, notes)
+}
+
+/// The change that records a late event.
+pub(super) fn late_change(window: &RuleWindow, arrival: &EventInTime<'_>) -> Option<StateChange> {
+    let waits = matches!(window.window.shape, Shape::Absence(_));
+    let is_late = arrival.seen.is_late(window.window.grace);
+    (waits && is_late).then(|| kept_state::set_newest_late(arrival.seen.at, window.window.settle))
+}
+
+/// Bytes of a key as JSON.
+pub(crate) const MAX_KEY_BYTES: usize = 1024;
+
+/// Whether the rule may keep one match more.
+fn check_room(
+    rule: &Rule,
+    window: &RuleWindow,
+    is_pending: bool,
+    arrival: &EventInTime<'_>,
+    state: &dyn State,
+    context: &Context<'_>,
+) -> Result<(), Failed> {
+    let (matches, max) = (state.matches(), window.max_pending);
+    if !matches.has_room(rule.name(), is_pending, max, context.now) {
+        let kept = if is_pending { "pending" } else { "remembered" };
+        return Err(Failed::from(format!(
+            "{}: not followed: the rule has {max} {kept} keys; see `max_pending`",
+            window.kind().key(),
+        )));
+    }
+    let bytes = matches
+        .event_bytes()
+        .saturating_add(arrival.event.bytes().len());
+    let max = context.limits.kept_event_bytes;
+    if bytes > max {
+        return Err(Failed::from(format!(
+            "{}: not followed: the events of pending matches have more than {max} bytes",
+            window.kind().key(),
+        )));
+    }
+    Ok(())
+}
+
+fn step_note(window: &RuleWindow, key: &Json, step: Step, due: Option<Micros>) -> String {
+    let name = window.kind().key();
+    let key = match key {
+        Json::String(text) => text.clone(),
+        key => key.to_string(),
+    };
+    let of_key = if key.is_empty() {
+        String::new()
+    } else {
+        format!(" {key}")
+    };
+    let due = due.and_then(|due| Timestamp::from_microsecond(due).ok());
+    let due = due.map_or_else(String::new, |due| format!(", due {due}"));
+    match step {
+        Step::Opened => format!("{name}:{of_key} opened{due}"),
+        Step::Added => format!("{name}:{of_key} continued{due}"),
+        Step::Closed => format!("{name}:{of_key} closed{due}"),
+        Step::Remembered => format!("{name}:{of_key} remembered for late events"),
+        Step::Ignored => format!("{name}:{of_key} not used again"),
+    }
+}

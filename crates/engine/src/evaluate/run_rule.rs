@@ -1,0 +1,119 @@
+//! Running one rule on one event.
+
+use reflexarc_event::NativeEvent;
+use reflexarc_reaction::{Effects, Input, ScriptEvent, State};
+
+use super::{Context, Failed, Outcome};
+use crate::event_key::EventKey;
+use crate::gates::GateDecision;
+use crate::reaction_failure::ReactionFailure;
+use crate::rule::{Response, Rule};
+use crate::{EffectSize, FailureCause};
+
+/// Runs one rule on one event: its gates, then its reaction. Returns the effects and the notes.
+pub(super) fn run_rule(
+    rule: &Rule,
+    event: &NativeEvent,
+    script_event: &mut Option<ScriptEvent>,
+    state: &dyn State,
+    context: &Context<'_>,
+) -> Outcome {
+    let max_entries = rule.max_entries;
+    let key_of = |key: &EventKey| key.of(event.event());
+    let decision = rule
+        .gates
+        .decide(rule.name(), &key_of, state, context.now, max_entries);
+    let (suppressed, changes, mut notes) = match decision {
+        GateDecision::Allow {
+            suppressed,
+            changes,
+            notes,
+        } => (suppressed, changes, notes),
+        GateDecision::Suppress {
+            reason,
+            changes,
+            notes,
+        } => {
+            let mut effects = Effects::default();
+            effects.changes = changes;
+            effects.skipped = Some(reason);
+            return Ok((effects, notes));
+        }
+    };
+    // Not measured as a part of the first reaction that needs it: all of them share it, and for an
+    // event of 1 MB it takes milliseconds.
+    if let Response::Script { .. } = &rule.response {
+        script_event.get_or_insert_with(|| ScriptEvent::new(event.event()));
+    }
+    let mut effects = react_within_budget(rule, context, || {
+        react(rule, event, script_event, suppressed, state, context)
+    })?;
+    notes.append(&mut effects.notes);
+    // A window limits what leaves the rule, so only that opens one. Example of `once` within 24h: a
+    // script that notifies from the third failure on runs to its end on the first two without an
+    // action. If the first of them opened the window, the third would be suppressed. Ending with
+    // `skip` is the same case with a reason.
+    if !effects.actions.is_empty() || !effects.emitted.is_empty() {
+        effects.changes.extend(changes);
+    }
+    Ok((effects, notes))
+}
+
+/// Runs a reaction of a rule within what it may consume.
+pub(super) fn react_within_budget(
+    rule: &Rule,
+    context: &Context<'_>,
+    react: impl FnOnce() -> Result<Effects, Failed>,
+) -> Result<Effects, Failed> {
+    let Some(budget) = context.budget else {
+        return react();
+    };
+    budget.begin(rule).map_err(|message| Failed {
+        cause: FailureCause::Budget,
+        message,
+    })?;
+    let effects = react();
+    let size = effects.as_ref().map(EffectSize::of);
+    budget.end(rule, size.unwrap_or_default());
+    effects
+}
+
+/// Runs the reaction of a rule whose gates allow it.
+fn react(
+    rule: &Rule,
+    event: &NativeEvent,
+    script_event: &mut Option<ScriptEvent>,
+    suppressed: u64,
+    state: &dyn State,
+    context: &Context<'_>,
+) -> Result<Effects, Failed> {
+    match &rule.response {
+        Response::None => Ok(Effects::default()),
+        Response::Notification(notification) => {
+            let limits = context.reaction_limits;
+            let (event, info) = (event.event(), &rule.info);
+            let actions = notification.actions(event, info, context.now, suppressed, limits);
+            let (actions, bytes) = actions.map_err(|failure| rule.describe(failure))?;
+            let mut effects = Effects::default();
+            (effects.actions, effects.bytes) = (actions, bytes);
+            Ok(effects)
+        }
+        Response::Script { reaction, source } => {
+            let event = script_event.get_or_insert_with(|| ScriptEvent::new(event.event()));
+            let mut input = Input::new(event, &rule.info, context.now);
+            if let Some(stopwatch) = context.stopwatch {
+                input = input.with_stopwatch(stopwatch);
+            }
+            let result = match context.trace {
+                None => reaction.run(&input, state),
+                Some(trace) => {
+                    let (result, lines) = reaction.run_traced(&input, state);
+                    trace.then.borrow_mut().extend(lines);
+                    result
+                }
+            };
+            let described = |error| rule.describe(ReactionFailure::new(&error, source));
+            Ok(result.map_err(described)?)
+        }
+    }
+}
