@@ -5,9 +5,40 @@ use reflexarc_reaction::VariableField;
 
 use crate::vocabulary::{EnvelopeField, FieldName, FilterVocabulary};
 
-/// The warnings about the fields that a script or template reads, whose keys are located in it.
-/// `filter` is that of the rule: it may be about events that have other fields.
-pub(crate) fn check(fields: &[VariableField], filter: &FilterVocabulary<'_>) -> Vec<Diagnostic> {
+/// The filters of the events that a script or template reads, as far as they are known.
+#[derive(Clone, Copy)]
+pub(crate) struct EventFilters<'v, 'p> {
+    /// That of `event`: `when` of the rule.
+    pub(crate) event: Option<&'v FilterVocabulary<'p>>,
+    /// That of `closing`.
+    pub(crate) closing: Option<&'v FilterVocabulary<'p>>,
+}
+
+impl EventFilters<'_, '_> {
+    /// The warnings about the fields that a script or template reads, whose keys are located in it.
+    pub(crate) fn check(
+        self,
+        event_fields: &[VariableField],
+        closing_fields: &[VariableField],
+    ) -> Vec<Diagnostic> {
+        let of_event = self
+            .event
+            .map(|filter| check("event", event_fields, filter));
+        let of_closing = self
+            .closing
+            .map(|filter| check("closing", closing_fields, filter));
+        let found = of_event.into_iter().chain(of_closing);
+        found.flatten().collect()
+    }
+}
+
+/// The warnings about the fields of a variable. `filter` is that of its events: it may be about
+/// events that have other fields.
+fn check(
+    variable: &str,
+    fields: &[VariableField],
+    filter: &FilterVocabulary<'_>,
+) -> Vec<Diagnostic> {
     // A path that the filter names is spelt in the same way twice, often for one kind of the events
     // that it selects: `name == "Automation:RequestSent" and requestId exists or name == …`.
     let unnamed = fields.iter().filter(|field| !filter.names(&field.path));
@@ -15,22 +46,26 @@ pub(crate) fn check(fields: &[VariableField], filter: &FilterVocabulary<'_>) -> 
         .filter_map(|field| {
             if let Some(envelope) = filter.envelope_field(&field.path) {
                 // A script for events in several forms has a default for those without the field.
-                return (!field.may_be_missing).then(|| of_envelope(field, envelope))?;
+                return (!field.may_be_missing).then(|| of_envelope(variable, field, envelope))?;
             }
             match filter.field_name(&field.path) {
-                FieldName::Misspelt(meant) => misspelt(field, meant),
+                FieldName::Misspelt(meant) => misspelt(variable, field, meant),
                 FieldName::Known | FieldName::Unknown => None,
             }
         })
         .collect()
 }
 
-fn of_envelope(field: &VariableField, envelope: EnvelopeField) -> Option<Diagnostic> {
+fn of_envelope(
+    variable: &str,
+    field: &VariableField,
+    envelope: EnvelopeField,
+) -> Option<Diagnostic> {
     let span = field.keys.first()?;
     let found = Diagnostic::warning(Code::ENVELOPE_FIELD, span.clone(), envelope.message());
     Some(match envelope.native {
         Some(native) => {
-            let found = found.with_help(format!("in the native form it is `event.{native}`"));
+            let found = found.with_help(format!("in the native form it is `{variable}.{native}`"));
             if envelope.is_same_value {
                 found.with_fix(span.clone(), native)
             } else {
@@ -41,11 +76,11 @@ fn of_envelope(field: &VariableField, envelope: EnvelopeField) -> Option<Diagnos
     })
 }
 
-fn misspelt(field: &VariableField, meant: &str) -> Option<Diagnostic> {
+fn misspelt(variable: &str, field: &VariableField, meant: &str) -> Option<Diagnostic> {
     let whole: Span = field.keys.first()?.start..field.keys.last()?.end;
     let message = format!("ECS events have no `{}`", field.path);
     let warning = Diagnostic::warning(Code::MISSPELT_FIELD, whole, message)
-        .with_help(format!("write `event.{meant}`"));
+        .with_help(format!("write `{variable}.{meant}`"));
     // One key is edited, so that `?.` and spaces between the others stay.
     let (written, right) = (field.path.split('.'), meant.split('.'));
     if written.clone().count() != right.clone().count() {

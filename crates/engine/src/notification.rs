@@ -11,11 +11,10 @@ use reflexarc_reaction::{
     WindowReason, default_message, default_window_message,
 };
 
-use crate::event_fields;
+use crate::event_fields::EventFilters;
 use crate::reaction_failure::ReactionFailure;
 use crate::rule_fields;
 use crate::rule_file::NotifyKey;
-use crate::vocabulary::FilterVocabulary;
 
 /// The targets of a rule and the templates of its message. A part without a template is that of
 /// [`default_message`].
@@ -70,19 +69,19 @@ impl Notification {
     }
 
     /// What the templates probably do not mean as they are written, located in the rule file.
-    /// `filter` is that of the rule, if it is valid, and `labels` are its labels.
+    /// `filters` are those of the events that they read, and `labels` are those of the rule.
     pub(crate) fn warnings(
         &self,
-        filter: Option<&FilterVocabulary<'_>>,
+        filters: EventFilters<'_, '_>,
         labels: &BTreeMap<String, String>,
     ) -> Vec<Diagnostic> {
         let parts = [&self.title, &self.text].into_iter().flatten();
         let warnings = parts.flat_map(|part| {
-            let fields = part.template.event_fields();
-            let misspelt = filter.map(|filter| event_fields::check(&fields, filter));
-            let warnings = part.template.warnings().iter().cloned();
-            let of_rule = rule_fields::check(&part.template.rule_fields(), labels);
-            let warnings = warnings.chain(misspelt.unwrap_or_default()).chain(of_rule);
+            let template = &part.template;
+            let misspelt = filters.check(&template.event_fields(), &template.closing_fields());
+            let warnings = template.warnings().iter().cloned();
+            let of_rule = rule_fields::check(&template.rule_fields(), labels);
+            let warnings = warnings.chain(misspelt).chain(of_rule);
             warnings.map(|warning| part.source.map_spans(warning))
         });
         warnings.collect()

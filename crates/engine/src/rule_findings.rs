@@ -12,7 +12,7 @@ use reflexarc_event::{FieldShape, field_shape};
 use reflexarc_pattern::{Dialect, Path, Pattern};
 
 use crate::RuleSetLimits;
-use crate::event_fields;
+use crate::event_fields::EventFilters;
 use crate::event_key::EventKey;
 use crate::field_evidence::shows_one_value;
 use crate::gate_keys;
@@ -22,6 +22,7 @@ use crate::rule_fields;
 use crate::rule_test::{RuleTest, TestEvent};
 use crate::rule_window::RuleWindow;
 use crate::vocabulary::FilterVocabulary;
+use crate::window_keys::WindowKind;
 
 /// What findings are made of: the parts of a rule that were compiled. In an invalid rule, some are
 /// missing.
@@ -65,20 +66,22 @@ impl RuleParts<'_> {
             filter.extend(vocabulary.findings_in_rule());
             others.extend(gate_keys::check(self.gates, vocabulary, self.tests));
         }
-        match self.response {
-            Some(Response::Script { reaction, source }) => {
-                let misspelt = vocabulary
-                    .as_ref()
-                    .map(|filter| event_fields::check(&reaction.event_fields(), filter));
-                let found = reaction.warnings().iter().cloned();
-                let of_rule = rule_fields::check(&reaction.rule_fields(), self.labels);
-                let found = found.chain(misspelt.unwrap_or_default()).chain(of_rule);
-                others.extend(found.map(|warning| source.map_spans(warning)));
-            }
-            Some(Response::Notification(notification)) => {
-                others.extend(notification.warnings(vocabulary.as_ref(), self.labels));
-            }
-            Some(Response::None) | None => {}
+        let closing = self.window.and_then(RuleWindow::closing_filter);
+        let closing = closing.and_then(|filter| filter.pattern.spanned());
+        let closing = closing
+            .as_ref()
+            .map(|spanned| FilterVocabulary::new(spanned, self.limits));
+        let filters = EventFilters {
+            event: vocabulary.as_ref(),
+            closing: match self.window.map(RuleWindow::kind) {
+                // What ends the absence of an event is one like it.
+                Some(WindowKind::AbsentFor) => vocabulary.as_ref(),
+                _ => closing.as_ref(),
+            },
+        };
+        let resolved = self.window.and_then(|window| window.resolved.as_ref());
+        for response in self.response.into_iter().chain(resolved) {
+            others.extend(self.response_warnings(response, filters));
         }
         keep_most_severe(&mut others, self.limits.findings);
         let filter = filter.into_iter().map(|found| match self.filter {
@@ -88,6 +91,27 @@ impl RuleParts<'_> {
         RuleFindings {
             filter: filter.collect(),
             others: others.into(),
+        }
+    }
+}
+
+impl RuleParts<'_> {
+    /// The warnings about a script or about templates, located in the rule's file.
+    fn response_warnings(
+        &self,
+        response: &Response,
+        filters: EventFilters<'_, '_>,
+    ) -> Vec<Diagnostic> {
+        match response {
+            Response::Script { reaction, source } => {
+                let misspelt = filters.check(&reaction.event_fields(), &reaction.closing_fields());
+                let found = reaction.warnings().iter().cloned();
+                let of_rule = rule_fields::check(&reaction.rule_fields(), self.labels);
+                let found = found.chain(misspelt).chain(of_rule);
+                found.map(|warning| source.map_spans(warning)).collect()
+            }
+            Response::Notification(notification) => notification.warnings(filters, self.labels),
+            Response::None => Vec::new(),
         }
     }
 }

@@ -62,6 +62,14 @@ impl RuleWindow {
         }
     }
 
+    /// The filter of the event that resolves a match, if that is not `when` and no passing of time.
+    pub(crate) fn closing_filter(&self) -> Option<&WindowFilter> {
+        match self.kind() {
+            WindowKind::NotFollowedBy => self.steps.first().map(|step| &step.filter),
+            _ => None,
+        }
+    }
+
     /// Its filters: those of the steps, then `until`.
     pub(crate) fn filters(&self) -> impl Iterator<Item = &WindowFilter> {
         let steps = self.steps.iter().map(|step| &step.filter);

@@ -56,6 +56,7 @@ fn findings(code: Code, example: &Example) -> Vec<Diagnostic> {
             Err(error) => error.diagnostics().to_vec(),
         },
         4 => rule_findings(text),
+        5 if text.starts_with("when ") => rule_findings(text),
         5 => rule_findings(&format!("when = 'a exists'\nthen = '''\n{text}\n'''\n")),
         6 => configuration_findings(text),
         _ => match text.parse::<Scenario>() {

@@ -25,6 +25,7 @@ mod rule_fields;
 mod rule_tests;
 mod time;
 mod window_keys;
+mod window_variables;
 
 use reflexarc::{NativeEvent, RuleSet};
 
