@@ -135,12 +135,17 @@ pub(super) fn run_firing(
             }
         }
     }
+    let shown = match key {
+        Json::Array(_) | Json::String(_) => key.clone(),
+        // A script puts it into texts and state keys, whatever the event has there.
+        scalar => Json::from(scalar.to_string()),
+    };
     let input = WindowInput {
         events: &events,
         count: reaction.info.count,
         opened: reaction.info.opened,
         deadline: reaction.info.deadline,
-        key,
+        key: &shown,
         late: reaction.info.late,
         closing: closing.as_ref().map(NativeEvent::event),
     };

@@ -155,6 +155,11 @@ impl Count {
         if state.used.is_some_and(|used| !seen.is_after(&used)) {
             return (Step::Ignored, None);
         }
+        let step = if state.counted.is_empty() {
+            Step::Opened
+        } else {
+            Step::Added
+        };
         // Of each value its newest event counts.
         if new.value.is_some()
             && let Some(same) = state
@@ -167,11 +172,6 @@ impl Count {
             }
             state.counted.remove(same);
         }
-        let step = if state.counted.is_empty() {
-            Step::Opened
-        } else {
-            Step::Added
-        };
         state.last_at = state.last_at.max(seen.at);
         let at = state
             .counted
