@@ -99,25 +99,32 @@ impl WindowKind {
             Self::Batch => "batch",
         }
     }
-
-    /// The variables of `then` and of the templates of `message`.
-    pub(crate) fn scope(self) -> VariableScope {
-        VariableScope::Window {
-            event_may_be_missing: self == Self::AbsentFor,
-        }
-    }
-
-    /// The variables of `resolved`.
-    pub(crate) fn resolved_scope(self) -> VariableScope {
-        VariableScope::Resolved {
-            event_may_be_missing: self == Self::AbsentFor,
-            // What resolves a count is that no event comes.
-            closing_may_be_missing: self == Self::Count,
-        }
-    }
 }
 
 impl WindowKeys {
+    /// The variables of `then` and of the templates of `message`; `by` is that of the rule.
+    pub(crate) fn scope(&self, by: Option<&EventKey>) -> VariableScope {
+        VariableScope::Window {
+            event_may_be_missing: self.may_lack_event(by),
+        }
+    }
+
+    /// The variables of `resolved`; `by` is that of the rule.
+    pub(crate) fn resolved_scope(&self, by: Option<&EventKey>) -> VariableScope {
+        VariableScope::Resolved {
+            event_may_be_missing: self.may_lack_event(by),
+            // What resolves a count is that no event comes.
+            closing_may_be_missing: self.kind == WindowKind::Count,
+        }
+    }
+
+    /// Whether the rule may react before any event has come.
+    fn may_lack_event(&self, by: Option<&EventKey>) -> bool {
+        // With `by` a key is only known from an event or from `expect`.
+        let is_known_from_event = by.is_some() && self.expected.is_empty();
+        self.kind == WindowKind::AbsentFor && !is_known_from_event
+    }
+
     /// Reads the keys at the top of a rule that are about its window, `by` excepted. `None` if it
     /// has no window.
     pub(crate) fn read(

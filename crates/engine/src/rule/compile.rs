@@ -42,7 +42,8 @@ impl Rule {
             .when
             .as_ref()
             .and_then(|when| compiler.pattern(when));
-        let scope = content.window.as_ref().map(|window| window.kind.scope());
+        let by = content.by.as_ref();
+        let scope = content.window.as_ref().map(|window| window.scope(by));
         let scope = scope.unwrap_or_default();
         let targets = content.notify.as_ref().map(|notify| notify.targets.clone());
         // Both is a conflict, which was reported; compiling `then` may find more.
@@ -52,7 +53,6 @@ impl Rule {
             (None, None) => Some(Response::None),
         };
         let has_window = content.window.is_some();
-        let by = content.by.as_ref();
         let window = content.window.and_then(|keys| {
             let window = compiler.window(keys, by, targets.unwrap_or_default())?;
             Some(Box::new(window))
@@ -164,7 +164,7 @@ impl Compiler<'_> {
         targets: Vec<EmbeddedText>,
     ) -> Option<RuleWindow> {
         // Everything is compiled before the first fault ends it.
-        let scope = keys.kind.resolved_scope();
+        let scope = keys.resolved_scope(by);
         let resolves = keys.resolved.is_some();
         let resolved = keys.resolved.map(|resolved| match resolved {
             ResolvedKey::Script(source) => self.script(source, scope),

@@ -34,6 +34,10 @@ fn fixed(text: &str) -> (Vec<(Code, &str)>, String) {
     (marked.collect(), fixed)
 }
 
+fn codes(text: &str) -> Vec<Code> {
+    found(text).iter().map(|found| found.code).collect()
+}
+
 #[test]
 fn events_that_may_be_missing_are_reported() {
     let missing = Code::MISSING_EVENT;
@@ -46,6 +50,14 @@ fn events_that_may_be_missing_are_reported() {
         "{fixed}"
     );
     assert_eq!(found(&fixed), []);
+    let expected = text.replace(
+        "absent_for",
+        "by = 'regionId'\nexpect = ['cn-beijing']\nabsent_for",
+    );
+    assert_eq!(codes(&expected), [missing, missing]);
+    // Of a key that is known from an event there is one.
+    let seen = text.replace("absent_for", "by = 'regionId'\nabsent_for");
+    assert_eq!(found(&seen), []);
     let guarded = format!("{ABSENT}then = 'if event != () {{ log(event.id) }}'\n");
     assert_eq!(found(&guarded), []);
 }
