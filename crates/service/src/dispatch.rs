@@ -350,8 +350,7 @@ fn settle(
             decision: settlement.decision,
         }
     });
-    // As one job of the store: a savepoint, a message and a reply for each was a tenth of what a
-    // delivery cost.
+    // As one job of the store, instead of a savepoint, a message and a reply for each.
     let ended: Arc<Vec<_>> = Arc::new(ended.collect());
     let (store, now) = (&context.store, context.clock.now());
     let together = store.submit_settle_together(ended.clone(), now);

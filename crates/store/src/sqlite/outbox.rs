@@ -149,8 +149,8 @@ pub(super) fn settle(
             }
         }
         Decision::Delivered => {
-            // Read before, as `RETURNING` costs twice as much as the update, and this is by far
-            // the most frequent one.
+            // Read before: `RETURNING` writes a table of its own and reads it back, and this is by
+            // far the most frequent update.
             let place = place_of(connection, delivery.id)?;
             let sql = "UPDATE delivery
                        SET status = 1, finished = ?2, attempt = attempt + 1, reason = NULL

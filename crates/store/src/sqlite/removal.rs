@@ -1,7 +1,6 @@
 //! One step of retention: removing events with their deliveries and attempts.
 //!
-//! Events at consecutive positions are removed by one statement, which costs half of what a
-//! statement for each of them does:
+//! Events at consecutive positions are removed by one statement, not by one for each of them:
 //!
 //! ```text
 //! old events   1 2 3 4   6 7 8        5 has a dead letter
