@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use reflexarc_event::EventIdentity;
+use reflexarc_event::{EventIdentity, Json};
 use reflexarc_reaction::Action;
 use sha2::{Digest, Sha256};
 
@@ -41,8 +41,9 @@ pub struct Delivery {
 /// The id of a delivery.
 ///
 /// It is derived from the event, its [`ArchivePosition`], the rule, the action's number and the
-/// replay. All attempts and redrives carry the same id, and so does a replay that is repeated under
-/// its name. An event that is accepted again, after the duplicate window, is another event in the
+/// replay: the number of the position in 6 bytes, and 10 bytes of a digest. So ids are in the order
+/// of acceptance. All attempts and redrives carry the same id, and so does a replay that is
+/// repeated under its name. An event that is accepted again, after the duplicate window, is another event in the
 /// archive, and its deliveries have other ids.
 ///
 /// ```
@@ -118,6 +119,43 @@ impl Delivery {
         };
         number_actions(actions).map(delivery).collect()
     }
+
+    /// About how many bytes it takes in memory: its texts, and what the tree of its payload takes
+    /// besides.
+    pub fn bytes(&self) -> usize {
+        let texts = [
+            &self.event.source,
+            &self.event.id,
+            &self.resource,
+            &self.rule,
+            &self.target,
+        ];
+        let parts = self.delivered_parts.iter().map(String::len);
+        let action = match &self.action {
+            Action::Send { payload, .. } => tree_bytes(payload),
+            Action::Notify { message, .. } => {
+                let at: usize = message.at.iter().map(String::len).sum();
+                let link = message.link.as_ref().map_or(0, String::len);
+                message.title.len() + message.text.len() + link + at
+            }
+        };
+        let texts = texts.into_iter().map(String::len).chain(parts);
+        size_of::<Self>() + texts.sum::<usize>() + action
+    }
+}
+
+/// The bytes of a tree: of its values, keys and texts.
+fn tree_bytes(json: &Json) -> usize {
+    // A member is a key and a value; `1` in an array is 2 bytes of text and a value of 32.
+    let inner: usize = match json {
+        Json::Object(members) => members
+            .iter()
+            .map(|(key, value)| size_of::<String>() + key.len() + tree_bytes(value))
+            .sum(),
+        Json::Array(elements) => elements.iter().map(tree_bytes).sum(),
+        other => other.as_str().map_or(0, str::len),
+    };
+    size_of::<Json>() + inner
 }
 
 /// Numbers each rule's actions from 0, for [`DeliveryId::derive`].
@@ -173,7 +211,15 @@ impl DeliveryId {
         if let Some(replay) = replay {
             hash.update(replay.as_bytes());
         }
-        Self::from_digest(&hash.finalize())
+        let Self(mut id) = Self::from_digest(&hash.finalize());
+        // First the position, as far as it has room, so that ids are in the order of acceptance:
+        // what a store keeps by id is then kept beside what came with it, and a claim of 256
+        // deliveries changes 20 pages and not 256. What is left of the digest, 80 bits, has to
+        // differ only among the deliveries of one position.
+        let [_, _, place @ ..] = seq;
+        let (first, _) = id.split_at_mut(place.len());
+        first.copy_from_slice(&place);
+        Self(id)
     }
 
     /// The id as 16 bytes.
@@ -281,6 +327,20 @@ mod tests {
     }
 
     #[test]
+    fn ids_are_in_the_order_of_acceptance() {
+        let at = |seq| {
+            let position = ArchivePosition { seq, ..FIRST };
+            DeliveryId::derive(&event("a", "b"), position, "r", 0, None)
+        };
+        for seq in [1, 255, 256, 1_000_000, (1 << 48) - 2] {
+            assert!(at(seq) < at(seq + 1));
+            let (first, next) = (at(seq).0, at(seq + 1).0);
+            assert_ne!(first[6..], next[6..]);
+        }
+        assert_eq!(at(0x0102_0304_0506).0[..6], [1, 2, 3, 4, 5, 6]);
+    }
+
+    #[test]
     fn ids_depend_on_every_part_and_its_length() {
         let base = derive(&event("acs.ecs", "1"), "r", 0, None);
         assert_eq!(base, derive(&event("acs.ecs", "1"), "r", 0, None));
@@ -296,6 +356,23 @@ mod tests {
         ] {
             assert_ne!(base, other);
         }
+    }
+
+    #[test]
+    fn bytes_count_texts_and_the_values_of_trees() {
+        let bytes = |payload: Json| {
+            let action = Action::send("t", payload);
+            let event = event("a", "b");
+            let deliveries = Delivery::for_actions(&event, [("r", &action)], FIRST.received);
+            deliveries[0].bytes()
+        };
+        let none = bytes(Json::Null);
+        assert_eq!(bytes(Json::from("x".repeat(1_000))), none + 1_000);
+        // 2 bytes of text each, and a value of some tens.
+        let numbers = bytes(Json::Array(vec![Json::from(1); 1_000]));
+        assert_eq!(numbers, none + 1_000 * size_of::<Json>());
+        let members = bytes(Json::object([("key", Json::from("text"))]));
+        assert_eq!(members, none + size_of::<(String, Json)>() + 7);
     }
 
     #[test]

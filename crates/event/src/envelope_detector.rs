@@ -37,6 +37,7 @@ pub struct EnvelopeDetector<'a> {
     content: EnvelopeMarkers,
     /// The elements of an array in either.
     texts: Texts,
+    has_space: bool,
 }
 
 /// A place of an [`EnvelopeDetector`].
@@ -64,6 +65,9 @@ impl<'a> EnvelopeDetector<'a> {
     /// The place of the outermost value.
     pub const ROOT: DetectorPlace = DetectorPlace(Place::Root);
 
+    /// The place of the outermost value of a text that is the content of an event.
+    pub(crate) const CONTENT: DetectorPlace = DetectorPlace(Place::Member(MemberKey::Content));
+
     /// Detects the envelope of this event.
     pub fn new(event: &'a str) -> Self {
         Self {
@@ -72,6 +76,7 @@ impl<'a> EnvelopeDetector<'a> {
             markers: EnvelopeMarkers::default(),
             content: EnvelopeMarkers::default(),
             texts: Texts::default(),
+            has_space: false,
         }
     }
 
@@ -89,6 +94,16 @@ impl<'a> EnvelopeDetector<'a> {
     /// The markers, if the document is an object.
     pub(crate) fn markers(&self) -> Option<EnvelopeMarkers> {
         self.is_object.then_some(self.markers)
+    }
+
+    /// The markers of the content, after a walk over the content alone.
+    pub(crate) fn content_markers(&self) -> EnvelopeMarkers {
+        self.content
+    }
+
+    /// Whether there is white space between tokens.
+    pub(crate) fn has_space(&self) -> bool {
+        self.has_space
     }
 
     #[inline]
@@ -198,6 +213,10 @@ impl Visitor for EnvelopeDetector<'_> {
         if place.0 != Place::Element {
             self.record(place.0, Shape::Array(self.texts));
         }
+    }
+
+    fn space(&mut self) {
+        self.has_space = true;
     }
 }
 

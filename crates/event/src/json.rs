@@ -9,6 +9,7 @@ mod build;
 mod cursor;
 mod error;
 mod escape;
+mod json_value;
 mod members;
 mod outline;
 pub(crate) mod raw;
@@ -19,6 +20,7 @@ pub mod walk;
 mod write;
 
 pub use error::{JsonError, JsonErrorKind, Position};
+pub use json_value::JsonValue;
 pub(crate) use members::MemberIndex;
 pub(crate) use outline::{Member, Outline};
 pub(crate) use read::{Value, read, unescape};

@@ -75,7 +75,7 @@ pub use event_error::EventError;
 pub use field_shape::{field_shape, is_payload};
 pub use identity::EventIdentity;
 pub use json::walk;
-pub use json::{FieldSet, Json, JsonError, JsonErrorKind, Position, Selected};
+pub use json::{FieldSet, Json, JsonError, JsonErrorKind, JsonValue, Position, Selected};
 pub use level::Level;
 pub use limits::Limits;
 pub use native::NativeEvent;

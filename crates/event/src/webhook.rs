@@ -86,12 +86,52 @@ pub(crate) const ORIGINS: [(&str, &[&[&str]]); 14] = [
     ("status", &[&["alert", "meta", "sysEventMeta", "status"]]),
 ];
 
+/// The number of paths in [`ORIGINS`].
+pub(crate) const ORIGIN_PATHS: usize = 27;
+
 /// The paths in a webhook from which the native member `key` can come, preferred ones first.
 pub(crate) fn origins(key: &str) -> &'static [&'static [&'static str]] {
     ORIGINS
         .iter()
         .find(|(native, _)| *native == key)
         .map_or(&[], |(_, paths)| paths)
+}
+
+/// The position of a path among all those of [`ORIGINS`], in their order. The path is given by its
+/// last key, and by the number of keys before it: those are always `alert`, `meta` and
+/// `sysEventMeta`.
+// By the length first, as in `MemberKey`.
+pub(crate) fn origin_position(level: usize, key: &str) -> Option<usize> {
+    Some(match (level, key.len(), key) {
+        (0, 4, "time") => 16,
+        (0, 6, "userId") => 13,
+        (0, 8, "severity") => 9,
+        (0, 12, "strategyName") => 24,
+        (1, 3, "arn") => 5,
+        (1, 6, "userId") => 12,
+        (1, 7, "traceId") => 1,
+        (1, 7, "dedupId") => 2,
+        (1, 7, "product") => 3,
+        (1, 7, "groupId") => 22,
+        (1, 8, "severity") => 8,
+        (1, 9, "eventName") => 10,
+        (1, 9, "timestamp") => 15,
+        (1, 9, "eventType") => 20,
+        (1, 15, "eventContentMap") => 18,
+        (1, 15, "eventRawContent") => 19,
+        (3, 2, "id") => 0,
+        (3, 4, "name") => 11,
+        (3, 5, "level") => 7,
+        (3, 6, "status") => 26,
+        (3, 7, "product") => 4,
+        (3, 7, "groupId") => 23,
+        (3, 8, "regionId") => 17,
+        (3, 9, "eventTime") => 14,
+        (3, 9, "eventType") => 21,
+        (3, 10, "resourceId") => 6,
+        (3, 12, "instanceName") => 25,
+        _ => return None,
+    })
 }
 
 /// The paths in the native form to which a path in a webhook can lead.
@@ -190,5 +230,35 @@ fn remove(event: &mut Json, path: &[&str]) {
         if members[at].1.members().is_empty() {
             members.remove(at);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_those_of_the_origins() {
+        let paths = ORIGINS.iter().flat_map(|(_, paths)| *paths);
+        let paths: Vec<_> = paths.collect();
+        for (position, path) in paths.iter().enumerate() {
+            let (key, objects) = path.split_last().unwrap();
+            assert!(["alert", "meta", "sysEventMeta"].starts_with(objects));
+            assert_eq!(
+                origin_position(objects.len(), key),
+                Some(position),
+                "{path:?}"
+            );
+        }
+        // And no others.
+        for level in 0..4 {
+            for key in paths.iter().filter_map(|path| path.last()) {
+                let is_origin =
+                    |path: &&&[&str]| path.len() == level + 1 && path.last() == Some(key);
+                let expected = paths.iter().position(is_origin);
+                assert_eq!(origin_position(level, key), expected, "{level} {key}");
+            }
+        }
+        assert_eq!(paths.len(), ORIGIN_PATHS);
     }
 }

@@ -16,7 +16,7 @@
 
 use std::sync::OnceLock;
 
-use reflexarc_event::{Decimal, Event, FieldSet, Json, Selected};
+use reflexarc_event::{Decimal, Event, FieldSet, Json, JsonValue, Selected};
 use rhai::{Array, Dynamic, Identifier, ImmutableString, Map};
 
 /// An event for scripts, whatever they read of it: each run converts only the fields that its
@@ -84,11 +84,7 @@ pub(crate) fn to_script(json: &Json) -> Dynamic {
     match json {
         Json::Null => Dynamic::UNIT,
         Json::Bool(value) => (*value).into(),
-        Json::Number(text) => match number(text) {
-            Number::Integer(integer) => integer.into(),
-            Number::Float(float) => float.into(),
-            Number::Text => text.as_ref().into(),
-        },
+        Json::Number(text) => number_to_script(text),
         Json::String(text) => string(text),
         Json::Array(elements) => {
             Dynamic::from_array(elements.iter().map(to_script).collect::<Array>())
@@ -104,6 +100,14 @@ pub(crate) fn to_script(json: &Json) -> Dynamic {
     }
 }
 
+fn number_to_script(text: &str) -> Dynamic {
+    match number(text) {
+        Number::Integer(integer) => integer.into(),
+        Number::Float(float) => float.into(),
+        Number::Text => text.into(),
+    }
+}
+
 fn string(text: &str) -> Dynamic {
     // Made of a `&str`, one that does not fit into an `Identifier` would be copied twice.
     let mut string = Identifier::new();
@@ -114,16 +118,46 @@ fn string(text: &str) -> Dynamic {
 /// What was selected of an event as a script value. Where fields are read of something that is no
 /// object, it is there as a whole: whether that is an error, and which, depends on what it is.
 pub(crate) fn selected_to_script(selected: &Selected<'_>) -> Dynamic {
-    match selected {
-        Selected::Object(members) => {
-            let mut map = Map::new();
-            for (key, value) in members {
-                map.insert((*key).into(), selected_to_script(value));
-            }
-            Dynamic::from_map(map)
-        }
-        Selected::String(text) => string(text),
-        Selected::Text(_) => to_script(&selected.to_json()),
+    selected.build::<ScriptValue>().0
+}
+
+/// A script value that is built of the text of an event, as [`to_script`] builds it of a tree.
+struct ScriptValue(Dynamic);
+
+impl JsonValue for ScriptValue {
+    type Members = Map;
+    type Elements = Array;
+
+    fn null() -> Self {
+        Self(Dynamic::UNIT)
+    }
+
+    fn bool(value: bool) -> Self {
+        Self(value.into())
+    }
+
+    fn number(text: &str) -> Self {
+        Self(number_to_script(text))
+    }
+
+    fn string(text: &str) -> Self {
+        Self(string(text))
+    }
+
+    fn member(members: &mut Map, key: &str, value: Self) {
+        members.insert(key.into(), value.0);
+    }
+
+    fn element(elements: &mut Array, value: Self) {
+        elements.push(value.0);
+    }
+
+    fn object(members: Map) -> Self {
+        Self(Dynamic::from_map(members))
+    }
+
+    fn array(elements: Array) -> Self {
+        Self(Dynamic::from_array(elements))
     }
 }
 
@@ -173,7 +207,7 @@ pub(crate) fn to_json(
     let mut writer = Writer {
         bytes_left: max_bytes,
         max_depth,
-        path: Vec::new(),
+        depth: 0,
     };
     let json = writer.convert(value)?;
     Ok((json, max_bytes - writer.bytes_left))
@@ -242,18 +276,13 @@ pub(crate) fn kind_of(type_name: &str) -> &'static str {
     }
 }
 
-/// A step of the path to a nested value.
-enum PathStep {
-    Key(String),
-    Index(usize),
-}
-
 /// Converts one value to JSON.
 struct Writer {
     /// The bytes that may still be written.
     bytes_left: usize,
     max_depth: usize,
-    path: Vec<PathStep>,
+    /// Levels around the value.
+    depth: usize,
 }
 
 impl Writer {
@@ -274,7 +303,7 @@ impl Writer {
             return elements
                 .iter()
                 .enumerate()
-                .map(|(index, element)| self.inside(PathStep::Index(index), element))
+                .map(|(index, element)| self.inside(element, || format!("[{index}]")))
                 .collect::<Result<_, _>>()
                 .map(Json::Array);
         }
@@ -283,14 +312,12 @@ impl Writer {
             let mut object = Vec::with_capacity(members.len());
             for (key, member) in members.iter() {
                 self.spend(3 + key.len())?;
-                object.push((
-                    key.to_string(),
-                    self.inside(PathStep::Key(key.to_string()), member)?,
-                ));
+                let member = self.inside(member, || format!(".{key}"))?;
+                object.push((key.as_str().to_owned(), member));
             }
             return Ok(Json::Object(object));
         }
-        let json = self.scalar(value)?;
+        let json = Self::scalar(value)?;
         self.spend(match &json {
             Json::Null => 4,
             Json::Bool(_) => 5,
@@ -301,7 +328,7 @@ impl Writer {
         Ok(json)
     }
 
-    fn scalar(&self, value: &Dynamic) -> Result<Json, NotJson> {
+    fn scalar(value: &Dynamic) -> Result<Json, NotJson> {
         if value.is_unit() {
             Ok(Json::Null)
         } else if let Ok(truth) = value.as_bool() {
@@ -315,22 +342,29 @@ impl Writer {
                 // `{:?}` prints the shortest digits that read back as the same float, with a point
                 // or an exponent: 1.0, not 1. So a float stays a float when it is read again.
                 Ok(float) if float.is_finite() => Ok(Json::Number(format!("{float:?}").into())),
-                Ok(float) => Err(self.not_json(format!("the number {float}"))),
-                Err(_) => Err(self.not_json(kind(value).to_owned())),
+                Ok(float) => Err(not_json(format!("the number {float}"))),
+                Err(_) => Err(not_json(kind(value).to_owned())),
             }
         }
     }
 
-    fn inside(&mut self, step: PathStep, value: &Dynamic) -> Result<Json, NotJson> {
-        self.path.push(step);
-        let json = self.convert(value)?;
-        self.path.pop();
-        Ok(json)
+    /// The JSON of a nested value; `step` is the way to it.
+    fn inside(&mut self, value: &Dynamic, step: impl FnOnce() -> String) -> Result<Json, NotJson> {
+        self.depth += 1;
+        let json = self.convert(value);
+        self.depth -= 1;
+        json.map_err(|error| match error {
+            NotJson::Kind { path, found } => NotJson::Kind {
+                path: step() + path.as_str(),
+                found,
+            },
+            other => other,
+        })
     }
 
     fn descend(&mut self, inside: usize) -> Result<(), NotJson> {
         // Before going deeper, not after: the conversion itself is recursive.
-        if self.path.len() >= self.max_depth {
+        if self.depth >= self.max_depth {
             return Err(NotJson::TooDeep);
         }
         self.spend(2 + inside)
@@ -343,16 +377,13 @@ impl Writer {
             .ok_or(NotJson::TooLarge)?;
         Ok(())
     }
+}
 
-    fn not_json(&self, found: String) -> NotJson {
-        let steps = self.path.iter().map(|step| match step {
-            PathStep::Key(key) => format!(".{key}"),
-            PathStep::Index(index) => format!("[{index}]"),
-        });
-        NotJson::Kind {
-            path: steps.collect::<Vec<_>>().concat(),
-            found,
-        }
+/// The error for a value that JSON does not have.
+fn not_json(found: String) -> NotJson {
+    NotJson::Kind {
+        path: String::new(),
+        found,
     }
 }
 

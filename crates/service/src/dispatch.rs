@@ -36,7 +36,7 @@ pub(crate) use self::target_gate::{TargetGate, TargetStatus, failing};
 pub(crate) use self::wake::Wake;
 use crate::clock::ServiceClock;
 use crate::shutdown::stopped;
-use crate::store::{AttemptOutcome, ClaimLimit, Reply, Store};
+use crate::store::{AttemptOutcome, ClaimLimit, EndedAttempt, Reply, Settled, Store};
 use crate::telemetry::{Metrics, ProblemKind, Redactor, Span, Stage, Telemetry};
 
 /// What all queues share.
@@ -54,6 +54,8 @@ pub struct DispatchContext {
     pub telemetry: Telemetry,
     /// When calls of each target may begin.
     pub gates: TargetGates,
+    /// The largest total size of the deliveries that a queue has claimed, in bytes.
+    pub delivery_bytes: usize,
     /// True when the queue is to stop: it claims nothing more and finishes what it is sending.
     pub stop: watch::Receiver<bool>,
 }
@@ -314,22 +316,19 @@ async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
 fn settle(
     queue: &TargetConfig,
     context: &DispatchContext,
-    batch: &[Delivery],
+    batch: Vec<Delivery>,
     call: &Call,
 ) -> impl Future<Output = bool> + Send + use<> {
-    let outcome = &call.outcome;
-    let response = match outcome {
-        Ok(receipt) => receipt.response.as_str(),
-        Err(error) => error.reason(),
+    let outcome = redact(context, &call.outcome);
+    let response = match &outcome {
+        Ok(receipt) => recorded(context, &receipt.response),
+        Err(error) => error.reason().to_owned(),
     };
-    let response = recorded(context, response);
-    let redacted = redact(context, outcome);
-    // All are submitted before the first reply is awaited, so that they share one commit.
-    let (mut submits, mut replies) = (Vec::new(), Vec::new());
-    for delivery in batch {
+    let size = batch.len();
+    let ended = batch.into_iter().map(|delivery| {
         let (now, aging_now) = (context.clock.now(), context.clock.aging_now());
         let mut settlement =
-            reflexarc_delivery::settle(&queue.policy, delivery, &redacted, batch.len(), aging_now);
+            reflexarc_delivery::settle(&queue.policy, &delivery, &outcome, size, aging_now);
         // The age is that without hours in which the machine may have been off; the next attempt
         // is due on the clock that claims compare with, or such hours would make it due at once.
         if let Decision::RetryAt(at) = &mut settlement.decision {
@@ -337,30 +336,58 @@ fn settle(
                 .saturating_add(now.duration_since(aging_now))
                 .unwrap_or(*at);
         }
-        record_attempt(queue, context, delivery, call, &response);
-        let attempt = AttemptOutcome {
+        record_attempt(queue, context, &delivery, call, &response);
+        let outcome = AttemptOutcome {
             started: call.started,
             took: signed(call.duration),
             outcome: call.outcome_name(),
             answer: response.clone(),
             delivered_parts: settlement.delivered_parts,
         };
-        let (delivery, decision) = (delivery.clone(), settlement.decision);
-        let submit = move |context: &DispatchContext| {
-            let (delivery, attempt) = (delivery.clone(), attempt.clone());
-            let now = context.clock.now();
-            context
-                .store
-                .submit_settle(delivery, attempt, decision.clone(), now)
-        };
-        replies.push(submit(context));
-        submits.push(submit);
-    }
+        EndedAttempt {
+            delivery,
+            outcome,
+            decision: settlement.decision,
+        }
+    });
+    // As one job of the store, instead of a savepoint, a message and a reply for each.
+    let ended: Arc<Vec<_>> = Arc::new(ended.collect());
+    let (store, now) = (&context.store, context.clock.now());
+    let together = store.submit_settle_together(ended.clone(), now);
     let context = context.clone();
     async move {
-        let settled = until_stored(&context, "settle", submits, replies).await;
+        let settled = match together.await {
+            Ok(settled) => settled,
+            Err(error) => {
+                context.store_failed("settle", &format!("{error}; they are settled one by one"));
+                settle_each(&context, &ended).await
+            }
+        };
         settled.iter().any(|settled| settled.next_is_due)
     }
+}
+
+/// Settles attempts one by one: one that cannot be settled, because its row is damaged, must not
+/// keep others from it.
+async fn settle_each(context: &DispatchContext, ended: &Arc<Vec<EndedAttempt>>) -> Vec<Settled> {
+    let submits: Vec<_> = (0..ended.len())
+        .map(|place| {
+            let ended = ended.clone();
+            move |context: &DispatchContext| {
+                let EndedAttempt {
+                    delivery,
+                    outcome,
+                    decision,
+                } = ended[place].clone();
+                let now = context.clock.now();
+                let store = &context.store;
+                store.submit_settle(delivery, outcome, decision, now)
+            }
+        })
+        .collect();
+    // All are submitted before the first reply is awaited, so that they share one commit.
+    let replies = submits.iter().map(|submit| submit(context)).collect();
+    until_stored(context, "settle", submits, replies).await
 }
 
 /// Logs an attempt and records its span.
@@ -382,6 +409,9 @@ fn record_attempt(
         answer = response,
         "attempt"
     );
+    if !context.telemetry.is_sampled(&delivery.event) {
+        return;
+    }
     context.telemetry.record(&Span {
         event: &delivery.event,
         stage: Stage::Deliver(delivery.id),

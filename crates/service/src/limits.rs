@@ -14,6 +14,9 @@ pub struct Limits {
     pub queue_events: usize,
     /// Largest total size of such events in bytes; 64 MiB.
     pub queue_bytes: usize,
+    /// Largest total size of the deliveries that the queue of one target has claimed, in bytes of
+    /// memory; 8 MiB. A single delivery may be larger.
+    pub delivery_bytes: usize,
     /// Largest number of connections at one time; 1,024.
     pub connections: usize,
     /// Longest time for the head of a request, and for the TLS handshake; 10 s.
@@ -37,6 +40,7 @@ impl Limits {
         batch_events: 10_000,
         queue_events: 20_000,
         queue_bytes: 64 << 20,
+        delivery_bytes: 8 << 20,
         connections: 1_024,
         head: Duration::from_secs(10),
         body: Duration::from_secs(30),

@@ -13,7 +13,7 @@ use crate::live_config::LiveConfig;
 use crate::operate::RetentionProgress;
 use crate::service::blocking;
 use crate::shutdown::stopped;
-use crate::store::{Store, StoreError};
+use crate::store::{Pruned, Store, StoreError};
 use crate::telemetry::{Metrics, ProblemKind, Problems};
 
 /// How often the store is maintained.
@@ -78,9 +78,26 @@ impl Maintenance {
                     let kind = ProblemKind::DeadLettersDropped;
                     self.metrics.problems.report(kind, target, *count, &detail);
                 }
+                self.report_damage(&pruned);
                 self.progress.succeeded();
             }
             Err(error) => self.progress.failed(&error.to_string()),
+        }
+    }
+
+    /// Reports events that were removed although something of them was damaged.
+    fn report_damage(&self, pruned: &Pruned) {
+        let (kind, part) = (ProblemKind::StorePartsDamaged, "archive");
+        for event in &pruned.damage {
+            let detail = event.to_string();
+            if self.metrics.problems.holds(kind, part, &detail) {
+                tracing::warn!(part, detail, "a removed event was damaged");
+            }
+        }
+        let unlisted = pruned.damaged - pruned.damage.len() as u64;
+        if unlisted > 0 {
+            let detail = format!("{} removed events were damaged", pruned.damaged);
+            self.metrics.problems.holds(kind, "(more)", &detail);
         }
     }
 }

@@ -254,6 +254,7 @@ impl ServiceBuilder {
             config.redactor.clone(),
             telemetry.clone(),
             gates,
+            config.limits.delivery_bytes,
         );
         config.budgets.warn_unknown_rules(&rules);
         let live = LiveConfig::new(

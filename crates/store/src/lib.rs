@@ -66,8 +66,8 @@ pub use page::{
     DamagedDelivery, DeliveryPage, EventDeliveries, InvalidPageCursor, PageCursor, PageLimits,
 };
 pub use records::{
-    Attempt, AttemptOutcome, ClaimLimit, Claimed, DeliveryRecord, DeliveryStatus, FoldedAttempts,
-    RuleUse, Settled, TargetPause,
+    Attempt, AttemptOutcome, ClaimLimit, Claimed, DeliveryRecord, DeliveryStatus, EndedAttempt,
+    FoldedAttempts, RuleUse, Settled, TargetPause,
 };
 pub use reply::{Reply, ReplySender};
 pub use retention::{Pruned, Retention};

@@ -1,7 +1,7 @@
 //! Deliveries and attempts, as the store returns them.
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_delivery::Delivery;
+use reflexarc_delivery::{Decision, Delivery};
 
 use crate::DeadLetterReport;
 
@@ -100,6 +100,9 @@ pub struct ClaimLimit {
     pub deliveries: usize,
     /// Largest number of deliveries of one run.
     pub run: usize,
+    /// Nothing more is taken once what was taken is this large, by [`Delivery::bytes`]; one
+    /// delivery is taken whatever its size.
+    pub bytes: usize,
     /// Whether deliveries that have failed before come first.
     pub retries_first: bool,
 }
@@ -139,6 +142,17 @@ pub struct AttemptOutcome {
     pub answer: String,
     /// The parts that were delivered, if only some were.
     pub delivered_parts: Vec<String>,
+}
+
+/// An attempt to deliver that has ended, to be settled.
+#[derive(Debug, Clone)]
+pub struct EndedAttempt {
+    /// The delivery as it was claimed.
+    pub delivery: Delivery,
+    /// How the attempt ended.
+    pub outcome: AttemptOutcome,
+    /// What becomes of the delivery.
+    pub decision: Decision,
 }
 
 impl DeliveryStatus {

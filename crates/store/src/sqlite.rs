@@ -30,6 +30,7 @@ mod pages;
 #[cfg(test)]
 mod plans;
 mod records;
+mod removal;
 mod resume;
 mod retention;
 mod schema;
@@ -42,6 +43,7 @@ mod write_clock;
 mod writer;
 
 use std::path::Path;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -51,7 +53,7 @@ pub(crate) use self::check::CheckPlace;
 use self::files::StoreFiles;
 use self::write_clock::WriteClock;
 use crate::dead_letters::Observed;
-use crate::{StoreError, StoreOptions};
+use crate::{Pruned, StoreError, StoreOptions};
 
 /// A store in one SQLite file. Dropping it finishes what was submitted.
 pub struct SqliteStore {
@@ -59,6 +61,10 @@ pub struct SqliteStore {
     duplicate_window: i64,
     writer: writer::Writer,
     clock: WriteClock,
+    /// Events accepted since the last step of retention.
+    accepted: Arc<AtomicUsize>,
+    /// What retention has removed and not reported yet.
+    pruned: Mutex<Pruned>,
     dead_letters: Observed,
     /// Read-only connections that are not in use.
     // Grows to the largest number of readers at one time and stays there. Opening one costs a few
@@ -89,6 +95,8 @@ impl SqliteStore {
             duplicate_window: i64::try_from(window).unwrap_or(i64::MAX),
             writer: writer::Writer::start(connection, files.clone())?,
             clock: WriteClock::new(),
+            accepted: Arc::default(),
+            pruned: Mutex::default(),
             dead_letters: Observed::default(),
             readers: Mutex::default(),
             files,

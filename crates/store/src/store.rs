@@ -1,6 +1,7 @@
 //! What every backend promises.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
@@ -9,9 +10,9 @@ use reflexarc_delivery::{Decision, Delivery, DeliveryId};
 use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, DamagedEvent,
     DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
-    EvaluateInTransaction, EventDeliveries, EventPage, Incoming, PageCursor, PageLimits, Pruned,
-    ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled, StateReader,
-    StoreCheck, StoreError, TargetPause, VerifyReport,
+    EndedAttempt, EvaluateInTransaction, EventDeliveries, EventPage, Incoming, PageCursor,
+    PageLimits, Pruned, ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled,
+    StateReader, StoreCheck, StoreError, TargetPause, VerifyReport,
 };
 
 /// The exclusive lock of the one process that delivers from a store. It is released when this is
@@ -122,6 +123,7 @@ pub trait Store: Send + Sync {
         let limit = ClaimLimit {
             deliveries: limit,
             run: limit,
+            bytes: usize::MAX,
             retries_first: false,
         };
         let claimed = self.submit_claim(target, now, lease, limit).wait()?;
@@ -137,6 +139,14 @@ pub trait Store: Send + Sync {
         decision: Decision,
         now: Timestamp,
     ) -> Reply<Settled>;
+
+    /// As [`Store::submit_settle`] for attempts that ended together: all of them are settled, or
+    /// none. The replies are in their order.
+    fn submit_settle_together(
+        &self,
+        attempts: Arc<Vec<EndedAttempt>>,
+        now: Timestamp,
+    ) -> Reply<Vec<Settled>>;
 
     /// As [`Store::submit_settle`], waiting for the commit.
     ///

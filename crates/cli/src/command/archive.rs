@@ -119,6 +119,13 @@ pub(crate) fn run(args: &Archive, output: &mut Output) -> Result<Exit, Failure> 
                 let letters = plural(*count, "dead letter");
                 output.line(format_args!("{letters} of target {target} dropped"))?;
             }
+            for event in &pruned.damage {
+                output.line(event)?;
+            }
+            let more = pruned.damaged - pruned.damage.len() as u64;
+            if more > 0 {
+                output.line(format_args!("{more} more removed events were damaged"))?;
+            }
             Ok(Exit::Done)
         }
     }

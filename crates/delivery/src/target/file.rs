@@ -22,9 +22,9 @@ pub struct FileTarget {
     writer: Arc<Semaphore>,
 }
 
-/// Lines that are written and synced together. A sync takes as long as some hundred lines, but a
-/// line may have 1 MiB, and all of them are in memory at once.
-const GROUP_SIZE: usize = 64;
+/// Lines that are written and synced together. A sync takes as long as some hundred lines; how large
+/// they are together is bounded by who sends them.
+const GROUP_SIZE: usize = 512;
 
 impl FileTarget {
     /// Appends to this file, which is created when it is missing. It is opened for each line, so

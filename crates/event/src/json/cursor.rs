@@ -80,7 +80,7 @@ impl Cursor<'_> {
 }
 
 /// The result of a function of a key or the inside of a string, without its escapes.
-pub(super) fn with_unescaped<T>(raw: &str, has_escapes: bool, of: impl Fn(&str) -> T) -> T {
+pub(super) fn with_unescaped<T>(raw: &str, has_escapes: bool, of: impl FnOnce(&str) -> T) -> T {
     if has_escapes {
         of(&unescape(raw))
     } else {

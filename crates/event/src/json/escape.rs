@@ -40,6 +40,12 @@ pub fn decode(raw: &[u8], out: &mut Vec<u8>) {
         };
         (at, end) = (at + plain, end + plain);
         if raw.get(at) == Some(&b'\\') {
+            // JSON text in a string has hardly any other.
+            if raw.get(at + 1) == Some(&b'"') {
+                out[end] = b'"';
+                (at, end) = (at + 2, end + 1);
+                continue;
+            }
             let (character, length) =
                 read(&raw[at..]).expect("escapes are validated before they are decoded");
             end += character.encode_utf8(&mut out[end..]).len();

@@ -15,6 +15,22 @@ pub(crate) struct RawMember<'t> {
     pub(crate) is_compact: bool,
 }
 
+impl<'t> RawMember<'t> {
+    /// Whether its key is this one.
+    // Keys of one length mostly begin differently.
+    pub(crate) fn has_key(&self, key: &str) -> bool {
+        self.key.len() == key.len()
+            && self.key.as_bytes().first() == key.as_bytes().first()
+            && self.key == key
+    }
+
+    /// The text of a string without escape sequences; `None` for any other value.
+    pub(crate) fn plain_string(&self) -> Option<&'t str> {
+        let inner = self.value.strip_prefix('"').filter(|_| self.is_compact)?;
+        Some(&inner[..inner.len() - 1])
+    }
+}
+
 /// Room for the members of an object: an event of ECS has up to 20 on each level.
 const MEMBERS: usize = 24;
 
@@ -22,25 +38,35 @@ const MEMBERS: usize = 24;
 /// escape sequence.
 pub(crate) fn raw_members(text: &str) -> Option<Vec<RawMember<'_>>> {
     let mut members = Vec::with_capacity(MEMBERS);
-    visit_members(text, space_end(text.as_bytes(), 0), |key, start| {
-        let (end, is_compact) = value_end(text.as_bytes(), start)?;
-        members.push(RawMember {
-            key,
-            value: &text[start..end],
-            is_compact,
-        });
-        Some(end)
-    })?;
+    object_members(text, space_end(text.as_bytes(), 0), &mut members)?;
     Some(members)
 }
 
+/// The objects of a document that lie in each other, see [`nested_members`].
+pub(crate) struct Nested<'t> {
+    /// The members of each, from the outside to the inside. A caller may take one.
+    pub(crate) objects: Vec<Vec<Option<RawMember<'t>>>>,
+    /// The members of the object that is the member `aside`.
+    pub(crate) aside: Option<Vec<RawMember<'t>>>,
+}
+
 /// As [`raw_members`], and the members of the objects that lie in each other under the keys of
-/// `path`, as far as they do. `None` also if a key of the path is there twice.
+/// `path`, as far as they do; also those of the object that is a member `aside` of the second.
+/// `None` also if a key of the path is there twice.
 // In one pass: a webhook has most of its bytes three levels deep.
-pub(crate) fn nested_members<'t>(text: &'t str, path: &[&str]) -> Option<Vec<Vec<RawMember<'t>>>> {
-    let mut objects = Vec::with_capacity(path.len() + 1);
-    visit_nested(text, space_end(text.as_bytes(), 0), path, &mut objects)?;
-    Some(objects)
+pub(crate) fn nested_members<'t>(text: &'t str, path: &[&str], aside: &str) -> Option<Nested<'t>> {
+    let mut nested = Nested {
+        objects: Vec::with_capacity(path.len() + 1),
+        aside: None,
+    };
+    visit_nested(
+        text,
+        space_end(text.as_bytes(), 0),
+        path,
+        aside,
+        &mut nested,
+    )?;
+    Some(nested)
 }
 
 /// Appends the members of the object at a position and of those inside it; the position after it.
@@ -48,28 +74,65 @@ fn visit_nested<'t>(
     text: &'t str,
     at: usize,
     path: &[&str],
-    objects: &mut Vec<Vec<RawMember<'t>>>,
+    aside: &str,
+    nested: &mut Nested<'t>,
 ) -> Option<usize> {
-    let level = objects.len();
-    objects.push(Vec::with_capacity(MEMBERS));
+    let level = nested.objects.len();
+    nested.objects.push(Vec::with_capacity(MEMBERS));
     visit_members(text, at, |key, start| {
+        let is_object = text.as_bytes().get(start) == Some(&b'{');
         let is_on_path = path.get(level) == Some(&key);
-        if is_on_path && objects[level].iter().any(|other| other.key == key) {
+        if is_on_path
+            && nested.objects[level]
+                .iter()
+                .flatten()
+                .any(|other| other.key == key)
+        {
             return None;
         }
-        let (end, is_compact) = if is_on_path && text.as_bytes().get(start) == Some(&b'{') {
+        let (end, is_compact) = if is_on_path && is_object {
             // Written member by member.
-            (visit_nested(text, start, path, objects)?, false)
+            (visit_nested(text, start, path, aside, nested)?, false)
+        } else if is_object && level == 1 && key == aside {
+            let mut members = Vec::with_capacity(MEMBERS);
+            let end = object_members(text, start, &mut members)?;
+            nested.aside = Some(members);
+            end
         } else {
             value_end(text.as_bytes(), start)?
         };
-        objects[level].push(RawMember {
+        let member = RawMember {
+            key,
+            value: &text[start..end],
+            is_compact,
+        };
+        nested.objects[level].push(Some(member));
+        Some(end)
+    })
+}
+
+/// Appends the members of the object at a position; the position after it, and whether it is
+/// compact.
+fn object_members<'t>(
+    text: &'t str,
+    at: usize,
+    members: &mut Vec<RawMember<'t>>,
+) -> Option<(usize, bool)> {
+    let (mut compact, mut all_compact) = (1, true);
+    let end = visit_members(text, at, |key, start| {
+        let (end, is_compact) = value_end(text.as_bytes(), start)?;
+        // Quotes, colon, and the comma or brace after it.
+        compact += key.len() + 3 + (end - start) + 1;
+        all_compact &= is_compact;
+        members.push(RawMember {
             key,
             value: &text[start..end],
             is_compact,
         });
         Some(end)
-    })
+    })?;
+    // Without white space, the members and what is between them fill the object.
+    Some((end, all_compact && end - at == compact.max(2)))
 }
 
 /// Calls `visit` with the key of each member of the object at a position, and the position of the
@@ -103,9 +166,9 @@ fn visit_members<'t>(
     }
 }
 
-/// Calls `visit` with each element of the array that a valid text is, until it returns false. Of an
-/// object or an array it is only the bracket.
-pub(crate) fn for_each_element<'t>(array: &'t str, mut visit: impl FnMut(&'t str) -> bool) {
+/// Calls `visit` with each element of the array that a valid text is, and whether it is compact,
+/// until it returns false. Of an object or an array it is only the bracket.
+pub(crate) fn for_each_element<'t>(array: &'t str, mut visit: impl FnMut(&'t str, bool) -> bool) {
     let bytes = array.as_bytes();
     let mut at = 0;
     loop {
@@ -113,25 +176,19 @@ pub(crate) fn for_each_element<'t>(array: &'t str, mut visit: impl FnMut(&'t str
         let end = match bytes.get(at) {
             None | Some(b']') => return,
             Some(b'{' | b'[') => {
-                visit(&array[at..=at]);
+                visit(&array[at..=at], false);
                 return;
             }
-            _ => value_end(bytes, at).map(|(end, _)| end),
+            _ => value_end(bytes, at),
         };
-        let Some(end) = end.filter(|end| visit(&array[at..*end])) else {
-            return;
-        };
-        at = token(bytes, end);
+        match end {
+            Some((end, is_compact)) if visit(&array[at..end], is_compact) => at = token(bytes, end),
+            _ => return,
+        }
         if bytes.get(at) != Some(&b',') {
             return;
         }
     }
-}
-
-/// The text of a string without escape sequences; `None` for any other value.
-pub(crate) fn plain_string(value: &str) -> Option<&str> {
-    let text = value.strip_prefix('"')?.strip_suffix('"')?;
-    (!text.contains('\\')).then_some(text)
 }
 
 /// Appends a valid text without white space and with the escape sequences of [`super::Json`], as

@@ -367,6 +367,9 @@ pub(super) fn plain_length(bytes: &[u8]) -> usize {
 
 /// Decodes a string whose escape sequences are valid.
 pub(crate) fn unescape(raw: &str) -> String {
+    if !raw.contains('\\') {
+        return raw.to_owned();
+    }
     let mut bytes = Vec::new();
     escape::decode(raw.as_bytes(), &mut bytes);
     String::from_utf8(bytes).expect("decoded text is text")

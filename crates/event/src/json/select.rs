@@ -1,9 +1,10 @@
 //! Reading some fields of a document that is known to be valid, without a tree of the rest.
 
-use super::Json;
 use super::cursor::{Cursor, with_unescaped};
+use super::json_value::Built;
 use super::members::{Member, MemberIndex, ValueKind};
 use super::read::read;
+use super::{Json, JsonValue};
 
 /// Fields of a document: all of it, or some members of its objects and parts of these.
 ///
@@ -138,6 +139,27 @@ impl Selected<'_> {
             Self::String(text) => Json::String((*text).to_owned()),
             Self::Text(text) => {
                 read(text.as_bytes(), usize::from(u16::MAX)).expect("the text was validated before")
+            }
+        }
+    }
+}
+
+impl Selected<'_> {
+    /// As a value of another type.
+    #[allow(clippy::missing_panics_doc, reason = "the text was validated before")]
+    pub fn build<V: JsonValue>(&self) -> V {
+        match self {
+            Self::Object(selected) => {
+                let mut members = V::Members::default();
+                for (key, value) in selected {
+                    V::member(&mut members, key, value.build());
+                }
+                V::object(members)
+            }
+            Self::String(text) => V::string(text),
+            Self::Text(text) => {
+                let built = read::<Built<V>>(text.as_bytes(), usize::from(u16::MAX));
+                built.expect("the text was validated before").0
             }
         }
     }

@@ -71,6 +71,9 @@ pub trait Visitor {
 
     /// The array at a place ends.
     fn end_array(&mut self, _place: Self::Place, _array: Self::Array) {}
+
+    /// There is white space between two tokens, or around the document.
+    fn space(&mut self) {}
 }
 
 /// A keyword of JSON.
@@ -306,6 +309,10 @@ impl<V: Visitor, const VALIDATE: bool> Walk<'_, V, VALIDATE> {
     #[cold]
     fn escaped_string(&self, mut end: usize) -> Result<(usize, bool), InvalidJson> {
         loop {
+            if self.document[end] == b'\\' {
+                end = string_end::pass_escaped_quotes::<VALIDATE>(self.document, end);
+                end = string_end::stop::<VALIDATE>(self.document, end).ok_or(InvalidJson)?;
+            }
             match self.document[end] {
                 b'"' => return Ok((end, true)),
                 b'\\' if VALIDATE => {
@@ -378,14 +385,17 @@ impl<V: Visitor, const VALIDATE: bool> Walk<'_, V, VALIDATE> {
 
     /// The first position from `at` on that is not white space.
     #[inline(always)]
-    fn space(&self, at: usize) -> usize {
+    fn space(&mut self, at: usize) -> usize {
         // Every byte that can follow is above the space character, so one comparison settles the
         // common case that there is none.
         if self.byte(at) > b' ' {
-            at
-        } else {
-            space_end(self.document, at)
+            return at;
         }
+        let end = space_end(self.document, at);
+        if end > at {
+            self.visitor.space();
+        }
+        end
     }
 
     /// The byte at a position; after the end zero, which no rule of the grammar accepts.
@@ -430,13 +440,23 @@ pub(crate) fn skip(document: &[u8], start: usize) -> Option<usize> {
 /// whether the string contains escape sequences.
 #[inline(always)]
 pub(crate) fn closing_quote(document: &[u8], start: usize) -> Option<(usize, bool)> {
-    let mut end = string_end::stop::<false>(document, start + 1)?;
-    let mut escaped = false;
-    while document[end] != b'"' {
-        escaped = true;
-        end = string_end::stop::<false>(document, end + 2)?;
+    let end = string_end::stop::<false>(document, start + 1)?;
+    if document[end] == b'"' {
+        Some((end, false))
+    } else {
+        Some((escaped_closing_quote(document, end)?, true))
     }
-    Some((end, escaped))
+}
+
+/// Continues from the first backslash of the string.
+fn escaped_closing_quote(document: &[u8], mut end: usize) -> Option<usize> {
+    while document[end] != b'"' {
+        let passed = string_end::pass_escaped_quotes::<false>(document, end);
+        // Two bytes are enough to get past an escape sequence, see `Walk::escaped_string`.
+        let from = if passed == end { end + 2 } else { passed };
+        end = string_end::stop::<false>(document, from)?;
+    }
+    Some(end)
 }
 
 /// The position after the number at a position of a validated document.

@@ -1,25 +1,27 @@
 //! CloudEvents of Alibaba Cloud, as EventBridge writes them.
 
-use super::{ContentFields, ObjectWriter, Unusual, level, level_json, text_if_string, text_of};
+use super::content::{markers, may_vary};
+use super::{ObjectWriter, Unusual, level, level_json, text_if_string, text_of};
+use crate::canonical::Scope;
 use crate::cloudevent::{CONTENT_TYPE, cloud_time, event_time, kind, name, product, source};
-use crate::json::raw::{RawMember, plain_string, raw_members};
+use crate::json::raw::{RawMember, raw_members};
 use crate::native_field::derived_level;
 use crate::time::in_both_forms;
 
 /// The attributes that have a native counterpart or are dropped.
 #[derive(Default)]
 struct Attributes<'t> {
-    id: Option<&'t str>,
-    source: Option<&'t str>,
-    subject: Option<&'t str>,
-    account: Option<&'t str>,
-    time: Option<&'t str>,
-    region: Option<&'t str>,
-    kind: Option<&'t str>,
-    level: Option<&'t str>,
-    data: Option<&'t str>,
-    content_type: Option<&'t str>,
-    version: Option<&'t str>,
+    id: Option<RawMember<'t>>,
+    source: Option<RawMember<'t>>,
+    subject: Option<RawMember<'t>>,
+    account: Option<RawMember<'t>>,
+    time: Option<RawMember<'t>>,
+    region: Option<RawMember<'t>>,
+    kind: Option<RawMember<'t>>,
+    level: Option<RawMember<'t>>,
+    data: Option<RawMember<'t>>,
+    content_type: Option<RawMember<'t>>,
+    version: Option<RawMember<'t>>,
 }
 
 impl<'t> Attributes<'t> {
@@ -39,7 +41,7 @@ impl<'t> Attributes<'t> {
                 | (8, "regionId") => return Err(Unusual),
                 (_, key) => {
                     if let Some(field) = attributes.field(key)
-                        && field.replace(member.value).is_some()
+                        && field.replace(*member).is_some()
                     {
                         return Err(Unusual);
                     }
@@ -51,7 +53,7 @@ impl<'t> Attributes<'t> {
 
     /// The field of an attribute.
     // By the length first, as in `MemberKey`.
-    fn field(&mut self, key: &str) -> Option<&mut Option<&'t str>> {
+    fn field(&mut self, key: &str) -> Option<&mut Option<RawMember<'t>>> {
         Some(match (key.len(), key) {
             (2, "id") => &mut self.id,
             (4, "time") => &mut self.time,
@@ -79,12 +81,14 @@ pub(super) fn to_native(text: &str) -> Option<String> {
     let account = text_of(attributes.account).ok()?;
     let time = text_of(attributes.time).ok()?;
     let region = text_of(attributes.region).ok()?;
-    let kind_text = plain_string(attributes.kind?)?;
-    let is_known_version = plain_string(attributes.version?)? == "1.0";
-    let data = attributes.data.filter(|data| data.starts_with('{'))?;
-    let fields = ContentFields::of(data)?;
-    let status = text_if_string(fields.status).ok()?;
-    let result = text_if_string(fields.result).ok()?;
+    let kind_text = attributes.kind?.plain_string()?;
+    let is_known_version = attributes.version?.plain_string()? == "1.0";
+    let data = attributes.data.filter(|data| data.value.starts_with('{'))?;
+    let content = raw_members(data.value)?;
+    // The last one of a key counts.
+    let field = |key| content.iter().rfind(|member| member.has_key(key)).copied();
+    let status = text_if_string(field("eventStatus")).ok()?;
+    let result = text_if_string(field("result")).ok()?;
     // As in the conversion of trees: an attribute is kept beside its native counterpart unless
     // that gives it back exactly.
     let product = source_text.and_then(product);
@@ -96,29 +100,32 @@ pub(super) fn to_native(text: &str) -> Option<String> {
         kind: kind(&name, product.as_deref()) != kind_text,
         content_type: keeps_content_type(attributes.content_type).ok()?,
     };
-    if !is_known_version || fields.may_vary(&name) {
+    let scope = Scope::of(&name);
+    let may_vary = scope != Scope::Nothing && may_vary(markers(&content), scope);
+    if !is_known_version || may_vary {
         return None;
     }
-    let level = match text_of(attributes.level).ok()? {
-        Some(_) => attributes.level.and_then(level),
-        None => derived_level(&name, result).map(|level| level_json(level).into()),
+    let level = match attributes.level {
+        Some(member) => {
+            member.plain_string()?;
+            level(member).map(|member| member.value)
+        }
+        None => derived_level(&name, result).map(level_json),
     };
     let mut out = ObjectWriter::with_capacity(text.len() + 64);
     out.optional_text("id", id);
     out.optional_text("product", product.as_deref());
     out.optional_text("resourceId", subject);
     if let Some(level) = level {
-        out.value("level", &level);
+        out.value("level", level, true);
     }
     out.text("name", &name);
     out.optional_text("userId", account);
     out.optional_text("eventTime", native_time.as_deref());
     out.optional_text("regionId", region);
-    if let Some(member) = members.iter().find(|member| member.key == "data") {
-        out.member("content", *member);
-    }
+    out.value("content", data.value, data.is_compact);
     for member in members.iter().filter(|member| kept.keeps(member.key)) {
-        out.member(member.key, *member);
+        out.member(*member);
     }
     Some(out.finish())
 }
@@ -165,10 +172,7 @@ fn native_time(time: Option<&str>) -> (Option<String>, Option<String>) {
 }
 
 /// Whether the `datacontenttype` is another one than EventBridge writes.
-fn keeps_content_type(value: Option<&str>) -> Result<bool, Unusual> {
-    match value {
-        // Escape sequences may spell the default.
-        Some(value) if value.contains('\\') => Err(Unusual),
-        value => Ok(value.and_then(plain_string) != Some(CONTENT_TYPE)),
-    }
+fn keeps_content_type(member: Option<RawMember<'_>>) -> Result<bool, Unusual> {
+    // Escape sequences may spell the default.
+    Ok(text_if_string(member)? != Some(CONTENT_TYPE))
 }

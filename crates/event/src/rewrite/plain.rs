@@ -1,13 +1,10 @@
 //! Native events, events of Cloud Monitor rules and records of its history.
 
-use std::borrow::Cow;
-
-use super::{
-    ContentFields, ObjectWriter, content, is_number, level, may_vary, text_if_string, time_text,
-};
+use super::content::Content;
+use super::{ObjectWriter, content, is_number, level, may_vary, text_if_string, time_text};
 use crate::canonical::Scope;
 use crate::history;
-use crate::json::raw::{RawMember, plain_string, raw_members};
+use crate::json::raw::{RawMember, raw_members};
 use crate::native_field::with_status;
 
 /// A native or flat event with content as an object, level in capitals, and the status of a flat
@@ -18,27 +15,33 @@ pub(super) fn of_native(text: &str, depth: usize) -> Option<String> {
 
 /// The native form of a record.
 pub(super) fn of_record(text: &str, depth: usize) -> Option<String> {
+    let members = raw_members(text)?;
     let mut renamed: [Option<RawMember<'_>>; history::MEMBERS.len()] = Default::default();
     let mut time = None;
-    let mut kept = Vec::new();
-    for member in raw_members(text)? {
-        let key = member.key;
-        if history::MEMBERS.iter().any(|(native, _)| *native == key) {
-            return None;
-        }
-        let Some(at) = history::MEMBERS.iter().position(|(_, other)| *other == key) else {
-            kept.push(member);
+    let mut kept = Vec::with_capacity(members.len());
+    for member in &members {
+        let names = history::MEMBERS.iter();
+        let known = names.enumerate().find_map(|(at, (native, name))| {
+            let is_native = member.has_key(native);
+            (is_native || member.has_key(name)).then_some((at, native, is_native))
+        });
+        let Some((at, key, is_native)) = known else {
+            kept.push(*member);
             continue;
         };
-        let key = history::MEMBERS[at].0;
-        if key == "eventTime" && is_number(member.value) {
+        if is_native {
+            return None;
+        }
+        if *key == "eventTime" && is_number(member.value) {
             time = time_text(member.value);
         }
-        if renamed[at].replace(RawMember { key, ..member }).is_some() {
+        if renamed[at].replace(RawMember { key, ..*member }).is_some() {
             return None;
         }
     }
-    let mut members: Vec<_> = renamed.into_iter().flatten().chain(kept).collect();
+    let mut members = Vec::with_capacity(members.len());
+    members.extend(renamed.into_iter().flatten());
+    members.append(&mut kept);
     if let Some(time) = &time
         && let Some(member) = members.iter_mut().find(|member| member.key == "eventTime")
     {
@@ -50,27 +53,23 @@ pub(super) fn of_record(text: &str, depth: usize) -> Option<String> {
 /// The native form of an event with these members.
 fn write(members: &[RawMember<'_>], bytes: usize, depth: usize) -> Option<String> {
     let status = members.iter().rev().find(|member| member.key == "status");
-    let status = text_if_string(status.map(|member| member.value)).ok()?;
+    let status = text_if_string(status.copied()).ok()?;
     let mut out = ObjectWriter::with_capacity(bytes + 64);
     let (mut last_name, mut last_content) = (None, None);
     for member in members {
-        let RawMember { key, value, .. } = *member;
-        match key {
-            "content" => {
-                let content = content(value, depth);
-                match &content {
-                    Cow::Borrowed(_) => out.member(key, *member),
-                    Cow::Owned(content) => out.value(key, content),
-                }
+        match member.key {
+            key @ "content" => {
+                let content = Content::of(*member, depth);
+                out.value(key, &content.text, content.is_compact);
                 last_content = Some(content);
             }
-            "level" => out.value(key, &level(value)?),
-            "name" if value.starts_with('"') => {
-                let name = with_status(plain_string(value)?, status);
+            "level" => out.member(level(*member)?),
+            key @ "name" if member.value.starts_with('"') => {
+                let name = with_status(member.plain_string()?, status);
                 out.text(key, &name);
                 last_name = Some(name);
             }
-            _ => out.member(key, *member),
+            _ => out.member(*member),
         }
     }
     // Only the last member of a key counts, and these have names by which they were recognised.
@@ -80,11 +79,11 @@ fn write(members: &[RawMember<'_>], bytes: usize, depth: usize) -> Option<String
     if scope == Scope::EniOperation && members.any(|member| may_vary(member.key, member.value)) {
         return None;
     }
-    if scope != Scope::Nothing {
-        let content = last_content.unwrap_or_default();
-        if ContentFields::of(&content)?.may_vary(&name) {
-            return None;
-        }
+    if scope != Scope::Nothing
+        && let Some(content) = last_content
+        && content::may_vary(content.markers()?, scope)
+    {
+        return None;
     }
     Some(out.finish())
 }

@@ -339,4 +339,10 @@ impl<A: Visitor, B: Visitor> Visitor for Both<A, B> {
             self.1.end_array(b, array);
         }
     }
+
+    #[inline(always)]
+    fn space(&mut self) {
+        self.0.space();
+        self.1.space();
+    }
 }

@@ -69,6 +69,7 @@ const HARMLESS: &[&str] = &[
     "port",
     "protection",
     "queue_bytes",
+    "delivery_bytes",
     "queue_events",
     "regions",
     "retry",

@@ -203,6 +203,7 @@ pub(super) fn limits(root: &ConfigTable<'_>) -> Limits {
     count("batch_events", &mut limits.batch_events);
     count("queue_events", &mut limits.queue_events);
     count("queue_bytes", &mut limits.queue_bytes);
+    count("delivery_bytes", &mut limits.delivery_bytes);
     count("connections", &mut limits.connections);
     count("peer_connections", &mut limits.peer_connections);
     count("peer_requests", &mut limits.peer_requests);

@@ -36,18 +36,20 @@ pub(super) struct ConcurrentQueue {
     claiming: JoinSet<Vec<Run>>,
     /// Claimed, not being sent yet.
     waiting: VecDeque<Run>,
-    /// Each call with the runs that it carries: one of a single delivery, unless the target takes
-    /// several together ([`Target::group_size`](reflexarc_delivery::Target::group_size)).
-    sending: JoinSet<(Vec<Run>, Call)>,
+    /// Each call with what it carries: a single delivery, unless the target takes several together
+    /// ([`Target::group_size`](reflexarc_delivery::Target::group_size)).
+    sending: JoinSet<(Batch, Call)>,
     /// What follows the deliveries that are being sent, in the order of their keys.
     behind: BTreeMap<DeliveryId, Run>,
     settling: JoinSet<(Vec<DeliveryId>, bool)>,
     /// How many deliveries are being settled.
     unsettled: usize,
-    /// Every delivery that is waiting, being sent or being settled.
+    /// Every delivery that is waiting, being sent or being settled, with its size in bytes.
     // After the clock was set back, the outbox offers claimed deliveries again (see
     // `store::outbox::claim`), and these must not be sent twice.
-    in_flight: BTreeSet<DeliveryId>,
+    in_flight: BTreeMap<DeliveryId, usize>,
+    /// The sum of these sizes.
+    bytes_in_flight: usize,
     /// Deliveries that were claimed a second time while in flight.
     // A retry may be due so soon that the next claim takes it before this queue has seen the reply
     // of the settlement. That claim cannot be used, as the delivery still counts as in flight, and
@@ -62,9 +64,21 @@ pub(super) struct ConcurrentQueue {
     poll_at: Instant,
 }
 
+/// The deliveries of one call.
+struct Batch {
+    /// Runs, one after another.
+    deliveries: Vec<Delivery>,
+    /// The length of each run.
+    runs: Vec<usize>,
+}
+
 /// Largest number of deliveries in one claim, unless `concurrency` is larger.
-// Bounds memory, as deliveries carry their payloads.
-const MAX_PREFETCH: usize = 256;
+// Bounds memory besides `Limits::delivery_bytes`, and how long the claim keeps others from the
+// store: some milliseconds.
+const MAX_PREFETCH: usize = 512;
+/// A call takes no further run once what it carries is this large, in bytes: its text is in memory
+/// as well.
+const GROUP_BYTES: usize = 1 << 20;
 /// Largest number of deliveries of one key in a claim.
 // They are sent one after another while others are claimed and sent beside them. A claim and a
 // settlement for each of them would cost two commits between two sends, 10 ms on a slow disk; so it
@@ -101,7 +115,8 @@ impl ConcurrentQueue {
             behind: BTreeMap::new(),
             settling: JoinSet::new(),
             unsettled: 0,
-            in_flight: BTreeSet::new(),
+            in_flight: BTreeMap::new(),
+            bytes_in_flight: 0,
             reclaimed: BTreeSet::new(),
             claimed_at: now,
             poll_at: now,
@@ -127,7 +142,7 @@ impl ConcurrentQueue {
             // Without a time it is woken by the probe that ends, or by an operator.
             let pause = pause_of(self.gate.next_call()).filter(|_| !stopping);
             let should_poll = pause == Some(Duration::ZERO) && self.needs_more();
-            let should_poll = should_poll && self.unsettled < MAX_SETTLING;
+            let should_poll = should_poll && self.unsettled < MAX_SETTLING && self.room() > 0;
             let shut = pause.filter(|pause| !pause.is_zero());
             let wake_at = match shut {
                 Some(pause) => Instant::now() + pause,
@@ -143,8 +158,8 @@ impl ConcurrentQueue {
                     self.finish_claim(claimed.unwrap_or_default());
                 }
                 Some(sent) = self.sending.join_next() => {
-                    if let Ok((runs, call)) = sent {
-                        self.start_settle(runs, &call);
+                    if let Ok((batch, call)) = sent {
+                        self.start_settle(batch, &call);
                     }
                 }
                 Some(settled) = self.settling.join_next() => {
@@ -162,8 +177,24 @@ impl ConcurrentQueue {
 
     /// Whether fewer deliveries may be sent now than can be sent at one time, and none are on their
     /// way.
+    // A target that takes several together needs as many while it writes those before: with a claim
+    // only when none is left, writing and claiming would take turns.
     fn needs_more(&self) -> bool {
-        self.claiming.is_empty() && self.waiting.len() < self.queue.concurrency
+        let few = self.waiting.len() < self.queue.concurrency;
+        let is_grouped = self.queue.target.group_size() > 1;
+        self.claiming.is_empty() && (few || is_grouped && self.held() < self.enough())
+    }
+
+    /// How many held deliveries are enough for the next sends.
+    fn enough(&self) -> usize {
+        let size = self.queue.target.group_size();
+        self.queue.concurrency.max(size)
+    }
+
+    /// How many bytes the next claim may take.
+    fn room(&self) -> usize {
+        let most = self.context.delivery_bytes;
+        most.saturating_sub(self.bytes_in_flight)
     }
 
     /// How many deliveries are claimed and not being sent yet.
@@ -181,7 +212,7 @@ impl ConcurrentQueue {
     /// keep up with settling.
     fn claimable(&self) -> usize {
         match self.gate.next_call() {
-            _ if self.unsettled >= MAX_SETTLING => 0,
+            _ if self.unsettled >= MAX_SETTLING || self.room() == 0 => 0,
             // Runs of many keys together must not be without bound.
             NextCall::Now => {
                 let most_held = MAX_CLAIMS_HELD * self.most();
@@ -206,7 +237,7 @@ impl ConcurrentQueue {
         // 64 last 160 ms, and it stays at 64. If the target slows down to 100 ms a send, 64 last
         // 1.6 s, and the next claims take 32 (0.8 s) and 16 (0.4 s).
         let lasted = now.duration_since(self.claimed_at);
-        if self.held() >= self.queue.concurrency {
+        if self.held() >= self.enough() {
             // What was claimed last is not sent yet: it waits in the order of its keys.
         } else if lasted < CLAIM_DURATION {
             self.prefetch = (self.prefetch * 2).min(self.most());
@@ -217,6 +248,7 @@ impl ConcurrentQueue {
         let limit = ClaimLimit {
             deliveries: self.claimable(),
             run: MAX_RUN,
+            bytes: self.room(),
             retries_first: self.gate.prefers_retry(),
         };
         self.claiming
@@ -229,14 +261,20 @@ impl ConcurrentQueue {
         for mut run in claimed {
             // From a delivery that is in flight on, the run is left out: the order of the others is
             // decided when that one is settled.
-            let known = run.iter().position(|one| self.in_flight.contains(&one.id));
+            let known = run
+                .iter()
+                .position(|one| self.in_flight.contains_key(&one.id));
             let others = run.split_off(known.unwrap_or(run.len())).into_iter();
             let (known, others): (Vec<_>, Vec<_>) = others
                 .map(|one| one.id)
-                .partition(|id| self.in_flight.contains(id));
+                .partition(|id| self.in_flight.contains_key(id));
             self.reclaimed.extend(known);
             release_claims(&self.context, others);
-            self.in_flight.extend(run.iter().map(|one| one.id));
+            for one in &run {
+                let bytes = one.bytes();
+                self.bytes_in_flight += bytes;
+                self.in_flight.insert(one.id, bytes);
+            }
             if !run.is_empty() {
                 self.waiting.push_back(run);
             }
@@ -257,44 +295,51 @@ impl ConcurrentQueue {
             && let is_probe = self.gate.next_call() == NextCall::Probe
             && let Some(ticket) = self.gate.begin()
         {
-            let (runs, batch) = self.next_call(is_probe);
+            let batch = self.next_call(is_probe);
             let (queue, context) = (self.queue.clone(), self.context.clone());
             let gate = self.gate.clone();
             self.sending.spawn(async move {
-                let call = send(&queue, &context, &gate, ticket, &batch).await;
-                (runs, call)
+                let call = send(&queue, &context, &gate, ticket, &batch.deliveries).await;
+                (batch, call)
             });
         }
     }
 
-    /// Takes what the next call carries, as runs and one after another: the next delivery or, where
-    /// the target takes several together, as many whole runs as fit. A probe carries one.
+    /// Takes what the next call carries: the next delivery or, where the target takes several
+    /// together, as many whole runs as fit. A probe carries one.
     //
     // Whole runs, because the order of a key is that of the call; and because a target of one
     // resource would else get one delivery for each sync.
-    fn next_call(&mut self, is_probe: bool) -> (Vec<Run>, Vec<Delivery>) {
+    fn next_call(&mut self, is_probe: bool) -> Batch {
         let size = self.queue.target.group_size();
-        let mut runs: Vec<Run> = Vec::new();
-        let mut count = 0;
+        let mut batch = Batch {
+            deliveries: Vec::new(),
+            runs: Vec::new(),
+        };
+        let mut bytes = 0;
         while size > 1
             && !is_probe
+            && bytes < GROUP_BYTES
             && let Some(run) = self.waiting.front()
-            && count + run.len() <= size
+            && batch.deliveries.len() + run.len() <= size
         {
-            count += run.len();
-            runs.extend(self.waiting.pop_front());
+            bytes += run.iter().map(Delivery::bytes).sum::<usize>();
+            batch.runs.push(run.len());
+            batch
+                .deliveries
+                .extend(self.waiting.pop_front().into_iter().flatten());
         }
-        if runs.is_empty()
+        if batch.runs.is_empty()
             && let Some(mut run) = self.waiting.pop_front()
             && let Some(first) = run.pop_front()
         {
             if !run.is_empty() {
                 self.behind.insert(first.id, run);
             }
-            runs.push(Run::from([first]));
+            batch.runs.push(1);
+            batch.deliveries.push(first);
         }
-        let batch = runs.iter().flatten().cloned().collect();
-        (runs, batch)
+        batch
     }
 
     /// Releases what was claimed before the gate shut: it may be shut for an hour, in which an
@@ -311,11 +356,16 @@ impl ConcurrentQueue {
     }
 
     fn release(&mut self, deliveries: impl IntoIterator<Item = Delivery>) {
-        let ids = deliveries.into_iter().map(|delivery| delivery.id);
-        let ids = ids.inspect(|id| {
-            self.in_flight.remove(id);
-        });
+        let ids: Vec<_> = deliveries.into_iter().map(|delivery| delivery.id).collect();
+        for id in &ids {
+            self.leave(*id);
+        }
         release_claims(&self.context, ids);
+    }
+
+    /// A delivery is not in flight any more.
+    fn leave(&mut self, id: DeliveryId) {
+        self.bytes_in_flight -= self.in_flight.remove(&id).unwrap_or_default();
     }
 
     /// Settles the deliveries of a call. What follows a delivery in the order of its key is sent if
@@ -323,15 +373,18 @@ impl ConcurrentQueue {
     //
     // It is sent before the settlement is committed. If the process is killed between the two, both
     // are sent again in the next process, in their order, under the same ids.
-    fn start_settle(&mut self, mut runs: Vec<Run>, call: &Call) {
-        let mut behind = Vec::new();
-        for run in &mut runs {
-            if !call.is_delivered() {
-                behind.extend(run.drain(1..));
+    fn start_settle(&mut self, batch: Batch, call: &Call) {
+        let Batch { deliveries, runs } = batch;
+        let (mut ended, mut behind) = (deliveries, Vec::new());
+        if !call.is_delivered() {
+            let mut all = ended.into_iter();
+            ended = Vec::new();
+            for length in runs {
+                ended.extend(all.next());
+                behind.extend(all.by_ref().take(length.saturating_sub(1)));
             }
         }
-        let batch: Vec<Delivery> = runs.into_iter().flatten().collect();
-        let ids: Vec<_> = batch.iter().map(|delivery| delivery.id).collect();
+        let ids: Vec<_> = ended.iter().map(|delivery| delivery.id).collect();
         for id in &ids {
             match self.behind.remove(id) {
                 // At the end: other keys have their turn in between.
@@ -340,7 +393,7 @@ impl ConcurrentQueue {
                 None => {}
             }
         }
-        let settled = settle(&self.queue, &self.context, &batch, call);
+        let settled = settle(&self.queue, &self.context, ended, call);
         self.unsettled += ids.len();
         self.settling.spawn(async move { (ids, settled.await) });
         // After the settlement in the writer's order, which tells the store how long it waits.
@@ -351,7 +404,7 @@ impl ConcurrentQueue {
         self.unsettled -= ids.len();
         let mut reclaimed = Vec::new();
         for id in ids {
-            self.in_flight.remove(id);
+            self.leave(*id);
             if self.reclaimed.remove(id) {
                 reclaimed.push(*id);
             }

@@ -43,6 +43,7 @@ impl Queues {
         redactor: Redactor,
         telemetry: Telemetry,
         gates: TargetGates,
+        delivery_bytes: usize,
     ) -> Self {
         let context = DispatchContext {
             store,
@@ -51,6 +52,7 @@ impl Queues {
             redactor,
             telemetry,
             gates,
+            delivery_bytes,
             // A placeholder: `replace` gives each queue a receiver of its own.
             stop: watch::channel(false).1,
         };

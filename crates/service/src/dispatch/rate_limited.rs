@@ -128,13 +128,14 @@ impl RateLimitedQueue {
     /// Claims until `most` are claimed.
     async fn refill(&mut self, most: usize) {
         let missing = most.saturating_sub(self.waiting.len());
-        if missing == 0 {
+        if missing == 0 || self.held() >= self.context.delivery_bytes {
             return;
         }
         // Whole runs, so that a flood of one key goes into a digest as any other.
         let limit = ClaimLimit {
             deliveries: missing,
             run: missing,
+            bytes: self.context.delivery_bytes.saturating_sub(self.held()),
             retries_first: self.gate.prefers_retry(),
         };
         let mut claimed = claim(&self.queue, &self.context, limit).await;
@@ -159,6 +160,11 @@ impl RateLimitedQueue {
                 self.waiting.push_back(delivery);
             }
         }
+    }
+
+    /// How many bytes of deliveries wait.
+    fn held(&self) -> usize {
+        self.waiting.iter().map(Delivery::bytes).sum()
     }
 
     /// The deliveries of the next call; a single one where it is a probe, as each attempt counts.
@@ -196,7 +202,7 @@ impl RateLimitedQueue {
         // here, no window of the receiver has more calls than one of ours.
         let ended = self.now();
         drop(store.submit_call_end(&self.queue.name, began, self.context.clock.now()));
-        let settled = settle(&self.queue, &self.context, &batch, &call);
+        let settled = settle(&self.queue, &self.context, batch.clone(), &call);
         if !call.is_delivered() {
             self.release_runs_of(&batch);
         }

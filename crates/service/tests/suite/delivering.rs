@@ -9,11 +9,10 @@ use reflexarc_delivery::http::EgressPolicy;
 use reflexarc_delivery::webhook::Webhook;
 use reflexarc_delivery::{BreakerPolicy, DeliveryId, RetryDelays, RetryPolicy, Target};
 use reflexarc_reaction::Action;
-use reflexarc_service::ServiceClock;
-use reflexarc_service::Store;
 use reflexarc_service::dispatch::{DispatchContext, TargetGates};
 use reflexarc_service::store::{Attempt, DeliveryRecord, DeliveryStatus};
 use reflexarc_service::telemetry::{Metrics, Redactor, Telemetry};
+use reflexarc_service::{Limits, ServiceClock, Store};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -25,6 +24,8 @@ pub(crate) struct Delivering {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) secrets: Vec<String>,
     gates: TargetGates,
+    /// See `Limits::delivery_bytes`.
+    pub(crate) delivery_bytes: usize,
     stop: watch::Sender<bool>,
     serving: Vec<JoinHandle<()>>,
     folder: tempfile::TempDir,
@@ -74,6 +75,7 @@ impl Delivering {
             metrics: Arc::default(),
             secrets: Vec::new(),
             gates: TargetGates::default(),
+            delivery_bytes: Limits::DEFAULT.delivery_bytes,
             stop: watch::channel(false).0,
             serving: Vec::new(),
             folder,
@@ -88,6 +90,7 @@ impl Delivering {
             telemetry: Telemetry::default(),
             redactor: Redactor::new(self.secrets.iter().map(String::as_str)),
             gates: self.gates.clone(),
+            delivery_bytes: self.delivery_bytes,
             stop: self.stop.subscribe(),
         };
         let wake = Arc::new(Notify::new());

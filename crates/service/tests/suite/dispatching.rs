@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{
     Delivery, DeliveryId, Preview, RateLimit, Receipt, SendError, SendFuture, Target,
 };
+use reflexarc_reaction::Action;
 use reflexarc_service::store::DeliveryStatus;
 
 use crate::delivering::{Delivering, queue, quick, webhook};
@@ -124,6 +125,72 @@ async fn a_group_that_fails_is_sent_again_in_its_order() {
     assert_eq!(delivered, ids);
     assert!(calls.iter().all(|call| call.len() <= 8), "{calls:?}");
     assert!(calls.iter().any(|call| call.len() > 1), "{calls:?}");
+    delivering.stop().await;
+}
+
+/// Takes eight deliveries in a call, and never answers.
+struct Hanging;
+
+impl Target for Hanging {
+    fn kind(&self) -> &'static str {
+        "hanging"
+    }
+
+    fn endpoint(&self) -> String {
+        "this process".to_owned()
+    }
+
+    fn preview(&self, _: &[Delivery]) -> Result<Preview, SendError> {
+        Err(SendError::transient("nothing to preview"))
+    }
+
+    fn send<'a>(&'a self, _: &'a [Delivery]) -> SendFuture<'a> {
+        Box::pin(std::future::pending())
+    }
+
+    fn group_size(&self) -> usize {
+        8
+    }
+}
+
+/// 40 deliveries of this size and of as many resources.
+async fn accept_large(delivering: &Delivering, size: usize) -> Vec<DeliveryId> {
+    let mut ids = Vec::new();
+    for number in 0..40 {
+        let large = Action::send("t", "x".repeat(size));
+        let (id, eni) = (number.to_string(), format!("eni-{number}"));
+        ids.extend(delivering.accept_of(&id, &eni, vec![large]).await);
+    }
+    ids
+}
+
+#[tokio::test]
+async fn a_queue_holds_no_more_bytes_than_its_limit() {
+    for (limit, most) in [(250_000, 3), (1, 1)] {
+        let mut delivering = Delivering::new();
+        delivering.delivery_bytes = limit;
+        let ids = accept_large(&delivering, 100_000).await;
+        delivering.serve(queue("t", Hanging, quick(5)));
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        let (store, now) = (delivering.store.clone(), Timestamp::now());
+        let rest = move || store.claim("t", now, SignedDuration::from_mins(1), 100);
+        let rest = tokio::task::spawn_blocking(rest).await.unwrap().unwrap();
+        assert_eq!(ids.len() - rest.len(), most, "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn large_deliveries_are_sent_in_small_groups() {
+    let mut delivering = Delivering::new();
+    let target = Grouped::default();
+    let calls = target.calls.clone();
+    accept_large(&delivering, 300_000).await;
+    delivering.serve(queue("t", target, quick(5)));
+    delivering.until_empty().await;
+    let calls = calls.lock().unwrap().clone();
+    // The last one may go beyond 1 MiB.
+    assert!(calls.iter().all(|call| call.len() <= 4), "{calls:?}");
+    assert!(calls.iter().any(|call| call.len() == 4), "{calls:?}");
     delivering.stop().await;
 }
 

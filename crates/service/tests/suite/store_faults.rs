@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
 use reflexarc_event::Json;
 use reflexarc_service::{SqliteStore, Store, StoreOptions};
@@ -82,6 +82,39 @@ async fn a_full_store_is_not_ready() {
     }
     let reason = wait_for_readiness(&serving, 503).await;
     assert!(reason.contains("max_bytes, is full"), "{reason}");
+    serving.stop().await;
+}
+
+/// Copies of it are accepted from then on, so that somebody should know.
+#[tokio::test]
+async fn a_removed_event_without_its_fingerprint_is_a_problem() {
+    let serving = Serving::with(|parts| {
+        let path = parts.config.rule_paths[0].with_file_name("damaged.db");
+        let fill = || {
+            let store = SqliteStore::open(&path, &OPTIONS).unwrap();
+            let accepted = store.accept(incoming("1"), Evaluation::default(), Timestamp::now());
+            assert!(!accepted.unwrap().duplicate);
+        };
+        std::thread::scope(|scope| scope.spawn(fill).join().unwrap());
+        let direct = rusqlite::Connection::open(&path).unwrap();
+        direct
+            .execute_batch("UPDATE archive SET fingerprint = 'text'")
+            .unwrap();
+        parts.config.retention.age = SignedDuration::ZERO;
+        parts.store = Arc::new(SqliteStore::open(&path, &OPTIONS).unwrap());
+    })
+    .await;
+    let mut problems = String::new();
+    for _ in 0..150 {
+        let (_, status) = serving.get("/status", None).await;
+        problems = status.get("problems").unwrap().to_string();
+        if problems.contains("event 1 of the archive is damaged: it was removed") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(problems.contains("store_parts_damaged"), "{problems}");
+    assert!(problems.contains("it was removed"), "{problems}");
     serving.stop().await;
 }
 

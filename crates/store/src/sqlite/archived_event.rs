@@ -2,7 +2,7 @@
 
 use reflexarc_delivery::EventRef;
 use reflexarc_event::{Event, Json};
-use rusqlite::types::FromSql;
+use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::compression::unpack;
@@ -51,10 +51,19 @@ pub(super) fn verify_row(row: &Row<'_>) -> Result<(), String> {
     if bytes != size {
         return Err(format!("expected {size} bytes, found {bytes}"));
     }
+    let fingerprint = row.get_ref("fingerprint");
+    if read_fingerprint(fingerprint.map_err(|error| error.to_string())?).is_err() {
+        return Err("its fingerprint is damaged: copies of it are accepted".to_owned());
+    }
     match packed(row, "evaluation")? {
         Some(evaluation) => unpack(evaluation, EVALUATION_BYTES).map(drop),
         None => Ok(()),
     }
+}
+
+/// The fingerprint in a column; `None` if it is NULL.
+pub(super) fn read_fingerprint(column: ValueRef<'_>) -> FromSqlResult<Option<[u8; 16]>> {
+    Option::column_result(column)
 }
 
 /// Returns also the size of the evaluation in bytes.

@@ -20,6 +20,32 @@ struct Taken {
     was_claimed: bool,
 }
 
+/// How much a claim may still take.
+#[derive(Clone, Copy)]
+struct Room {
+    deliveries: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn within(limit: ClaimLimit) -> Self {
+        Self {
+            deliveries: limit.deliveries,
+            // One delivery is taken whatever its size: else a large one would wait for ever.
+            bytes: limit.bytes.max(1),
+        }
+    }
+
+    fn is_none(self) -> bool {
+        self.deliveries == 0 || self.bytes == 0
+    }
+
+    fn take(&mut self, taken: &Taken) {
+        self.deliveries = self.deliveries.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(taken.record.delivery.bytes());
+    }
+}
+
 /// Claims deliveries of `target` within `limit`; they are not claimed again before `now + lease`.
 ///
 /// First those that are due and wait for no other, the soonest due first. Where the limit leaves
@@ -35,22 +61,23 @@ pub(super) fn claim(
     // Selected and updated in one transaction of the one writer, so two queues can never claim the
     // same delivery.
     let (mut runs, mut unreadable) = (Vec::new(), Vec::new());
+    let mut room = Room::within(limit);
     let first = limit.retries_first.then(retries);
     for sql in first.into_iter().chain([claimable()]) {
         loop {
-            let missing = limit.deliveries - runs.len();
-            let mut rows = take(connection, &sql, target, now, missing)?;
+            let mut rows = take(connection, &sql, target, now, room)?;
             let expired = |row: &Result<Taken, _>| row.as_ref().is_ok_and(|one| one.was_claimed);
             if rows.iter().any(expired) {
                 // Runs whose claims have expired: what follows in them waits again.
                 outbox::release_where(connection, "claimed = 1 AND due <= ?1", Some(target), now)?;
-                rows = take(connection, &sql, target, now, missing)?;
+                rows = take(connection, &sql, target, now, room)?;
             }
             let found = unreadable.len();
             for row in rows {
                 match row {
                     Ok(taken) => {
                         mark(connection, &taken, until, now)?;
+                        room.take(&taken);
                         runs.push(vec![taken]);
                     }
                     // A row that cannot be read must not block those behind it.
@@ -66,19 +93,20 @@ pub(super) fn claim(
         }
     }
     // After all heads are marked, so that a run ends where another one begins.
-    let mut room = limit.deliveries.saturating_sub(runs.len());
     for run in &mut runs {
         let Some(place) = run.first().and_then(|taken| taken.place) else {
             continue;
         };
-        let most = room.min(limit.run.saturating_sub(1));
-        if most == 0 {
+        let most = Room {
+            deliveries: room.deliveries.min(limit.run.saturating_sub(1)),
+            ..room
+        };
+        if most.is_none() {
             break;
         }
-        let followers = followers(connection, target, place, now, most)?;
-        room -= followers.len();
-        for taken in followers {
+        for taken in followers(connection, target, place, now, most)? {
             mark(connection, &taken, until, now)?;
+            room.take(&taken);
             run.push(taken);
         }
     }
@@ -95,18 +123,32 @@ pub(super) fn claim(
     })
 }
 
-/// The deliveries that [`claimable`] or [`retries`] finds.
+/// The deliveries that [`claimable`] or [`retries`] finds, as far as there is room.
 fn take(
     connection: &Connection,
     sql: &str,
     target: &str,
     now: Timestamp,
-    limit: usize,
+    mut room: Room,
 ) -> Result<Vec<Result<Taken, UnreadableRow>>, StoreError> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut found = Vec::new();
+    if room.is_none() {
+        return Ok(found);
+    }
+    let limit = i64::try_from(room.deliveries).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map((target, micros(now), limit), read_taken)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut rows = statement.query((target, micros(now), limit))?;
+    // Row by row: what is beyond the bytes is never read.
+    while !room.is_none()
+        && let Some(row) = rows.next()?
+    {
+        let row = read_taken(row)?;
+        if let Ok(taken) = &row {
+            room.take(taken);
+        }
+        found.push(row);
+    }
+    Ok(found)
 }
 
 /// Moves a delivery that cannot be read to the dead letters.
@@ -155,14 +197,14 @@ fn followers(
     target: &str,
     place: Place,
     now: Timestamp,
-    limit: usize,
+    mut room: Room,
 ) -> Result<Vec<Taken>, StoreError> {
     let sql = following();
     let mut statement = connection.prepare_cached(&sql)?;
     let (seq, number, id) = place.rank;
     let mut rows = statement.query((target, place.key, seq, number, id))?;
     let mut followers = Vec::new();
-    while followers.len() < limit
+    while !room.is_none()
         && let Some(row) = rows.next()?
     {
         let (claimed, due): (bool, i64) = (row.get("claimed")?, row.get("due")?);
@@ -172,7 +214,10 @@ fn followers(
             break;
         }
         match read_taken(row)? {
-            Ok(taken) => followers.push(taken),
+            Ok(taken) => {
+                room.take(&taken);
+                followers.push(taken);
+            }
             Err(_) => break,
         }
     }

@@ -19,9 +19,9 @@ use super::{
 use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, DamagedEvent,
     DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
-    EvaluateInTransaction, EventDeliveries, EventPage, Incoming, PageCursor, PageLimits, Pruned,
-    ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled, StateReader, Store,
-    StoreCheck, StoreError, StoreLock, TargetPause, VerifyReport,
+    EndedAttempt, EvaluateInTransaction, EventDeliveries, EventPage, Incoming, PageCursor,
+    PageLimits, Pruned, ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled,
+    StateReader, Store, StoreCheck, StoreError, StoreLock, TargetPause, VerifyReport,
 };
 
 impl Store for SqliteStore {
@@ -52,6 +52,7 @@ impl Store for SqliteStore {
         reply: ReplySender<Vec<Accepted>>,
     ) {
         let (window, clock) = (self.duplicate_window, self.clock.clone());
+        let count = self.accepted.clone();
         // A batch weighs as much as its events, so that the writer does not add 2,000 batches of
         // 10,000 events to one transaction.
         let weight = events.len();
@@ -61,6 +62,7 @@ impl Store for SqliteStore {
             // waits in the writer's channel.
             let _permit = permit;
             clock.record(now);
+            count.fetch_add(weight, Ordering::Relaxed);
             let mut accepted = Vec::with_capacity(weight);
             for (incoming, evaluate) in events {
                 // The connection is locked anew for each step, because `evaluate` locks it too.
@@ -166,6 +168,32 @@ impl Store for SqliteStore {
             },
             move |settled| observed.report(&settled.dead_letter),
         )
+    }
+
+    fn submit_settle_together(
+        &self,
+        attempts: Arc<Vec<EndedAttempt>>,
+        now: Timestamp,
+    ) -> Reply<Vec<Settled>> {
+        let (observed, clock) = (self.dead_letters.clone(), self.clock.clone());
+        let (reply, receiver) = Reply::channel();
+        let weight = attempts.len();
+        let job = move |connection: &SharedConnection| {
+            let connection = &lock(connection);
+            clock.record(now);
+            let settle = |ended: &EndedAttempt| {
+                let (delivery, decision) = (&ended.delivery, &ended.decision);
+                outbox::settle(connection, delivery, &ended.outcome, decision, now)
+            };
+            attempts.iter().map(settle).collect()
+        };
+        let observe = move |settled: &Vec<Settled>| {
+            for one in settled {
+                observed.report(&one.dead_letter);
+            }
+        };
+        self.writer.submit_to(reply, weight, job, observe);
+        receiver
     }
 
     fn release_claims(&self, now: Timestamp) -> Result<usize, StoreError> {
@@ -376,9 +404,9 @@ impl Store for SqliteStore {
     }
 
     fn prune(&self, retention: &Retention, now: Timestamp) -> Result<Pruned, StoreError> {
-        let removed = self.free_space(|| self.prune_in_steps(retention, now))?;
+        self.free_space(|| self.prune_in_steps(retention, now))?;
         self.files.create_reserve();
-        Ok(removed)
+        Ok(self.take_pruned())
     }
 
     fn submit_probe(&self) -> Reply<()> {

@@ -149,11 +149,14 @@ pub(super) fn settle(
             }
         }
         Decision::Delivered => {
+            // Read before: `RETURNING` writes a table of its own and reads it back, and this is by
+            // far the most frequent update.
+            let place = place_of(connection, delivery.id)?;
             let sql = "UPDATE delivery
                        SET status = 1, finished = ?2, attempt = attempt + 1, reason = NULL
-                       WHERE id = ?1
-                       RETURNING target, order_key, seq, number, id";
-            let ended = change(connection, sql, (id, micros(now)))?;
+                       WHERE id = ?1";
+            connection.prepare_cached(sql)?.execute((id, micros(now)))?;
+            let ended = Some((target.clone(), place));
             settled.next_is_due = update_behind(connection, ended, now)?;
         }
         Decision::RetryAt(at) => {
@@ -191,6 +194,14 @@ pub(super) fn settle(
         }
     }
     Ok(settled)
+}
+
+/// Where a delivery stands in the order of its key; `None` if it has none, or is gone.
+fn place_of(connection: &Connection, id: DeliveryId) -> Result<Option<Place>, StoreError> {
+    let sql = "SELECT order_key, seq, number, id FROM delivery WHERE id = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let place = statement.query_row([id.as_bytes()], |row| order::read_place(row, 0));
+    Ok(place.optional()?.flatten())
 }
 
 /// Updates the delivery after one that has ended. Returns whether that may be claimed now.

@@ -16,8 +16,8 @@ use crate::{
 /// Steps of one length behind a place in the table of deliveries that cannot be read; then they
 /// become twice as long.
 const PROBES: u32 = 8;
-/// The first such step. Ids are random 128-bit numbers: with a million deliveries, two neighbours
-/// are 2^108 apart.
+/// The first such step. Ids begin with a position of 48 bits: those of two events are 2^80 apart,
+/// or more. Those of earlier versions are random numbers of 128 bits.
 const FIRST_STEP: u128 = 1 << 64;
 
 /// The order of a list: time, archive position, id.

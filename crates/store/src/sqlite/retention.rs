@@ -5,19 +5,21 @@
 //! would keep every accept waiting for minutes, and grow the write-ahead log by the size of what is
 //! removed.
 
-use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::{SqliteStore, copies, micros};
+use super::archived_event::read_fingerprint;
+use super::removal::{OldEvent, StepSize, remove};
+use super::{SqliteStore, micros};
 use crate::{DeliveryStatus, Pruned, Retention, StoreError};
 
-/// Rows that one transaction removes: events, deliveries and attempts.
-const STEP_ROWS: u32 = 256;
-/// A transaction ends with the row that makes what it has removed this large, in bytes.
-// Each overflow page of a large value is moved to the free list by itself.
-const STEP_BYTES: u64 = 256 << 10;
+/// Dead letters that one transaction drops.
+const LETTERS_STEP: u32 = 256;
+/// It ends with the one that makes them this large, in bytes.
+const LETTERS_BYTES: u64 = 256 << 10;
 /// State entries, fingerprints or calls that one transaction removes. They are small.
 const FORGOTTEN_STEP: u32 = 250;
 /// Events that one query looks at, most of which may have to be kept.
@@ -27,29 +29,37 @@ const LOOK_STEP: i64 = 2_000;
 type Place = (i64, i64);
 
 impl SqliteStore {
-    /// As [`crate::Store::prune`].
+    /// As [`crate::Store::prune`]; what was removed is in `self.pruned`.
     pub(super) fn prune_in_steps(
         &self,
         retention: &Retention,
         now: Timestamp,
-    ) -> Result<Pruned, StoreError> {
+    ) -> Result<(), StoreError> {
         self.forget_in_steps(now)?;
-        let mut pruned = Pruned::default();
         // Before the events, which may be removed then.
         if let Some(age) = retention.dead_letters {
             let before = now.saturating_sub(age).unwrap_or(Timestamp::MIN);
-            let dropped = self.drop_letters_in_steps(before, now)?;
-            pruned.dead_letters = dropped.into_iter().collect();
+            self.drop_letters_in_steps(before, now)?;
         }
         let before = now.saturating_sub(retention.age).unwrap_or(Timestamp::MIN);
-        pruned.events = self.remove_in_steps(before, now, || Ok(true))?;
+        self.remove_in_steps(before, now, || Ok(true))?;
         // By size: the oldest go first, whatever their age, until the pages in use fit. The file
         // itself keeps its size; its free pages are used for the next events.
         if let Some(bytes) = retention.bytes {
             let is_larger = || Ok(self.read(used_bytes)? > bytes);
-            pruned.events += self.remove_in_steps(Timestamp::MAX, now, is_larger)?;
+            self.remove_in_steps(Timestamp::MAX, now, is_larger)?;
         }
-        Ok(pruned)
+        Ok(())
+    }
+
+    /// What was removed since this was called last: if a pass fails after its first steps, the next
+    /// one reports them too.
+    pub(super) fn take_pruned(&self) -> Pruned {
+        std::mem::take(&mut *self.pruned())
+    }
+
+    fn pruned(&self) -> MutexGuard<'_, Pruned> {
+        self.pruned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes expired state entries, fingerprints older than the duplicate window, and old calls,
@@ -59,43 +69,46 @@ impl SqliteStore {
         // A queue removes its old calls itself; these are of targets that are gone. The longest
         // rate limit looks back for a minute.
         let hour_ago = micros(now).saturating_sub(3_600_000_000);
-        for (sql, time) in [
+        let mut left = vec![
             (FORGET_FINGERPRINTS, since),
             (FORGET_ENTRIES, micros(now)),
             (FORGET_CALLS, hour_ago),
-        ] {
-            loop {
-                let step = self.writer.submit(move |connection| {
+        ];
+        // Together, because each step waits for a commit, and mostly there is little to forget.
+        while !left.is_empty() {
+            let step = self.writer.submit(move |connection| {
+                let mut statements = left.into_iter();
+                let mut left = Vec::new();
+                for (sql, time) in statements.by_ref() {
                     let mut statement = connection.prepare_cached(sql)?;
-                    Ok(statement.execute((time, FORGOTTEN_STEP))?)
-                });
-                if step.wait()? < FORGOTTEN_STEP as usize {
-                    break;
+                    if statement.execute((time, FORGOTTEN_STEP))? == FORGOTTEN_STEP as usize {
+                        left.push((sql, time));
+                        break;
+                    }
                 }
-            }
+                left.extend(statements);
+                Ok(left)
+            });
+            left = step.wait()?;
         }
         Ok(())
     }
 
-    /// Drops dead letters that became one before `before`. Returns how many, by target.
-    fn drop_letters_in_steps(
-        &self,
-        before: Timestamp,
-        now: Timestamp,
-    ) -> Result<BTreeMap<String, u64>, StoreError> {
-        let mut dropped = BTreeMap::new();
+    /// Drops dead letters that became one before `before`.
+    fn drop_letters_in_steps(&self, before: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         loop {
             let letters = self.read(|connection| old_letters(connection, before))?;
             if letters.is_empty() {
-                return Ok(dropped);
+                return Ok(());
             }
             let step = self
                 .writer
                 .submit(move |connection| drop_letters(connection, &letters, now));
             let targets = step.wait()?;
             // An operator may have redriven them meanwhile; then the next look finds others.
+            let mut pruned = self.pruned();
             for target in targets {
-                *dropped.entry(target).or_default() += 1;
+                pruned.dropped(target);
             }
         }
     }
@@ -125,18 +138,24 @@ impl SqliteStore {
         before: Timestamp,
         now: Timestamp,
         goes_on: impl Fn() -> Result<bool, StoreError>,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<(), StoreError> {
         let window_began = micros(now).saturating_sub(self.duplicate_window);
-        let (mut removed, mut after) = (0, (i64::MIN, i64::MIN));
+        let mut after = (i64::MIN, i64::MIN);
         while goes_on()? {
-            let found = self.read(|connection| removable(connection, after, before))?;
+            let size = StepSize::beside(self.accepted.swap(0, Ordering::Relaxed));
+            let found = self.read(|connection| removable(connection, after, before, size))?;
             let mut events = found.events;
             while !events.is_empty() {
                 let step = self
                     .writer
-                    .submit(move |connection| remove(connection, events, window_began));
-                let (count, left) = step.wait()?;
-                (removed, events) = (removed + count, left);
+                    .submit(move |connection| remove(connection, events, window_began, size));
+                let step = step.wait()?;
+                let mut pruned = self.pruned();
+                pruned.events += step.removed;
+                for event in step.damaged {
+                    pruned.found(event);
+                }
+                events = step.left;
             }
             match found.next {
                 Some(next) => after = next,
@@ -144,7 +163,7 @@ impl SqliteStore {
                 None => break,
             }
         }
-        Ok(removed)
+        Ok(())
     }
 }
 
@@ -157,8 +176,8 @@ pub(super) const FORGET_CALLS: &str = "DELETE FROM call WHERE (target, began) IN
 
 /// What a look for removable events has found.
 struct Removable {
-    /// Their positions, the oldest first.
-    events: Vec<i64>,
+    /// The oldest first.
+    events: Vec<OldEvent>,
     /// Time and position of the last event that was looked at, if there may be more.
     next: Option<Place>,
 }
@@ -171,10 +190,14 @@ fn removable(
     connection: &Connection,
     after: Place,
     before: Timestamp,
+    size: StepSize,
 ) -> Result<Removable, StoreError> {
     // By the index of times, and from where the look before ended: neither young events nor those
-    // that are kept are looked at again and again.
+    // that are kept are looked at again and again. What a step needs to know of an event is read
+    // here and not by the writer, for which others wait.
     let sql = "SELECT received, seq,
+                      octet_length(body) + coalesce(octet_length(evaluation), 0),
+                      fingerprint,
                       EXISTS (SELECT 1 FROM delivery AS d
                               WHERE d.seq = a.seq AND d.status IN (0, 2))
                FROM archive AS a INDEXED BY archive_by_time
@@ -190,95 +213,28 @@ fn removable(
     while let Some(row) = rows.next()? {
         last = (row.get(0)?, row.get(1)?);
         count += 1;
-        if !row.get::<_, bool>(2)? {
-            found.events.push(last.1);
+        if !row.get::<_, bool>(4)? {
+            let fingerprint = read_fingerprint(row.get_ref(3)?);
+            found.events.push(OldEvent {
+                received: last.0,
+                seq: last.1,
+                // A damaged row may have no body.
+                bytes: row
+                    .get::<_, Option<i64>>(2)?
+                    .unwrap_or_default()
+                    .unsigned_abs(),
+                is_damaged: fingerprint.is_err(),
+                fingerprint: fingerprint.unwrap_or_default(),
+            });
         }
-        // Few at a time: whether the store is small enough is looked at in between.
-        if found.events.len() == STEP_ROWS as usize {
+        // As many as a step removes: whether the store is small enough is looked at in between.
+        if found.events.len() == size.rows {
             found.next = Some(last);
             return Ok(found);
         }
     }
     found.next = Some(last).filter(|_| count == LOOK_STEP);
     Ok(found)
-}
-
-/// Removes the first of these events, with their deliveries and attempts, as far as a step goes.
-/// Copies of those that came after `window_began` are recognised nevertheless. Returns how many,
-/// and those that are left.
-fn remove(
-    connection: &Connection,
-    mut events: Vec<i64>,
-    window_began: i64,
-) -> Result<(u64, Vec<i64>), StoreError> {
-    let (mut rows, mut bytes, mut removed) = (0, 0, 0);
-    let mut done = 0;
-    for seq in &events {
-        if rows >= STEP_ROWS as usize || bytes >= STEP_BYTES {
-            break;
-        }
-        // It may have been replayed since it was looked at.
-        let sql = "SELECT EXISTS (SELECT 1 FROM delivery WHERE seq = ?1 AND status IN (0, 2))";
-        let mut statement = connection.prepare_cached(sql)?;
-        if statement.query_row([seq], |row| row.get(0))? {
-            done += 1;
-            continue;
-        }
-        // An event that was replayed often has more deliveries than fit in a step. Then it is left
-        // with the others, and the next step goes on.
-        let is_last = remove_deliveries(connection, *seq, &mut rows, &mut bytes)?;
-        if !is_last {
-            break;
-        }
-        let sql = "DELETE FROM archive WHERE seq = ?1
-                   RETURNING octet_length(body) + coalesce(octet_length(evaluation), 0),
-                             received, fingerprint";
-        let mut statement = connection.prepare_cached(sql)?;
-        let mut rows_removed = statement.query([seq])?;
-        while let Some(row) = rows_removed.next()? {
-            bytes += row.get::<_, i64>(0)?.unsigned_abs();
-            removed += 1;
-            let received: i64 = row.get(1)?;
-            // A damaged one must not keep its event for ever.
-            let fingerprint: Option<[u8; 16]> = row.get(2).unwrap_or_default();
-            if let Some(fingerprint) = fingerprint.filter(|_| received > window_began) {
-                copies::keep(connection, &fingerprint, *seq, received)?;
-            }
-        }
-        rows += 1;
-        done += 1;
-    }
-    Ok((removed, events.split_off(done)))
-}
-
-/// Removes deliveries of an event until the step is full. Returns whether all are removed.
-fn remove_deliveries(
-    connection: &Connection,
-    seq: i64,
-    rows: &mut usize,
-    bytes: &mut u64,
-) -> Result<bool, StoreError> {
-    let sql = "SELECT id, octet_length(action) FROM delivery INDEXED BY delivery_by_event
-               WHERE seq = ?1 LIMIT ?2";
-    let mut statement = connection.prepare_cached(sql)?;
-    let found = statement.query_map((seq, STEP_ROWS), |row| {
-        Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, i64>(1)?))
-    })?;
-    // Collected before deleting: SQLite does not define what a SELECT returns while its table is
-    // changed.
-    let found: Vec<_> = found.collect::<Result<_, _>>()?;
-    let is_all = found.len() < STEP_ROWS as usize;
-    for (id, size) in found {
-        if *rows >= STEP_ROWS as usize || *bytes >= STEP_BYTES {
-            return Ok(false);
-        }
-        let sql = "DELETE FROM attempt WHERE delivery = ?1";
-        *rows += connection.prepare_cached(sql)?.execute([id])?;
-        let sql = "DELETE FROM delivery WHERE id = ?1";
-        *rows += connection.prepare_cached(sql)?.execute([id])?;
-        *bytes += size.unsigned_abs();
-    }
-    Ok(is_all)
 }
 
 /// The oldest dead letters that became one before `before`, as many as fit in a step.
@@ -289,12 +245,12 @@ fn old_letters(
     let sql = "SELECT id, finished, octet_length(action) FROM delivery INDEXED BY delivery_dead
                WHERE status = 2 AND finished < ?1 ORDER BY finished LIMIT ?2";
     let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query((micros(before), STEP_ROWS))?;
+    let mut rows = statement.query((micros(before), LETTERS_STEP))?;
     let (mut letters, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         letters.push((row.get(0)?, row.get(1)?));
         bytes += row.get::<_, i64>(2)?.unsigned_abs();
-        if bytes >= STEP_BYTES {
+        if bytes >= LETTERS_BYTES {
             break;
         }
     }

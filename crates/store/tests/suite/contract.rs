@@ -59,6 +59,8 @@ macro_rules! every_promise {
             ]
             outbox: [
                 a_claim_lasts_for_its_lease_or_until_a_restart,
+                claims_are_bounded_in_bytes,
+                attempts_that_end_together_are_settled_as_if_alone,
                 a_retry_keeps_its_due_time_over_a_restart,
                 a_retry_is_due_after_the_clock_was_set_back,
                 a_delivery_ends_delivered_dead_or_cancelled,

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use jiff::SignedDuration;
+use reflexarc::Evaluation;
 use reflexarc_delivery::Decision;
 use reflexarc_store::{
-    Archived, DamagedEvent, DeliveryStatus, PageLimits, Selection, SqliteStore, Store, StoreCheck,
+    Archived, DamagedEvent, DeliveryStatus, PageLimits, Retention, Selection, SqliteStore, Store,
+    StoreCheck,
 };
 
 use crate::samples::{
@@ -164,4 +167,41 @@ fn a_store_with_a_damaged_page_goes_on() {
     let verified = store.verify_archive().unwrap();
     assert!(verified.structure.is_some());
     assert!(!verified.damaged.is_empty());
+}
+
+/// Without its fingerprint a copy of a removed event is not recognised, so that has a sign.
+#[test]
+fn damaged_fingerprints_of_removed_events_are_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for id in 1..=300 {
+        let accepted = store.accept(incoming(&id.to_string()), Evaluation::default(), at(id));
+        assert!(!accepted.unwrap().duplicate);
+    }
+    let direct = rusqlite::Connection::open(store.path()).unwrap();
+    direct
+        .execute_batch(
+            "UPDATE archive SET fingerprint = x'00' WHERE seq = 2;
+             UPDATE archive SET fingerprint = 'sixteen letters!' WHERE seq = 290;",
+        )
+        .unwrap();
+    let mut check = StoreCheck::default();
+    while !check.is_done {
+        store.check(&mut check).unwrap();
+    }
+    assert_eq!(check.damaged, 2, "{:?}", check.damage);
+    assert!(check.damage[0].detail.contains("event 2: its fingerprint"));
+    let all = Retention {
+        age: SignedDuration::ZERO,
+        ..Retention::default()
+    };
+    let pruned = store.prune(&all, at(1_000)).unwrap();
+    assert_eq!((pruned.events, pruned.damaged), (300, 2));
+    let damaged: Vec<i64> = pruned.damage.iter().map(|event| event.seq).collect();
+    assert_eq!(damaged, [2, 290]);
+    assert!(pruned.damage[0].to_string().contains("fingerprint"));
+    for (id, is_copy) in [(1, true), (2, false), (3, true), (290, false)] {
+        let accepted = store.accept(incoming(&id.to_string()), Evaluation::default(), at(1_001));
+        assert_eq!(accepted.unwrap().duplicate, is_copy, "{id}");
+    }
 }

@@ -432,6 +432,7 @@ fn unreadable_deliveries_are_reported() {
 const EIGHT: ClaimLimit = ClaimLimit {
     deliveries: 8,
     run: 8,
+    bytes: usize::MAX,
     retries_first: false,
 };
 

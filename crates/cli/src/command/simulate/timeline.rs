@@ -11,7 +11,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use super::target_queues::TargetCall;
 use super::{attempt, elapsed};
 use crate::exit::Failure;
-use crate::output::evaluation::{print_rule, rule_json};
+use crate::output::evaluation::{RuleReport, print_rule};
 use crate::output::{Output, Paint};
 
 /// One entry of the timeline. Accounts and interfaces have their names in the scenario.
@@ -348,9 +348,7 @@ impl Serialize for Entry {
             Content::Published { event } => map.serialize_entry("event", event.tree())?,
             Content::Note { text } => map.serialize_entry("what", text)?,
             Content::Rule(effects) => {
-                for (key, value) in rule_json(effects).members() {
-                    map.serialize_entry(key, value)?;
-                }
+                RuleReport(effects).serialize_members(&mut map)?;
             }
             Content::Delivery(call) => {
                 for (key, value) in attempt::as_json(call).members() {

@@ -1,6 +1,7 @@
 //! Copies of events are recognised within the window, whatever ids are used again and whatever
 //! retention has removed.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
@@ -9,7 +10,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use reflexarc::Evaluation;
 use reflexarc_event::Event;
-use reflexarc_store::{Incoming, Retention};
+use reflexarc_store::{Archived, DamagedEvent, Incoming, Retention, Selection, Store};
 
 use super::Backend;
 use crate::samples::{OPTIONS, at, evaluation, incoming, send};
@@ -45,12 +46,14 @@ fn step() -> impl Strategy<Value = (i64, Step)> {
     )
 }
 
-/// The naive twin is a list of all identities with the time at which each was accepted last.
+/// The naive twins are a list of all identities with the time at which each was accepted last, and
+/// one of what is archived: since when, and whether a delivery of it is pending.
 pub(super) fn copies_are_those_of_the_naive_list(backend: &dyn Backend) {
     let cases = std::env::var("REFLEXARC_STORE_CASES").map_or(24, |cases| cases.parse().unwrap());
     // One store for all cases, so that later cases meet the ids of earlier ones.
-    let store = std::cell::RefCell::new(Some(backend.open()));
+    let store = RefCell::new(Some(backend.open()));
     let clock = std::cell::Cell::new(0);
+    let archived: RefCell<BTreeMap<i64, (i64, bool)>> = RefCell::default();
     let config = Config {
         cases,
         failure_persistence: None,
@@ -83,6 +86,8 @@ pub(super) fn copies_are_those_of_the_naive_list(backend: &dyn Backend) {
                     let accepted = store.accept(incoming, result, at(now)).unwrap();
                     prop_assert_eq!(accepted.duplicate, is_copy, "{:?}", steps);
                     if !is_copy {
+                        let mut archived = archived.borrow_mut();
+                        archived.insert(accepted.seq, (now, *has_action));
                         known.insert((*id, *name), now);
                     }
                 }
@@ -92,11 +97,16 @@ pub(super) fn copies_are_those_of_the_naive_list(backend: &dyn Backend) {
                         bytes: by_size.then_some(1),
                         dead_letters: None,
                     };
-                    store
-                        .as_deref()
-                        .unwrap()
-                        .prune(&retention, at(now))
-                        .unwrap();
+                    let store = store.as_deref().unwrap();
+                    let pruned = store.prune(&retention, at(now)).unwrap();
+                    let mut archived = archived.borrow_mut();
+                    let before = archived.len();
+                    archived.retain(|_, (received, is_pending)| {
+                        *is_pending || !by_size && *received >= now - hours * 3_600
+                    });
+                    prop_assert_eq!(pruned.events, (before - archived.len()) as u64);
+                    let left = archived.keys().copied().collect::<Vec<_>>();
+                    prop_assert_eq!(positions(store), left, "{:?}", steps);
                 }
                 Step::Restart => {
                     drop(store.take());
@@ -105,6 +115,10 @@ pub(super) fn copies_are_those_of_the_naive_list(backend: &dyn Backend) {
             }
         }
         // Else what is pending would keep its events for ever.
+        let mut archived = archived.borrow_mut();
+        archived
+            .values_mut()
+            .for_each(|(_, is_pending)| *is_pending = false);
         let store = store.borrow();
         let store = store.as_deref().unwrap();
         store
@@ -120,6 +134,17 @@ pub(super) fn copies_are_those_of_the_naive_list(backend: &dyn Backend) {
     TestRunner::new(config)
         .run(&vec(step(), 1..40), property)
         .unwrap();
+}
+
+/// The positions of all archived events.
+fn positions(store: &dyn Store) -> Vec<i64> {
+    let mut positions = Vec::new();
+    let visit = &mut |event: Result<Archived, DamagedEvent>| {
+        positions.push(event.unwrap().seq);
+        true
+    };
+    store.walk(&Selection::default(), visit).unwrap();
+    positions
 }
 
 /// Only the first event of an id has its fingerprint with it; the others are found all the same.

@@ -29,6 +29,7 @@ fn claim(store: &dyn Store, second: i64, deliveries: usize, run: usize) -> Vec<V
     let limit = ClaimLimit {
         deliveries,
         run,
+        bytes: usize::MAX,
         retries_first: false,
     };
     let claimed = store.submit_claim("t", at(second), LEASE, limit);
@@ -238,6 +239,7 @@ pub(super) fn retries_come_first_where_a_claim_says_so(backend: &dyn Backend) {
         let limit = ClaimLimit {
             deliveries: 1,
             run: 1,
+            bytes: usize::MAX,
             retries_first,
         };
         let claimed = store.submit_claim("t", at(second), LEASE, limit);

@@ -2,13 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
-use reflexarc_delivery::{DeadLetterCause, Decision};
+use reflexarc_delivery::{DeadLetterCause, Decision, Delivery};
 use reflexarc_event::Json;
 use reflexarc_reaction::{Action, StateChange};
-use reflexarc_store::{DeliveryRecord, DeliveryStatus, MAX_LISTED, PageLimits};
+use reflexarc_store::{
+    ClaimLimit, DeliveryRecord, DeliveryStatus, EndedAttempt, MAX_LISTED, PageLimits,
+};
 
 use super::Backend;
-use crate::samples::{LEASE, at, attempt, dead_letter, evaluation, incoming, send};
+use crate::samples::{LEASE, at, attempt, dead_letter, evaluation, incoming, incoming_of, send};
 
 pub(super) fn a_claim_lasts_for_its_lease_or_until_a_restart(backend: &dyn Backend) {
     let store = backend.open();
@@ -27,6 +29,81 @@ pub(super) fn a_claim_lasts_for_its_lease_or_until_a_restart(backend: &dyn Backe
     assert_eq!(store.claim("t", at(60), LEASE, 10).unwrap(), claimed);
     assert_eq!(store.release_claims(at(61)).unwrap(), 1);
     assert_eq!(store.claim("t", at(61), LEASE, 10).unwrap(), claimed);
+}
+
+pub(super) fn claims_are_bounded_in_bytes(backend: &dyn Backend) {
+    let store = backend.open();
+    let accept = |id: usize, eni| {
+        let large = Action::send("t", Json::from("x".repeat(10_000)));
+        let accepted = store.accept(
+            incoming_of(&id.to_string(), eni),
+            evaluation("r", vec![large], vec![]),
+            at(0),
+        );
+        assert_eq!(accepted.unwrap().deliveries.len(), 1);
+    };
+    let claim = |bytes| {
+        let limit = ClaimLimit {
+            deliveries: 100,
+            run: 100,
+            bytes,
+            retries_first: false,
+        };
+        let claimed = store.submit_claim("t", at(1), LEASE, limit).wait().unwrap();
+        let sizes: Vec<usize> = claimed.runs.iter().flatten().map(Delivery::bytes).collect();
+        assert!(sizes.iter().all(|size| (10_000..12_000).contains(size)));
+        sizes.len()
+    };
+    for (id, eni) in ["eni-1", "eni-2", "", "eni-3"].iter().enumerate() {
+        accept(id, eni);
+    }
+    // The last one may go beyond it; one is taken whatever its size.
+    assert_eq!(claim(25_000), 3);
+    assert_eq!(claim(0), 1);
+    assert_eq!(claim(usize::MAX), 0);
+    // A run.
+    for id in 10..15 {
+        accept(id, "eni-9");
+    }
+    assert_eq!(claim(25_000), 3);
+}
+
+pub(super) fn attempts_that_end_together_are_settled_as_if_alone(backend: &dyn Backend) {
+    let store = backend.open();
+    let actions = vec![send("t", 1); 4];
+    let accepted = store.accept(incoming("1"), evaluation("r", actions, vec![]), at(0));
+    let ids = accepted.unwrap().deliveries;
+    let decisions = [
+        Decision::Delivered,
+        Decision::RetryAt(at(90)),
+        dead_letter("no"),
+        Decision::Delivered,
+    ];
+    let claimed = store.claim("t", at(1), LEASE, 4).unwrap();
+    let ended = claimed.into_iter().zip(decisions);
+    let ended = ended.map(|(delivery, decision)| EndedAttempt {
+        delivery,
+        outcome: attempt("sent"),
+        decision,
+    });
+    let settled = store.submit_settle_together(Arc::new(ended.collect()), at(2));
+    let settled = settled.wait().unwrap();
+    assert_eq!(settled.len(), 4);
+    let letters = settled.iter().map(|one| one.dead_letter.is_some());
+    assert_eq!(letters.collect::<Vec<_>>(), [false, false, true, false]);
+    let status = |id| {
+        let (record, attempts) = store.delivery(id).unwrap().unwrap();
+        assert_eq!(attempts.len(), 1);
+        record.status
+    };
+    let expected = [
+        DeliveryStatus::Delivered,
+        DeliveryStatus::Pending,
+        DeliveryStatus::Dead,
+        DeliveryStatus::Delivered,
+    ];
+    assert_eq!(ids.into_iter().map(status).collect::<Vec<_>>(), expected);
+    assert_eq!(store.next_due("t").unwrap(), Some(at(90)));
 }
 
 pub(super) fn a_retry_keeps_its_due_time_over_a_restart(backend: &dyn Backend) {
