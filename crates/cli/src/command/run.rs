@@ -49,14 +49,24 @@ actions. An event without a time is evaluated at that of the first event that ha
 events are stored and evaluated as the service does it, at the current \
 time; RULES are those of the configuration by default.
 
+Time passes with every event that has a time, also if no rule matches it, and for rules with a \
+time window it never steps back. Deadlines up to the time of an event fire before the event, the \
+earliest first, and are results of their own: `at`, `rule`, `key` and `reason` (`fired` or \
+`resolved`) in JSON, and as for events `rules` and `failures`. What still waits after the last \
+event is counted at the end; --until goes on. With --clock now, deadlines fire when the next event \
+is read; with one time for all events, only after the last one, with --until. At most 1,000,000 \
+deadlines fire after the last event.
+
 Exit codes:
   0 done
+  2 wrong usage, also an --until before the last event
   3 invalid rules
   4 some events could not be read (the others were evaluated)
-  5 a reaction failed
+  5 a reaction failed, or too many deadlines fired
 
 Examples:
   reflexarc run rules examples/eni-events.ndjson
+  reflexarc run rules examples/eni-events.ndjson --until end
   cat examples/eni-events.ndjson | reflexarc run rules --format ndjson")]
 #[allow(
     clippy::struct_excessive_bools,

@@ -52,10 +52,10 @@ const WINDOW_RULES: [(&str, &str); 6] = [
          count = { at_least = 2, within = '5m' }\nthen = 'log(events.len())'",
     ),
     (
-        "recreated",
-        "when = 'content.operation == \"DeleteNetworkInterface\"'\nby = 'content.eniId'\n\
-         followed_by = { when = 'content.operation == \"CreateNetworkInterface\"', \
-         within = '10m' }\nthen = 'emit(#{n: 3})'",
+        "detached",
+        "when = 'content.operation == \"AttachNetworkInterface\"'\nby = 'content.eniId'\n\
+         followed_by = { when = 'content.operation == \"DetachNetworkInterface\"', \
+         within = '1h' }\nthen = 'emit(#{n: 3})'",
     ),
     (
         "absent",
