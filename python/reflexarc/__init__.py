@@ -30,7 +30,9 @@ raises `ImportError`.
 
 from ._core import (
     Action,
+    Deadline,
     Diagnostic,
+    DueEvaluation,
     EniNotification,
     Error,
     Evaluation,
@@ -39,6 +41,7 @@ from ._core import (
     Explanation,
     Failure,
     InternalError,
+    MatchFiring,
     Pattern,
     PatternError,
     ReactionError,
@@ -54,7 +57,9 @@ from ._core import (
 
 __all__ = [
     "Action",
+    "Deadline",
     "Diagnostic",
+    "DueEvaluation",
     "EniNotification",
     "Error",
     "Evaluation",
@@ -63,6 +68,7 @@ __all__ = [
     "Explanation",
     "Failure",
     "InternalError",
+    "MatchFiring",
     "Pattern",
     "PatternError",
     "ReactionError",

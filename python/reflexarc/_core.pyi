@@ -1,12 +1,14 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from os import PathLike
-from typing import Any, ClassVar, Literal, Protocol, Union, final
+from typing import Any, ClassVar, Literal, Protocol, Union, final, overload
 
 __version__: str
 __all__ = [
     "Action",
+    "Deadline",
     "Diagnostic",
+    "DueEvaluation",
     "EniNotification",
     "Error",
     "Evaluation",
@@ -15,6 +17,7 @@ __all__ = [
     "Explanation",
     "Failure",
     "InternalError",
+    "MatchFiring",
     "Pattern",
     "PatternError",
     "ReactionError",
@@ -376,6 +379,9 @@ class Rule:
     @property
     def pattern(self) -> Pattern:
         """The pattern that selects its events."""
+    @property
+    def window(self) -> str | None:
+        """What its time window waits for, in words; `None` without one."""
 
 @final
 class RuleTest:
@@ -483,9 +489,13 @@ class RuleSet:
         *,
         state: State | None = None,
         now: datetime | None = None,
+        advance: bool = True,
         strict: bool = False,
     ) -> Evaluation:
         """Evaluate an event: match the rules and run their reactions. Nothing is delivered.
+
+        The deadlines of rules with a time window up to `now` fire first, each at its own time, as
+        if `fire_due` had been called when they came.
 
         The same event, state and time always give the same evaluation.
 
@@ -494,6 +504,8 @@ class RuleSet:
             state: the state before the event, by default empty. It is not changed; the state after
                 the event is `Evaluation.state`.
             now: the time, an aware datetime; by default the current time.
+            advance: fire the deadlines up to `now` first. If false, they are left for
+                `RuleSet.fire_due`. For rules without a time window it makes no difference.
             strict: raise an exception if a reaction fails, instead of adding it to
                 `Evaluation.failures`.
 
@@ -501,6 +513,66 @@ class RuleSet:
             EventError: if it is not an event.
             ReactionError: if `strict` is true and a reaction failed.
             ValueError: if `now` has no time zone.
+        """
+    def fire_due(
+        self, state: State, now: datetime | None = None, *, strict: bool = False
+    ) -> Evaluation:
+        """Fire the deadlines of rules with a time window up to `now`, without an event: the
+        earliest first, each at its own time. Nothing is delivered.
+
+        Call it when the first deadline of `State.due()` has come. It also begins what rules with
+        `absent_for` wait for before any event.
+
+        Args:
+            state: the state before. It is not changed; the state after is `Evaluation.state`.
+            now: the time, an aware datetime; by default the current time.
+            strict: raise an exception if a reaction fails, instead of adding it to
+                `Evaluation.failures`.
+
+        Raises:
+            ReactionError: if `strict` is true and a reaction failed.
+            ValueError: if `now` has no time zone.
+
+        A detach that does not end within half an hour; `grace` gives its end ten seconds more:
+
+        >>> rules = RuleSet.from_rules({"stuck": '''
+        ... when = 'status == "Detaching"'
+        ... by = "eniId"
+        ... not_followed_by = { when = 'status == "Available"', within = "30m" }
+        ... then = 'notify("network-team", `${key}: ${(now - opened) / 60000} minutes`)'
+        ... '''})
+        >>> from datetime import datetime, timedelta, timezone
+        >>> now = datetime(2026, 11, 25, 8, tzinfo=timezone.utc)
+        >>> state = rules.evaluate({"status": "Detaching", "eniId": "eni-1"}, now=now).state
+        >>> state.pending("stuck")
+        ['eni-1']
+        >>> evaluation = rules.fire_due(state, now + timedelta(hours=1))
+        >>> [fired.at.isoformat() for fired in evaluation.fired]
+        ['2026-11-25T08:30:10+00:00']
+        >>> evaluation.actions[0].text
+        'eni-1: 30 minutes'
+        >>> evaluation.state.pending("stuck")
+        []
+        """
+    def close_other_matches(self, state: State) -> tuple[State, list[tuple[str, Any]]]:
+        """Close the matches in a state that these rules cannot continue, because a rule or its
+        time window was removed or changed. Returns the state after that, and rule and key of each.
+
+        For programs that load rules again. Without it, such a match ends in silence at its
+        deadline, and counts against `max_pending` until then. The other matches go on.
+
+        >>> text = '''
+        ... when = 'status == "Detaching"'
+        ... by = "eniId"
+        ... not_followed_by = { when = 'status == "Available"', within = "30m" }
+        ... notify = ["network-team"]
+        ... '''
+        >>> before = RuleSet.from_rules({"stuck": text})
+        >>> state = before.evaluate({"status": "Detaching", "eniId": "eni-1"}).state
+        >>> after = RuleSet.from_rules({"stuck": text.replace("30m", "1h")})
+        >>> state, closed = after.close_other_matches(state)
+        >>> closed, state.pending("stuck")
+        ([('stuck', 'eni-1')], [])
         """
     def explain(self, event: _EventLike, rule: str) -> Explanation:
         """Explain why a rule matches an event or does not.
@@ -524,17 +596,116 @@ class RuleSet:
 
 @final
 class Evaluation:
-    """The result of evaluating an event: data; nothing has been delivered."""
+    """The result of evaluating an event, or of firing deadlines: data; nothing is delivered."""
 
     @property
     def matched(self) -> list[str]:
-        """The rules that matched and did not fail, in the order of evaluation."""
+        """The rules that matched the event and did not fail, in the order of evaluation."""
+    @property
+    def actions(self) -> list[Action]:
+        """The actions to deliver, in order: those of deadlines, then those of the event."""
+    @property
+    def failures(self) -> list[Failure]:
+        """Failed reactions, in order, which contribute neither actions nor changes of state."""
+    @property
+    def log(self) -> list[str]:
+        """The lines that scripts logged, in order."""
+    @property
+    def firings(self) -> list[MatchFiring]:
+        """The matches of time windows that fired or were resolved, in order: those of deadlines,
+        then those of the event.
+        """
+    @property
+    def fired(self) -> list[DueEvaluation]:
+        """The deadlines up to `now`, in their order, each with what rules did because of it."""
+    @property
+    def skipped(self) -> dict[str, str]:
+        """The reason for each rule that was skipped or suppressed at the event."""
+    @property
+    def notes(self) -> dict[str, list[str]]:
+        """What did not stop a rule at the event but may not be as intended, such as a `once` whose
+        key the event lacks, and what the event is to the time window of a rule; a list for each
+        rule that has any.
+        """
+    @property
+    def state(self) -> State:
+        """The state after the event; pass it to the next evaluation."""
+
+@final
+class Deadline:
+    """A time at which a rule with a time window reacts, unless an event comes that changes it.
+
+    It can be unpacked: `at, rule, key = deadline`.
+    """
+
+    @property
+    def at(self) -> datetime:
+        """The time, in UTC."""
+    @property
+    def rule(self) -> str:
+        """The name of the rule."""
+    @property
+    def key(self) -> Any:
+        """The key: the value at the path of `by`, for several paths a list, "" without `by`."""
+    def __iter__(self) -> Iterator[Any]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+
+@final
+class MatchFiring:
+    """The match of a time window that made a rule react."""
+
+    @property
+    def rule(self) -> str:
+        """The name of the rule."""
+    @property
+    def reason(self) -> Literal["fired", "resolved"]:
+        """Why it reacted: "fired" if the match is complete or its time has passed, "resolved" if
+        what it had reported is over.
+        """
+    @property
+    def key(self) -> Any:
+        """The key: the value at the path of `by`, for several paths a list, "" without `by`."""
+    @property
+    def opened(self) -> datetime:
+        """The time of the opening event."""
+    @property
+    def deadline(self) -> datetime | None:
+        """The end of the time that was waited; `None` where an event completed the match."""
+    @property
+    def count(self) -> int:
+        """The number of events of the match."""
+    @property
+    def late(self) -> bool:
+        """Whether one of its events came later than `grace` allows."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class DueEvaluation:
+    """What rules did because a deadline has passed."""
+
+    @property
+    def at(self) -> datetime:
+        """The deadline, in UTC, and the time at which rules saw it."""
+    @property
+    def rule(self) -> str:
+        """The name of the rule that the deadline belongs to."""
+    @property
+    def key(self) -> Any:
+        """The key: the value at the path of `by`, for several paths a list, "" without `by`."""
     @property
     def actions(self) -> list[Action]:
         """The actions to deliver, in order."""
     @property
+    def firings(self) -> list[MatchFiring]:
+        """The matches that fired or were resolved, in order: that of the deadline, then those of
+        rules that matched what it emitted.
+        """
+    @property
     def failures(self) -> list[Failure]:
-        """Failed reactions; their rules contribute neither actions nor changes of state."""
+        """Failed reactions. One that fails at its deadline runs once more."""
     @property
     def log(self) -> list[str]:
         """The lines that scripts logged, in order."""
@@ -543,12 +714,7 @@ class Evaluation:
         """The reason for each rule that was skipped or suppressed."""
     @property
     def notes(self) -> dict[str, list[str]]:
-        """What did not stop a rule but may not be as intended, such as a `once` whose key the event
-        lacks; a list for each rule that has any.
-        """
-    @property
-    def state(self) -> State:
-        """The state after the event; pass it to the next evaluation."""
+        """What did not stop a rule but may not be as intended; a list for each rule with any."""
 
 @final
 class Action:
@@ -571,6 +737,9 @@ class Action:
     @property
     def labels(self) -> dict[str, str]:
         """The labels of the rule."""
+    @property
+    def firing(self) -> MatchFiring | None:
+        """The match of a time window that made the rule react; `None` for a rule without one."""
     @property
     def target(self) -> str:
         """The name of the target."""
@@ -622,6 +791,10 @@ class Failure:
 class State:
     """The state of rules between events; immutable.
 
+    It has the entries that reactions write, and the matches of rules with a time window: what they
+    have seen, what they wait for and until when, with the events that they need. Pickles and
+    comparisons include the matches.
+
     Args:
         entries: for each rule a dict of keys and JSON values, which never expire.
 
@@ -636,7 +809,45 @@ class State:
         (by default the current time).
         """
     def to_dict(self, *, now: datetime | None = None) -> dict[str, dict[str, Any]]:
-        """All entries that have not expired by `now` (by default the current time), by rule."""
+        """All entries that have not expired by `now` (by default the current time), by rule. What
+        rules with a time window wait for is in `pending` and `due`.
+        """
+    def due(self, now: datetime | None = None) -> list[Deadline]:
+        """The deadlines of rules with a time window up to `now`, in the order in which they fire;
+        without `now` all of them. The first is when `RuleSet.fire_due` has something to do next.
+
+        >>> rules = RuleSet.from_rules({"stuck": '''
+        ... when = 'status == "Detaching"'
+        ... by = "eniId"
+        ... not_followed_by = { when = 'status == "Available"', within = "30m" }
+        ... notify = ["network-team"]
+        ... '''})
+        >>> from datetime import datetime, timezone
+        >>> now = datetime(2026, 11, 25, 8, tzinfo=timezone.utc)
+        >>> state = rules.evaluate({"status": "Detaching", "eniId": "eni-1"}, now=now).state
+        >>> [(at.isoformat(), rule, key) for at, rule, key in state.due()]
+        [('2026-11-25T08:30:10+00:00', 'stuck', 'eni-1')]
+        """
+    @overload
+    def pending(self, rule: str, *, now: datetime | None = None) -> list[Any]: ...
+    @overload
+    def pending(self, rule: None = None, *, now: datetime | None = None) -> dict[str, list[Any]]:
+        """The keys for which a rule with a time window waits for something, in order; of all rules,
+        by rule, if none is given.
+
+        A key is the value at the path of `by`, for several paths a list, and "" for a rule without
+        `by`.
+
+        Args:
+            rule: the name of a rule.
+            now: an aware datetime; by default the time that the state has reached.
+        """
+    @property
+    def clock(self) -> datetime | None:
+        """The latest time that was reached by evaluating an event with `advance`, or by firing
+        deadlines, in UTC; `None` if rules with a time window have seen none. To these rules an
+        event with an earlier `now` happens at this time.
+        """
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __copy__(self) -> State: ...

@@ -220,10 +220,14 @@ registry! {
     410 TEST_EVENT "Event of a test that cannot be read";
     411 RULE_CONFLICT "Contradicting keys, or a key that requires another";
     412 TEST_WITHOUT_ASSERTION "Test, or expectation of one, that cannot fail";
-    413 UNKNOWN_KEY "Key of `once` or `throttle` that no event may have";
+    413 UNKNOWN_KEY "Key of `by`, `once` or `throttle` that no event may have";
     414 UNKNOWN_RULE_FIELD "Field or label that the rule does not have";
     415 SEVERAL_WINDOWS "Several time windows in one rule";
     416 WINDOW_DURATION "Duration that a time window cannot have";
+    417 MISPLACED_KEY "Key of the rule inside one of its tables";
+    418 WINDOW_WITHOUT_BY "Time window over the events of any resources";
+    419 KEY_WITHOUT_EFFECT "Key of a time window that has no effect";
+    420 SELF_CLOSING "Filter of a time window that also matches the events before it";
     430 OVERLAPPING_RULES "Rule that matches only what another rule with the same target matches";
     431 UNUSED_ALLOW "Code in `allow` that the rule does not need";
 

@@ -304,7 +304,9 @@ impl<'a, 'c> InProgress<'a, 'c> {
         let arrival = EventInTime::new(event, position, cause.hop, now);
         let (keys, notes) = matches::keys_of_event(window, roles, event.event());
         let late = matches::late_change(window, &arrival);
-        if late.is_some() || !notes.is_empty() {
+        let first = self.evaluation.rules.len();
+        let has_notes = late.is_some() || !notes.is_empty();
+        if has_notes {
             let mut effects = Effects::default();
             effects.changes.extend(late);
             self.add(rule, Ok((effects, notes)), cause);
@@ -316,6 +318,27 @@ impl<'a, 'c> InProgress<'a, 'c> {
             let outcome = matches::apply(rule, window, key, &arrival, &self.state, context);
             self.add_match(rule, window, outcome, cause, now);
         }
+        if has_notes {
+            self.merge_next(first);
+        }
+    }
+
+    /// Makes one of two effects of the same rule on the same event, the first of which has only
+    /// changes and notes. Without a second one, nothing changes.
+    //
+    // A late event is recorded before the matches that it changes, because they depend on it. That
+    // is no second match of the event: `matched` has the rule once.
+    fn merge_next(&mut self, first: usize) {
+        if self.evaluation.rules.len() < first + 2 {
+            return;
+        }
+        self.apply_changes();
+        let mut merged = self.evaluation.rules.remove(first);
+        let next = &mut self.evaluation.rules[first];
+        merged.changes.append(&mut next.changes);
+        merged.notes.append(&mut next.notes);
+        (next.changes, next.notes) = (merged.changes, merged.notes);
+        self.applied = self.evaluation.rules.len();
     }
 
     /// Adds what an event or a deadline is to one key of a rule.

@@ -1,32 +1,44 @@
-//! Warnings about keys of `once` and `throttle` that no event may have: such a gate holds nothing
-//! back.
+//! Warnings about paths of `by`, `distinct` and of the keys of `once` and `throttle` that no event
+//! may have: such a gate holds nothing back, and such a window follows no event.
 
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_diagnostic::{Code, Diagnostic};
 use reflexarc_event::{Event, FieldShape, field_shape};
 
 use crate::field_evidence::shows_one_value;
-use crate::gates::Gates;
 use crate::rule_test::{RuleTest, TestEvent};
 use crate::vocabulary::{FieldName, FilterVocabulary};
 
 /// How other languages begin a path.
 const FOREIGN_ROOTS: [&str; 4] = ["event.", "$event.", "$.", "@."];
 
-/// The warnings about the keys of a rule's gates, located in its file.
-pub(crate) fn check(
-    gates: &Gates,
-    filter: &FilterVocabulary<'_>,
-    tests: &[RuleTest],
-) -> Vec<Diagnostic> {
-    let gates = [&gates.once, &gates.throttle].into_iter().flatten();
-    let keys = gates.flat_map(|gate| gate.key.paths());
-    keys.filter_map(|key| check_key(key, filter, tests))
-        .collect()
+/// What a rule does with the values at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PathUse {
+    /// `by` of a rule or step with a time window.
+    By,
+    /// The key of `once` or `throttle`.
+    Gate,
+    /// `distinct`.
+    Distinct,
 }
 
-fn check_key(
+impl PathUse {
+    /// What becomes of an event without a value.
+    fn without(self) -> &'static str {
+        match self {
+            Self::By => "is not followed",
+            Self::Gate => "is not gated",
+            Self::Distinct => "is not counted",
+        }
+    }
+}
+
+/// The warning about a path of a rule, located in its file. `filter` is that of the events that the
+/// path is read in.
+pub(crate) fn check(
     key: &EmbeddedText,
+    path_use: PathUse,
     filter: &FilterVocabulary<'_>,
     tests: &[RuleTest],
 ) -> Option<Diagnostic> {
@@ -76,9 +88,10 @@ fn check_key(
         _ => {
             let message =
                 format!("neither ECS events nor events of the rule's tests have the key `{path}`");
-            Some(warning(message).with_help(
-                "an event without it is not gated; add a test with an event that has it",
-            ))
+            Some(warning(message).with_help(format!(
+                "an event without it {}; add a test with an event that has it",
+                path_use.without()
+            )))
         }
     }
 }

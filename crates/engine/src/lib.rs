@@ -44,6 +44,7 @@ mod format;
 mod gate_keys;
 mod gates;
 mod limits;
+mod misplaced_keys;
 mod notification;
 mod overlap;
 mod overlay;

@@ -14,6 +14,7 @@ use crate::allow::Allowed;
 use crate::event_key::EventKey;
 use crate::fixed_texts;
 use crate::gates::{Gates, KeyedGate};
+use crate::misplaced_keys::MisplacedKeys;
 use crate::rule_test::RuleTest;
 use crate::window_keys::{WindowKeys, read_by};
 
@@ -51,6 +52,23 @@ pub(crate) struct NotifyKey {
     pub(crate) text: Option<EmbeddedText>,
 }
 
+/// What the parts of a rule file are read with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RuleReader<'r> {
+    pub(crate) root: &'r TableReader<'r>,
+    /// `by` of the rule.
+    pub(crate) by: Option<&'r EventKey>,
+    pub(crate) misplaced: &'r MisplacedKeys,
+    pub(crate) limits: &'r RuleSetLimits,
+}
+
+impl RuleReader<'_> {
+    /// Whether the rule has the key, or has it in the wrong place, which was reported.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.root.has(key) || self.misplaced.has(key)
+    }
+}
+
 impl RuleFile {
     /// Reads the text of a rule file as far as it can be read, with all its faults.
     pub(crate) fn read(text: &str, limits: &RuleSetLimits) -> (Self, Vec<Diagnostic>) {
@@ -58,6 +76,8 @@ impl RuleFile {
         // and script are only taken from the file here; `Rule::compile` parses them.
         let document = Document::parse(text, "the rule", FaultCodes::RULE);
         let root = document.root();
+        let misplaced = MisplacedKeys::read(&root, text);
+        let has = |key: &str| root.has(key) || misplaced.has(key);
         let levels = Level::ALL.map(|level| (level.lowercase(), level));
         let description = root.string("description").unwrap_or_default();
         if root.has("description") {
@@ -77,10 +97,10 @@ impl RuleFile {
         let when = root.embedded("when");
         let then = root.embedded("then");
         // After a syntax error the key may be present, only unreadable.
-        if !root.has("when") && !document.has_syntax_errors() {
+        if !has("when") && !document.has_syntax_errors() {
             root.report_missing("when", missing_when(text));
         }
-        let notify = notify(&root);
+        let notify = notify(&root, &misplaced);
         if then.is_some() && root.has("notify") {
             root.fault(
                 "notify",
@@ -90,7 +110,7 @@ impl RuleFile {
             );
         }
         // `has` and not `then.is_some()`: a `then` of the wrong type was reported already.
-        let has_reaction = root.has("then") || root.has("notify");
+        let has_reaction = has("then") || has("notify");
         if when.is_some() && !has_reaction && !document.has_syntax_errors() {
             let warning = Diagnostic::warning(
                 Code::RULE_WITHOUT_REACTION,
@@ -102,12 +122,19 @@ impl RuleFile {
             );
         }
         let by = read_by(&root, "by", limits);
-        let window = WindowKeys::read(&root, by.as_ref(), limits);
-        let throttle = gate(&root, by.as_ref(), ("throttle", "every"), Gate::throttle);
-        let once = gate(&root, by.as_ref(), ("once", "within"), Gate::once);
+        let reader = RuleReader {
+            root: &root,
+            by: by.as_ref(),
+            misplaced: &misplaced,
+            limits,
+        };
+        let window = WindowKeys::read(&reader);
+        let throttle = gate(&reader, ("throttle", "every"), Gate::throttle);
+        let once = gate(&reader, ("once", "within"), Gate::once);
         let report_after = root.integer("report_after", 1..=u32::MAX.into());
         let max_entries = root.table("state").and_then(|table| {
             let max_entries = table.integer("max_entries", 1..=MAX_STATE_ENTRIES);
+            misplaced.allow(&table);
             table.finish();
             max_entries
         });
@@ -195,8 +222,8 @@ fn labels(root: &TableReader<'_>, limits: &RuleSetLimits) -> BTreeMap<String, St
     labels.collect()
 }
 
-fn notify(root: &TableReader<'_>) -> Option<NotifyKey> {
-    if root.has("message") && !root.has("notify") {
+fn notify(root: &TableReader<'_>, misplaced: &MisplacedKeys) -> Option<NotifyKey> {
+    if root.has("message") && !root.has("notify") && !misplaced.has("notify") {
         root.fault(
             "message",
             Code::RULE_CONFLICT,
@@ -229,6 +256,7 @@ fn notify(root: &TableReader<'_>) -> Option<NotifyKey> {
     if let Some(message) = root.table("message") {
         title = message.embedded("title");
         text = message.embedded("text");
+        misplaced.allow(&message);
         message.finish();
     }
     Some(NotifyKey {
@@ -238,21 +266,20 @@ fn notify(root: &TableReader<'_>) -> Option<NotifyKey> {
     })
 }
 
-/// `throttle` or `once`: its name, and what its duration is called. `by` is that of the rule.
+/// `throttle` or `once`: its name, and what its duration is called.
 fn gate(
-    root: &TableReader<'_>,
-    by: Option<&EventKey>,
+    reader: &RuleReader<'_>,
     (key, duration_key): (&str, &str),
     gate: impl Fn(SignedDuration) -> Gate,
 ) -> Option<KeyedGate> {
-    let table = root.table(key)?;
-    let own = match by {
+    let table = reader.root.table(key)?;
+    let own = match reader.by {
         // `key = []` is how a rule with `by` says that all its events share one window.
         Some(_) => table.strings("key"),
         None => table.nonempty_strings("key"),
     };
     // Without any key, all events of the rule share one window.
-    let event_key = own.map(EventKey::new).or_else(|| by.cloned());
+    let event_key = own.map(EventKey::new).or_else(|| reader.by.cloned());
     if !table.has(duration_key) {
         table.missing(
             duration_key,
@@ -260,6 +287,7 @@ fn gate(
         );
     }
     let duration = table.duration(duration_key);
+    reader.misplaced.allow(&table);
     table.finish();
     Some(KeyedGate {
         key: event_key.unwrap_or_default(),

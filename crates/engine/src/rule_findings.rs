@@ -4,18 +4,18 @@
 // the filter and the comparisons with the catalogue they take several times as long as compiling,
 // and a service reloads its rules far more often than a person reads what might be wrong with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_diagnostic::{Code, Diagnostic, Severity, keep_most_severe};
 use reflexarc_event::{FieldShape, field_shape};
-use reflexarc_pattern::{Dialect, Path, Pattern};
+use reflexarc_pattern::{Dialect, Path, Pattern, SpannedPattern};
 
 use crate::RuleSetLimits;
 use crate::event_fields::EventFilters;
 use crate::event_key::EventKey;
 use crate::field_evidence::shows_one_value;
-use crate::gate_keys;
+use crate::gate_keys::{self, PathUse};
 use crate::gates::Gates;
 use crate::rule::Response;
 use crate::rule_fields;
@@ -42,77 +42,147 @@ pub(crate) struct RuleParts<'r> {
 /// Warnings and hints, located in the rule's file.
 #[derive(Debug, Default)]
 pub(crate) struct RuleFindings {
-    /// About the filter.
+    /// About the filters.
     pub(crate) filter: Box<[Diagnostic]>,
-    /// Warnings about the gates and the reaction.
+    /// Warnings about the gates, the window and the reaction.
     pub(crate) others: Box<[Diagnostic]>,
 }
 
 impl RuleParts<'_> {
     /// Everything that is found.
     pub(crate) fn findings(&self) -> RuleFindings {
-        // One parse for all that is found with the spans of the filter.
+        let mut findings = Collected::default();
+        // One parse of each filter for all that is found with its spans.
         let spanned = self.filter.and_then(|(_, pattern)| pattern.spanned());
         let vocabulary = spanned
             .as_ref()
             .map(|spanned| FilterVocabulary::new(spanned, self.limits));
-        let mut filter = Vec::new();
-        if let Some(spanned) = &spanned {
-            let holds_one_value = |path: &Path| holds_one_value(path, self.tests);
-            filter.extend(spanned.check(Dialect::Reflexarc, &holds_one_value));
+        if let (Some((source, _)), Some(spanned), Some(vocabulary)) =
+            (self.filter, &spanned, &vocabulary)
+        {
+            findings.filter(source, self.filter_findings(spanned, vocabulary));
+            findings.others.extend(self.key_findings(vocabulary));
         }
-        let mut others = Vec::new();
-        if let Some(vocabulary) = &vocabulary {
-            filter.extend(vocabulary.findings_in_rule());
-            others.extend(gate_keys::check(self.gates, vocabulary, self.tests));
-        }
-        let closing = self.window.and_then(RuleWindow::closing_filter);
-        let closing = closing.and_then(|filter| filter.pattern.spanned());
-        let closing = closing
-            .as_ref()
-            .map(|spanned| FilterVocabulary::new(spanned, self.limits));
-        let filters = EventFilters {
+        let mut filters = EventFilters {
             event: vocabulary.as_ref(),
-            closing: match self.window.map(RuleWindow::kind) {
-                // What ends the absence of an event is one like it.
-                Some(WindowKind::AbsentFor) => vocabulary.as_ref(),
-                _ => closing.as_ref(),
-            },
+            closing: None,
         };
-        let resolved = self.window.and_then(|window| window.resolved.as_ref());
-        for response in self.response.into_iter().chain(resolved) {
-            others.extend(self.response_warnings(response, filters));
+        self.add_response(self.response, filters, &mut findings);
+        if let Some(window) = self.window {
+            let spanned = window.filters().map(|filter| filter.pattern.spanned());
+            let spanned: Vec<Option<SpannedPattern<'_>>> = spanned.collect();
+            let vocabularies = spanned.iter().map(|spanned| {
+                let spanned = spanned.as_ref()?;
+                Some((spanned, FilterVocabulary::new(spanned, self.limits)))
+            });
+            let vocabularies: Vec<_> = vocabularies.collect();
+            for (filter, vocabulary) in window.filters().zip(&vocabularies) {
+                if let Some((spanned, vocabulary)) = vocabulary {
+                    let found = self.filter_findings(spanned, vocabulary);
+                    findings.filter(&filter.source, found);
+                }
+            }
+            for (step, vocabulary) in window.steps.iter().zip(&vocabularies) {
+                if let (Some(by), Some((_, vocabulary))) = (&step.by, vocabulary) {
+                    let check = |path| gate_keys::check(path, PathUse::By, vocabulary, self.tests);
+                    findings.others.extend(by.paths().iter().filter_map(check));
+                }
+            }
+            if let Some((_, pattern)) = self.filter {
+                let steps = self.limits.comparison_steps;
+                findings.others.extend(window.self_closing(pattern, steps));
+            }
+            // What comes after the silence of a source is another of its events.
+            filters.closing = match window.kind() {
+                WindowKind::NotFollowedBy => {
+                    let first = vocabularies.first().and_then(Option::as_ref);
+                    first.map(|(_, vocabulary)| vocabulary)
+                }
+                _ => vocabulary.as_ref(),
+            };
+            self.add_response(window.resolved.as_ref(), filters, &mut findings);
         }
-        keep_most_severe(&mut others, self.limits.findings);
-        let filter = filter.into_iter().map(|found| match self.filter {
-            Some((when, _)) => when.map_spans(found),
-            None => found,
-        });
+        keep_most_severe(&mut findings.others, self.limits.findings);
         RuleFindings {
-            filter: filter.collect(),
-            others: others.into(),
+            filter: findings.filters.into(),
+            others: findings.others.into(),
         }
     }
-}
 
-impl RuleParts<'_> {
-    /// The warnings about a script or about templates, located in the rule's file.
-    fn response_warnings(
+    /// What is found in one filter, located in it.
+    fn filter_findings(
         &self,
-        response: &Response,
-        filters: EventFilters<'_, '_>,
+        spanned: &SpannedPattern<'_>,
+        vocabulary: &FilterVocabulary<'_>,
     ) -> Vec<Diagnostic> {
+        let holds_one_value = |path: &Path| holds_one_value(path, self.tests);
+        let mut found = spanned.check(Dialect::Reflexarc, &holds_one_value);
+        found.extend(vocabulary.findings_in_rule());
+        found
+    }
+
+    /// The warnings about the paths that are read in the events of `when`.
+    fn key_findings(&self, when: &FilterVocabulary<'_>) -> Vec<Diagnostic> {
+        let by_use = match self.window {
+            Some(_) => PathUse::By,
+            None => PathUse::Gate,
+        };
+        let gates = [&self.gates.once, &self.gates.throttle];
+        let gates = gates.into_iter().flatten().map(|gate| &gate.key);
+        let distinct = self.window.and_then(|window| window.distinct.as_ref());
+        let keys = self.by.map(|by| (by, by_use)).into_iter();
+        let keys = keys.chain(distinct.map(|distinct| (distinct, PathUse::Distinct)));
+        let keys = keys.chain(gates.map(|key| (key, PathUse::Gate)));
+        let mut found = Vec::new();
+        let mut checked = BTreeSet::new();
+        for (key, path_use) in keys {
+            for path in key.paths() {
+                // A gate without a key of its own has that of the rule.
+                if checked.insert(path.span().start) {
+                    found.extend(gate_keys::check(path, path_use, when, self.tests));
+                }
+            }
+        }
+        found
+    }
+
+    /// Adds the warnings about a script or message, located in the file.
+    fn add_response(
+        &self,
+        response: Option<&Response>,
+        filters: EventFilters<'_, '_>,
+        findings: &mut Collected,
+    ) {
         match response {
-            Response::Script { reaction, source } => {
+            Some(Response::Script { reaction, source }) => {
                 let misspelt = filters.check(&reaction.event_fields(), &reaction.closing_fields());
                 let found = reaction.warnings().iter().cloned();
                 let of_rule = rule_fields::check(&reaction.rule_fields(), self.labels);
                 let found = found.chain(misspelt).chain(of_rule);
-                found.map(|warning| source.map_spans(warning)).collect()
+                let found = found.map(|warning| source.map_spans(warning));
+                findings.others.extend(found);
             }
-            Response::Notification(notification) => notification.warnings(filters, self.labels),
-            Response::None => Vec::new(),
+            Some(Response::Notification(notification)) => {
+                let found = notification.warnings(filters, self.labels);
+                findings.others.extend(found);
+            }
+            Some(Response::None) | None => {}
         }
+    }
+}
+
+/// What was found so far, located in the file.
+#[derive(Default)]
+struct Collected {
+    filters: Vec<Diagnostic>,
+    others: Vec<Diagnostic>,
+}
+
+impl Collected {
+    /// Adds what was found in a filter.
+    fn filter(&mut self, source: &EmbeddedText, found: Vec<Diagnostic>) {
+        self.filters
+            .extend(found.into_iter().map(|found| source.map_spans(found)));
     }
 }
 

@@ -65,9 +65,29 @@ struct Inner {
 
 impl RuleSet {
     /// The matcher of all the rules, for events in native form. Its ids are positions in
-    /// [`RuleSet::rules`]; higher ones are filters of time windows that are not `when`.
+    /// [`RuleSet::rules`]; higher ones are filters of time windows that are not `when`, see
+    /// [`RuleSet::position_of_filter`].
     pub fn matcher(&self) -> &Matcher {
         &self.inner.matcher
+    }
+
+    /// The position in [`RuleSet::rules`] of the rule that has the filter with this id of
+    /// [`RuleSet::matcher`]; `None` if no rule has it.
+    ///
+    /// ```
+    /// use reflexarc::RuleSet;
+    ///
+    /// let rules = RuleSet::compile([("a.toml", r#"
+    ///     when = 'status == "detached"'
+    ///     not_followed_by = { when = 'status == "attached"', within = "30m" }
+    ///     notify = ["team"]
+    /// "#)])?;
+    /// let positions = [0, 1, 2].map(|id| rules.position_of_filter(id));
+    /// assert_eq!(positions, [Some(0), Some(0), None], "`when`, then the awaited event");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn position_of_filter(&self, id: u32) -> Option<u32> {
+        self.inner.position_of(id)
     }
 
     /// The number of rules.

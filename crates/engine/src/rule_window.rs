@@ -1,6 +1,7 @@
 //! The time window of a rule: the window itself, and the filters and keys of its events.
 
 mod describe;
+mod self_closing;
 
 use std::sync::OnceLock;
 
@@ -59,14 +60,6 @@ impl RuleWindow {
             Shape::Absence(_) => WindowKind::NotFollowedBy,
             Shape::Silence(_) => WindowKind::AbsentFor,
             Shape::Batch(_) => WindowKind::Batch,
-        }
-    }
-
-    /// The filter of the event that resolves a match, if that is not `when` and no passing of time.
-    pub(crate) fn closing_filter(&self) -> Option<&WindowFilter> {
-        match self.kind() {
-            WindowKind::NotFollowedBy => self.steps.first().map(|step| &step.filter),
-            _ => None,
         }
     }
 

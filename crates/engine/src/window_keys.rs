@@ -3,6 +3,7 @@
 
 mod durations;
 mod expected;
+mod requirements;
 mod shapes;
 
 use reflexarc_diagnostic::toml::{DeValue, EmbeddedText, TableReader};
@@ -13,6 +14,7 @@ use reflexarc_reaction::VariableScope;
 use self::durations::{DAY, MAX_FORGET, MAX_SPAN, SECOND};
 use crate::RuleSetLimits;
 use crate::event_key::EventKey;
+use crate::rule_file::RuleReader;
 use crate::window::{Micros, Shape};
 
 /// The kind of a rule's time window: the key that describes it.
@@ -127,34 +129,27 @@ impl WindowKeys {
 
     /// Reads the keys at the top of a rule that are about its window, `by` excepted. `None` if it
     /// has no window.
-    pub(crate) fn read(
-        root: &TableReader<'_>,
-        by: Option<&EventKey>,
-        limits: &RuleSetLimits,
-    ) -> Option<Self> {
+    pub(crate) fn read(reader: &RuleReader<'_>) -> Option<Self> {
+        let root = reader.root;
         // All of them are read even where one is enough, so that each is a known key, and the
         // faults in each are reported.
         let mut shapes: Vec<_> = WindowKind::ALL
             .into_iter()
             .filter(|kind| root.has(kind.key()))
-            .map(|kind| shapes::read(root, kind, by, limits))
+            .map(|kind| shapes::read(reader, kind))
             .collect();
         // In the order of the file: the first one is what the author began with.
         shapes.sort_by_key(|shape| root.span_of(shape.kind.key()).start);
         let until = root.embedded("until");
-        let resolved = read_resolved(root);
+        let resolved = read_resolved(reader);
         let grace = durations::duration_or_zero(root, "grace", MAX_SPAN);
         let settle = durations::duration(root, "settle", MAX_SPAN);
         let forget = durations::duration(root, "forget", MAX_FORGET);
         let max_pending = root.integer("max_pending", 1..=MOST_PENDING);
         let max_pending = max_pending.unwrap_or(MAX_PENDING);
-        let expected = expected::read(root, by, max_pending);
+        let expected = expected::read(reader, max_pending);
         let kinds: Vec<WindowKind> = shapes.iter().map(|shape| shape.kind).collect();
-        match kinds[..] {
-            [] => report_without_window(root),
-            [kind] => report_without_use(root, kind),
-            _ => report_several(root, &kinds),
-        }
+        requirements::report(reader, &kinds);
         let first = shapes.into_iter().next()?;
         let forget = forget.unwrap_or(match &first.shape {
             Some(Shape::Silence(silence)) => silence.duration.saturating_mul(FORGET_ABSENT),
@@ -206,13 +201,15 @@ pub(crate) fn read_by(
     Some(EventKey::new(paths))
 }
 
-fn read_resolved(root: &TableReader<'_>) -> Option<ResolvedKey> {
+fn read_resolved(reader: &RuleReader<'_>) -> Option<ResolvedKey> {
+    let root = reader.root;
     match root.lookup("resolved")?.get_ref() {
         DeValue::Table(_) => {
             let table = root.table("resolved")?;
             let (title, text) = (table.embedded("title"), table.embedded("text"));
+            reader.misplaced.allow(&table);
             table.finish();
-            if !root.has("notify") {
+            if !reader.has("notify") {
                 root.fault(
                     "resolved",
                     Code::RULE_CONFLICT,
@@ -233,77 +230,4 @@ fn read_resolved(root: &TableReader<'_>) -> Option<ResolvedKey> {
             None
         }
     }
-}
-
-/// Reports keys that say how a window waits, in a rule without one.
-fn report_without_window(root: &TableReader<'_>) {
-    for key in ["grace", "settle", "forget", "max_pending"] {
-        report_needs(root, key, "a time window", "count = { … }");
-    }
-    report_needs(root, "until", "`followed_by`", "followed_by = { … }");
-    report_needs(root, "expect", "`absent_for`", "absent_for = \"24h\"");
-    report_needs(
-        root,
-        "resolved",
-        "a time window that ends",
-        "not_followed_by = { … }",
-    );
-}
-
-/// Reports keys that the window has no use for.
-fn report_without_use(root: &TableReader<'_>, kind: WindowKind) {
-    if kind != WindowKind::FollowedBy {
-        report_needs(root, "until", "`followed_by`", "followed_by = { … }");
-    }
-    if kind != WindowKind::AbsentFor {
-        report_needs(root, "expect", "`absent_for`", "absent_for = \"24h\"");
-    }
-    match kind {
-        // `quiet` is looked at where `count` is read.
-        WindowKind::Count | WindowKind::NotFollowedBy | WindowKind::AbsentFor => {}
-        WindowKind::FollowedBy | WindowKind::Batch => {
-            if root.has("resolved") {
-                root.fault(
-                    "resolved",
-                    Code::RULE_CONFLICT,
-                    format!("nothing is resolved in a rule with `{}`", kind.key()),
-                    "remove `resolved`; rules with `not_followed_by`, `absent_for` and `count` \
-                     with `quiet` have it",
-                );
-            }
-        }
-    }
-}
-
-/// Reports a key that needs something which the rule does not have.
-fn report_needs(root: &TableReader<'_>, key: &str, needs: &str, example: &str) {
-    if root.has(key) {
-        root.fault(
-            key,
-            Code::RULE_CONFLICT,
-            format!("`{key}` needs {needs}"),
-            format!("add it, for example {example}, or remove `{key}`"),
-        );
-    }
-}
-
-fn report_several(root: &TableReader<'_>, kinds: &[WindowKind]) {
-    let names: Vec<String> = kinds
-        .iter()
-        .map(|kind| format!("`{}`", kind.key()))
-        .collect();
-    let (last, others) = names
-        .split_last()
-        .map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
-    let message = format!(
-        "{} and {last} in one rule, which has at most one time window",
-        others.join(", ")
-    );
-    let span = |kind: &WindowKind| root.span_of(kind.key());
-    let mut fault = Diagnostic::error(Code::SEVERAL_WINDOWS, span(&kinds[1]), message)
-        .with_help("write a rule for each; a script can `emit` an event for another rule");
-    for kind in kinds.iter().filter(|kind| **kind != kinds[1]) {
-        fault = fault.with_label(span(kind), format!("`{}` is one", kind.key()));
-    }
-    root.report(fault);
 }

@@ -4,32 +4,34 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
-use reflexarc::{Evaluation, Failure};
+use pyo3::types::{PyDict, PyList};
+use reflexarc::{DueEvaluation, Evaluation, Failure};
 use reflexarc_event::Json;
 use reflexarc_reaction::{Action, MemoryState};
 
 use crate::convert;
 use crate::state::PyState;
+use crate::time_window::{PyDueEvaluation, PyMatchFiring};
 
-/// The result of evaluating an event: data; nothing has been delivered.
-#[pyclass(name = "Evaluation", module = "reflexarc", frozen, get_all)]
+/// The result of evaluating an event, or of firing deadlines: data; nothing is delivered.
+#[pyclass(name = "Evaluation", module = "reflexarc", frozen)]
 pub(crate) struct PyEvaluation {
-    /// The rules that matched and did not fail, in the order of evaluation.
-    matched: Vec<String>,
-    /// The actions to deliver, in order.
-    actions: Vec<Py<PyAction>>,
-    /// Failed reactions; their rules contribute neither actions nor changes of state.
-    failures: Vec<PyFailure>,
-    /// The lines that scripts logged, in order.
-    log: Vec<String>,
-    /// The reason for each rule that was skipped or suppressed.
-    skipped: Py<PyDict>,
-    /// What did not stop a rule but may not be as intended, such as a `once` whose key the event
-    /// lacks; a list for each rule that has any.
-    notes: Py<PyDict>,
-    /// The state after the event; pass it to the next evaluation.
+    /// What the deadlines led to.
+    fired: Vec<Py<PyDueEvaluation>>,
+    /// What the event led to.
+    effects: PyEffects,
     state: Py<PyState>,
+}
+
+/// The effects of all rules on one event or deadline.
+pub(crate) struct PyEffects {
+    pub(crate) matched: Vec<String>,
+    actions: Vec<Py<PyAction>>,
+    pub(crate) firings: Vec<PyMatchFiring>,
+    pub(crate) failures: Vec<PyFailure>,
+    pub(crate) log: Vec<String>,
+    pub(crate) skipped: Py<PyDict>,
+    pub(crate) notes: Py<PyDict>,
 }
 
 /// An action: something to deliver to a target.
@@ -45,6 +47,8 @@ pub(crate) struct PyAction {
     causes: Vec<String>,
     /// The labels of the rule.
     labels: BTreeMap<String, String>,
+    /// The match of a time window that made the rule react.
+    firing: Option<PyMatchFiring>,
     action: Action,
 }
 
@@ -61,28 +65,22 @@ pub(crate) struct PyFailure {
     message: String,
 }
 
-impl PyEvaluation {
-    /// Converts an evaluation; `state` is the state before it.
+impl PyEffects {
     // Moves the texts of the evaluation: a copy of each costs as much as many scripts.
-    pub(crate) fn new(
-        py: Python<'_>,
-        evaluation: Evaluation,
-        state: &Arc<MemoryState>,
-    ) -> PyResult<Self> {
-        let mut after = Arc::clone(state);
+    pub(crate) fn new(py: Python<'_>, evaluation: Evaluation) -> PyResult<Self> {
         let (skipped, notes) = (PyDict::new(py), PyDict::new(py));
-        let mut matched = Vec::with_capacity(evaluation.rules.len());
-        let (mut actions, mut log) = (Vec::new(), Vec::new());
+        let mut matched: Vec<String> = Vec::with_capacity(evaluation.rules.len());
+        let (mut actions, mut firings, mut log) = (Vec::new(), Vec::new(), Vec::new());
         for effects in evaluation.rules {
-            if !effects.changes.is_empty() {
-                // The caller's `State` stays as it is; the copy shares its entries.
-                Arc::make_mut(&mut after).apply(&effects.rule, &effects.changes);
-            }
+            let firing = effects.firing.map(|firing| PyMatchFiring {
+                rule: effects.rule.clone(),
+                firing,
+            });
             if let Some(reason) = &effects.skipped {
                 skipped.set_item(&effects.rule, reason)?;
             }
             if !effects.notes.is_empty() {
-                notes.set_item(&effects.rule, &effects.notes)?;
+                add_notes(&notes, &effects.rule, effects.notes)?;
             }
             for action in effects.actions {
                 let action = PyAction {
@@ -90,36 +88,165 @@ impl PyEvaluation {
                     hop: effects.hop,
                     causes: effects.causes.clone(),
                     labels: effects.labels.clone(),
+                    firing: firing.clone(),
                     action,
                 };
                 actions.push(Py::new(py, action)?);
             }
+            firings.extend(firing);
             log.extend(effects.log);
-            matched.push(effects.rule);
+            // A rule with a time window has effects for each key of the event, and also where a
+            // reaction failed: the change of the match. It matched once, or failed.
+            let failures = &evaluation.failures;
+            let is_known = matched.last() == Some(&effects.rule)
+                || failures
+                    .iter()
+                    .any(|failure| failure.hop == 0 && failure.rule == effects.rule);
+            if effects.hop > 0 || !is_known {
+                matched.push(effects.rule);
+            }
         }
         Ok(Self {
             matched,
             actions,
+            firings,
             failures: evaluation.failures.iter().map(PyFailure::from).collect(),
             log,
             skipped: skipped.unbind(),
             notes: notes.unbind(),
-            state: Py::new(py, PyState { state: after })?,
         })
+    }
+
+    pub(crate) fn actions(&self, py: Python<'_>) -> Vec<Py<PyAction>> {
+        let actions = self.actions.iter();
+        actions.map(|action| action.clone_ref(py)).collect()
+    }
+
+    /// How many actions and failures there are, in words.
+    pub(crate) fn count(&self) -> String {
+        count(self.actions.len(), self.failures.len())
+    }
+}
+
+impl PyEvaluation {
+    /// Converts what deadlines and then an event led to; `state` is the state after them.
+    pub(crate) fn new(
+        py: Python<'_>,
+        fired: Vec<DueEvaluation>,
+        evaluation: Evaluation,
+        state: Arc<MemoryState>,
+    ) -> PyResult<Self> {
+        let fired = fired.into_iter();
+        let fired = fired.map(|due| Py::new(py, PyDueEvaluation::new(py, due)?));
+        Ok(Self {
+            fired: fired.collect::<PyResult<_>>()?,
+            effects: PyEffects::new(py, evaluation)?,
+            state: Py::new(py, PyState { state })?,
+        })
+    }
+
+    /// What the deadlines led to, in order, then what the event led to.
+    fn all_effects(&self) -> impl Iterator<Item = &PyEffects> {
+        let fired = self.fired.iter().map(|due| due.get().effects());
+        fired.chain([&self.effects])
     }
 }
 
 #[pymethods]
 impl PyEvaluation {
+    /// The rules that matched the event and did not fail, in the order of evaluation.
+    #[getter]
+    fn matched(&self) -> Vec<String> {
+        self.effects.matched.clone()
+    }
+
+    /// The actions to deliver, in order: those of deadlines, then those of the event.
+    #[getter]
+    fn actions(&self, py: Python<'_>) -> Vec<Py<PyAction>> {
+        let actions = self.all_effects().map(|effects| effects.actions(py));
+        actions.flatten().collect()
+    }
+
+    /// Failed reactions, in order, which contribute neither actions nor changes of state.
+    #[getter]
+    fn failures(&self) -> Vec<PyFailure> {
+        let failures = self.all_effects().map(|effects| &effects.failures);
+        failures.flatten().cloned().collect()
+    }
+
+    /// The lines that scripts logged, in order.
+    #[getter]
+    fn log(&self) -> Vec<String> {
+        let lines = self.all_effects().map(|effects| &effects.log);
+        lines.flatten().cloned().collect()
+    }
+
+    /// The matches of time windows that fired or were resolved, in order: those of deadlines,
+    /// then those of the event.
+    #[getter]
+    fn firings(&self) -> Vec<PyMatchFiring> {
+        let firings = self.all_effects().map(|effects| &effects.firings);
+        firings.flatten().cloned().collect()
+    }
+
+    /// The deadlines up to `now`, in their order, each with what rules did because of it.
+    #[getter]
+    fn fired(&self, py: Python<'_>) -> Vec<Py<PyDueEvaluation>> {
+        let fired = self.fired.iter();
+        fired.map(|due| due.clone_ref(py)).collect()
+    }
+
+    /// The reason for each rule that was skipped or suppressed at the event.
+    #[getter]
+    fn skipped(&self, py: Python<'_>) -> Py<PyDict> {
+        self.effects.skipped.clone_ref(py)
+    }
+
+    /// What did not stop a rule at the event but may not be as intended, such as a `once` whose
+    /// key the event lacks, and what the event is to the time window of a rule; a list for each
+    /// rule that has any.
+    #[getter]
+    fn notes(&self, py: Python<'_>) -> Py<PyDict> {
+        self.effects.notes.clone_ref(py)
+    }
+
+    /// The state after the event; pass it to the next evaluation.
+    #[getter]
+    fn state(&self, py: Python<'_>) -> Py<PyState> {
+        self.state.clone_ref(py)
+    }
+
     fn __repr__(&self) -> String {
-        let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let (mut actions, mut failures) = (0, 0);
+        for effects in self.all_effects() {
+            actions += effects.actions.len();
+            failures += effects.failures.len();
+        }
         format!(
-            "<Evaluation: {} matched, {}, {}>",
-            self.matched.len(),
-            count(self.actions.len(), "action"),
-            count(self.failures.len(), "failure")
+            "<Evaluation: {} matched, {}>",
+            self.effects.matched.len(),
+            count(actions, failures)
         )
     }
+}
+
+/// `1 action, 2 failures`.
+fn count(actions: usize, failures: usize) -> String {
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    format!(
+        "{}, {}",
+        count(actions, "action"),
+        count(failures, "failure")
+    )
+}
+
+/// Adds the notes of a rule to those that it has: it has some for each key of an event.
+fn add_notes(notes: &Bound<'_, PyDict>, rule: &str, new: Vec<String>) -> PyResult<()> {
+    let Some(known) = notes.get_item(rule)? else {
+        return notes.set_item(rule, new);
+    };
+    let known = known.cast::<PyList>()?;
+    new.into_iter().try_for_each(|note| known.append(note))
 }
 
 impl PyAction {
@@ -166,6 +293,12 @@ impl PyAction {
     #[getter]
     fn labels(&self) -> BTreeMap<String, String> {
         self.labels.clone()
+    }
+
+    /// The match of a time window that made the rule react; `None` for a rule without one.
+    #[getter]
+    fn firing(&self) -> Option<PyMatchFiring> {
+        self.firing.clone()
     }
 
     /// The name of the target.

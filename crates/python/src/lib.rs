@@ -26,7 +26,9 @@ mod dict_walk;
 mod eni;
 mod error;
 mod evaluation;
+mod evaluation_run;
 mod event;
+mod event_matcher;
 mod event_source;
 mod explanation;
 mod native_dict;
@@ -36,7 +38,9 @@ mod rule_set_source;
 mod rule_test;
 mod rules;
 mod state;
+mod state_pickle;
 mod structure;
+mod time_window;
 mod timestamp;
 
 use mimalloc::MiMalloc;
@@ -78,6 +82,8 @@ mod _core {
     use crate::rules::PyRuleSet;
     #[pymodule_export]
     use crate::state::PyState;
+    #[pymodule_export]
+    use crate::time_window::{PyDeadline, PyDueEvaluation, PyMatchFiring};
 
     use pyo3::prelude::*;
 

@@ -24,6 +24,8 @@ pub(crate) struct PyRule {
     file: String,
     /// The pattern that selects its events.
     pattern: Py<PyPattern>,
+    /// What its time window waits for, in words; `None` without one.
+    window: Option<String>,
 }
 
 impl PyRule {
@@ -36,6 +38,7 @@ impl PyRule {
             labels: rule.labels().clone(),
             file: rule.file().to_owned(),
             pattern: Py::new(py, PyPattern::compile(py, rule.pattern().clone())?)?,
+            window: rule.window_description(),
         })
     }
 }

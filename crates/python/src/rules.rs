@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::intern;
@@ -10,23 +11,22 @@ use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList, PyMapping, PyString, PyTuple};
 use reflexarc::RuleSet;
 use reflexarc_diagnostic::{FileDiagnostics, InvalidFiles};
-use reflexarc_pattern::{Fields, Pattern};
+use reflexarc_pattern::Pattern;
 
 use crate::batch_argument;
-use crate::batch_matching::{self, RuleIds};
-use crate::convert::{self, ValuePath};
 use crate::diagnostic::PyDiagnostic;
-use crate::dict_walk::DictWalk;
-use crate::error::{PatternError, ReactionError, RuleError, catch_panics, exception_with};
+use crate::error::{PatternError, RuleError, catch_panics, exception_with};
 use crate::evaluation::PyEvaluation;
-use crate::event::{self, EventArgument};
+use crate::evaluation_run::EvaluationRun;
+use crate::event;
+use crate::event_matcher::EventMatcher;
 use crate::explanation::PyExplanation;
-use crate::native_dict::is_native;
-use crate::pattern::{PyPattern, with_scratch};
+use crate::pattern::PyPattern;
 use crate::rule::PyRule;
 use crate::rule_set_source::{EventRow, Row, RuleSetSource};
 use crate::rule_test::PyRuleTest;
 use crate::state::PyState;
+use crate::time_window::key_to_python;
 use crate::timestamp::timestamp_or_now;
 
 /// Rules compiled together; immutable, can be shared between threads.
@@ -50,11 +50,16 @@ use crate::timestamp::timestamp_or_now;
 #[pyclass(name = "RuleSet", module = "reflexarc", frozen)]
 pub(crate) struct PyRuleSet {
     rules: RuleSet,
-    walk: DictWalk,
+    matcher: EventMatcher,
     /// The names of the rules, in order.
     ids: Vec<Py<PyString>>,
+    /// Whether any rule has a time window.
+    has_windows: bool,
     source: RuleSetSource,
 }
+
+/// A rule, and the key of a match of it.
+type MatchKey<'py> = (String, Bound<'py, PyAny>);
 
 #[pymethods]
 impl PyRuleSet {
@@ -134,7 +139,7 @@ impl PyRuleSet {
     ///     EventError: if it is not an event.
     ///     UndecidedError: if it cannot be compared with some rules, which the message names.
     fn matching<'py>(&self, event: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        catch_panics(|| self.names(event.py(), &self.matching_ids(event)?))
+        catch_panics(|| self.names(event.py(), &self.matcher.matching(&self.rules, event)?))
     }
 
     /// The ids of the matching rules for each of many events, in order.
@@ -158,7 +163,7 @@ impl PyRuleSet {
             batch_argument::matching(
                 &self.rules,
                 events,
-                |event| self.matching_ids(event),
+                |event| self.matcher.matching(&self.rules, event),
                 |ids| list.append(self.names(py, &ids)?),
             )?;
             Ok(list)
@@ -167,6 +172,9 @@ impl PyRuleSet {
 
     /// Evaluate an event: match the rules and run their reactions. Nothing is delivered.
     ///
+    /// The deadlines of rules with a time window up to `now` fire first, each at its own time, as
+    /// if `fire_due` had been called when they came.
+    ///
     /// The same event, state and time always give the same evaluation.
     ///
     /// Args:
@@ -174,6 +182,8 @@ impl PyRuleSet {
     ///     state: the state before the event, by default empty. It is not changed; the state after
     ///         the event is `Evaluation.state`.
     ///     now: the time, an aware datetime; by default the current time.
+    ///     advance: fire the deadlines up to `now` first. If false, they are left for
+    ///         `RuleSet.fire_due`. For rules without a time window it makes no difference.
     ///     strict: raise an exception if a reaction fails, instead of adding it to
     ///         `Evaluation.failures`.
     ///
@@ -181,13 +191,14 @@ impl PyRuleSet {
     ///     EventError: if it is not an event.
     ///     ReactionError: if `strict` is true and a reaction failed.
     ///     ValueError: if `now` has no time zone.
-    #[pyo3(signature = (event, *, state = None, now = None, strict = false))]
+    #[pyo3(signature = (event, *, state = None, now = None, advance = true, strict = false))]
     fn evaluate(
         &self,
         py: Python<'_>,
         event: &Bound<'_, PyAny>,
         state: Option<&Bound<'_, PyState>>,
         now: Option<&Bound<'_, PyAny>>,
+        advance: bool,
         strict: bool,
     ) -> PyResult<PyEvaluation> {
         catch_panics(|| {
@@ -195,14 +206,109 @@ impl PyRuleSet {
             let state = state.map_or_else(Default::default, |state| state.get().state.clone());
             let now = timestamp_or_now(now)?;
             // Scripts may run for long and need nothing of Python.
-            let evaluation = py.detach(|| self.rules.evaluate(&event, &*state, now));
-            if let (true, Some(failure)) = (strict, evaluation.failures.first()) {
-                return Err(ReactionError::new_err(format!(
-                    "rule {:?}: {}",
-                    failure.rule, failure.message
-                )));
-            }
-            PyEvaluation::new(py, evaluation, &state)
+            let done = py.detach(|| {
+                let mut done = EvaluationRun::new(state);
+                if advance {
+                    done.fire_due(&self.rules, self.has_windows, now);
+                }
+                done.evaluate(&self.rules, &event, now);
+                done
+            });
+            done.finish(py, strict)
+        })
+    }
+
+    /// Fire the deadlines of rules with a time window up to `now`, without an event: the
+    /// earliest first, each at its own time. Nothing is delivered.
+    ///
+    /// Call it when the first deadline of `State.due()` has come. It also begins what rules with
+    /// `absent_for` wait for before any event.
+    ///
+    /// Args:
+    ///     state: the state before. It is not changed; the state after is `Evaluation.state`.
+    ///     now: the time, an aware datetime; by default the current time.
+    ///     strict: raise an exception if a reaction fails, instead of adding it to
+    ///         `Evaluation.failures`.
+    ///
+    /// Raises:
+    ///     ReactionError: if `strict` is true and a reaction failed.
+    ///     ValueError: if `now` has no time zone.
+    ///
+    /// A detach that does not end within half an hour; `grace` gives its end ten seconds more:
+    ///
+    /// >>> rules = RuleSet.from_rules({"stuck": '''
+    /// ... when = 'status == "Detaching"'
+    /// ... by = "eniId"
+    /// ... not_followed_by = { when = 'status == "Available"', within = "30m" }
+    /// ... then = 'notify("network-team", `${key}: ${(now - opened) / 60000} minutes`)'
+    /// ... '''})
+    /// >>> from datetime import datetime, timedelta, timezone
+    /// >>> now = datetime(2026, 11, 25, 8, tzinfo=timezone.utc)
+    /// >>> state = rules.evaluate({"status": "Detaching", "eniId": "eni-1"}, now=now).state
+    /// >>> state.pending("stuck")
+    /// ['eni-1']
+    /// >>> evaluation = rules.fire_due(state, now + timedelta(hours=1))
+    /// >>> [fired.at.isoformat() for fired in evaluation.fired]
+    /// ['2026-11-25T08:30:10+00:00']
+    /// >>> evaluation.actions[0].text
+    /// 'eni-1: 30 minutes'
+    /// >>> evaluation.state.pending("stuck")
+    /// []
+    #[pyo3(signature = (state, now = None, *, strict = false))]
+    fn fire_due(
+        &self,
+        py: Python<'_>,
+        state: &Bound<'_, PyState>,
+        now: Option<&Bound<'_, PyAny>>,
+        strict: bool,
+    ) -> PyResult<PyEvaluation> {
+        catch_panics(|| {
+            let state = state.get().state.clone();
+            let now = timestamp_or_now(now)?;
+            let done = py.detach(|| {
+                let mut done = EvaluationRun::new(state);
+                done.fire_due(&self.rules, self.has_windows, now);
+                done
+            });
+            done.finish(py, strict)
+        })
+    }
+
+    /// Close the matches in a state that these rules cannot continue, because a rule or its
+    /// time window was removed or changed. Returns the state after that, and rule and key of each.
+    ///
+    /// For programs that load rules again. Without it, such a match ends in silence at its
+    /// deadline, and counts against `max_pending` until then. The other matches go on.
+    ///
+    /// >>> text = '''
+    /// ... when = 'status == "Detaching"'
+    /// ... by = "eniId"
+    /// ... not_followed_by = { when = 'status == "Available"', within = "30m" }
+    /// ... notify = ["network-team"]
+    /// ... '''
+    /// >>> before = RuleSet.from_rules({"stuck": text})
+    /// >>> state = before.evaluate({"status": "Detaching", "eniId": "eni-1"}).state
+    /// >>> after = RuleSet.from_rules({"stuck": text.replace("30m", "1h")})
+    /// >>> state, closed = after.close_other_matches(state)
+    /// >>> closed, state.pending("stuck")
+    /// ([('stuck', 'eni-1')], [])
+    fn close_other_matches<'py>(
+        &self,
+        py: Python<'py>,
+        state: &Bound<'py, PyState>,
+    ) -> PyResult<(PyState, Vec<MatchKey<'py>>)> {
+        catch_panics(|| {
+            let mut state = state.get().clone();
+            let closed = py.detach(|| {
+                let state = Arc::make_mut(&mut state.state);
+                self.rules.close_other_matches(state)
+            });
+            let closed = closed.into_iter().map(|(rule, key)| {
+                let key = key_to_python(py, &key)?;
+                Ok((rule, key))
+            });
+            let closed = closed.collect::<PyResult<_>>()?;
+            Ok((state, closed))
         })
     }
 
@@ -349,37 +455,14 @@ impl PyRuleSet {
             .rules()
             .map(|rule| PyString::new(py, rule.name()).unbind())
             .collect();
-        let walk = DictWalk::new(py, rules.matcher().paths());
+        let has_windows = rules.rules().any(|rule| rule.window().is_some());
         Self {
+            matcher: EventMatcher::new(py, &rules),
             rules,
-            walk,
             ids,
+            has_windows,
             source,
         }
-    }
-
-    fn matching_ids(&self, event: &Bound<'_, PyAny>) -> PyResult<RuleIds> {
-        let mapping = match EventArgument::new(event)? {
-            EventArgument::Bytes(bytes) => {
-                return Ok(batch_matching::matching_text(&self.rules, &bytes)?);
-            }
-            EventArgument::Mapping(mapping) => mapping,
-        };
-        // Walking in place is only right for events in native form: the paths of rules do not lead
-        // through an envelope. Other dicts are converted to text, which the engine normalises.
-        if self.walk.is_possible() && is_native(&mapping)? {
-            return with_scratch(|scratch| {
-                let mut ids = RuleIds::new();
-                let visit = |fields: &mut Fields<'_>| self.walk.fields(&mapping, fields);
-                self.rules
-                    .matcher()
-                    .matching_fields(visit, scratch, &mut ids)?;
-                let undecided = scratch.undecided();
-                Ok(batch_matching::decided(&self.rules, ids, undecided)?)
-            });
-        }
-        let text = convert::to_json(&mapping, &ValuePath::Root)?.to_string();
-        Ok(batch_matching::matching_text(&self.rules, text.as_bytes())?)
     }
 
     fn names<'py>(&self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {

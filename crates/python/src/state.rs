@@ -4,15 +4,22 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::{PyDateTime, PyDict, PyList, PyTuple};
+use reflexarc::RuleSet;
 use reflexarc_event::Json;
 use reflexarc_reaction::{Entry, MemoryState, State as _};
 
 use crate::convert::{self, ValuePath};
 use crate::error::{EventError, StateError, catch_panics};
-use crate::timestamp::timestamp_or_now;
+use crate::state_pickle::{self, EntryRow, MatchRows};
+use crate::time_window::{PyDeadline, key_to_python};
+use crate::timestamp::{timestamp_or_now, to_datetime};
 
 /// The state of rules between events; immutable.
+///
+/// It has the entries that reactions write, and the matches of rules with a time window: what they
+/// have seen, what they wait for and until when, with the events that they need. Pickles and
+/// comparisons include the matches.
 ///
 /// Args:
 ///     entries: for each rule a dict of keys and JSON values, which never expire.
@@ -72,7 +79,8 @@ impl PyState {
         })
     }
 
-    /// All entries that have not expired by `now` (by default the current time), by rule.
+    /// All entries that have not expired by `now` (by default the current time), by rule. What
+    /// rules with a time window wait for is in `pending` and `due`.
     #[pyo3(signature = (*, now = None))]
     fn to_dict<'py>(
         &self,
@@ -95,15 +103,103 @@ impl PyState {
         })
     }
 
+    /// The deadlines of rules with a time window up to `now`, in the order in which they fire;
+    /// without `now` all of them. The first is when `RuleSet.fire_due` has something to do next.
+    ///
+    /// >>> rules = RuleSet.from_rules({"stuck": '''
+    /// ... when = 'status == "Detaching"'
+    /// ... by = "eniId"
+    /// ... not_followed_by = { when = 'status == "Available"', within = "30m" }
+    /// ... notify = ["network-team"]
+    /// ... '''})
+    /// >>> from datetime import datetime, timezone
+    /// >>> now = datetime(2026, 11, 25, 8, tzinfo=timezone.utc)
+    /// >>> state = rules.evaluate({"status": "Detaching", "eniId": "eni-1"}, now=now).state
+    /// >>> [(at.isoformat(), rule, key) for at, rule, key in state.due()]
+    /// [('2026-11-25T08:30:10+00:00', 'stuck', 'eni-1')]
+    #[pyo3(signature = (now = None))]
+    fn due(&self, now: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<PyDeadline>> {
+        catch_panics(|| {
+            let now = now.map_or(Ok(Timestamp::MAX), |now| timestamp_or_now(Some(now)))?;
+            let matches = self.state.matches();
+            let reached = matches.clock();
+            // What has expired does not fire any more.
+            let due = self
+                .state
+                .due(now)
+                .filter(|(_, rule, key)| matches.get(rule, key, reached).is_some());
+            let due = due.map(|(at, rule, key)| PyDeadline {
+                at,
+                rule: rule.to_owned(),
+                key: key.to_owned(),
+            });
+            Ok(due.collect())
+        })
+    }
+
+    /// The keys for which a rule with a time window waits for something, in order; of all rules,
+    /// by rule, if none is given.
+    ///
+    /// A key is the value at the path of `by`, for several paths a list, and "" for a rule without
+    /// `by`.
+    ///
+    /// Args:
+    ///     rule: the name of a rule.
+    ///     now: an aware datetime; by default the time that the state has reached.
+    #[pyo3(signature = (rule = None, *, now = None))]
+    fn pending<'py>(
+        &self,
+        py: Python<'py>,
+        rule: Option<&str>,
+        now: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        catch_panics(|| {
+            let reached = self.state.matches().clock();
+            let now = now.map_or(Ok(reached), |now| timestamp_or_now(Some(now)))?;
+            let keys = |rule: &str| {
+                let keys = RuleSet::pending(rule, &self.state, now);
+                let keys = keys.map(|key| key_to_python(py, key));
+                PyList::new(py, keys.collect::<PyResult<Vec<_>>>()?)
+            };
+            if let Some(rule) = rule {
+                return Ok(keys(rule)?.into_any());
+            }
+            let rules = PyDict::new(py);
+            for rule in self.state.rules_with_matches() {
+                let keys = keys(rule)?;
+                if !keys.is_empty() {
+                    rules.set_item(rule, keys)?;
+                }
+            }
+            Ok(rules.into_any())
+        })
+    }
+
+    /// The latest time that was reached by evaluating an event with `advance`, or by firing
+    /// deadlines, in UTC; `None` if rules with a time window have seen none. To these rules an
+    /// event with an earlier `now` happens at this time.
+    #[getter]
+    fn clock<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        let clock = self.state.matches().clock();
+        let clock = (clock > Timestamp::MIN).then_some(clock);
+        clock.map(|clock| to_datetime(py, clock)).transpose()
+    }
+
+    /// States are equal if they have the same entries and matches, and have reached the same time.
     fn __eq__(&self, other: &Self) -> bool {
         self.state == other.state
     }
 
     fn __repr__(&self) -> String {
-        format!(
-            "<State: {} entries>",
-            self.state.entries(Timestamp::MIN).count()
-        )
+        let entries = self.state.entries(Timestamp::MIN).count();
+        let rules = self.state.rules_with_matches();
+        match rules
+            .map(|rule| self.state.matches_of(rule, Timestamp::MIN).count())
+            .sum()
+        {
+            0 => format!("<State: {entries} entries>"),
+            matches => format!("<State: {entries} entries, {matches} matches>"),
+        }
     }
 
     fn __copy__(slf: Py<Self>) -> Py<Self> {
@@ -117,36 +213,16 @@ impl PyState {
     fn __reduce__<'py>(
         slf: &Bound<'py, Self>,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let py = slf.py();
-        let state = &slf.get().state;
-        let rows = state.entries(Timestamp::MIN).map(|(rule, key, entry)| {
-            let expires = entry.expires.map(|at| at.to_string());
-            (rule, key, entry.value.to_string(), expires)
-        });
-        let rows = PyList::new(py, rows.collect::<Vec<_>>())?;
-        Ok((
-            slf.get_type().getattr("_rebuild")?,
-            PyTuple::new(py, [rows])?,
-        ))
+        let rebuild = slf.get_type().getattr("_rebuild")?;
+        Ok((rebuild, state_pickle::pickled(slf.py(), &slf.get().state)?))
     }
 
     #[staticmethod]
-    fn _rebuild(rows: Vec<(String, String, String, Option<String>)>) -> PyResult<Self> {
+    #[pyo3(signature = (entries, matches = None))]
+    fn _rebuild(entries: Vec<EntryRow>, matches: Option<MatchRows>) -> PyResult<Self> {
         catch_panics(|| {
-            let mut state = MemoryState::new();
-            for (rule, key, value, expires) in rows {
-                let value =
-                    Json::parse(value).map_err(|error| StateError::new_err(error.to_string()))?;
-                let expires = expires.map(|at| at.parse()).transpose();
-                let expires =
-                    expires.map_err(|error: jiff::Error| StateError::new_err(error.to_string()))?;
-                let mut entry = Entry::new(value);
-                entry.expires = expires;
-                state.insert(rule, key, entry);
-            }
-            Ok(Self {
-                state: Arc::new(state),
-            })
+            let state = Arc::new(state_pickle::unpickled(entries, matches)?);
+            Ok(Self { state })
         })
     }
 }

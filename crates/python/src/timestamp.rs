@@ -1,9 +1,11 @@
-//! Timestamps: conversion of Python's aware `datetime`.
+//! Timestamps: conversion from and to Python's aware `datetime`.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::{PyDateTime, PyTzInfo};
 
 /// The time of an aware `datetime`, or the current time for `None`.
 pub(crate) fn timestamp_or_now(now: Option<&Bound<'_, PyAny>>) -> PyResult<Timestamp> {
@@ -20,4 +22,27 @@ pub(crate) fn timestamp_or_now(now: Option<&Bound<'_, PyAny>>) -> PyResult<Times
     }
     text.parse()
         .map_err(|error| PyValueError::new_err(format!("invalid now={text}: {error}")))
+}
+
+/// A time as a `datetime` in UTC, to the microsecond.
+pub(crate) fn to_datetime(py: Python<'_>, time: Timestamp) -> PyResult<Bound<'_, PyDateTime>> {
+    let utc = PyTzInfo::utc(py)?;
+    let parts = TimeZone::UTC.to_datetime(time);
+    // Python has no years before 1, which the time of an event may have: 0000-01-01T00:00:00Z is
+    // shown as the first time that there is.
+    if parts.year() < 1 {
+        return PyDateTime::new(py, 1, 1, 1, 0, 0, 0, 0, Some(&utc));
+    }
+    let part = |part: i8| u8::try_from(part).unwrap_or(0);
+    PyDateTime::new(
+        py,
+        i32::from(parts.year()),
+        part(parts.month()),
+        part(parts.day()),
+        part(parts.hour()),
+        part(parts.minute()),
+        part(parts.second()),
+        u32::try_from(parts.subsec_nanosecond() / 1_000).unwrap_or(0),
+        Some(&utc),
+    )
 }

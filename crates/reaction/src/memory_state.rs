@@ -1,6 +1,7 @@
 //! The state of rules in memory.
 
 mod matches;
+mod snapshot;
 
 use std::sync::Arc;
 
@@ -94,7 +95,7 @@ impl MemoryState {
                     }
                 }
                 StateChange::SetMatch { key, kept, event } => {
-                    self.matches.set(rule, key, kept.clone(), event.as_ref());
+                    self.matches.set(rule, key, kept.clone(), event.as_slice());
                 }
                 StateChange::RemoveMatch { key } => self.matches.remove(rule, key),
             }
@@ -169,8 +170,8 @@ impl MemoryState {
         self.matches.remove_expired(now);
     }
 
-    /// Removes the entries and matches that have expired by `now`. Costs as much as there are, and nothing for
-    /// those that stay.
+    /// Removes the entries and matches that have expired by `now`. Costs as much as there are, and
+    /// nothing for those that stay.
     ///
     /// ```
     /// use reflexarc_reaction::{Entry, Json, MemoryState, Timestamp};

@@ -12,11 +12,13 @@
 //! ```
 
 mod clock;
+mod deadlines;
 mod evaluator;
 mod preparer;
 mod printer;
 mod shared_state;
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use reflexarc::RuleSet;
 use reflexarc_service::check_targets;
 
 use self::clock::ClockArg;
+use self::deadlines::UntilArg;
 use self::evaluator::Evaluator;
 use self::printer::{Batch, Item, Print, Printer, print_on_thread};
 use crate::command::deliver;
@@ -46,14 +49,24 @@ actions. An event without a time is evaluated at that of the first event that ha
 events are stored and evaluated as the service does it, at the current \
 time; RULES are those of the configuration by default.
 
+Time passes with every event that has a time, also if no rule matches it, and for rules with a \
+time window it never steps back. Deadlines up to the time of an event fire before the event, the \
+earliest first, and are results of their own: `at`, `rule`, `key` and `reason` (`fired` or \
+`resolved`) in JSON, and as for events `rules` and `failures`. What still waits after the last \
+event is counted at the end; --until goes on. With --clock now, deadlines fire when the next event \
+is read; with one time for all events, only after the last one, with --until. At most 1,000,000 \
+deadlines fire after the last event.
+
 Exit codes:
   0 done
+  2 wrong usage, also an --until before the last event
   3 invalid rules
   4 some events could not be read (the others were evaluated)
-  5 a reaction failed
+  5 a reaction failed, or too many deadlines fired
 
 Examples:
   reflexarc run rules examples/eni-events.ndjson
+  reflexarc run rules examples/eni-events.ndjson --until end
   cat examples/eni-events.ndjson | reflexarc run rules --format ndjson")]
 #[allow(
     clippy::struct_excessive_bools,
@@ -79,6 +92,10 @@ pub(crate) struct Args {
         conflicts_with = "deliver"
     )]
     clock: ClockArg,
+    /// Go on after the last event: deadlines of rules with a time window fire up to this time; with
+    /// `end` all of what has begun, except those of `absent_for`
+    #[arg(long, value_name = "TIME|end", conflicts_with = "deliver")]
+    until: Option<UntilArg>,
     /// Also print events that no rule matches
     #[arg(long)]
     unmatched: bool,
@@ -115,19 +132,21 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     rule_warnings::draw(&rules, output);
     let sources = input::open_all(&events)?;
     output.begin(args.format)?;
-    let totals = {
+    let (totals, failure) = {
         let mut printer = Printer::new(output, rules.clone(), args.format);
         printer.print_unmatched = args.unmatched || args.all;
         printer.print_files = sources.len() > 1;
         let jobs = usize::from(args.jobs);
-        if jobs == 1 {
-            evaluate_all(args, &rules, sources, &mut |items| printer.print_all(items))?;
+        let finished = if jobs == 1 {
+            evaluate_all(args, &rules, sources, &mut |items| printer.print_all(items))?
         } else {
             print_on_thread(&mut printer, |print| {
                 evaluate_all(args, &rules, sources, print)
-            })?;
-        }
-        printer.into_totals()
+            })?
+        };
+        let mut totals = printer.into_totals();
+        totals.pending = finished.pending;
+        (totals, finished.failure)
     };
     output.end(args.format)?;
     match args.format {
@@ -137,6 +156,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             output.flush()?;
             output.status(&totals.to_string());
         }
+    }
+    if let Some(failure) = failure {
+        return Err(failure);
     }
     // Unreadable events outweigh failed reactions: what the rules would have done is not known.
     Ok(match totals {
@@ -148,19 +170,28 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     })
 }
 
+/// The end of an evaluation of all events.
+#[derive(Default)]
+struct Finished {
+    /// How many matches of each rule still wait.
+    pending: BTreeMap<String, u64>,
+    /// Why it did not go on as far as it should.
+    failure: Option<Failure>,
+}
+
 /// Evaluates the events of all sources, in their order, and hands the results to `print`.
 fn evaluate_all(
     args: &Args,
     rules: &RuleSet,
     sources: Vec<Source>,
     print: &mut Print<'_>,
-) -> Result<(), Failure> {
+) -> Result<Finished, Failure> {
     let jobs = usize::from(args.jobs);
     let mut evaluator = Evaluator::new(rules.clone(), args.clock);
     let preparer = evaluator.preparer(jobs > 1, args.unmatched || args.all);
+    let mut stopped = false;
     for source in sources {
         let name: Arc<str> = source.name.as_str().into();
-        let mut stopped = false;
         let preparer = preparer.clone();
         let prepare = move |event| preparer.prepare(event);
         let reading = Reading::Documents;
@@ -168,11 +199,20 @@ fn evaluate_all(
             let mut batch = Batch::default();
             for Processed { line, result } in results {
                 let is_last = args.fail_fast && result.is_err();
-                batch.push(match result {
-                    Ok(prepared) => evaluator.evaluate(&name, line, prepared),
+                let item = match result {
+                    Ok(prepared) => {
+                        let turn = evaluator.begin(prepared);
+                        while let Some(fired) = evaluator.fire_next() {
+                            stopped |= batch.add(fired, print)?.is_break();
+                            if stopped {
+                                break;
+                            }
+                        }
+                        evaluator.evaluate(&name, line, turn)
+                    }
                     Err(error) => Item::Unreadable(format!("{name}:{error}")),
-                });
-                stopped = is_last || (batch.is_large() && batch.print(print)?.is_break());
+                };
+                stopped |= is_last | batch.add(item, print)?.is_break();
                 if stopped {
                     break;
                 }
@@ -188,7 +228,36 @@ fn evaluate_all(
             break;
         }
     }
-    Ok(())
+    let failure = match args.until {
+        Some(until) if !stopped => go_on(&mut evaluator, until, print).err(),
+        _ => None,
+    };
+    Ok(Finished {
+        pending: evaluator.pending(),
+        failure,
+    })
+}
+
+/// Fires what is due after the last event, up to a time.
+fn go_on(evaluator: &mut Evaluator, until: UntilArg, print: &mut Print<'_>) -> Result<(), Failure> {
+    let mut remaining = evaluator.remaining(until)?;
+    let mut batch = Batch::default();
+    let fired = loop {
+        match evaluator.fire_remaining(&mut remaining) {
+            Ok(Some(firing)) => {
+                if batch.add(Item::Fired(firing), print)?.is_break() {
+                    return Ok(());
+                }
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    // What fired before is shown first.
+    if batch.print(print)?.is_break() {
+        return Ok(());
+    }
+    fired
 }
 
 /// Evaluates the events and delivers the actions, with the rules and targets of the configuration.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::sync::LazyLock;
 
-use reflexarc::{Evaluation, RuleEffects};
+use jiff::Timestamp;
+use reflexarc::{Evaluation, Failure as RuleFailure, FiringReason, MatchFiring, RuleEffects};
 use reflexarc_event::{Event, FieldSet, Json};
 use reflexarc_reaction::{Action, Level};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -25,6 +26,18 @@ pub(crate) struct EventReport<'a> {
     pub(crate) evaluation: Evaluation,
 }
 
+/// A deadline of a match that has passed, and what rules did because of it.
+pub(crate) struct FiringReport<'a> {
+    /// The deadline.
+    pub(crate) at: Timestamp,
+    /// The name of the rule.
+    pub(crate) rule: &'a str,
+    /// The key of the match, as JSON.
+    pub(crate) key: &'a str,
+    /// The effects of the rule, and of those that match what it emits.
+    pub(crate) evaluation: Evaluation,
+}
+
 /// Counts over all events of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
@@ -42,6 +55,10 @@ pub(crate) struct Totals {
     pub(crate) actions: BTreeMap<String, u64>,
     /// Matches by rule.
     pub(crate) rules: BTreeMap<String, u64>,
+    /// Deadlines that have passed.
+    pub(crate) fired: u64,
+    /// By rule, keys that still wait for something.
+    pub(crate) pending: BTreeMap<String, u64>,
 }
 
 impl EventReport<'_> {
@@ -58,38 +75,83 @@ impl EventReport<'_> {
                 output.paint(Paint::Dim, "no rule matches")
             ));
         }
-        let (without_effects, with_effects): (Vec<_>, Vec<_>) = self
-            .evaluation
-            .rules
-            .iter()
-            .partition(|effects| has_no_effects(effects));
-        for effects in with_effects {
-            print_rule(effects, output)?;
-        }
-        for failure in &self.evaluation.failures {
-            let cross = output.paint(Paint::Red, "✗");
-            output.line(format_args!(
-                "  {cross} {} failed: {}",
-                failure.rule, failure.message
-            ))?;
-        }
-        // Rules without effects share one line: they only matter to someone who wonders whether
-        // they matched at all.
-        if !without_effects.is_empty() {
-            let names: Vec<_> = without_effects
-                .iter()
-                .map(|effects| effects.rule.as_str())
-                .collect();
-            let line = format!("matched without actions: {}", names.join(", "));
-            output.line(format_args!("  {}", output.paint(Paint::Dim, line)))?;
-        }
-        Ok(())
+        print_evaluation(&self.evaluation, output)
     }
+}
+
+impl FiringReport<'_> {
+    /// Whether a reaction ran: a deadline may also have been moved by a late event.
+    pub(crate) fn has_fired(&self) -> bool {
+        let Evaluation {
+            rules, failures, ..
+        } = &self.evaluation;
+        !failures.is_empty() || rules.iter().any(|effects| !has_no_effects(effects))
+    }
+
+    /// Prints a line for the deadline and a few lines for each rule.
+    pub(crate) fn print(&self, output: &mut Output) -> Result<(), Failure> {
+        let at = output.paint(Paint::Dim, self.at);
+        let key = self.script_key();
+        let key = match key.as_str() {
+            Some("") => String::new(),
+            Some(text) => format!("  {}", truncate(text)),
+            None => format!("  {}", truncate(&key.to_string())),
+        };
+        let title = format!("deadline of {}{key}", self.rule);
+        let title = output.paint(Paint::Bold, title);
+        output.line(format_args!("{at}  {title}"))?;
+        print_evaluation(&self.evaluation, output)
+    }
+
+    /// The key as scripts see it: without `by` an empty text.
+    fn script_key(&self) -> Json {
+        match Json::parse(self.key) {
+            Ok(Json::Array(values)) if values.is_empty() => Json::from(""),
+            Ok(key) => key,
+            Err(_) => Json::from(self.key),
+        }
+    }
+}
+
+/// Prints a few lines for each rule and each failure.
+fn print_evaluation(evaluation: &Evaluation, output: &mut Output) -> Result<(), Failure> {
+    let (without_effects, with_effects): (Vec<_>, Vec<_>) = evaluation
+        .rules
+        .iter()
+        .partition(|effects| has_no_effects(effects));
+    for effects in with_effects {
+        print_rule(effects, output)?;
+    }
+    for failure in &evaluation.failures {
+        let cross = output.paint(Paint::Red, "✗");
+        output.line(format_args!(
+            "  {cross} {} failed: {}",
+            failure.rule, failure.message
+        ))?;
+    }
+    // Rules without effects share one line: they only matter to someone who wonders whether
+    // they matched at all. Those that failed are above.
+    let failed = |effects: &RuleEffects| {
+        let is_it = |failure: &RuleFailure| failure.rule == effects.rule;
+        evaluation.failures.iter().any(is_it)
+    };
+    let mut names: Vec<_> = without_effects
+        .into_iter()
+        .filter(|effects| !failed(effects))
+        .map(|effects| effects.rule.as_str())
+        .collect();
+    names.dedup();
+    if !names.is_empty() {
+        let line = format!("matched without actions: {}", names.join(", "));
+        output.line(format_args!("  {}", output.paint(Paint::Dim, line)))?;
+    }
+    Ok(())
 }
 
 /// Whether a rule matched and did nothing else.
 fn has_no_effects(effects: &RuleEffects) -> bool {
     effects.actions.is_empty()
+        && effects.firing.is_none()
         && effects.emitted.is_empty()
         && effects.log.is_empty()
         && effects.skipped.is_none()
@@ -111,7 +173,10 @@ pub(crate) fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(
     } else {
         output.paint(Paint::Green, "✓")
     };
-    output.line(format_args!("  {mark} {}{causes}", effects.rule))?;
+    let firing = effects.firing.as_ref().map_or_else(String::new, |firing| {
+        output.paint(Paint::Dim, format_args!(" ({})", firing_text(firing)))
+    });
+    output.line(format_args!("  {mark} {}{causes}{firing}", effects.rule))?;
     for action in &effects.actions {
         let target = output.paint(Paint::Blue, format_args!("→ {}", action.target()));
         match action {
@@ -152,6 +217,35 @@ pub(crate) fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(
         output.line(format_args!("      {note}"))?;
     }
     Ok(())
+}
+
+/// The match that a rule reacted to: `fired for eni-1: 6 events since 2026-11-25T08:00:00Z`.
+fn firing_text(firing: &MatchFiring) -> String {
+    let mut text = reason_word(firing.reason).to_owned();
+    match firing.key.as_str() {
+        Some("") => {}
+        Some(key) => text.push_str(&format!(" for {}", truncate(key))),
+        None => text.push_str(&format!(" for {}", truncate(&firing.key.to_string()))),
+    }
+    text.push_str(": ");
+    if firing.count == 0 {
+        text.push_str("no event");
+    } else {
+        text.push_str(&plural(firing.count, "event"));
+    }
+    text.push_str(&format!(" since {}", firing.opened));
+    if firing.late {
+        text.push_str(", late");
+    }
+    text
+}
+
+fn reason_word(reason: FiringReason) -> &'static str {
+    match reason {
+        FiringReason::Fired => "fired",
+        FiringReason::Resolved => "resolved",
+        _ => "reacted",
+    }
 }
 
 fn level(level: Level, output: &Output) -> String {
@@ -213,26 +307,42 @@ impl Serialize for EventReport<'_> {
         map.serialize_entry("line", &self.line)?;
         map.serialize_entry("id", &tree.get("id"))?;
         map.serialize_entry("name", &tree.get("name"))?;
-        map.serialize_entry("matched", &self.evaluation.matched().collect::<Vec<_>>())?;
-        map.serialize_entry(
-            "rules",
-            &self
-                .evaluation
-                .rules
-                .iter()
-                .map(RuleReport)
-                .collect::<Vec<_>>(),
-        )?;
-        let failures = self.evaluation.failures.iter().map(|failure| {
-            object([
-                ("rule", Json::from(failure.rule.as_str())),
-                ("hop", integer(failure.hop)),
-                ("message", Json::from(failure.message.as_str())),
-            ])
-        });
-        map.serialize_entry("failures", &failures.collect::<Vec<_>>())?;
+        serialize_evaluation(&self.evaluation, &mut map)?;
         map.end()
     }
+}
+
+/// An object with `at`, `rule`, `key`, `reason` (`fired`, `resolved`, or null where the reaction
+/// failed), and as for events `matched`, `rules` and `failures`.
+impl Serialize for FiringReport<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("at", &self.at.to_string())?;
+        map.serialize_entry("rule", self.rule)?;
+        map.serialize_entry("key", &self.script_key())?;
+        let firing = self.evaluation.rules.first();
+        let firing = firing.and_then(|effects| effects.firing.as_ref());
+        map.serialize_entry("reason", &firing.map(|firing| reason_word(firing.reason)))?;
+        serialize_evaluation(&self.evaluation, &mut map)?;
+        map.end()
+    }
+}
+
+fn serialize_evaluation<M: SerializeMap>(
+    evaluation: &Evaluation,
+    map: &mut M,
+) -> Result<(), M::Error> {
+    map.serialize_entry("matched", &evaluation.matched().collect::<Vec<_>>())?;
+    let rules: Vec<_> = evaluation.rules.iter().map(RuleReport).collect();
+    map.serialize_entry("rules", &rules)?;
+    let failures = evaluation.failures.iter().map(|failure| {
+        object([
+            ("rule", Json::from(failure.rule.as_str())),
+            ("hop", integer(failure.hop)),
+            ("message", Json::from(failure.message.as_str())),
+        ])
+    });
+    map.serialize_entry("failures", &failures.collect::<Vec<_>>())
 }
 
 /// The effects of one rule as JSON.
@@ -260,6 +370,9 @@ impl RuleReport<'_> {
         map.serialize_entry("notes", &effects.notes)?;
         if let Some(seen) = &effects.event {
             map.serialize_entry("seen", seen.tree())?;
+        }
+        if let Some(firing) = &effects.firing {
+            map.serialize_entry("firing", &firing_json(firing))?;
         }
         if let Some(reason) = &effects.skipped {
             map.serialize_entry("skipped", reason)?;
@@ -293,6 +406,19 @@ impl Serialize for ActionReport<'_> {
     }
 }
 
+fn firing_json(firing: &MatchFiring) -> Json {
+    let deadline = firing.deadline.map(|deadline| deadline.to_string());
+    let count = i64::try_from(firing.count).unwrap_or(i64::MAX);
+    object([
+        ("reason", Json::from(reason_word(firing.reason))),
+        ("key", firing.key.clone()),
+        ("opened", Json::from(firing.opened.to_string())),
+        ("deadline", deadline.map_or(Json::Null, Json::from)),
+        ("count", Json::from(count)),
+        ("late", Json::Bool(firing.late)),
+    ])
+}
+
 /// An object with these members, in this order.
 pub(crate) fn object(members: impl IntoIterator<Item = (&'static str, Json)>) -> Json {
     members
@@ -307,9 +433,19 @@ pub(crate) fn integer(number: usize) -> Json {
 }
 
 impl Totals {
-    /// Adds one evaluation.
+    /// Adds the evaluation of an event.
     pub(crate) fn add(&mut self, evaluation: &Evaluation) {
         self.matched += u64::from(!evaluation.is_empty());
+        self.add_effects(evaluation);
+    }
+
+    /// Adds the evaluation of a deadline.
+    pub(crate) fn add_firing(&mut self, evaluation: &Evaluation) {
+        self.fired += 1;
+        self.add_effects(evaluation);
+    }
+
+    fn add_effects(&mut self, evaluation: &Evaluation) {
         self.failures += evaluation.failures.len() as u64;
         for effects in &evaluation.rules {
             count(&mut self.rules, &effects.rule);
@@ -325,7 +461,11 @@ impl Totals {
         let text = self.to_string();
         output.line(format_args!(
             "{}{text}",
-            if self.matched > 0 { "\n" } else { "" }
+            if self.matched > 0 || self.fired > 0 {
+                "\n"
+            } else {
+                ""
+            }
         ))
     }
 }
@@ -341,6 +481,9 @@ impl fmt::Display for Totals {
         if self.unreadable > 0 {
             write!(f, ", {} unreadable", self.unreadable)?;
         }
+        if self.fired > 0 {
+            write!(f, ", {} passed", plural(self.fired, "deadline"))?;
+        }
         let actions: u64 = self.actions.values().sum();
         write!(
             f,
@@ -354,7 +497,11 @@ impl fmt::Display for Totals {
         if self.failures > 0 {
             write!(f, ", {} failed", plural(self.failures, "reaction"))?;
         }
-        for (label, counts) in [("rules", &self.rules), ("targets", &self.actions)] {
+        for (label, counts) in [
+            ("rules", &self.rules),
+            ("targets", &self.actions),
+            ("pending", &self.pending),
+        ] {
             if !counts.is_empty() {
                 let list: Vec<_> = counts
                     .iter()

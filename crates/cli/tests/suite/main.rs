@@ -24,6 +24,7 @@ mod reloading;
 mod remote;
 mod run_clock;
 mod run_jobs;
+mod run_windows;
 mod service_process;
 mod shipped_rules;
 mod simulate;

@@ -38,9 +38,44 @@ const RULES: [(&str, &str); 7] = [
     ),
 ];
 
+/// Rules with a time window of each kind.
+const WINDOW_RULES: [(&str, &str); 6] = [
+    (
+        "unattached",
+        "when = 'content.operation == \"DetachNetworkInterface\"'\nby = 'content.eniId'\n\
+         not_followed_by = { when = 'content.operation == \"AttachNetworkInterface\"', \
+         within = '2m' }\nthen = 'send(\"t\", add(key, count))'\nresolved = 'log(closing)'",
+    ),
+    (
+        "failing",
+        "when = 'content.result == \"failed\"'\nby = 'content.eniId'\n\
+         count = { at_least = 2, within = '5m' }\nthen = 'log(events.len())'",
+    ),
+    (
+        "detached",
+        "when = 'content.operation == \"AttachNetworkInterface\"'\nby = 'content.eniId'\n\
+         followed_by = { when = 'content.operation == \"DetachNetworkInterface\"', \
+         within = '1h' }\nthen = 'emit(#{n: 3})'",
+    ),
+    (
+        "absent",
+        "when = 'content exists'\nby = 'regionId'\nabsent_for = '1m'\nexpect = ['cn-beijing']\n\
+         notify = ['team']",
+    ),
+    (
+        "batched",
+        "when = 'n exists'\nbatch = { within = '1m', max = 7 }\nthen = 'send(\"t\", count)'",
+    ),
+    (
+        "fails_late",
+        "when = 'n < 5'\nby = 'n'\nnot_followed_by = { when = 'n > 30', within = '20s' }\n\
+         then = 'throw key'",
+    ),
+];
+
 const OPERATIONS: [&str; 4] = ["Create", "Attach", "Detach", "Delete"];
 
-/// A folder with the ready-made rules and [`RULES`].
+/// A folder with the ready-made rules, [`RULES`] and [`WINDOW_RULES`].
 fn rules_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let copy = |from: &Path| {
@@ -52,6 +87,9 @@ fn rules_folder() -> tempfile::TempDir {
     }
     for (name, reaction) in RULES {
         let text = format!("when = 'n exists'\n{reaction}\n");
+        std::fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();
+    }
+    for (name, text) in WINDOW_RULES {
         std::fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();
     }
     folder
@@ -137,6 +175,8 @@ proptest! {
             &[],
             &["--format", "ndjson", "--fail-fast"],
             &["--format", "ndjson", "--clock", "2024-05-14T10:00:00Z"],
+            &["--format", "ndjson", "--until", "end"],
+            &["--until", "2030-01-01T00:00:00Z"],
         ]),
     ) {
         let folder = rules_folder();
@@ -148,17 +188,33 @@ proptest! {
 fn examples_give_the_same_output_with_any_number_of_jobs() {
     let events = std::fs::read_to_string(root().join("examples/eni-events.ndjson")).unwrap();
     let folder = rules_folder();
-    for options in [&[][..], &["--format", "json"], &["--fail-fast"]] {
+    let all = [
+        &[][..],
+        &["--format", "json", "--until", "end"],
+        &["--fail-fast"],
+    ];
+    for options in all {
         assert_equal(folder.path(), &events.repeat(40), options);
     }
     // The comparison is worth something only if the rules do something.
     let numbers = (0..300).map(|n| format!("{{\"n\": {n}}}"));
     let numbers = numbers.collect::<Vec<_>>().join("\n");
-    let outcome = run(folder.path(), &format!("{events}\n{numbers}"), "8", &[]);
+    let later = r#"{"time": "2024-05-15T00:00:00Z"}"#;
+    let events = format!("{events}\n{numbers}\n{later}");
+    let outcome = run(folder.path(), &events, "8", &[]);
     for rule in ["hot", "emits", "once", "throttled", "expires", "large"] {
         let counted = format!("{rule} ");
-        let totals = outcome.stdout.lines().rev().take(3).collect::<String>();
+        let totals = outcome.stdout.lines().rev().take(4).collect::<String>();
         assert!(totals.contains(&counted), "{rule}: {totals}");
+    }
+    for (rule, _) in WINDOW_RULES {
+        let fired = format!("✓ {rule} (fired");
+        let failed = format!("✗ {rule} failed");
+        let stdout = &outcome.stdout;
+        assert!(
+            stdout.contains(&fired) || stdout.contains(&failed),
+            "{rule}"
+        );
     }
     assert!(
         outcome.stdout.contains("reactions failed"),

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use reflexarc_diagnostic::toml::{DeValue, Spanned, TableReader};
+use reflexarc_diagnostic::toml::{DeValue, Spanned};
 use reflexarc_diagnostic::{Code, Diagnostic};
 use reflexarc_event::Json;
 use reflexarc_pattern::canonical_scalar;
 
-use crate::event_key::EventKey;
+use crate::rule_file::RuleReader;
 
-/// Reads the key; values as [`EventKey::of`] makes them.
-pub(super) fn read(root: &TableReader<'_>, by: Option<&EventKey>, max_pending: usize) -> Vec<Json> {
+/// Reads the key; values as [`EventKey::of`](crate::event_key::EventKey::of) makes them.
+pub(super) fn read(reader: &RuleReader<'_>, max_pending: usize) -> Vec<Json> {
+    let (root, by) = (reader.root, reader.by);
     let Some(value) = root.lookup("expect") else {
         return Vec::new();
     };
@@ -26,7 +27,7 @@ pub(super) fn read(root: &TableReader<'_>, by: Option<&EventKey>, max_pending: u
     let paths = by.map_or(0, |by| by.paths().len());
     if paths == 0 {
         // A `by` that could not be read was reported.
-        if by.is_some() || !root.has("by") {
+        if by.is_some() || !reader.has("by") {
             root.fault(
                 "expect",
                 Code::RULE_CONFLICT,

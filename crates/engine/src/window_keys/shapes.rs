@@ -1,12 +1,13 @@
 //! Reading `count`, `followed_by`, `not_followed_by`, `absent_for` and `batch`.
 
-use reflexarc_diagnostic::Code;
 use reflexarc_diagnostic::toml::{DeValue, TableReader};
+use reflexarc_diagnostic::{Code, Diagnostic};
 
 use super::durations::{MAX_SPAN, duration, required};
 use super::{StepKeys, WindowKind, read_by};
 use crate::RuleSetLimits;
 use crate::event_key::EventKey;
+use crate::rule_file::RuleReader;
 use crate::window::{Absence, Batch, Count, Micros, Roles, Sequence, Shape, Silence, Span};
 
 /// A window with the filters and paths that its table has.
@@ -24,13 +25,9 @@ const MAX_AT_LEAST: u64 = 10_000;
 const MAX_BATCH: u64 = 10_000;
 const DEFAULT_BATCH: u64 = 1_000;
 
-/// Reads the window that the rule has under the key of `kind`; `by` is that of the rule.
-pub(super) fn read(
-    root: &TableReader<'_>,
-    kind: WindowKind,
-    by: Option<&EventKey>,
-    limits: &RuleSetLimits,
-) -> ShapeKeys {
+/// Reads the window that the rule has under the key of `kind`.
+pub(super) fn read(reader: &RuleReader<'_>, kind: WindowKind) -> ShapeKeys {
+    let (root, limits) = (reader.root, reader.limits);
     let mut keys = ShapeKeys {
         kind,
         shape: None,
@@ -42,7 +39,8 @@ pub(super) fn read(
             if let Some(table) = root.table("count") {
                 keys.distinct = read_distinct(&table, limits);
                 keys.shape = read_count(&table).map(Shape::Count);
-                report_quiet(root, &table);
+                report_quiet(reader, &table);
+                reader.misplaced.allow(&table);
                 table.finish();
             }
         }
@@ -51,7 +49,8 @@ pub(super) fn read(
             for table in step_tables(root) {
                 let help = "for example within = \"2m\"";
                 spans.push(required(&table, "within", help));
-                keys.steps.push(read_step(root, &table, by, limits));
+                keys.steps.push(read_step(reader, &table));
+                reader.misplaced.allow(&table);
                 table.finish();
             }
             let within: Option<Vec<Micros>> = spans.into_iter().collect();
@@ -63,7 +62,8 @@ pub(super) fn read(
                 let within = required(&table, "within", "for example within = \"30m\"");
                 let restart = table.boolean("restart").unwrap_or_default();
                 keys.shape = within.map(|within| Shape::Absence(Absence { within, restart }));
-                keys.steps.push(read_step(root, &table, by, limits));
+                keys.steps.push(read_step(reader, &table));
+                reader.misplaced.allow(&table);
                 table.finish();
             }
         }
@@ -74,6 +74,7 @@ pub(super) fn read(
         WindowKind::Batch => {
             if let Some(table) = root.table("batch") {
                 keys.shape = read_batch(&table).map(Shape::Batch);
+                reader.misplaced.allow(&table);
                 table.finish();
             }
         }
@@ -123,9 +124,19 @@ fn read_distinct(table: &TableReader<'_>, limits: &RuleSetLimits) -> Option<Even
 }
 
 /// `resolved` and `quiet` need each other.
-fn report_quiet(root: &TableReader<'_>, count: &TableReader<'_>) {
-    if root.has("resolved") && !count.has("quiet") {
-        root.fault(
+fn report_quiet(reader: &RuleReader<'_>, count: &TableReader<'_>) {
+    let resolves = reader.has("resolved");
+    if count.has("quiet") && !resolves {
+        let warning = Diagnostic::warning(
+            Code::KEY_WITHOUT_EFFECT,
+            count.span_of("quiet"),
+            "`quiet` has no effect without `resolved`",
+        );
+        let help = "add what happens after that time: resolved = '…', or remove `quiet`";
+        count.report(warning.with_help(help));
+    }
+    if resolves && !count.has("quiet") {
+        reader.root.fault(
             "resolved",
             Code::RULE_CONFLICT,
             "`resolved` of a rule with `count` needs `quiet`",
@@ -170,33 +181,23 @@ fn step_tables<'a>(root: &TableReader<'a>) -> Vec<TableReader<'a>> {
     tables
 }
 
-fn read_step(
-    root: &TableReader<'_>,
-    table: &TableReader<'_>,
-    by: Option<&EventKey>,
-    limits: &RuleSetLimits,
-) -> StepKeys {
+fn read_step(reader: &RuleReader<'_>, table: &TableReader<'_>) -> StepKeys {
     if !table.has("when") {
         let help = "add the filter of the event that is waited for: when = '…'";
         table.missing("when", help);
     }
     StepKeys {
         when: table.embedded("when"),
-        by: read_step_by(root, table, by, limits),
+        by: read_step_by(reader, table),
     }
 }
 
 /// `by` of a step: where its events have the values that the rule's `by` names in others.
-fn read_step_by(
-    root: &TableReader<'_>,
-    table: &TableReader<'_>,
-    by: Option<&EventKey>,
-    limits: &RuleSetLimits,
-) -> Option<EventKey> {
-    let own = read_by(table, "by", limits)?;
-    let Some(by) = by else {
+fn read_step_by(reader: &RuleReader<'_>, table: &TableReader<'_>) -> Option<EventKey> {
+    let own = read_by(table, "by", reader.limits)?;
+    let Some(by) = reader.by else {
         // A `by` that could not be read was reported.
-        if !root.has("by") {
+        if !reader.has("by") {
             table.fault(
                 "by",
                 Code::RULE_CONFLICT,
@@ -225,6 +226,17 @@ fn read_batch(table: &TableReader<'_>) -> Option<Batch> {
     let within = required(table, "within", "for example within = \"5m\"");
     let idle = duration(table, "idle", MAX_SPAN);
     let max = table.integer("max", 1..=MAX_BATCH).unwrap_or(DEFAULT_BATCH);
+    if within
+        .zip(idle)
+        .is_some_and(|(within, idle)| idle >= within)
+    {
+        let warning = Diagnostic::warning(
+            Code::KEY_WITHOUT_EFFECT,
+            table.span_of("idle"),
+            "`idle` is as long as `within`, by which the batch ends anyway",
+        );
+        table.report(warning.with_help("write a shorter time, or remove `idle`"));
+    }
     Some(Batch {
         within: within?,
         idle,

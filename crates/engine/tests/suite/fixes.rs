@@ -106,3 +106,49 @@ fn fields_of_events_in_rule_files_are_fixed() {
         ),
     ]);
 }
+
+#[test]
+fn keys_inside_other_tables_are_moved_above_them() {
+    let step = "[[followed_by]]\nwhen = 'id == 1'\nwithin = '2m'\n";
+    let top = "when = 'id == 2'\nby = []\n";
+    let message = "message.title = 'a'\nmessage.text = 'b'\n";
+    check(&[
+        (
+            &format!("{top}\n{step}then = 'log(1)'"),
+            Some(&format!("{top}\nthen = 'log(1)'\n\n{step}")),
+        ),
+        // Comments go with what they are about, and all keys are moved at once.
+        (
+            &format!("{top}\n# The step.\n{step}\n# Who.\nnotify = ['t'] # x\n{message}{step}"),
+            Some(&format!(
+                "{top}\n# Who.\nnotify = ['t'] # x\n{message}\n# The step.\n{step}\n{step}"
+            )),
+        ),
+        // Above the first table, of whatever name; several lines are one value.
+        (
+            &format!("{top}[labels]\na = 'b'\n{step}then = \'\'\'\nlog(1);\n\'\'\'\n"),
+            Some(&format!(
+                "{top}then = \'\'\'\nlog(1);\n\'\'\'\n\n[labels]\na = 'b'\n{step}"
+            )),
+        ),
+        (
+            "when = 'id == 2'\r\n[batch]\r\nwithin = '1m'\r\nnotify = 't'\r\n",
+            Some("when = 'id == 2'\r\nnotify = 't'\r\n\r\n[batch]\r\nwithin = '1m'\r\n"),
+        ),
+        // It would be there twice.
+        (
+            &format!("{top}then = 'log(1)'\n{step}then = 'log(2)'\n"),
+            None,
+        ),
+        // It is no line of its own, or a table.
+        (
+            "when = 'id == 2'\nby = []\n\
+             followed_by = { when = 'id == 1', within = '2m', then = 'log(1)' }\n",
+            None,
+        ),
+        (
+            &format!("{top}notify = 't'\n{step}[followed_by.message]\ntitle = 'a'\n"),
+            None,
+        ),
+    ]);
+}

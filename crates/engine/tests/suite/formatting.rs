@@ -112,3 +112,15 @@ fn filters_that_need_escapes_are_not_changed() {
     );
     assert!(format_rule("a.toml", "when = 'a =='").is_err());
 }
+
+#[test]
+fn all_filters_of_a_time_window_are_formatted() {
+    let text = "when = 'id==1'  # one\nby = []\nuntil = 'id  == 9'\nnotify = 'team'\n\
+                [[followed_by]] # two\nwhen = 'id==2  and name==\"x\"'\nwithin = '2m'\n\
+                [[followed_by]]\nwithin = '2m'\nwhen = '{\"id\":[3]}'\n";
+    let once = "when = 'id == 1'  # one\nby = []\nuntil = 'id == 9'\nnotify = 'team'\n\
+                [[followed_by]] # two\nwhen = 'id == 2 and name == \"x\"'\nwithin = '2m'\n\
+                [[followed_by]]\nwithin = '2m'\nwhen = '{\"id\": [3]}'\n";
+    assert_eq!(formatted(text), once);
+    assert_eq!(formatted(once), once);
+}

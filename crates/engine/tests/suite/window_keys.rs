@@ -1,6 +1,6 @@
 //! The keys of time windows in rule files: what is valid, and what is reported.
 
-use reflexarc::{Code, RuleSet, WindowKind};
+use reflexarc::{Code, RuleSet, Severity, WindowKind};
 
 use super::rules;
 
@@ -31,7 +31,20 @@ fn errors(lines: &str) -> Vec<(Code, String, String)> {
         Ok(_) => return Vec::new(),
         Err(error) => error,
     };
-    let found = error.diagnostics().map(|found| {
+    let errors = error.diagnostics();
+    let errors = errors.filter(|found| found.severity == Severity::Error);
+    let errors = errors.map(|found| {
+        let marked = text[found.span.clone()].to_owned();
+        (found.code, marked, found.message.clone())
+    });
+    errors.collect()
+}
+
+/// The warnings about a rule: code, marked text and message.
+fn warnings(text: &str) -> Vec<(Code, String, String)> {
+    let rules = rules(&[("a.toml", text)]);
+    let found = rules.warnings().iter().flat_map(|file| &file.diagnostics);
+    let found = found.map(|found| {
         let marked = text[found.span.clone()].to_owned();
         (found.code, marked, found.message.clone())
     });
@@ -144,4 +157,441 @@ fn durations_of_windows_are_bounded() {
         errors("absent_for = '366d'\ngrace = '0s'\nforget = '2562d'"),
         []
     );
+}
+
+#[test]
+fn a_count_has_one_of_within_and_every() {
+    check_error(
+        "count = { at_least = 6, within = '10m', every = '1h' }",
+        Code::RULE_CONFLICT,
+        "'1h'",
+        "`count` has `within` or `every`, not both",
+    );
+    check_error(
+        "count = { at_least = 6 }",
+        Code::RULE_VALUE,
+        "{ at_least = 6 }",
+        "missing key `within` in `count`",
+    );
+    for at_least in ["0", "10_001", "-1"] {
+        let lines = format!("count = {{ at_least = {at_least}, every = '1h' }}");
+        check_error(
+            &lines,
+            Code::RULE_VALUE,
+            at_least,
+            "`at_least` is out of range",
+        );
+    }
+}
+
+#[test]
+fn missing_keys_of_windows_are_reported() {
+    for (lines, marked, keys) in [
+        ("count = {}", "{}", &["at_least", "within"][..]),
+        ("by = 'id'\nfollowed_by = {}", "{}", &["within", "when"]),
+        (
+            "by = 'id'\nnot_followed_by = { whne = 'id == 1' }",
+            "whne",
+            &[],
+        ),
+        ("batch = {}", "{}", &["within"]),
+    ] {
+        let found = errors(lines);
+        for key in keys {
+            let message = format!("missing key `{key}`");
+            let is_found = |(_, place, found): &(Code, String, String)| {
+                place == marked && found.starts_with(&message)
+            };
+            assert!(found.iter().any(is_found), "{lines}: {found:?}");
+        }
+        assert!(
+            found.iter().any(|(_, place, _)| place == marked),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn keys_that_need_another_key_are_errors() {
+    let (sequence, silence) = (
+        "by = 'content.eniId'\nfollowed_by = { when = 'id == 1', within = '1m' }\n",
+        "absent_for = '1h'\n",
+    );
+    for (window, key, message) in [
+        ("", "grace = '1s'", "`grace` needs a time window"),
+        ("", "settle = '1s'", "`settle` needs a time window"),
+        ("", "forget = '1s'", "`forget` needs a time window"),
+        ("", "max_pending = 9", "`max_pending` needs a time window"),
+        ("", "until = 'id == 1'", "`until` needs `followed_by`"),
+        ("", "expect = ['a']", "`expect` needs `absent_for`"),
+        (
+            "",
+            "resolved = 'log(1)'",
+            "`resolved` needs a time window that ends",
+        ),
+        (silence, "until = 'id == 1'", "`until` needs `followed_by`"),
+        (sequence, "expect = ['a']", "`expect` needs `absent_for`"),
+        (silence, "expect = ['a']", "`expect` needs `by`"),
+        (
+            sequence,
+            "resolved = 'log(1)'",
+            "nothing is resolved in a rule with `followed_by`",
+        ),
+        (
+            "batch = { within = '1m' }\n",
+            "resolved = {}",
+            "nothing is resolved in a rule with `batch`",
+        ),
+        (
+            "count = { at_least = 2, within = '1m' }\n",
+            "resolved = 'log(1)'",
+            "`resolved` of a rule with `count` needs `quiet`",
+        ),
+    ] {
+        let found = errors(&format!("{window}{key}"));
+        let marked = key.split_once(" = ").unwrap().1;
+        let expected = (Code::RULE_CONFLICT, marked.to_owned(), message.to_owned());
+        assert!(found.contains(&expected), "{window}{key}: {found:?}");
+    }
+}
+
+#[test]
+fn keys_without_an_effect_are_warnings() {
+    for (lines, marked, message) in [
+        (
+            "count = { at_least = 2, within = '1m', quiet = '5m' }",
+            "'5m'",
+            "`quiet` has no effect without `resolved`",
+        ),
+        (
+            "batch = { within = '1m', idle = '60s' }",
+            "'60s'",
+            "`idle` is as long as `within`, by which the batch ends anyway",
+        ),
+        (
+            "count = { at_least = 2, within = '1m' }\nsettle = '5m'",
+            "'5m'",
+            "`settle` has no effect: no deadline ends a rule with `count`",
+        ),
+        (
+            "batch = { within = '1m' }\nforget = '5m'",
+            "'5m'",
+            "`forget` has no effect: what has fired is over in a rule with `batch`",
+        ),
+        (
+            "by = []\nnot_followed_by = { when = 'id == 1', within = '1m' }\nforget = '5m'",
+            "'5m'",
+            "`forget` has no effect: without `resolved`, what has fired is over",
+        ),
+    ] {
+        let expected = (
+            Code::KEY_WITHOUT_EFFECT,
+            marked.to_owned(),
+            message.to_owned(),
+        );
+        assert_eq!(warnings(&rule(lines)), [expected], "{lines}");
+    }
+}
+
+#[test]
+fn pairs_of_events_without_by_are_warned_of() {
+    let step = "{ when = 'id == 1', within = '1m' }";
+    for (lines, marked) in [
+        (format!("followed_by = {step}"), Some("followed_by")),
+        (format!("not_followed_by = {step}"), Some("not_followed_by")),
+        (format!("by = []\nfollowed_by = {step}"), None),
+        (format!("by = []\nnot_followed_by = {step}"), None),
+        ("absent_for = '1h'".to_owned(), None),
+        ("count = { at_least = 2, within = '1m' }".to_owned(), None),
+        ("batch = { within = '1m' }".to_owned(), None),
+    ] {
+        let found = warnings(&rule(&lines));
+        let places = found.iter().map(|(code, place, _)| (*code, place.as_str()));
+        let expected = marked.map(|marked| (Code::WINDOW_WITHOUT_BY, marked));
+        assert_eq!(
+            places.collect::<Vec<_>>(),
+            Vec::from_iter(expected),
+            "{lines}"
+        );
+    }
+}
+
+#[test]
+fn by_of_a_step_has_a_path_for_each_of_the_rule() {
+    let step = |by: &str| format!("followed_by = {{ when = 'id == 1', within = '1m', by = {by} }}");
+    check_error(
+        &format!("by = 'userId'\n{}", step("['a', 'b']")),
+        Code::RULE_VALUE,
+        "['a', 'b']",
+        "`by` of the step has 2 paths, that of the rule 1",
+    );
+    let found = errors(&step("'a'"));
+    assert_eq!(found[0].2, "`by` of a step needs `by` of the rule");
+}
+
+#[test]
+fn paths_of_by_are_checked() {
+    for (lines, message) in [
+        ("by = ''", "empty path"),
+        ("by = ['a', 'a']", "duplicate path `a`"),
+        (
+            "by = 7",
+            "`by`: expected a string or an array of strings, found a number",
+        ),
+        (
+            "count = { at_least = 2, within = '1m', distinct = [] }",
+            "`distinct` is empty",
+        ),
+    ] {
+        let found = errors(lines);
+        assert_eq!(found.len(), 1, "{lines}: {found:?}");
+        assert_eq!(found[0].2, message, "{lines}");
+    }
+    let paths: Vec<String> = (0..17).map(|at| format!("'a{at}'")).collect();
+    assert_eq!(errors(&format!("by = [{}]", paths[..16].join(","))), []);
+    let found = errors(&format!("by = [{}]", paths.join(",")));
+    assert_eq!(found[0].2, "`by` has 17 paths, more than the 16 allowed");
+}
+
+#[test]
+fn paths_that_no_event_may_have_are_warned_of() {
+    let step =
+        |by: &str| format!("{{ when = 'content.result == \"success\"', within = '1m'{by} }}");
+    for (lines, help) in [
+        (
+            format!("by = 'content.eniID'\nfollowed_by = {}", step("")),
+            "write `content.eniId`",
+        ),
+        (
+            format!("by = 'event.content.eniId'\nfollowed_by = {}", step("")),
+            "write `content.eniId`",
+        ),
+        (
+            format!(
+                "by = 'content.eniId'\nfollowed_by = {}",
+                step(", by = 'content.eniID'")
+            ),
+            "write `content.eniId`",
+        ),
+        (
+            "count = { at_least = 2, within = '1m', distinct = 'content.ipv6s' }".to_owned(),
+            "use a field with one value",
+        ),
+        (
+            "by = 'mine'\ncount = { at_least = 2, within = '1m' }".to_owned(),
+            "an event without it is not followed; add a test with an event that has it",
+        ),
+        (
+            "by = 'mine'\nthrottle = { every = '1m' }".to_owned(),
+            "an event without it is not gated; add a test with an event that has it",
+        ),
+        (
+            "count = { at_least = 2, within = '1m', distinct = 'mine' }".to_owned(),
+            "an event without it is not counted; add a test with an event that has it",
+        ),
+    ] {
+        let rules = rules(&[("a.toml", &rule(&lines))]);
+        let found = rules.warnings().iter().flat_map(|file| &file.diagnostics);
+        let found: Vec<_> = found
+            .map(|found| (found.code, found.help.clone().unwrap_or_default()))
+            .collect();
+        assert_eq!(found, [(Code::UNKNOWN_KEY, help.to_owned())], "{lines}");
+    }
+}
+
+#[test]
+fn filters_that_meet_the_events_before_them_are_warned_of() {
+    let by = "by = 'content.eniId'\n";
+    let (wide, narrow) = (
+        "content.result exists",
+        "content.result == \"failed\" and id == 1",
+    );
+    let step = |key: &str, when: &str| format!("{by}{key} = {{ when = '{when}', within = '1m' }}");
+    for (lines, is_found) in [
+        (step("not_followed_by", wide), true),
+        (step("not_followed_by", narrow), false),
+        (
+            step("not_followed_by", "content.result == \"success\""),
+            false,
+        ),
+        (step("followed_by", wide), true),
+        (step("followed_by", narrow), false),
+        (
+            format!("{}\nuntil = 'id exists'", step("followed_by", "id == 1")),
+            true,
+        ),
+        (
+            format!("{}\nuntil = 'id == 1'", step("followed_by", "id exists")),
+            false,
+        ),
+        (
+            format!(
+                "{by}followed_by = {{ when = '{wide}', within = '1m', by = 'content.instanceId' }}"
+            ),
+            false,
+        ),
+    ] {
+        let found = warnings(&rule(&lines));
+        let codes: Vec<Code> = found.iter().map(|(code, ..)| *code).collect();
+        let expected = is_found.then_some(Code::SELF_CLOSING);
+        assert_eq!(codes, Vec::from_iter(expected), "{lines}");
+    }
+}
+
+#[test]
+fn expected_keys_are_values_of_by() {
+    let lines = |by: &str, expect: &str| format!("by = {by}\nabsent_for = '1h'\nexpect = {expect}");
+    for (by, expect) in [
+        ("'regionId'", "['cn-hangzhou', 7, 1.5, true]"),
+        (
+            "['regionId', 'userId']",
+            "[['cn-hangzhou', 1], ['cn-hangzhou', 2]]",
+        ),
+        ("'regionId'", "[169070000000000000000000]"),
+    ] {
+        assert_eq!(errors(&lines(by, expect)), [], "{by} {expect}");
+    }
+    for (by, expect, marked, message) in [
+        ("'a'", "[]", "[]", "`expect` is empty"),
+        ("'a'", "'x'", "'x'", "`expect`: expected an array of keys"),
+        (
+            "'a'",
+            "[['x']]",
+            "['x']",
+            "`expect`: expected a string, a number or a boolean",
+        ),
+        (
+            "'a'",
+            "[inf]",
+            "inf",
+            "`expect`: expected a string, a number or a boolean",
+        ),
+        ("'a'", "[1, 1.0]", "1.0", "duplicate key 1 in `expect`"),
+        (
+            "'a'",
+            "['::1', '0::1']",
+            "'0::1'",
+            "duplicate key \"::1\" in `expect`",
+        ),
+        (
+            "['a', 'b']",
+            "['x']",
+            "'x'",
+            "`expect`: expected an array of 2 values, one for each path of `by`",
+        ),
+        (
+            "['a', 'b']",
+            "[['x']]",
+            "['x']",
+            "`expect`: expected an array of 2 values, one for each path of `by`",
+        ),
+    ] {
+        let found = errors(&lines(by, expect));
+        let found: Vec<_> = found
+            .iter()
+            .map(|(_, marked, message)| (marked.as_str(), message.as_str()))
+            .collect();
+        assert_eq!(found, [(marked, message)], "{by} {expect}");
+    }
+    let found = errors("by = 'a'\nabsent_for = '1h'\nmax_pending = 1\nexpect = ['x', 'y']");
+    assert_eq!(
+        found[0].2,
+        "`expect` has 2 keys, more than the 1 of `max_pending`"
+    );
+}
+
+#[test]
+fn a_sequence_has_at_most_16_steps() {
+    let steps = |count: usize| {
+        let step = "{ when = 'id == 1', within = '1m' }";
+        format!(
+            "by = 'content.eniId'\nfollowed_by = [{}]",
+            vec![step; count].join(", ")
+        )
+    };
+    assert_eq!(errors(&steps(16)), []);
+    let found = errors(&steps(17));
+    assert_eq!(
+        found[0].2,
+        "`followed_by` has 17 steps, more than the 16 allowed"
+    );
+    assert_eq!(errors(&steps(0))[0].2, "`followed_by` is empty");
+}
+
+#[test]
+fn all_filters_and_scripts_of_a_window_are_compiled() {
+    let text = "when = 'id = 1'\nby = 'content.eniId'\nnotify = ['team']\nuntil = 'c ='\n\
+                [[followed_by]]\nwhen = 'a ='\nwithin = '0s'\n\
+                [[followed_by]]\nwhen = 'b ='\nwithin = '1m'\n";
+    let error = RuleSet::compile([("a.toml", text)]).unwrap_err();
+    let lines: Vec<usize> = error
+        .diagnostics()
+        .map(|found| text[..found.span.start].lines().count())
+        .collect();
+    assert_eq!(lines, [1, 4, 6, 7, 9]);
+}
+
+#[test]
+fn resolved_is_a_script_or_a_message() {
+    let window = "by = 'content.eniId'\n\
+                  not_followed_by = { when = 'content.result == \"success\"', within = '1m' }\n";
+    for resolved in [
+        "resolved = 'log(closing.id)'",
+        "resolved = { title = '{{ closing.id }}', text = 'after {{ count }}' }",
+        "resolved = {}",
+    ] {
+        assert_eq!(errors(&format!("{window}{resolved}")), [], "{resolved}");
+        assert_eq!(
+            warnings(&rule(&format!("{window}{resolved}"))),
+            [],
+            "{resolved}"
+        );
+    }
+    let found = errors(&format!("{window}resolved = ['x']"));
+    assert_eq!(found[0].2, "`resolved`: expected a script or a table");
+    let text = format!("when = 'id == 1'\nthen = 'log(1)'\n{window}resolved = {{ title = 'x' }}");
+    let error = RuleSet::compile([("a.toml", text.as_str())]).unwrap_err();
+    let message = "`resolved` as a table needs `notify`, whose targets get the message";
+    assert!(error.to_string().contains(message), "{error}");
+    // The event that closes is one of the step.
+    let text = rule(&format!(
+        "{window}resolved = 'log(closing.content.opration)'"
+    ));
+    let found = warnings(&text);
+    assert_eq!(found[0].1, "content.opration", "{found:?}");
+}
+
+#[test]
+fn scripts_have_the_variables_of_their_window() {
+    let text =
+        |window: &str, then: &str| format!("when = 'id exists'\n{window}\nthen = '{then}'\n");
+    let compile = |text: &str| RuleSet::compile([("a.toml", text)]).map(|_| ());
+    let count = "count = { at_least = 2, within = '1m' }";
+    assert!(compile(&text(count, "log(count + events.len())")).is_ok());
+    assert!(compile(&text("", "log(count)")).is_err());
+    assert!(compile(&text(count, "log(closing.id)")).is_err());
+}
+
+#[test]
+fn the_lists_of_keys_of_a_rule_agree() {
+    // The help lists the keys that are read; all of them are found inside of other tables.
+    let error = RuleSet::compile([("a.toml", "zzzzzzzz = 1\nwhen = 'id == 1'")]).unwrap_err();
+    let help = error.diagnostics().find_map(|found| found.help.as_deref());
+    let keys = help.unwrap().strip_prefix("expected one of: ").unwrap();
+    for key in keys.split(", ") {
+        let text = format!("when = 'id == 1'\n[throttle]\nevery = '1m'\n{key} = 'x'\n");
+        let error = RuleSet::compile([("a.toml", text.as_str())]).unwrap_err();
+        let codes: Vec<Code> = error.diagnostics().map(|found| found.code).collect();
+        assert!(codes.contains(&Code::MISPLACED_KEY), "{key}: {error}");
+    }
+    assert_eq!(keys.split(", ").count(), 27);
+}
+
+#[test]
+fn targets_of_resolved_are_targets_of_the_rule() {
+    let text = "when = 'id exists'\nabsent_for = '1h'\nthen = 'send(\"one\", 1);'\n\
+                resolved = 'send(\"two\", 2);'\n";
+    let targets = rules(&[("a.toml", text)]).get("a").unwrap().targets();
+    let names: Vec<_> = targets.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["one", "two"]);
 }

@@ -124,14 +124,9 @@ impl Matches {
         self.events.values().map(|referred| &referred.event)
     }
 
-    pub(super) fn set(
-        &mut self,
-        rule: &str,
-        key: &str,
-        kept: KeptMatch,
-        event: Option<&KeptEvent>,
-    ) {
-        if let Some(event) = event {
+    /// Sets a match. Of `events`, those that it refers to are kept.
+    pub(super) fn set(&mut self, rule: &str, key: &str, kept: KeptMatch, events: &[KeptEvent]) {
+        for event in events {
             self.next_position = self.next_position.max(event.position.saturating_add(1));
             if kept.positions.contains(&event.position)
                 && !self.events.contains_key(&event.position)
@@ -173,8 +168,16 @@ impl Matches {
         }
     }
 
+    /// Positions before `position` are not given to events any more.
+    pub(super) fn reserve_positions(&mut self, position: u64) {
+        self.next_position = self.next_position.max(position);
+    }
+
     pub(super) fn advance(&mut self, to: Timestamp) {
-        self.clock = self.clock.max(Some(to));
+        // A state that has reached no time equals one that was advanced to none.
+        if to > Timestamp::MIN {
+            self.clock = self.clock.max(Some(to));
+        }
     }
 
     pub(super) fn remove_expired(&mut self, now: Timestamp) {

@@ -29,6 +29,8 @@ pub(super) struct Clock {
 pub(super) struct Reading {
     /// The time.
     pub(super) now: Timestamp,
+    /// Whether the event has no time.
+    pub(super) is_assumed: bool,
     /// Whether the event has no time, and `now` was not yet reported for such events.
     pub(super) is_new: bool,
 }
@@ -77,6 +79,15 @@ impl Clock {
         self.arg == ClockArg::Event && self.first.is_none()
     }
 
+    /// The time that has passed when an event with this time comes, also if no rule matches it.
+    pub(super) fn passed(&self, time: Option<Timestamp>) -> Option<Timestamp> {
+        match self.arg {
+            ClockArg::Event => time,
+            ClockArg::Now => Some(Timestamp::now()),
+            ClockArg::At(now) => Some(now),
+        }
+    }
+
     /// Notes the time of the next event, if it has one.
     pub(super) fn see(&mut self, time: Option<Timestamp>) {
         self.first = self.first.or(time);
@@ -93,10 +104,18 @@ impl Clock {
             (ClockArg::Event, None) => {
                 let now = self.first.unwrap_or(Timestamp::UNIX_EPOCH);
                 let is_new = self.reported.replace(now) != Some(now);
-                return Reading { now, is_new };
+                return Reading {
+                    now,
+                    is_assumed: true,
+                    is_new,
+                };
             }
         };
-        Reading { now, is_new: false }
+        Reading {
+            now,
+            is_assumed: false,
+            is_new: false,
+        }
     }
 }
 

@@ -1,14 +1,18 @@
-//! The evaluation of events, one after the other.
+//! The evaluation of events, one after the other, and of the deadlines between them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use reflexarc::RuleSet;
+use jiff::Timestamp;
+use reflexarc::{Rule, RuleSet};
 
-use super::clock::{Clock, ClockArg};
+use super::clock::{Clock, ClockArg, Reading};
+use super::deadlines::{self, Firing, Progress, Remaining, UntilArg};
 use super::preparer::{Ahead, PreparedEvent, Preparer, Stage};
 use super::printer::{Evaluated, Item};
 use super::shared_state::SharedState;
+use crate::exit::Failure;
 
 /// Evaluations between two removals of expired state. Expired entries are never read; removing them
 /// only bounds the memory of long runs.
@@ -19,8 +23,17 @@ pub(super) struct Evaluator {
     rules: RuleSet,
     state: SharedState,
     clock: Clock,
+    /// Absent where no rule has a time window: then nothing is ever due.
+    progress: Option<Progress>,
     evaluations: u64,
     ahead: Arc<Ahead>,
+}
+
+/// An event whose turn has come, with the time of its evaluation.
+pub(super) struct Turn {
+    stage: Stage,
+    /// Absent where nothing is to be evaluated.
+    reading: Option<Reading>,
 }
 
 impl Evaluator {
@@ -30,10 +43,13 @@ impl Evaluator {
             needs_first: AtomicBool::new(clock.needs_first()),
             bytes: AtomicUsize::new(0),
         };
+        let waits = |rule: &Rule| rule.enabled() && rule.window().is_some();
+        let progress = rules.rules().any(waits).then(Progress::default);
         Self {
             rules,
             state: SharedState::default(),
             clock,
+            progress,
             evaluations: 0,
             ahead: Arc::new(ahead),
         }
@@ -46,24 +62,64 @@ impl Evaluator {
             clock: self.clock.arg(),
             reacts,
             keeps_unmatched,
+            keeps_times: self.progress.is_some() && self.clock.arg() == ClockArg::Event,
             ahead: Arc::clone(&self.ahead),
             state: self.state.clone(),
         }
     }
 
-    /// Evaluates the next event, which begins on `line` of `source`.
-    pub(super) fn evaluate(&mut self, source: &Arc<str>, line: u64, next: PreparedEvent) -> Item {
+    /// Begins the turn of the next event: its time is that of the run now.
+    pub(super) fn begin(&mut self, next: PreparedEvent) -> Turn {
         let PreparedEvent { time, stage } = next;
         self.clock.see(time);
         let needs_first = self.clock.needs_first();
         self.ahead.needs_first.store(needs_first, Ordering::Relaxed);
-        // Without a rule nothing is evaluated, and the time does not matter.
-        if let Stage::Nothing(event) = stage {
-            return event.map_or(Item::Unmatched, |event| {
-                Item::Evaluated(Evaluated::unmatched(source, line, event))
-            });
+        // Without a rule nothing is evaluated, and the time matters only to what waits.
+        let is_evaluated = !matches!(stage, Stage::Nothing(_));
+        let reading = is_evaluated.then(|| self.clock.read(time));
+        if let Some(progress) = &mut self.progress {
+            let passed = match &reading {
+                Some(reading) if !reading.is_assumed => Some(reading.now),
+                Some(_) => None,
+                None => self.clock.passed(time),
+            };
+            // What waits for a first event does so from a time that an event or an argument gives:
+            // from 1970 on, which is assumed where none has come yet, everything would be overdue.
+            if let Some(now) = passed
+                && !progress.is_armed
+            {
+                self.state.arm(&self.rules, now);
+                progress.is_armed = true;
+            }
+            for now in passed.into_iter().chain(reading.as_ref().map(|r| r.now)) {
+                progress.reach(now);
+            }
         }
-        let reading = self.clock.read(time);
+        Turn { stage, reading }
+    }
+
+    /// Fires the next deadline up to the time that has been reached. Called until nothing is due,
+    /// before the event of the turn is evaluated.
+    pub(super) fn fire_next(&mut self) -> Option<Item> {
+        let reached = self.progress.as_ref()?.reached?;
+        let due = self.state.fire_next(&self.rules, reached)?;
+        Some(Item::Fired(due.into()))
+    }
+
+    /// Evaluates the event of the turn, which begins on `line` of `source`.
+    pub(super) fn evaluate(&mut self, source: &Arc<str>, line: u64, turn: Turn) -> Item {
+        let Turn { stage, reading } = turn;
+        if let Some(reached) = self.progress.as_ref().and_then(|progress| progress.reached) {
+            self.state.advance(reached);
+        }
+        let Some(reading) = reading else {
+            return match stage {
+                Stage::Nothing(Some(event)) => {
+                    Item::Evaluated(Evaluated::unmatched(source, line, event))
+                }
+                _ => Item::Unmatched,
+            };
+        };
         let now = reading.now;
         let (event, evaluation) = match stage {
             Stage::Nothing(_) => return Item::Unmatched,
@@ -95,5 +151,44 @@ impl Evaluator {
             evaluation,
             assumed_time: reading.is_new.then_some(now),
         })
+    }
+
+    /// What is still due after the last event.
+    ///
+    /// # Errors
+    /// If `until` is before the last event.
+    pub(super) fn remaining(&mut self, until: UntilArg) -> Result<Remaining, Failure> {
+        let reached = match &self.progress {
+            None => None,
+            Some(progress) => {
+                if let (false, Some(now)) = (progress.is_armed, progress.reached) {
+                    self.state.arm(&self.rules, now);
+                }
+                progress.reached
+            }
+        };
+        Remaining::new(until, reached, &self.rules, &self.state.read())
+    }
+
+    /// Fires the next deadline after the last event.
+    ///
+    /// # Errors
+    /// As [`Remaining::fire_next`].
+    pub(super) fn fire_remaining(
+        &mut self,
+        remaining: &mut Remaining,
+    ) -> Result<Option<Firing>, Failure> {
+        let firing = remaining.fire_next(&self.rules, &mut self.state.write())?;
+        if let (Some(firing), Some(progress)) = (&firing, &mut self.progress) {
+            progress.reach(firing.at);
+        }
+        Ok(firing)
+    }
+
+    /// How many matches of each rule wait for something.
+    pub(super) fn pending(&self) -> BTreeMap<String, u64> {
+        let progress = self.progress.as_ref();
+        let now = progress.and_then(|progress| progress.reached);
+        deadlines::pending(&self.state.read(), now.unwrap_or(Timestamp::MIN))
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Preparer {
     pub(super) reacts: bool,
     /// Whether events without effects are needed.
     pub(super) keeps_unmatched: bool,
+    /// Whether their times are: deadlines of other events pass with them.
+    pub(super) keeps_times: bool,
     pub(super) ahead: Arc<Ahead>,
     pub(super) state: SharedState,
 }
@@ -58,12 +60,12 @@ impl Preparer {
     pub(super) fn prepare(&self, event: Event) -> Result<PreparedEvent, EventError> {
         let event = NativeEvent::new(event)?;
         let matched = self.rules.matching(&event);
-        let needs_first = || self.ahead.needs_first.load(Ordering::Relaxed);
+        let needs_time = || self.keeps_times || self.ahead.needs_first.load(Ordering::Relaxed);
         // Reading the time of every event would slow down runs in which few match. An event that
         // is matched before the flag falls has its time read needlessly, never too seldom.
         if matched.is_nothing() {
             return Ok(PreparedEvent {
-                time: needs_first().then(|| event_time(&event)).flatten(),
+                time: needs_time().then(|| event_time(&event)).flatten(),
                 stage: Stage::Nothing(self.keeps_unmatched.then_some(event)),
             });
         }

@@ -9,12 +9,15 @@ use jiff::Timestamp;
 use reflexarc::{Evaluation, FailureCounter, RuleSet};
 use reflexarc_event::NativeEvent;
 
+use super::deadlines::Firing;
 use crate::exit::Failure;
-use crate::output::evaluation::{EventReport, Totals};
+use crate::output::evaluation::{EventReport, FiringReport, Totals};
 use crate::output::{Format, Output};
 
 /// Bytes at which a batch is printed before it is complete: an event may have effects of 64 MiB.
 const BATCH_BYTES: usize = 1 << 20;
+/// Bytes of a result besides its event and effects: any number of deadlines may pass at once.
+const ITEM_BYTES: usize = 512;
 
 /// Takes results to print. Breaks when no more can be printed.
 pub(super) type Print<'p> = dyn FnMut(Vec<Item>) -> Result<ControlFlow<()>, Failure> + 'p;
@@ -22,6 +25,8 @@ pub(super) type Print<'p> = dyn FnMut(Vec<Item>) -> Result<ControlFlow<()>, Fail
 /// A result.
 pub(super) enum Item {
     Evaluated(Evaluated),
+    /// A deadline that has passed.
+    Fired(Firing),
     /// An event without effects, which is only counted.
     Unmatched,
     /// A record that could not be read as an event: the message.
@@ -64,10 +69,10 @@ pub(super) struct Printer<'o> {
 ///
 /// # Errors
 /// The first failure in the order of the results: that of printing, then that of `evaluate`.
-pub(super) fn print_on_thread(
+pub(super) fn print_on_thread<T>(
     printer: &mut Printer<'_>,
-    evaluate: impl FnOnce(&mut Print<'_>) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+    evaluate: impl FnOnce(&mut Print<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     thread::scope(|scope| {
         // One batch waits while another is printed: a slow reader of the output stops the
         // evaluation, and memory stays bounded.
@@ -104,17 +109,25 @@ impl Evaluated {
 }
 
 impl Batch {
-    pub(super) fn push(&mut self, item: Item) {
-        if let Item::Evaluated(evaluated) = &item {
-            let event = evaluated.event.event().bytes().len();
-            self.bytes += event + evaluated.evaluation.effect_bytes;
-        }
+    /// Adds a result, and prints the batch if it is large then.
+    pub(super) fn add(
+        &mut self,
+        item: Item,
+        print: &mut Print<'_>,
+    ) -> Result<ControlFlow<()>, Failure> {
+        self.bytes += match &item {
+            Item::Evaluated(evaluated) => {
+                let event = evaluated.event.event().bytes().len();
+                event + evaluated.evaluation.effect_bytes
+            }
+            Item::Fired(firing) => ITEM_BYTES + firing.evaluation.effect_bytes,
+            Item::Unmatched | Item::Unreadable(_) => 0,
+        };
         self.items.push(item);
-    }
-
-    /// Whether it should be printed before more is added.
-    pub(super) fn is_large(&self) -> bool {
-        self.bytes >= BATCH_BYTES
+        if self.bytes >= BATCH_BYTES {
+            return self.print(print);
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Prints it; it is empty then.
@@ -144,13 +157,14 @@ impl<'o> Printer<'o> {
     /// Prints results.
     pub(super) fn print_all(&mut self, items: Vec<Item>) -> Result<ControlFlow<()>, Failure> {
         for item in items {
-            self.totals.events += 1;
+            self.totals.events += u64::from(!matches!(item, Item::Fired(_)));
             match item {
                 Item::Unmatched => {}
                 Item::Unreadable(message) => {
                     self.totals.unreadable += 1;
                     self.output.error(&message);
                 }
+                Item::Fired(firing) => self.print_firing(firing)?,
                 Item::Evaluated(evaluated) => self.print(evaluated)?,
             }
         }
@@ -176,12 +190,7 @@ impl<'o> Printer<'o> {
                  (choose with --clock)"
             ));
         }
-        for report in self.failures.record(&self.rules, &evaluation) {
-            self.output.error(&format!(
-                "rule `{}` has failed {} times in a row, last: {}",
-                report.rule, report.consecutive, report.message
-            ));
-        }
+        self.report_failures(&evaluation);
         self.totals.add(&evaluation);
         if evaluation.is_empty() && !self.print_unmatched {
             return Ok(());
@@ -195,6 +204,40 @@ impl<'o> Printer<'o> {
         match self.format {
             Format::Human => report.print(self.output),
             Format::Json | Format::Ndjson => self.output.element(self.format, &report),
+        }
+    }
+
+    fn print_firing(&mut self, firing: Firing) -> Result<(), Failure> {
+        let Firing {
+            at,
+            rule,
+            key,
+            evaluation,
+        } = firing;
+        self.report_failures(&evaluation);
+        let report = FiringReport {
+            at,
+            rule: &rule,
+            key: &key,
+            evaluation,
+        };
+        // A deadline that has only moved is none that has passed.
+        if !report.has_fired() {
+            return Ok(());
+        }
+        self.totals.add_firing(&report.evaluation);
+        match self.format {
+            Format::Human => report.print(self.output),
+            Format::Json | Format::Ndjson => self.output.element(self.format, &report),
+        }
+    }
+
+    fn report_failures(&mut self, evaluation: &Evaluation) {
+        for report in self.failures.record(&self.rules, evaluation) {
+            self.output.error(&format!(
+                "rule `{}` has failed {} times in a row, last: {}",
+                report.rule, report.consecutive, report.message
+            ));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use jiff::Timestamp;
-use reflexarc::{Evaluation, NativeEvent};
+use reflexarc::{DueEvaluation, Evaluation, NativeEvent, RuleSet};
 use reflexarc_reaction::{Entry, KeptMatch, KeptMatches, MemoryState, State, sealed};
 
 /// The state of all rules. Only the evaluator changes it.
@@ -29,16 +29,35 @@ impl SharedState {
         }
     }
 
+    /// Begins what rules wait for before any event.
+    pub(super) fn arm(&self, rules: &RuleSet, now: Timestamp) {
+        rules.arm(&mut self.write(), now);
+    }
+
+    /// Fires the earliest deadline if it is `now` or before, and applies the changes.
+    pub(super) fn fire_next(&self, rules: &RuleSet, now: Timestamp) -> Option<DueEvaluation> {
+        // Nearly always nothing is due, and preparers go on reading.
+        if self.read().next_due().is_none_or(|due| due > now) {
+            return None;
+        }
+        rules.fire_next(&mut self.write(), now)
+    }
+
+    /// As [`MemoryState::advance`].
+    pub(super) fn advance(&self, to: Timestamp) {
+        self.write().advance(to);
+    }
+
     /// As [`MemoryState::remove_expired`].
     pub(super) fn remove_expired(&self, now: Timestamp) {
         self.write().remove_expired(now);
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, MemoryState> {
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, MemoryState> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, MemoryState> {
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, MemoryState> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

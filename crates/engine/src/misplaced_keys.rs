@@ -1,0 +1,267 @@
+//! Keys of a rule that are written below the header of a table, and so are part of that table.
+//!
+//! ```toml
+//! [[followed_by]]
+//! when = 'content.result == "success"'
+//! within = "2m"
+//!
+//! then = 'log("done")'     # TOML reads `followed_by.then`
+//! ```
+
+use std::ops::Range;
+
+use reflexarc_diagnostic::toml::{DeTable, DeValue, Document, FaultCodes, Spanned, TableReader};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
+
+/// The keys of a rule.
+const RULE_KEYS: [&str; 27] = [
+    "absent_for",
+    "allow",
+    "batch",
+    "by",
+    "count",
+    "description",
+    "enabled",
+    "expect",
+    "followed_by",
+    "forget",
+    "grace",
+    "labels",
+    "level",
+    "max_pending",
+    "message",
+    "not_followed_by",
+    "notify",
+    "once",
+    "report_after",
+    "resolved",
+    "settle",
+    "state",
+    "test",
+    "then",
+    "throttle",
+    "until",
+    "when",
+];
+
+/// The tables of a rule with the keys of the rule that they have themselves.
+// Not `labels`, where every key is a label, and not `test`, which is below all else.
+const TABLES: [(&str, &[&str]); 9] = [
+    ("batch", &[]),
+    ("count", &[]),
+    ("followed_by", &["by", "when"]),
+    ("message", &[]),
+    ("not_followed_by", &["by", "when"]),
+    ("once", &[]),
+    ("resolved", &[]),
+    ("state", &[]),
+    ("throttle", &[]),
+];
+
+/// Keys of the rule that are inside other tables.
+#[derive(Debug, Default)]
+pub(crate) struct MisplacedKeys {
+    found: Vec<Misplaced>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Misplaced {
+    name: String,
+    key: Span,
+    /// The table that it is in.
+    table: &'static str,
+    /// Its lines, comments above it included; none where it cannot be moved.
+    lines: Option<Vec<Range<usize>>>,
+}
+
+impl MisplacedKeys {
+    /// Finds and reports them in the file `text`, whose top-level table is `root`.
+    pub(crate) fn read(root: &TableReader<'_>, text: &str) -> Self {
+        let keys = Self {
+            found: find(root.raw(), text),
+        };
+        keys.report(root, text);
+        keys
+    }
+
+    /// Whether this key is among them, so that the rule is not without it.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.found.iter().any(|misplaced| misplaced.name == name)
+    }
+
+    /// Declares those in a table as known, so that they are reported once.
+    pub(crate) fn allow(&self, table: &TableReader<'_>) {
+        for key in table.raw().keys() {
+            if self.found.iter().any(|found| found.key == key.span()) {
+                table.allow(&[key.get_ref()]);
+            }
+        }
+    }
+
+    fn report(&self, root: &TableReader<'_>, text: &str) {
+        let Some((first, others)) = self.found.split_first() else {
+            return;
+        };
+        let message = format!(
+            "`{}` is a key of the rule, and is inside `{}` here",
+            first.name, first.table
+        );
+        let mut fault = Diagnostic::error(Code::MISPLACED_KEY, first.key.clone(), message);
+        for other in others {
+            let label = format!("inside `{}` too", other.table);
+            fault = fault.with_label(other.key.clone(), label);
+        }
+        let is_header = first.lines.is_some();
+        fault = fault.with_help(if is_header {
+            "move it above the first line that begins with `[`: in TOML, all that is below such a \
+             line belongs to it"
+        } else {
+            "move it out of that table"
+        });
+        if !root.document().has_syntax_errors()
+            && let Some((span, replacement)) = self.moved(root.raw(), text)
+        {
+            fault = fault.with_fix(span, replacement);
+        }
+        root.report(fault);
+    }
+
+    /// The edit that moves all of them above the first header of the file.
+    fn moved(&self, root: &DeTable<'_>, text: &str) -> Option<(Span, String)> {
+        let mut lines = Vec::new();
+        for misplaced in &self.found {
+            lines.extend(misplaced.lines.clone()?);
+        }
+        lines.sort_by_key(|lines| lines.start);
+        let start = first_header(root, text)?;
+        let end = lines.last()?.end;
+        let line_end = if text.contains("\r\n") { "\r\n" } else { "\n" };
+        let (mut moved, mut rest) = (String::new(), String::new());
+        let mut at = start;
+        for lines in lines {
+            rest.push_str(text.get(at..lines.start)?);
+            moved.push_str(&text[lines.clone()]);
+            // The last line of a file may have no end.
+            if !moved.ends_with('\n') {
+                moved.push_str(line_end);
+            }
+            at = lines.end;
+        }
+        let replacement = format!("{moved}{line_end}{rest}");
+        let fixed = format!("{}{replacement}{}", &text[..start], &text[end..]);
+        self.is_fixed_by(&fixed)
+            .then_some((start..end, replacement))
+    }
+
+    /// Whether the file has the keys in their place, and is valid TOML: a rule that has `then` in
+    /// both places would have it twice.
+    fn is_fixed_by(&self, text: &str) -> bool {
+        let document = Document::parse(text, "the rule", FaultCodes::RULE);
+        let root = document.root();
+        !document.has_syntax_errors()
+            && find(root.raw(), text).is_empty()
+            && self
+                .found
+                .iter()
+                .all(|misplaced| root.raw().contains_key(misplaced.name.as_str()))
+    }
+}
+
+/// Finds the keys of the rule that are inside its tables, in the order of the file.
+fn find(root: &DeTable<'_>, text: &str) -> Vec<Misplaced> {
+    let mut found = Vec::new();
+    for (name, own) in TABLES {
+        let Some(value) = root.get(name) else {
+            continue;
+        };
+        let tables = match value.get_ref() {
+            DeValue::Array(elements) => elements.iter().collect(),
+            _ => vec![value],
+        };
+        for table in tables {
+            find_in(table, (name, own), text, &mut found);
+        }
+    }
+    found.sort_by_key(|misplaced| misplaced.key.start);
+    found
+}
+
+/// Finds the keys of the rule in a table; `own` are those that it has itself.
+fn find_in(
+    table: &Spanned<DeValue<'_>>,
+    (name, own): (&'static str, &[&str]),
+    text: &str,
+    found: &mut Vec<Misplaced>,
+) {
+    let DeValue::Table(content) = table.get_ref() else {
+        return;
+    };
+    let has_header = text[table.span()].starts_with('[');
+    for (key, value) in content {
+        let written = key.get_ref().as_ref();
+        if RULE_KEYS.contains(&written) && !own.contains(&written) {
+            let mut lines = Vec::new();
+            let is_movable = has_header && find_lines(key.span(), value, text, &mut lines);
+            found.push(Misplaced {
+                name: written.to_owned(),
+                key: key.span(),
+                table: name,
+                lines: is_movable.then_some(lines),
+            });
+        }
+    }
+}
+
+/// Adds the lines of a key and its value; `false` if they are no lines of their own.
+fn find_lines(
+    key: Span,
+    value: &Spanned<DeValue<'_>>,
+    text: &str,
+    lines: &mut Vec<Range<usize>>,
+) -> bool {
+    // `[followed_by.message]`, `[[followed_by.test]]`
+    let line = &text[line_start(text, key.start)..key.start];
+    if line.trim_start().starts_with('[') {
+        return false;
+    }
+    match value.get_ref() {
+        // `message.title = …`: each of its keys is on a line of its own.
+        DeValue::Table(table) if !text[value.span()].starts_with('{') => table
+            .iter()
+            .all(|(key, value)| find_lines(key.span(), value, text, lines)),
+        _ => {
+            lines.push(with_comments(key.start, value.span().end, text));
+            true
+        }
+    }
+}
+
+/// The whole lines from `start` to `end`, with the lines of comments right above them.
+fn with_comments(start: usize, end: usize, text: &str) -> Range<usize> {
+    let end = text[end..].find('\n').map_or(text.len(), |at| end + at + 1);
+    comments_above(line_start(text, start), text)..end
+}
+
+/// Where the lines of comments above the line that starts at `start` begin.
+fn comments_above(mut start: usize, text: &str) -> usize {
+    while start > 0 {
+        let above = line_start(text, start - 1);
+        if !text[above..start].trim_start().starts_with('#') {
+            break;
+        }
+        start = above;
+    }
+    start
+}
+
+/// Where the first header of a table begins, with the comments above it.
+fn first_header(root: &DeTable<'_>, text: &str) -> Option<usize> {
+    let lines = root.keys().map(|key| line_start(text, key.span().start));
+    let headers = lines.filter(|line| text[*line..].trim_start().starts_with('['));
+    headers.min().map(|line| comments_above(line, text))
+}
+
+fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind('\n').map_or(0, |end| end + 1)
+}
