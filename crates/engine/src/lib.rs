@@ -99,6 +99,20 @@ pub use update_tests::update_tests;
 pub use vocabulary::check_vocabulary;
 pub use window_keys::WindowKind;
 
+/// What fuzzing calls; in no other build.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    use crate::rule_set::timeline::scenario::Scenario;
+
+    /// Compares what a rule with a time window does in a scenario with the naive twin.
+    pub fn time(bytes: &[u8]) {
+        let scenario = Scenario::from_bytes(bytes);
+        let (actual, expected) = scenario.happened();
+        assert_eq!(actual, expected, "{scenario:?}");
+    }
+}
+
 /// The Rust example of the README runs as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

@@ -3,7 +3,7 @@
 mod evaluation;
 mod load;
 mod prepared;
-mod timeline;
+pub(crate) mod timeline;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

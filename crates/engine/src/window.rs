@@ -6,7 +6,7 @@
 mod absence;
 mod batch;
 mod count;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod naive;
 mod sequence;
 mod silence;

@@ -1,5 +1,7 @@
 //! What happens because time passes: deadlines of matches, in their order.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod scenario;
 #[cfg(test)]
 mod tests;
 

@@ -1,5 +1,7 @@
 //! The meaning of windows over the whole list of what was applied: slow, and plain.
 
+#![allow(clippy::unwrap_used, reason = "a scenario that fails must stop")]
+
 use std::collections::BTreeMap;
 
 use super::{

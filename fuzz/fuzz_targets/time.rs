@@ -1,0 +1,8 @@
+//! Any events of a rule with a time window, in any order and late as they may be: what the rule set
+//! does equals the naive twin, which reads the whole list of events.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| reflexarc::fuzzing::time(bytes));
