@@ -22,6 +22,10 @@ JSON as follows:
 NaN, infinities and other types are errors. `Event` checks a whole dict; matching reads and checks
 only the values at the paths of the patterns.
 
+Rules with a time window (`count`, `followed_by`, `not_followed_by`, `absent_for`, `batch`) react to
+several events, or because one has not come. Each evaluation returns the state to pass to the next
+one, and `RuleSet.fire_due` fires what is due when no event comes; `State.due()` says when that is.
+
 All exceptions derive from `Error`. Patterns, rule sets, events and all results are immutable and
 can be shared between threads. The extension module declares that it does not need the interpreter
 lock, but has not been tested on a free-threaded build. Importing the package in a subinterpreter

@@ -600,7 +600,9 @@ class Evaluation:
 
     @property
     def matched(self) -> list[str]:
-        """The rules that matched the event and did not fail, in the order of evaluation."""
+        """The rules that matched the event and did not fail, in the order of evaluation; one with a
+        time window also where the event only continues or closes a match.
+        """
     @property
     def actions(self) -> list[Action]:
         """The actions to deliver, in order: those of deadlines, then those of the event."""

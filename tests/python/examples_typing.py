@@ -37,7 +37,23 @@ def actions(rules: ra.RuleSet, event: ra.Event, state: ra.State) -> ra.State:
     return evaluation.state
 
 
+def waiting(rules: ra.RuleSet, state: ra.State) -> tuple[datetime | None, ra.State]:
+    """Fire what is due, print what waits, and return when something is due next."""
+    evaluation = rules.fire_due(state, datetime.now(timezone.utc))
+    for fired in evaluation.fired:
+        print(fired.at.isoformat(), fired.rule, fired.key, len(fired.actions))
+    for firing in evaluation.firings:
+        waited: datetime | None = firing.deadline
+        print(firing.reason, firing.count, waited)
+    keys: list[object] = evaluation.state.pending("stuck")
+    by_rule: dict[str, list[object]] = evaluation.state.pending()
+    print(keys, by_rule)
+    due = evaluation.state.due()
+    return (due[0].at if due else None), evaluation.state
+
+
 if __name__ == "__main__":
     assert ra.Pattern("amount > 5").matches(Order(amount=6))
     assert failed_enis(b'{"content": {"result": "failed"}}') == []
+    assert waiting(ra.RuleSet({"any": "a exists"}), ra.State()) == (None, ra.State())
     actions(ra.RuleSet({"any": "a exists"}), ra.Event({"a": 1}), ra.State())

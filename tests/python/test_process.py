@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+from datetime import datetime, timezone
 from typing import Any, Callable
 
 import psutil
@@ -38,6 +39,13 @@ def test_calls_do_not_leak_memory() -> None:
             'then = \'set("k", add("n", 1)); notify("ops", `x`)\''
         }
     )
+    timed = ra.RuleSet.from_rules(
+        {
+            "r": "when = 'content.result == \"failed\"'\nby = 'content.n'\n"
+            "not_followed_by = { when = 'a == 1', within = '5m' }\nnotify = ['ops']"
+        }
+    )
+    now = datetime(2026, 11, 25, 8, tzinfo=timezone.utc)
     event: dict[Any, Any] = {
         "content": {"result": "failed", "n": 2, "tags": [{"key": "ab"}, {"key": 1.5}]}
     }
@@ -54,6 +62,8 @@ def test_calls_do_not_leak_memory() -> None:
         (100, lambda: rules.matching(event)),
         (50, lambda: rules.matching(text)),
         (10, lambda: rules.evaluate(event).state.to_dict()),
+        (5, lambda: pickle.loads(pickle.dumps(timed.evaluate(event, now=now).state)).due()),
+        (5, lambda: timed.fire_due(timed.evaluate(event, now=now).state).fired[0].actions),
         (10, lambda: ra.Event(event).normalized().to_dict()),
         (10, lambda: pattern.explain(event).tree),
         (5, lambda: fails(lambda: pattern.matches(broken), ra.EventError)),

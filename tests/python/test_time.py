@@ -232,6 +232,9 @@ def test_reloads_close_matches_of_changed_windows() -> None:
     # Without it, the match of a rule that is gone ends at its deadline without an action.
     evaluation = none.fire_due(state, NOW + 60 * MINUTE)
     assert evaluation.actions == [] and evaluation.state.pending("stuck") == []
+    assert [due.notes for due in evaluation.fired] == [
+        {"stuck": ["closed: the rule has no window"]}
+    ]
 
 
 def test_only_filters_of_when_are_matched() -> None:
@@ -248,6 +251,95 @@ def test_only_filters_of_when_are_matched() -> None:
         pa = pytest.importorskip("pyarrow")
         for column in (pa.array([one]), pa.array([text]), pa.array([text.encode()])):
             assert reflexarc.arrow.matching(rules, column).to_pylist() == [expected]
+
+
+HARD = "not ({} and z.x == 1 and z.y == 1)".format(
+    " and ".join(f"a{n}.x == 1 and a{n}.y == 1" for n in range(8))
+)
+
+
+def test_undecided_filters_of_windows_name_their_rule() -> None:
+    hard = STUCK.replace('status == "Available"', HARD)
+    rules = ra.RuleSet.from_rules({"after": PLAIN, "before": PLAIN, "hard": hard, "last": PLAIN})
+    elements = {f"a{n}": [{"x": 1, "y": 1}] * 20 for n in range(8)}
+    one = event("Detaching", **elements, z=[{"x": 1}] * 21 + [{"y": 1}] * 21)
+    for argument in (one, json.dumps(one), ra.Event(one)):
+        with pytest.raises(ra.UndecidedError, match=r"^rules hard: "):
+            rules.matching(argument)
+    evaluation = rules.evaluate(one, now=NOW)
+    assert [failure.rule for failure in evaluation.failures] == ["hard"]
+    assert texts(evaluation) == ["1", "1", "1"]
+
+
+def test_batches_and_sequences_by_several_fields() -> None:
+    batch = """
+    when = 'status exists'
+    batch = { within = "5m", idle = "1m", max = 3 }
+    then = 'send("ops", events.map(|e| e.eniId))'
+    """
+    rules = ra.RuleSet.from_rules({"batch": batch, "sequence": SEQUENCE})
+    state = ra.State()
+    for seconds, status in [(0, "Detaching"), (20, "Other"), (40, "Failed")]:
+        now = NOW + timedelta(seconds=seconds)
+        evaluation = rules.evaluate(event(status, seconds // 40), state=state, now=now)
+        state = evaluation.state
+    assert evaluation.actions[0].payload == [0, 0, 1], "full"
+    assert [firing.rule for firing in evaluation.firings] == ["batch"]
+    evaluation = rules.evaluate(event("Failed", 0), state=state, now=NOW + MINUTE)
+    assert evaluation.firings[0].key == ["cn-hangzhou", 0]
+    assert evaluation.firings[0].count == 2 and evaluation.actions[0].target == "ops"
+    closed = rules.fire_due(evaluation.state, NOW + 3 * MINUTE)
+    assert closed.fired[0].at == NOW + 2 * MINUTE and closed.actions[0].payload == [0]
+
+
+def test_keys_of_equal_values_are_one_key() -> None:
+    rules = stuck()
+    state = ra.State()
+    for key in (1, 1.0, 10**30, "1", True):
+        state = rules.evaluate(event("Detaching", key), state=state, now=NOW).state
+    assert sorted(map(repr, state.pending("stuck"))) == ["'1'", "1", str(10**30), "True"]
+
+
+def test_many_deadlines_at_one_instant_fire_in_the_order_of_keys() -> None:
+    rules = stuck(plain=PLAIN)
+    state = ra.State()
+    keys = [f"eni-{number}" for number in range(2_000)]
+    for key in reversed(keys):
+        state = rules.evaluate(event("Detaching", key), state=state, now=NOW).state
+    evaluation = rules.evaluate(event("Other"), state=state, now=NOW + 60 * MINUTE)
+    assert [due.key for due in evaluation.fired] == sorted(keys)
+    assert texts(evaluation) == [f"{key} is stuck" for key in sorted(keys)]
+    assert evaluation.state.due() == [] and len(state.due()) == len(keys)
+
+
+def test_emitted_events_open_matches_and_follow_deadlines() -> None:
+    rules = ra.RuleSet.from_rules(
+        {
+            "first": "when = 'status == \"Off\"'\n"
+            "then = 'emit(#{ status: \"Detaching\", eniId: 1 })'",
+            "last": "when = 'alarm == 1'\nnotify = ['ops']",
+            "stuck": STUCK.replace('notify("ops", `${key} is stuck`)', "emit(#{alarm: key})"),
+        }
+    )
+    opened = rules.evaluate(event("Off"), now=NOW)
+    assert opened.matched == ["first", "stuck"] and opened.state.pending() == {"stuck": [1]}
+    evaluation = rules.fire_due(opened.state, NOW + 60 * MINUTE)
+    (action,) = evaluation.actions
+    assert (action.rule, action.causes, action.firing) == ("last", ["stuck"], None)
+    assert [firing.rule for firing in evaluation.firings] == ["stuck"]
+
+
+def test_suppressed_firings_give_the_reason() -> None:
+    rules = ra.RuleSet.from_rules({"stuck": f'{STUCK}once = {{ within = "24h" }}\n'})
+    state = ra.State()
+    actions = []
+    for hour in range(3):
+        now = NOW + 60 * hour * MINUTE
+        evaluation = rules.evaluate(event("Detaching"), state=state, now=now)
+        actions += texts(evaluation)
+        state = evaluation.state
+    assert actions == ["eni-1 is stuck"]
+    assert evaluation.skipped == {} and "once" in evaluation.fired[0].skipped["stuck"]
 
 
 def test_windows_are_described() -> None:

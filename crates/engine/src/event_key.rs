@@ -12,6 +12,9 @@ pub(crate) struct EventKey {
     fields: FieldSet,
 }
 
+/// Bytes of the key of a match, as JSON. One with more is not followed.
+pub(crate) const MAX_KEY_BYTES: usize = 1024;
+
 impl EventKey {
     pub(crate) fn new(paths: Vec<EmbeddedText>) -> Self {
         let mut fields = FieldSet::default();

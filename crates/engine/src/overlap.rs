@@ -75,6 +75,10 @@ impl Search<'_> {
             return None;
         }
         let [rule, broader] = [at, other].map(|at| self.rules[at]);
+        // A rule with a time window reacts to other things than its events.
+        if rule.window.is_some() || broader.window.is_some() {
+            return None;
+        }
         let steps = self.limits.comparison_steps;
         let implies =
             |one: &Rule, other: &Rule| one.pattern().implies_within(other.pattern(), steps);

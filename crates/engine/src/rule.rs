@@ -214,6 +214,36 @@ impl Rule {
         &self.pattern
     }
 
+    /// The filter of all events that it needs: its own, or an event that one of the filters of its
+    /// time window matches. A service that selects events for the rule selects these.
+    ///
+    /// ```
+    /// use reflexarc::RuleSet;
+    ///
+    /// let text = r#"
+    ///     when = 'id == 1'
+    ///     by = []
+    ///     followed_by = { when = 'id == 2', within = "2m" }
+    ///     notify = ["team"]
+    /// "#;
+    /// let rules = RuleSet::compile([("a.toml", text)])?;
+    /// let pattern = rules.get("a").ok_or("no such rule")?.needed_events();
+    /// assert_eq!(pattern.to_expression(), "id == 1 or id == 2");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn needed_events(&self) -> Pattern {
+        let mut nodes: Vec<Node> = Vec::new();
+        for (_, pattern) in self.filters() {
+            if !nodes.contains(pattern.node()) {
+                nodes.push(pattern.node().clone());
+            }
+        }
+        match nodes.len() {
+            1 => self.pattern.clone(),
+            _ => Pattern::from_node(Node::Any(nodes)),
+        }
+    }
+
     /// How many consecutive failures are reported, at least 1.
     pub fn report_after(&self) -> u32 {
         self.report_after

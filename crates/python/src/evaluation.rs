@@ -154,7 +154,8 @@ impl PyEvaluation {
 
 #[pymethods]
 impl PyEvaluation {
-    /// The rules that matched the event and did not fail, in the order of evaluation.
+    /// The rules that matched the event and did not fail, in the order of evaluation; one with a
+    /// time window also where the event only continues or closes a match.
     #[getter]
     fn matched(&self) -> Vec<String> {
         self.effects.matched.clone()

@@ -48,7 +48,9 @@ impl EventMatcher {
             matcher.matching_fields(visit, scratch, &mut ids)?;
             // With 3 rules, the ids from 3 on are the other filters of time windows: whether one of
             // those matches is not what the caller wants to know.
-            ids.truncate(ids.partition_point(|id| (*id as usize) < rules.len()));
+            if ids.last().is_some_and(|last| *last as usize >= rules.len()) {
+                ids.truncate(ids.partition_point(|id| (*id as usize) < rules.len()));
+            }
             let undecided = scratch.undecided().iter();
             let undecided = undecided.filter_map(|id| rules.position_of_filter(*id));
             let undecided: Vec<u32> = undecided.collect();

@@ -193,11 +193,10 @@ impl PyState {
     fn __repr__(&self) -> String {
         let entries = self.state.entries(Timestamp::MIN).count();
         let rules = self.state.rules_with_matches();
-        match rules
-            .map(|rule| self.state.matches_of(rule, Timestamp::MIN).count())
-            .sum()
-        {
+        let matches = rules.flat_map(|rule| self.state.matches_of(rule, Timestamp::MIN));
+        match matches.count() {
             0 => format!("<State: {entries} entries>"),
+            1 => format!("<State: {entries} entries, 1 match>"),
             matches => format!("<State: {entries} entries, {matches} matches>"),
         }
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use reflexarc::Rule;
-use reflexarc_diagnostic::{FileDiagnostics, Severity};
+use reflexarc_diagnostic::{Code, Diagnostic, FileDiagnostics, Severity};
 use reflexarc_event::Json;
 use reflexarc_pattern::Dialect;
 use serde_json::json;
@@ -15,7 +15,8 @@ use crate::output::{Format, Output};
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A filter that the other service would reject is not printed; stderr shows why.
+A filter that the other service would reject is not printed; stderr shows why. Of a rule with a time
+window, the events of all its filters are selected.
 
 Exit codes:
   0 exported
@@ -56,7 +57,20 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let mut exit = Exit::Done;
     output.begin(args.format)?;
     for rule in &chosen {
-        let found = rule.check(args.dialect);
+        // A rule with a time window needs the events of all its filters.
+        let exported = rule.needed_events().export(args.dialect);
+        let mut found = rule.check(args.dialect);
+        let is_error = |found: &Diagnostic| found.severity == Severity::Error;
+        if let Err(error) = &exported
+            && !found.iter().any(is_error)
+        {
+            // Each filter is valid there, only not all of them as one.
+            let span = rule.filter_span(&(0..rule.pattern().source().len()));
+            let reason = error.diagnostics().iter().find(|found| is_error(found));
+            let reason = reason.map_or("", |found| found.message.as_str());
+            let message = format!("the filters of this rule cannot be one filter: {reason}");
+            found.push(Diagnostic::error(Code::NOT_PORTABLE, span, message));
+        }
         let reasons = FileDiagnostics {
             name: rule.file().to_owned(),
             text: rule.text().to_owned(),
@@ -65,15 +79,8 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         output.diagnostics([&reasons]);
         // A pattern with errors in the dialect may still be printable, but the service would reject
         // it or match other events.
-        let pattern = match rule.pattern().export(args.dialect) {
-            Ok(pattern)
-                if reasons
-                    .diagnostics
-                    .iter()
-                    .all(|found| found.severity != Severity::Error) =>
-            {
-                pattern
-            }
+        let pattern = match exported {
+            Ok(pattern) if !reasons.diagnostics.iter().any(is_error) => pattern,
             _ => {
                 exit = Exit::Negative;
                 continue;

@@ -10,7 +10,7 @@ use reflexarc_reaction::{KeptEvent, State, StateChange};
 use super::kept_state::{self, is_empty, micros, read, read_newest_late, write};
 use super::match_reaction::{MatchReaction, run_firing, script_key};
 use super::{Context, Failed};
-use crate::event_key::EventKey;
+use crate::event_key::{EventKey, MAX_KEY_BYTES};
 use crate::event_time::event_time;
 use crate::rule::Rule;
 use crate::rule_window::RuleWindow;
@@ -302,9 +302,6 @@ pub(super) fn late_change(window: &RuleWindow, arrival: &EventInTime<'_>) -> Opt
     let is_late = arrival.seen.is_late(window.window.grace);
     (waits && is_late).then(|| kept_state::set_newest_late(arrival.seen.at, window.window.settle))
 }
-
-/// Bytes of a key as JSON.
-pub(crate) const MAX_KEY_BYTES: usize = 1024;
 
 /// Whether the rule may keep one match more.
 fn check_room(

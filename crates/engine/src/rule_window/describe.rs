@@ -1,5 +1,6 @@
 //! What a window waits for, in words.
 
+use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_diagnostic::truncate;
 
 use super::{RuleWindow, WindowStep};
@@ -87,7 +88,7 @@ fn filter(source: &str) -> String {
 }
 
 fn paths(key: &EventKey) -> String {
-    let paths: Vec<&str> = key.paths().iter().map(|path| path.text()).collect();
+    let paths: Vec<&str> = key.paths().iter().map(EmbeddedText::text).collect();
     paths.join(", ")
 }
 

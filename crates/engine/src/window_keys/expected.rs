@@ -7,6 +7,7 @@ use reflexarc_diagnostic::{Code, Diagnostic};
 use reflexarc_event::Json;
 use reflexarc_pattern::canonical_scalar;
 
+use crate::event_key::MAX_KEY_BYTES;
 use crate::rule_file::RuleReader;
 
 /// Reads the key; values as [`EventKey::of`](crate::event_key::EventKey::of) makes them.
@@ -69,8 +70,18 @@ pub(super) fn read(reader: &RuleReader<'_>, max_pending: usize) -> Vec<Json> {
             fault(Code::RULE_TYPE, format!("`expect`: {message}"), help);
             return None;
         };
+        let text = key.to_string();
+        if text.len() > MAX_KEY_BYTES {
+            let message = format!("a key of `expect` has more than {MAX_KEY_BYTES} bytes");
+            fault(
+                Code::RULE_LIMIT,
+                message,
+                "no event with this key is followed",
+            );
+            return None;
+        }
         // Values that filters take for equal are one key: `1` and `1.0`.
-        if !seen.insert(key.to_string()) {
+        if !seen.insert(text) {
             let message = format!("duplicate key {key} in `expect`");
             fault(Code::RULE_VALUE, message, "remove one of them");
             return None;

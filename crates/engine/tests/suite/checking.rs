@@ -213,3 +213,17 @@ fn placeholders_in_texts_that_are_fixed_are_warnings() {
         expected.map(|text| (Code::PLACEHOLDER, text))
     );
 }
+
+#[test]
+fn rules_with_time_windows_do_not_overlap() {
+    let plain = rule("a == 1", "");
+    let counting = rule("a == 1", "count = { at_least = 2, within = '1m' }");
+    assert_eq!(
+        overlaps(&[("a.toml", plain.clone()), ("b.toml", counting)]),
+        []
+    );
+    assert_eq!(
+        overlaps(&[("a.toml", plain.clone()), ("b.toml", plain)]).len(),
+        1
+    );
+}

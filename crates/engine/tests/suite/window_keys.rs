@@ -498,6 +498,13 @@ fn expected_keys_are_values_of_by() {
         found[0].2,
         "`expect` has 2 keys, more than the 1 of `max_pending`"
     );
+    // With its quotes a text has two bytes more.
+    let long = |bytes: usize| lines("'regionId'", &format!("['{}']", "x".repeat(bytes)));
+    assert_eq!(errors(&long(1022)), []);
+    assert_eq!(
+        errors(&long(1023))[0].2,
+        "a key of `expect` has more than 1024 bytes"
+    );
 }
 
 #[test]
