@@ -377,9 +377,12 @@ impl<'a, 'c> InProgress<'a, 'c> {
         let mut effects = effects.unwrap_or_else(|| cause.effects(rule));
         effects.notes = std::mem::take(&mut run.notes);
         self.apply_changes();
-        let change = run.finish(rule, window, has_failed, &self.state, now);
+        let (change, failed) = run.finish(rule, window, has_failed, &self.state, now);
         effects.changes.extend(change);
         self.evaluation.rules.push(effects);
+        if let Some(failed) = failed {
+            self.fail(rule, failed, cause.hop);
+        }
     }
 
     /// The effects of a rule if all are within the limits. What it emits becomes pending.

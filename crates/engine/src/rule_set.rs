@@ -53,7 +53,9 @@ struct Inner {
     /// What the matcher's further ids stand for: the filters of time windows after `when`, each
     /// with the position of its rule.
     steps: Vec<(u32, Roles)>,
-    /// The positions of enabled rules that wait before any event has come.
+    /// Whether the rules are tested, disabled ones too.
+    is_test: bool,
+    /// The positions of active rules that wait before any event has come.
     armed: Vec<usize>,
     matcher: Matcher,
     /// Computed when they are first read.
@@ -238,11 +240,12 @@ impl RuleSet {
             inner: Arc::new(Inner {
                 rules: vec![Arc::clone(rule)],
                 steps: step_roles([rule]),
-                armed: armed_rules(std::slice::from_ref(rule)),
+                is_test: true,
+                armed: armed_rules(std::slice::from_ref(rule), true),
                 matcher: Matcher::build(
                     [rule.pattern().node()]
                         .into_iter()
-                        .chain(step_nodes([rule])),
+                        .chain(step_nodes([rule], true)),
                 )
                 .expect("a rule of a larger set is within the limits"),
                 warnings: OnceLock::from(Vec::new()),
@@ -287,11 +290,14 @@ impl Inner {
 }
 
 /// The filters of the time windows of rules that are not their `when`, in the order of the rules.
-/// Those of disabled rules match nothing.
+/// Those of disabled rules match nothing, except in tests.
 fn step_nodes<'r>(
     rules: impl IntoIterator<Item = &'r Arc<Rule>>,
+    is_test: bool,
 ) -> impl Iterator<Item = &'r Node> {
-    rules.into_iter().flat_map(|rule| rule.step_nodes())
+    rules
+        .into_iter()
+        .flat_map(move |rule| rule.step_nodes(is_test))
 }
 
 /// The position of the rule of each of [`step_nodes`], and what the filter is to its window.
@@ -304,11 +310,13 @@ fn step_roles<'r>(rules: impl IntoIterator<Item = &'r Arc<Rule>>) -> Vec<(u32, R
     roles.collect()
 }
 
-/// The positions of the enabled rules with a window that begins before any event.
-fn armed_rules(rules: &[Arc<Rule>]) -> Vec<usize> {
+/// The positions of the rules with a window that begins before any event. Disabled ones wait only in
+/// tests.
+fn armed_rules(rules: &[Arc<Rule>], is_test: bool) -> Vec<usize> {
     let waits = |rule: &Rule| {
         let window = rule.window.as_ref();
-        rule.enabled && window.is_some_and(|window| window.window.begins_without_event())
+        (rule.enabled || is_test)
+            && window.is_some_and(|window| window.window.begins_without_event())
     };
     let rules = rules.iter().enumerate();
     rules

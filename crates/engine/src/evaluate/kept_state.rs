@@ -61,7 +61,9 @@ pub(super) fn write(
         state: key_state,
     });
     let mut kept = KeptMatch::new(data.unwrap_or_default());
-    kept.due = window.window.due(key_state, newest_late).map(timestamp);
+    // A deadline after the year 9999 never comes.
+    let due = window.window.due(key_state, newest_late);
+    kept.due = due.and_then(|due| Timestamp::from_microsecond(due).ok());
     kept.expires = expires(window, &key, key_state).map(timestamp);
     kept.is_pending = window.window.is_pending(key_state);
     kept.positions = Window::positions(key_state);

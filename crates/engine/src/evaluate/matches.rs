@@ -23,7 +23,8 @@ pub(super) struct MatchRun {
     state: KeyState,
     /// The event that changed the state.
     event: Option<KeptEvent>,
-    had_match: bool,
+    /// Whether there was a match that waited; `None` if there was none.
+    was_pending: Option<bool>,
     pub(super) notes: Vec<String>,
     /// The reaction that ran, if any.
     pub(super) reaction: Option<MatchReaction>,
@@ -70,7 +71,6 @@ pub(super) fn apply(
         }
     };
     let kept = read(rule, window, &key, state, context.now)?;
-    let had_match = kept.is_some();
     let was_pending = kept.as_ref().map(|kept| window.window.is_pending(kept));
     let mut key_state = kept.unwrap_or_default();
     let mut firing = None;
@@ -85,9 +85,9 @@ pub(super) fn apply(
                 hop: u64::try_from(arrival.hop).unwrap_or(u64::MAX),
             },
         );
-        let is_pending = window.window.is_pending(&key_state);
-        if !is_empty(&key_state) && was_pending != Some(is_pending) {
-            check_room(rule, window, is_pending, arrival, state, context)?;
+        // Before anything runs: nothing does for a key that is not followed.
+        if window.window.is_pending(&key_state) && was_pending != Some(true) {
+            check_room(rule, window, arrival, state, context)?;
         }
         let newest_late = read_newest_late(rule, state, context.now);
         let due = window.window.due(&key_state, newest_late);
@@ -116,7 +116,7 @@ pub(super) fn apply(
             arrival.seen.position,
             arrival.event.clone().without_trees(),
         )),
-        had_match,
+        was_pending,
         notes,
         reaction,
     })
@@ -135,7 +135,7 @@ pub(super) fn fire(
         key: key.to_owned(),
         state: KeyState::default(),
         event: None,
-        had_match: true,
+        was_pending: Some(true),
         notes: Vec::new(),
         reaction: None,
     };
@@ -218,17 +218,18 @@ impl MatchRun {
         usize::try_from(self.state.hop).unwrap_or(usize::MAX)
     }
 
-    /// The change that keeps the match as it is after a reaction that ended so.
+    /// The change that keeps the match as it is after a reaction that has failed or not, and why it
+    /// is not kept.
     pub(super) fn finish(
         mut self,
         rule: &Rule,
         window: &RuleWindow,
-        failed: bool,
+        has_failed: bool,
         state: &dyn State,
         now: Timestamp,
-    ) -> Option<StateChange> {
+    ) -> (Option<StateChange>, Option<Failed>) {
         if let Some(reaction) = &self.reaction {
-            let ending = match (failed, reaction.suppressed) {
+            let ending = match (has_failed, reaction.suppressed) {
                 (true, _) => Ending::Failed,
                 (false, true) => Ending::Suppressed,
                 (false, false) => Ending::Completed,
@@ -238,15 +239,38 @@ impl MatchRun {
                 .window
                 .end(&mut self.state, &reaction.firing, ending, at);
         }
+        // What waits no more has a bound of its own: a match that has fired is kept for a month.
+        // That it closed or fired counts all the same.
+        let mut failed = None;
+        let is_remembered = !is_empty(&self.state) && !window.window.is_pending(&self.state);
+        if is_remembered && self.was_pending != Some(false) {
+            let max = window.max_pending;
+            if !state.matches().has_room(rule.name(), false, max, now) {
+                let (name, key) = (window.kind().key(), &self.key);
+                failed = Some(Failed::from(format!(
+                    "{name}: {key} is not remembered: the rule has {max} remembered keys; \
+                     see `max_pending`"
+                )));
+                self.state = KeyState::default();
+            }
+        }
         let newest_late = read_newest_late(rule, state, now);
         let Self {
             key,
             state,
             event,
-            had_match,
+            was_pending,
             ..
         } = self;
-        write(window, key, &state, event, had_match, newest_late)
+        let change = write(
+            window,
+            key,
+            &state,
+            event,
+            was_pending.is_some(),
+            newest_late,
+        );
+        (change, failed)
     }
 }
 
@@ -303,31 +327,27 @@ pub(super) fn late_change(window: &RuleWindow, arrival: &EventInTime<'_>) -> Opt
     (waits && is_late).then(|| kept_state::set_newest_late(arrival.seen.at, window.window.settle))
 }
 
-/// Whether the rule may keep one match more.
+/// Whether the rule may have one pending match more.
 fn check_room(
     rule: &Rule,
     window: &RuleWindow,
-    is_pending: bool,
     arrival: &EventInTime<'_>,
     state: &dyn State,
     context: &Context<'_>,
 ) -> Result<(), Failed> {
     let (matches, max) = (state.matches(), window.max_pending);
-    if !matches.has_room(rule.name(), is_pending, max, context.now) {
-        let kept = if is_pending { "pending" } else { "remembered" };
+    let name = window.kind().key();
+    if !matches.has_room(rule.name(), true, max, context.now) {
         return Err(Failed::from(format!(
-            "{}: not followed: the rule has {max} {kept} keys; see `max_pending`",
-            window.kind().key(),
+            "{name}: not followed: the rule has {max} pending keys; see `max_pending`"
         )));
     }
-    let bytes = matches
-        .event_bytes()
-        .saturating_add(arrival.event.bytes().len());
+    let bytes = arrival.event.bytes().len();
+    let bytes = matches.event_bytes().saturating_add(bytes);
     let max = context.limits.kept_event_bytes;
     if bytes > max {
         return Err(Failed::from(format!(
-            "{}: not followed: the events of pending matches have more than {max} bytes",
-            window.kind().key(),
+            "{name}: not followed: the events of pending matches have more than {max} bytes"
         )));
     }
     Ok(())

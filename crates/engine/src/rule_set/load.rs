@@ -219,7 +219,7 @@ impl RuleSet {
         // react in this order, so the same rules must always come in the same one.
         rules.sort_by(|a, b| a.name().cmp(b.name()));
         let nodes = rules.iter().map(|rule| rule.matched_node());
-        let matcher = Matcher::build(nodes.chain(step_nodes(&rules))).map_err(|error| {
+        let matcher = Matcher::build(nodes.chain(step_nodes(&rules, false))).map_err(|error| {
             let message = format!("the rules are too large together: {error}");
             InvalidFiles::from(FileDiagnostics {
                 name: "the rule set".to_owned(),
@@ -229,7 +229,8 @@ impl RuleSet {
         })?;
         let inner = Inner {
             steps: step_roles(&rules),
-            armed: armed_rules(&rules),
+            is_test: false,
+            armed: armed_rules(&rules, false),
             history: AheadHistory::new(rules.len()),
             rules,
             matcher,
@@ -274,6 +275,7 @@ impl RuleSet {
             history: AheadHistory::new(rules.len()),
             rules,
             steps: Vec::new(),
+            is_test: false,
             armed: Vec::new(),
             matcher,
             warnings: OnceLock::from(Vec::new()),

@@ -12,6 +12,7 @@ use reflexarc_reaction::{MemoryState, State, StateChange};
 use super::RuleSet;
 use super::evaluation::Watch;
 use crate::coverage::ExecutedLines;
+use crate::rule::Rule;
 use crate::{Evaluation, RuleEffects, evaluate};
 
 /// A deadline that has passed, and what rules did because of it.
@@ -156,7 +157,10 @@ impl RuleSet {
             Some(budget) => self.found(&self.matching_within(event, budget)),
         };
         let context = self.context(&matching, state, now, watch);
-        match self.get(name).filter(|rule| rule.window.is_some()) {
+        // A disabled rule reacts to nothing, and not to time either.
+        let is_active = |rule: &&Rule| rule.enabled || self.inner.is_test;
+        let rule = self.get(name).filter(is_active);
+        match rule.filter(|rule| rule.window.is_some()) {
             Some(rule) => evaluate::fire(rule, key, &context),
             None => {
                 let mut effects = RuleEffects::new(name);
@@ -164,7 +168,7 @@ impl RuleSet {
                 effects.changes.push(StateChange::RemoveMatch { key });
                 effects
                     .notes
-                    .push("closed: the rule has no window".to_owned());
+                    .push("closed: the rule has no window, or is disabled".to_owned());
                 let mut evaluation = Evaluation::default();
                 evaluation.rules.push(effects);
                 evaluation
@@ -185,8 +189,8 @@ impl RuleSet {
         }
     }
 
-    /// Closes the matches of windows that this set does not have, or has otherwise, and returns the
-    /// rule and the key of each. Called when these rules take the place of others.
+    /// Closes the matches of windows that this set does not have, has otherwise, or has disabled,
+    /// and returns the rule and the key of each. Called when these rules take the place of others.
     pub fn close_other_matches(&self, state: &mut MemoryState) -> Vec<(String, String)> {
         let mut closed = Vec::new();
         let names: Vec<String> = state.rules_with_matches().map(str::to_owned).collect();
@@ -194,7 +198,9 @@ impl RuleSet {
             let rule = self.get(&name);
             let keys = state.matches_of(&name, Timestamp::MIN);
             let is_other = |key: &str| {
-                rule.is_none_or(|rule| !evaluate::has_match(rule, key, state, Timestamp::MIN))
+                rule.is_none_or(|rule| {
+                    !rule.enabled || !evaluate::has_match(rule, key, state, Timestamp::MIN)
+                })
             };
             let keys: Vec<String> = keys
                 .map(|(key, _)| key.to_owned())
