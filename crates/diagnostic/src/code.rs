@@ -228,6 +228,7 @@ registry! {
     418 WINDOW_WITHOUT_BY "Time window over the events of any resources";
     419 KEY_WITHOUT_EFFECT "Key of a time window that has no effect";
     420 SELF_CLOSING "Filter of a time window that also matches the events before it";
+    421 WINDOW_NEVER_FIRES "Time window whose match is never complete";
     430 OVERLAPPING_RULES "Rule that matches only what another rule with the same target matches";
     431 UNUSED_ALLOW "Code in `allow` that the rule does not need";
 

@@ -78,9 +78,12 @@ struct Misplaced {
 impl MisplacedKeys {
     /// Finds and reports them in the file `text`, whose top-level table is `root`.
     pub(crate) fn read(root: &TableReader<'_>, text: &str) -> Self {
-        let keys = Self {
-            found: find(root.raw(), text),
-        };
+        let mut found = find(root.raw(), text);
+        // What was recovered of a syntax error is not what the author wrote.
+        if root.document().has_syntax_errors() {
+            found.iter_mut().for_each(|found| found.lines = None);
+        }
+        let keys = Self { found };
         keys.report(root, text);
         keys
     }
@@ -119,9 +122,7 @@ impl MisplacedKeys {
         } else {
             "move it out of that table"
         });
-        if !root.document().has_syntax_errors()
-            && let Some((span, replacement)) = self.moved(root.raw(), text)
-        {
+        if let Some((span, replacement)) = self.moved(root.raw(), text) {
             fault = fault.with_fix(span, replacement);
         }
         root.report(fault);
@@ -197,7 +198,7 @@ fn find_in(
     let DeValue::Table(content) = table.get_ref() else {
         return;
     };
-    let has_header = text[table.span()].starts_with('[');
+    let has_header = starts_with(text, table.span(), '[');
     for (key, value) in content {
         let written = key.get_ref().as_ref();
         if RULE_KEYS.contains(&written) && !own.contains(&written) {
@@ -221,13 +222,14 @@ fn find_lines(
     lines: &mut Vec<Range<usize>>,
 ) -> bool {
     // `[followed_by.message]`, `[[followed_by.test]]`
-    let line = &text[line_start(text, key.start)..key.start];
-    if line.trim_start().starts_with('[') {
+    let line = line_start(text, key.start)..key.start;
+    let line = text.get(line).unwrap_or("[").trim_start();
+    if line.starts_with('[') {
         return false;
     }
     match value.get_ref() {
         // `message.title = …`: each of its keys is on a line of its own.
-        DeValue::Table(table) if !text[value.span()].starts_with('{') => table
+        DeValue::Table(table) if !starts_with(text, value.span(), '{') => table
             .iter()
             .all(|(key, value)| find_lines(key.span(), value, text, lines)),
         _ => {
@@ -239,7 +241,8 @@ fn find_lines(
 
 /// The whole lines from `start` to `end`, with the lines of comments right above them.
 fn with_comments(start: usize, end: usize, text: &str) -> Range<usize> {
-    let end = text[end..].find('\n').map_or(text.len(), |at| end + at + 1);
+    let rest = text.get(end..).unwrap_or_default();
+    let end = rest.find('\n').map_or(text.len(), |at| end + at + 1);
     comments_above(line_start(text, start), text)..end
 }
 
@@ -262,6 +265,13 @@ fn first_header(root: &DeTable<'_>, text: &str) -> Option<usize> {
     headers.min().map(|line| comments_above(line, text))
 }
 
+// Spans in a file with syntax errors may be anything, so nothing here takes them for valid.
+
 fn line_start(text: &str, at: usize) -> usize {
-    text[..at].rfind('\n').map_or(0, |end| end + 1)
+    let before = text.get(..at).unwrap_or_default();
+    before.rfind('\n').map_or(0, |end| end + 1)
+}
+
+fn starts_with(text: &str, span: Span, start: char) -> bool {
+    text.get(span).is_some_and(|text| text.starts_with(start))
 }

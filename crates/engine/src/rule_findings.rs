@@ -90,7 +90,9 @@ impl RuleParts<'_> {
             }
             if let Some((_, pattern)) = self.filter {
                 let steps = self.limits.comparison_steps;
-                findings.others.extend(window.self_closing(pattern, steps));
+                findings
+                    .others
+                    .extend(window.contradictions(pattern, steps));
             }
             // What comes after the silence of a source is another of its events.
             filters.closing = match window.kind() {

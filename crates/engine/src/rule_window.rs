@@ -1,7 +1,7 @@
 //! The time window of a rule: the window itself, and the filters and keys of its events.
 
+mod contradictions;
 mod describe;
-mod self_closing;
 
 use std::sync::OnceLock;
 

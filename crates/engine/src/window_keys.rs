@@ -123,7 +123,8 @@ impl WindowKeys {
     /// Whether the rule may react before any event has come.
     fn may_lack_event(&self, by: Option<&EventKey>) -> bool {
         // With `by` a key is only known from an event or from `expect`.
-        let is_known_from_event = by.is_some() && self.expected.is_empty();
+        let has_paths = by.is_some_and(|by| !by.paths().is_empty());
+        let is_known_from_event = has_paths && self.expected.is_empty();
         self.kind == WindowKind::AbsentFor && !is_known_from_event
     }
 

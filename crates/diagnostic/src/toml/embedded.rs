@@ -234,7 +234,13 @@ fn segments(file: &str, span: &Span, text: &str) -> (Vec<Segment>, bool) {
         1
     };
     let has_escapes = raw.starts_with('"');
+    let mut is_exact = true;
     let mut at = quote.min(raw.len());
+    // `ä"` has no opening quote; the parser reports it, and takes it for a string.
+    while !raw.is_char_boundary(at) {
+        at += 1;
+        is_exact = false;
+    }
     if quote == 3 {
         // TOML drops a line break right after the opening quotes.
         at += line_break(&raw[at..]);
@@ -244,7 +250,6 @@ fn segments(file: &str, span: &Span, text: &str) -> (Vec<Segment>, bool) {
         file: span.start + at,
     };
     let mut segments = vec![last];
-    let mut is_exact = true;
     for (offset, character) in text.char_indices() {
         let mut written = character.len_utf8();
         let is_escape = has_escapes && raw[at..].starts_with('\\');
@@ -437,6 +442,14 @@ mod tests {
         let embedded = EmbeddedText::new(file, value.span(), text);
         let found = Diagnostic::error(crate::Code::SYNTAX, 0..1, "wrong").with_fix(0..1, "b");
         assert_eq!(embedded.map_spans(found).fix, None);
+    }
+
+    #[test]
+    fn strings_without_an_opening_quote_have_no_fixes() {
+        let file = "when = ä\"";
+        let text = EmbeddedText::new(file, 7..10, "ä");
+        assert!(!text.is_located);
+        assert!(file.get(text.locate(&(0..2))).is_some());
     }
 
     #[test]

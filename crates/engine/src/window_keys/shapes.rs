@@ -163,7 +163,13 @@ fn step_tables<'a>(root: &TableReader<'a>) -> Vec<TableReader<'a>> {
             );
             Vec::new()
         }
-        _ => root.tables("followed_by"),
+        DeValue::Array(_) => root.tables("followed_by"),
+        _ => {
+            let message = "`followed_by`: expected a table, or an array of tables";
+            let help = "write followed_by = { when = '…', within = \"2m\" }";
+            root.fault("followed_by", Code::RULE_TYPE, message, help);
+            Vec::new()
+        }
     };
     let max = Roles::MAX_STEPS;
     if tables.len() > max {

@@ -1,5 +1,6 @@
 //! The keys of time windows in rule files: what is valid, and what is reported.
 
+use proptest::prelude::*;
 use reflexarc::{Code, RuleSet, Severity, WindowKind};
 
 use super::rules;
@@ -407,33 +408,53 @@ fn filters_that_meet_the_events_before_them_are_warned_of() {
         "content.result == \"failed\" and id == 1",
     );
     let step = |key: &str, when: &str| format!("{by}{key} = {{ when = '{when}', within = '1m' }}");
-    for (lines, is_found) in [
-        (step("not_followed_by", wide), true),
-        (step("not_followed_by", narrow), false),
+    let self_closing = Some(Code::SELF_CLOSING);
+    let never = Some(Code::WINDOW_NEVER_FIRES);
+    for (lines, expected) in [
+        (step("not_followed_by", wide), self_closing),
+        (step("not_followed_by", narrow), None),
         (
             step("not_followed_by", "content.result == \"success\""),
-            false,
+            None,
         ),
-        (step("followed_by", wide), true),
-        (step("followed_by", narrow), false),
+        (step("followed_by", wide), self_closing),
+        (step("followed_by", narrow), None),
         (
             format!("{}\nuntil = 'id exists'", step("followed_by", "id == 1")),
-            true,
+            never,
         ),
         (
             format!("{}\nuntil = 'id == 1'", step("followed_by", "id exists")),
-            false,
+            None,
         ),
         (
             format!(
                 "{by}followed_by = {{ when = '{wide}', within = '1m', by = 'content.instanceId' }}"
             ),
-            false,
+            None,
         ),
     ] {
         let found = warnings(&rule(&lines));
         let codes: Vec<Code> = found.iter().map(|(code, ..)| *code).collect();
-        let expected = is_found.then_some(Code::SELF_CLOSING);
+        assert_eq!(codes, Vec::from_iter(expected), "{lines}");
+    }
+}
+
+#[test]
+fn counts_of_values_of_by_are_warned_of() {
+    for (by, at_least, distinct, is_found) in [
+        ("'content.eniId'", 2, "'content.eniId'", true),
+        ("'content.eniId'", 1, "'content.eniId'", false),
+        ("'userId'", 2, "'content.eniId'", false),
+        ("['userId', 'content.eniId']", 2, "'content.eniId'", true),
+        ("'userId'", 2, "['userId', 'content.eniId']", false),
+    ] {
+        let lines = format!(
+            "by = {by}\ncount = {{ at_least = {at_least}, within = '1m', distinct = {distinct} }}"
+        );
+        let found = warnings(&rule(&lines));
+        let codes: Vec<Code> = found.iter().map(|(code, ..)| *code).collect();
+        let expected = is_found.then_some(Code::WINDOW_NEVER_FIRES);
         assert_eq!(codes, Vec::from_iter(expected), "{lines}");
     }
 }
@@ -601,4 +622,71 @@ fn targets_of_resolved_are_targets_of_the_rule() {
     let targets = rules(&[("a.toml", text)]).get("a").unwrap().targets();
     let names: Vec<_> = targets.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["one", "two"]);
+}
+
+/// Lines of which files are made at random: valid together and in any other way.
+const LINES: [&str; 24] = [
+    "when = 'content.result == \"failed\"'",
+    "when = 'id = 1'",
+    "by = 'content.eniId'",
+    "by = ['a', \"ä\"]",
+    "notify = ['team']",
+    "then = \'\'\'\nlog(\"ü\");\n\'\'\'",
+    "resolved = { title = '{{ closing.id }}' }",
+    "message.title = 'x'",
+    "message.text = 'y' # note",
+    "# a comment",
+    "",
+    "[[followed_by]]",
+    "[not_followed_by]",
+    "[count]",
+    "[followed_by.message]",
+    "[batch]",
+    "[labels]",
+    "[[test]]",
+    "at_least = 2",
+    "within = '1m'",
+    "until = 'id == 2'",
+    "absent_for = '1h'\r",
+    "expect = ['x', [1]]",
+    "throttle = { every = '1m', then = 5 }",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn fixes_of_any_file_can_be_applied(
+        lines in prop::collection::vec(prop::sample::select(&LINES[..]), 0..14),
+        cut in prop::option::of(0..200_usize),
+    ) {
+        let mut text = lines.join("\n");
+        // A character less anywhere makes all kinds of syntax errors.
+        if let Some(at) = cut
+            && text.is_char_boundary(at)
+            && at < text.len()
+        {
+            text.remove(at);
+        }
+        let Err(error) = RuleSet::compile([("a.toml", text.as_str())]) else {
+            return Ok(());
+        };
+        for found in error.diagnostics() {
+            prop_assert!(text.get(found.span.clone()).is_some(), "{found:?}\n{text}");
+            let Some(fix) = &found.fix else {
+                continue;
+            };
+            let mut fixed = text.clone();
+            fixed.replace_range(fix.span.clone(), &fix.replacement);
+            if found.code == Code::MISPLACED_KEY {
+                let again = RuleSet::compile([("a.toml", fixed.as_str())]);
+                let again = again.as_ref().err().map(|error| error.diagnostics());
+                let mut again = again.into_iter().flatten();
+                let is_left = |found: &reflexarc::Diagnostic| {
+                    matches!(found.code, Code::MISPLACED_KEY | Code::RULE_TOML)
+                };
+                prop_assert!(!again.any(is_left), "{text}\n became\n{fixed}");
+            }
+        }
+    }
 }

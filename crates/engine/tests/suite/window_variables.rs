@@ -55,6 +55,8 @@ fn events_that_may_be_missing_are_reported() {
         "by = 'regionId'\nexpect = ['cn-beijing']\nabsent_for",
     );
     assert_eq!(codes(&expected), [missing, missing]);
+    let any = text.replace("absent_for", "by = []\nabsent_for");
+    assert_eq!(codes(&any), [missing, missing]);
     // Of a key that is known from an event there is one.
     let seen = text.replace("absent_for", "by = 'regionId'\nabsent_for");
     assert_eq!(found(&seen), []);

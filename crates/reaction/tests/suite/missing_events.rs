@@ -1,5 +1,6 @@
 //! Warnings about fields of an event that may be missing.
 
+use proptest::prelude::*;
 use reflexarc_diagnostic::Code;
 use reflexarc_reaction::{
     Diagnostic, Event, Input, Json, NoState, Reaction, ReactionLimits, ScriptEvent, Timestamp,
@@ -209,4 +210,98 @@ fn only_events_that_may_be_missing_are_looked_at() {
     );
     let help = "write `closing?.id`, or read it within `if closing != () { … }`";
     assert_eq!(found.help.as_deref(), Some(help));
+}
+
+/// Parts of scripts that are often enough valid together.
+const PARTS: &[&str] = &[
+    "event.a",
+    "event?.a",
+    "closing.b.c",
+    "closing?.b",
+    "event",
+    "closing",
+    "event[\"a\"]",
+    "event?[\"a\"].b",
+    "event . a",
+    "event/* 网 */.a",
+    "event\n.a",
+    "event.keys()",
+    "event.a[0].b",
+    "`网 ${event.a}\n ${closing.b} `",
+    "\"网\"",
+    "()",
+    "1",
+    "x",
+    "==",
+    "!=",
+    "&&",
+    "||",
+    "??",
+    "!",
+    "(",
+    ")",
+    "{",
+    "}",
+    ";",
+    ";",
+    "if",
+    "else",
+    "while",
+    "let x =",
+    "let closing =",
+    "log(",
+    "skip(\"r\")",
+    "return",
+    "throw 1",
+    "try {",
+    "} catch {",
+    "switch event.a {",
+    "=>",
+    ",",
+    "_",
+    "for x in [1] {",
+    "break",
+    "fn f(event) { event.a }",
+    "f(event)",
+    "|event| event.a",
+    "type_of(event)",
+    "\n",
+    "// 网\n",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn fixes_of_any_script_leave_no_fixable_warning(
+        parts in prop::collection::vec(prop::sample::select(PARTS), 1..20),
+    ) {
+        let scope = VariableScope::Resolved {
+            event_may_be_missing: true,
+            closing_may_be_missing: true,
+        };
+        let mut limits = ReactionLimits::DEFAULT;
+        limits.operations = 500;
+        let compile = |script: &str| Reaction::compile_in(script, scope, &limits);
+        // As much of it as is valid.
+        let mut script = String::new();
+        let mut open = String::new();
+        for part in parts {
+            open = format!("{open} {part}");
+            if compile(&format!("{script}{open}")).is_ok() {
+                script = format!("{script}{open}");
+                open.clear();
+            }
+        }
+        let found = compile(&script).unwrap().warnings().to_vec();
+        let mut fixed = script.clone();
+        for fix in found.iter().rev().filter_map(|found| found.fix.as_ref()) {
+            prop_assert!([".", "["].contains(&&fixed[fix.span.clone()]), "{}", script);
+            fixed.replace_range(fix.span.clone(), &fix.replacement);
+        }
+        let after = compile(&fixed);
+        prop_assert!(after.is_ok(), "{}\n{}", script, fixed);
+        let left = after.unwrap().warnings().iter().filter(|found| found.fix.is_some()).count();
+        prop_assert_eq!(left, 0, "{}\n{}", script, fixed);
+    }
 }

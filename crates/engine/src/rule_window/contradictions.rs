@@ -1,16 +1,17 @@
-//! Filters of a window that meet events which they probably should not: an opening event that
-//! closes, a step that `until` drops.
+//! Windows that contradict themselves: an opening event that closes, a step that `until` drops, a
+//! count of different values of which there is one.
 
+use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_diagnostic::{Code, Diagnostic};
 use reflexarc_pattern::{Node, Pattern};
 
-use super::{RuleWindow, WindowFilter, WindowStep};
+use super::{RuleWindow, WindowStep};
 use crate::window::Shape;
 
 impl RuleWindow {
     /// The warnings about them, located in the file. `when` is that of the rule; `limit` are the
     /// steps of each proof.
-    pub(crate) fn self_closing(&self, when: &Pattern, limit: usize) -> Vec<Diagnostic> {
+    pub(crate) fn contradictions(&self, when: &Pattern, limit: usize) -> Vec<Diagnostic> {
         let implies = |one: &Pattern, other: &Pattern| {
             // A filter that matches nothing implies every other; it has a warning of its own.
             let nothing = Pattern::from_node(Node::Any(Vec::new()));
@@ -24,7 +25,8 @@ impl RuleWindow {
         {
             found.push(match self.window.shape {
                 Shape::Absence(_) => warning(
-                    &step.filter,
+                    Code::SELF_CLOSING,
+                    &step.filter.source,
                     "every event that `when` matches also matches this filter, and so ends the \
                      wait of the one before it",
                 )
@@ -33,7 +35,8 @@ impl RuleWindow {
                      absent_for = \"30m\"",
                 ),
                 _ => warning(
-                    &step.filter,
+                    Code::SELF_CLOSING,
+                    &step.filter.source,
                     "every event that `when` matches also matches this filter, so two of them \
                      complete the step",
                 )
@@ -49,14 +52,32 @@ impl RuleWindow {
             found.extend(met.map(|step| {
                 let label = "`until` drops the match before this step";
                 warning(
-                    until,
+                    Code::WINDOW_NEVER_FIRES,
+                    &until.source,
                     "every event of a step also matches `until`, so no sequence is ever complete",
                 )
                 .with_label(step.source.span(), label)
                 .with_help("exclude the events of the step in `until`")
             }));
         }
+        found.extend(self.count_of_one_value());
         found
+    }
+
+    /// The warning about `distinct` of values that all events of a key have in common.
+    fn count_of_one_value(&self) -> Option<Diagnostic> {
+        let Shape::Count(count) = &self.window.shape else {
+            return None;
+        };
+        let by = self.by.paths();
+        let is_key = |path: &EmbeddedText| by.iter().any(|by| by.text() == path.text());
+        let paths = self.distinct.as_ref()?.paths();
+        if count.at_least < 2 || !paths.iter().all(is_key) {
+            return None;
+        }
+        let message = "events with the same `by` have one value here, so no count is ever complete";
+        let found = warning(Code::WINDOW_NEVER_FIRES, paths.first()?, message);
+        Some(found.with_help("count another field, or remove this one from `by`"))
     }
 
     /// Whether an event that opens a match has the same key as a step.
@@ -65,6 +86,6 @@ impl RuleWindow {
     }
 }
 
-fn warning(filter: &WindowFilter, message: &str) -> Diagnostic {
-    Diagnostic::warning(Code::SELF_CLOSING, filter.source.span(), message)
+fn warning(code: Code, source: &EmbeddedText, message: &str) -> Diagnostic {
+    Diagnostic::warning(code, source.span(), message)
 }
