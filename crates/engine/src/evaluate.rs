@@ -13,6 +13,7 @@ use reflexarc_diagnostic::truncate_to_bytes;
 use reflexarc_event::NativeEvent;
 use reflexarc_reaction::{Effects, ReactionLimits, State, StateChange, Stopwatch};
 
+pub(crate) use self::matches::key_of_event;
 use self::matches::{EventInTime, KeyOutcome, MatchKey};
 use self::run_rule::run_rule;
 use self::totals::Totals;

@@ -1,12 +1,47 @@
 //! Explanations of filters for events that were converted to the native form.
 
 use reflexarc_diagnostic::truncate;
-use reflexarc_event::{MovedField, NativeEvent};
+use reflexarc_event::{Json, MovedField, NativeEvent};
 use reflexarc_pattern::Node;
 use reflexarc_pattern::explain::{Explanation, FieldTest, Hint, explain};
 
+use crate::evaluate::key_of_event;
+use crate::event_key::EventKey;
+use crate::rule_window::{RuleWindow, WindowFilter};
+use crate::{Rule, WindowKind};
+
 /// Characters of a value that a hint shows.
 const SHOWN: usize = 200;
+
+/// What an event is to the time window of a rule: see [`RuleSet::explain_window`].
+///
+/// [`RuleSet::explain_window`]: crate::RuleSet::explain_window
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct WindowExplanation {
+    /// What the rule waits for: see [`Rule::window_description`].
+    pub description: String,
+    /// The key of the event as scripts see it, or why the event is not followed; an empty text
+    /// where the rule has no `by`.
+    pub key: Result<Json, String>,
+    /// The value that `distinct` of `count` counts, or why the event is not counted.
+    pub distinct: Option<Result<Json, String>>,
+    /// The filters after `when`: those of the steps, then `until`.
+    pub filters: Vec<WindowFilterExplanation>,
+}
+
+/// What an event is to a filter of a time window.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct WindowFilterExplanation {
+    /// The key of the filter in the rule file, with its number where there are several:
+    /// `not_followed_by`, `followed_by 2`, `until`.
+    pub name: String,
+    /// Whether it matches, and why.
+    pub explanation: Explanation,
+    /// The key of the event by the step's own `by`, if it has one, or why it has none.
+    pub key: Option<Result<Json, String>>,
+}
 
 /// Why a filter matches an event or not, with hints at fields that the conversion moved and at
 /// values that it replaced.
@@ -35,4 +70,36 @@ pub fn explain_native(filter: &Node, event: &NativeEvent) -> Explanation {
         })
     };
     explain(filter, event.tree()).with_hints(hint)
+}
+
+/// What an event is to the window of a rule, if it has one.
+pub(crate) fn explain_window(rule: &Rule, event: &NativeEvent) -> Option<WindowExplanation> {
+    let window = rule.window.as_deref()?;
+    let key = |key: &EventKey| key_of_event(key, event.event()).map(|(_, value)| value);
+    let explained =
+        |name: String, filter: &WindowFilter, by: Option<&EventKey>| WindowFilterExplanation {
+            name,
+            explanation: explain_native(filter.pattern.node(), event),
+            key: by.map(key),
+        };
+    let steps = window.steps.iter().zip(1..).map(|(step, number)| {
+        let name = step_name(window, number);
+        explained(name, &step.filter, step.by.as_ref())
+    });
+    let until = window.until.iter();
+    let until = until.map(|filter| explained("until".to_owned(), filter, None));
+    Some(WindowExplanation {
+        description: window.describe(),
+        key: key(&window.by),
+        distinct: window.distinct.as_ref().map(key),
+        filters: steps.chain(until).collect(),
+    })
+}
+
+/// The name of a step, from 1.
+fn step_name(window: &RuleWindow, number: usize) -> String {
+    match (window.kind(), window.steps.len()) {
+        (WindowKind::FollowedBy, 2..) => format!("followed_by {number}"),
+        (kind, _) => kind.key().to_owned(),
+    }
 }

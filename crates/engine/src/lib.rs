@@ -86,7 +86,7 @@ pub use budget::{EffectSize, ReactionBudget};
 pub use coverage::{Coverage, LeafCoverage, WindowCoverage};
 pub use evaluation::{Evaluation, Failure, FailureCause, FiringReason, MatchFiring, RuleEffects};
 pub use event_time::event_time;
-pub use explain::explain_native;
+pub use explain::{WindowExplanation, WindowFilterExplanation, explain_native};
 pub use failure_counter::{FailureCounter, FailureReport};
 pub use format::format_rule;
 pub use limits::RuleSetLimits;

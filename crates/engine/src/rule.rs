@@ -302,6 +302,12 @@ impl Rule {
         self.window.as_ref().map(|window| window.kind())
     }
 
+    /// The location of its time window in its file: the value of the key that
+    /// [`Rule::window`] names.
+    pub fn window_span(&self) -> Option<Span> {
+        self.window.as_ref().map(|window| window.span.clone())
+    }
+
     /// What its time window waits for, in words; `None` without a window.
     ///
     /// ```

@@ -18,6 +18,8 @@ use crate::window_keys::WindowKind;
 /// `batch` waits for.
 #[derive(Debug)]
 pub(crate) struct RuleWindow {
+    /// The location of its key in the rule's file.
+    pub(crate) span: reflexarc_diagnostic::Span,
     pub(crate) window: Window,
     /// The key of the events that `when` and `until` match, and those of steps without their own.
     pub(crate) by: EventKey,

@@ -7,7 +7,7 @@ mod requirements;
 mod shapes;
 
 use reflexarc_diagnostic::toml::{DeValue, EmbeddedText, TableReader};
-use reflexarc_diagnostic::{Code, Diagnostic};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 use reflexarc_event::Json;
 use reflexarc_reaction::VariableScope;
 
@@ -37,6 +37,8 @@ pub enum WindowKind {
 #[derive(Debug, Clone)]
 pub(crate) struct WindowKeys {
     pub(crate) kind: WindowKind,
+    /// The location of the key's value.
+    pub(crate) span: Span,
     /// `None` after a fault, which was reported.
     pub(crate) shape: Option<Shape>,
     pub(crate) steps: Vec<StepKeys>,
@@ -158,6 +160,7 @@ impl WindowKeys {
         });
         Some(Self {
             kind: first.kind,
+            span: root.span_of(first.kind.key()),
             shape: first.shape,
             steps: first.steps,
             until,

@@ -54,6 +54,7 @@ mod maintenance;
 pub mod operate;
 mod reload;
 mod rule_targets;
+mod rule_windows;
 pub mod security;
 mod service;
 mod shutdown;
@@ -67,6 +68,7 @@ pub use limits::Limits;
 pub use reflexarc_store as store;
 pub use reload::Reloaded;
 pub use rule_targets::check_targets;
+pub use rule_windows::check_windows;
 pub use service::ServiceBuilder;
 pub use store::{Accepted, Incoming, SqliteStore, Store, StoreError, StoreOptions};
 

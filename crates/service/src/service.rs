@@ -35,6 +35,7 @@ use crate::operate::{
     ProblemSources, RetentionProgress, check_clock, check_regularly, check_store,
 };
 use crate::reload::{Reloader, watch};
+use crate::rule_windows::check_windows;
 use crate::shutdown::stopped;
 use crate::store::{Store, StoreError, StoreLock};
 use crate::store_health::{StoreHealth, watch_store};
@@ -226,6 +227,10 @@ impl ServiceBuilder {
             rules,
             store,
         } = self;
+        // Commands have refused them with their location; a program may bring any rules.
+        if let Err(invalid) = check_windows(&rules) {
+            return Err(StoreError::Failed(invalid.to_string()));
+        }
         let lock = store.lock_exclusive()?;
         let wake = Wake::new(config.queues.iter().map(|queue| queue.name.clone()));
         // Before the first delivery can become a dead letter.

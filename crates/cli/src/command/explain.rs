@@ -3,14 +3,15 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use reflexarc::{Rule, explain_native};
-use reflexarc_event::{Document, EventError, Limits, NativeEvent};
+use reflexarc::{Rule, WindowExplanation, explain_native};
+use reflexarc_event::{Document, EventError, Json, Limits, NativeEvent};
 use reflexarc_pattern::explain::Explanation;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure};
 use crate::filter_argument;
 use crate::input::{self, Named, Records, either, filter_and_events, load_rules};
+use crate::output::text::truncate;
 use crate::output::{Format, Output, Paint};
 
 /// Arguments of `explain`.
@@ -21,6 +22,9 @@ Exit codes:
   1 something does not match
   3 invalid rules or filter
   4 unreadable event, or one that cannot be compared with a filter
+
+Of a rule with a time window the output also says what it waits for, the key of the event or why it \
+has none, and whether the filter of each step and `until` match. The exit code is about `when`.
 
 Examples:
   reflexarc explain rules examples/eni-events.ndjson --rule failed-operation
@@ -57,6 +61,16 @@ pub(crate) struct Args {
     format: Format,
 }
 
+/// What is explained.
+struct Explained {
+    /// The name of the rule, or `filter`.
+    name: String,
+    /// Of the filter, or `when`.
+    explanation: Explanation,
+    /// Of the rest of a rule with a time window.
+    window: Option<WindowExplanation>,
+}
+
 /// Explains each rule, or the filter.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let named = named(args)?;
@@ -70,23 +84,37 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             let pattern =
                 filter_argument::parse(text, reflexarc_pattern::Dialect::Reflexarc, output)?;
             let event = event(&named.events, args.line, output)?;
-            vec![("filter".to_owned(), explain_native(pattern.node(), &event))]
+            vec![Explained {
+                name: "filter".to_owned(),
+                explanation: explain_native(pattern.node(), &event),
+                window: None,
+            }]
         }
         None => explain_rules(&named, args, output)?,
     };
     output.begin(args.format)?;
-    for (name, explanation) in &explanations {
-        print(name, explanation, args, output)?;
+    for explained in &explanations {
+        print(explained, args, output)?;
     }
     output.end(args.format)?;
-    let explanations = || explanations.iter().map(|(_, explanation)| explanation);
-    Ok(if explanations().any(Explanation::undecided) {
+    Ok(if explanations.iter().any(Explained::is_undecided) {
         Exit::Unreadable
-    } else if explanations().all(Explanation::matched) {
+    } else if explanations
+        .iter()
+        .all(|explained| explained.explanation.matched())
+    {
         Exit::Done
     } else {
         Exit::Negative
     })
+}
+
+impl Explained {
+    /// Whether one of its filters could not be compared with the event.
+    fn is_undecided(&self) -> bool {
+        let filters = self.window.iter().flat_map(|window| &window.filters);
+        self.explanation.undecided() || filters.into_iter().any(|f| f.explanation.undecided())
+    }
 }
 
 /// The filter or the rules, and the event.
@@ -110,7 +138,7 @@ fn explain_rules(
     named: &Named,
     args: &Args,
     output: &mut Output,
-) -> Result<Vec<(String, Explanation)>, Failure> {
+) -> Result<Vec<Explained>, Failure> {
     let rules = load_rules(&named.rules)?;
     let event = event(&named.events, args.line, output)?;
     let names: Vec<_> = match &args.rule {
@@ -131,7 +159,11 @@ fn explain_rules(
                 "rule `{name}` is disabled: no event is evaluated by it, also if its filter matches"
             ));
         }
-        Ok((name.to_owned(), explanation))
+        Ok(Explained {
+            name: name.to_owned(),
+            explanation,
+            window: rules.explain_window(&event, name),
+        })
     });
     explained.collect()
 }
@@ -180,23 +212,53 @@ fn event(
     Err(Failure::Input(format!("{name}: no event{on_line}")))
 }
 
-fn print(
+fn print(explained: &Explained, args: &Args, output: &mut Output) -> Result<(), Failure> {
+    let Explained {
+        name,
+        explanation,
+        window,
+    } = explained;
+    if args.format != Format::Human {
+        // Whether it is undecided says the explanation.
+        let mut element = json!({
+            "rule": name,
+            "matched": explanation.matched(),
+            "explanation": explanation.to_json(),
+        });
+        if let Some(window) = window {
+            element["window"] = window_json(window);
+        }
+        return output.element(args.format, &element);
+    }
+    print_filter(name, explanation, "", args, output)?;
+    let Some(window) = window else {
+        return Ok(());
+    };
+    output.line(format_args!("  {}", window.description))?;
+    match &window.key {
+        Ok(key) if key.as_str() == Some("") => {}
+        key => print_key("key", key, output)?,
+    }
+    if let Some(value) = &window.distinct {
+        print_key("counted value", value, output)?;
+    }
+    for filter in &window.filters {
+        print_filter(&filter.name, &filter.explanation, "  ", args, output)?;
+        if let Some(key) = &filter.key {
+            print_key("  its key", key, output)?;
+        }
+    }
+    Ok(())
+}
+
+/// Prints whether a filter matches, and why, after `indent`.
+fn print_filter(
     name: &str,
     explanation: &Explanation,
+    indent: &str,
     args: &Args,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    if args.format != Format::Human {
-        return output.element(
-            args.format,
-            // Whether it is undecided says the explanation.
-            &json!({
-                "rule": name,
-                "matched": explanation.matched(),
-                "explanation": explanation.to_json(),
-            }),
-        );
-    }
     let (paint, verdict) = match (explanation.undecided(), explanation.matched()) {
         (true, _) => (Paint::Yellow, "is undecided"),
         (false, true) => (Paint::Green, "matches"),
@@ -204,9 +266,53 @@ fn print(
     };
     let verdict = output.paint(paint, verdict);
     let title = output.paint(Paint::Bold, name);
-    output.line(format_args!("{title} {verdict}"))?;
+    output.line(format_args!("{indent}{title} {verdict}"))?;
     for line in explanation.render(args.full || args.all).lines() {
-        output.line(format_args!("  {line}"))?;
+        output.line(format_args!("{indent}  {line}"))?;
     }
     Ok(())
+}
+
+fn print_key(name: &str, key: &Result<Json, String>, output: &mut Output) -> Result<(), Failure> {
+    match key {
+        Ok(value) => output.line(format_args!("  {name}: {}", truncate(&value.to_string()))),
+        Err(reason) => {
+            let reason = output.paint(Paint::Yellow, format_args!("none, {reason}"));
+            output.line(format_args!("  {name}: {reason}"))
+        }
+    }
+}
+
+fn window_json(window: &WindowExplanation) -> Value {
+    let filters = window.filters.iter().map(|filter| {
+        let mut element = json!({
+            "name": filter.name,
+            "matched": filter.explanation.matched(),
+            "explanation": filter.explanation.to_json(),
+        });
+        if let Some(key) = &filter.key {
+            add_key(&mut element, "key", key);
+        }
+        element
+    });
+    let mut element = json!({
+        "waits": window.description,
+        "filters": filters.collect::<Vec<_>>(),
+    });
+    add_key(&mut element, "key", &window.key);
+    if let Some(value) = &window.distinct {
+        add_key(&mut element, "distinct", value);
+    }
+    element
+}
+
+/// Adds a key of the event: its value, or null with the reason under `NAME_missing`.
+fn add_key(element: &mut Value, name: &str, key: &Result<Json, String>) {
+    match key {
+        Ok(value) => element[name] = json!(value),
+        Err(reason) => {
+            element[name] = Value::Null;
+            element[format!("{name}_missing")] = json!(reason);
+        }
+    }
 }

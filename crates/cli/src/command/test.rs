@@ -32,8 +32,9 @@ pub(crate) struct Args {
     /// Only tests whose name or rule name contains this text
     #[arg(long, value_name = "TEXT", default_value = "")]
     filter: String,
-    /// Report what is not covered: each test of a field in `when` must be true once and false once,
-    /// and each line of `then` must run
+    /// Report what is not covered: each test of a field in `when` and in the filters of a time
+    /// window must be true once and false once, each line of `then` and `resolved` must run, and a
+    /// match must have fired, not fired and been resolved
     #[arg(long)]
     coverage: bool,
     /// Update the expected `actions` of failed tests with the actual ones
@@ -87,7 +88,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             }
             output.end(format)?;
         }
-        TestFormat::Junit => output.bytes(junit::report(&reports)?.as_bytes())?,
+        TestFormat::Junit => output.bytes(junit::report(&reports, args.coverage)?.as_bytes())?,
     }
     let passed = reports
         .iter()

@@ -82,34 +82,51 @@ impl EventReport<'_> {
 impl FiringReport<'_> {
     /// Whether a reaction ran: a deadline may also have been moved by a late event.
     pub(crate) fn has_fired(&self) -> bool {
-        let Evaluation {
-            rules, failures, ..
-        } = &self.evaluation;
-        !failures.is_empty() || rules.iter().any(|effects| !has_no_effects(effects))
+        has_fired(&self.evaluation)
     }
 
     /// Prints a line for the deadline and a few lines for each rule.
     pub(crate) fn print(&self, output: &mut Output) -> Result<(), Failure> {
         let at = output.paint(Paint::Dim, self.at);
-        let key = self.script_key();
-        let key = match key.as_str() {
-            Some("") => String::new(),
-            Some(text) => format!("  {}", truncate(text)),
-            None => format!("  {}", truncate(&key.to_string())),
-        };
-        let title = format!("deadline of {}{key}", self.rule);
+        let title = deadline_title(self.rule, self.key);
         let title = output.paint(Paint::Bold, title);
         output.line(format_args!("{at}  {title}"))?;
         print_evaluation(&self.evaluation, output)
     }
+}
 
-    /// The key as scripts see it: without `by` an empty text.
-    fn script_key(&self) -> Json {
-        match Json::parse(self.key) {
-            Ok(Json::Array(values)) if values.is_empty() => Json::from(""),
-            Ok(key) => key,
-            Err(_) => Json::from(self.key),
-        }
+/// Whether a deadline led to a reaction.
+pub(crate) fn has_fired(evaluation: &Evaluation) -> bool {
+    let Evaluation {
+        rules, failures, ..
+    } = evaluation;
+    !failures.is_empty() || rules.iter().any(|effects| !has_no_effects(effects))
+}
+
+/// `deadline of stuck  eni-1`, for the rule of a match and its key as JSON.
+pub(crate) fn deadline_title(rule: &str, key: &str) -> String {
+    let key = script_key(key);
+    match key_text(&key) {
+        None => format!("deadline of {rule}"),
+        Some(key) => format!("deadline of {rule}  {key}"),
+    }
+}
+
+/// The key of a match, which is JSON, as scripts see it: without `by` an empty text.
+pub(crate) fn script_key(key: &str) -> Json {
+    match Json::parse(key) {
+        Ok(Json::Array(values)) if values.is_empty() => Json::from(""),
+        Ok(json) => json,
+        Err(_) => Json::from(key),
+    }
+}
+
+/// A key as scripts see it, for people; `None` where the rule has no `by`.
+fn key_text(key: &Json) -> Option<String> {
+    match key.as_str() {
+        Some("") => None,
+        Some(text) => Some(truncate(text).into_owned()),
+        None => Some(truncate(&key.to_string()).into_owned()),
     }
 }
 
@@ -222,10 +239,8 @@ pub(crate) fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(
 /// The match that a rule reacted to: `fired for eni-1: 6 events since 2026-11-25T08:00:00Z`.
 fn firing_text(firing: &MatchFiring) -> String {
     let mut text = reason_word(firing.reason).to_owned();
-    match firing.key.as_str() {
-        Some("") => {}
-        Some(key) => text.push_str(&format!(" for {}", truncate(key))),
-        None => text.push_str(&format!(" for {}", truncate(&firing.key.to_string()))),
+    if let Some(key) = key_text(&firing.key) {
+        text.push_str(&format!(" for {key}"));
     }
     text.push_str(": ");
     if firing.count == 0 {
@@ -319,7 +334,7 @@ impl Serialize for FiringReport<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("at", &self.at.to_string())?;
         map.serialize_entry("rule", self.rule)?;
-        map.serialize_entry("key", &self.script_key())?;
+        map.serialize_entry("key", &script_key(self.key))?;
         let firing = self.evaluation.rules.first();
         let firing = firing.and_then(|effects| effects.firing.as_ref());
         map.serialize_entry("reason", &firing.map(|firing| reason_word(firing.reason)))?;

@@ -3,11 +3,12 @@
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use reflexarc::{RuleReport, TestReport};
 
-use super::tests::differences;
+use super::tests::{differences, uncovered};
 use crate::exit::Failure;
 
-/// The whole document: a test suite for each rule, a test case for each test.
-pub(crate) fn report(reports: &[RuleReport]) -> Result<String, Failure> {
+/// The whole document: a test suite for each rule, a test case for each test. With `coverage`, each
+/// suite has the properties `coverage`, such as `7 of 9`, and `uncovered`, one for each part.
+pub(crate) fn report(reports: &[RuleReport], coverage: bool) -> Result<String, Failure> {
     let mut document = Report::new("reflexarc test");
     for report in reports {
         let mut suite = TestSuite::new(report.rule.as_str());
@@ -19,6 +20,13 @@ pub(crate) fn report(reports: &[RuleReport]) -> Result<String, Failure> {
                 .iter()
                 .map(|test| test_case(&report.rule, test)),
         );
+        if coverage {
+            let (covered, total) = (report.coverage.covered(), report.coverage.total());
+            suite.add_property(("coverage", format!("{covered} of {total}").as_str()));
+            for text in uncovered(&report.coverage) {
+                suite.add_property(("uncovered", text.as_str()));
+            }
+        }
         document.add_test_suite(suite);
     }
     document
@@ -60,7 +68,7 @@ mod tests {
             [[test]]\nname = \"a<b> & \\\"c\\\"\\u0001\"\n\
             event = '{\"a\": 1}'\nmatches = false\n";
         let rules = RuleSet::compile([("r.toml", text)]).expect("the rule is valid");
-        let xml = report(&rules.test("")).expect("the report is printed");
+        let xml = report(&rules.test(""), false).expect("the report is printed");
         assert!(xml.contains("a&lt;b&gt; &amp; &quot;c&quot;"), "{xml}");
         assert!(!xml.contains('\u{1}'), "{xml}");
     }

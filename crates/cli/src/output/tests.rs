@@ -1,6 +1,8 @@
 //! Results of rule tests, as text for people and as JSON for programs.
 
-use reflexarc::{Coverage, Mismatch, RuleReport, TestReport};
+use std::collections::BTreeMap;
+
+use reflexarc::{Coverage, Mismatch, RuleReport, TestReport, WindowCoverage};
 use serde_json::{Value, json};
 
 use super::text::plural;
@@ -58,7 +60,19 @@ pub(crate) fn json(report: &RuleReport) -> Value {
             "mismatches": test.mismatches.iter().map(mismatch).collect::<Vec<_>>(),
         })
     });
-    let Coverage { leaves, lines, .. } = &report.coverage;
+    let Coverage {
+        leaves,
+        lines,
+        window,
+        ..
+    } = &report.coverage;
+    // As they are named in the text, with `_` in place of the space.
+    let window = window.map(|window| {
+        let parts = window
+            .parts()
+            .map(|(part, exercised)| (part.replace(' ', "_"), exercised));
+        parts.collect::<BTreeMap<_, _>>()
+    });
     let leaves = leaves.iter().map(|leaf| {
         json!({
             "expression": leaf.expression,
@@ -79,8 +93,25 @@ pub(crate) fn json(report: &RuleReport) -> Value {
             "total": report.coverage.total(),
             "leaves": leaves.collect::<Vec<_>>(),
             "lines": lines.collect::<Vec<_>>(),
+            "window": window,
         },
     })
+}
+
+/// What no test covers, one text each: `never true: id == 1`, `never run: line 7`,
+/// `no test of a match that is resolved`.
+pub(crate) fn uncovered(coverage: &Coverage) -> Vec<String> {
+    let leaves = coverage.leaves.iter().flat_map(|leaf| {
+        let seen = [(leaf.seen_true, "true"), (leaf.seen_false, "false")];
+        let unseen = seen.into_iter().filter(|(seen, _)| !seen);
+        unseen.map(|(_, word)| format!("never {word}: {}", leaf.expression))
+    });
+    let lines = coverage.lines.iter().filter(|(_, run)| !**run);
+    let lines = lines.map(|(line, _)| format!("never run: line {line}"));
+    let parts = coverage.window.iter().flat_map(WindowCoverage::parts);
+    let parts = parts.filter(|(_, exercised)| !exercised);
+    let parts = parts.map(|(part, _)| format!("no test of a match that is {part}"));
+    leaves.chain(lines).chain(parts).collect()
 }
 
 /// A mismatch as lines of a diff: `-` expected, `+` actual.
@@ -127,21 +158,9 @@ fn print_test(test: &TestReport, output: &mut Output) -> Result<(), Failure> {
 }
 
 fn print_coverage(coverage: &Coverage, output: &mut Output) -> Result<(), Failure> {
-    for leaf in &coverage.leaves {
-        for (seen, word) in [(leaf.seen_true, "true"), (leaf.seen_false, "false")] {
-            if !seen {
-                let mark = output.paint(Paint::Yellow, "!");
-                output.line(format_args!("  {mark} never {word}: {}", leaf.expression))?;
-            }
-        }
-    }
-    for (line, run) in &coverage.lines {
-        if !run {
-            output.line(format_args!(
-                "  {} never run: line {line}",
-                output.paint(Paint::Yellow, "!")
-            ))?;
-        }
+    for text in uncovered(coverage) {
+        let mark = output.paint(Paint::Yellow, "!");
+        output.line(format_args!("  {mark} {text}"))?;
     }
     Ok(())
 }

@@ -283,21 +283,15 @@ pub(super) fn keys_of_event(
 ) -> (BTreeMap<String, (Json, Roles)>, Vec<String>) {
     let mut notes = Vec::new();
     let mut keys: BTreeMap<String, (Json, Roles)> = BTreeMap::new();
-    let mut add = |key: &EventKey, roles: Roles| {
-        let refused = match key.of(event) {
-            Ok(value) => {
-                let text = value.to_string();
-                if text.len() <= MAX_KEY_BYTES {
-                    let entry = keys.entry(text);
-                    let found = entry.or_insert_with(|| (script_key(value), Roles::default()));
-                    found.1 = found.1.and(roles);
-                    return;
-                }
-                format!("the key has more than {MAX_KEY_BYTES} bytes")
-            }
-            Err(reason) => reason,
-        };
-        notes.push(format!("{}: not followed: {refused}", window.kind().key()));
+    let mut add = |key: &EventKey, roles: Roles| match key_of_event(key, event) {
+        Ok((text, value)) => {
+            let entry = keys.entry(text);
+            let found = entry.or_insert_with(|| (value, Roles::default()));
+            found.1 = found.1.and(roles);
+        }
+        Err(refused) => {
+            notes.push(format!("{}: not followed: {refused}", window.kind().key()));
+        }
     };
     let mut of_rule = Roles::default();
     for role in [Roles::OPENING, Roles::UNTIL] {
@@ -318,6 +312,16 @@ pub(super) fn keys_of_event(
         add(&window.by, of_rule);
     }
     (keys, notes)
+}
+
+/// The key of an event as JSON and as scripts see it, or why the event is not followed.
+pub(crate) fn key_of_event(key: &EventKey, event: &Event) -> Result<(String, Json), String> {
+    let value = key.of(event)?;
+    let text = value.to_string();
+    if text.len() > MAX_KEY_BYTES {
+        return Err(format!("the key has more than {MAX_KEY_BYTES} bytes"));
+    }
+    Ok((text, script_key(value)))
 }
 
 /// The change that records a late event.

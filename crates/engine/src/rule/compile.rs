@@ -190,6 +190,7 @@ impl Compiler<'_> {
             })
             .collect();
         Some(RuleWindow {
+            span: keys.span,
             window: Window {
                 shape: keys.shape?,
                 grace: keys.grace,

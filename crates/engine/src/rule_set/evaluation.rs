@@ -11,7 +11,7 @@ use reflexarc_reaction::{State, Stopwatch};
 use super::RuleSet;
 use crate::coverage::ExecutedLines;
 use crate::evaluate::{self, Ahead, Context, Found};
-use crate::explain::explain_native;
+use crate::explain::{WindowExplanation, explain_native, explain_window};
 use crate::filter_search::{FilterBudget, UndecidedRule};
 use crate::rule::Rule;
 use crate::window::Roles;
@@ -228,6 +228,28 @@ impl RuleSet {
     pub fn explain(&self, event: &NativeEvent, rule: &str) -> Option<Explanation> {
         let rule = self.get(rule)?;
         Some(explain_native(rule.pattern().node(), event))
+    }
+
+    /// What an event is to the time window of a rule, besides what [`RuleSet::explain`] says of
+    /// `when`; `None` if no rule has that name, or it has no window.
+    ///
+    /// ```
+    /// use reflexarc::{NativeEvent, RuleSet};
+    ///
+    /// let rules = RuleSet::compile([("stuck.toml", r#"
+    ///     when = 'result == "accepted"'
+    ///     by = "eni"
+    ///     not_followed_by = { when = 'result == "success"', within = "30m" }
+    ///     notify = ["team"]
+    /// "#)])?;
+    /// let event = NativeEvent::from_json(r#"{"result": "success", "eni": ["eni-1"]}"#)?;
+    /// let window = rules.explain_window(&event, "stuck").ok_or("no window")?;
+    /// assert!(window.filters[0].explanation.matched());
+    /// assert_eq!(window.key.unwrap_err(), "the value at `eni` is an array");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn explain_window(&self, event: &NativeEvent, rule: &str) -> Option<WindowExplanation> {
+        explain_window(self.get(rule)?, event)
     }
 
     /// The rules that match, with their positions.

@@ -184,7 +184,9 @@ fn mark(entry: &Entry) -> Option<(Shape, Option<String>)> {
             is_refused: true, ..
         }
         | Content::Status { .. }
-        | Content::Note { .. } => return None,
+        | Content::Note { .. }
+        // What the rule does is marked.
+        | Content::Deadline { .. } => return None,
         Content::Rule(effects) if effects.actions.is_empty() => return None,
         Content::Request { error: None, .. } => (Shape::Accepted, None),
         Content::Request {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
-use reflexarc::{Evaluation, RuleEffects, RuleSet, Severity};
+use reflexarc::{Evaluation, Rule, RuleEffects, RuleSet, Severity, WindowKind};
 use reflexarc_eni::scenario::{Scenario, Simulation, StepAction, TimelineEvent, World};
-use reflexarc_event::{EniStatus, Event, Json, NativeEvent};
+use reflexarc_event::{EniStatus, Event, EventIdentity, Json, NativeEvent};
 use reflexarc_reaction::MemoryState;
 use reflexarc_service::check_targets;
 
@@ -14,6 +14,7 @@ use super::target_queues::{TargetCall, TargetQueues};
 use super::timeline::{Content, Entry};
 use super::{Args, config, plot, stand_in};
 use crate::exit::{Exit, Failure};
+use crate::output::evaluation::has_fired;
 use crate::output::{Format, Output};
 use crate::rule_warnings;
 
@@ -56,11 +57,18 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
         output.line("")?;
     }
     let before = interface_statuses(&scenario.world);
+    let mut states = BTreeMap::new();
+    for named in &scenario.world.accounts {
+        // Also where no event ever comes: that is what `absent_for` reports.
+        let mut state = MemoryState::new();
+        rules.arm(&mut state, start);
+        states.insert(named.account.id.clone(), state);
+    }
     let mut run = ScenarioRun {
         simulation: Simulation::new(scenario),
         rules,
         queues,
-        states: BTreeMap::new(),
+        states,
         entries: Vec::new(),
         unexpected: 0,
     };
@@ -98,6 +106,15 @@ struct ScenarioRun {
     unexpected: usize,
 }
 
+/// A deadline of a match on the bus of an account.
+struct Deadline {
+    at: Timestamp,
+    account: String,
+    rule: String,
+    /// As JSON.
+    key: String,
+}
+
 impl ScenarioRun {
     /// Runs to the end and prints each entry when it is complete.
     fn print(
@@ -124,15 +141,20 @@ impl ScenarioRun {
         output.end(format)
     }
 
-    /// Runs the next timeline event or the next call of a target; `None` at the end.
+    /// Runs the next timeline event, the next deadline of a match or the next call of a target;
+    /// `None` at the end.
     ///
-    /// At one instant calls come after timeline events, so that a digest can carry the deliveries
-    /// of all of them.
+    /// At one instant deadlines come first, as in the service, and calls after timeline events, so
+    /// that a digest can carry the deliveries of all of them.
     fn run_next(&mut self) -> Option<()> {
         let event = self.simulation.next_at();
         let until = self.simulation.until();
         let call = self.queues.as_ref().and_then(TargetQueues::next_at);
         let call = call.filter(|at| until.is_none_or(|until| *at <= until));
+        let next = [event, call].into_iter().flatten().min();
+        if let Some(deadline) = self.next_deadline(next) {
+            return self.fire(deadline);
+        }
         match (event, call) {
             (None, None) => {
                 self.report_waiting();
@@ -146,6 +168,73 @@ impl ScenarioRun {
                 Some(())
             }
         }
+    }
+
+    /// The earliest deadline that comes before the next event or call, or, without one, before the
+    /// end.
+    fn next_deadline(&self, next: Option<Timestamp>) -> Option<Deadline> {
+        let before = next.or(self.simulation.until());
+        // Without an end the scenario goes on until nothing happens any more. That then no event
+        // comes either says nothing.
+        let counts = |rule: &str| {
+            let window = self.rules.get(rule).and_then(Rule::window);
+            before.is_some() || window != Some(WindowKind::AbsentFor)
+        };
+        let first = self.states.iter().filter_map(|(account, state)| {
+            let mut due = state.due(before.unwrap_or(Timestamp::MAX));
+            let (at, rule, key) = due.find(|(_, rule, _)| counts(rule))?;
+            Some((at, account, rule, key))
+        });
+        let (at, account, rule, key) = first.min()?;
+        Some(Deadline {
+            at,
+            account: account.clone(),
+            rule: rule.to_owned(),
+            key: key.to_owned(),
+        })
+    }
+
+    /// Fires a deadline, and queues or performs the actions.
+    fn fire(&mut self, deadline: Deadline) -> Option<()> {
+        if self.is_truncated() {
+            return None;
+        }
+        let Deadline {
+            at,
+            account,
+            rule,
+            key,
+        } = deadline;
+        let state = self.states.entry(account.clone()).or_default();
+        state.advance(at);
+        let evaluation = self.rules.fire(&rule, &key, state, at);
+        for (name, changes) in evaluation.changes() {
+            state.apply(name, changes);
+        }
+        // A late event may only have moved it.
+        if !has_fired(&evaluation) {
+            return Some(());
+        }
+        // Without an event, of `absent_for`, the deliveries are about none.
+        let event = evaluation.rules.first();
+        let event = match event.and_then(|effects| effects.event.clone()) {
+            Some(event) => NativeEvent::new(event),
+            None => NativeEvent::from_json("{}"),
+        };
+        let event = event.ok()?;
+        self.entries.push(Entry {
+            at,
+            account: Some(self.account_name(&account)),
+            interface: interface_of(event.original())
+                .map(|id| self.simulation.name_of(id).to_owned()),
+            content: Content::Deadline {
+                rule: rule.clone(),
+                key: key.clone(),
+            },
+        });
+        let identity = EventIdentity::with_id(&event, format!("fired-{rule}-{key}-{at}"));
+        self.perform(at, &account, &event, Some(identity), evaluation);
+        Some(())
     }
 
     /// Whether it ended because the timeline became too long.
@@ -256,12 +345,26 @@ impl ScenarioRun {
             }
         };
         let state = self.states.entry(account.to_owned()).or_default();
+        state.advance(at);
         let evaluation = self.rules.evaluate(&event, state, at);
         for effects in &evaluation.rules {
             state.apply(&effects.rule, &effects.changes);
         }
+        let identity = event.identity();
+        self.perform(at, account, &event, identity, evaluation);
+    }
+
+    /// Queues or performs the actions of an evaluation, and adds it to the timeline.
+    fn perform(
+        &mut self,
+        at: Timestamp,
+        account: &str,
+        event: &NativeEvent,
+        identity: Option<EventIdentity>,
+        evaluation: Evaluation,
+    ) {
         let undeliverable = if let Some(queues) = &mut self.queues {
-            queues.enqueue(at, account, &event, &evaluation)
+            queues.enqueue(at, account, event, identity, &evaluation)
         } else {
             // Without targets there are no deliveries: stand-ins get the actions directly.
             for (effects, _, action) in evaluation.actions() {

@@ -129,10 +129,11 @@ impl TargetQueues {
         at: Timestamp,
         account: &str,
         event: &NativeEvent,
+        identity: Option<EventIdentity>,
         evaluation: &Evaluation,
     ) -> Vec<TargetCall> {
         // The service gives an event without an id a random one; a simulation must not be random.
-        let identity = event.identity().unwrap_or_else(|| {
+        let identity = identity.unwrap_or_else(|| {
             EventIdentity::with_id(event, format!("rehearsed-{}", self.sequence))
         });
         let actions = evaluation

@@ -11,7 +11,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use super::target_queues::TargetCall;
 use super::{attempt, elapsed};
 use crate::exit::Failure;
-use crate::output::evaluation::{RuleReport, print_rule};
+use crate::output::evaluation::{RuleReport, deadline_title, print_rule, script_key};
 use crate::output::{Output, Paint};
 
 /// One entry of the timeline. Accounts and interfaces have their names in the scenario.
@@ -65,6 +65,8 @@ pub(super) enum Content {
     Published { event: Event },
     /// A note about the simulation itself.
     Note { text: String },
+    /// A deadline of a match, as JSON the key.
+    Deadline { rule: String, key: String },
     /// The effects of a rule.
     Rule(Box<RuleEffects>),
     /// A call of a target.
@@ -267,6 +269,10 @@ impl Entry {
                 let text = output.paint(Paint::Yellow, text);
                 output.line(format_args!("{time}  ! {text}"))
             }
+            Content::Deadline { rule, key } => {
+                let title = deadline_title(rule, key);
+                output.line(format_args!("{time}    ● {account}: {title}"))
+            }
             // Without a time: the reaction belongs to the event above it.
             Content::Rule(effects) => print_rule(effects, output),
             Content::Delivery(call) => {
@@ -347,6 +353,10 @@ impl Serialize for Entry {
             }
             Content::Published { event } => map.serialize_entry("event", event.tree())?,
             Content::Note { text } => map.serialize_entry("what", text)?,
+            Content::Deadline { rule, key } => {
+                map.serialize_entry("rule", rule)?;
+                map.serialize_entry("key", &script_key(key))?;
+            }
             Content::Rule(effects) => {
                 RuleReport(effects).serialize_members(&mut map)?;
             }
@@ -376,6 +386,7 @@ impl Content {
             Self::NoEvent { .. } => "silence",
             Self::Published { .. } => "published",
             Self::Note { .. } => "staged",
+            Self::Deadline { .. } => "deadline",
             Self::Rule(_) => "rule",
             Self::Delivery(_) => "delivery",
             Self::RuleFailed(_) => "failure",
