@@ -23,7 +23,7 @@ use crate::run_error::plural_of;
 use crate::sandbox::{Overload, Sandbox, unavailable};
 use crate::variable_scope::is_reserved;
 use crate::workspace::Workspace;
-use crate::{VariableScope, walk};
+use crate::{ReactionLimits, VariableScope, walk};
 
 /// The errors of a script that rhai has parsed, by location.
 pub(crate) fn check(
@@ -70,14 +70,13 @@ pub(crate) fn check(
     checker.errors
 }
 
-/// What a script without errors probably does not mean as it is written, by location. A fix is
-/// tried for so many of its texts.
+/// What a script without errors probably does not mean as it is written, by location.
 pub(crate) fn warnings(
     sandbox: &Sandbox,
     ast: &AST,
     variables: VariableScope,
     source: &str,
-    fixes: usize,
+    limits: &ReactionLimits,
 ) -> Vec<Diagnostic> {
     let compiles = |fixed: &str| {
         let compiled = sandbox
@@ -85,10 +84,15 @@ pub(crate) fn warnings(
             .compile_with_scope(&Workspace::names(variables), fixed);
         compiled.is_ok_and(|ast| check(sandbox, &ast, variables, fixed).is_empty())
     };
-    let mut warnings = literal_texts::check(&compiles, ast, source, fixes);
+    let mut warnings = literal_texts::check(&compiles, ast, source, limits.fixes);
     warnings.extend(arguments::check_message_variables(ast, source));
     warnings.extend(arguments::check_ttls(ast, source));
-    warnings.extend(missing_events::check(ast, variables, source));
+    warnings.extend(missing_events::check(
+        ast,
+        variables,
+        source,
+        limits.presence_checks,
+    ));
     warnings.sort_by_key(|diagnostic| diagnostic.span.start);
     warnings
 }

@@ -30,6 +30,9 @@ pub struct ReactionLimits {
     pub functions: usize,
     /// Texts with a warning for which a fix is tried; the others have the warning alone.
     pub fixes: usize,
+    /// Reads of each event that may be missing which are looked at for a warning; nothing is
+    /// reported about further ones.
+    pub presence_checks: usize,
     /// Steps of the interpreter in one run.
     pub operations: usize,
     /// Nesting of calls to the functions of the script.
@@ -90,6 +93,8 @@ impl ReactionLimits {
         functions: 32,
         // Each compiles the script again.
         fixes: 16,
+        // As many as the findings about a rule. Each takes at most a millisecond.
+        presence_checks: 100,
         // A reaction of ten lines takes about 65 operations, one round of
         // `while n < 1000 { n += 1 }` takes 6: loops over every address of an event are far below.
         operations: 50_000,

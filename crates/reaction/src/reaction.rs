@@ -212,8 +212,8 @@ impl Reaction {
     /// ```
     pub fn warnings(&self) -> &[Diagnostic] {
         self.warnings.get_or_init(|| {
-            let (variables, fixes) = (self.variables, self.limits.fixes);
-            check::warnings(&self.sandbox, &self.ast, variables, &self.source, fixes).into()
+            let (sandbox, variables) = (&self.sandbox, self.variables);
+            check::warnings(sandbox, &self.ast, variables, &self.source, &self.limits).into()
         })
     }
 

@@ -10,21 +10,37 @@
 //! A condition that uses the event in another way is taken for one of the author's that holds only
 //! with an event: a warning too few is better than one about a script that is right.
 
+use std::collections::BTreeSet;
+
 use reflexarc_diagnostic::{Code, Diagnostic};
 use rhai::{AST, ASTFlags, ASTNode, Expr, Position, Stmt};
 
 use crate::{SourceLocation, VariableScope, walk};
 
-/// The warnings about a script with variables of this scope, by location.
-pub(super) fn check(ast: &AST, variables: VariableScope, source: &str) -> Vec<Diagnostic> {
+/// The warnings about a script with variables of this scope, by location. At most `checks` reads of
+/// each variable are looked at.
+// Each is compared with all conditions before it: without a limit, 3,000 reads after 3,000
+// conditions would take seconds.
+pub(super) fn check(
+    ast: &AST,
+    variables: VariableScope,
+    source: &str,
+    checks: usize,
+) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for variable in variables.may_be_missing() {
         let presence = Presence::of(ast, variable);
+        let mut left = checks;
         for statement in ast.statements() {
             walk::statement(statement, &mut |nodes| {
-                if let Some(access) = presence.access(nodes)
-                    && !presence.is_known(nodes, ast.statements())
-                {
+                let Some(access) = presence.access(nodes) else {
+                    return true;
+                };
+                if left == 0 {
+                    return false;
+                }
+                left -= 1;
+                if !presence.is_known(nodes, ast.statements()) {
                     found.push(warning(variable, &access, source));
                 }
                 true
@@ -54,22 +70,22 @@ struct Implied {
 struct Presence<'v> {
     variable: &'v str,
     /// The variables of the script that are set to something of it: `let id = event?.id`.
-    derived: Vec<String>,
+    derived: BTreeSet<String>,
 }
 
 impl<'v> Presence<'v> {
     fn of(ast: &AST, variable: &'v str) -> Self {
         let mut presence = Self {
             variable,
-            derived: Vec::new(),
+            derived: BTreeSet::new(),
         };
-        let mut derived = Vec::new();
+        let mut derived = BTreeSet::new();
         for statement in ast.statements() {
             walk::statement(statement, &mut |nodes| {
                 if let Some(ASTNode::Stmt(Stmt::Var(declaration, ..))) = nodes.last()
                     && presence.is_considered(&declaration.1)
                 {
-                    derived.push(declaration.0.name.to_string());
+                    derived.insert(declaration.0.name.to_string());
                 }
                 true
             });
@@ -223,7 +239,7 @@ impl<'v> Presence<'v> {
         let mut is_considered = false;
         walk::expression(expression, &mut |nodes| {
             if let Some(ASTNode::Expr(Expr::Variable(name, ..))) = nodes.last() {
-                let is_derived = name.0.is_some() && self.derived.contains(&name.1.to_string());
+                let is_derived = name.0.is_some() && self.derived.contains(name.1.as_str());
                 let parent = &nodes[..nodes.len() - 1];
                 let is_predefined = name.0.is_none() && name.1 == self.variable;
                 is_considered |= is_derived || is_predefined && self.access(parent).is_none();

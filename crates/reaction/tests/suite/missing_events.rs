@@ -212,6 +212,16 @@ fn only_events_that_may_be_missing_are_looked_at() {
     assert_eq!(found.help.as_deref(), Some(help));
 }
 
+#[test]
+fn the_reads_that_are_looked_at_are_bounded() {
+    let reads = |count| "log(event.id);\n".repeat(count);
+    assert_eq!(warnings(&reads(100), ABSENCE).len(), 100);
+    assert_eq!(warnings(&reads(101), ABSENCE).len(), 100);
+    // As many conditions and reads as a script has room for.
+    let guarded = ["if now == 1 { return }\n".repeat(1_400), reads(2_000)].concat();
+    assert_eq!(warnings(&guarded, ABSENCE).len(), 100);
+}
+
 /// Parts of scripts that are often enough valid together.
 const PARTS: &[&str] = &[
     "event.a",
