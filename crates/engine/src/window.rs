@@ -284,7 +284,13 @@ impl Window {
             Shape::Silence(silence) => silence.apply(&mut state.progress, arrival),
             Shape::Batch(batch) => batch.apply(&mut state.progress, arrival, self.grace),
         };
-        state.hop = state.hop.max(arrival.hop);
+        // A new match has no part in what led to those before it.
+        let is_new = step == Step::Opened || matches!(self.shape, Shape::Silence(_));
+        state.hop = if is_new {
+            arrival.hop
+        } else {
+            state.hop.max(arrival.hop)
+        };
         // Never both: what an event resolves begins again with a deadline, if at all.
         let firing = resolved.or(begun);
         Applied { step, firing }

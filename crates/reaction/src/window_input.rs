@@ -50,8 +50,8 @@ pub struct WindowInput<'a> {
     pub opened: Timestamp,
     /// When it ends, likewise; `()` in scripts if it has no end.
     pub deadline: Option<Timestamp>,
-    /// Whose match it is: the value at the path of `by`, an array of values for several paths, the
-    /// empty string without `by`.
+    /// Whose match it is: the value at the path of `by` as text, an array of the values for several
+    /// paths, the empty string without `by`.
     pub key: &'a Json,
     /// Whether the opening event came late.
     pub late: bool,
