@@ -22,7 +22,8 @@ cleanly: deliveries in progress finish, pending ones stay in the store.
 
 Exit codes:
   0 shut down cleanly
-  3 invalid rules or configuration: also no rules, or a rule that names an unknown target
+  3 invalid rules or configuration: also no rules, a rule that names an unknown target, or one with \
+a time window, which only test, run and simulate evaluate for now
   5 the store cannot be opened, or the address is not available
 
 Examples:
