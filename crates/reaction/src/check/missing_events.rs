@@ -79,8 +79,8 @@ impl<'v> Presence<'v> {
             variable,
             derived: BTreeSet::new(),
         };
-        // By name and not by place: `let id = event?.id; if id != () { … }` in one block also vouches
-        // for another `id` in the next. Only a warning is lost then.
+        // By name and not by place: after `let id = event?.id` in one block, an `id` in the next one
+        // counts as derived too. Only a warning is lost then.
         let mut derived = BTreeSet::new();
         for statement in ast.statements() {
             walk::statement(statement, &mut |nodes| {
@@ -236,8 +236,8 @@ impl<'v> Presence<'v> {
                     if_false: is_considered && is_equality == with_unit,
                 }
             }
-            // `event?.n > 3`, `is_known`, `type_of(event) == "map"` in a variable: whatever it is,
-            // its author has thought of the case.
+            // `event?.n > 3`, `is_known`, `known(event)`: whatever it is, its author has thought of
+            // the case.
             other => {
                 let is_considered = self.is_considered(other);
                 Implied {
