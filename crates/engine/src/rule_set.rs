@@ -163,8 +163,9 @@ impl RuleSet {
     /// # Ok::<(), reflexarc::InvalidFiles>(())
     /// ```
     pub fn overlaps(&self) -> Vec<FileDiagnostics> {
-        // A disabled rule sends nothing twice.
-        let rules: Vec<&Rule> = self.rules().filter(|rule| rule.enabled()).collect();
+        // A disabled rule sends nothing twice, and one that waits does not react to each event.
+        let reacts = |rule: &&Rule| rule.enabled() && rule.window.is_none();
+        let rules: Vec<&Rule> = self.rules().filter(reacts).collect();
         overlap::hints(&rules, &self.inner.limits)
     }
 

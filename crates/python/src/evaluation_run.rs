@@ -29,7 +29,7 @@ impl EvaluationRun {
     /// Fires what is due by `now`. A state without matches, of rules without time windows, stays as
     /// it is: it has no clock either, so that these rules give equal states at any time.
     pub(crate) fn fire_due(&mut self, rules: &RuleSet, has_windows: bool, now: Timestamp) {
-        if has_windows || self.state.rules_with_matches().next().is_some() {
+        if has_windows || self.state.has_matches() {
             self.fired = rules.fire_due(Arc::make_mut(&mut self.state), now);
         }
     }

@@ -14,12 +14,15 @@ use crate::pattern::with_scratch;
 /// Matches events of every type against the rules of one set.
 pub(crate) struct EventMatcher {
     walk: DictWalk,
+    /// The number of rules: ids from here on are filters of time windows.
+    rules: usize,
 }
 
 impl EventMatcher {
     pub(crate) fn new(py: Python<'_>, rules: &RuleSet) -> Self {
         Self {
             walk: DictWalk::new(py, rules.matcher().paths()),
+            rules: rules.len(),
         }
     }
 
@@ -48,8 +51,11 @@ impl EventMatcher {
             matcher.matching_fields(visit, scratch, &mut ids)?;
             // With 3 rules, the ids from 3 on are the other filters of time windows: whether one of
             // those matches is not what the caller wants to know.
-            if ids.last().is_some_and(|last| *last as usize >= rules.len()) {
-                ids.truncate(ids.partition_point(|id| (*id as usize) < rules.len()));
+            if ids.last().is_some_and(|last| *last as usize >= self.rules) {
+                ids.truncate(ids.partition_point(|id| (*id as usize) < self.rules));
+            }
+            if scratch.undecided().is_empty() {
+                return Ok(ids);
             }
             let undecided = scratch.undecided().iter();
             let undecided = undecided.filter_map(|id| rules.position_of_filter(*id));

@@ -72,6 +72,8 @@ pub fn default_window_message(
     rule: &RuleInfo,
     suppressed: u64,
 ) -> Message {
+    // The title alone must say what happened, to which key: it is all that lists of messages show.
+    // The description comes first, so that messages of one rule stand together.
     let summary = summary(reason, window);
     let subject = if rule.description.is_empty() {
         &rule.name
@@ -83,6 +85,7 @@ pub fn default_window_message(
         WindowReason::Events | WindowReason::Absence { .. } => " since",
     };
     let mut text = format!("{summary}{since} {}\n", window.opened);
+    // Where no event has come there are no fields.
     if let Some(event) = window.closing.or(event) {
         add_fields(event, &mut text);
     }

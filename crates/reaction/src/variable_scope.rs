@@ -44,9 +44,10 @@ pub enum VariableScope {
 impl VariableScope {
     /// The names of the variables that scripts in this scope have.
     pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
-        let window = &WINDOW_VARIABLES[..if self.has_window() { 6 } else { 0 }];
+        let window = WINDOW_VARIABLES.into_iter();
+        let window = window.filter(move |_| self.has_window());
         let closing = self.has_closing().then_some(CLOSING);
-        EVENT_VARIABLES.iter().chain(window).copied().chain(closing)
+        EVENT_VARIABLES.into_iter().chain(window).chain(closing)
     }
 
     /// Whether scripts have the variables of the window.

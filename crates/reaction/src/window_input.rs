@@ -71,6 +71,8 @@ pub(crate) struct WindowReads {
 impl<'a> WindowInput<'a> {
     /// The events that scripts and templates see.
     pub(crate) fn visible_events(&self, limits: &ReactionLimits) -> &'a [Event] {
+        // With a limit of 100 bytes, of events of 60, 30, 20 and 5 bytes the first two: a later one
+        // that would fit is left out too, so that what is seen has no gaps.
         let mut bytes = 0_usize;
         let sizes = self.events.iter().take(limits.window_events);
         // Whole events only: half of one would be no valid input of any rule.
@@ -93,6 +95,8 @@ impl WindowReads {
     /// What a script of this scope reads; `None` if its scope has no window. With `follow`, of a
     /// part of `closing` that becomes a variable only what is read of that one is counted.
     pub(crate) fn of_script(ast: &AST, scope: VariableScope, follow: bool) -> Option<Self> {
+        // `count`, `opened`, `deadline` and `late` are plain values, which cost less to make than to
+        // look for.
         scope.has_window().then(|| Self {
             scope,
             events: is_used(ast, "events"),
@@ -138,6 +142,7 @@ impl WindowReads {
             )
         };
         let milliseconds = |at: Timestamp| Dynamic::from_int(at.as_millisecond());
+        // After `event`, where the end of a run drops them with the script's own variables.
         for name in WINDOW_VARIABLES {
             let value = match name {
                 "events" if self.events => events(),

@@ -20,6 +20,9 @@ reload` reload rules, targets, tokens and certificates; what is invalid stays as
 store, limits, log, telemetry and shutdown timeout need a restart. SIGTERM and Ctrl-C shut down \
 cleanly: deliveries in progress finish, pending ones stay in the store.
 
+Rules with a time window are refused, as invalid rules are: only test, run and simulate evaluate \
+them for now.
+
 Exit codes:
   0 shut down cleanly
   3 invalid rules or configuration: also no rules, or a rule that names an unknown target

@@ -21,9 +21,12 @@ fn every_readme_command_runs_and_prints() {
     for name in ["rules", "examples"] {
         copy(&root().join(name), &folder.path().join(name));
     }
-    let rule = &blocks(&readme, "toml")[0];
-    let name = rule.lines().next().unwrap().trim_start_matches("# ");
-    std::fs::write(folder.path().join(name), rule).unwrap();
+    let rules = blocks(&readme, "toml");
+    assert_eq!(rules.len(), 2);
+    for rule in &rules {
+        let name = rule.lines().next().unwrap().trim_start_matches("# ");
+        std::fs::write(folder.path().join(name), rule).unwrap();
+    }
 
     let commands: Vec<_> = blocks(&readme, "sh")
         .iter()

@@ -1,4 +1,5 @@
-//! The rules in `rules/`: valid, formatted, fully covered by tests, and each with an action.
+//! The rules in `rules/` and `examples/rules-that-wait`: valid, formatted, fully covered by tests,
+//! and those in `rules/` each with an action.
 
 use crate::reflexarc;
 
@@ -24,6 +25,43 @@ fn shipped_rules_pass_tests_with_full_coverage() {
         "{}",
         test.stdout
     );
+}
+
+#[test]
+fn rules_that_wait_pass_tests_with_full_coverage() {
+    let folder = "examples/rules-that-wait";
+    let check = reflexarc(&["check", folder, "--deny-warnings"]);
+    assert_eq!(
+        (check.code, check.stdout.as_str(), check.stderr.as_str()),
+        (0, "4 rules: 0 errors, 0 warnings\n", ""),
+    );
+    let fmt = reflexarc(&["fmt", folder, "--check"]);
+    assert_eq!((fmt.code, fmt.stdout.as_str()), (0, ""), "{}", fmt.stderr);
+    let test = reflexarc(&["test", folder, "--coverage"]);
+    assert_eq!(test.code, 0, "{}\n{}", test.stdout, test.stderr);
+    assert!(
+        test.stdout.contains("coverage: 53 of 53\n"),
+        "{}",
+        test.stdout
+    );
+}
+
+#[test]
+fn rules_that_wait_find_what_is_missing_in_the_examples() {
+    let args = [
+        "run",
+        "examples/rules-that-wait",
+        "examples/eni-events.ndjson",
+    ];
+    let run = reflexarc(&[&args[..], &["--until", "end"]].concat());
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    for expected in [
+        "✓ leaked-eni (fired for eni-bp1a4k7x0c2m9e5q: 1 event since 2024-05-14T02:15:02.018Z)",
+        "✓ stuck-detach (fired for eni-bp1b8n3z6d5r2t7w: 1 event since 2024-05-14T01:35:18.25Z",
+        "✓ no-events (fired: 1 event since 2024-05-14T06:32:00Z)",
+    ] {
+        assert!(run.stdout.contains(expected), "{expected}\n{}", run.stdout);
+    }
 }
 
 #[test]

@@ -79,6 +79,8 @@ impl<'v> Presence<'v> {
             variable,
             derived: BTreeSet::new(),
         };
+        // By name and not by place: after `let id = event?.id` in one block, an `id` in the next one
+        // counts as derived too. Only a warning is lost then.
         let mut derived = BTreeSet::new();
         for statement in ast.statements() {
             walk::statement(statement, &mut |nodes| {
@@ -104,6 +106,8 @@ impl<'v> Presence<'v> {
     fn access(&self, nodes: &[ASTNode<'_>]) -> Option<Access> {
         let (chain, is_field) = match nodes.last()? {
             ASTNode::Expr(Expr::Dot(chain, flags, _)) if !flags.contains(ASTFlags::NEGATED) => {
+                // rhai nests to the right: `event.a.b()` is `event` and the rest, which is `a` and
+                // the call.
                 let first = match &chain.rhs {
                     Expr::Dot(rest, ..) | Expr::Index(rest, ..) => &rest.lhs,
                     other => other,
@@ -128,6 +132,11 @@ impl<'v> Presence<'v> {
         let Some(first) = nodes.first() else {
             return false;
         };
+        // From the outermost block to the innermost one: the read of the example is known by the
+        // `if` around it, and by the first statement of the block around that.
+        //
+        //     if event == () { return }
+        //     for x in [1] { if event != () { log(event.id) } }
         if self.is_known_before(first, statements) {
             return true;
         }
@@ -155,6 +164,7 @@ impl<'v> Presence<'v> {
             }
             // The script handles the error.
             ASTNode::Stmt(Stmt::TryCatch(flow, _)) => has(flow.body.statements(), child),
+            // No case of `switch event?.result { "failed" => …, _ => … }` is looked at alone.
             ASTNode::Stmt(Stmt::Switch(switch, _)) => {
                 !is_same(&switch.0, child) && self.is_considered(&switch.0)
             }
@@ -163,6 +173,7 @@ impl<'v> Presence<'v> {
                 .iter()
                 .take_while(|operand| !is_same(operand, child))
                 .any(|operand| self.implied(operand).if_true),
+            // Of `event == () || event.id == 1` likewise.
             ASTNode::Expr(Expr::Or(operands, _)) => operands
                 .iter()
                 .take_while(|operand| !is_same(operand, child))
@@ -188,6 +199,8 @@ impl<'v> Presence<'v> {
 
     /// What a condition says about the variable.
     fn implied(&self, condition: &Expr) -> Implied {
+        // `a && b` holds where both do, and fails where one does: what one of them says holds if it
+        // is true, and only what both say if it is false. For `a || b` it is the other way round.
         let both = |operands: &[Expr]| {
             let implied: Vec<Implied> = operands.iter().map(|part| self.implied(part)).collect();
             let (mut truths, mut falsehoods) = (implied.iter(), implied.iter());
@@ -223,6 +236,8 @@ impl<'v> Presence<'v> {
                     if_false: is_considered && is_equality == with_unit,
                 }
             }
+            // `event?.n > 3`, `is_known`, `known(event)`: whatever it is, its author has thought of
+            // the case.
             other => {
                 let is_considered = self.is_considered(other);
                 Implied {
@@ -252,6 +267,8 @@ impl<'v> Presence<'v> {
 
 fn warning(variable: &str, access: &Access, source: &str) -> Diagnostic {
     let span = SourceLocation::token(access.position, source);
+    // The tree has the place of the variable for certain; that of the dot moves when rhai rotates
+    // longer chains. Between them may be spaces; after a comment there is no fix.
     let rest = &source[span.end..];
     let operator = span.end + (rest.len() - rest.trim_start().len());
     let message = format!("`{variable}` may be missing, `()`; a field of it is an error then");
@@ -298,6 +315,7 @@ fn position(block: &[Stmt], node: &ASTNode<'_>) -> Option<usize> {
     let ASTNode::Stmt(statement) = node else {
         return None;
     };
+    // By address: two statements may have the same text.
     block
         .iter()
         .position(|other| std::ptr::eq(*statement, other))
@@ -311,6 +329,7 @@ fn is_same(expression: &Expr, node: &ASTNode<'_>) -> bool {
 /// Whether what follows a block never runs after it.
 fn ends(block: &[Stmt]) -> bool {
     match block.last() {
+        // `return` and `throw`; `break` and `continue`.
         Some(Stmt::Return(..) | Stmt::BreakLoop(..)) => true,
         Some(Stmt::FnCall(call, _)) => call.name == "skip",
         Some(Stmt::Expr(value)) => matches!(&**value, Expr::FnCall(call, _) if call.name == "skip"),

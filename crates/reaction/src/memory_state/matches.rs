@@ -104,6 +104,11 @@ impl Matches {
         live.map(|(key, kept)| (&**key, &**kept))
     }
 
+    /// Whether no rule has a match.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// The rules with matches.
     pub(super) fn rules(&self) -> impl Iterator<Item = &str> {
         self.rules.keys().map(|rule| &**rule)

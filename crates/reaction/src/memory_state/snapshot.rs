@@ -4,6 +4,11 @@ use super::MemoryState;
 use crate::{KeptEvent, KeptMatch};
 
 impl MemoryState {
+    /// Whether any rule has a match, those included that have expired.
+    pub fn has_matches(&self) -> bool {
+        !self.matches.is_empty()
+    }
+
     /// Sets the match of `rule` at `key`, which is JSON, to the one of a snapshot. Of `events`,
     /// those that it refers to are kept.
     ///
