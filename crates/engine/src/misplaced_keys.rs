@@ -45,8 +45,8 @@ const RULE_KEYS: [&str; 27] = [
 ];
 
 /// The tables of a rule with the keys of the rule that they have themselves.
-// Not `labels`, where every key is a label, and not `test`, which is below all else.
-const TABLES: [(&str, &[&str]); 9] = [
+// Not `labels`, where every key is a label.
+const TABLES: [(&str, &[&str]); 10] = [
     ("batch", &[]),
     ("count", &[]),
     ("followed_by", &["by", "when"]),
@@ -55,7 +55,21 @@ const TABLES: [(&str, &[&str]); 9] = [
     ("once", &[]),
     ("resolved", &[]),
     ("state", &[]),
+    ("test", &["state"]),
     ("throttle", &[]),
+];
+
+/// Keys that are hardly meant as labels.
+const NO_LABELS: [&str; 9] = [
+    "absent_for",
+    "by",
+    "grace",
+    "notify",
+    "resolved",
+    "settle",
+    "then",
+    "until",
+    "when",
 ];
 
 /// Keys of the rule that are inside other tables.
@@ -83,6 +97,7 @@ impl MisplacedKeys {
         if root.document().has_syntax_errors() {
             found.iter_mut().for_each(|found| found.lines = None);
         }
+        report_labels(root, text);
         let keys = Self { found };
         keys.report(root, text);
         keys
@@ -169,23 +184,56 @@ impl MisplacedKeys {
     }
 }
 
+/// Warns of labels that are written like keys of the rule: `by` below `[labels]`.
+fn report_labels(root: &TableReader<'_>, text: &str) {
+    let Some(labels) = root.raw().get("labels") else {
+        return;
+    };
+    let DeValue::Table(content) = labels.get_ref() else {
+        return;
+    };
+    // `{ by = "team" }` is not what is written by mistake.
+    if !starts_with(text, labels.span(), '[') {
+        return;
+    }
+    for key in content.keys() {
+        let name = key.get_ref().as_ref();
+        if NO_LABELS.contains(&name) && !root.raw().contains_key(name) {
+            let message = format!("`{name}` is a label here, and not the key of the rule");
+            let warning = Diagnostic::warning(Code::MISPLACED_KEY, key.span(), message);
+            root.report(
+                warning.with_help(
+                    "write it above the line `[labels]`, or the labels as labels = { … }",
+                ),
+            );
+        }
+    }
+}
+
 /// Finds the keys of the rule that are inside its tables, in the order of the file.
 fn find(root: &DeTable<'_>, text: &str) -> Vec<Misplaced> {
     let mut found = Vec::new();
     for (name, own) in TABLES {
-        let Some(value) = root.get(name) else {
-            continue;
-        };
-        let tables = match value.get_ref() {
-            DeValue::Array(elements) => elements.iter().collect(),
-            _ => vec![value],
-        };
-        for table in tables {
+        for table in root.get(name).map_or(&[][..], elements) {
             find_in(table, (name, own), text, &mut found);
+            // What is written at the end of a file is often below the last step of a test.
+            if let ("test", DeValue::Table(test)) = (name, table.get_ref()) {
+                for step in test.get("step").map_or(&[][..], elements) {
+                    find_in(step, ("test.step", own), text, &mut found);
+                }
+            }
         }
     }
     found.sort_by_key(|misplaced| misplaced.key.start);
     found
+}
+
+/// The elements of an array, or the one value that is no array.
+fn elements<'v, 'a>(value: &'v Spanned<DeValue<'a>>) -> &'v [Spanned<DeValue<'a>>] {
+    match value.get_ref() {
+        DeValue::Array(elements) => elements,
+        _ => std::slice::from_ref(value),
+    }
 }
 
 /// Finds the keys of the rule in a table; `own` are those that it has itself.

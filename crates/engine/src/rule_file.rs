@@ -139,7 +139,8 @@ impl RuleFile {
             max_entries
         });
         let allowed = Allowed::read(&root);
-        let tests = root.tables("test").into_iter().map(RuleTest::read);
+        let tests = root.tables("test").into_iter();
+        let tests = tests.map(|table| RuleTest::read(table, &misplaced));
         let tests = tests.collect();
         root.finish();
         let file = Self {

@@ -5,6 +5,7 @@ use reflexarc_diagnostic::toml::{DeValue, EmbeddedText, TableReader};
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 use reflexarc_event::{Event, EventError, Json, Level};
 
+use crate::misplaced_keys::MisplacedKeys;
 use crate::toml_json::{json_table, json_tables, json_values};
 
 /// One `[[test]]`: steps on a virtual clock. A test without `[[test.step]]` has one step at 0s.
@@ -81,7 +82,7 @@ const ACTION: [&str; 7] = ["target", "title", "text", "level", "at", "link", "pa
 
 impl RuleTest {
     /// Reads one `[[test]]` table of a rule.
-    pub(crate) fn read(table: TableReader<'_>) -> Self {
+    pub(crate) fn read(table: TableReader<'_>, misplaced: &MisplacedKeys) -> Self {
         let help = "name what it asserts: name = \"a failed attach sends a notification\"";
         // The name selects and reports the test. A comment could say the same, but is lost in
         // reports.
@@ -89,7 +90,7 @@ impl RuleTest {
         let clock = table.timestamp("clock");
         let stepwise = table.has("step");
         let steps = if stepwise {
-            read_steps(&table)
+            read_steps(&table, misplaced)
         } else {
             vec![TestStep::read(&table, SignedDuration::ZERO, false)]
         };
@@ -102,6 +103,7 @@ impl RuleTest {
             );
             table.report(warning.with_help("add matches = true, or actions = […]"));
         }
+        misplaced.allow(&table);
         table.finish();
         Self {
             name,
@@ -193,7 +195,7 @@ impl TestStep {
     }
 }
 
-fn read_steps(test: &TableReader<'_>) -> Vec<TestStep> {
+fn read_steps(test: &TableReader<'_>, misplaced: &MisplacedKeys) -> Vec<TestStep> {
     // It would be ambiguous whether events and expectations beside steps come before or after them.
     for key in EVENTS.into_iter().chain(EXPECTED) {
         if test.has(key) {
@@ -221,6 +223,7 @@ fn read_steps(test: &TableReader<'_>) -> Vec<TestStep> {
             );
         }
         steps.push(TestStep::read(&table, at, true));
+        misplaced.allow(&table);
         table.finish();
     }
     steps

@@ -135,6 +135,20 @@ fn keys_inside_other_tables_are_moved_above_them() {
             "when = 'id == 2'\r\n[batch]\r\nwithin = '1m'\r\nnotify = 't'\r\n",
             Some("when = 'id == 2'\r\nnotify = 't'\r\n\r\n[batch]\r\nwithin = '1m'\r\n"),
         ),
+        // Below a test, and below its steps.
+        (
+            "when = 'id == 2'\n[[test]]\nname = 'a'\n[[test.step]]\nevent = '{}'\n\
+             matches = false\nnotify = 't'\n",
+            Some(
+                "when = 'id == 2'\nnotify = 't'\n\n[[test]]\nname = 'a'\n[[test.step]]\n\
+                 event = '{}'\nmatches = false\n",
+            ),
+        ),
+        // It may be a label.
+        (
+            "when = 'id == 2'\nnotify = 't'\n[labels]\nteam = 'a'\nby = 'b'\n",
+            None,
+        ),
         // It would be there twice.
         (
             &format!("{top}then = 'log(1)'\n{step}then = 'log(2)'\n"),

@@ -616,6 +616,19 @@ fn the_lists_of_keys_of_a_rule_agree() {
 }
 
 #[test]
+fn labels_that_are_written_like_keys_are_warned_of() {
+    let labels = |text: &str| warnings(&format!("when = 'id == 1'\nnotify = ['team']\n{text}"));
+    let found = labels("[labels]\nteam = 'a'\nby = 'content.eniId'\nlevel = 'x'\n");
+    let codes: Vec<_> = found
+        .iter()
+        .map(|(code, marked, _)| (*code, marked.as_str()))
+        .collect();
+    assert_eq!(codes, [(Code::MISPLACED_KEY, "by")]);
+    assert_eq!(labels("labels = { by = 'me' }"), []);
+    assert_eq!(labels("by = 'content.eniId'\n[labels]\nby = 'me'"), []);
+}
+
+#[test]
 fn targets_of_resolved_are_targets_of_the_rule() {
     let text = "when = 'id exists'\nabsent_for = '1h'\nthen = 'send(\"one\", 1);'\n\
                 resolved = 'send(\"two\", 2);'\n";
@@ -683,7 +696,8 @@ proptest! {
                 let again = again.as_ref().err().map(|error| error.diagnostics());
                 let mut again = again.into_iter().flatten();
                 let is_left = |found: &reflexarc::Diagnostic| {
-                    matches!(found.code, Code::MISPLACED_KEY | Code::RULE_TOML)
+                    let is_error = found.severity == Severity::Error;
+                    is_error && matches!(found.code, Code::MISPLACED_KEY | Code::RULE_TOML)
                 };
                 prop_assert!(!again.any(is_left), "{text}\n became\n{fixed}");
             }
