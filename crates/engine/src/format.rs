@@ -12,7 +12,8 @@ const WIDTH: usize = 100;
 const INDENT: &str = "    ";
 
 /// The text of a rule file with its filters, `when` and those of its time window, each in the
-/// canonical form of the notation that it is written in. Everything else stays as it is; comments stay beside what they refer to.
+/// canonical form of the notation that it is written in. Everything else stays as it is; comments
+/// stay beside what they refer to.
 ///
 /// # Errors
 /// When the file is not a valid rule.

@@ -95,7 +95,9 @@ impl MisplacedKeys {
         let mut found = find(root.raw(), text);
         // What was recovered of a syntax error is not what the author wrote.
         if root.document().has_syntax_errors() {
-            found.iter_mut().for_each(|found| found.lines = None);
+            for misplaced in &mut found {
+                misplaced.lines = None;
+            }
         }
         report_labels(root, text);
         let keys = Self { found };

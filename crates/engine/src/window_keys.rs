@@ -124,9 +124,9 @@ impl WindowKeys {
 
     /// Whether the rule may react before any event has come.
     fn may_lack_event(&self, by: Option<&EventKey>) -> bool {
-        // With `by` a key is only known from an event or from `expect`.
-        let has_paths = by.is_some_and(|by| !by.paths().is_empty());
-        let is_known_from_event = has_paths && self.expected.is_empty();
+        // With `by` a key is only known from an event or from `expect`; `by = []` is one key.
+        let has_keys = by.is_some_and(|by| !by.paths().is_empty());
+        let is_known_from_event = has_keys && self.expected.is_empty();
         self.kind == WindowKind::AbsentFor && !is_known_from_event
     }
 

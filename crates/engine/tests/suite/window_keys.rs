@@ -629,6 +629,22 @@ fn labels_that_are_written_like_keys_are_warned_of() {
 }
 
 #[test]
+fn events_of_an_absence_may_be_missing_where_no_event_is_needed() {
+    let codes = |by: &str| {
+        let text = format!("when = 'id exists'\n{by}absent_for = '1h'\nthen = 'log(event.id)'\n");
+        let found = warnings(&text);
+        found.iter().map(|(code, ..)| *code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(""), [Code::MISSING_EVENT]);
+    assert_eq!(codes("by = []\n"), [Code::MISSING_EVENT]);
+    assert_eq!(
+        codes("by = 'regionId'\nexpect = ['x']\n"),
+        [Code::MISSING_EVENT]
+    );
+    assert_eq!(codes("by = 'regionId'\n"), []);
+}
+
+#[test]
 fn targets_of_resolved_are_targets_of_the_rule() {
     let text = "when = 'id exists'\nabsent_for = '1h'\nthen = 'send(\"one\", 1);'\n\
                 resolved = 'send(\"two\", 2);'\n";
