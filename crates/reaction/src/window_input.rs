@@ -95,7 +95,7 @@ impl WindowReads {
     /// What a script of this scope reads; `None` if its scope has no window. With `follow`, of a
     /// part of `closing` that becomes a variable only what is read of that one is counted.
     pub(crate) fn of_script(ast: &AST, scope: VariableScope, follow: bool) -> Option<Self> {
-        // `count`, `opened`, `deadline` and `late` are plain values, which cost less to make than to
+        // `count`, `opened`, `deadline` and `late` are plain values: they cost less to make than to
         // look for.
         scope.has_window().then(|| Self {
             scope,

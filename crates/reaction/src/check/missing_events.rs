@@ -79,7 +79,7 @@ impl<'v> Presence<'v> {
             variable,
             derived: BTreeSet::new(),
         };
-        // By name and not by place: after `let id = event?.id` in one block, an `id` in the next one
+        // By name and not by place: after `let id = event?.id` in one block, an `id` in the next
         // counts as derived too. Only a warning is lost then.
         let mut derived = BTreeSet::new();
         for statement in ast.statements() {
