@@ -232,9 +232,11 @@ def test_reloads_close_matches_of_changed_windows() -> None:
     # Without it, the match of a rule that is gone ends at its deadline without an action.
     evaluation = none.fire_due(state, NOW + 60 * MINUTE)
     assert evaluation.actions == [] and evaluation.state.pending("stuck") == []
-    assert [due.notes for due in evaluation.fired] == [
-        {"stuck": ["closed: the rule has no window"]}
-    ]
+    (note,) = evaluation.fired[0].notes["stuck"]
+    assert note.startswith("closed: the rule has no window")
+    off = ra.RuleSet.from_rules({"stuck": f"enabled = false\n{STUCK}", "again": AGAIN})
+    assert off.close_other_matches(state)[1] == [("stuck", "eni-1")]
+    assert off.fire_due(state, NOW + 60 * MINUTE).actions == []
 
 
 def test_only_filters_of_when_are_matched() -> None:
@@ -317,7 +319,7 @@ def test_emitted_events_open_matches_and_follow_deadlines() -> None:
         {
             "first": "when = 'status == \"Off\"'\n"
             "then = 'emit(#{ status: \"Detaching\", eniId: 1 })'",
-            "last": "when = 'alarm == 1'\nnotify = ['ops']",
+            "last": "when = 'alarm == \"1\"'\nnotify = ['ops']",
             "stuck": STUCK.replace('notify("ops", `${key} is stuck`)', "emit(#{alarm: key})"),
         }
     )
