@@ -360,7 +360,7 @@ impl Window {
             (Shape::Absence(absence), Progress::Absence(progress)) => {
                 absence.fire(progress, self.grace)
             }
-            (Shape::Silence(_), Progress::Silence(progress)) => progress.fire(now),
+            (Shape::Silence(_), Progress::Silence(progress)) => Some(progress.fire(now)),
             (Shape::Batch(batch), Progress::Batch(progress)) => {
                 let firing = batch.fire(progress, self.grace);
                 state.progress = Progress::Idle;

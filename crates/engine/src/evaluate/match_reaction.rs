@@ -29,213 +29,243 @@ pub(super) struct MatchReaction {
     pub(super) notes: Vec<String>,
 }
 
-/// Runs the reaction to a firing. `current` is the event that is applied, with its position.
-pub(super) fn run_firing(
-    rule: &Rule,
-    window: &RuleWindow,
-    key: &Json,
-    firing: Firing,
-    current: Option<(u64, &NativeEvent)>,
-    state: &dyn State,
-    context: &Context<'_>,
-) -> MatchReaction {
-    let find = |position: u64| match current {
-        Some((current, event)) if current == position => Some(event.clone()),
-        _ => state.matches().event(position),
-    };
-    let info = MatchFiring {
-        reason: match firing.kind {
-            FiringKind::Begin => FiringReason::Fired,
-            FiringKind::Resolve => FiringReason::Resolved,
-        },
-        key: key.clone(),
-        opened: timestamp(firing.opening.time),
-        deadline: firing.deadline.map(timestamp),
-        count: firing.count,
-        late: firing.late,
-    };
-    let mut reaction = MatchReaction {
-        event: None,
-        info,
-        outcome: Ok(Effects::default()),
-        suppressed: false,
-        notes: Vec::new(),
-        firing,
-    };
-    let mut missing = None;
-    let mut event_at = |position: Option<u64>| {
-        let event = position.map(|position| (position, find(position)));
-        if let Some((position, None)) = event {
-            missing.get_or_insert(position);
-        }
-        event.and_then(|(_, event)| event)
-    };
-    let event = event_at(reaction.firing.event);
-    let closing = event_at(reaction.firing.closing);
-    let response = match reaction.firing.kind {
-        FiringKind::Begin => Some(&rule.response),
-        FiringKind::Resolve => window.resolved.as_ref(),
-    };
-    let Some(response) = response else {
-        return reaction;
-    };
-    let mut events = Vec::new();
-    if response.reads_events() {
-        for position in &reaction.firing.events {
-            events.extend(event_at(Some(*position)).map(|event| event.event().clone()));
-        }
+/// What a reaction to a match has to do with, besides the firing.
+#[derive(Clone, Copy)]
+pub(super) struct MatchContext<'a, 'c> {
+    pub(super) rule: &'a Rule,
+    pub(super) window: &'a RuleWindow,
+    /// The key as scripts see it.
+    pub(super) key: &'a Json,
+    /// The event that is applied, with its position.
+    pub(super) current: Option<(u64, &'a NativeEvent)>,
+    pub(super) state: &'a dyn State,
+    pub(super) context: &'a Context<'c>,
+}
+
+/// The events of a match.
+struct MatchEvents {
+    event: Option<NativeEvent>,
+    closing: Option<NativeEvent>,
+    /// None where the reaction does not read them.
+    events: Vec<Event>,
+}
+
+/// What the gates of a rule decided about a match.
+struct Allowed {
+    suppressed: u64,
+    /// Opens the windows of the gates.
+    changes: Vec<StateChange>,
+    notes: Vec<String>,
+}
+
+impl MatchContext<'_, '_> {
+    /// Runs the reaction to a firing.
+    pub(super) fn run(&self, firing: Firing) -> MatchReaction {
+        let mut reaction = MatchReaction {
+            event: None,
+            info: self.info(&firing),
+            outcome: Ok(Effects::default()),
+            suppressed: false,
+            notes: Vec::new(),
+            firing,
+        };
+        let response = match reaction.firing.kind {
+            FiringKind::Begin => Some(&self.rule.response),
+            FiringKind::Resolve => self.window.resolved.as_ref(),
+        };
+        let Some(response) = response else {
+            return reaction;
+        };
+        let events = match self.events(&reaction.firing, response) {
+            Ok(events) => events,
+            Err(failed) => {
+                reaction.outcome = Err(failed);
+                return reaction;
+            }
+        };
+        reaction.event.clone_from(&events.event);
+        let allowed = match reaction.firing.kind {
+            FiringKind::Begin => self.decide(events.event.as_ref(), &mut reaction),
+            // Not held back: what was reported must be taken back.
+            FiringKind::Resolve => Some(Allowed {
+                suppressed: 0,
+                changes: Vec::new(),
+                notes: Vec::new(),
+            }),
+        };
+        let Some(mut allowed) = allowed else {
+            return reaction;
+        };
+        reaction.notes.append(&mut allowed.notes);
+        let outcome = react_within_budget(self.rule, self.context, || {
+            self.react(response, &reaction, &events, allowed.suppressed)
+        });
+        reaction.outcome = outcome.map(|mut effects| {
+            reaction.notes.append(&mut effects.notes);
+            if reaction.firing.kind == FiringKind::Resolve {
+                // What comes next of this key is a new problem, and is reported.
+                effects.changes.extend(self.end_of_once());
+            } else if !effects.actions.is_empty() || !effects.emitted.is_empty() {
+                effects.changes.append(&mut allowed.changes);
+            }
+            effects
+        });
+        reaction
     }
-    reaction.event.clone_from(&event);
-    if let Some(position) = missing {
-        let message = format!("the event at position {position} of the match is not kept");
-        reaction.outcome = Err(Failed::from(message));
-        return reaction;
-    }
-    // `resolved` is not held back: what was reported must be taken back.
-    let mut suppressed = 0;
-    let mut opened = Vec::new();
-    if reaction.firing.kind == FiringKind::Begin {
-        let key_of = |of: &EventKey| match &event {
-            _ if *of == window.by => match key {
-                Json::String(text) if text.is_empty() && of.paths().is_empty() => {
-                    Ok(Json::Array(Vec::new()))
-                }
-                key => Ok(key.clone()),
+
+    fn info(&self, firing: &Firing) -> MatchFiring {
+        MatchFiring {
+            reason: match firing.kind {
+                FiringKind::Begin => FiringReason::Fired,
+                FiringKind::Resolve => FiringReason::Resolved,
             },
+            key: self.key.clone(),
+            opened: timestamp(firing.opening.time),
+            deadline: firing.deadline.map(timestamp),
+            count: firing.count,
+            late: firing.late,
+        }
+    }
+
+    /// The events that the reaction reads. A match refers to what is kept, so that none is missing
+    /// unless the state was changed from outside.
+    fn events(&self, firing: &Firing, response: &Response) -> Result<MatchEvents, Failed> {
+        let find = |position: u64| {
+            let found = match self.current {
+                Some((current, event)) if current == position => Some(event.clone()),
+                _ => self.state.matches().event(position),
+            };
+            found.ok_or_else(|| {
+                Failed::from(format!(
+                    "the event at position {position} of the match is not kept"
+                ))
+            })
+        };
+        let positions = firing.events.iter().filter(|_| response.reads_events());
+        let events = positions.map(|position| find(*position).map(|event| event.event().clone()));
+        Ok(MatchEvents {
+            events: events.collect::<Result<_, _>>()?,
+            event: firing.event.map(find).transpose()?,
+            closing: firing.closing.map(find).transpose()?,
+        })
+    }
+
+    /// What the gates decide; `None` if they hold the reaction back.
+    fn decide(&self, event: Option<&NativeEvent>, reaction: &mut MatchReaction) -> Option<Allowed> {
+        let key_of = |of: &EventKey| match event {
+            _ if *of == self.window.by => Ok(self.event_key()),
             Some(event) => of.of(event.event()),
             None if of.paths().is_empty() => Ok(Json::Array(Vec::new())),
             None => Err("no event has come".to_owned()),
         };
-        let max_entries = rule.max_entries;
-        let decision = rule
-            .gates
-            .decide(rule.name(), &key_of, state, context.now, max_entries);
-        match decision {
+        let (rule, now) = (self.rule, self.context.now);
+        let gates = &rule.gates;
+        match gates.decide(rule.name(), &key_of, self.state, now, rule.max_entries) {
             GateDecision::Allow {
-                suppressed: count,
+                suppressed,
                 changes,
                 notes,
-            } => {
-                suppressed = count;
-                opened = changes;
-                reaction.notes = notes;
-            }
+            } => Some(Allowed {
+                suppressed,
+                changes,
+                notes,
+            }),
             GateDecision::Suppress {
                 reason,
                 changes,
-                notes,
+                mut notes,
             } => {
                 let mut effects = Effects::default();
                 effects.changes = changes;
                 effects.skipped = Some(reason);
                 reaction.outcome = Ok(effects);
-                reaction.notes = notes;
+                reaction.notes.append(&mut notes);
                 reaction.suppressed = true;
-                return reaction;
+                None
             }
         }
     }
-    let shown = match key {
-        Json::Array(_) | Json::String(_) => key.clone(),
-        // A script puts it into texts and state keys, whatever the event has there.
-        scalar => Json::from(scalar.to_string()),
-    };
-    let input = WindowInput {
-        events: &events,
-        count: reaction.info.count,
-        opened: reaction.info.opened,
-        deadline: reaction.info.deadline,
-        key: &shown,
-        late: reaction.info.late,
-        closing: closing.as_ref().map(NativeEvent::event),
-    };
-    let outcome = react_within_budget(rule, context, || {
-        react(
-            rule,
-            response,
-            event.as_ref().map(NativeEvent::event),
-            (
-                reaction.firing.kind,
-                window_reason(window, &reaction.firing),
-            ),
-            &input,
-            suppressed,
-            state,
-            context,
-        )
-    });
-    reaction.outcome = outcome.map(|mut effects| {
-        reaction.notes.append(&mut effects.notes);
-        if reaction.firing.kind == FiringKind::Resolve {
-            // What comes next of this key is a new problem, and is reported.
-            effects.changes.extend(end_of_once(rule, window, key));
-        } else if !effects.actions.is_empty() || !effects.emitted.is_empty() {
-            effects.changes.append(&mut opened);
-        }
-        effects
-    });
-    reaction
-}
 
-/// Ends the window of `once` of a key.
-fn end_of_once(rule: &Rule, window: &RuleWindow, key: &Json) -> Option<StateChange> {
-    let once = rule.gates.once.as_ref()?;
-    let is_same = once.key == window.by;
-    let key = match key {
-        Json::String(text) if text.is_empty() && window.by.paths().is_empty() => {
+    /// The key as [`EventKey::of`] makes it.
+    fn event_key(&self) -> Json {
+        if self.window.by.paths().is_empty() {
             Json::Array(Vec::new())
+        } else {
+            self.key.clone()
         }
-        key => key.clone(),
-    };
-    is_same.then(|| once.gate.close(&key))
-}
+    }
 
-fn react(
-    rule: &Rule,
-    response: &Response,
-    event: Option<&Event>,
-    (kind, reason): (FiringKind, WindowReason<'_>),
-    window: &WindowInput<'_>,
-    suppressed: u64,
-    state: &dyn State,
-    context: &Context<'_>,
-) -> Result<Effects, Failed> {
-    match response {
-        Response::None => Ok(Effects::default()),
-        Response::Notification(notification) => {
-            let limits = context.reaction_limits;
-            let at = (context.now, suppressed);
-            let actions =
-                notification.window_actions(event, reason, window, &rule.info, at, limits);
-            let (actions, bytes) = actions.map_err(|failure| rule.describe(failure))?;
-            let mut effects = Effects::default();
-            (effects.actions, effects.bytes) = (actions, bytes);
-            Ok(effects)
-        }
-        Response::Script { reaction, source } => {
-            let event = event.map(ScriptEvent::new);
-            let input = match &event {
-                Some(event) => Input::new(event, &rule.info, context.now),
-                None => Input::without_event(&rule.info, context.now),
-            };
-            let mut input = input.with_window(window);
-            if let Some(stopwatch) = context.stopwatch {
-                input = input.with_stopwatch(stopwatch);
+    /// Ends the window of `once` of the key.
+    fn end_of_once(&self) -> Option<StateChange> {
+        let once = self.rule.gates.once.as_ref()?;
+        let is_same = once.key == self.window.by;
+        is_same.then(|| once.gate.close(&self.event_key()))
+    }
+
+    fn react(
+        &self,
+        response: &Response,
+        reaction: &MatchReaction,
+        events: &MatchEvents,
+        suppressed: u64,
+    ) -> Result<Effects, Failed> {
+        let (rule, context) = (self.rule, self.context);
+        let shown = match self.key {
+            Json::Array(_) | Json::String(_) => self.key.clone(),
+            // A script puts it into texts and state keys, whatever the event has there.
+            scalar => Json::from(scalar.to_string()),
+        };
+        let input = WindowInput {
+            events: &events.events,
+            count: reaction.info.count,
+            opened: reaction.info.opened,
+            deadline: reaction.info.deadline,
+            key: &shown,
+            late: reaction.info.late,
+            closing: events.closing.as_ref().map(NativeEvent::event),
+        };
+        let event = events.event.as_ref().map(NativeEvent::event);
+        match response {
+            Response::None => Ok(Effects::default()),
+            Response::Notification(notification) => {
+                let reason = window_reason(self.window, &reaction.firing);
+                let limits = context.reaction_limits;
+                let at = (context.now, suppressed);
+                let actions =
+                    notification.window_actions(event, reason, &input, &rule.info, at, limits);
+                let (actions, bytes) = actions.map_err(|failure| rule.describe(failure))?;
+                let mut effects = Effects::default();
+                (effects.actions, effects.bytes) = (actions, bytes);
+                Ok(effects)
             }
-            let result = match context.trace {
-                None => reaction.run(&input, state),
-                Some(trace) => {
-                    let (result, lines) = reaction.run_traced(&input, state);
-                    let executed = match kind {
-                        FiringKind::Begin => &trace.then,
-                        FiringKind::Resolve => &trace.resolved,
-                    };
-                    executed.borrow_mut().extend(lines);
-                    result
+            Response::Script {
+                reaction: script,
+                source,
+            } => {
+                let event = event.map(ScriptEvent::new);
+                let run = match &event {
+                    Some(event) => Input::new(event, &rule.info, context.now),
+                    None => Input::without_event(&rule.info, context.now),
+                };
+                let mut run = run.with_window(&input);
+                if let Some(stopwatch) = context.stopwatch {
+                    run = run.with_stopwatch(stopwatch);
                 }
-            };
-            let described = |error| rule.describe(ReactionFailure::new(&error, source));
-            Ok(result.map_err(described)?)
+                let result = match context.trace {
+                    None => script.run(&run, self.state),
+                    Some(trace) => {
+                        let (result, lines) = script.run_traced(&run, self.state);
+                        let executed = match reaction.firing.kind {
+                            FiringKind::Begin => &trace.then,
+                            FiringKind::Resolve => &trace.resolved,
+                        };
+                        executed.borrow_mut().extend(lines);
+                        result
+                    }
+                };
+                let described = |error| rule.describe(ReactionFailure::new(&error, source));
+                Ok(result.map_err(described)?)
+            }
         }
     }
 }

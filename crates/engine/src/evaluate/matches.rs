@@ -8,7 +8,7 @@ use reflexarc_event::{Event, Json, NativeEvent};
 use reflexarc_reaction::{KeptEvent, State, StateChange};
 
 use super::kept_state::{self, is_empty, micros, read, read_newest_late, write};
-use super::match_reaction::{MatchReaction, run_firing, script_key};
+use super::match_reaction::{MatchContext, MatchReaction, script_key};
 use super::{Context, Failed};
 use crate::event_key::{EventKey, MAX_KEY_BYTES};
 use crate::event_time::event_time;
@@ -98,17 +98,15 @@ pub(super) fn apply(
             "{name}: not counted: the value has more than {MAX_KEY_BYTES} bytes"
         ));
     }
-    let reaction = firing.map(|firing| {
-        run_firing(
-            rule,
-            window,
-            &value,
-            firing,
-            Some((arrival.seen.position, arrival.event)),
-            state,
-            context,
-        )
-    });
+    let match_context = MatchContext {
+        rule,
+        window,
+        key: &value,
+        current: Some((arrival.seen.position, arrival.event)),
+        state,
+        context,
+    };
+    let reaction = firing.map(|firing| match_context.run(firing));
     Ok(MatchRun {
         key,
         state: key_state,
@@ -155,9 +153,15 @@ pub(super) fn fire(
         // The key was written by `keys_of_event`.
         let value = Json::parse(key).unwrap_or_else(|_| Json::from(key));
         let value = script_key(value);
-        run.reaction = Some(run_firing(
-            rule, window, &value, firing, None, state, context,
-        ));
+        let match_context = MatchContext {
+            rule,
+            window,
+            key: &value,
+            current: None,
+            state,
+            context,
+        };
+        run.reaction = Some(match_context.run(firing));
     }
     (run, None)
 }

@@ -160,20 +160,17 @@ impl RuleSet {
         // A disabled rule reacts to nothing, and not to time either.
         let is_active = |rule: &&Rule| rule.enabled || self.inner.is_test;
         let rule = self.get(name).filter(is_active);
-        match rule.filter(|rule| rule.window.is_some()) {
-            Some(rule) => evaluate::fire(rule, key, &context),
-            None => {
-                let mut effects = RuleEffects::new(name);
-                let key = key.to_owned();
-                effects.changes.push(StateChange::RemoveMatch { key });
-                effects
-                    .notes
-                    .push("closed: the rule has no window, or is disabled".to_owned());
-                let mut evaluation = Evaluation::default();
-                evaluation.rules.push(effects);
-                evaluation
-            }
+        if let Some(rule) = rule.filter(|rule| rule.window.is_some()) {
+            return evaluate::fire(rule, key, &context);
         }
+        let mut effects = RuleEffects::new(name);
+        let key = key.to_owned();
+        effects.changes.push(StateChange::RemoveMatch { key });
+        let note = "closed: the rule has no window, or is disabled";
+        effects.notes.push(note.to_owned());
+        let mut evaluation = Evaluation::default();
+        evaluation.rules.push(effects);
+        evaluation
     }
 
     /// Begins what rules wait for before any event: `absent_for` waits from when its rule is first

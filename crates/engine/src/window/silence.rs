@@ -67,10 +67,10 @@ impl SilenceState {
         waits.then(|| self.deadline.saturating_add(grace))
     }
 
-    pub(super) fn fire(&mut self, now: Micros) -> Option<Firing> {
+    pub(super) fn fire(&mut self, now: Micros) -> Firing {
         self.fired = Some(now);
         let events: Vec<u64> = self.last.iter().map(|seen| seen.position).collect();
-        Some(Firing {
+        Firing {
             kind: FiringKind::Begin,
             opening: self.last.unwrap_or(Seen {
                 time: self.armed,
@@ -83,7 +83,7 @@ impl SilenceState {
             event: self.last.map(|seen| seen.position),
             events,
             closing: None,
-        })
+        }
     }
 
     pub(super) fn expires(&self, forget: Micros) -> Option<Micros> {
