@@ -50,7 +50,8 @@ events are stored and evaluated as the service does it, at the current \
 time; RULES are those of the configuration by default.
 
 Time passes with every event that has a time, also if no rule matches it, and for rules with a \
-time window it never steps back. Deadlines up to the time of an event fire before the event, the \
+time window it never steps back: an event that is earlier is late, and the first one that is so by \
+more than a minute is reported. Deadlines up to the time of an event fire before the event, the \
 earliest first, and are results of their own: `at`, `rule`, `key` and `reason` (`fired` or \
 `resolved`) in JSON, and as for events `rules` and `failures`. What still waits after the last \
 event is counted at the end; --until goes on. With --clock now, deadlines fire when the next event \

@@ -130,6 +130,13 @@ fn time_never_steps_back() {
     assert_eq!(timeline(&outcome), expected, "after `settle`, one minute");
     let last: Value = serde_json::from_str(outcome.stdout.lines().last().unwrap()).unwrap();
     assert_eq!(last["rules"][0]["firing"]["late"], json!(true));
+    let note = "-:3: the event is earlier than 2026-11-25T09:00:00Z, which was reached before it";
+    assert_eq!(
+        outcome.stderr.matches(note).count(),
+        1,
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]

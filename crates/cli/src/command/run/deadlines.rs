@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reflexarc::{DueEvaluation, Evaluation, RuleSet, WindowKind};
 use reflexarc_reaction::{MemoryState, State as _, StateChange};
 
@@ -12,6 +12,10 @@ use crate::exit::Failure;
 
 /// The most deadlines that fire after the last event: rules may emit what they wait for.
 const MAX_FIRINGS: u64 = 1_000_000;
+
+/// How much earlier than what was reached the first event is that is reported: more than the delays
+/// of senders, for which windows wait.
+const REPORTED_LATENESS: SignedDuration = SignedDuration::from_mins(1);
 
 /// The value of `--until`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub(super) struct Progress {
     pub(super) reached: Option<Timestamp>,
     /// Whether rules have begun to wait for a first event.
     pub(super) is_armed: bool,
+    /// Whether an event that is late was reported.
+    has_reported: bool,
 }
 
 /// The deadlines that fire after the last event.
@@ -68,6 +74,16 @@ impl Progress {
     /// Notes that a time was reached.
     pub(super) fn reach(&mut self, time: Timestamp) {
         self.reached = self.reached.max(Some(time));
+    }
+
+    /// The time that was reached, for the first event that is much earlier. Unsorted recordings are
+    /// not evaluated as they happened, and that would else be seen only by the times of firings.
+    pub(super) fn report_late(&mut self, time: Timestamp) -> Option<Timestamp> {
+        let reached = self.reached?;
+        let is_late = reached.duration_since(time) > REPORTED_LATENESS;
+        let is_first = is_late && !self.has_reported;
+        self.has_reported |= is_late;
+        is_first.then_some(reached)
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Turn {
     stage: Stage,
     /// Absent where nothing is to be evaluated.
     reading: Option<Reading>,
+    /// The time that was reached, where the event is the first that is much earlier.
+    late_at: Option<Timestamp>,
 }
 
 impl Evaluator {
@@ -77,6 +79,7 @@ impl Evaluator {
         // Without a rule nothing is evaluated, and the time matters only to what waits.
         let is_evaluated = !matches!(stage, Stage::Nothing(_));
         let reading = is_evaluated.then(|| self.clock.read(time));
+        let mut late_at = None;
         if let Some(progress) = &mut self.progress {
             let passed = match &reading {
                 Some(reading) if !reading.is_assumed => Some(reading.now),
@@ -91,11 +94,18 @@ impl Evaluator {
                 self.state.arm(&self.rules, now);
                 progress.is_armed = true;
             }
+            if let (Some(_), Some(now)) = (&reading, passed) {
+                late_at = progress.report_late(now);
+            }
             for now in passed.into_iter().chain(reading.as_ref().map(|r| r.now)) {
                 progress.reach(now);
             }
         }
-        Turn { stage, reading }
+        Turn {
+            stage,
+            reading,
+            late_at,
+        }
     }
 
     /// Fires the next deadline up to the time that has been reached. Called until nothing is due,
@@ -108,7 +118,11 @@ impl Evaluator {
 
     /// Evaluates the event of the turn, which begins on `line` of `source`.
     pub(super) fn evaluate(&mut self, source: &Arc<str>, line: u64, turn: Turn) -> Item {
-        let Turn { stage, reading } = turn;
+        let Turn {
+            stage,
+            reading,
+            late_at,
+        } = turn;
         if let Some(reached) = self.progress.as_ref().and_then(|progress| progress.reached) {
             self.state.advance(reached);
         }
@@ -150,6 +164,7 @@ impl Evaluator {
             event,
             evaluation,
             assumed_time: reading.is_new.then_some(now),
+            late_at,
         })
     }
 

@@ -43,6 +43,8 @@ pub(super) struct Evaluated {
     pub(super) evaluation: Evaluation,
     /// The time of the evaluation, where the event has none and this is to be reported.
     pub(super) assumed_time: Option<Timestamp>,
+    /// The time that was reached, where the event is much earlier and this is to be reported.
+    pub(super) late_at: Option<Timestamp>,
 }
 
 /// Results that are printed together.
@@ -104,6 +106,7 @@ impl Evaluated {
             event,
             evaluation: Evaluation::default(),
             assumed_time: None,
+            late_at: None,
         }
     }
 }
@@ -183,11 +186,18 @@ impl<'o> Printer<'o> {
             event,
             evaluation,
             assumed_time,
+            late_at,
         } = evaluated;
         if let Some(now) = assumed_time {
             self.output.status(&format!(
                 "{source}:{line}: the event has no time; events without one are evaluated at {now} \
                  (choose with --clock)"
+            ));
+        }
+        if let Some(reached) = late_at {
+            self.output.status(&format!(
+                "{source}:{line}: the event is earlier than {reached}, which was reached before it; \
+                 rules with a time window take it as late (sort recorded events by time)"
             ));
         }
         self.report_failures(&evaluation);
