@@ -86,8 +86,11 @@ pub(super) fn pause(_: &World, random: &mut Random) -> Option<Fault> {
                 let response = world.operator().call("POST", &path, "", ANSWER);
                 response.is_some_and(|response| response.status == 200)
             };
-            // The service may be down, or frozen. A pause that had no answer may have come in.
+            // The service may be down, or frozen, and a pause that was answered with an error may be
+            // in effect: with a store that cannot be written it lasts until the service ends. Left
+            // paused, the target would show no sign of what is wrong with it.
             if !change(world, "pause") {
+                change(world, "resume");
                 return None;
             }
             Some(Box::new(move |world| change(world, "resume")))
