@@ -1,7 +1,7 @@
 //! The keys of time windows in rule files: what is valid, and what is reported.
 
 use proptest::prelude::*;
-use reflexarc::{Code, RuleSet, Severity, WindowKind};
+use reflexarc::{Code, InvalidFiles, RuleSet, Severity, WindowKind};
 
 use super::rules;
 
@@ -28,9 +28,8 @@ fn check_valid(lines: &str, kind: WindowKind, description: &str) {
 /// The errors of a rule with these lines: code, marked text and message.
 fn errors(lines: &str) -> Vec<(Code, String, String)> {
     let text = rule(lines);
-    let error = match RuleSet::compile([("a.toml", text.as_str())]) {
-        Ok(_) => return Vec::new(),
-        Err(error) => error,
+    let Err(error) = RuleSet::compile([("a.toml", text.as_str())]) else {
+        return Vec::new();
     };
     let errors = error.diagnostics();
     let errors = errors.filter(|found| found.severity == Severity::Error);
@@ -709,7 +708,7 @@ proptest! {
             fixed.replace_range(fix.span.clone(), &fix.replacement);
             if found.code == Code::MISPLACED_KEY {
                 let again = RuleSet::compile([("a.toml", fixed.as_str())]);
-                let again = again.as_ref().err().map(|error| error.diagnostics());
+                let again = again.as_ref().err().map(InvalidFiles::diagnostics);
                 let mut again = again.into_iter().flatten();
                 let is_left = |found: &reflexarc::Diagnostic| {
                     let is_error = found.severity == Severity::Error;
