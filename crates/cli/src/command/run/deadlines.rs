@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc::{DueEvaluation, Evaluation, RuleSet, WindowKind};
+use reflexarc::{DueEvaluation, Evaluation, Rule, RuleSet, WindowKind};
 use reflexarc_reaction::{MemoryState, State as _, StateChange};
 
 use crate::exit::Failure;
@@ -180,7 +180,7 @@ impl Remaining {
 
     fn add(&mut self, rules: &RuleSet, at: Timestamp, rule: &str, key: &str) {
         // That no event came after the last one of a recording says nothing.
-        let window = rules.get(rule).and_then(|rule| rule.window());
+        let window = rules.get(rule).and_then(Rule::window);
         if window != Some(WindowKind::AbsentFor) {
             self.open.insert((at, rule.to_owned(), key.to_owned()));
         }
