@@ -58,7 +58,10 @@ fn pending(rules: &RuleSet, count: usize) -> MemoryState {
 }
 
 /// The resident memory of this process in bytes, where the system shows it.
-#[expect(clippy::disallowed_methods, reason = "a bench measures its own process")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a bench measures its own process"
+)]
 fn resident() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: usize = text.split_whitespace().nth(1)?.parse().ok()?;
