@@ -4,14 +4,17 @@ pub(crate) mod delivery;
 pub(crate) mod diff;
 pub(crate) mod evaluation;
 pub(crate) mod findings;
+pub(crate) mod firing;
 pub(crate) mod junit;
 pub(crate) mod left_out;
 pub(crate) mod markdown;
+pub(crate) mod match_text;
 pub(crate) mod pager;
 pub(crate) mod rewrite;
 pub(crate) mod table;
 pub(crate) mod tests;
 pub(crate) mod text;
+pub(crate) mod totals;
 
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};

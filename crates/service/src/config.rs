@@ -164,7 +164,8 @@ impl Config {
     }
 
     /// Loads the rules, of which there must be some: a service without rules does nothing, and that
-    /// is never meant. Every target that they name must be configured, and none may have a time window.
+    /// is never meant. Every target that they name must be configured, and none may have a time
+    /// window.
     ///
     /// # Errors
     /// With all diagnostics.

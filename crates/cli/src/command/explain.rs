@@ -23,8 +23,8 @@ Exit codes:
   3 invalid rules or filter
   4 unreadable event, or one that cannot be compared with a filter
 
-Of a rule with a time window the output also says what it waits for, the key of the event or why it \
-has none, and whether the filter of each step and `until` match. The exit code is about `when`.
+Of a rule with a time window the output also says what it waits for, the key of the event or why \
+it has none, and whether the filter of each step and `until` match. The exit code is about `when`.
 
 Examples:
   reflexarc explain rules examples/eni-events.ndjson --rule failed-operation

@@ -15,8 +15,8 @@ use crate::output::{Format, Output};
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A filter that the other service would reject is not printed; stderr shows why. Of a rule with a time \
-window, the events of all its filters are selected.
+A filter that the other service would reject is not printed; stderr shows why. Of a rule with a \
+time window, the events of all its filters are selected.
 
 Exit codes:
   0 exported

@@ -35,7 +35,7 @@ use crate::command::deliver;
 use crate::config_args::ConfigArgs;
 use crate::exit::{Exit, Failure};
 use crate::input::{self, Named, Processed, Reading, RulesAndEvents, Source, load_rules};
-use crate::output::evaluation::Totals;
+use crate::output::totals::Totals;
 use crate::output::{Format, Output};
 use crate::rule_warnings;
 

@@ -28,10 +28,11 @@ use crate::output::{Format, Output};
 A scenario runs on a virtual clock. The output has its requests, replies, status changes, events \
 or the reason why there is none, and what the rules of RULES do with each event on the bus of \
 its recipient. Deadlines of rules with a time window fire on the same clock: up to `until`, or, \
-without it, until nothing happens any more, except those of `absent_for`. Documents that rules send to the targets `ecs`, `eni-operator` and `eni-janitor` \
-take effect in the simulated cloud, in the name of that account. With --config deliveries are \
-simulated too: rendered for the targets of that configuration, rate limited and retried on the \
-same clock, but not sent. Secrets of the configuration are not read.
+without it, until nothing happens any more, except those of `absent_for`. Documents that rules \
+send to the targets `ecs`, `eni-operator` and `eni-janitor` take effect in the simulated cloud, \
+in the name of that account. With --config deliveries are simulated too: rendered for the \
+targets of that configuration, rate limited and retried on the same clock, but not sent. \
+Secrets of the configuration are not read.
 
 With --listen the ECS API is served over HTTP until the process is interrupted: use an SDK with \
 protocol HTTP and the access keys of the world (the scenario's, or a small built-in one; steps \

@@ -1,16 +1,15 @@
 //! Evaluations of events, as text for people and as JSON for programs.
 
-use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use jiff::Timestamp;
-use reflexarc::{Evaluation, Failure as RuleFailure, FiringReason, MatchFiring, RuleEffects};
+use reflexarc::{Evaluation, Failure as RuleFailure, RuleEffects};
 use reflexarc_event::{Event, FieldSet, Json};
 use reflexarc_reaction::{Action, Level};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::text::{plural, truncate};
+use super::match_text::{firing_json, firing_text};
+use super::text::truncate;
 use super::{Output, Paint};
 use crate::exit::Failure;
 
@@ -24,41 +23,6 @@ pub(crate) struct EventReport<'a> {
     pub(crate) event: &'a Event,
     /// The effects of the rules that matched.
     pub(crate) evaluation: Evaluation,
-}
-
-/// A deadline of a match that has passed, and what rules did because of it.
-pub(crate) struct FiringReport<'a> {
-    /// The deadline.
-    pub(crate) at: Timestamp,
-    /// The name of the rule.
-    pub(crate) rule: &'a str,
-    /// The key of the match, as JSON.
-    pub(crate) key: &'a str,
-    /// The effects of the rule, and of those that match what it emits.
-    pub(crate) evaluation: Evaluation,
-}
-
-/// Counts over all events of a run.
-#[derive(Debug, Default)]
-pub(crate) struct Totals {
-    /// Records in the input, unreadable ones included.
-    pub(crate) events: u64,
-    /// Unreadable records.
-    pub(crate) unreadable: u64,
-    /// Events that at least one rule matched.
-    pub(crate) matched: u64,
-    /// Failed reactions.
-    pub(crate) failures: u64,
-    /// Reactions that called `skip`.
-    pub(crate) skipped: u64,
-    /// Actions by target.
-    pub(crate) actions: BTreeMap<String, u64>,
-    /// Matches by rule.
-    pub(crate) rules: BTreeMap<String, u64>,
-    /// Deadlines that have passed.
-    pub(crate) fired: u64,
-    /// By rule, keys that still wait for something.
-    pub(crate) pending: BTreeMap<String, u64>,
 }
 
 impl EventReport<'_> {
@@ -79,59 +43,11 @@ impl EventReport<'_> {
     }
 }
 
-impl FiringReport<'_> {
-    /// Whether a reaction ran: a deadline may also have been moved by a late event.
-    pub(crate) fn has_fired(&self) -> bool {
-        has_fired(&self.evaluation)
-    }
-
-    /// Prints a line for the deadline and a few lines for each rule.
-    pub(crate) fn print(&self, output: &mut Output) -> Result<(), Failure> {
-        let at = output.paint(Paint::Dim, self.at);
-        let title = deadline_title(self.rule, self.key);
-        let title = output.paint(Paint::Bold, title);
-        output.line(format_args!("{at}  {title}"))?;
-        print_evaluation(&self.evaluation, output)
-    }
-}
-
-/// Whether a deadline led to a reaction.
-pub(crate) fn has_fired(evaluation: &Evaluation) -> bool {
-    let Evaluation {
-        rules, failures, ..
-    } = evaluation;
-    !failures.is_empty() || rules.iter().any(|effects| !has_no_effects(effects))
-}
-
-/// `deadline of stuck  eni-1`, for the rule of a match and its key as JSON.
-pub(crate) fn deadline_title(rule: &str, key: &str) -> String {
-    let key = script_key(key);
-    match key_text(&key) {
-        None => format!("deadline of {rule}"),
-        Some(key) => format!("deadline of {rule}  {key}"),
-    }
-}
-
-/// The key of a match, which is JSON, as scripts see it: without `by` an empty text.
-pub(crate) fn script_key(key: &str) -> Json {
-    match Json::parse(key) {
-        Ok(Json::Array(values)) if values.is_empty() => Json::from(""),
-        Ok(json) => json,
-        Err(_) => Json::from(key),
-    }
-}
-
-/// A key as scripts see it, for people; `None` where the rule has no `by`.
-fn key_text(key: &Json) -> Option<String> {
-    match key.as_str() {
-        Some("") => None,
-        Some(text) => Some(truncate(text).into_owned()),
-        None => Some(truncate(&key.to_string()).into_owned()),
-    }
-}
-
 /// Prints a few lines for each rule and each failure.
-fn print_evaluation(evaluation: &Evaluation, output: &mut Output) -> Result<(), Failure> {
+pub(super) fn print_evaluation(
+    evaluation: &Evaluation,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let (without_effects, with_effects): (Vec<_>, Vec<_>) = evaluation
         .rules
         .iter()
@@ -166,7 +82,7 @@ fn print_evaluation(evaluation: &Evaluation, output: &mut Output) -> Result<(), 
 }
 
 /// Whether a rule matched and did nothing else.
-fn has_no_effects(effects: &RuleEffects) -> bool {
+pub(super) fn has_no_effects(effects: &RuleEffects) -> bool {
     effects.actions.is_empty()
         && effects.firing.is_none()
         && effects.emitted.is_empty()
@@ -236,33 +152,6 @@ pub(crate) fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(
     Ok(())
 }
 
-/// The match that a rule reacted to: `fired for eni-1: 6 events since 2026-11-25T08:00:00Z`.
-fn firing_text(firing: &MatchFiring) -> String {
-    let mut text = reason_word(firing.reason).to_owned();
-    if let Some(key) = key_text(&firing.key) {
-        text.push_str(&format!(" for {key}"));
-    }
-    text.push_str(": ");
-    if firing.count == 0 {
-        text.push_str("no event");
-    } else {
-        text.push_str(&plural(firing.count, "event"));
-    }
-    text.push_str(&format!(" since {}", firing.opened));
-    if firing.late {
-        text.push_str(", late");
-    }
-    text
-}
-
-fn reason_word(reason: FiringReason) -> &'static str {
-    match reason {
-        FiringReason::Fired => "fired",
-        FiringReason::Resolved => "resolved",
-        _ => "reacted",
-    }
-}
-
 fn level(level: Level, output: &Output) -> String {
     let paint = match level {
         Level::Info => Paint::Green,
@@ -327,23 +216,8 @@ impl Serialize for EventReport<'_> {
     }
 }
 
-/// An object with `at`, `rule`, `key`, `reason` (`fired`, `resolved`, or null where the reaction
-/// failed), and as for events `matched`, `rules` and `failures`.
-impl Serialize for FiringReport<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("at", &self.at.to_string())?;
-        map.serialize_entry("rule", self.rule)?;
-        map.serialize_entry("key", &script_key(self.key))?;
-        let firing = self.evaluation.rules.first();
-        let firing = firing.and_then(|effects| effects.firing.as_ref());
-        map.serialize_entry("reason", &firing.map(|firing| reason_word(firing.reason)))?;
-        serialize_evaluation(&self.evaluation, &mut map)?;
-        map.end()
-    }
-}
-
-fn serialize_evaluation<M: SerializeMap>(
+/// Adds `matched` (rule names), `rules` and `failures` to an object.
+pub(super) fn serialize_evaluation<M: SerializeMap>(
     evaluation: &Evaluation,
     map: &mut M,
 ) -> Result<(), M::Error> {
@@ -421,19 +295,6 @@ impl Serialize for ActionReport<'_> {
     }
 }
 
-fn firing_json(firing: &MatchFiring) -> Json {
-    let deadline = firing.deadline.map(|deadline| deadline.to_string());
-    let count = i64::try_from(firing.count).unwrap_or(i64::MAX);
-    object([
-        ("reason", Json::from(reason_word(firing.reason))),
-        ("key", firing.key.clone()),
-        ("opened", Json::from(firing.opened.to_string())),
-        ("deadline", deadline.map_or(Json::Null, Json::from)),
-        ("count", Json::from(count)),
-        ("late", Json::Bool(firing.late)),
-    ])
-}
-
 /// An object with these members, in this order.
 pub(crate) fn object(members: impl IntoIterator<Item = (&'static str, Json)>) -> Json {
     members
@@ -445,99 +306,6 @@ pub(crate) fn object(members: impl IntoIterator<Item = (&'static str, Json)>) ->
 /// A number as JSON.
 pub(crate) fn integer(number: usize) -> Json {
     Json::from(i64::try_from(number).unwrap_or(i64::MAX))
-}
-
-impl Totals {
-    /// Adds the evaluation of an event.
-    pub(crate) fn add(&mut self, evaluation: &Evaluation) {
-        self.matched += u64::from(!evaluation.is_empty());
-        self.add_effects(evaluation);
-    }
-
-    /// Adds the evaluation of a deadline.
-    pub(crate) fn add_firing(&mut self, evaluation: &Evaluation) {
-        self.fired += 1;
-        self.add_effects(evaluation);
-    }
-
-    fn add_effects(&mut self, evaluation: &Evaluation) {
-        self.failures += evaluation.failures.len() as u64;
-        for effects in &evaluation.rules {
-            count(&mut self.rules, &effects.rule);
-            self.skipped += u64::from(effects.skipped.is_some());
-        }
-        for (_, _, action) in evaluation.actions() {
-            count(&mut self.actions, action.target());
-        }
-    }
-
-    /// Prints the totals, below an empty line if events were printed above.
-    pub(crate) fn print(&self, output: &mut Output) -> Result<(), Failure> {
-        let text = self.to_string();
-        output.line(format_args!(
-            "{}{text}",
-            if self.matched > 0 || self.fired > 0 {
-                "\n"
-            } else {
-                ""
-            }
-        ))
-    }
-}
-
-impl fmt::Display for Totals {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} of {} matched",
-            self.matched,
-            plural(self.events, "event")
-        )?;
-        if self.unreadable > 0 {
-            write!(f, ", {} unreadable", self.unreadable)?;
-        }
-        if self.fired > 0 {
-            write!(f, ", {} passed", plural(self.fired, "deadline"))?;
-        }
-        let actions: u64 = self.actions.values().sum();
-        write!(
-            f,
-            "; {} from {}",
-            plural(actions, "action"),
-            plural(self.rules.len() as u64, "rule")
-        )?;
-        if self.skipped > 0 {
-            write!(f, ", {} skipped", self.skipped)?;
-        }
-        if self.failures > 0 {
-            write!(f, ", {} failed", plural(self.failures, "reaction"))?;
-        }
-        for (label, counts) in [
-            ("rules", &self.rules),
-            ("targets", &self.actions),
-            ("pending", &self.pending),
-        ] {
-            if !counts.is_empty() {
-                let list: Vec<_> = counts
-                    .iter()
-                    .map(|(name, count)| format!("{name} {count}"))
-                    .collect();
-                write!(f, "\n  {label}: {}", list.join(", "))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Adds one to the count of a name.
-fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
-    // Copied only where it is new.
-    match counts.get_mut(name) {
-        Some(count) => *count += 1,
-        None => {
-            counts.insert(name.to_owned(), 1);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ fn event(time: &str, op: &str, result: &str) -> String {
 
 fn of_eni(eni: &str, time: &str, op: &str, result: &str) -> String {
     format!(
-        r#"{{"eventTime": "2026-11-25T{time}Z", "op": "{op}", "result": "{result}", "eni": "{eni}"}}"#
+        r#"{{"time": "2026-11-25T{time}Z", "op": "{op}", "result": "{result}", "eni": "{eni}"}}"#
     )
 }
 

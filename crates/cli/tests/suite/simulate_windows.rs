@@ -8,7 +8,11 @@ const ACCEPTED_AND_GONE: &str = r#"
 when = 'content.operation == "AttachNetworkInterface" and content.result == "success"'
 by = "content.eniId"
 not_followed_by = { when = 'content.operation == "DetachNetworkInterface"', within = "10m" }
-then = 'send("ecs", #{ Action: "DetachNetworkInterface", NetworkInterfaceId: key, InstanceId: "i-tenant" })'
+then = '''
+let detach = #{ Action: "DetachNetworkInterface", NetworkInterfaceId: key };
+detach.InstanceId = "i-tenant";
+send("ecs", detach);
+'''
 "#;
 const SILENT: &str = "when = 'content exists'\nabsent_for = '2m'\nnotify = ['team']\n";
 

@@ -11,7 +11,9 @@ use reflexarc_event::NativeEvent;
 
 use super::deadlines::Firing;
 use crate::exit::Failure;
-use crate::output::evaluation::{EventReport, FiringReport, Totals};
+use crate::output::evaluation::EventReport;
+use crate::output::firing::FiringReport;
+use crate::output::totals::Totals;
 use crate::output::{Format, Output};
 
 /// Bytes at which a batch is printed before it is complete: an event may have effects of 64 MiB.

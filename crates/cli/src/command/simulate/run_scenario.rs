@@ -14,7 +14,7 @@ use super::target_queues::{TargetCall, TargetQueues};
 use super::timeline::{Content, Entry};
 use super::{Args, config, plot, stand_in};
 use crate::exit::{Exit, Failure};
-use crate::output::evaluation::has_fired;
+use crate::output::firing::has_fired;
 use crate::output::{Format, Output};
 use crate::rule_warnings;
 

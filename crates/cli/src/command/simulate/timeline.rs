@@ -11,7 +11,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use super::target_queues::TargetCall;
 use super::{attempt, elapsed};
 use crate::exit::Failure;
-use crate::output::evaluation::{RuleReport, deadline_title, print_rule, script_key};
+use crate::output::evaluation::{RuleReport, print_rule};
+use crate::output::match_text::{deadline_title, script_key};
 use crate::output::{Output, Paint};
 
 /// One entry of the timeline. Accounts and interfaces have their names in the scenario.
