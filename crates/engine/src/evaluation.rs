@@ -183,7 +183,8 @@ impl Failure {
 
 impl Evaluation {
     /// The names of the rules that matched the event itself or one emitted for it, in the order of
-    /// [`Evaluation::rules`]. Rules whose reaction failed are in [`Evaluation::failures`] instead.
+    /// [`Evaluation::rules`]. Rules whose reaction failed are in [`Evaluation::failures`] instead;
+    /// one with a time window is here for each key whose match has changed, also if it failed.
     pub fn matched(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().map(|effects| effects.rule.as_str())
     }

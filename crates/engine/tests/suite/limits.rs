@@ -262,3 +262,36 @@ fn numbers_of_state_entries_are_checked() {
         assert_eq!(codes(&error), [code], "{state}: {error}");
     }
 }
+
+#[test]
+fn events_of_pending_matches_are_limited_in_bytes() {
+    let text = "when = 'op == \"A\"'\nby = 'id'\nthen = 'log(key)'\n\
+                not_followed_by = { when = 'op == \"B\"', within = '1m' }";
+    let event = |id: u32| event(&format!(r#"{{"op": "A", "id": {id}}}"#));
+    let mut limits = RuleSetLimits::DEFAULT;
+    limits.kept_event_bytes = 2 * event(1).bytes().len();
+    let rules = RuleSet::compile_with_limits([("a.toml", text)], &limits, &ReactionLimits::DEFAULT);
+    let rules = rules.unwrap();
+    let (mut state, now) = (MemoryState::new(), Timestamp::UNIX_EPOCH);
+    let mut failures = Vec::new();
+    for id in 1..=3 {
+        let evaluation = rules.evaluate_in_time(&event(id), &mut state, now, &mut |_| ());
+        failures.push(evaluation.failures.len());
+    }
+    assert_eq!(failures, [0, 0, 1]);
+    assert_eq!(RuleSet::pending("a", &state, now).count(), 2);
+}
+
+#[test]
+fn keys_of_matches_are_limited_in_bytes() {
+    let text = "when = 'id exists'\nby = 'id'\nabsent_for = '1m'\nthen = 'log(key)'";
+    let rules = rules(&[("a", text)]);
+    let (mut state, now) = (MemoryState::new(), Timestamp::UNIX_EPOCH);
+    for (length, pending) in [(1022, 1), (1023, 1), (16_384, 1)] {
+        let event = event(&format!(r#"{{"id": "{}"}}"#, "k".repeat(length)));
+        let evaluation = rules.evaluate_in_time(&event, &mut state, now, &mut |_| ());
+        assert_eq!(RuleSet::pending("a", &state, now).count(), pending);
+        let is_refused = evaluation.rules[0].notes[0].contains("more than 1024 bytes");
+        assert_eq!(is_refused, length > 1022);
+    }
+}

@@ -222,3 +222,125 @@ impl Matches {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The naive twin: it looks at every match.
+    #[derive(Default)]
+    struct Naive(Vec<(usize, usize, KeptMatch)>);
+
+    #[derive(Debug, Clone)]
+    enum Change {
+        Set(usize, usize, KeptMatch),
+        Remove(usize, usize),
+        RemoveExpired(i64),
+    }
+
+    const RULES: [&str; 2] = ["a", "b"];
+    const KEYS: [&str; 3] = ["\"x\"", "\"y\"", "\"z\""];
+
+    fn second(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn event(position: u64) -> KeptEvent {
+        let event = NativeEvent::from_json(format!(r#"{{"id": {position}}}"#)).unwrap();
+        KeptEvent::new(position, event)
+    }
+
+    fn kept() -> impl Strategy<Value = KeptMatch> {
+        let time = || prop::option::of(0..20_i64);
+        let positions = prop::collection::btree_set(0..6_u64, 0..3);
+        (time(), time(), any::<bool>(), positions).prop_map(|(due, expires, pending, positions)| {
+            KeptMatch {
+                due: due.map(second),
+                expires: expires.map(second),
+                is_pending: pending,
+                positions: positions.into_iter().collect(),
+                ..KeptMatch::new("{}")
+            }
+        })
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        let place = || (0..RULES.len(), 0..KEYS.len());
+        prop_oneof![
+            5 => (place(), kept()).prop_map(|((rule, key), kept)| Change::Set(rule, key, kept)),
+            2 => place().prop_map(|(rule, key)| Change::Remove(rule, key)),
+            1 => (0..20_i64).prop_map(Change::RemoveExpired),
+        ]
+    }
+
+    impl Naive {
+        fn remove(&mut self, rule: usize, key: usize) {
+            self.0.retain(|(r, k, _)| (*r, *k) != (rule, key));
+        }
+
+        fn live(&self, rule: usize, now: Timestamp) -> Vec<(&'static str, &KeptMatch)> {
+            let of_rule = self
+                .0
+                .iter()
+                .filter(|(r, _, kept)| *r == rule && kept.is_live(now));
+            let mut live: Vec<_> = of_rule.map(|(_, key, kept)| (KEYS[*key], kept)).collect();
+            live.sort_by_key(|(key, _)| *key);
+            live
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn matches_equal_the_naive_twin(
+            changes in prop::collection::vec((change(), 0..20_i64), 1..40),
+        ) {
+            let (mut matches, mut naive) = (Matches::default(), Naive::default());
+            for (change, now) in changes {
+                let now = second(now);
+                match change {
+                    Change::Set(rule, key, kept) => {
+                        // Those that are kept already are not kept twice.
+                        let events = kept.positions.iter().map(|position| event(*position));
+                        let events: Vec<_> = events.collect();
+                        matches.set(RULES[rule], KEYS[key], kept.clone(), &events);
+                        naive.remove(rule, key);
+                        naive.0.push((rule, key, kept));
+                    }
+                    Change::Remove(rule, key) => {
+                        matches.remove(RULES[rule], KEYS[key]);
+                        naive.remove(rule, key);
+                    }
+                    Change::RemoveExpired(at) => {
+                        matches.remove_expired(second(at));
+                        naive.0.retain(|(.., kept)| kept.is_live(second(at)));
+                    }
+                }
+                let mut due: Vec<_> = naive.0.iter().filter_map(|(rule, key, kept)| {
+                    Some((kept.due?, RULES[*rule], KEYS[*key]))
+                }).collect();
+                due.sort_unstable();
+                prop_assert_eq!(matches.next_due(), due.first().map(|(at, ..)| *at));
+                due.retain(|(at, ..)| *at <= now);
+                prop_assert_eq!(matches.due(now).collect::<Vec<_>>(), due);
+                for (number, rule) in RULES.into_iter().enumerate() {
+                    let live = naive.live(number, now);
+                    prop_assert_eq!(matches.of_rule(rule, now).collect::<Vec<_>>(), live.clone());
+                    for pending in [false, true] {
+                        let of_kind = live.iter().filter(|(_, kept)| kept.is_pending == pending);
+                        let count = of_kind.count();
+                        prop_assert!(!matches.has_room(rule, pending, count, now));
+                        prop_assert!(matches.has_room(rule, pending, count + 1, now));
+                    }
+                }
+                let referred = naive.0.iter().flat_map(|(.., kept)| kept.positions.clone());
+                let referred: std::collections::BTreeSet<u64> = referred.collect();
+                let positions: Vec<u64> = matches.events().map(|event| event.position).collect();
+                prop_assert_eq!(positions, referred.iter().copied().collect::<Vec<_>>());
+                let bytes = referred.iter().map(|position| event(*position).event.bytes().len());
+                prop_assert_eq!(matches.event_bytes(), bytes.sum::<usize>());
+            }
+        }
+    }
+}
