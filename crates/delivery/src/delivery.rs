@@ -43,8 +43,8 @@ pub struct Delivery {
 /// It is derived from the event, its [`ArchivePosition`], the rule, the action's number and the
 /// replay: the number of the position in 6 bytes, and 10 bytes of a digest. So ids are in the order
 /// of acceptance. All attempts and redrives carry the same id, and so does a replay that is
-/// repeated under its name. An event that is accepted again, after the duplicate window, is another event in the
-/// archive, and its deliveries have other ids.
+/// repeated under its name. An event that is accepted again, after the duplicate window, is another
+/// event in the archive, and its deliveries have other ids.
 ///
 /// ```
 /// use jiff::Timestamp;

@@ -44,8 +44,8 @@ pub(crate) struct Context<'a> {
 
 /// The rules that match an event.
 pub(crate) struct Found<'a> {
-    /// In the order of their names, each with its position and with what the event is to its time window; without one,
-    /// an opening event.
+    /// In the order of their names, each with its position and with what the event is to its time
+    /// window; without one, an opening event.
     pub(crate) rules: Vec<(usize, &'a Rule, Roles)>,
     /// Those that could not be compared with it.
     pub(crate) undecided: Vec<Failure>,

@@ -44,7 +44,8 @@ pub(crate) enum GateDecision {
 }
 
 impl Gates {
-    /// Decides about an event at `now`, whose keys `key_of` finds. The rule may have at most `max_entries` entries of state.
+    /// Decides about an event at `now`, whose keys `key_of` finds. The rule may have at most
+    /// `max_entries` entries of state.
     pub(crate) fn decide(
         &self,
         rule: &str,

@@ -311,8 +311,8 @@ fn step_roles<'r>(rules: impl IntoIterator<Item = &'r Arc<Rule>>) -> Vec<(u32, R
     roles.collect()
 }
 
-/// The positions of the rules with a window that begins before any event. Disabled ones wait only in
-/// tests.
+/// The positions of the rules with a window that begins before any event. Disabled ones wait only
+/// in tests.
 fn armed_rules(rules: &[Arc<Rule>], is_test: bool) -> Vec<usize> {
     let waits = |rule: &Rule| {
         let window = rule.window.as_ref();

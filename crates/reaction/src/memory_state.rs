@@ -159,8 +159,8 @@ impl MemoryState {
         self.matches.events()
     }
 
-    /// Records that a time was reached. Events that come later are applied at this time or after it,
-    /// whatever time they are evaluated at.
+    /// Records that a time was reached. Events that come later are applied at this time or after
+    /// it, whatever time they are evaluated at.
     pub fn advance(&mut self, to: Timestamp) {
         self.matches.advance(to);
     }

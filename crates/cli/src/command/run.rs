@@ -1,8 +1,8 @@
 //! `reflexarc run`: evaluate events and print the actions, or deliver them.
 //!
 //! With several jobs, reactions run on worker threads ahead of their turn, with the state as it is
-//! then. This thread goes through the events in their order, repeats what the reactions of each have
-//! read of the state, runs those again that would read something else, and changes the state.
+//! then. This thread goes through the events in their order, repeats what the reactions of each
+//! have read of the state, runs those again that would read something else, and changes the state.
 //! Results are printed on another thread:
 //!
 //! ```text

@@ -22,8 +22,8 @@ pub struct FileTarget {
     writer: Arc<Semaphore>,
 }
 
-/// Lines that are written and synced together. A sync takes as long as some hundred lines; how large
-/// they are together is bounded by who sends them.
+/// Lines that are written and synced together. A sync takes as long as some hundred lines; how
+/// large they are together is bounded by who sends them.
 const GROUP_SIZE: usize = 512;
 
 impl FileTarget {

@@ -14,7 +14,7 @@ impl Rule {
     /// ```
     /// use reflexarc::{RuleSet, WindowKind};
     ///
-    /// let text = "when = 'id exists'\ncount = { at_least = 6, within = '10m' }\nnotify = ['team']";
+    /// let text = "when = 'id exists'\ncount = { at_least = 6, within = '1h' }\nnotify = ['x']";
     /// let rules = RuleSet::compile([("a.toml", text)])?;
     /// assert_eq!(rules.get("a").ok_or("no such rule")?.window(), Some(WindowKind::Count));
     /// # Ok::<(), Box<dyn std::error::Error>>(())

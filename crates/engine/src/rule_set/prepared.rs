@@ -1,5 +1,5 @@
-//! Evaluations in two parts: the first on any thread, ahead of the event's turn, the second event by
-//! event.
+//! Evaluations in two parts: the first on any thread, ahead of the event's turn, the second event
+//! by event.
 
 use jiff::Timestamp;
 use reflexarc_event::NativeEvent;

@@ -86,9 +86,9 @@ pub(super) fn pause(_: &World, random: &mut Random) -> Option<Fault> {
                 let response = world.operator().call("POST", &path, "", ANSWER);
                 response.is_some_and(|response| response.status == 200)
             };
-            // The service may be down, or frozen, and a pause that was answered with an error may be
-            // in effect: with a store that cannot be written it lasts until the service ends. Left
-            // paused, the target would show no sign of what is wrong with it.
+            // The service may be down, or frozen, and a pause that was answered with an error may
+            // be in effect: with a store that cannot be written it lasts until the service ends.
+            // Left paused, the target would show no sign of what is wrong with it.
             if !change(world, "pause") {
                 change(world, "resume");
                 return None;

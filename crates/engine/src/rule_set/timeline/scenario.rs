@@ -1,4 +1,5 @@
-//! Scenarios of events in time, made from bytes, for which a rule set and the naive twin must agree.
+//! Scenarios of events in time, made from bytes, for which a rule set and the naive twin must
+//! agree.
 
 #![allow(
     clippy::unwrap_used,
