@@ -73,7 +73,7 @@ pub(crate) fn rfc3339(time: Timestamp) -> String {
 /// that is not a time, or not one of a year with four digits.
 pub(crate) fn in_both_forms(text: &str) -> Option<(String, String)> {
     let time = BEIJING.to_datetime(parse_time(text).ok()?);
-    let years = 1..=9998;
+    let years = 1..=9999;
     years
         .contains(&time.year())
         .then(|| (write_compact(time), write_rfc3339(time)))
@@ -191,6 +191,18 @@ mod tests {
         ] {
             assert!(parse_time(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn times_of_the_last_year_have_both_forms() {
+        let forms = |text| in_both_forms(text).map(|(compact, _)| compact);
+        let last = "99991231T060000.000+0800".to_owned();
+        assert_eq!(forms("9999-12-30T22:00:00Z"), Some(last));
+        assert_eq!(
+            forms("9999-01-01T00:00:00+08:00"),
+            Some("99990101T000000.000+0800".to_owned())
+        );
+        assert_eq!(forms("9999-12-30T23:00:00Z"), None);
     }
 
     proptest! {
