@@ -6,18 +6,22 @@
 mod absence;
 mod batch;
 mod count;
+mod firing;
+mod key_state;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod naive;
+mod seen;
 mod sequence;
 mod silence;
 #[cfg(test)]
 mod tests;
 
-use serde::{Deserialize, Serialize};
-
 pub(crate) use self::absence::Absence;
 pub(crate) use self::batch::Batch;
 pub(crate) use self::count::{Count, Span};
+pub(crate) use self::firing::{Ending, Firing, FiringKind};
+pub(crate) use self::key_state::{Fired, KeyState, Progress};
+pub(crate) use self::seen::{Roles, Seen};
 pub(crate) use self::sequence::Sequence;
 pub(crate) use self::silence::Silence;
 
@@ -58,23 +62,6 @@ pub(crate) enum Shape {
     Batch(Batch),
 }
 
-/// An event as windows see it. Events are ordered by their own time, and equal times by position.
-// A tuple when serialized: a pending match is mostly these three numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "(Micros, u64, Micros)", into = "(Micros, u64, Micros)")]
-pub(crate) struct Seen {
-    /// The event's own time, at most `at`.
-    pub(crate) time: Micros,
-    /// Its position among all events that were kept.
-    pub(crate) position: u64,
-    /// When it was applied.
-    pub(crate) at: Micros,
-}
-
-/// What an event is to a window, as a set: it may open a match and continue another.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Roles(u32);
-
 /// An event that is applied to the state of a key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arrival<'a> {
@@ -86,109 +73,6 @@ pub(crate) struct Arrival<'a> {
     pub(crate) bytes: usize,
     /// The number of `emit`s that led to it.
     pub(crate) hop: u64,
-}
-
-/// The state of one key of a rule.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct KeyState {
-    #[serde(flatten)]
-    pub(crate) progress: Progress,
-    /// The match that has fired and waits for what resolves it.
-    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) fired: Option<Fired>,
-    /// The match whose reaction failed, to be run once more.
-    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) retry: Option<Fired>,
-    /// The most `emit`s that led to one of its events.
-    #[serde(rename = "h", default, skip_serializing_if = "is_zero")]
-    pub(crate) hop: u64,
-    /// No deadline ends before this: after a restart, the repeats of senders come first.
-    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) not_before: Option<Micros>,
-}
-
-/// What a key has of the match in progress, by the shape of its window.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Progress {
-    /// Nothing.
-    #[default]
-    #[serde(rename = "-")]
-    Idle,
-    #[serde(rename = "c")]
-    Count(count::CountState),
-    #[serde(rename = "e")]
-    Windows(count::WindowsState),
-    #[serde(rename = "s")]
-    Sequence(sequence::SequenceState),
-    #[serde(rename = "a")]
-    Absence(absence::AbsenceState),
-    #[serde(rename = "q")]
-    Silence(silence::SilenceState),
-    #[serde(rename = "b")]
-    Batch(batch::BatchState),
-}
-
-/// A match that has fired.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Fired {
-    #[serde(rename = "m")]
-    pub(crate) firing: Firing,
-    /// When.
-    #[serde(rename = "t")]
-    pub(crate) at: Micros,
-    /// When it is resolved if no event comes before.
-    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) until: Option<Micros>,
-}
-
-/// A reaction that is to run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Firing {
-    /// Whether the match begins to fire or is resolved.
-    #[serde(rename = "k", default, skip_serializing_if = "is_begin")]
-    pub(crate) kind: FiringKind,
-    /// The opening event.
-    #[serde(rename = "o")]
-    pub(crate) opening: Seen,
-    /// The end of the time that was waited; none where an event completed the match.
-    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) deadline: Option<Micros>,
-    /// Whether one of its events came later than `grace` allows.
-    #[serde(rename = "l", default, skip_serializing_if = "is_false")]
-    pub(crate) late: bool,
-    /// The number of events of the match.
-    #[serde(rename = "n")]
-    pub(crate) count: u64,
-    /// The position of `event` of a script; none where no event has come.
-    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) event: Option<u64>,
-    /// The positions of the first events of the match.
-    #[serde(rename = "p")]
-    pub(crate) events: Vec<u64>,
-    /// The position of the event that resolved it.
-    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) closing: Option<u64>,
-}
-
-/// The script that a firing runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum FiringKind {
-    /// `then` or `notify`.
-    #[default]
-    Begin,
-    /// `resolved`.
-    Resolve,
-}
-
-/// How the reaction of a firing ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// It ran to its end.
-    Completed,
-    /// `once` or `throttle` held it back.
-    Suppressed,
-    /// It failed.
-    Failed,
 }
 
 /// What became of an event, for notes and traces.
@@ -213,63 +97,6 @@ pub(crate) struct Applied {
     pub(crate) firing: Option<Firing>,
 }
 
-impl Seen {
-    /// Whether it was applied more than `grace` after its own time.
-    pub(crate) fn is_late(&self, grace: Micros) -> bool {
-        self.at.saturating_sub(self.time) > grace
-    }
-
-    fn order(&self) -> (Micros, u64) {
-        (self.time, self.position)
-    }
-
-    /// Whether it is after `other` in the order of events.
-    fn is_after(&self, other: &Self) -> bool {
-        self.order() > other.order()
-    }
-}
-
-impl From<(Micros, u64, Micros)> for Seen {
-    fn from((time, position, at): (Micros, u64, Micros)) -> Self {
-        Self { time, position, at }
-    }
-}
-
-impl From<Seen> for (Micros, u64, Micros) {
-    fn from(seen: Seen) -> Self {
-        (seen.time, seen.position, seen.at)
-    }
-}
-
-impl Roles {
-    /// Of an event that `when` matches.
-    pub(crate) const OPENING: Self = Self(1);
-    /// Of an event that `until` matches.
-    pub(crate) const UNTIL: Self = Self(1 << 31);
-    /// The number of steps that a window may have after `when`.
-    pub(crate) const MAX_STEPS: usize = 16;
-
-    /// Of an event that the step matches, from 0: the steps after `when`, or what closes a match.
-    pub(crate) fn step(step: usize) -> Self {
-        debug_assert!(step < Self::MAX_STEPS, "the reader of rule files bounds it");
-        Self(2 << step)
-    }
-
-    /// The roles of both.
-    #[must_use]
-    pub(crate) fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    pub(crate) fn has(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    pub(crate) fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-}
-
 impl Window {
     /// Applies an event to the state of its key. Deadlines up to the time of the event must have
     /// fired before: see [`Window::fire`].
@@ -277,13 +104,9 @@ impl Window {
         let at = arrival.seen.at;
         self.forget_expired(state, at);
         let resolved = self.resolve(state, arrival);
-        let (step, begun) = match &self.shape {
-            Shape::Count(count) => count.apply(&mut state.progress, arrival, self.grace),
-            Shape::Sequence(sequence) => sequence.apply(&mut state.progress, arrival, self.grace),
-            Shape::Absence(absence) => absence.apply(&mut state.progress, arrival, self.grace),
-            Shape::Silence(silence) => silence.apply(&mut state.progress, arrival),
-            Shape::Batch(batch) => batch.apply(&mut state.progress, arrival, self.grace),
-        };
+        let progress = std::mem::take(&mut state.progress);
+        let (progress, step, begun) = self.advance(progress, arrival);
+        state.progress = progress;
         // A new match has no part in what led to those before it.
         let is_new = step == Step::Opened || matches!(self.shape, Shape::Silence(_));
         state.hop = if is_new {
@@ -303,8 +126,10 @@ impl Window {
 
     /// Arms a window that waits for events although none has come.
     pub(crate) fn arm(&self, state: &mut KeyState, at: Micros) {
-        if let Shape::Silence(silence) = &self.shape {
-            silence.arm(&mut state.progress, at);
+        if let Shape::Silence(silence) = &self.shape
+            && !matches!(state.progress, Progress::Silence(_))
+        {
+            state.progress = Progress::Silence(silence.armed(at));
         }
     }
 
@@ -362,7 +187,7 @@ impl Window {
             }
             (Shape::Silence(_), Progress::Silence(progress)) => Some(progress.fire(now)),
             (Shape::Batch(batch), Progress::Batch(progress)) => {
-                let firing = batch.fire(progress, self.grace);
+                let firing = batch.fire(progress);
                 state.progress = Progress::Idle;
                 Some(firing)
             }
@@ -466,6 +291,75 @@ impl Window {
         positions
     }
 
+    /// The progress with an event, what became of the event, and what it completed. Progress of
+    /// another shape is of another window, and counts for nothing.
+    fn advance(
+        &self,
+        progress: Progress,
+        arrival: &Arrival<'_>,
+    ) -> (Progress, Step, Option<Firing>) {
+        let grace = self.grace;
+        match &self.shape {
+            Shape::Count(_) if !arrival.roles.has(Roles::OPENING) => {
+                (progress, Step::Ignored, None)
+            }
+            Shape::Count(count) => match (count.span, progress) {
+                (Span::Within(_), progress) => {
+                    let state = match progress {
+                        Progress::Count(state) => state,
+                        _ => count::CountState::default(),
+                    };
+                    let (state, step, firing) = count.apply(state, arrival, grace);
+                    (Progress::Count(state), step, firing)
+                }
+                (Span::Every(_), progress) => {
+                    let state = match progress {
+                        Progress::Windows(state) => state,
+                        _ => count::WindowsState::default(),
+                    };
+                    let (state, step, firing) = count.apply_aligned(state, arrival, grace);
+                    (Progress::Windows(state), step, firing)
+                }
+            },
+            Shape::Sequence(sequence) => {
+                let state = match progress {
+                    Progress::Sequence(state) => state,
+                    _ => sequence::SequenceState::default(),
+                };
+                let (state, step, firing) = sequence.apply(state, arrival, grace);
+                (
+                    state.map_or(Progress::Idle, Progress::Sequence),
+                    step,
+                    firing,
+                )
+            }
+            Shape::Absence(absence) => {
+                let state = match progress {
+                    Progress::Absence(state) => state,
+                    _ => absence::AbsenceState::default(),
+                };
+                let (state, step) = absence.apply(state, arrival, grace);
+                (state.map_or(Progress::Idle, Progress::Absence), step, None)
+            }
+            Shape::Silence(silence) => {
+                let state = match &progress {
+                    Progress::Silence(state) => Some(state),
+                    _ => None,
+                };
+                let (state, step) = silence.apply(state, arrival);
+                (Progress::Silence(state), step, None)
+            }
+            Shape::Batch(batch) => {
+                let state = match progress {
+                    Progress::Batch(state) => Some(state),
+                    _ => None,
+                };
+                let (state, step, firing) = batch.apply(state, arrival, grace);
+                (state.map_or(Progress::Idle, Progress::Batch), step, firing)
+            }
+        }
+    }
+
     /// The end of a match that has fired, if the event is what it waits for.
     fn resolve(&self, state: &mut KeyState, arrival: &Arrival<'_>) -> Option<Firing> {
         let fired = state.fired.as_mut()?;
@@ -518,14 +412,4 @@ fn keep_position(positions: &mut Vec<u64>, position: u64) {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn is_zero(count: &u64) -> bool {
     *count == 0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_false(flag: &bool) -> bool {
-    !flag
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_begin(kind: &FiringKind) -> bool {
-    *kind == FiringKind::Begin
 }

@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Arrival, Firing, FiringKind, MAX_EVENTS, Micros, Progress, Roles, Seen, Step, is_zero,
-};
+use super::{Arrival, Firing, FiringKind, MAX_EVENTS, Micros, Roles, Seen, Step};
 
 /// `not_followed_by = { when, within, restart }`. The closing event has the role of step 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +19,7 @@ pub(crate) struct AbsenceState {
     #[serde(rename = "o", default, skip_serializing_if = "Vec::is_empty")]
     openings: Vec<Seen>,
     /// How many there were.
-    #[serde(rename = "n", default, skip_serializing_if = "is_zero")]
+    #[serde(rename = "n", default, skip_serializing_if = "super::is_zero")]
     count: u64,
     /// Closing events, for opening events that are late. None of them is both earlier and
     /// forgotten sooner than another.
@@ -36,14 +34,10 @@ const MAX_CLOSINGS: usize = 8;
 impl Absence {
     pub(super) fn apply(
         &self,
-        progress: &mut Progress,
+        mut state: AbsenceState,
         arrival: &Arrival<'_>,
         grace: Micros,
-    ) -> (Step, Option<Firing>) {
-        let mut state = match std::mem::take(progress) {
-            Progress::Absence(state) => state,
-            _ => AbsenceState::default(),
-        };
+    ) -> (Option<AbsenceState>, Step) {
         let seen = arrival.seen;
         state
             .closings
@@ -56,10 +50,8 @@ impl Absence {
         if arrival.roles.has(Roles::OPENING) {
             step = state.open(seen);
         }
-        if !state.openings.is_empty() || !state.closings.is_empty() {
-            *progress = Progress::Absence(state);
-        }
-        (step, None)
+        let is_kept = !state.openings.is_empty() || !state.closings.is_empty();
+        (is_kept.then_some(state), step)
     }
 
     pub(super) fn due(

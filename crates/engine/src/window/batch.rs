@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arrival, Firing, FiringKind, Micros, Progress, Roles, Seen, Step, keep_position};
+use super::{Arrival, Firing, FiringKind, Micros, Roles, Seen, Step, keep_position};
 
 /// `batch = { within, idle, max }`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,17 +34,17 @@ pub(super) const MAX_BYTES: usize = 4 << 20;
 impl Batch {
     pub(super) fn apply(
         &self,
-        progress: &mut Progress,
+        state: Option<BatchState>,
         arrival: &Arrival<'_>,
         grace: Micros,
-    ) -> (Step, Option<Firing>) {
+    ) -> (Option<BatchState>, Step, Option<Firing>) {
         if !arrival.roles.has(Roles::OPENING) {
-            return (Step::Ignored, None);
+            return (state, Step::Ignored, None);
         }
         let seen = arrival.seen;
-        let (step, mut state) = match std::mem::take(progress) {
-            Progress::Batch(state) => (Step::Added, state),
-            _ => (
+        let (step, mut state) = match state {
+            Some(state) => (Step::Added, state),
+            None => (
                 Step::Opened,
                 BatchState {
                     opening: seen,
@@ -62,10 +62,9 @@ impl Batch {
         state.late |= seen.is_late(grace);
         keep_position(&mut state.events, seen.position);
         if state.count >= self.max || state.bytes >= MAX_BYTES {
-            return (step, Some(self.fire(&state, grace)));
+            return (None, step, Some(self.fire(&state)));
         }
-        *progress = Progress::Batch(state);
-        (step, None)
+        (Some(state), step, None)
     }
 
     pub(super) fn due(&self, state: &BatchState) -> Micros {
@@ -74,7 +73,7 @@ impl Batch {
         within.min(idle.unwrap_or(Micros::MAX))
     }
 
-    pub(super) fn fire(&self, state: &BatchState, _grace: Micros) -> Firing {
+    pub(super) fn fire(&self, state: &BatchState) -> Firing {
         Firing {
             kind: FiringKind::Begin,
             opening: state.opening,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arrival, Firing, FiringKind, MAX_EVENTS, Micros, Progress, Roles, Seen, Step};
+use super::{Arrival, Firing, FiringKind, MAX_EVENTS, Micros, Seen, Step};
 
 /// `count = { at_least, within or every, distinct, quiet }`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,43 +83,41 @@ impl From<Counted> for (Seen, Option<String>) {
     }
 }
 
-impl Count {
-    pub(super) fn apply(
-        &self,
-        progress: &mut Progress,
-        arrival: &Arrival<'_>,
-        grace: Micros,
-    ) -> (Step, Option<Firing>) {
-        if !arrival.roles.has(Roles::OPENING) {
-            return (Step::Ignored, None);
-        }
-        let counted = Counted {
+impl Counted {
+    fn of(arrival: &Arrival<'_>) -> Self {
+        Self {
             seen: arrival.seen,
             value: arrival.value.map(str::to_owned),
-        };
-        match self.span {
-            Span::Within(within) => {
-                let mut state = match std::mem::take(progress) {
-                    Progress::Count(state) => state,
-                    _ => CountState::default(),
-                };
-                if arrival.seen.at >= self.expires(&state, grace) {
-                    state = CountState::default();
-                }
-                let result = self.add(&mut state, counted, within, grace);
-                *progress = Progress::Count(state);
-                result
-            }
-            Span::Every(every) => {
-                let mut state = match std::mem::take(progress) {
-                    Progress::Windows(state) => state,
-                    _ => WindowsState::default(),
-                };
-                let result = self.add_aligned(&mut state, counted, every, grace);
-                *progress = Progress::Windows(state);
-                result
-            }
         }
+    }
+}
+
+impl Count {
+    /// Applies an event where the times slide.
+    pub(super) fn apply(
+        &self,
+        mut state: CountState,
+        arrival: &Arrival<'_>,
+        grace: Micros,
+    ) -> (CountState, Step, Option<Firing>) {
+        let (Span::Within(within) | Span::Every(within)) = self.span;
+        if arrival.seen.at >= self.expires(&state, grace) {
+            state = CountState::default();
+        }
+        let (step, firing) = self.add(&mut state, Counted::of(arrival), within, grace);
+        (state, step, firing)
+    }
+
+    /// Applies an event where the times are aligned.
+    pub(super) fn apply_aligned(
+        &self,
+        mut state: WindowsState,
+        arrival: &Arrival<'_>,
+        grace: Micros,
+    ) -> (WindowsState, Step, Option<Firing>) {
+        let (Span::Within(every) | Span::Every(every)) = self.span;
+        let (step, firing) = self.add_aligned(&mut state, Counted::of(arrival), every, grace);
+        (state, step, firing)
     }
 
     pub(super) fn expires(&self, state: &CountState, grace: Micros) -> Micros {

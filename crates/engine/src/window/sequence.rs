@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arrival, Firing, FiringKind, Micros, Progress, Roles, Seen, Step};
+use super::{Arrival, Firing, FiringKind, Micros, Roles, Seen, Step};
 
 /// `followed_by`. The event that opens a match has the role of an opening event, and those that
 /// follow the roles of the steps.
@@ -53,17 +53,13 @@ impl From<StepEvent> for (Seen, Roles) {
 impl Sequence {
     pub(super) fn apply(
         &self,
-        progress: &mut Progress,
+        mut state: SequenceState,
         arrival: &Arrival<'_>,
         grace: Micros,
-    ) -> (Step, Option<Firing>) {
-        let mut state = match std::mem::take(progress) {
-            Progress::Sequence(state) => state,
-            _ => SequenceState::default(),
-        };
+    ) -> (Option<SequenceState>, Step, Option<Firing>) {
         self.forget(&mut state, arrival.seen.at, grace);
         let seen = arrival.seen;
-        let result = if state.used.is_some_and(|used| !seen.is_after(&used)) {
+        let (step, firing) = if state.used.is_some_and(|used| !seen.is_after(&used)) {
             (Step::Ignored, None)
         } else {
             let before = self.partial(&state.events).0;
@@ -87,10 +83,8 @@ impl Sequence {
             (step, firing)
         };
         self.forget(&mut state, seen.at, grace);
-        if !state.events.is_empty() || state.used.is_some() {
-            *progress = Progress::Sequence(state);
-        }
-        result
+        let is_kept = !state.events.is_empty() || state.used.is_some();
+        (is_kept.then_some(state), step, firing)
     }
 
     pub(super) fn expires(&self, state: &SequenceState, grace: Micros) -> Micros {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arrival, Firing, FiringKind, Micros, Progress, Seen, Step};
+use super::{Arrival, Firing, FiringKind, Micros, Seen, Step};
 
 /// `absent_for = "24h"`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,28 +29,22 @@ pub(crate) struct SilenceState {
 impl Silence {
     pub(super) fn apply(
         &self,
-        progress: &mut Progress,
+        state: Option<&SilenceState>,
         arrival: &Arrival<'_>,
-    ) -> (Step, Option<Firing>) {
-        let step = match progress {
-            Progress::Silence(SilenceState { fired: None, .. }) => Step::Added,
+    ) -> (SilenceState, Step) {
+        let step = match state {
+            Some(SilenceState { fired: None, .. }) => Step::Added,
             _ => Step::Opened,
         };
-        *progress = Progress::Silence(SilenceState {
+        let state = SilenceState {
             last: Some(arrival.seen),
             ..self.armed(arrival.seen.at)
-        });
-        (step, None)
+        };
+        (state, step)
     }
 
-    /// Begins to wait, unless the key does already.
-    pub(super) fn arm(&self, progress: &mut Progress, at: Micros) {
-        if !matches!(progress, Progress::Silence(_)) {
-            *progress = Progress::Silence(self.armed(at));
-        }
-    }
-
-    fn armed(&self, at: Micros) -> SilenceState {
+    /// What waits from a time on for the first event.
+    pub(super) fn armed(&self, at: Micros) -> SilenceState {
         SilenceState {
             last: None,
             armed: at,
