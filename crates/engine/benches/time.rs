@@ -24,10 +24,11 @@ const WAITING: &str = r#"
 when = 'content.operation == "Detach"'
 by = "content.eniId"
 not_followed_by = { when = 'content.operation == "Detached"', within = "30m" }
+max_pending = 1000000
 then = 'log(key)'
 "#;
 
-/// As many as `max_pending` allows by default.
+/// As many as a rule may have by default.
 const MANY: usize = 100_000;
 
 fn event(operation: &str, number: usize) -> NativeEvent {
