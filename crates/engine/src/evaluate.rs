@@ -184,6 +184,17 @@ pub(crate) fn has_match(rule: &Rule, key: &str, state: &dyn State, now: Timestam
     window.is_some_and(|window| matches::has_match(rule, window, key, state, now))
 }
 
+/// The change that lets a match wait for `settle` from now on; `None` if the rule has none there.
+pub(crate) fn postpone(
+    rule: &Rule,
+    key: &str,
+    state: &dyn State,
+    now: Timestamp,
+) -> Option<StateChange> {
+    let window = rule.window.as_ref()?;
+    matches::postpone(rule, window, key, state, now)
+}
+
 /// The changes that begin what the window of a rule waits for before any event.
 pub(crate) fn arm(rule: &Rule, state: &dyn State, now: Timestamp) -> Vec<StateChange> {
     let window = rule.window.iter();

@@ -394,6 +394,7 @@ impl Window {
 
     /// Drops what the state remembers no longer at `at`.
     fn forget_expired(&self, state: &mut KeyState, at: Micros) {
+        state.not_before = state.not_before.filter(|not_before| *not_before > at);
         let is_over =
             |fired: &Fired| fired.until.is_none() && fired.at.saturating_add(self.forget) <= at;
         if state.fired.as_ref().is_some_and(is_over) {

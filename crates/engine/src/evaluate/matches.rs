@@ -177,6 +177,21 @@ pub(super) fn has_match(
     matches!(read(rule, window, key, state, now), Ok(Some(_)))
 }
 
+/// The change that lets a match wait for `settle` from now on.
+pub(super) fn postpone(
+    rule: &Rule,
+    window: &RuleWindow,
+    key: &str,
+    state: &dyn State,
+    now: Timestamp,
+) -> Option<StateChange> {
+    let mut key_state = read(rule, window, key, state, now).ok()??;
+    let settled = micros(now).saturating_add(window.window.settle);
+    key_state.not_before = key_state.not_before.max(Some(settled));
+    let newest_late = read_newest_late(rule, state, now);
+    write(window, key.to_owned(), &key_state, None, true, newest_late)
+}
+
 /// The matches that a rule has although no event has come for them.
 pub(super) fn arm(
     rule: &Rule,

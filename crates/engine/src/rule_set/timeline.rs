@@ -186,6 +186,44 @@ impl RuleSet {
         }
     }
 
+    /// Moves the deadlines up to `now` to `settle` after it, and returns how many. Called after a
+    /// time in which nothing fired deadlines: what closes the matches may have been sent meanwhile,
+    /// and the repeats of senders come first.
+    ///
+    /// ```
+    /// use reflexarc::{MemoryState, NativeEvent, RuleSet, Timestamp};
+    ///
+    /// let rules = RuleSet::compile([("stuck.toml", r#"
+    ///     when = 'op == "Detach"'
+    ///     by = "eni"
+    ///     not_followed_by = { when = 'op == "Detached"', within = "30m" }
+    ///     notify = ["network-team"]
+    /// "#)])?;
+    /// let event = NativeEvent::from_json(r#"{"op": "Detach", "eni": "eni-1"}"#)?;
+    /// let (mut state, start) = (MemoryState::new(), Timestamp::UNIX_EPOCH);
+    /// rules.evaluate_in_time(&event, &mut state, start, &mut |_| ());
+    ///
+    /// let later = "1970-01-01T05:00:00Z".parse()?;
+    /// assert_eq!(rules.postpone_due(&mut state, later), 1);
+    /// assert!(rules.fire_due(&mut state, later).is_empty());
+    /// assert_eq!(rules.fire_due(&mut state, "1970-01-01T05:01:00Z".parse()?).len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn postpone_due(&self, state: &mut MemoryState, now: Timestamp) -> usize {
+        let due = state.due(now);
+        let due: Vec<_> = due
+            .map(|(_, rule, key)| (rule.to_owned(), key.to_owned()))
+            .collect();
+        let mut count = 0;
+        for (name, key) in due {
+            let rule = self.get(&name);
+            let change = rule.and_then(|rule| evaluate::postpone(rule, &key, state, now));
+            count += usize::from(change.is_some());
+            state.apply(&name, change.as_slice());
+        }
+        count
+    }
+
     /// Closes the matches of windows that this set does not have, has otherwise, or has disabled,
     /// and returns the rule and the key of each. Called when these rules take the place of others.
     pub fn close_other_matches(&self, state: &mut MemoryState) -> Vec<(String, String)> {

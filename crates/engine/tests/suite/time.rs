@@ -1,6 +1,8 @@
 //! Rules with time windows: the rule files of `tests/corpus/time`, whose tests are cases.
 
-use reflexarc::RuleSet;
+use reflexarc::{MemoryState, RuleSet, Timestamp};
+
+use crate::event;
 
 #[test]
 fn the_cases_of_the_corpus_hold() {
@@ -21,4 +23,51 @@ fn the_cases_of_the_corpus_hold() {
         }
     }
     assert!(count > 20, "{count} cases");
+}
+
+#[test]
+fn overdue_deadlines_settle_after_a_restart() {
+    // Each with what comes after the restart, and what has fired a minute after it.
+    let cases = [
+        (
+            "not_followed_by = { when = 'op == \"B\"', within = '1m' }",
+            None,
+            1,
+        ),
+        (
+            "not_followed_by = { when = 'op == \"B\"', within = '1m' }",
+            Some("B"),
+            0,
+        ),
+        (
+            "not_followed_by = { when = 'op == \"B\"', within = '5h' }",
+            None,
+            0,
+        ),
+        ("absent_for = '1h'", None, 1),
+        ("absent_for = '1h'", Some("A"), 0),
+        ("batch = { within = '1h' }", None, 1),
+    ];
+    for (window, after, expected) in cases {
+        let text = format!("when = 'op == \"A\"'\nby = 'id'\nnotify = ['team']\n{window}");
+        let rules = RuleSet::compile([("a.toml", text)]).unwrap();
+        let mut state = MemoryState::new();
+        let time = |text: &str| text.parse::<Timestamp>().unwrap();
+        let event = |op: &str| event(&format!(r#"{{"op": "{op}", "id": 1}}"#));
+        let start = time("2026-11-25T00:00:00Z");
+        rules.evaluate_in_time(&event("A"), &mut state, start, &mut |_| ());
+        // Nothing ran for three hours.
+        let now = time("2026-11-25T03:00:00Z");
+        let is_overdue = !window.contains("5h");
+        assert_eq!(rules.postpone_due(&mut state, now), usize::from(is_overdue));
+        assert!(rules.fire_due(&mut state, now).is_empty(), "{window}");
+        if let Some(after) = after {
+            let early = time("2026-11-25T03:00:59Z");
+            let mut fired = 0;
+            rules.evaluate_in_time(&event(after), &mut state, early, &mut |_| fired += 1);
+            assert_eq!(fired, 0, "{window}");
+        }
+        let fired = rules.fire_due(&mut state, time("2026-11-25T03:01:00Z"));
+        assert_eq!(fired.len(), expected, "{window} {after:?}");
+    }
 }
