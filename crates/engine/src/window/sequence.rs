@@ -35,8 +35,9 @@ struct StepEvent {
 /// The partial matches of a key: for each step the most recent one, as positions in the events.
 type Partial = Vec<Option<Vec<usize>>>;
 
-/// Events of one role that are remembered beside those of partial matches.
-pub(super) const MAX_REMEMBERED: usize = 16;
+/// Events of one role that are remembered beside those of partial matches: the newest. An event that
+/// is so late that as many of its role came before it may miss its match.
+pub(super) const MAX_REMEMBERED: usize = 32;
 
 impl From<(Seen, Roles)> for StepEvent {
     fn from((seen, roles): (Seen, Roles)) -> Self {
@@ -171,6 +172,11 @@ impl Sequence {
 }
 
 impl SequenceState {
+    #[cfg(test)]
+    pub(super) fn events(&self) -> usize {
+        self.events.len()
+    }
+
     pub(super) fn positions(&self, positions: &mut Vec<u64>) {
         positions.extend(self.events.iter().map(|event| event.seen.position));
     }

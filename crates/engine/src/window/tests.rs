@@ -179,6 +179,49 @@ fn ending(scenario: &Scenario, firing: &Firing) -> Ending {
     scenario.endings[at % scenario.endings.len()]
 }
 
+#[test]
+fn sequences_remember_a_bounded_number_of_events() {
+    let window = Window {
+        shape: Shape::Sequence(Sequence {
+            within: vec![1_000 * SECOND, 1_000 * SECOND],
+        }),
+        grace: SECOND,
+        settle: SECOND,
+        forget: SECOND,
+        resolves: false,
+    };
+    let mut state = KeyState::default();
+    let mut most = 0;
+    for position in 0..1_000_u64 {
+        let time = i64::try_from(position).unwrap();
+        // Opening events, then first steps, each of which goes on with the newest before it.
+        let roles = if position % 100 < 60 {
+            Roles::OPENING
+        } else {
+            Roles::step(0)
+        };
+        let seen = Seen {
+            time,
+            position,
+            at: 1_000,
+        };
+        let arrival = Arrival {
+            seen,
+            roles,
+            value: None,
+            bytes: 1,
+            hop: 0,
+        };
+        assert_eq!(window.apply(&mut state, &arrival).firing, None);
+        let Progress::Sequence(progress) = &state.progress else {
+            panic!("{state:?}");
+        };
+        most = most.max(progress.events());
+    }
+    let bound = 2 * sequence::MAX_REMEMBERED;
+    assert!((bound..bound + 4).contains(&most), "{most}");
+}
+
 proptest! {
     #[test]
     fn incremental_evaluation_equals_the_naive_twin(scenario in scenario()) {
