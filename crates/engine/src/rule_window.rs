@@ -3,6 +3,7 @@
 mod contradictions;
 mod describe;
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use reflexarc_diagnostic::toml::EmbeddedText;
@@ -28,15 +29,17 @@ pub(crate) struct RuleWindow {
     pub(crate) until: Option<WindowFilter>,
     /// `distinct` of `count`: the values at this path are counted, and not the events.
     pub(crate) distinct: Option<EventKey>,
-    /// `expect`: keys that are waited for although no event has come; values as [`EventKey::of`]
-    /// makes them.
-    pub(crate) expected: Vec<Json>,
+    /// `expect`: keys that are waited for although no event has come; the JSON of values as
+    /// [`EventKey::of`] makes them.
+    pub(crate) expected: BTreeSet<String>,
     /// How many keys may wait, and how many others may be kept.
     pub(crate) max_pending: usize,
     /// `resolved`.
     pub(crate) resolved: Option<Response>,
     /// Computed when it is first read: see [`RuleWindow::fingerprint`].
     pub(crate) fingerprint: OnceLock<u64>,
+    /// Likewise: see [`RuleWindow::expected_mark`].
+    pub(crate) expected_hash: OnceLock<u64>,
 }
 
 /// A filter of a window, with its place in the rule's file.
@@ -78,6 +81,15 @@ impl RuleWindow {
         *self
             .fingerprint
             .get_or_init(|| fnv1a(self.meaning().as_bytes()))
+    }
+
+    /// A value that changes with the keys that are expected.
+    pub(crate) fn expected_mark(&self) -> Json {
+        let hash = self.expected_hash.get_or_init(|| {
+            let keys: Vec<&str> = self.expected.iter().map(String::as_str).collect();
+            fnv1a(keys.join("\u{0}").as_bytes())
+        });
+        Json::from(format!("{hash:016x}"))
     }
 
     /// All that its matches depend on, as text.

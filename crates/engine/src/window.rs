@@ -360,6 +360,18 @@ impl Window {
         }
     }
 
+    /// Whether an event with these roles is kept beside those of its key. One that only ends a wait
+    /// is not, and one that also does must count in any case.
+    pub(crate) fn keeps(&self, roles: Roles, had_match: bool) -> bool {
+        match &self.shape {
+            Shape::Count(_) | Shape::Batch(_) => true,
+            Shape::Sequence(_) => !roles.has(Roles::UNTIL),
+            Shape::Absence(_) => roles.has(Roles::OPENING) && !roles.has(Roles::step(0)),
+            // The last event takes the place of the one before.
+            Shape::Silence(_) => !had_match,
+        }
+    }
+
     /// The end of a match that has fired, if the event is what it waits for.
     fn resolve(&self, state: &mut KeyState, arrival: &Arrival<'_>) -> Option<Firing> {
         let fired = state.fired.as_mut()?;

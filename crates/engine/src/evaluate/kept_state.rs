@@ -23,6 +23,10 @@ struct MatchData<S> {
 /// The state key of the time at which the newest late event of a rule was applied.
 const NEWEST_LATE: &str = "$late";
 
+/// The state key of the mark of the keys that were armed. Without it, each of up to 100,000 expected
+/// keys would be looked up before each event.
+const EXPECTED: &str = "$expected";
+
 /// The state of a key; `None` if there is none, or of a window that the rule has no more.
 pub(super) fn read(
     rule: &Rule,
@@ -55,12 +59,11 @@ pub(super) fn write(
     if is_empty(key_state) {
         return had_match.then_some(StateChange::RemoveMatch { key });
     }
-    // What cannot be written could not be read either: there is no such state.
     let data = serde_json::to_string(&MatchData {
         window: window.fingerprint(),
         state: key_state,
     });
-    let mut kept = KeptMatch::new(data.unwrap_or_default());
+    let mut kept = KeptMatch::new(data.expect("numbers and texts can be written as JSON"));
     // A deadline after the year 9999 never comes.
     let due = window.window.due(key_state, newest_late);
     kept.due = due.and_then(|due| Timestamp::from_microsecond(due).ok());
@@ -74,8 +77,7 @@ fn expires(window: &RuleWindow, key: &str, state: &KeyState) -> Option<Micros> {
     // A key that is expected, or the only one, is never forgotten: it would be armed again, and
     // fire a second time without an event in between.
     if matches!(window.window.shape, Shape::Silence(_)) {
-        let expected = window.expected.iter().any(|other| other.to_string() == key);
-        if expected || window.by.paths().is_empty() {
+        if window.expected.contains(key) || window.by.paths().is_empty() {
             return None;
         }
     }
@@ -103,6 +105,30 @@ pub(super) fn set_newest_late(at: Micros, settle: Micros) -> StateChange {
         key: NEWEST_LATE.to_owned(),
         value: Json::from(at),
         expires: Timestamp::from_microsecond(expires).ok(),
+    }
+}
+
+/// Whether the keys that the rule expects were armed, as they are now.
+pub(super) fn are_expected_armed(
+    rule: &Rule,
+    window: &RuleWindow,
+    state: &dyn State,
+    now: Timestamp,
+) -> bool {
+    let Some(last) = window.expected.last() else {
+        return true;
+    };
+    let mark = state.get(rule.name(), EXPECTED, now);
+    // The mark alone is not enough: matches are closed where a rule is disabled for a while.
+    mark.is_some_and(|mark| mark.value == window.expected_mark())
+        && state.matches().get(rule.name(), last, now).is_some()
+}
+
+pub(super) fn set_expected_armed(window: &RuleWindow) -> StateChange {
+    StateChange::Set {
+        key: EXPECTED.to_owned(),
+        value: window.expected_mark(),
+        expires: None,
     }
 }
 

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use reflexarc_event::{Event, Json, NativeEvent};
 use reflexarc_reaction::{KeptEvent, State, StateChange};
 
-use super::kept_state::{self, is_empty, micros, read, read_newest_late, write};
+use super::kept_state::{
+    self, are_expected_armed, is_empty, micros, read, read_newest_late, set_expected_armed, write,
+};
 use super::match_reaction::{MatchContext, MatchReaction, script_key};
 use super::{Context, Failed};
 use crate::event_key::{EventKey, MAX_KEY_BYTES};
@@ -87,7 +89,11 @@ pub(super) fn apply(
         );
         // Before anything runs: nothing does for a key that is not followed.
         if window.window.is_pending(&key_state) && was_pending != Some(true) {
-            check_room(rule, window, arrival, state, context)?;
+            check_room(rule, window, state, context)?;
+        }
+        // What an event completes is released, so that a full memory loses no alert.
+        if applied.firing.is_none() && window.window.keeps(roles, was_pending.is_some()) {
+            check_bytes(window, arrival, state, context)?;
         }
         let newest_late = read_newest_late(rule, state, context.now);
         let due = window.window.due(&key_state, newest_late);
@@ -202,23 +208,24 @@ pub(super) fn arm(
     if !matches!(window.window.shape, Shape::Silence(_)) {
         return Vec::new();
     }
-    let all = window
-        .by
-        .paths()
-        .is_empty()
-        .then(|| Json::Array(Vec::new()));
-    let keys = all.into_iter().chain(window.expected.iter().cloned());
-    let new = keys.filter_map(|key| {
-        let key = key.to_string();
-        let known = read(rule, window, &key, state, now);
-        if !matches!(known, Ok(None)) {
+    let begin = |key: String| {
+        if !matches!(read(rule, window, &key, state, now), Ok(None)) {
             return None;
         }
         let mut key_state = KeyState::default();
         window.window.arm(&mut key_state, micros(now));
-        Some(write(window, key, &key_state, None, false, None))
-    });
-    new.flatten().collect()
+        write(window, key, &key_state, None, false, None)
+    };
+    if window.by.paths().is_empty() {
+        return begin(Json::Array(Vec::new()).to_string())
+            .into_iter()
+            .collect();
+    }
+    if are_expected_armed(rule, window, state, now) {
+        return Vec::new();
+    }
+    let changes = window.expected.iter().cloned().filter_map(begin);
+    changes.chain([set_expected_armed(window)]).collect()
 }
 
 impl<'a> EventInTime<'a> {
@@ -354,7 +361,6 @@ pub(super) fn late_change(window: &RuleWindow, arrival: &EventInTime<'_>) -> Opt
 fn check_room(
     rule: &Rule,
     window: &RuleWindow,
-    arrival: &EventInTime<'_>,
     state: &dyn State,
     context: &Context<'_>,
 ) -> Result<(), Failed> {
@@ -365,9 +371,19 @@ fn check_room(
             "{name}: not followed: the rule has {max} pending keys; see `max_pending`"
         )));
     }
+    Ok(())
+}
+
+/// Whether one event more may be kept. A count keeps up to 10,000 for one key.
+fn check_bytes(
+    window: &RuleWindow,
+    arrival: &EventInTime<'_>,
+    state: &dyn State,
+    context: &Context<'_>,
+) -> Result<(), Failed> {
     let bytes = arrival.event.bytes().len();
-    let bytes = matches.event_bytes().saturating_add(bytes);
-    let max = context.limits.kept_event_bytes;
+    let bytes = state.matches().event_bytes().saturating_add(bytes);
+    let (name, max) = (window.kind().key(), context.limits.kept_event_bytes);
     if bytes > max {
         return Err(Failed::from(format!(
             "{name}: not followed: the events of pending matches have more than {max} bytes"

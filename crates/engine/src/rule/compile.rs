@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_diagnostic::{Diagnostic, Severity};
+use reflexarc_event::Json;
 use reflexarc_pattern::{Dialect, Pattern, PatternError};
 use reflexarc_reaction::{Reaction, ReactionLimits, RuleInfo, VariableScope};
 
@@ -205,13 +206,14 @@ impl Compiler<'_> {
                 None => None,
             },
             distinct: keys.distinct,
-            expected: keys.expected,
+            expected: keys.expected.iter().map(Json::to_string).collect(),
             max_pending: keys.max_pending,
             resolved: match resolved {
                 Some(resolved) => Some(resolved?),
                 None => None,
             },
             fingerprint: OnceLock::new(),
+            expected_hash: OnceLock::new(),
         })
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct AbsenceState {
 
 /// Closing events that are remembered of one key. In order, one is enough; each further one was
 /// applied later than one that is newer by its own time.
-const MAX_CLOSINGS: usize = 8;
+pub(super) const MAX_CLOSINGS: usize = 8;
 
 impl Absence {
     pub(super) fn apply(
@@ -119,6 +119,11 @@ impl Absence {
 }
 
 impl AbsenceState {
+    #[cfg(test)]
+    pub(super) fn closings(&self) -> usize {
+        self.closings.len()
+    }
+
     pub(super) fn is_pending(&self) -> bool {
         !self.openings.is_empty()
     }

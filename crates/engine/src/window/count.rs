@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arrival, Firing, FiringKind, MAX_EVENTS, Micros, Seen, Step};
+use super::{Arrival, Firing, Micros, Seen, Step};
 
 /// `count = { at_least, within or every, distinct, quiet }`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +89,12 @@ impl Counted {
             seen: arrival.seen,
             value: arrival.value.map(str::to_owned),
         }
+    }
+
+    /// The match of events in order, at least one. Its `event` is the last.
+    fn complete(events: &[Self], grace: Micros) -> Firing {
+        let seen: Vec<Seen> = events.iter().map(|counted| counted.seen).collect();
+        Firing::complete(&seen, seen[seen.len() - 1], grace)
     }
 }
 
@@ -192,7 +198,7 @@ impl Count {
             return (step, None);
         };
         let last = start + group - 1;
-        let firing = firing(&state.counted[start..=last], grace);
+        let firing = Counted::complete(&state.counted[start..=last], grace);
         state.used = Some(state.counted[last].seen);
         state.counted.drain(..=last);
         (step, Some(firing))
@@ -260,7 +266,7 @@ impl Count {
             return (step, None);
         }
         window.fired = true;
-        let firing = firing(&std::mem::take(&mut window.counted), grace);
+        let firing = Counted::complete(&std::mem::take(&mut window.counted), grace);
         (step, Some(firing))
     }
 }
@@ -284,21 +290,6 @@ impl WindowsState {
         for window in &self.windows {
             add_positions(&window.counted, positions);
         }
-    }
-}
-
-/// The match of the events, which are in order and at least one.
-fn firing(events: &[Counted], grace: Micros) -> Firing {
-    let seen = events.iter().map(|counted| counted.seen);
-    Firing {
-        kind: FiringKind::Begin,
-        opening: events[0].seen,
-        deadline: None,
-        late: seen.clone().any(|seen| seen.is_late(grace)),
-        count: u64::try_from(events.len()).unwrap_or(u64::MAX),
-        event: events.last().map(|counted| counted.seen.position),
-        events: seen.map(|seen| seen.position).take(MAX_EVENTS).collect(),
-        closing: None,
     }
 }
 

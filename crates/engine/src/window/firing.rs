@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Micros, Seen};
+use super::{MAX_EVENTS, Micros, Seen};
 
 /// A reaction that is to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,24 @@ pub(crate) enum Ending {
     Suppressed,
     /// It failed.
     Failed,
+}
+
+impl Firing {
+    /// A match that its last event completes: its events in order, at least one, and which of them
+    /// scripts see as `event`.
+    pub(super) fn complete(events: &[Seen], event: Seen, grace: Micros) -> Self {
+        let positions = events.iter().map(|seen| seen.position);
+        Self {
+            kind: FiringKind::Begin,
+            opening: events[0],
+            deadline: None,
+            late: events.iter().any(|seen| seen.is_late(grace)),
+            count: u64::try_from(events.len()).unwrap_or(u64::MAX),
+            event: Some(event.position),
+            events: positions.take(MAX_EVENTS).collect(),
+            closing: None,
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]

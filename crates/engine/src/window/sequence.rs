@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arrival, Firing, FiringKind, Micros, Roles, Seen, Step};
+use super::{Arrival, Firing, Micros, Roles, Seen, Step};
 
 /// `followed_by`. The event that opens a match has the role of an opening event, and those that
 /// follow the roles of the steps.
@@ -75,11 +75,12 @@ impl Sequence {
             let (partial, complete) = self.partial(&state.events);
             let step = step(&before, &partial, complete.is_some());
             let firing = complete.map(|complete| {
-                let events: Vec<StepEvent> = complete.iter().map(|at| state.events[*at]).collect();
-                state.used = events.last().map(|event| event.seen);
+                let seen = complete.iter().map(|at| state.events[*at].seen);
+                let seen: Vec<Seen> = seen.collect();
+                state.used = seen.last().copied();
                 let last = complete.last().copied().unwrap_or_default();
                 state.events.drain(..=last);
-                firing(&events, grace)
+                Firing::complete(&seen, seen[0], grace)
             });
             (step, firing)
         };
@@ -209,20 +210,5 @@ fn step(before: &Partial, after: &Partial, is_complete: bool) -> Step {
         Step::Remembered
     } else {
         Step::Added
-    }
-}
-
-fn firing(events: &[StepEvent], grace: Micros) -> Firing {
-    let seen = events.iter().map(|event| event.seen);
-    let positions: Vec<u64> = seen.clone().map(|seen| seen.position).collect();
-    Firing {
-        kind: FiringKind::Begin,
-        opening: events[0].seen,
-        deadline: None,
-        late: seen.clone().any(|seen| seen.is_late(grace)),
-        count: u64::try_from(events.len()).unwrap_or(u64::MAX),
-        event: positions.first().copied(),
-        events: positions,
-        closing: None,
     }
 }

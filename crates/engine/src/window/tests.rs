@@ -222,6 +222,86 @@ fn sequences_remember_a_bounded_number_of_events() {
     assert!((bound..bound + 4).contains(&most), "{most}");
 }
 
+#[test]
+fn absences_keep_a_bounded_number_of_events() {
+    let window = Window {
+        shape: Shape::Absence(Absence {
+            within: 1_000_000 * SECOND,
+            restart: false,
+        }),
+        grace: SECOND,
+        settle: SECOND,
+        forget: SECOND,
+        resolves: false,
+    };
+    let arrival = |time: Micros, position: u64, roles| Arrival {
+        seen: Seen {
+            time,
+            position,
+            at: i64::try_from(position).unwrap(),
+        },
+        roles,
+        value: None,
+        bytes: 1,
+        hop: 0,
+    };
+    let mut state = KeyState::default();
+    for position in 0..300_u64 {
+        let time = i64::try_from(position).unwrap();
+        window.apply(&mut state, &arrival(time, position, Roles::OPENING));
+    }
+    // The first ones and the last.
+    let positions = Window::positions(&state);
+    assert_eq!(positions.len(), MAX_EVENTS);
+    assert_eq!((positions[0], positions[MAX_EVENTS - 1]), (0, 299));
+    let due = window.due(&state, None).unwrap();
+    let firing = window.fire(&mut state, due, None).unwrap();
+    assert_eq!((firing.count, firing.events.len()), (300, MAX_EVENTS));
+    // Each closing event is later than the one before by application, and earlier by its own time.
+    for position in 0..50_u64 {
+        let time = -i64::try_from(position).unwrap();
+        window.apply(&mut state, &arrival(time, 300 + position, Roles::step(0)));
+    }
+    let Progress::Absence(progress) = &state.progress else {
+        panic!("{state:?}");
+    };
+    assert_eq!(progress.closings(), absence::MAX_CLOSINGS);
+}
+
+#[test]
+fn batches_end_at_their_size() {
+    let window = Window {
+        shape: Shape::Batch(Batch {
+            within: SECOND,
+            idle: None,
+            max: 1_000,
+        }),
+        grace: 0,
+        settle: SECOND,
+        forget: SECOND,
+        resolves: false,
+    };
+    let mut state = KeyState::default();
+    let bytes = batch::MAX_BYTES / 3;
+    let fired = [bytes, bytes, bytes, 1, 1].map(|bytes| {
+        let seen = Seen {
+            time: 0,
+            position: 0,
+            at: 0,
+        };
+        let arrival = Arrival {
+            seen,
+            roles: Roles::OPENING,
+            value: None,
+            bytes,
+            hop: 0,
+        };
+        let applied = window.apply(&mut state, &arrival);
+        applied.firing.map_or(0, |firing| firing.count)
+    });
+    assert_eq!(fired, [0, 0, 0, 4, 0]);
+}
+
 proptest! {
     #[test]
     fn incremental_evaluation_equals_the_naive_twin(scenario in scenario()) {

@@ -295,3 +295,29 @@ fn keys_of_matches_are_limited_in_bytes() {
         assert_eq!(is_refused, length > 1022);
     }
 }
+
+#[test]
+fn events_of_one_key_are_limited_in_bytes_too() {
+    let rules = |at_least: usize, kept: usize| {
+        let text = format!(
+            "when = 'op == \"A\"'\ncount = {{ at_least = {at_least}, within = '1m' }}\n\
+             notify = ['team']"
+        );
+        let mut limits = RuleSetLimits::DEFAULT;
+        limits.kept_event_bytes = kept * event(r#"{"op": "A"}"#).bytes().len();
+        RuleSet::compile_with_limits([("a.toml", text)], &limits, &ReactionLimits::DEFAULT).unwrap()
+    };
+    // Two are kept, and the third is refused, unless it completes the count.
+    for (at_least, expected) in [(4, [0, 0, 1]), (3, [0, 0, 0])] {
+        let rules = rules(at_least, 2);
+        let (mut state, now) = (MemoryState::new(), Timestamp::UNIX_EPOCH);
+        let mut fired = 0;
+        let failures = [(); 3].map(|()| {
+            let event = event(r#"{"op": "A"}"#);
+            let evaluation = rules.evaluate_in_time(&event, &mut state, now, &mut |_| ());
+            fired += evaluation.actions().count();
+            evaluation.failures.len()
+        });
+        assert_eq!((failures, fired), (expected, usize::from(at_least == 3)));
+    }
+}

@@ -71,3 +71,45 @@ fn overdue_deadlines_settle_after_a_restart() {
         assert_eq!(fired.len(), expected, "{window} {after:?}");
     }
 }
+
+#[test]
+fn expected_keys_begin_once_and_again_where_they_were_closed() {
+    let rules = |expect: &str, enabled: bool| {
+        let text = format!(
+            "when = 'kind == \"beat\"'\nby = 'id'\nabsent_for = '1h'\nexpect = {expect}\n\
+             enabled = {enabled}\nnotify = ['team']"
+        );
+        RuleSet::compile([("a.toml", text)]).unwrap()
+    };
+    let time = |text: &str| text.parse::<Timestamp>().unwrap();
+    let pending = |state: &MemoryState| {
+        let keys = RuleSet::pending("a", state, Timestamp::MAX).map(str::to_owned);
+        keys.collect::<Vec<_>>().join(" ")
+    };
+    let mut state = MemoryState::new();
+    rules("[1, 3]", true).arm(&mut state, time("2026-11-25T00:00:00Z"));
+    assert_eq!(pending(&state), "1 3");
+    // A key in the middle, which waits from now on; the others go on.
+    let more = rules("[1, 2, 3]", true);
+    assert_eq!(more.close_other_matches(&mut state), []);
+    assert_eq!(
+        more.fire_due(&mut state, time("2026-11-25T00:30:00Z"))
+            .len(),
+        0
+    );
+    assert_eq!(pending(&state), "1 2 3");
+    let fired = more.fire_due(&mut state, time("2026-11-25T01:10:00Z"));
+    assert_eq!(
+        fired.iter().map(|due| due.key.as_str()).collect::<Vec<_>>(),
+        ["1", "3"]
+    );
+    // Disabled for a while, it begins anew.
+    assert_eq!(
+        rules("[1, 2, 3]", false)
+            .close_other_matches(&mut state)
+            .len(),
+        3
+    );
+    more.arm(&mut state, time("2026-11-25T02:00:00Z"));
+    assert_eq!(pending(&state), "1 2 3");
+}
