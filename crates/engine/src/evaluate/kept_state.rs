@@ -76,10 +76,9 @@ pub(super) fn write(
 fn expires(window: &RuleWindow, key: &str, state: &KeyState) -> Option<Micros> {
     // A key that is expected, or the only one, is never forgotten: it would be armed again, and
     // fire a second time without an event in between.
-    if matches!(window.window.shape, Shape::Silence(_)) {
-        if window.expected.contains(key) || window.by.paths().is_empty() {
-            return None;
-        }
+    let waits = matches!(window.window.shape, Shape::Silence(_));
+    if waits && (window.expected.contains(key) || window.by.paths().is_empty()) {
+        return None;
     }
     window.window.expires(state)
 }

@@ -218,10 +218,10 @@ impl ScenarioRun {
         // Without an event, of `absent_for`, the deliveries are about none.
         let event = evaluation.rules.first();
         let event = match event.and_then(|effects| effects.event.clone()) {
-            Some(event) => NativeEvent::new(event),
-            None => NativeEvent::from_json("{}"),
+            // It was native when the match kept it.
+            Some(event) => NativeEvent::as_is(event),
+            None => NativeEvent::from_json("{}").expect("an object is an event"),
         };
-        let event = event.ok()?;
         self.entries.push(Entry {
             at,
             account: Some(self.account_name(&account)),
