@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_an_error() {
+    fn texts_that_are_not_times_are_errors() {
         assert_eq!("end".parse(), Ok(UntilArg::End));
         for text in ["", "End", "now", "2026-11-25", "10m"] {
             assert!(text.parse::<UntilArg>().is_err(), "{text}");
