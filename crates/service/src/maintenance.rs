@@ -87,7 +87,8 @@ impl Maintenance {
 
     /// Reports events that were removed although something of them was damaged.
     fn report_damage(&self, pruned: &Pruned) {
-        let (kind, part) = (ProblemKind::StorePartsDamaged, "archive");
+        // A subject of its own: what the check says of the archive would take its place.
+        let (kind, part) = (ProblemKind::StorePartsDamaged, "retention");
         for event in &pruned.damage {
             let detail = event.to_string();
             if self.metrics.problems.holds(kind, part, &detail) {
@@ -97,7 +98,9 @@ impl Maintenance {
         let unlisted = pruned.damaged - pruned.damage.len() as u64;
         if unlisted > 0 {
             let detail = format!("{} removed events were damaged", pruned.damaged);
-            self.metrics.problems.holds(kind, "(more)", &detail);
+            self.metrics
+                .problems
+                .holds(kind, "retention (more)", &detail);
         }
     }
 }

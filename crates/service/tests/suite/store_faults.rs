@@ -114,6 +114,7 @@ async fn a_removed_event_without_its_fingerprint_is_a_problem() {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     assert!(problems.contains("store_parts_damaged"), "{problems}");
+    assert!(problems.contains(r#""subject":"retention""#), "{problems}");
     assert!(problems.contains("it was removed"), "{problems}");
     serving.stop().await;
 }
