@@ -26,6 +26,9 @@ use crate::rule_window::RuleWindow;
 use crate::window::Roles;
 use crate::{Evaluation, Failure, FailureCause, ReactionBudget, RuleEffects, RuleSetLimits};
 
+/// Deadlines of one match before an event: it fires, is tried again if that failed, and is resolved.
+const MAX_OVERDUE: usize = 4;
+
 /// What an evaluation needs besides the event.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
@@ -264,8 +267,10 @@ impl<'a, 'c> InProgress<'a, 'c> {
                 if let Some(window) = &rule.window {
                     self.apply_changes();
                     // One position for all rules that keep the event.
-                    let next = || self.state.matches().next_position();
-                    let position = *position.get_or_insert_with(next);
+                    let position = *position.get_or_insert_with(|| match hop {
+                        0 => self.state.entry_position(),
+                        _ => self.state.matches().next_position(),
+                    });
                     self.apply_in_time(rule, window, roles, position, &event, &cause);
                     continue;
                 }
@@ -326,12 +331,40 @@ impl<'a, 'c> InProgress<'a, 'c> {
         for (key, (value, roles)) in keys {
             // The reactions of several keys share the state of the rule.
             self.apply_changes();
+            self.fire_overdue(rule, window, &key, now);
             let key = MatchKey { key, value, roles };
             let outcome = matches::apply(rule, window, key, &arrival, &self.state, context);
             self.add_match(rule, window, outcome, cause, now);
         }
         if has_notes {
             self.merge_next(first);
+        }
+    }
+
+    /// Runs what is due of a match before the event that is about to change it. Nothing is, unless
+    /// so many deadlines came at once that events go on beside them.
+    fn fire_overdue(&mut self, rule: &'a Rule, window: &'a RuleWindow, key: &str, now: Timestamp) {
+        for _ in 0..MAX_OVERDUE {
+            let Some(due) = matches::overdue(rule, window, key, &self.state, now) else {
+                return;
+            };
+            let context = &Context {
+                now: due,
+                ..*self.context
+            };
+            let (run, failed) = matches::fire(rule, window, key, &self.state, context);
+            let hop = run.hop();
+            if let Some(failed) = failed {
+                self.fail(rule, failed, hop);
+            }
+            let cause = Cause {
+                event: None,
+                hop,
+                causes: Vec::new(),
+                origin: None,
+            };
+            self.add_match(rule, window, Ok(run), &cause, due);
+            self.apply_changes();
         }
     }
 

@@ -1,7 +1,7 @@
 //! The state as it will be once an evaluation is committed.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use reflexarc_event::NativeEvent;
@@ -17,6 +17,8 @@ pub(crate) struct StateOverlay<'a> {
     changed_matches: BTreeMap<String, BTreeMap<String, Option<Arc<KeptMatch>>>>,
     /// The events of the evaluation that matches refer to.
     events: Vec<KeptEvent>,
+    /// The position of what is evaluated.
+    entry_position: OnceLock<u64>,
 }
 
 impl<'a> StateOverlay<'a> {
@@ -26,7 +28,16 @@ impl<'a> StateOverlay<'a> {
             changed: BTreeMap::new(),
             changed_matches: BTreeMap::new(),
             events: Vec::new(),
+            entry_position: OnceLock::new(),
         }
+    }
+
+    /// The position of what is evaluated, whether or not a match refers to it. Events that it leads
+    /// to have those after it.
+    pub(crate) fn entry_position(&self) -> u64 {
+        // Looked up once, and only where a rule has a window.
+        let next = || self.base.matches().next_position();
+        *self.entry_position.get_or_init(next)
     }
 
     pub(crate) fn apply(&mut self, rule: &str, changes: &[StateChange]) {
@@ -140,14 +151,9 @@ impl KeptMatches for StateOverlay<'_> {
     }
 
     fn next_position(&self) -> u64 {
-        let own = self
-            .events
-            .iter()
-            .map(|event| event.position.saturating_add(1));
-        self.base
-            .matches()
-            .next_position()
-            .max(own.max().unwrap_or(0))
+        let own = self.events.iter().map(|event| event.position);
+        let last = own.max().unwrap_or(0).max(self.entry_position());
+        last.saturating_add(1)
     }
 
     fn clock(&self) -> Timestamp {

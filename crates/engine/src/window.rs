@@ -75,6 +75,20 @@ pub(crate) struct Arrival<'a> {
     pub(crate) hop: u64,
 }
 
+impl Arrival<'_> {
+    /// The event on a clock that was set by `shift` since.
+    fn shifted(&self, shift: Micros) -> Self {
+        let at = self.seen.at.saturating_sub(shift);
+        let time = self.seen.time.min(at);
+        let seen = Seen {
+            time,
+            at,
+            ..self.seen
+        };
+        Self { seen, ..*self }
+    }
+}
+
 /// What became of an event, for notes and traces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -101,8 +115,11 @@ impl Window {
     /// Applies an event to the state of its key. Deadlines up to the time of the event must have
     /// fired before: see [`Window::fire`].
     pub(crate) fn apply(&self, state: &mut KeyState, arrival: &Arrival<'_>) -> Applied {
-        let at = arrival.seen.at;
-        self.forget_expired(state, at);
+        if !state.has_times() {
+            state.shift = 0;
+        }
+        self.forget_expired(state, arrival.seen.at);
+        let arrival = &arrival.shifted(state.shift);
         let resolved = self.resolve(state, arrival);
         let progress = std::mem::take(&mut state.progress);
         let (progress, step, begun) = self.advance(progress, arrival);
@@ -136,8 +153,10 @@ impl Window {
     /// When the key has to be looked at next, by [`Window::fire`]. `newest_late` is when the
     /// newest late event of the rule was applied.
     pub(crate) fn due(&self, state: &KeyState, newest_late: Option<Micros>) -> Option<Micros> {
+        let shift = state.shift;
         let progress = match (&self.shape, &state.progress) {
             (Shape::Absence(absence), Progress::Absence(progress)) => {
+                let newest_late = newest_late.map(|at| at.saturating_sub(shift));
                 absence.due(progress, self.grace, self.settle, newest_late)
             }
             (Shape::Silence(_), Progress::Silence(progress)) => progress.due(self.grace),
@@ -145,10 +164,12 @@ impl Window {
             _ => None,
         };
         let not_before = state.not_before.unwrap_or(Micros::MIN);
-        let progress = progress.map(|due| due.max(not_before));
-        let retry = state.retry.as_ref().map(|retry| retry.at.saturating_add(1));
+        let moved = |due: Micros| due.saturating_add(shift);
+        let progress = progress.map(|due| moved(due).max(not_before));
+        let retry = state.retry.as_ref();
+        let retry = retry.map(|retry| moved(retry.at.saturating_add(1)));
         let quiet = state.fired.as_ref().and_then(|fired| fired.until);
-        let quiet = quiet.map(|until| until.max(not_before));
+        let quiet = quiet.map(|until| moved(until).max(not_before));
         [progress, retry, quiet].into_iter().flatten().min()
     }
 
@@ -163,12 +184,14 @@ impl Window {
         if self.due(state, newest_late)? > now {
             return None;
         }
+        let not_before = state.not_before.unwrap_or(Micros::MIN);
+        let not_before = not_before.saturating_sub(state.shift);
+        let now = now.saturating_sub(state.shift);
         if let Some(retry) = &state.retry
             && retry.at.saturating_add(1) <= now
         {
             return Some(retry.firing.clone());
         }
-        let not_before = state.not_before.unwrap_or(Micros::MIN);
         if let Some(fired) = &state.fired
             && fired
                 .until
@@ -200,6 +223,7 @@ impl Window {
         if firing.kind == FiringKind::Resolve {
             return;
         }
+        let at = at.saturating_sub(state.shift);
         let was_retry = state
             .retry
             .take()
@@ -249,7 +273,7 @@ impl Window {
             Some(fired) => fired.at.saturating_add(self.forget),
             None => Micros::MIN,
         };
-        Some(progress.max(fired))
+        Some(progress.max(fired).saturating_add(state.shift))
     }
 
     /// Whether the key waits for something to happen or not to happen. Keys that do not are kept
@@ -407,6 +431,7 @@ impl Window {
     /// Drops what the state remembers no longer at `at`.
     fn forget_expired(&self, state: &mut KeyState, at: Micros) {
         state.not_before = state.not_before.filter(|not_before| *not_before > at);
+        let at = at.saturating_sub(state.shift);
         let is_over =
             |fired: &Fired| fired.until.is_none() && fired.at.saturating_add(self.forget) <= at;
         if state.fired.as_ref().is_some_and(is_over) {

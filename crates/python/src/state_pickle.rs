@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use reflexarc_event::{Event, Json, NativeEvent};
@@ -12,12 +12,16 @@ use crate::error::StateError;
 
 /// Rule, key, value as JSON, and when it expires.
 pub(crate) type EntryRow = (String, String, String, Option<String>);
-/// Rule, key, data, deadline, when it expires, whether it waits, and positions of events.
+/// Rule, key, window, data, deadline, the earliest one, microseconds by which the clock was set,
+/// when it expires, whether it waits, and positions of events.
 type MatchRow = (
     String,
     String,
+    u64,
     String,
     Option<String>,
+    Option<String>,
+    i64,
     Option<String>,
     bool,
     Vec<u64>,
@@ -36,10 +40,22 @@ pub(crate) fn pickled<'py>(py: Python<'py>, state: &MemoryState) -> PyResult<Bou
     let matches = state.rules_with_matches().flat_map(|rule| {
         let matches = state.matches_of(rule, Timestamp::MIN);
         matches.map(move |(key, kept)| {
-            let (due, expires) = (text(kept.due), text(kept.expires));
-            let data = kept.data.to_string();
-            let positions = kept.positions.clone();
-            (rule, key, data, due, expires, kept.is_pending, positions)
+            let (due, not_before) = (text(kept.due), text(kept.not_before));
+            let shift = i64::try_from(kept.shift.as_micros()).unwrap_or(i64::MAX);
+            let (expires, pending) = (text(kept.expires), kept.is_pending);
+            let (data, positions) = (kept.data.to_string(), kept.positions.clone());
+            (
+                rule,
+                key,
+                kept.window,
+                data,
+                due,
+                not_before,
+                shift,
+                expires,
+                pending,
+                positions,
+            )
         })
     });
     let matches = matches.collect::<Vec<_>>();
@@ -76,9 +92,12 @@ pub(crate) fn unpickled(entries: Vec<EntryRow>, rows: Option<MatchRows>) -> PyRe
     };
     let events: PyResult<BTreeMap<u64, KeptEvent>> = events.into_iter().map(event).collect();
     let events = events?;
-    for (rule, key, data, due, expires, is_pending, positions) in matches {
+    for (rule, key, window, data, due, not_before, shift, expires, is_pending, positions) in matches
+    {
         let mut kept = KeptMatch::new(data);
-        (kept.due, kept.expires) = (time(due)?, time(expires)?);
+        (kept.window, kept.shift) = (window, SignedDuration::from_micros(shift));
+        (kept.due, kept.not_before) = (time(due)?, time(not_before)?);
+        kept.expires = time(expires)?;
         (kept.is_pending, kept.positions) = (is_pending, positions);
         let referred = kept.positions.iter().filter_map(|at| events.get(at));
         let referred: Vec<KeptEvent> = referred.cloned().collect();

@@ -53,6 +53,7 @@ mod retention;
 mod sqlite;
 mod state;
 mod store;
+mod timeline;
 
 pub use accepted::{Accepted, ReplayAccepted};
 pub use archived::{Archived, DamagedEvent, EventPage, Selection, VerifyReport};
@@ -74,6 +75,9 @@ pub use retention::{Pruned, Retention};
 pub use sqlite::SqliteStore;
 pub use state::{EvaluateInTransaction, ReadSet, StateReader, StoredState};
 pub use store::{Store, StoreLock};
+pub use timeline::{
+    AfterCommit, DueMatch, EntryKind, NewEntry, TimeTransaction, TimeWork, Timeline,
+};
 
 /// The example of the README runs as a test.
 #[cfg(doctest)]

@@ -1,24 +1,13 @@
 //! The state of a key as a [`KeptMatch`], and back.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reflexarc_event::Json;
 use reflexarc_reaction::{KeptEvent, KeptMatch, State, StateChange};
-use serde::{Deserialize, Serialize};
 
 use super::Failed;
 use crate::rule::Rule;
 use crate::rule_window::RuleWindow;
-use crate::window::{KeyState, Micros, Progress, Shape, Window};
-
-/// The data of a [`KeptMatch`].
-#[derive(Serialize, Deserialize)]
-struct MatchData<S> {
-    /// The fingerprint of the window; one that was changed has other matches.
-    #[serde(rename = "w")]
-    window: u64,
-    #[serde(rename = "s")]
-    state: S,
-}
+use crate::window::{KeyState, Micros, Shape, Window};
 
 /// The state key of the time at which the newest late event of a rule was applied.
 const NEWEST_LATE: &str = "$late";
@@ -38,14 +27,15 @@ pub(super) fn read(
     let Some(kept) = state.matches().get(rule.name(), key, now) else {
         return Ok(None);
     };
-    let data: Result<MatchData<KeyState>, _> = serde_json::from_str(&kept.data);
-    match data {
-        Ok(data) if data.window == window.fingerprint() => Ok(Some(data.state)),
-        Ok(_) => Ok(None),
-        Err(error) => Err(Failed::from(format!(
-            "invalid match of the key {key}: {error}"
-        ))),
+    if kept.window != window.fingerprint() {
+        return Ok(None);
     }
+    let data: Result<KeyState, _> = serde_json::from_str(&kept.data);
+    let mut state =
+        data.map_err(|error| Failed::from(format!("invalid match of the key {key}: {error}")))?;
+    state.not_before = kept.not_before.map(micros);
+    state.shift = i64::try_from(kept.shift.as_micros()).unwrap_or(i64::MAX);
+    Ok(Some(state))
 }
 
 pub(super) fn write(
@@ -56,14 +46,14 @@ pub(super) fn write(
     had_match: bool,
     newest_late: Option<Micros>,
 ) -> Option<StateChange> {
-    if is_empty(key_state) {
+    if !key_state.has_times() {
         return had_match.then_some(StateChange::RemoveMatch { key });
     }
-    let data = serde_json::to_string(&MatchData {
-        window: window.fingerprint(),
-        state: key_state,
-    });
+    let data = serde_json::to_string(key_state);
     let mut kept = KeptMatch::new(data.expect("numbers and texts can be written as JSON"));
+    kept.window = window.fingerprint();
+    kept.not_before = key_state.not_before.map(timestamp);
+    kept.shift = SignedDuration::from_micros(key_state.shift);
     // A deadline after the year 9999 never comes.
     let due = window.window.due(key_state, newest_late);
     kept.due = due.and_then(|due| Timestamp::from_microsecond(due).ok());
@@ -81,16 +71,6 @@ fn expires(window: &RuleWindow, key: &str, state: &KeyState) -> Option<Micros> {
         return None;
     }
     window.window.expires(state)
-}
-
-pub(super) fn is_empty(state: &KeyState) -> bool {
-    let KeyState {
-        progress,
-        fired,
-        retry,
-        ..
-    } = state;
-    *progress == Progress::Idle && fired.is_none() && retry.is_none()
 }
 
 pub(super) fn read_newest_late(rule: &Rule, state: &dyn State, now: Timestamp) -> Option<Micros> {

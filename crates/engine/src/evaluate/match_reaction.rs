@@ -14,7 +14,7 @@ use crate::gates::GateDecision;
 use crate::reaction_failure::ReactionFailure;
 use crate::rule::{Response, Rule};
 use crate::rule_window::RuleWindow;
-use crate::window::{Firing, FiringKind, Shape};
+use crate::window::{Firing, FiringKind, Micros, Shape};
 use crate::{FiringReason, MatchFiring};
 
 /// A reaction that ran for a match.
@@ -38,6 +38,8 @@ pub(super) struct MatchContext<'a, 'c> {
     pub(super) key: &'a Json,
     /// The event that is applied, with its position.
     pub(super) current: Option<(u64, &'a NativeEvent)>,
+    /// By how much the clock was set since the match began.
+    pub(super) shift: Micros,
     pub(super) state: &'a dyn State,
     pub(super) context: &'a Context<'c>,
 }
@@ -121,7 +123,9 @@ impl MatchContext<'_, '_> {
             },
             key: self.key.clone(),
             opened: timestamp(firing.opening.time),
-            deadline: firing.deadline.map(timestamp),
+            deadline: firing
+                .deadline
+                .map(|at| timestamp(at.saturating_add(self.shift))),
             count: firing.count,
             late: firing.late,
         }

@@ -8,7 +8,7 @@ use reflexarc_event::{Event, Json, NativeEvent};
 use reflexarc_reaction::{KeptEvent, State, StateChange};
 
 use super::kept_state::{
-    self, are_expected_armed, is_empty, micros, read, read_newest_late, set_expected_armed, write,
+    self, are_expected_armed, micros, read, read_newest_late, set_expected_armed, write,
 };
 use super::match_reaction::{MatchContext, MatchReaction, script_key};
 use super::{Context, Failed};
@@ -109,6 +109,7 @@ pub(super) fn apply(
         window,
         key: &value,
         current: Some((arrival.seen.position, arrival.event)),
+        shift: key_state.shift,
         state,
         context,
     };
@@ -164,12 +165,26 @@ pub(super) fn fire(
             window,
             key: &value,
             current: None,
+            shift: run.state.shift,
             state,
             context,
         };
         run.reaction = Some(match_context.run(firing));
     }
     (run, None)
+}
+
+/// The deadline of a match, if it is before what comes at `now`.
+pub(super) fn overdue(
+    rule: &Rule,
+    window: &RuleWindow,
+    key: &str,
+    state: &dyn State,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let kept = state.matches().get(rule.name(), key, now)?;
+    let due = kept.due.filter(|due| *due <= now);
+    due.filter(|_| kept.window == window.fingerprint())
 }
 
 /// Whether there is a match of the window at a key.
@@ -268,7 +283,7 @@ impl MatchRun {
         // What waits no more has a bound of its own: a match that has fired is kept for a month.
         // That it closed or fired counts all the same.
         let mut failed = None;
-        let is_remembered = !is_empty(&self.state) && !window.window.is_pending(&self.state);
+        let is_remembered = self.state.has_times() && !window.window.is_pending(&self.state);
         if is_remembered && self.was_pending != Some(false) {
             let max = window.max_pending;
             if !state.matches().has_room(rule.name(), false, max, now) {

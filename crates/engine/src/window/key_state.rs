@@ -20,8 +20,19 @@ pub(crate) struct KeyState {
     #[serde(rename = "h", default, skip_serializing_if = "super::is_zero")]
     pub(crate) hop: u64,
     /// No deadline ends before this: after a restart, the repeats of senders come first.
-    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    // Not part of the data, as `shift`: a store sets both for many matches at once.
+    #[serde(skip)]
     pub(crate) not_before: Option<Micros>,
+    /// By how much the clock was set since the state was empty. All other times of the state are
+    /// those of the clock as it was then.
+    ///
+    /// ```text
+    /// 12:00  A opens a match; within = 30m, so that it is due at 12:30
+    /// 12:10  the clock is set to 15:10: shift = 3h, due at 15:30
+    /// 15:20  B comes: to the state it is one of 12:20
+    /// ```
+    #[serde(skip)]
+    pub(crate) shift: Micros,
 }
 
 /// What a key has of the match in progress, by the shape of its window.
@@ -56,4 +67,11 @@ pub(crate) struct Fired {
     /// When it is resolved if no event comes before.
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     pub(crate) until: Option<Micros>,
+}
+
+impl KeyState {
+    /// Whether anything in it has a time.
+    pub(crate) fn has_times(&self) -> bool {
+        self.progress != Progress::Idle || self.fired.is_some() || self.retry.is_some()
+    }
 }

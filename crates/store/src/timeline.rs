@@ -1,0 +1,160 @@
+//! What a store offers to what happens in time: entries of the archive that are no events, and the
+//! matches whose deadlines have come.
+
+use jiff::{SignedDuration, Timestamp};
+use reflexarc::Evaluation;
+use reflexarc_delivery::EventRef;
+use reflexarc_event::{EventIdentity, Json};
+
+use crate::{Accepted, StateReader, StoreError};
+
+/// What happens in time, decided by the program that has the rules.
+///
+/// A store calls [`Timeline::advance`] inside each transaction that accepts events, before the
+/// events, so that deadlines come first: an event never changes a match whose time was up before.
+pub trait Timeline: Send + Sync {
+    /// Applies what is due by `now`. What it returns runs after the commit.
+    ///
+    /// # Errors
+    /// If the store fails; then nothing of the transaction is stored.
+    fn advance(
+        &self,
+        transaction: &mut dyn TimeTransaction,
+        now: Timestamp,
+    ) -> Result<Option<AfterCommit>, StoreError>;
+}
+
+/// Runs once a transaction is committed, and not at all if it is not.
+pub type AfterCommit = Box<dyn FnOnce() + Send>;
+
+/// Work in a transaction of its own.
+pub type TimeWork =
+    Box<dyn FnOnce(&mut dyn TimeTransaction) -> Result<Option<AfterCommit>, StoreError> + Send>;
+
+/// An open transaction that adds entries to the archive and changes matches.
+pub trait TimeTransaction: StateReader {
+    /// The matches that are due by `to`, at most `limit`: by deadline, then rule, then key.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn due(&self, to: Timestamp, limit: usize) -> Result<Vec<DueMatch>, StoreError>;
+
+    /// Stores an entry with its evaluation: state changes and deliveries, which are created `now`.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn add(
+        &mut self,
+        entry: NewEntry,
+        evaluation: &Evaluation,
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError>;
+
+    /// Lets the matches that are due by `to` wait until the time that `settled` has for their rule;
+    /// rules for which it has none are left alone. Returns how many there were.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn postpone_due(
+        &mut self,
+        to: Timestamp,
+        settled: &dyn Fn(&str) -> Option<Timestamp>,
+    ) -> Result<u64, StoreError>;
+
+    /// Moves the deadlines of matches and delayed deliveries by `offset`, because the clock was set
+    /// by as much. Returns how many matches and deliveries there were.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn shift_times(&mut self, offset: SignedDuration) -> Result<(u64, u64), StoreError>;
+
+    /// Closes the matches of rules, or of windows of rules, that `keep` does not know. Returns how
+    /// many of each rule were pending.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn close_matches(
+        &mut self,
+        keep: &dyn Fn(&str, u64) -> bool,
+    ) -> Result<Vec<(String, u64)>, StoreError>;
+
+    /// The time and the description of the newest entry of a kind.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn newest(&self, kind: EntryKind) -> Result<Option<(Timestamp, Json)>, StoreError>;
+}
+
+/// A match whose time has come.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DueMatch {
+    /// Its deadline.
+    pub at: Timestamp,
+    /// The rule.
+    pub rule: String,
+    /// The key, as JSON.
+    pub key: String,
+}
+
+/// What an entry of the archive is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum EntryKind {
+    /// An event, as it was received.
+    Event,
+    /// An event that a rule emitted and a match refers to.
+    Emitted,
+    /// A match whose deadline came.
+    Firing,
+    /// Nothing had fired deadlines for a while: those that had passed were moved.
+    Resumed,
+    /// The clock was set: deadlines were moved by as much.
+    Clock,
+    /// The rules or tables changed.
+    Reload,
+    /// An operator closed a match.
+    Closed,
+}
+
+/// An entry that is no event.
+#[derive(Debug, Clone)]
+pub struct NewEntry {
+    /// Its kind.
+    pub kind: EntryKind,
+    /// Its time.
+    pub at: Timestamp,
+    /// What distinguishes its deliveries from those of all other entries.
+    pub identity: EventIdentity,
+    /// The event by which people find it and its deliveries; the opening event of a match.
+    pub event: EventRef,
+    /// The resource of that event.
+    pub resource: String,
+    /// What happened, as JSON: its body in the archive.
+    pub detail: Json,
+}
+
+impl EntryKind {
+    /// All kinds.
+    pub const ALL: [Self; 7] = [
+        Self::Event,
+        Self::Emitted,
+        Self::Firing,
+        Self::Resumed,
+        Self::Clock,
+        Self::Reload,
+        Self::Closed,
+    ];
+
+    /// Its name in lists and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::Emitted => "emitted",
+            Self::Firing => "firing",
+            Self::Resumed => "resumed",
+            Self::Clock => "clock",
+            Self::Reload => "reload",
+            Self::Closed => "closed",
+        }
+    }
+}
