@@ -20,6 +20,11 @@ pub struct Delivery {
     pub resource: String,
     /// The rule whose reaction returned the action.
     pub rule: String,
+    /// The key of the event or match by the rule's `by`, as JSON text; `None` for a rule without
+    /// `by`, and for an event without the value.
+    pub key: Option<String>,
+    /// Whether a match of the rule's time window led to it.
+    pub firing: bool,
     /// The target's name.
     pub target: String,
     /// What to deliver.
@@ -94,7 +99,8 @@ impl Delivery {
     /// The deliveries of the actions that one evaluation returned for an event, as they enter the
     /// outbox. `actions` are pairs of a rule and an action, in the order of the evaluation.
     ///
-    /// For callers without an archive: the ids are derived from `now` and position 0.
+    /// For callers without an archive: the ids are derived from `now` and position 0. `key` and
+    /// `firing` are the caller's to set.
     pub fn for_actions<'a>(
         event: &EventIdentity,
         actions: impl IntoIterator<Item = (&'a str, &'a Action)>,
@@ -109,6 +115,8 @@ impl Delivery {
             event: EventRef::from(event),
             resource: event.resource.clone(),
             rule: rule.to_owned(),
+            key: None,
+            firing: false,
             target: action.target().to_owned(),
             action: action.clone(),
             created: now,
@@ -130,7 +138,8 @@ impl Delivery {
             &self.rule,
             &self.target,
         ];
-        let parts = self.delivered_parts.iter().map(String::len);
+        let parts = self.delivered_parts.iter().chain(&self.key);
+        let parts = parts.map(String::len);
         let action = match &self.action {
             Action::Send { payload, .. } => tree_bytes(payload),
             Action::Notify { message, .. } => {

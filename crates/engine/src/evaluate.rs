@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 use reflexarc_diagnostic::truncate_to_bytes;
-use reflexarc_event::NativeEvent;
+use reflexarc_event::{Json, NativeEvent};
 use reflexarc_reaction::{Effects, ReactionLimits, State, StateChange, Stopwatch};
 
 pub(crate) use self::matches::key_of_event;
@@ -63,8 +63,17 @@ struct PendingEvent<'a> {
     origin: Option<&'a Rule>,
 }
 
-/// The effects and notes of one rule on one event.
-type Outcome = Result<(Effects, Vec<String>), Failed>;
+/// What one rule did on one event.
+type Outcome = Result<RuleRun, Failed>;
+
+/// What one rule did.
+#[derive(Debug)]
+struct RuleRun {
+    effects: Effects,
+    /// As [`RuleEffects::key`].
+    key: Option<Json>,
+    notes: Vec<String>,
+}
 
 /// What of an evaluation was made ahead of it, with a state that may be another one.
 #[derive(Debug, Default)]
@@ -130,7 +139,7 @@ pub(crate) fn evaluate_ahead<'a>(
         let state = RecordedState::new(context.state);
         let outcome = run_rule(rule, event, &mut script_event, &state, context);
         let reads = state.into_reads();
-        let effects = outcome.as_ref().map_or(0, |(effects, _)| effects.bytes);
+        let effects = outcome.as_ref().map_or(0, |run| run.effects.bytes);
         ahead.bytes = ahead.bytes.saturating_add(effects + reads.bytes);
         ahead.runs.push(Some(AheadRun {
             rule: position,
@@ -290,9 +299,9 @@ impl<'a, 'c> InProgress<'a, 'c> {
     fn add(&mut self, rule: &'a Rule, outcome: Outcome, cause: &Cause<'a, '_>) {
         // What rules have emitted and caused together is counted here, in their order, also where
         // a reaction ran ahead: which of them exceeds a limit depends on the order.
-        let effects = outcome.and_then(|(effects, notes)| {
-            let mut effects = self.count(rule, effects, cause)?;
-            effects.notes = notes;
+        let effects = outcome.and_then(|run| {
+            let mut effects = self.count(rule, run.effects, cause)?;
+            (effects.key, effects.notes) = (run.key, run.notes);
             Ok(effects)
         });
         match effects {
@@ -326,7 +335,12 @@ impl<'a, 'c> InProgress<'a, 'c> {
         if has_notes {
             let mut effects = Effects::default();
             effects.changes.extend(late);
-            self.add(rule, Ok((effects, notes)), cause);
+            let run = RuleRun {
+                effects,
+                key: None,
+                notes,
+            };
+            self.add(rule, Ok(run), cause);
         }
         for (key, (value, roles)) in keys {
             // The reactions of several keys share the state of the rule.
@@ -406,6 +420,9 @@ impl<'a, 'c> InProgress<'a, 'c> {
             match outcome.and_then(|effects| self.count(rule, effects, cause)) {
                 Ok(mut counted) => {
                     counted.firing = Some(reaction.info.clone());
+                    if !window.by.paths().is_empty() && !counted.actions.is_empty() {
+                        counted.key = Some(reaction.info.key.clone());
+                    }
                     if cause.event.is_none() {
                         let event = reaction.event.as_ref();
                         counted.event = event.map(|event| event.event().clone());

@@ -73,6 +73,10 @@ pub struct RuleEffects {
     /// The match of the rule's time window that made it react; `None` for a rule without one, and
     /// for an event that only became part of a match.
     pub firing: Option<MatchFiring>,
+    /// The key of the event or match: the value at the path of `by`, for several paths an array of
+    /// them. `None` for a rule without `by`, for an event without the value, and where there are no
+    /// actions.
+    pub key: Option<Json>,
     /// Messages and documents to deliver.
     pub actions: Vec<Action>,
     /// Changes to the rule's own state.

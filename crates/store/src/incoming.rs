@@ -1,9 +1,7 @@
 //! An event as intake sees it: as received, in native form, and with its identity.
 
-use reflexarc::Evaluation;
 use reflexarc_delivery::{DeliveryId, EventRef};
 use reflexarc_event::{Event, EventError, EventIdentity, NativeEvent};
-use reflexarc_reaction::Action;
 use sha2::{Digest, Sha256};
 
 /// An event that is about to be accepted.
@@ -62,13 +60,6 @@ impl Incoming {
         id.clone_into(&mut self.name.id);
         id.clone_into(&mut self.identity.id);
     }
-}
-
-/// Every action of an evaluation with its rule.
-pub(crate) fn rule_actions(evaluation: &Evaluation) -> impl Iterator<Item = (&str, &Action)> {
-    evaluation
-        .actions()
-        .map(|(effects, _, action)| (effects.rule.as_str(), action))
 }
 
 /// The digest of an identity.

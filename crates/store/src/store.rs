@@ -95,11 +95,12 @@ pub trait Store: Send + Sync {
     ///
     /// # Order
     ///
-    /// The order key of a delivery is its event's resource. The deliveries of one target and key,
+    /// The order key of a delivery is its rule with the key of its event or match, where the rule
+    /// has `by`, else its event's resource. The deliveries of one target and key,
     /// in the order of their events in the archive and of the actions in an evaluation, wait each
     /// for the one before, until that has ended (delivered, dead letter, cancelled), or for
     /// `order_wait` after the start of its first attempt that failed. Without an order are
-    /// deliveries of events without a resource, of replays, redriven ones, and those to a target
+    /// deliveries of events without either, of replays, redriven ones, and those to a target
     /// whose `order_wait` is zero.
     fn submit_claim(
         &self,

@@ -1,16 +1,17 @@
 //! Running one rule on one event.
 
-use reflexarc_event::NativeEvent;
+use reflexarc_event::{Json, NativeEvent};
 use reflexarc_reaction::{Effects, Input, ScriptEvent, State};
 
-use super::{Context, Failed, Outcome};
+use super::match_reaction::script_key;
+use super::{Context, Failed, Outcome, RuleRun};
 use crate::event_key::EventKey;
 use crate::gates::GateDecision;
 use crate::reaction_failure::ReactionFailure;
 use crate::rule::{Response, Rule};
 use crate::{EffectSize, FailureCause};
 
-/// Runs one rule on one event: its gates, then its reaction. Returns the effects and the notes.
+/// Runs one rule on one event: its gates, then its reaction.
 pub(super) fn run_rule(
     rule: &Rule,
     event: &NativeEvent,
@@ -37,7 +38,11 @@ pub(super) fn run_rule(
             let mut effects = Effects::default();
             effects.changes = changes;
             effects.skipped = Some(reason);
-            return Ok((effects, notes));
+            return Ok(RuleRun {
+                effects,
+                key: None,
+                notes,
+            });
         }
     };
     // Not measured as a part of the first reaction that needs it: all of them share it, and for an
@@ -56,7 +61,22 @@ pub(super) fn run_rule(
     if !effects.actions.is_empty() || !effects.emitted.is_empty() {
         effects.changes.extend(changes);
     }
-    Ok((effects, notes))
+    let key = key_of_effects(rule, event, &effects);
+    Ok(RuleRun {
+        effects,
+        key,
+        notes,
+    })
+}
+
+/// The key under which the actions of a rule belong together, where it has any.
+fn key_of_effects(rule: &Rule, event: &NativeEvent, effects: &Effects) -> Option<Json> {
+    // Most rules have no `by`, and most runs no actions: they cost nothing here.
+    let by = rule.by.as_ref().filter(|by| !by.paths().is_empty())?;
+    if effects.actions.is_empty() {
+        return None;
+    }
+    by.of(event.event()).ok().map(script_key)
 }
 
 /// Runs a reaction of a rule within what it may consume.

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc::{Evaluation, FailureCounter, MemoryState, NativeEvent, NoState, RuleSet};
+use reflexarc::{
+    Evaluation, FailureCounter, MemoryState, NativeEvent, NoState, RuleEffects, RuleSet,
+};
+use reflexarc_event::Json;
 
 use crate::{event, rules};
 
@@ -313,4 +316,49 @@ fn matching_a_text_equals_matching_the_event() {
         assert_eq!(found, expected, "{}", String::from_utf8_lossy(&text));
     }
     assert!(matched > 100, "{matched}");
+}
+
+#[test]
+fn actions_have_the_key_of_their_event_or_match() {
+    let by =
+        |by: &str, window: &str| format!("when = 'n exists'\nby = {by}\n{window}\nnotify = ['t']");
+    let window = "count = { at_least = 1, within = '1m' }";
+    let rules = rules(&[
+        ("a.toml", &by("'content.id'", "")),
+        ("b.toml", &by("['n', 'content.id']", "")),
+        ("c.toml", &by("[]", "")),
+        ("d.toml", "when = 'n exists'\nnotify = ['t']"),
+        ("e.toml", &by("'content.id'", window)),
+        ("f.toml", &by("[]", window)),
+        ("g.toml", "when = 'n exists'\nby = 'n'\nthen = 'log(1)'"),
+    ]);
+    let keys = |json: &str| {
+        let evaluation = rules.evaluate(&event(json), &MemoryState::new(), Timestamp::UNIX_EPOCH);
+        assert_eq!(evaluation.failures, []);
+        let fired = |effects: &&RuleEffects| !effects.actions.is_empty() || effects.rule == "g";
+        let key = |effects: &RuleEffects| {
+            let key = effects.key.as_ref().map(Json::to_string);
+            format!("{} {}", effects.rule, key.unwrap_or_default())
+        };
+        let rules = evaluation.rules.iter().filter(fired);
+        rules.map(key).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        keys(r#"{"n": 1, "content": {"id": "eni-1"}}"#),
+        [
+            r#"a "eni-1""#,
+            r#"b [1,"eni-1"]"#,
+            r#"c "#,
+            r#"d "#,
+            r#"e "eni-1""#,
+            r#"f "#,
+            r#"g "#,
+        ]
+    );
+    // An address has one spelling.
+    assert_eq!(
+        keys(r#"{"n": 1, "content": {"id": "2001:DB8:0::1"}}"#)[0],
+        r#"a "2001:db8::1""#
+    );
+    assert_eq!(keys(r#"{"n": 1}"#)[0], r#"a "#);
 }

@@ -3,26 +3,27 @@
 use jiff::Timestamp;
 use reflexarc::Evaluation;
 use reflexarc_delivery::{ArchivePosition, DeliveryId, number_actions};
+use reflexarc_event::Json;
 use reflexarc_reaction::Action;
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
 use super::compression::pack;
 use super::order::{self, Entry};
 use super::{copies, micros, state};
-use crate::incoming::rule_actions;
 use crate::{Accepted, Incoming, ReplayAccepted, StoreError, evaluation_to_json};
 
 /// A new delivery. Fails if its id is taken.
 const INSERT: &str = "INSERT INTO delivery (id, seq, source, event, resource, rule, target, \
-                      action, replay, created, since, set_at, due, number, order_key, head)
+                      action, replay, created, since, set_at, due, number, order_key, head, \
+                      scope, firing)
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?10, ?11, ?12, ?13, \
-                      ?14)";
+                      ?14, ?15, ?16)";
 /// The same, which inserts nothing if the id is taken.
 const INSERT_IF_NEW: &str = "INSERT INTO delivery (id, seq, source, event, resource, rule, \
                              target, action, replay, created, since, set_at, due, number, \
-                             order_key, head)
+                             order_key, head, scope, firing)
                              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?10, ?11, \
-                             ?12, ?13, ?14)
+                             ?12, ?13, ?14, ?15, ?16)
                              ON CONFLICT (id) DO NOTHING";
 
 /// Stores an event that is no copy, with its state changes and deliveries. `is_known_id`: the
@@ -97,19 +98,18 @@ fn enqueue(
     now: Timestamp,
 ) -> Result<(Vec<DeliveryId>, Vec<String>), StoreError> {
     let (mut deliveries, mut targets) = (Vec::new(), Vec::new());
-    let actions = number_actions(rule_actions(evaluation)).zip(0..);
-    for ((rule, number, action), place) in actions {
+    for action in numbered_actions(evaluation) {
+        let NumberedAction { rule, number, .. } = action;
         let id = DeliveryId::derive(&incoming.identity, position, rule, number, None);
         let row = Row {
             id,
             seq: position.seq,
-            number: place,
-            rule,
-            action,
             replay: None,
+            action: &action,
         };
-        let target = action.target();
-        let entry = order::entry(connection, target, &incoming.identity.resource, now)?;
+        let (target, resource) = (action.action.target(), &incoming.identity.resource);
+        let key = order::key(rule, action.scope.as_deref(), resource);
+        let entry = order::entry(connection, target, key, now)?;
         insert_delivery(connection, INSERT, incoming, &row, &entry, now)?;
         deliveries.push(id);
         if !targets.iter().any(|known| known == target) {
@@ -131,16 +131,14 @@ pub(super) fn enqueue_replay(
     now: Timestamp,
 ) -> Result<ReplayAccepted, StoreError> {
     let mut accepted = ReplayAccepted::default();
-    let actions = number_actions(rule_actions(evaluation)).zip(0..);
-    for ((rule, number, action), place) in actions {
+    for action in numbered_actions(evaluation) {
+        let NumberedAction { rule, number, .. } = action;
         let id = DeliveryId::derive(&incoming.identity, position, rule, number, Some(replay));
         let row = Row {
             id,
             seq: position.seq,
-            number: place,
-            rule,
-            action,
             replay: Some(replay),
+            action: &action,
         };
         // What is replayed has been in order once; what is sent meanwhile does not wait for it.
         let entry = Entry::unordered(now);
@@ -153,15 +151,43 @@ pub(super) fn enqueue_replay(
     Ok(accepted)
 }
 
+/// An action of an evaluation.
+struct NumberedAction<'a> {
+    rule: &'a str,
+    /// Among the actions of its rule.
+    number: usize,
+    /// Among all actions of the evaluation.
+    place: i64,
+    action: &'a Action,
+    /// The key of the event or match, as JSON text.
+    scope: Option<String>,
+    firing: bool,
+}
+
+/// The actions of an evaluation, in order.
+fn numbered_actions(evaluation: &Evaluation) -> impl Iterator<Item = NumberedAction<'_>> {
+    let rule_actions = evaluation
+        .actions()
+        .map(|(effects, _, action)| (effects.rule.as_str(), action));
+    let all = evaluation.actions().zip(number_actions(rule_actions));
+    (0..).zip(all).map(
+        |(place, ((effects, ..), (rule, number, action)))| NumberedAction {
+            rule,
+            number,
+            place,
+            action,
+            scope: effects.key.as_ref().map(Json::to_string),
+            firing: effects.firing.is_some(),
+        },
+    )
+}
+
 /// What distinguishes the deliveries of one event.
 struct Row<'a> {
     id: DeliveryId,
     seq: i64,
-    /// Among all actions of the evaluation.
-    number: i64,
-    rule: &'a str,
-    action: &'a Action,
     replay: Option<&'a str>,
+    action: &'a NumberedAction<'a>,
 }
 
 /// Runs [`INSERT`] or [`INSERT_IF_NEW`]. Returns the number of inserted rows.
@@ -174,20 +200,23 @@ fn insert_delivery(
     now: Timestamp,
 ) -> Result<usize, StoreError> {
     let identity = &incoming.identity;
-    Ok(connection.prepare_cached(sql)?.execute((
+    let numbered = row.action;
+    Ok(connection.prepare_cached(sql)?.execute(params![
         row.id.as_bytes(),
         row.seq,
-        &identity.source,
-        &identity.id,
-        &identity.resource,
-        row.rule,
-        row.action.target(),
-        row.action.to_json().to_string(),
+        identity.source,
+        identity.id,
+        identity.resource,
+        numbered.rule,
+        numbered.action.target(),
+        numbered.action.to_json().to_string(),
         row.replay,
         micros(now),
         entry.due,
-        row.number,
+        numbered.place,
         entry.key,
         entry.head,
-    ))?)
+        numbered.scope,
+        numbered.firing,
+    ])?)
 }

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::duplicates::recompute_fingerprints;
 use super::order;
-use super::schema::SCHEMA_4;
+use super::schema::{SCHEMA_4, SCHEMA_7};
 use super::state::STATE_COUNTS;
 
 /// Migrates a file of an older version to version `to`, the newest, in one transaction.
@@ -30,7 +30,22 @@ pub(super) fn migrate(connection: &Connection, to: i32) -> rusqlite::Result<()> 
         // until the window ends. Computing them again would read the whole archive.
         connection.execute_batch("ALTER TABLE archive ADD COLUMN fingerprint BLOB;")?;
     }
+    if version < 7 {
+        add_delays(connection)?;
+    }
     connection.execute_batch(&format!("PRAGMA user_version = {to}; COMMIT;"))
+}
+
+/// Version 7: delayed deliveries. Those that are there have none of it, and keep the order of their
+/// resources.
+fn add_delays(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(
+        "ALTER TABLE delivery ADD COLUMN scope TEXT;
+         ALTER TABLE delivery ADD COLUMN firing INTEGER NOT NULL DEFAULT 0;
+         ALTER TABLE delivery ADD COLUMN delay INTEGER;
+         ALTER TABLE delivery ADD COLUMN delay_key TEXT;",
+    )?;
+    connection.execute_batch(SCHEMA_7)
 }
 
 /// Version 5: the number of state entries of each rule.
@@ -91,7 +106,7 @@ fn order_pending(connection: &Connection) -> rusqlite::Result<()> {
     // When the delivery before of each key failed first, if it has.
     let mut before: HashMap<(String, String), Option<i64>> = HashMap::new();
     for (id, (target, resource), has_failed, created, (due, claimed)) in rows {
-        let key = order::key(&resource);
+        let key = order::resource_key(&resource);
         // When the first attempt failed is not worth a look into all attempts: at the latest, the
         // next one waits for `order_wait` from when this one was created.
         let failed = has_failed.then_some(created);

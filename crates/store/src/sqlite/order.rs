@@ -1,7 +1,7 @@
 //! The order of the deliveries to one target that have the same key.
 //!
-//! The key is a hash of the event's resource; without a resource there is no key and no order. Of
-//! the deliveries of one key, in the order in which they were committed, each waits for the one
+//! The key is a hash of the rule and of the key of its event or match, where the rule has `by`, else
+//! of the event's resource; without either there is no key and no order. Of the deliveries of one key, in the order in which they were committed, each waits for the one
 //! before it (its predecessor among those that are pending):
 //!
 //! | predecessor | the delivery is |
@@ -141,21 +141,33 @@ pub(super) fn one() -> String {
     )
 }
 
-/// The order key of a resource. A collision only makes a delivery wait that need not.
-pub(super) fn key(resource: &str) -> Option<i64> {
-    let digest = Sha256::digest(resource);
-    let first = digest.first_chunk::<8>().copied().map(i64::from_be_bytes);
-    first.filter(|_| !resource.is_empty())
+/// The order key of a rule and the key of its event or match; without one, of the event's resource.
+/// A collision only makes a delivery wait that need not.
+pub(super) fn key(rule: &str, scope: Option<&str>, resource: &str) -> Option<i64> {
+    let Some(scope) = scope else {
+        return resource_key(resource);
+    };
+    let mut hash = Sha256::new();
+    // The length keeps the two apart, and no resource begins with a zero byte.
+    hash.update((rule.len() as u64).to_be_bytes());
+    hash.update(rule);
+    hash.update(scope);
+    first_bytes(&hash.finalize())
+}
+
+/// The order key of a resource.
+pub(super) fn resource_key(resource: &str) -> Option<i64> {
+    first_bytes(&Sha256::digest(resource)).filter(|_| !resource.is_empty())
 }
 
 /// How a new delivery, which is the last of its key, enters the outbox.
 pub(super) fn entry(
     connection: &Connection,
     target: &str,
-    resource: &str,
+    key: Option<i64>,
     now: Timestamp,
 ) -> Result<Entry, StoreError> {
-    let Some(key) = key(resource) else {
+    let Some(key) = key else {
         return Ok(Entry::unordered(now));
     };
     let (wait, before) = connection
@@ -344,4 +356,8 @@ fn read_before(row: &Row<'_>, column: usize) -> rusqlite::Result<Predecessor> {
         ValueRef::Integer(failed) => Predecessor::Failed(failed),
         _ => Predecessor::Waits,
     })
+}
+
+fn first_bytes(digest: &[u8]) -> Option<i64> {
+    digest.first_chunk::<8>().copied().map(i64::from_be_bytes)
 }

@@ -11,7 +11,7 @@ use crate::{DeliveryRecord, DeliveryStatus};
 /// The columns that [`read_row`] reads, in its order.
 pub(super) const COLUMNS: &str = "id, source, event, resource, rule, target, action, \
                                   created, replay, attempt, since, status, due, finished, \
-                                  reason, seq, taken, head";
+                                  reason, seq, taken, head, scope, firing";
 
 /// A row that this version cannot read.
 pub(super) struct UnreadableRow {
@@ -46,6 +46,8 @@ pub(super) fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<DeliveryRecord,
         },
         resource: row.get(3)?,
         rule: row.get(4)?,
+        key: row.get(18)?,
+        firing: row.get(19)?,
         target: row.get(5)?,
         action,
         created: instant(row.get(7)?),

@@ -4,8 +4,8 @@
 //!
 //! `PRAGMA user_version` holds the schema version. A file of an older version is migrated when it
 //! is opened for writing: the steps from its version to [`VERSION`] run in one transaction, so a
-//! crash leaves the old version whole: see `migration.rs`. A new file is created with [`SCHEMA`]
-//! and [`SCHEMA_4`] directly, which therefore always describe the newest version.
+//! crash leaves the old version whole: see `migration.rs`. A new file is created with [`SCHEMA`],
+//! [`SCHEMA_4`] and [`SCHEMA_7`] directly, which therefore always describe the newest version.
 //!
 //! A step may add columns and tables, but it must not change the meaning of columns that readers
 //! use: a read-only command of the version before may have the file open. Version 6 is an
@@ -31,7 +31,7 @@ use crate::{StoreError, StoreOptions};
 // configuration would add our tables to another program's database.
 const APPLICATION_ID: i32 = 0x7261_7263;
 /// The version of [`SCHEMA`], kept in the file's header.
-const VERSION: i32 = 6;
+const VERSION: i32 = 7;
 
 /// How long a connection waits for a lock that another process holds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,6 +57,8 @@ const ROOM_PAGES: i64 = 8;
 //   delivery_failed    probes of a target that fails; the deliveries that others wait for
 //   delivery_dead      list dead letters, the oldest first
 //   delivery_by_event  trace an event; prune an event with its deliveries
+//   delivery_named     what waits under a name that a later event cancels or replaces; most have
+//                      no name and are not in it
 // WITHOUT ROWID where the primary key is not an integer: the rows are then stored in the key's
 // B-tree instead of in one beside it, and a lookup by key reads one tree and not two.
 const SCHEMA: &str = "
@@ -115,7 +117,11 @@ CREATE TABLE delivery (
     order_key INTEGER,                          -- see `order.rs`; NULL: without an order
     head      INTEGER NOT NULL DEFAULT 1,       -- 0: waits for the one before of its key
     failed    INTEGER,                          -- start of the first attempt that failed
-    retry     INTEGER                           -- not attempted before, whatever its order
+    retry     INTEGER,                          -- not attempted before, whatever its order
+    scope     TEXT,                             -- key by the rule's `by`: JSON
+    firing    INTEGER NOT NULL DEFAULT 0,       -- whether a match led to it
+    delay     INTEGER,                          -- microseconds of `after`; NULL without it
+    delay_key TEXT                              -- `key`, under which it is cancelled or replaced
 ) WITHOUT ROWID;
 CREATE INDEX delivery_dead ON delivery (finished) WHERE status = 2;
 CREATE INDEX delivery_by_event ON delivery (seq);
@@ -156,6 +162,12 @@ CREATE TABLE call (                             -- the last calls of a rate-limi
     ended  INTEGER,                             -- NULL: not yet, or its process was killed
     PRIMARY KEY (target, began)
 ) WITHOUT ROWID;
+";
+
+/// What version 7 added besides columns.
+pub(super) const SCHEMA_7: &str = "
+CREATE INDEX delivery_named ON delivery (rule, scope, delay_key)
+    WHERE status = 0 AND delay_key IS NOT NULL;
 ";
 
 /// Opens the one connection that writes, creating the file if there is none.
@@ -261,6 +273,7 @@ fn creation() -> String {
         "BEGIN IMMEDIATE;
          {SCHEMA}
          {SCHEMA_4}
+         {SCHEMA_7}
          {STATE_COUNTS}
          PRAGMA application_id = {APPLICATION_ID};
          PRAGMA user_version = {VERSION};

@@ -71,6 +71,7 @@ macro_rules! every_promise {
             ]
             order: [
                 each_delivery_of_a_key_waits_for_the_one_before,
+                a_key_by_rule_is_ordered_whatever_the_resource,
                 a_run_is_released_in_its_order,
                 a_failing_delivery_holds_up_for_order_wait,
                 what_ends_without_delivery_lets_the_next_one_go,

@@ -158,8 +158,10 @@ fn a_store_of_an_earlier_version_is_migrated() {
     store.accept(incoming("1"), evaluated, at(0)).unwrap();
     let path = store.path().to_owned();
     drop(store);
-    let old =
-        format!("{TO_VERSION_3} ALTER TABLE delivery DROP COLUMN taken; PRAGMA user_version = 1;");
+    let old = format!(
+        "{} ALTER TABLE delivery DROP COLUMN taken; PRAGMA user_version = 1;",
+        to_version_3()
+    );
     rusqlite::Connection::open(&path)
         .unwrap()
         .execute_batch(&old)
@@ -204,6 +206,7 @@ fn copies_of_events_of_version_5_are_recognised() {
         ALTER TABLE archive DROP COLUMN fingerprint;
         PRAGMA user_version = 5;";
     let direct = rusqlite::Connection::open(&path).unwrap();
+    direct.execute_batch(TO_VERSION_6).unwrap();
     direct.execute_batch(to_version_5).unwrap();
     drop(direct);
 
@@ -222,6 +225,20 @@ fn copies_of_events_of_version_5_are_recognised() {
 }
 
 /// Makes a store of schema version 3 from one of this version.
+fn to_version_3() -> String {
+    format!("{TO_VERSION_6} {TO_VERSION_3}")
+}
+
+/// Makes a store of schema version 6 from one of this version.
+const TO_VERSION_6: &str = "
+    DROP INDEX delivery_named;
+    ALTER TABLE delivery DROP COLUMN scope;
+    ALTER TABLE delivery DROP COLUMN firing;
+    ALTER TABLE delivery DROP COLUMN delay;
+    ALTER TABLE delivery DROP COLUMN delay_key;
+    PRAGMA user_version = 6;";
+
+/// Makes a store of schema version 3 from one of version 6.
 const TO_VERSION_3: &str = "
     UPDATE archive SET fingerprint = NULL;
     ALTER TABLE archive DROP COLUMN fingerprint;
@@ -278,7 +295,7 @@ fn pending_deliveries_of_version_3_are_ordered() {
     let new = schema_of(&path);
     drop(store);
     let direct = rusqlite::Connection::open(&path).unwrap();
-    direct.execute_batch(TO_VERSION_3).unwrap();
+    direct.execute_batch(&to_version_3()).unwrap();
     drop(direct);
 
     let store = open(folder.path());
@@ -293,6 +310,38 @@ fn pending_deliveries_of_version_3_are_ordered() {
     assert_eq!(ids(60, 1), [second].into());
     let waits = |id| store.delivery(id).unwrap().unwrap().0.waits;
     assert!(waits(third) && waits(behind));
+}
+
+/// What version 6 has stored has no key, and new deliveries go on in the order of their resource.
+#[test]
+fn deliveries_of_version_6_have_no_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let accept = |store: &dyn Store, id: &str| {
+        let evaluation = evaluation("r", vec![send("t", 1)], vec![]);
+        store.accept(incoming(id), evaluation, at(0)).unwrap();
+    };
+    accept(&store, "1");
+    let path = store.path().to_owned();
+    let new = schema_of(&path);
+    drop(store);
+    let direct = rusqlite::Connection::open(&path).unwrap();
+    direct.execute_batch(TO_VERSION_6).unwrap();
+    drop(direct);
+
+    let store = open(folder.path());
+    assert_eq!(schema_of(&path), new);
+    accept(&store, "2");
+    let claimed = store.claim("t", at(0), LEASE, 1).unwrap();
+    assert_eq!(
+        (claimed[0].event.id.as_str(), claimed[0].key.as_deref()),
+        ("1", None)
+    );
+    assert!(!claimed[0].firing);
+    assert!(
+        store.claim("t", at(0), LEASE, 1).unwrap().is_empty(),
+        "it waits for the first"
+    );
 }
 
 #[test]
@@ -361,7 +410,7 @@ fn a_store_of_a_newer_version_is_refused() {
     assert!(
         error
             .to_string()
-            .contains("has schema version 99, but this program supports versions up to 6"),
+            .contains("has schema version 99, but this program supports versions up to 7"),
         "{error}"
     );
 }

@@ -17,7 +17,7 @@ use reflexarc_delivery::{
     Preview, Receipt, RetryPolicy, SendError, Target, settle,
 };
 use reflexarc_eni::scenario::{TargetFault, TargetFaultMode};
-use reflexarc_event::{EventIdentity, NativeEvent};
+use reflexarc_event::{EventIdentity, Json, NativeEvent};
 
 use super::stand_in;
 
@@ -139,8 +139,12 @@ impl TargetQueues {
         let actions = evaluation
             .actions()
             .map(|(effects, _, action)| (effects.rule.as_str(), action));
+        let origins = evaluation.actions().map(|(effects, ..)| effects);
         let mut failed = Vec::new();
-        for delivery in Delivery::for_actions(&identity, actions, at) {
+        let deliveries = Delivery::for_actions(&identity, actions, at);
+        for (mut delivery, effects) in deliveries.into_iter().zip(origins) {
+            delivery.key = effects.key.as_ref().map(Json::to_string);
+            delivery.firing = effects.firing.is_some();
             self.sequence += 1;
             let account = account.to_owned();
             if let Some(queue) = self.queues.get_mut(&delivery.target) {

@@ -288,6 +288,8 @@ mod tests {
             event,
             resource: "acs:ecs:cn-hangzhou:1:eni/eni-1".into(),
             rule: "attach-failed".into(),
+            key: None,
+            firing: false,
             target: "t".into(),
             action,
             created: Timestamp::UNIX_EPOCH,

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use reflexarc_delivery::{Decision, Delivery, DeliveryId};
+use reflexarc_event::Json;
 use reflexarc_store::{AttemptOutcome, ClaimLimit, Selection, Store};
 
 use super::Backend;
@@ -88,6 +89,32 @@ pub(super) fn each_delivery_of_a_key_waits_for_the_one_before(backend: &dyn Back
     // Nothing is before it any more.
     let c = accept(store, "5", "eni-1", 1, 5);
     assert_eq!(ids(&claim(store, 5, 9, 9)), [[c[0]]]);
+}
+
+pub(super) fn a_key_by_rule_is_ordered_whatever_the_resource(backend: &dyn Backend) {
+    let store = &*backend.open();
+    let accept = |id: &str, eni: &str, rule: &str, key: Option<&str>| {
+        let mut evaluation = evaluation(rule, vec![send("t", 1)], vec![]);
+        evaluation.rules[0].key = key.map(Json::from);
+        let accepted = store.accept(incoming_of(id, eni), evaluation, at(0));
+        accepted.unwrap().deliveries[0]
+    };
+    let one = accept("1", "eni-1", "r", Some("a"));
+    let same = accept("2", "eni-2", "r", Some("a"));
+    let without_resource = accept("3", "", "r", Some("a"));
+    let other_key = accept("4", "eni-1", "r", Some("b"));
+    let other_rule = accept("5", "eni-1", "s", Some("a"));
+    let by_resource = accept("6", "eni-1", "s", None);
+    let claimed = claim(store, 0, 9, 1);
+    assert_eq!(
+        ids(&claimed),
+        [[one], [other_key], [other_rule], [by_resource]]
+    );
+    assert_eq!(claimed[0][0].key.as_deref(), Some("\"a\""));
+    assert_eq!(claimed[3][0].key, None);
+    assert!(waits(store, same) && waits(store, without_resource));
+    assert!(settle(store, &claimed[0][0], Decision::Delivered, 1));
+    assert_eq!(ids(&claim(store, 1, 9, 9)), [[same, without_resource]]);
 }
 
 pub(super) fn a_run_is_released_in_its_order(backend: &dyn Backend) {
