@@ -231,6 +231,15 @@ impl DeliveryId {
         Self(id)
     }
 
+    /// The id of a digest of these deliveries: the same for the same deliveries, in any order.
+    // A retry of the whole digest has the key of the first attempt; with a member more or less it
+    // is another message.
+    pub fn of_digest(batch: &[Delivery]) -> Self {
+        let mut ids: Vec<_> = batch.iter().map(|delivery| delivery.id.0).collect();
+        ids.sort_unstable();
+        Self::from_digest(&Sha256::digest(ids.as_flattened()))
+    }
+
     /// The id as 16 bytes.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -382,6 +391,18 @@ mod tests {
         assert_eq!(numbers, none + 1_000 * size_of::<Json>());
         let members = bytes(Json::object([("key", Json::from("text"))]));
         assert_eq!(members, none + size_of::<(String, Json)>() + 7);
+    }
+
+    #[test]
+    fn ids_of_digests_depend_on_their_deliveries() {
+        let actions = vec![Action::send("t", Json::Null); 3];
+        let actions = actions.iter().map(|action| ("r", action));
+        let mut batch = Delivery::for_actions(&event("a", "b"), actions, FIRST.received);
+        let id = DeliveryId::of_digest(&batch);
+        batch.reverse();
+        assert_eq!(DeliveryId::of_digest(&batch), id);
+        assert_ne!(DeliveryId::of_digest(&batch[..2]), id);
+        assert_ne!(DeliveryId::of_digest(&batch[..1]), batch[0].id);
     }
 
     #[test]

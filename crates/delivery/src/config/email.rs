@@ -7,7 +7,7 @@ use reflexarc_diagnostic::{Code, Severity};
 
 use super::ConfigTable;
 use super::network::{allowed_networks, authorities, check_address};
-use super::policies::answers;
+use super::policies::{answers, calls_per_minute};
 use crate::http::EgressPolicy;
 use crate::target::email::{Email, InvalidTemplates, SmtpServer, Templates, TlsMode};
 
@@ -22,6 +22,7 @@ pub(super) fn email(keys: &ConfigTable<'_>, zone: Option<TimeZone>) -> Option<Em
     let tls = keys.choice("protection", &tls_modes).unwrap_or_default();
     let port = keys.integer("port", 1..=u16::MAX.into());
     let answers = answers(keys, 400..=599);
+    let rate_limit = calls_per_minute(keys, Email::RATE_LIMIT);
     let mut policy = EgressPolicy::operator_hosts();
     policy.allowed.extend(allowed_networks(keys));
     if let Some(host) = &host {
@@ -91,6 +92,7 @@ pub(super) fn email(keys: &ConfigTable<'_>, zone: Option<TimeZone>) -> Option<Em
                 .with_time_zone(zone)
                 .with_policy(policy)
                 .with_answers(answers)
+                .with_rate_limit(rate_limit)
         })
         .map_err(|error| {
             keys.fault(

@@ -9,6 +9,7 @@ use super::ConfigTable;
 use crate::answer_policy::AnswerPolicy;
 use crate::circuit_breaker::BreakerPolicy;
 use crate::retry::{RetryDelays, RetryPolicy};
+use crate::target::RateLimit;
 
 /// How long a failing delivery holds up the next one, unless the target says otherwise.
 // Longer than the restart of a receiver takes, and short enough that one message which a receiver
@@ -58,6 +59,13 @@ pub(super) fn order_wait(keys: &ConfigTable<'_>) -> SignedDuration {
         keys.fault("order_wait", Code::CONFIG_VALUE, message, help);
     }
     wait
+}
+
+/// `calls_per_minute` of a target whose pace is our choice and not the receiver's limit: 0 is none.
+pub(super) fn calls_per_minute(keys: &ConfigTable<'_>, default: RateLimit) -> Option<RateLimit> {
+    let calls = keys.integer("calls_per_minute", 0..=10_000);
+    let calls = calls.unwrap_or(default.calls);
+    (calls > 0).then_some(RateLimit { calls, ..default })
 }
 
 /// `final_statuses` and `retry_statuses`, of these numbers.

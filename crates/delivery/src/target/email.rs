@@ -4,6 +4,7 @@ mod mime;
 mod smtp;
 mod template;
 
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
@@ -12,7 +13,7 @@ use reflexarc_event::Json;
 use secrecy::{ExposeSecret, SecretString};
 
 use self::template::Rendered;
-use super::{Preview, SendFuture, Target};
+use super::{Preview, RateLimit, SendFuture, Target};
 use crate::answer_policy::AnswerPolicy;
 use crate::delivery::Delivery;
 use crate::http::{EgressPolicy, error_chain};
@@ -37,7 +38,13 @@ pub struct Email {
     /// The list that its mails belong to.
     list: Option<String>,
     time_zone: Option<TimeZone>,
+    rate_limit: Option<RateLimit>,
 }
+
+/// The largest size of the messages in one digest, in bytes.
+// Mail servers accept 10 MB and more; each text is in a mail twice, as text and as HTML, and
+// encoded in up to three times its bytes.
+const DIGEST_BYTES: usize = 1 << 20;
 
 /// How the connection to the mail server is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,6 +79,13 @@ pub struct SmtpServer {
 pub struct SmtpServerError(String);
 
 impl Email {
+    /// 60 mails a minute, beyond which they become digests: what more comes, people do not read one
+    /// by one.
+    pub const RATE_LIMIT: RateLimit = RateLimit {
+        calls: 60,
+        per: SignedDuration::from_secs(60),
+    };
+
     /// Prepares mails from `from` to `to`; connects to nothing yet.
     ///
     /// # Errors
@@ -109,6 +123,7 @@ impl Email {
             answers: AnswerPolicy::default(),
             list: None,
             time_zone: None,
+            rate_limit: Some(Self::RATE_LIMIT),
         })
     }
 
@@ -141,11 +156,23 @@ impl Email {
         self
     }
 
-    fn render(&self, delivery: &Delivery) -> Result<Rendered, SendError> {
+    /// The same with another rate limit, or with none.
+    #[must_use]
+    pub fn with_rate_limit(mut self, limit: Option<RateLimit>) -> Self {
+        self.rate_limit = limit;
+        self
+    }
+
+    fn render(&self, batch: &[Delivery]) -> Result<Rendered, SendError> {
         let zone = self.time_zone.as_ref();
-        let rendered = self
-            .templates
-            .render(&with_readable_times(delivery, zone), zone);
+        let readable = |delivery| with_readable_times(delivery, zone);
+        let rendered = match batch {
+            [delivery] => self.templates.render(&readable(delivery), zone),
+            _ => {
+                let batch: Vec<_> = batch.iter().map(|one| readable(one).into_owned()).collect();
+                self.templates.render_digest(&batch, zone)
+            }
+        };
         rendered.map_err(|error| SendError::Misconfigured {
             reason: error.to_string(),
         })
@@ -162,7 +189,7 @@ impl Target for Email {
     }
 
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
-        let rendered = self.render(&batch[0])?;
+        let rendered = self.render(batch)?;
         let body = Json::object([
             ("from", self.from.to_string().into()),
             ("to", Json::strings(self.to.iter().map(Mailbox::to_string))),
@@ -179,13 +206,30 @@ impl Target for Email {
 
     fn send<'a>(&'a self, batch: &'a [Delivery]) -> SendFuture<'a> {
         Box::pin(async move {
-            let message = self.compose(&batch[0])?;
+            let message = self.compose(batch)?;
             let server = self.addresses().await?;
             self.transmit(&server, &message, &batch[0].delivered_parts)
                 .await
                 .map_err(|error| self.classify(&error))?
                 .outcome()
         })
+    }
+
+    fn rate_limit(&self) -> Option<RateLimit> {
+        self.rate_limit
+    }
+
+    fn max_batch(&self, waiting: &[Delivery]) -> usize {
+        let (mut count, mut bytes) = (0, 0);
+        for delivery in waiting {
+            bytes += delivery.bytes();
+            // One mail has one list of recipients: those who do not have it yet.
+            if bytes > DIGEST_BYTES || delivery.delivered_parts != waiting[0].delivered_parts {
+                break;
+            }
+            count += 1;
+        }
+        count.max(1)
     }
 }
 

@@ -68,6 +68,33 @@ fn digests_change_with_values_and_secrets_and_not_with_layout() {
 }
 
 #[test]
+fn targets_for_people_have_a_pace() {
+    let mail = "[targets.t]\ntype = \"email\"\nhost = \"localhost\"\nfrom = \"a@example.com\"\n\
+                to = [\"b@example.com\"]\n";
+    let robot = "[targets.t]\ntype = \"dingtalk\"\ntoken = { env = \"T\" }\n";
+    let calls = |target: &str, pace: &str| {
+        let (targets, messages) = read(&format!("{target}{pace}"), Secrets::Blank);
+        assert!(messages.is_empty(), "{messages:?}");
+        targets[0].target.rate_limit().map(|limit| limit.calls)
+    };
+    assert_eq!(calls(mail, ""), Some(60));
+    assert_eq!(calls(mail, "calls_per_minute = 5"), Some(5));
+    assert_eq!(calls(mail, "calls_per_minute = 0"), None);
+    assert_eq!(calls(robot, ""), Some(20));
+    assert_eq!(calls(robot, "calls_per_minute = 5"), Some(5));
+    for machine in [
+        "type = \"file\"\npath = \"f\"",
+        "type = \"stdout\"",
+        "type = \"command\"\nargv = [\"a\"]",
+        "type = \"webhook\"\nurl = \"https://example.com/\"",
+    ] {
+        assert_eq!(calls("[targets.t]\n", machine), None);
+    }
+    let (_, messages) = read(&format!("{mail}calls_per_minute = -1"), Secrets::Blank);
+    assert_eq!(messages.len(), 1, "{messages:?}");
+}
+
+#[test]
 fn skipped_secrets_make_no_targets_and_blank_ones_do() {
     let text = "[targets.r]\ntype = \"dingtalk\"\ntoken = { env = \"T\" }\n";
     assert!(read(text, Secrets::Skip).0.is_empty());

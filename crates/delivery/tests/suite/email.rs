@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reflexarc_delivery::Delivery;
 use reflexarc_delivery::email::{Email, SmtpServer, Templates, TlsMode};
+use reflexarc_delivery::{Delivery, DeliveryId, Target};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::queue::{deliver, deliver_within, quick};
-use crate::samples::{message, notify};
+use crate::samples::{deliveries, message, notify};
 use reflexarc_reaction::Action;
 
 #[derive(Default)]
@@ -229,6 +229,61 @@ async fn headers_name_the_rule_and_only_mails_that_exist() {
     // quoted-printable, a space at the end of a line is `=20`.
     let is_delimiter = |line: &str| line == "-- " || line == "--=20";
     assert!(body.split("\r\n").any(is_delimiter), "{body}");
+}
+
+#[tokio::test]
+async fn digests_are_one_mail_with_an_id_of_their_own() {
+    let (server, email) = start(&[]).await;
+    let email = email.with_list("operators");
+    let actions = ["first", "second"].map(|title| notify(message(title, "text of it")));
+    let batch = deliveries("1", &actions);
+    assert_eq!(email.max_batch(&batch), 2);
+    assert_eq!(
+        email.preview(&batch).unwrap().summary,
+        "[WARN] 2 messages: first; second"
+    );
+    // A retry is the same mail, whatever the order of its deliveries.
+    for batch in [batch.clone(), batch.iter().rev().cloned().collect()] {
+        email.send(&batch).await.unwrap();
+    }
+    let mails = server.mails.lock().unwrap();
+    let heads: Vec<_> = mails
+        .iter()
+        .map(|(to, mail)| (to.len(), mail.split_once("\r\n\r\n").unwrap().0))
+        .collect();
+    let id = DeliveryId::of_digest(&batch);
+    for (recipients, head) in heads {
+        assert_eq!(recipients, 3);
+        for line in [
+            "List-Id: operators <operators.reflexarc.example.com>",
+            &format!("Message-ID: <{id}@example.com>"),
+            &format!("X-Reflexarc-Digest: {id}"),
+            "X-Reflexarc-Rule: r",
+            "X-Reflexarc-Level: warn",
+            "Auto-Submitted: auto-generated",
+        ] {
+            assert!(head.lines().any(|found| found == line), "{line}: {head}");
+        }
+        assert!(!head.contains("X-Reflexarc-Delivery"), "{head}");
+    }
+    for delivery in &batch {
+        assert!(mails[0].1.contains(&delivery.id.to_string()));
+    }
+}
+
+#[tokio::test]
+async fn digests_hold_what_the_same_recipients_lack_up_to_a_mebibyte() {
+    let (_, email) = start(&[]).await;
+    let large = message("t", &"x".repeat(400_000));
+    let batch = deliveries("1", &vec![notify(large); 3]);
+    assert_eq!(email.max_batch(&batch), 2);
+    assert_eq!(email.max_batch(&batch[..1]), 1);
+    let mut batch = deliveries("1", &vec![notify(message("t", "x")); 4]);
+    for delivery in &mut batch[..2] {
+        delivery.delivered_parts.push("a@example.com".into());
+    }
+    assert_eq!(email.max_batch(&batch), 2);
+    assert_eq!(email.max_batch(&batch[2..]), 2);
 }
 
 #[tokio::test]

@@ -236,6 +236,11 @@ impl TargetQueue {
         }
     }
 
+    fn is_robot(&self) -> bool {
+        let target = self.target.as_ref();
+        target.is_some_and(|target| target.kind() == "dingtalk")
+    }
+
     /// When the first delivery may be sent: once it is due and the rate limit allows a call.
     fn next_at(&self, start: Timestamp) -> Option<Timestamp> {
         let ((due, _), _) = self.waiting.first_key_value()?;
@@ -306,7 +311,7 @@ impl TargetQueue {
                 reason: "rejected by the target".to_owned(),
             }),
             // DingTalk's robots are blocked for ten minutes; other targets only fail.
-            Some(TargetFaultMode::Throttle) if self.schedule.is_rate_limited() => {
+            Some(TargetFaultMode::Throttle) if self.is_robot() => {
                 Err(SendError::RateLimited {
                     reason: "called too often".to_owned(),
                     pause: DingTalk::RATE_LIMIT_PENALTY,

@@ -6,7 +6,7 @@ mod names;
 use jiff::tz::TimeZone;
 use minijinja::{AutoEscape, Environment, Value, context};
 use reflexarc_diagnostic::Severity;
-use reflexarc_reaction::Action;
+use reflexarc_reaction::{Action, Level};
 
 pub use self::finding::{InvalidTemplates, TemplateFinding};
 use self::names::KNOWN;
@@ -61,9 +61,17 @@ const TEXT: &str = include_str!("default.txt.j2");
 
 const HTML: &str = include_str!("default.html.j2");
 
+/// The parts of a digest. They are built in: a template for one message cannot lay out several.
+const DIGEST: [(&str, &str); 2] = [
+    ("digest.text", include_str!("digest.txt.j2")),
+    ("digest.html", include_str!("digest.html.j2")),
+];
+
 /// The longest subject, in bytes. RFC 5322 limits a header line to 998; mail readers show less than
 /// this.
 const SUBJECT_BYTES: usize = 250;
+/// The largest number of different titles in the subject of a digest.
+const SUBJECT_TITLES: usize = 10;
 
 impl Templates {
     /// These templates, and the built-in one for each that is `None`.
@@ -83,7 +91,7 @@ impl Templates {
         // Chosen by the template's name: titles and texts hold what an event's sender wrote, and in
         // HTML that must stay text.
         environment.set_auto_escape_callback(|name| {
-            if name == "html" {
+            if name.ends_with("html") {
                 AutoEscape::Html
             } else {
                 AutoEscape::None
@@ -108,6 +116,10 @@ impl Templates {
         if findings.iter().any(is_error) {
             return Err(InvalidTemplates { findings });
         }
+        for (name, source) in DIGEST {
+            // They are valid, as a test renders them; else each digest would fail, with the reason.
+            _ = environment.add_template(name, source);
+        }
         Ok(Self {
             environment,
             warnings: findings,
@@ -124,56 +136,47 @@ impl Templates {
         delivery: &Delivery,
         zone: Option<&TimeZone>,
     ) -> Result<Rendered, RenderError> {
-        // The title that stands in for a missing one is a subject, but no heading: the text
-        // follows.
-        let heading = match &delivery.action {
-            Action::Notify { message, .. } if message.title.trim() == message.text.trim() => "",
-            Action::Notify { message, .. } => &message.title,
-            Action::Send { .. } => &delivery.rule,
-        };
-        let (title, text, level, link, payload) = match &delivery.action {
-            Action::Notify { message, .. } => {
-                let first = message.text.lines().next().unwrap_or_default();
-                let title = if message.title.is_empty() {
-                    first
-                } else {
-                    &message.title
-                };
-                let link = message.link.as_deref().filter(|link| is_web_link(link));
-                (
-                    title,
-                    message.text.as_str(),
-                    message.level.lowercase(),
-                    link,
-                    None,
-                )
-            }
-            // A document has no title of its own; the rule's name makes the subject.
-            Action::Send { payload, .. } => (
-                delivery.rule.as_str(),
-                "",
-                "info",
-                None,
-                Some(payload.to_string()),
-            ),
-        };
-        let variables = context! {
-            title, heading, text, level, link, payload,
-            blocks => blocks(text),
-            details => details(delivery, zone),
-            color => color(level),
-            rule => &delivery.rule,
-            resource => &delivery.resource,
-            event => context! { id => &delivery.event.id, source => &delivery.event.source },
-            created => readable_time::show(delivery.created, zone),
-            replay => &delivery.replay,
-            delivery => delivery.id.to_string(),
-        };
+        let variables = variables(delivery, zone);
         // Only the subject is made one line: in the body a newline is harmless.
         Ok(Rendered {
             subject: one_line(&self.render_part("subject", &variables)?),
             text: self.render_part("text", &variables)?,
             html: self.render_part("html", &variables)?,
+        })
+    }
+
+    /// One mail for several deliveries: the text of each, under its title.
+    pub(super) fn render_digest(
+        &self,
+        batch: &[Delivery],
+        zone: Option<&TimeZone>,
+    ) -> Result<Rendered, RenderError> {
+        let message = |one| context! { title => one_line(title(one)), ..variables(one, zone) };
+        let messages: Vec<Value> = batch.iter().map(message).collect();
+        let level = batch.iter().map(|one| level(&one.action)).max();
+        let level = level.unwrap_or(Level::Info);
+        let prefix = match level {
+            Level::Info => String::new(),
+            level => format!("[{}] ", level.lowercase().to_uppercase()),
+        };
+        // As many titles as a subject has room for; each of them once.
+        let mut titles: Vec<&str> = Vec::new();
+        for title in batch.iter().map(title) {
+            if !titles.contains(&title) && titles.len() < SUBJECT_TITLES {
+                titles.push(title);
+            }
+        }
+        let count = batch.len();
+        let subject = format!("{prefix}{count} messages: {}", titles.join("; "));
+        let variables = context! {
+            count, messages,
+            level => level.lowercase(),
+            color => color(level.lowercase()),
+        };
+        Ok(Rendered {
+            subject: one_line(&subject),
+            text: self.render_part("digest.text", &variables)?,
+            html: self.render_part("digest.html", &variables)?,
         })
     }
 
@@ -185,6 +188,57 @@ impl Templates {
                 name,
                 message: error.to_string(),
             })
+    }
+}
+
+/// What the templates of one message can use.
+fn variables(delivery: &Delivery, zone: Option<&TimeZone>) -> Value {
+    // The title that stands in for a missing one is a subject, but no heading: the text follows.
+    let heading = match &delivery.action {
+        Action::Notify { message, .. } if message.title.trim() == message.text.trim() => "",
+        Action::Notify { message, .. } => &message.title,
+        Action::Send { .. } => &delivery.rule,
+    };
+    let (text, link, payload) = match &delivery.action {
+        Action::Notify { message, .. } => {
+            let link = message.link.as_deref().filter(|link| is_web_link(link));
+            (message.text.as_str(), link, None)
+        }
+        Action::Send { payload, .. } => ("", None, Some(payload.to_string())),
+    };
+    let level = level(&delivery.action).lowercase();
+    context! {
+        heading, text, level, link, payload,
+        title => title(delivery),
+        blocks => blocks(text),
+        details => details(delivery, zone),
+        color => color(level),
+        rule => &delivery.rule,
+        resource => &delivery.resource,
+        event => context! { id => &delivery.event.id, source => &delivery.event.source },
+        created => readable_time::show(delivery.created, zone),
+        replay => &delivery.replay,
+        delivery => delivery.id.to_string(),
+    }
+}
+
+/// A message's title, or the first line of its text.
+fn title(delivery: &Delivery) -> &str {
+    match &delivery.action {
+        Action::Notify { message, .. } if message.title.is_empty() => {
+            message.text.lines().next().unwrap_or_default()
+        }
+        Action::Notify { message, .. } => &message.title,
+        // A document has no title of its own; the rule's name makes the subject.
+        Action::Send { .. } => &delivery.rule,
+    }
+}
+
+/// The level of a message; documents have none of their own.
+pub(super) fn level(action: &Action) -> Level {
+    match action {
+        Action::Notify { message, .. } => message.level,
+        Action::Send { .. } => Level::Info,
     }
 }
 
@@ -273,7 +327,7 @@ pub(super) fn one_line(text: &str) -> String {
 mod tests {
     use jiff::Timestamp;
     use reflexarc_event::Json;
-    use reflexarc_reaction::{Level, Message};
+    use reflexarc_reaction::Message;
 
     use super::*;
     use crate::delivery::{DeliveryId, EventRef};
@@ -331,6 +385,36 @@ mod tests {
             "{}\n=====\n{}\n=====\n{}",
             rendered.subject, rendered.text, rendered.html
         ));
+    }
+
+    #[test]
+    fn digests_have_every_message_in_text_and_html() {
+        let templates = Templates::new(Some("own".into()), None, None).unwrap();
+        let payload = Json::parse(r#"{"a": "<b>"}"#).unwrap();
+        let batch = [
+            message("attach\nfailed", "ENI: eni-1\nregion: cn-<b>", Some("https://e.example/a")),
+            message("", "first line\nsecond line", Some("javascript:alert(1)")),
+            delivery(Action::send("t", payload)),
+        ];
+        let rendered = templates.render_digest(&batch, None).unwrap();
+        insta::assert_snapshot!(format!(
+            "{}\n=====\n{}\n=====\n{}",
+            rendered.subject, rendered.text, rendered.html
+        ));
+    }
+
+    #[test]
+    fn the_subject_of_a_digest_has_each_title_once() {
+        let templates = Templates::new(None, None, None).unwrap();
+        let batch = ["a", "b", "a"].map(|title| message(title, "text", None));
+        let rendered = templates.render_digest(&batch, None).unwrap();
+        assert_eq!(rendered.subject, "[WARN] 3 messages: a; b");
+        let batch: Vec<_> = (0..100)
+            .map(|number| message(&format!("{number} {}", "网".repeat(30)), "text", None))
+            .collect();
+        let subject = templates.render_digest(&batch, None).unwrap().subject;
+        assert!(subject.starts_with("[WARN] 100 messages: 0 网"), "{subject}");
+        assert!(subject.len() <= SUBJECT_BYTES, "{subject}");
     }
 
     #[test]
