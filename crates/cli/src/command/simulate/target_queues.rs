@@ -311,12 +311,10 @@ impl TargetQueue {
                 reason: "rejected by the target".to_owned(),
             }),
             // DingTalk's robots are blocked for ten minutes; other targets only fail.
-            Some(TargetFaultMode::Throttle) if self.is_robot() => {
-                Err(SendError::RateLimited {
-                    reason: "called too often".to_owned(),
-                    pause: DingTalk::RATE_LIMIT_PENALTY,
-                })
-            }
+            Some(TargetFaultMode::Throttle) if self.is_robot() => Err(SendError::RateLimited {
+                reason: "called too often".to_owned(),
+                pause: DingTalk::RATE_LIMIT_PENALTY,
+            }),
             Some(TargetFaultMode::Throttle) => Err(SendError::transient("called too often")),
         };
         (preview, outcome)

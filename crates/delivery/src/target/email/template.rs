@@ -392,7 +392,11 @@ mod tests {
         let templates = Templates::new(Some("own".into()), None, None).unwrap();
         let payload = Json::parse(r#"{"a": "<b>"}"#).unwrap();
         let batch = [
-            message("attach\nfailed", "ENI: eni-1\nregion: cn-<b>", Some("https://e.example/a")),
+            message(
+                "attach\nfailed",
+                "ENI: eni-1\nregion: cn-<b>",
+                Some("https://e.example/a"),
+            ),
             message("", "first line\nsecond line", Some("javascript:alert(1)")),
             delivery(Action::send("t", payload)),
         ];
@@ -413,7 +417,10 @@ mod tests {
             .map(|number| message(&format!("{number} {}", "网".repeat(30)), "text", None))
             .collect();
         let subject = templates.render_digest(&batch, None).unwrap().subject;
-        assert!(subject.starts_with("[WARN] 100 messages: 0 网"), "{subject}");
+        assert!(
+            subject.starts_with("[WARN] 100 messages: 0 网"),
+            "{subject}"
+        );
         assert!(subject.len() <= SUBJECT_BYTES, "{subject}");
     }
 
