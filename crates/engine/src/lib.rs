@@ -93,7 +93,7 @@ pub use limits::RuleSetLimits;
 pub use reference::REFERENCE;
 pub use rule::Rule;
 pub use rule_file::MAX_STATE_ENTRIES;
-pub use rule_set::{DueEvaluation, EventFile, Matched, PreparedEvaluation, RuleSet};
+pub use rule_set::{DueEvaluation, EventFile, LiveWindow, Matched, PreparedEvaluation, RuleSet};
 pub use test_run::{Mismatch, RuleReport, TestReport};
 pub use update_tests::update_tests;
 pub use vocabulary::check_vocabulary;

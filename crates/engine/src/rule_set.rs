@@ -16,7 +16,7 @@ use reflexarc_reaction::ReactionLimits;
 
 pub use self::evaluation::Matched;
 pub use self::prepared::PreparedEvaluation;
-pub use self::timeline::DueEvaluation;
+pub use self::timeline::{DueEvaluation, LiveWindow};
 use crate::ahead_history::AheadHistory;
 use crate::rule::Rule;
 use crate::window::Roles;

@@ -67,6 +67,8 @@ pub(crate) enum Shape {
 pub(crate) struct Arrival<'a> {
     pub(crate) seen: Seen,
     pub(crate) roles: Roles,
+    /// The time that the event itself has, which is no time of this clock.
+    pub(crate) own_time: Option<Micros>,
     /// The value of `distinct`.
     pub(crate) value: Option<&'a str>,
     /// The size of the event.
@@ -79,7 +81,7 @@ impl Arrival<'_> {
     /// The event on a clock that was set by `shift` since.
     fn shifted(&self, shift: Micros) -> Self {
         let at = self.seen.at.saturating_sub(shift);
-        let time = self.seen.time.min(at);
+        let time = self.own_time.map_or(at, |time| time.min(at));
         let seen = Seen {
             time,
             at,

@@ -6,7 +6,7 @@ mod snapshot;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use self::matches::Matches;
 use crate::{Entry, KeptEvent, KeptMatch, KeptMatches, State, StateChange, sealed};
@@ -163,6 +163,26 @@ impl MemoryState {
     /// it, whatever time they are evaluated at.
     pub fn advance(&mut self, to: Timestamp) {
         self.matches.advance(to);
+    }
+
+    /// Moves the deadlines of all matches, and the time that was reached, by `offset`: the clock
+    /// was set by as much.
+    ///
+    /// ```
+    /// use reflexarc_reaction::{KeptMatch, MemoryState, SignedDuration, State, Timestamp};
+    ///
+    /// let (mut state, start) = (MemoryState::new(), Timestamp::UNIX_EPOCH);
+    /// let mut kept = KeptMatch::new("{}");
+    /// kept.due = Some(start);
+    /// state.insert_match("stuck", "\"eni-1\"", kept, &[]);
+    /// state.advance(start);
+    /// let hour = SignedDuration::from_hours(1);
+    /// state.set_clock(-hour);
+    /// assert_eq!(state.next_due(), Some(start - hour));
+    /// assert_eq!(state.matches().clock(), start - hour);
+    /// ```
+    pub fn set_clock(&mut self, offset: SignedDuration) {
+        self.matches.set_clock(offset);
     }
 
     /// Removes the matches that have expired by `now`.

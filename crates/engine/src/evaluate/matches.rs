@@ -39,6 +39,7 @@ pub(super) type KeyOutcome = Result<MatchRun, Failed>;
 pub(super) struct EventInTime<'a> {
     event: &'a NativeEvent,
     seen: Seen,
+    own_time: Option<Micros>,
     hop: usize,
 }
 
@@ -81,6 +82,7 @@ pub(super) fn apply(
             &mut key_state,
             &Arrival {
                 seen: arrival.seen,
+                own_time: arrival.own_time,
                 roles,
                 value: distinct.as_deref(),
                 bytes: arrival.event.bytes().len(),
@@ -247,9 +249,14 @@ impl<'a> EventInTime<'a> {
     pub(super) fn new(event: &'a NativeEvent, position: u64, hop: usize, now: Timestamp) -> Self {
         let at = micros(now);
         // A time after now is a clock that is wrong: such an event would hold others back.
-        let time = event_time(event).map_or(at, |time| micros(time).min(at));
-        let seen = Seen { time, position, at };
-        Self { event, seen, hop }
+        let own_time = event_time(event).map(micros);
+        let time = own_time.map_or(at, |time| time.min(at));
+        Self {
+            event,
+            seen: Seen { time, position, at },
+            own_time,
+            hop,
+        }
     }
 }
 

@@ -375,6 +375,11 @@ impl Matched {
         self.ids.is_empty() && self.steps.is_empty() && self.undecided.is_empty()
     }
 
+    /// Whether it is no step of any window.
+    pub(super) fn has_no_steps(&self) -> bool {
+        self.steps.is_empty()
+    }
+
     /// The positions of rules that could not be compared with the event: it would have taken too
     /// long. They do not count as matching, and are failures of an evaluation.
     pub fn undecided(&self) -> impl Iterator<Item = u32> {

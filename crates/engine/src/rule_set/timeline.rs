@@ -5,15 +5,15 @@ pub(crate) mod scenario;
 #[cfg(test)]
 mod tests;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reflexarc_event::NativeEvent;
-use reflexarc_reaction::{MemoryState, State, StateChange};
+use reflexarc_reaction::{MemoryState, State, StateChange, Stopwatch};
 
 use super::RuleSet;
-use super::evaluation::Watch;
+use super::evaluation::{Matched, Watch};
 use crate::coverage::ExecutedLines;
 use crate::rule::Rule;
-use crate::{Evaluation, RuleEffects, evaluate};
+use crate::{Evaluation, ReactionBudget, RuleEffects, evaluate};
 
 /// A deadline that has passed, and what rules did because of it.
 ///
@@ -50,6 +50,18 @@ pub struct DueEvaluation {
     pub key: String,
     /// What the rules did.
     pub evaluation: Evaluation,
+}
+
+/// What a program needs to know of the window of a rule to keep its matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LiveWindow {
+    /// As [`KeptMatch::window`](reflexarc_reaction::KeptMatch::window) of its matches.
+    pub fingerprint: u64,
+    /// How long matches that were due wait after a time in which nothing fired deadlines.
+    pub settle: SignedDuration,
+    /// How many keys may wait.
+    pub max_pending: usize,
 }
 
 impl RuleSet {
@@ -144,6 +156,25 @@ impl RuleSet {
         self.fire_watched(rule, key, state, now, Watch::default())
     }
 
+    /// As [`RuleSet::fire`], with a deadline for each script and what each rule may consume: see
+    /// [`RuleSet::evaluate_within`].
+    pub fn fire_within(
+        &self,
+        rule: &str,
+        key: &str,
+        state: &dyn State,
+        now: Timestamp,
+        stopwatch: Option<Stopwatch<'_>>,
+        budget: &dyn ReactionBudget,
+    ) -> Evaluation {
+        let watch = Watch {
+            stopwatch,
+            budget: Some(budget),
+            trace: None,
+        };
+        self.fire_watched(rule, key, state, now, watch)
+    }
+
     fn fire_watched(
         &self,
         name: &str,
@@ -184,6 +215,63 @@ impl RuleSet {
             let changes = evaluate::arm(rule, state, now);
             state.apply(rule.name(), &changes);
         }
+    }
+
+    /// The changes that [`RuleSet::arm`] makes, for a program that keeps state itself.
+    ///
+    /// ```
+    /// use reflexarc::{NoState, RuleSet, StateChange, Timestamp};
+    ///
+    /// let rules = RuleSet::compile([("silence.toml", r#"
+    ///     when = 'product == "ECS"'
+    ///     absent_for = "24h"
+    ///     notify = ["network-team"]
+    /// "#)])?;
+    /// let armed = rules.armed(&NoState, Timestamp::UNIX_EPOCH);
+    /// assert!(matches!(armed.rules[0].changes[0], StateChange::SetMatch { .. }));
+    /// # Ok::<(), reflexarc::InvalidFiles>(())
+    /// ```
+    pub fn armed(&self, state: &dyn State, now: Timestamp) -> Evaluation {
+        let now = now.max(state.matches().clock());
+        let mut evaluation = Evaluation::default();
+        for position in &self.inner.armed {
+            let Some(rule) = self.inner.rules.get(*position) else {
+                continue;
+            };
+            let mut effects = RuleEffects::new(rule.name());
+            effects.changes = evaluate::arm(rule, state, now);
+            if !effects.changes.is_empty() {
+                evaluation.rules.push(effects);
+            }
+        }
+        evaluation
+    }
+
+    /// The window of an enabled rule: what identifies its matches, and how long they wait after a
+    /// restart. `None` if no rule has that name, or it has no window or is disabled.
+    pub fn live_window(&self, rule: &str) -> Option<LiveWindow> {
+        let rule = self.get(rule).filter(|rule| rule.enabled)?;
+        let window = rule.window.as_ref()?;
+        Some(LiveWindow {
+            fingerprint: window.fingerprint(),
+            settle: SignedDuration::from_micros(window.window.settle),
+            max_pending: window.max_pending,
+        })
+    }
+
+    /// Whether an enabled rule has a window.
+    pub fn has_windows(&self) -> bool {
+        let mut rules = self.inner.rules.iter();
+        rules.any(|rule| rule.enabled && rule.window.is_some())
+    }
+
+    /// Whether one of the rules that match has a window: then what they do depends on the position
+    /// of the event, and cannot be found out ahead.
+    pub fn matches_window(&self, matched: &Matched) -> bool {
+        !matched.has_no_steps()
+            || self
+                .matched_rules(matched)
+                .any(|rule| rule.window.is_some())
     }
 
     /// Moves the deadlines up to `now` to `settle` after it, and returns how many. Called after a

@@ -159,6 +159,7 @@ fn incremental(scenario: &Scenario) -> Vec<(Micros, Firing)> {
         let mut state = read(&text, at);
         let arrival = Arrival {
             seen: event.seen,
+            own_time: Some(event.seen.time),
             roles: event.roles,
             value: event.value.as_deref(),
             bytes: 10,
@@ -207,6 +208,7 @@ fn sequences_remember_a_bounded_number_of_events() {
         };
         let arrival = Arrival {
             seen,
+            own_time: Some(seen.time),
             roles,
             value: None,
             bytes: 1,
@@ -240,6 +242,7 @@ fn absences_keep_a_bounded_number_of_events() {
             position,
             at: i64::try_from(position).unwrap(),
         },
+        own_time: Some(time),
         roles,
         value: None,
         bytes: 1,
@@ -291,6 +294,7 @@ fn batches_end_at_their_size() {
         };
         let arrival = Arrival {
             seen,
+            own_time: Some(seen.time),
             roles: Roles::OPENING,
             value: None,
             bytes,

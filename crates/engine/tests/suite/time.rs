@@ -113,3 +113,29 @@ fn expected_keys_begin_once_and_again_where_they_were_closed() {
     more.arm(&mut state, time("2026-11-25T02:00:00Z"));
     assert_eq!(pending(&state), "1 2 3");
 }
+
+/// A program that evaluates events without firing deadlines first gets the same.
+#[test]
+fn what_is_overdue_fires_before_the_event() {
+    let text = r#"
+when = 'op == "A"'
+by = "id"
+not_followed_by = { when = 'op == "B"', within = "1m" }
+then = 'log(`fired at ${now}`)'
+resolved = 'log("resolved")'
+"#;
+    let rules = RuleSet::compile([("a.toml", text)]).unwrap();
+    let mut state = MemoryState::new();
+    let mut logs = Vec::new();
+    for (op, at) in [("A", 0), ("B", 100), ("A", 200), ("B", 210)] {
+        let event = event(&format!(r#"{{"op": "{op}", "id": 1}}"#));
+        let evaluation = rules.evaluate(&event, &state, Timestamp::from_second(at).unwrap());
+        for (rule, changes) in evaluation.changes() {
+            state.apply(rule, changes);
+        }
+        let of_event = evaluation.rules.iter().flat_map(|rule| rule.log.clone());
+        logs.extend(of_event);
+    }
+    // At its own deadline, with 10 seconds of grace, and not when it is noticed.
+    assert_eq!(logs, ["fired at 70000", "resolved"]);
+}

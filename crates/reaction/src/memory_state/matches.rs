@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reflexarc_event::NativeEvent;
 
 use crate::{KeptEvent, KeptMatch, KeptMatches, sealed};
@@ -183,6 +183,18 @@ impl Matches {
         if to > Timestamp::MIN {
             self.clock = self.clock.max(Some(to));
         }
+    }
+
+    pub(super) fn set_clock(&mut self, offset: SignedDuration) {
+        let all = self.rules.iter().flat_map(|(rule, matches)| {
+            let of_rule = matches.by_key.iter();
+            of_rule.map(move |(key, kept)| (rule.clone(), key.clone(), kept.clone()))
+        });
+        for (rule, key, kept) in all.collect::<Vec<_>>() {
+            self.set(&rule, &key, (*kept).clone().shifted(offset), &[]);
+        }
+        let moved = |at: Timestamp| at.saturating_add(offset).unwrap_or(at);
+        self.clock = self.clock.map(moved);
     }
 
     pub(super) fn remove_expired(&mut self, now: Timestamp) {

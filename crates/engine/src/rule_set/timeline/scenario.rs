@@ -7,7 +7,7 @@
     reason = "a scenario that fails must stop"
 )]
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reflexarc_event::NativeEvent;
 use reflexarc_reaction::MemoryState;
 
@@ -106,9 +106,42 @@ impl Scenario {
 
     /// What the rule set does, and what it should do.
     pub(crate) fn happened(&self) -> (Vec<Happened>, Vec<Happened>) {
-        (incremental(self), expected(self))
+        (incremental(self, None), expected(self))
+    }
+
+    /// What happens where the clock is set by `offset` seconds before an event, and where it is
+    /// not, each with the times of the latter. The events have no times of their own.
+    #[cfg(test)]
+    pub(crate) fn happened_under_clocks(
+        mut self,
+        before: usize,
+        offset: i64,
+    ) -> (Vec<Happened>, Vec<Happened>) {
+        // Aligned windows are those of the clock, whatever it says.
+        if RULES[self.rule].0 == "every" {
+            self.rule += 1;
+        }
+        for arrived in &mut self.events {
+            arrived.late = NO_TIME;
+        }
+        let plain = incremental(&self, None);
+        let set = incremental(&self, Some((before, offset)));
+        // When a match opened is shown as it was then.
+        let comparable = |happened: Vec<Happened>| {
+            let happened = happened.into_iter();
+            let mut happened: Vec<_> = happened
+                .map(|(at, key, resolved, _, count, failed)| (at, key, resolved, 0, count, failed))
+                .collect();
+            happened.sort();
+            happened
+        };
+        (comparable(set), comparable(plain))
     }
 }
+
+/// An event without a time of its own.
+#[cfg(test)]
+const NO_TIME: i64 = -1;
 
 fn rules(scenario: &Scenario) -> RuleSet {
     let (name, window) = RULES[scenario.rule];
@@ -122,6 +155,11 @@ fn rules(scenario: &Scenario) -> RuleSet {
 
 fn event(number: usize, arrived: &Arrived) -> NativeEvent {
     let time = Timestamp::from_second(arrived.at - arrived.late).unwrap();
+    let name = if arrived.late < 0 {
+        "noTime"
+    } else {
+        "eventTime"
+    };
     let Arrived {
         letters,
         key,
@@ -130,7 +168,7 @@ fn event(number: usize, arrived: &Arrived) -> NativeEvent {
         ..
     } = arrived;
     NativeEvent::from_json(format!(
-        r#"{{"eventTime": "{time}", "letters": "{letters}", "key": {key}, "value": {value},
+        r#"{{"{name}": "{time}", "letters": "{letters}", "key": {key}, "value": {value},
             "fails": {fails}, "number": {number}}}"#
     ))
     .unwrap()
@@ -139,11 +177,13 @@ fn event(number: usize, arrived: &Arrived) -> NativeEvent {
 /// Time, key, whether it was resolved, opening time, count and whether it failed.
 pub(crate) type Happened = (i64, String, bool, i64, u64, bool);
 
-fn incremental(scenario: &Scenario) -> Vec<Happened> {
+/// What happens, by the clock as it was at the start; before an event it may be set.
+fn incremental(scenario: &Scenario, clock: Option<(usize, i64)>) -> Vec<Happened> {
     let mut rules = rules(scenario);
     let mut state = MemoryState::new();
     let mut happened = Vec::new();
-    let mut add = |at: Timestamp, key: Option<&str>, evaluation: &Evaluation| {
+    let mut add = |at: Timestamp, key: Option<&str>, evaluation: &Evaluation, offset: i64| {
+        let at = at - SignedDuration::from_secs(offset);
         for effects in &evaluation.rules {
             if let Some(firing) = &effects.firing {
                 happened.push((
@@ -163,23 +203,33 @@ fn incremental(scenario: &Scenario) -> Vec<Happened> {
         }
     };
     let now = |second: i64| Timestamp::from_second(second).unwrap();
+    let mut offset = 0;
     for (number, arrived) in scenario.events.iter().enumerate() {
-        let at = now(arrived.at);
+        if let Some((before, by)) = clock
+            && before == number
+        {
+            for due in rules.fire_due(&mut state, now(arrived.at)) {
+                add(due.at, Some(&due.key), &due.evaluation, offset);
+            }
+            state.set_clock(SignedDuration::from_secs(by));
+            offset = by;
+        }
+        let at = now(arrived.at + offset);
         let event = event(number, arrived);
         let mut fired = Vec::new();
         let evaluation = rules.evaluate_in_time(&event, &mut state, at, &mut |due| fired.push(due));
         for due in fired {
-            add(due.at, Some(&due.key), &due.evaluation);
+            add(due.at, Some(&due.key), &due.evaluation, offset);
         }
-        add(at, Some(&arrived.key.to_string()), &evaluation);
+        add(at, Some(&arrived.key.to_string()), &evaluation, offset);
         if arrived.restart {
             rules = self::rules(scenario);
             assert_eq!(rules.close_other_matches(&mut state), Vec::new());
         }
     }
     let end = scenario.events.last().map_or(1_000, |last| last.at) + scenario.rest;
-    for due in rules.fire_due(&mut state, now(end)) {
-        add(due.at, Some(&due.key), &due.evaluation);
+    for due in rules.fire_due(&mut state, now(end + offset)) {
+        add(due.at, Some(&due.key), &due.evaluation, offset);
     }
     happened.sort();
     happened
