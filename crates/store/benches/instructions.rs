@@ -79,7 +79,7 @@ fn prepare(case: &str, number: usize) -> (Incoming, EvaluateInTransaction) {
         "send" | "deliver" => evaluation("failed-attach", vec![send("t", 1)], vec![entry]),
         _ => Evaluation::default(),
     };
-    (incoming, Box::new(move |_, _| Ok(result)))
+    (incoming, Box::new(move |_, _, _| Ok(result)))
 }
 
 fn accept(store: &SqliteStore, events: Vec<(Incoming, EvaluateInTransaction)>) {

@@ -65,7 +65,7 @@ fn main() {
                 let id = format!("2256A988-0B26-4E2B-820A-{number:012X}");
                 let text = event_text(&id, &format!("eni-{}", number % 5_000));
                 let incoming = Incoming::new(Event::from_json(text).unwrap()).unwrap();
-                let evaluate: EvaluateInTransaction = Box::new(|_, _| Ok(Evaluation::default()));
+                let evaluate: EvaluateInTransaction = Box::new(|_, _, _| Ok(Evaluation::default()));
                 (incoming, evaluate)
             });
             let (reply, accepted) = Reply::channel();

@@ -76,7 +76,7 @@ pub use sqlite::SqliteStore;
 pub use state::{EvaluateInTransaction, ReadSet, StateReader, StoredState};
 pub use store::{Store, StoreLock};
 pub use timeline::{
-    AfterCommit, DueMatch, EntryKind, NewEntry, TimeTransaction, TimeWork, Timeline,
+    Advanced, AfterCommit, DueMatch, EntryKind, NewEntry, TimeTransaction, TimeWork, Timeline,
 };
 
 /// The example of the README runs as a test.

@@ -8,9 +8,11 @@ use reflexarc_reaction::{Entry, KeptMatches, NoState, State, sealed};
 
 use crate::{Incoming, StoreError};
 
-/// Evaluates an event inside the transaction that stores it, reading state through it.
-pub type EvaluateInTransaction =
-    Box<dyn FnOnce(&dyn StateReader, &Incoming) -> Result<Evaluation, StoreError> + Send>;
+/// Evaluates an event inside the transaction that stores it, reading state through it, at the time
+/// that the transaction has.
+pub type EvaluateInTransaction = Box<
+    dyn FnOnce(&dyn StateReader, &Incoming, Timestamp) -> Result<Evaluation, StoreError> + Send,
+>;
 
 /// A view of the state of all rules: of what is committed, or of an open transaction.
 pub trait StateReader: Send + Sync {

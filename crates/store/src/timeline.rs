@@ -13,7 +13,7 @@ use crate::{Accepted, StateReader, StoreError};
 /// A store calls [`Timeline::advance`] inside each transaction that accepts events, before the
 /// events, so that deadlines come first: an event never changes a match whose time was up before.
 pub trait Timeline: Send + Sync {
-    /// Applies what is due by `now`. What it returns runs after the commit.
+    /// Applies what is due by `now`, and decides which time the events have.
     ///
     /// # Errors
     /// If the store fails; then nothing of the transaction is stored.
@@ -21,7 +21,15 @@ pub trait Timeline: Send + Sync {
         &self,
         transaction: &mut dyn TimeTransaction,
         now: Timestamp,
-    ) -> Result<Option<AfterCommit>, StoreError>;
+    ) -> Result<Advanced, StoreError>;
+}
+
+/// How far a timeline has come in a transaction.
+pub struct Advanced {
+    /// The time of the events: an earlier one than was given if the clock was set back since.
+    pub now: Timestamp,
+    /// Runs after the commit.
+    pub after_commit: Option<AfterCommit>,
 }
 
 /// Runs once a transaction is committed, and not at all if it is not.

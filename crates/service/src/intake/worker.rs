@@ -51,11 +51,12 @@ pub(super) struct EvaluationWorker {
 struct SpeculativeEvaluation {
     rules: Arc<RuleSet>,
     matched: Option<Matched>,
-    evaluation: Evaluation,
+    now: Timestamp,
+    /// With what it depends on; `None` where it has to wait for its turn.
+    evaluation: Option<(Evaluation, Result<ReadSet, StoreError>)>,
     budgets: Arc<BudgetAccounts>,
     /// What the evaluation was charged for.
     account: EventAccount,
-    reads: Result<ReadSet, StoreError>,
     started: Timestamp,
     duration: Duration,
 }
@@ -84,15 +85,17 @@ impl EvaluationWorker {
     }
 
     fn speculate(&self, incoming: &Incoming, now: Timestamp) -> EvaluateInTransaction {
-        // One rule set for both runs: a reload between them must not mix two versions of a rule.
+        // One rule set for the whole evaluation: a reload must not mix two versions of a rule.
         let rules = self.rules.load_full();
         let budgets = self.budgets.clone();
         let speculative = SpeculativeEvaluation::run(rules, budgets, incoming, &*self.state, now);
         self.admission.observe(speculative.duration);
         let (failures, telemetry) = (self.failures.clone(), self.telemetry.clone());
-        Box::new(move |state: &dyn StateReader, incoming: &Incoming| {
+        let live = self.rules.clone();
+        Box::new(move |state: &dyn StateReader, incoming: &Incoming, now| {
             let (started, duration) = (speculative.started, speculative.duration);
-            let (rules, evaluation) = speculative.validate_or_rerun(state, incoming, now)?;
+            let live = live.load_full();
+            let (rules, evaluation) = speculative.validate_or_rerun(&live, state, incoming, now)?;
             // Only what is committed counts: a discarded speculation has not happened.
             failures.observe(&rules, &evaluation);
             if telemetry.is_sampled(&incoming.name) {
@@ -116,40 +119,59 @@ impl SpeculativeEvaluation {
         let mut account = EventAccount::default();
         let budget = EventBudget::new(&budgets, &mut account);
         let matched = catch_panic(|| rules.matching_within(&incoming.native, &budget));
-        // The worker's own view is the state as of the last commit; it does not block the writer,
-        // nor is it blocked.
-        let state = StoredState::new(state);
-        let evaluation = run_reactions(&rules, incoming, matched.as_ref(), &state, now, &budget);
-        let reads = state.into_reads();
+        // What a rule with a window does depends on the position of the event, which it has only
+        // in its turn.
+        let waits = matched.as_ref();
+        let waits = waits.is_some_and(|matched| rules.matches_window(matched));
+        let evaluation = (!waits).then(|| {
+            // The worker's own view is the state as of the last commit; it does not block the
+            // writer, nor is it blocked.
+            let state = StoredState::new(state);
+            let matched = matched.as_ref();
+            let evaluation = run_reactions(&rules, incoming, matched, &state, now, &budget);
+            (evaluation, state.into_reads())
+        });
         Self {
             rules,
             matched,
+            now,
             evaluation,
             budgets,
             account,
-            reads,
             started,
             duration: clock.elapsed(),
         }
     }
 
     /// The evaluation to commit: the speculative one if every state entry that it read still has
-    /// the same value, else a second run against the state in this transaction.
+    /// the same value, and rules and time are the same; else a second run against the state in this
+    /// transaction.
     ///
     /// Example: events A and B both run `add("n", 1)` while `n` is 4. Both speculate `n = 5` from
     /// the read set {n: 4}. A commits first and sets `n` to 5. B's validation reads 5 instead of 4,
     /// so B runs again and commits `n = 6`.
     fn validate_or_rerun(
         mut self,
+        live: &Arc<RuleSet>,
         state: &dyn StateReader,
         incoming: &Incoming,
         now: Timestamp,
     ) -> Result<(Arc<RuleSet>, Evaluation), StoreError> {
-        if self.reads?.is_current(state, now)? {
-            return Ok((self.rules, self.evaluation));
+        if !Arc::ptr_eq(live, &self.rules) {
+            // A reload came in between, and what follows it in the archive is by its rules. The
+            // account is of the rules before.
+            self.rules = live.clone();
+            (self.evaluation, self.account) = (None, EventAccount::default());
+            let budget = EventBudget::new(&self.budgets, &mut self.account);
+            self.matched = catch_panic(|| live.matching_within(&incoming.native, &budget));
+        }
+        if let Some((evaluation, reads)) = self.evaluation {
+            if reads?.is_current(state, now)? && now == self.now {
+                return Ok((self.rules, evaluation));
+            }
+            self.account.begin_rerun();
         }
         let state = StoredState::new(state);
-        self.account.begin_rerun();
         let budget = EventBudget::new(&self.budgets, &mut self.account);
         let (rules, matched) = (&self.rules, self.matched.as_ref());
         let evaluation = run_reactions(rules, incoming, matched, &state, now, &budget);
@@ -224,7 +246,7 @@ fn run_reactions(
 }
 
 /// Limits a panic to the event that caused it: the worker and all its other resources go on.
-fn catch_panic<T>(work: impl FnOnce() -> T) -> Option<T> {
+pub(super) fn catch_panic<T>(work: impl FnOnce() -> T) -> Option<T> {
     // Unwind safe: the rule set is immutable, and the state only has reads recorded in it, which
     // are thrown away with the evaluation.
     catch_unwind(AssertUnwindSafe(work)).ok()

@@ -70,7 +70,7 @@ impl Store for SqliteStore {
                 accepted.push(match arrival {
                     Arrival::Copy(seq) => Accepted::duplicate_of(seq),
                     Arrival::New { is_known_id } => {
-                        let evaluation = evaluate(connection, &incoming)?;
+                        let evaluation = evaluate(connection, &incoming, now)?;
                         let connection = &lock(connection);
                         accept::insert(connection, &incoming, &evaluation, is_known_id, now)?
                     }

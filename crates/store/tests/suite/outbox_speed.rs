@@ -19,7 +19,7 @@ fn through(store: &dyn Store, count: usize, resources: usize) -> (f64, f64) {
             let text = event_text(&number.to_string(), &format!("eni-{}", number % resources));
             let incoming = Incoming::new(Event::from_json(text).unwrap()).unwrap();
             let result = evaluation("r", vec![send("t", 1)], vec![]);
-            let evaluate: EvaluateInTransaction = Box::new(move |_, _| Ok(result));
+            let evaluate: EvaluateInTransaction = Box::new(move |_, _, _| Ok(result));
             (incoming, evaluate)
         });
         let (reply, accepted) = Reply::channel();

@@ -152,7 +152,7 @@ fn accept(store: &dyn Store, arrival: &Arrival, now: i64) -> Accepted {
         effects.actions = vec![send("t", 1); count];
         result.rules.push(effects);
     }
-    let evaluate: EvaluateInTransaction = Box::new(move |_, _| Ok(result));
+    let evaluate: EvaluateInTransaction = Box::new(move |_, _, _| Ok(result));
     let (reply, receiver) = Reply::channel();
     store.accept_together(vec![(incoming, evaluate)], at(now), Box::new(()), reply);
     receiver.wait().unwrap().remove(0)
