@@ -4,7 +4,6 @@
 //! after the other. Time is only a number here: a scenario of a day runs in milliseconds.
 
 mod build;
-mod clock;
 mod read;
 mod simulation;
 mod step;
@@ -53,8 +52,6 @@ pub struct Scenario {
     pub description: String,
     /// The accounts and resources before the first step.
     pub world: World,
-    /// The interval of the clock events that go to every bus; none when absent.
-    pub tick: Option<SignedDuration>,
     /// When it ends; when absent, it ends with the last step and the operations that are then in
     /// progress.
     pub until: Option<Timestamp>,
@@ -177,8 +174,6 @@ impl Scenario {
     pub const MAX_TIMELINE_EVENTS: usize = 100_000;
     /// The maximum virtual time from the start to the end.
     pub const MAX_SPAN: SignedDuration = SignedDuration::from_hours(24 * 31);
-    /// The minimum interval of clock events.
-    pub const MIN_TICK: SignedDuration = SignedDuration::from_secs(1);
 }
 
 /// Reads the text of a scenario file.

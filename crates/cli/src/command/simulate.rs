@@ -6,6 +6,7 @@ mod elapsed;
 mod faults;
 mod forward;
 mod listen;
+mod open_matches;
 mod plot;
 mod run_scenario;
 mod shared_cloud;
@@ -27,10 +28,10 @@ use crate::output::{Format, Output};
 #[command(after_help = "\
 A scenario runs on a virtual clock. The output has its requests, replies, status changes, events \
 or the reason why there is none, and what the rules of RULES do with each event on the bus of \
-its recipient. Deadlines of rules with a time window fire on the same clock: up to `until`, or, \
-without it, until nothing happens any more, except those of `absent_for`. Documents that rules \
-send to the targets `ecs`, `eni-operator` and `eni-janitor` take effect in the simulated cloud, \
-in the name of that account. With --config deliveries are simulated too: rendered for the \
+its recipient. Rules with a time window are shown when they begin to wait, when their deadline \
+passes on the same clock, and how that ends: up to `until`, or, without it, until nothing happens \
+any more, except for `absent_for`. Documents that rules send to the targets `ecs` and \
+`eni-operator` take effect in the simulated cloud, in the name of that account. With --config deliveries are simulated too: rendered for the \
 targets of that configuration, rate limited and retried on the same clock, but not sent. \
 Secrets of the configuration are not read.
 

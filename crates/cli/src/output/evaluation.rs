@@ -83,12 +83,17 @@ pub(super) fn print_evaluation(
 
 /// Whether a rule matched and did nothing else.
 pub(super) fn has_no_effects(effects: &RuleEffects) -> bool {
-    effects.actions.is_empty()
-        && effects.firing.is_none()
-        && effects.emitted.is_empty()
-        && effects.log.is_empty()
-        && effects.skipped.is_none()
-        && effects.notes.is_empty()
+    !has_effects(effects)
+}
+
+/// Whether a rule did something, or noted why it did not.
+pub(crate) fn has_effects(effects: &RuleEffects) -> bool {
+    !effects.actions.is_empty()
+        || effects.firing.is_some()
+        || !effects.emitted.is_empty()
+        || !effects.log.is_empty()
+        || effects.skipped.is_some()
+        || !effects.notes.is_empty()
 }
 
 /// Prints the effects of one rule on one event.

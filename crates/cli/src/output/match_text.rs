@@ -7,10 +7,17 @@ use super::text::{plural, truncate};
 
 /// `deadline of stuck  eni-1`, for the rule of a match and its key as JSON.
 pub(crate) fn deadline_title(rule: &str, key: &str) -> String {
+    match_title(&format!("deadline of {rule}"), key, None)
+}
+
+/// `stuck  eni-1`, for the rule of a match and its key as JSON, or the name of what the key is the
+/// id of.
+pub(crate) fn match_title(rule: &str, key: &str, name: Option<&str>) -> String {
     let key = script_key(key);
-    match key_text(&key) {
-        None => format!("deadline of {rule}"),
-        Some(key) => format!("deadline of {rule}  {key}"),
+    let key = name.map(str::to_owned).or_else(|| key_text(&key));
+    match key {
+        None => rule.to_owned(),
+        Some(key) => format!("{rule}  {key}"),
     }
 }
 

@@ -40,7 +40,7 @@ fn rules_that_wait_pass_tests_with_full_coverage() {
     let test = reflexarc(&["test", folder, "--coverage"]);
     assert_eq!(test.code, 0, "{}\n{}", test.stdout, test.stderr);
     assert!(
-        test.stdout.contains("coverage: 53 of 53\n"),
+        test.stdout.contains("coverage: 56 of 56\n"),
         "{}",
         test.stdout
     );

@@ -41,7 +41,7 @@ fn read(root: TableReader<'_>) -> Option<Scenario> {
     let description = root.string("description").unwrap_or_default();
     let default_start = || START.parse().expect("the default start is a timestamp");
     let start = root.timestamp("start").unwrap_or_else(default_start);
-    let tick = tick(&root);
+    refuse_tick(&root);
     let until = duration(&root, "until").map(|offset| start + offset);
     let world = build_world(&root, start);
     // Without a world, every name of an account or an interface would be reported as unknown.
@@ -55,24 +55,23 @@ fn read(root: TableReader<'_>) -> Option<Scenario> {
     Some(Scenario {
         description,
         world: world?,
-        tick,
         until,
         steps,
     })
 }
 
-fn tick(root: &TableReader<'_>) -> Option<SignedDuration> {
-    let tick = duration(root, "tick")?;
-    if tick < Scenario::MIN_TICK {
+/// Scenarios of 0.1 had clock events. Without this, the key would be an unknown one, with the advice
+/// to write another.
+fn refuse_tick(root: &TableReader<'_>) {
+    if root.has("tick") {
+        root.allow(&["tick"]);
         root.fault(
             "tick",
             Code::SCENARIO_VALUE,
-            "`tick` is too short",
-            "the minimum is 1s",
+            "`tick` is not supported any more: there are no clock events",
+            "remove it; rules with `absent_for` or `not_followed_by` react to what did not happen",
         );
-        return None;
     }
-    Some(tick)
 }
 
 fn steps(root: &TableReader<'_>, world: &World, start: Timestamp) -> Vec<Step> {

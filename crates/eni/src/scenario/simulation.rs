@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use jiff::{SignedDuration, Timestamp};
-use reflexarc_event::{EniStatus, Operation};
+use jiff::Timestamp;
+use reflexarc_event::Operation;
 
-use super::clock::clock_event;
 use super::{Scenario, ScheduledRequest, Step, StepAction, TimelineEvent, World};
-use crate::resources::{InstanceStatus, InterfaceType};
+use crate::resources::InstanceStatus;
 use crate::rpc::{self, Parameters};
 use crate::{Answer, Fault, FaultMode, Reply};
 
@@ -21,10 +20,6 @@ pub struct Simulation {
     /// The ids of interfaces by the names that the scenario gives them.
     names: BTreeMap<String, String>,
     steps: VecDeque<Step>,
-    tick: Option<SignedDuration>,
-    next_tick: Option<Timestamp>,
-    /// The last clock event is not after this.
-    last_tick: Timestamp,
     until: Option<Timestamp>,
     /// What has happened and was not returned yet.
     ready: VecDeque<TimelineEvent>,
@@ -40,7 +35,6 @@ enum Next {
     Completion,
     ScheduledRequest,
     Step,
-    Tick,
 }
 
 /// A request that is about to be made.
@@ -62,20 +56,12 @@ impl Simulation {
         let Scenario {
             world,
             steps,
-            tick,
             until,
             ..
         } = scenario;
-        let last_step = steps.last().map_or(world.start, |step| step.at);
         Self {
             names: world.names.clone(),
             steps: steps.into(),
-            // The first clock event is one interval after the start, not at it.
-            next_tick: tick.map(|tick| world.start + tick),
-            tick,
-            // Without an end, the ticks stop with the script: they would keep the simulation alive
-            // for ever.
-            last_tick: until.unwrap_or(last_step).max(last_step),
             until,
             ready: VecDeque::new(),
             world,
@@ -136,14 +122,6 @@ impl Simulation {
         self.scheduled.insert((at, self.sequence), request);
     }
 
-    /// Cancels the scheduled requests of an account for an interface.
-    pub fn cancel_scheduled(&mut self, account: &str, interface: &str) {
-        self.scheduled.retain(|_, request| {
-            request.account != account
-                || request.parameters.optional("NetworkInterfaceId") != Some(interface)
-        });
-    }
-
     /// What happens next and when: the earliest, and at one instant in the order of this list.
     ///
     /// Completions come first, so that a request of the same second finds the interface as it is
@@ -159,10 +137,6 @@ impl Simulation {
             ),
             (scheduled.filter(in_time), Next::ScheduledRequest),
             (self.steps.front().map(|step| step.at), Next::Step),
-            (
-                self.next_tick.filter(|tick| *tick <= self.last_tick),
-                Next::Tick,
-            ),
         ];
         // `min_by_key` returns the first of equal elements.
         candidates
@@ -185,28 +159,12 @@ impl Simulation {
                 let step = self.steps.pop_front()?;
                 self.run_step(step);
             }
-            Next::Tick => {
-                self.next_tick = self.tick.map(|tick| at + tick);
-                self.publish_tick(at);
-            }
         }
         Some(())
     }
 
     fn run_scheduled(&mut self, request: ScheduledRequest) {
         let at = request.at.max(self.world.cloud.now());
-        let id = request
-            .parameters
-            .optional("NetworkInterfaceId")
-            .unwrap_or_default();
-        if request.only_if_unused && !self.is_unused(id) {
-            let text = format!(
-                "{} of {} is skipped: the interface is in use, gone, or managed by a service",
-                request.action,
-                self.name_of(id)
-            );
-            return self.note(at, text);
-        }
         self.call(Call {
             at,
             account: request.account,
@@ -216,17 +174,6 @@ impl Simulation {
             name: None,
             expectation: None,
         });
-    }
-
-    fn is_unused(&self, interface: &str) -> bool {
-        self.world
-            .cloud
-            .interface(interface)
-            .is_some_and(|interface| {
-                interface.status == EniStatus::Available
-                    && interface.kind == InterfaceType::Secondary
-                    && !interface.is_managed()
-            })
     }
 
     fn run_step(&mut self, Step { at, action }: Step) {
@@ -278,12 +225,7 @@ impl Simulation {
                 self.note(at, text);
             }
             StepAction::Publish { account, event } => {
-                let published = TimelineEvent::Published {
-                    at,
-                    account,
-                    event,
-                    is_tick: false,
-                };
+                let published = TimelineEvent::Published { at, account, event };
                 self.ready.push_back(published);
             }
         }
@@ -393,20 +335,6 @@ impl Simulation {
 
     fn note(&mut self, at: Timestamp, text: String) {
         self.ready.push_back(TimelineEvent::Note { at, text });
-    }
-
-    fn publish_tick(&mut self, at: Timestamp) {
-        let region = self.world.cloud.region();
-        for account in &self.world.accounts {
-            let account = account.account.id.clone();
-            let event = clock_event(region, &account, at);
-            self.ready.push_back(TimelineEvent::Published {
-                at,
-                account,
-                event,
-                is_tick: true,
-            });
-        }
     }
 
     /// Takes what happened in the region: the status changes before the outcomes, because an event

@@ -35,7 +35,7 @@ pub enum TimelineEvent {
     StatusChanged(StatusChange),
     /// A request has ended: with an event, or without one for a reason.
     Ended(RequestOutcome),
-    /// An event that the control plane did not make went to a bus: a step's, or the clock's.
+    /// An event of a step, not of the control plane, went to a bus.
     Published {
         /// When it was published.
         at: Timestamp,
@@ -43,8 +43,6 @@ pub enum TimelineEvent {
         account: String,
         /// The event.
         event: Event,
-        /// Whether it is a clock event.
-        is_tick: bool,
     },
     /// A delivery target starts to fail.
     TargetFault {
@@ -53,8 +51,7 @@ pub enum TimelineEvent {
         /// Which target, how and for how long.
         fault: TargetFault,
     },
-    /// The script changed the world outside of the API, or a step or a scheduled request had no
-    /// effect.
+    /// The script changed the world outside of the API, or a step had no effect.
     Note {
         /// When.
         at: Timestamp,
@@ -76,6 +73,4 @@ pub struct ScheduledRequest {
     pub action: String,
     /// Its parameters; a value `$name` is replaced by the id of the interface with that name.
     pub parameters: Parameters,
-    /// Skip the request unless the interface is then a secondary, unmanaged one in Available.
-    pub only_if_unused: bool,
 }

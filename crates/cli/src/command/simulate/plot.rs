@@ -1,15 +1,21 @@
 //! The timeline as a picture: a row for each interface and target, its statuses as bars, with marks
-//! for events and rules above the bar and for requests below it.
+//! for events and rules above the bar and for requests below it, and a row for each match of a time
+//! window.
 
 mod axis;
+mod match_rows;
+mod shapes;
 mod svg;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use reflexarc_event::EniStatus;
 
 use self::axis::Axis;
+use self::match_rows::{MatchBar, match_bars, match_mark, targets_of};
+use self::shapes::{Shape, draw_legend, draw_shape, is_above};
 use self::svg::Svg;
 use super::elapsed;
 use super::timeline::{Content, Entry, event_name};
@@ -38,22 +44,10 @@ const NO_INTERFACE: &str = "—";
 /// A mark in a row.
 struct Mark<'a> {
     at: Timestamp,
-    row: &'a str,
+    row: Cow<'a, str>,
     shape: Shape,
     /// The number of the note below the picture that explains it.
     note: Option<usize>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Shape {
-    Accepted,
-    Refused,
-    Success,
-    Failed,
-    NoEvent,
-    Rule,
-    Delivered,
-    Undelivered,
 }
 
 /// A status of an interface over time.
@@ -75,12 +69,14 @@ pub(super) fn draw(
 ) -> String {
     let (marks, notes) = marks(entries, start);
     let bars = status_bars(before, entries, start);
+    let matches = match_bars(entries);
     let mut rows: Vec<&str> = Vec::new();
-    let names = bars
-        .iter()
-        .map(|bar| bar.row)
-        .chain(marks.iter().map(|mark| mark.row));
-    for row in names {
+    let names = bars.iter().map(|bar| bar.row);
+    let of_matches = matches.iter().map(|bar| bar.row.as_str());
+    for row in names
+        .chain(marks.iter().map(|mark| &*mark.row))
+        .chain(of_matches)
+    {
         if !rows.contains(&row) {
             rows.push(row);
         }
@@ -90,8 +86,10 @@ pub(super) fn draw(
         MARK,
         marks
             .iter()
-            .map(|mark| (mark.at, mark.row, is_above(mark.shape))),
-        std::iter::once(start).chain(entries.iter().map(|entry| entry.at)),
+            .map(|mark| (mark.at, &*mark.row, is_above(mark.shape))),
+        std::iter::once(start)
+            .chain(entries.iter().map(|entry| entry.at))
+            .chain(matches.iter().filter_map(|bar| bar.due)),
     );
     let rows_height = ROW * count(rows.len());
     let notes_top = HEAD + rows_height + 34.0;
@@ -110,9 +108,13 @@ pub(super) fn draw(
         "title",
         if title.is_empty() { "Timeline" } else { title },
     );
-    // The legend has deliveries only where there are any, to stay short.
+    // The legend has deliveries and matches only where there are any, to stay short.
     let is_delivery = |entry: &Entry| matches!(entry.content, Content::Delivery(_));
-    draw_legend(&mut svg, entries.iter().any(is_delivery));
+    draw_legend(
+        &mut svg,
+        entries.iter().any(is_delivery),
+        !matches.is_empty(),
+    );
     draw_axis(&mut svg, &axis, start, HEAD, HEAD + rows_height);
     let top = |row: &str| {
         let at = rows
@@ -123,15 +125,19 @@ pub(super) fn draw(
     };
     for row in &rows {
         svg.line(16.0, top(row), axis.end(), top(row), "rule");
-        svg.text(
-            16.0,
-            top(row) + BAR_TOP + BAR - 7.0,
-            "row",
-            &abbreviated(row),
-        );
+        let y = top(row) + BAR_TOP + BAR - 7.0;
+        // A match has two lines: the rule, and whose match it is.
+        let (name, below) = row.split_once('\n').unwrap_or((row, ""));
+        svg.text(16.0, y, "row", &abbreviated(name));
+        if !below.is_empty() {
+            svg.text(16.0, y + 15.0, "time", &abbreviated(below));
+        }
     }
     for bar in &bars {
         draw_bar(&mut svg, &axis, bar, top(bar.row) + BAR_TOP);
+    }
+    for bar in &matches {
+        draw_match(&mut svg, &axis, bar, top(&bar.row) + BAR_TOP);
     }
     draw_marks(&mut svg, &axis, &marks, top);
     for (i, note) in notes.iter().enumerate() {
@@ -151,29 +157,33 @@ fn marks(entries: &[Entry], start: Timestamp) -> (Vec<Mark<'_>>, Vec<String>) {
     let mut notes = Vec::new();
     let mut marks = Vec::new();
     for entry in entries {
+        if let Some(mark) = match_mark(entry, start, &mut notes) {
+            marks.push(mark);
+            continue;
+        }
         let Some((shape, text)) = mark(entry) else {
             continue;
         };
-        let note = text.map(|text| {
-            let number = notes.len() + 1;
-            notes.push(format!(
-                "{number}  {}  {text}",
-                elapsed::short(start, entry.at)
-            ));
-            number
-        });
+        let note = text.map(|text| numbered(&mut notes, start, entry.at, &text));
         let row = match &entry.content {
             Content::Delivery(call) => &call.target,
             _ => entry.interface.as_deref().unwrap_or(NO_INTERFACE),
         };
         marks.push(Mark {
             at: entry.at,
-            row,
+            row: row.into(),
             shape,
             note,
         });
     }
     (marks, notes)
+}
+
+/// Adds a note, and returns its number.
+fn numbered(notes: &mut Vec<String>, start: Timestamp, at: Timestamp, text: &str) -> usize {
+    let number = notes.len() + 1;
+    notes.push(format!("{number}  {}  {text}", elapsed::short(start, at)));
+    number
 }
 
 /// The mark of an entry and the text of its note; `None` for entries that are not marked.
@@ -186,7 +196,9 @@ fn mark(entry: &Entry) -> Option<(Shape, Option<String>)> {
         | Content::Status { .. }
         | Content::Note { .. }
         // What the rule does is marked.
-        | Content::Deadline { .. } => return None,
+        | Content::Deadline { .. }
+        // Has a row of its own.
+        | Content::Match { .. } => return None,
         Content::Rule(effects) if effects.actions.is_empty() => return None,
         Content::Request { error: None, .. } => (Shape::Accepted, None),
         Content::Request {
@@ -216,15 +228,8 @@ fn mark(entry: &Entry) -> Option<(Shape, Option<String>)> {
             Some(format!("{operation}: no event, {reason}")),
         ),
         Content::Rule(effects) => {
-            let targets = effects
-                .actions
-                .iter()
-                .map(reflexarc_reaction::Action::target);
-            let targets = targets.collect::<Vec<_>>().join(", ");
-            (
-                Shape::Rule,
-                Some(format!("rule {} → {targets}", effects.rule)),
-            )
+            let text = format!("rule {}{}", effects.rule, targets_of(effects));
+            (Shape::Rule, Some(text))
         }
         Content::RuleFailed(failure) => {
             (Shape::Rule, Some(format!("rule {} failed", failure.rule)))
@@ -316,15 +321,27 @@ fn draw_bar(svg: &mut Svg, axis: &Axis, bar: &StatusBar<'_>, y: f64) {
     }
 }
 
+/// Draws what a rule waits for: a bar from the opening to the end, and its deadline.
+fn draw_match(svg: &mut Svg, axis: &Axis, bar: &MatchBar, y: f64) {
+    let from = axis.x(bar.from);
+    let to = bar.to.map_or(axis.end(), |to| axis.x(to));
+    let class = if bar.has_fired { "reported" } else { "waiting" };
+    svg.rect(from, y + BAR / 4.0, to - from, BAR / 2.0, class);
+    if let Some(due) = bar.due {
+        let x = axis.x(due);
+        svg.line(x, y, x, y + BAR, "due");
+    }
+}
+
 /// Draws marks of one instant in one row side by side, those above the bar and those below it.
 fn draw_marks(svg: &mut Svg, axis: &Axis, marks: &[Mark<'_>], top: impl Fn(&str) -> f64) {
     let mut used: BTreeMap<(Timestamp, &str, bool), f64> = BTreeMap::new();
     for mark in marks {
         let above = is_above(mark.shape);
-        let shift = used.entry((mark.at, mark.row, above)).or_default();
+        let shift = used.entry((mark.at, &*mark.row, above)).or_default();
         let x = axis.x(mark.at) + 7.0 + *shift;
         *shift += MARK;
-        let y = top(mark.row) + if above { 14.0 } else { BAR_TOP + BAR + 12.0 };
+        let y = top(&mark.row) + if above { 14.0 } else { BAR_TOP + BAR + 12.0 };
         draw_shape(svg, mark.shape, x, y);
         if let Some(number) = mark.note {
             svg.text(
@@ -341,55 +358,9 @@ fn draw_marks(svg: &mut Svg, axis: &Axis, marks: &[Mark<'_>], top: impl Fn(&str)
     }
 }
 
-fn draw_shape(svg: &mut Svg, shape: Shape, x: f64, y: f64) {
-    match shape {
-        Shape::Accepted => svg.polygon(
-            &[(x, y - 6.0), (x + 6.0, y + 5.0), (x - 6.0, y + 5.0)],
-            "accepted",
-        ),
-        Shape::Refused => svg.rect(x - 6.5, y - 6.5, 13.0, 13.0, "refused"),
-        Shape::Success => svg.circle(x, y, 6.5, "success"),
-        Shape::Failed => svg.circle(x, y, 6.5, "failed"),
-        Shape::NoEvent => svg.circle(x, y, 6.0, "silent"),
-        Shape::Delivered => svg.rect(x - 6.5, y - 5.0, 13.0, 10.0, "delivered"),
-        Shape::Undelivered => svg.rect(x - 6.5, y - 5.0, 13.0, 10.0, "undelivered"),
-        Shape::Rule => svg.polygon(
-            &[(x, y - 10.0), (x + 10.0, y), (x, y + 10.0), (x - 10.0, y)],
-            "reaction",
-        ),
-    }
-}
-
-fn draw_legend(svg: &mut Svg, with_deliveries: bool) {
-    let mut shapes = vec![
-        (Shape::Accepted, "request accepted"),
-        (Shape::Refused, "request refused"),
-        (Shape::Success, "event"),
-        (Shape::Failed, "event: failed"),
-        (Shape::NoEvent, "no event"),
-        (Shape::Rule, "rule with actions"),
-    ];
-    if with_deliveries {
-        shapes.extend([
-            (Shape::Delivered, "delivered"),
-            (Shape::Undelivered, "not delivered"),
-        ]);
-    }
-    let mut x = 22.0;
-    for (shape, label) in shapes {
-        draw_shape(svg, shape, x, 48.0);
-        svg.text(x + 12.0, 52.0, "note", label);
-        x += 40.0 + 6.6 * count(label.len());
-    }
-}
-
 /// A number of things as a factor of a length.
 fn count(number: usize) -> f64 {
     f64::from(u32::try_from(number).unwrap_or(u32::MAX))
-}
-
-fn is_above(shape: Shape) -> bool {
-    !matches!(shape, Shape::Accepted | Shape::Refused)
 }
 
 /// At most 18 characters, the rest replaced by an ellipsis.

@@ -7,14 +7,17 @@ use jiff::Timestamp;
 use reflexarc::{Evaluation, Rule, RuleEffects, RuleSet, Severity, WindowKind};
 use reflexarc_eni::scenario::{Scenario, Simulation, StepAction, TimelineEvent, World};
 use reflexarc_event::{EniStatus, Event, EventIdentity, Json, NativeEvent};
-use reflexarc_reaction::MemoryState;
+use reflexarc_reaction::{MemoryState, StateChange};
 use reflexarc_service::check_targets;
 
+use super::open_matches::{MatchId, MatchStep, OpenMatches};
 use super::target_queues::{TargetCall, TargetQueues};
 use super::timeline::{Content, Entry};
 use super::{Args, config, plot, stand_in};
 use crate::exit::{Exit, Failure};
+use crate::output::evaluation::has_effects;
 use crate::output::firing::has_fired;
+use crate::output::match_text::script_key;
 use crate::output::{Format, Output};
 use crate::rule_warnings;
 
@@ -57,21 +60,16 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
         output.line("")?;
     }
     let before = interface_statuses(&scenario.world);
-    let mut states = BTreeMap::new();
-    for named in &scenario.world.accounts {
-        // Also where no event ever comes: that is what `absent_for` reports.
-        let mut state = MemoryState::new();
-        rules.arm(&mut state, start);
-        states.insert(named.account.id.clone(), state);
-    }
     let mut run = ScenarioRun {
         simulation: Simulation::new(scenario),
         rules,
         queues,
-        states,
+        states: BTreeMap::new(),
+        matches: OpenMatches::default(),
         entries: Vec::new(),
         unexpected: 0,
     };
+    run.arm(start);
     run.print(start, args.format, output)?;
     if let Some(path) = &args.plot {
         write_plot(
@@ -100,6 +98,8 @@ struct ScenarioRun {
     queues: Option<TargetQueues>,
     /// The state of the rules, for each account: accounts do not share it.
     states: BTreeMap<String, MemoryState>,
+    /// The matches that wait on any bus.
+    matches: OpenMatches,
     /// The timeline so far.
     entries: Vec<Entry>,
     /// The number of replies that were not the expected ones.
@@ -116,6 +116,24 @@ struct Deadline {
 }
 
 impl ScenarioRun {
+    /// Begins what rules wait for before any event, on the bus of each account.
+    fn arm(&mut self, start: Timestamp) {
+        let accounts = self.simulation.world().accounts.iter();
+        let accounts: Vec<String> = accounts.map(|named| named.account.id.clone()).collect();
+        for account in accounts {
+            // Also where no event ever comes: that is what `absent_for` reports.
+            let mut state = MemoryState::new();
+            self.rules.arm(&mut state, start);
+            self.matches.add_armed(&account, &state, start);
+            self.states.insert(account, state);
+        }
+        let armed = self.matches.iter();
+        let armed: Vec<_> = armed.map(|(id, due)| (id.clone(), due)).collect();
+        for (id, due) in armed {
+            self.add_match_step(start, &id, MatchStep::Opened { due });
+        }
+    }
+
     /// Runs to the end and prints each entry when it is complete.
     fn print(
         &mut self,
@@ -153,10 +171,15 @@ impl ScenarioRun {
         let call = call.filter(|at| until.is_none_or(|until| *at <= until));
         let next = [event, call].into_iter().flatten().min();
         if let Some(deadline) = self.next_deadline(next) {
+            self.close_expired(deadline.at);
             return self.fire(deadline);
+        }
+        if let Some(at) = next {
+            self.close_expired(at);
         }
         match (event, call) {
             (None, None) => {
+                self.report_pending();
                 self.report_waiting();
                 None
             }
@@ -213,6 +236,9 @@ impl ScenarioRun {
         }
         // A late event may only have moved it.
         if !has_fired(&evaluation) {
+            for (id, step) in self.matches.observe(&account, &evaluation, &self.rules) {
+                self.add_match_step(at, &id, step);
+            }
             return Some(());
         }
         // Without an event, of `absent_for`, the deliveries are about none.
@@ -230,11 +256,55 @@ impl ScenarioRun {
             content: Content::Deadline {
                 rule: rule.clone(),
                 key: key.clone(),
+                name: self.name_of_key(&key),
             },
         });
         let identity = EventIdentity::with_id(&event, format!("fired-{rule}-{key}-{at}"));
         self.perform(at, &account, &event, Some(identity), evaluation);
         Some(())
+    }
+
+    /// Adds an entry for each match that is given up by `now`, at its time.
+    fn close_expired(&mut self, now: Timestamp) {
+        for (at, id) in self.matches.remove_expired(now) {
+            self.add_match_step(at, &id, MatchStep::Closed);
+        }
+    }
+
+    /// Adds an entry for each match that still waits at the end.
+    fn report_pending(&mut self) {
+        let reached = self.entries.iter().map(|entry| entry.at).max();
+        let end = self.simulation.until().or(reached);
+        let end = end.unwrap_or(self.simulation.world().start);
+        self.close_expired(end);
+        let pending = self.matches.iter();
+        let pending: Vec<_> = pending.map(|(id, due)| (id.clone(), due)).collect();
+        for (id, due) in pending {
+            self.add_match_step(end, &id, MatchStep::Pending { due });
+        }
+    }
+
+    fn add_match_step(&mut self, at: Timestamp, id: &MatchId, step: MatchStep) {
+        let name = self.name_of_key(&id.key);
+        self.entries.push(Entry {
+            at,
+            account: Some(self.account_name(&id.account)),
+            interface: name.clone(),
+            content: Content::Match {
+                rule: id.rule.clone(),
+                key: id.key.clone(),
+                name,
+                step,
+            },
+        });
+    }
+
+    /// The name of the interface whose id a key is, if it has a name.
+    fn name_of_key(&self, key: &str) -> Option<String> {
+        let key = script_key(key);
+        let id = key.as_str()?;
+        let name = self.simulation.name_of(id);
+        (name != id).then(|| name.to_owned())
     }
 
     /// Whether it ended because the timeline became too long.
@@ -299,19 +369,12 @@ impl ScenarioRun {
         let name_of = |id: &str| self.simulation.name_of(id).to_owned();
         let entry = Entry::new(event, self.simulation.world(), name_of);
         self.entries.push(entry);
-        let length = self.entries.len();
         if let (TimelineEvent::TargetFault { at, fault }, Some(queues)) = (event, &mut self.queues)
         {
             queues.inject(*at, fault);
         }
         if let Some((at, account, event)) = self.received(event) {
             self.evaluate(at, &account, &event);
-        }
-        // A clock event is shown only where a rule had effects, or a scenario with `tick = "1m"`
-        // would have a line a minute.
-        let is_tick = matches!(event, TimelineEvent::Published { is_tick: true, .. });
-        if is_tick && self.entries.len() == length {
-            self.entries.pop();
         }
     }
 
@@ -372,7 +435,11 @@ impl ScenarioRun {
             }
             Vec::new()
         };
+        let steps = self.matches.observe(account, &evaluation, &self.rules);
         self.add_evaluation(at, account, event.original(), evaluation);
+        for (id, step) in steps {
+            self.add_match_step(at, &id, step);
+        }
         for call in undeliverable {
             self.add_call(call);
         }
@@ -390,17 +457,12 @@ impl ScenarioRun {
         } = evaluation;
         let account = Some(self.account_name(account));
         let interface = interface_of(event).map(|id| self.simulation.name_of(id).to_owned());
-        // A reaction that only reads the clock is left out, like the clock event itself.
-        let is_clock = is_clock(event);
-        let is_shown = |effects: &RuleEffects| {
-            !is_clock
-                || !effects.actions.is_empty()
-                || !effects.log.is_empty()
-                || !effects.emitted.is_empty()
-        };
+        let rules: Vec<RuleEffects> = rules
+            .into_iter()
+            .filter_map(|effects| self.without_match_steps(effects))
+            .collect();
         let reactions = rules
             .into_iter()
-            .filter(is_shown)
             .map(|effects| Content::Rule(Box::new(effects)));
         for content in reactions.chain(failures.into_iter().map(Content::RuleFailed)) {
             let (account, interface) = (account.clone(), interface.clone());
@@ -412,6 +474,35 @@ impl ScenarioRun {
             });
         }
     }
+
+    /// The effects without the notes on what entries of the timeline show; `None` if nothing else
+    /// is left of them.
+    fn without_match_steps(&self, mut effects: RuleEffects) -> Option<RuleEffects> {
+        let Some(window) = self.rules.get(&effects.rule).and_then(Rule::window) else {
+            return Some(effects);
+        };
+        let keys = effects.changes.iter().map(StateChange::key);
+        let shown: Vec<String> = keys.flat_map(|key| match_step_notes(window, key)).collect();
+        let is_shown = |note: &String| shown.iter().any(|start| note.starts_with(start));
+        effects.notes.retain(|note| !is_shown(note));
+        has_effects(&effects).then_some(effects)
+    }
+}
+
+/// How the notes on the matches of a key begin.
+fn match_step_notes(window: WindowKind, key: &str) -> [String; 4] {
+    let key = match script_key(key) {
+        Json::String(text) if text.is_empty() => String::new(),
+        Json::String(text) => format!(" {text}"),
+        key => format!(" {key}"),
+    };
+    [
+        "opened",
+        "continued",
+        "closed",
+        "remembered for late events",
+    ]
+    .map(|step| format!("{}:{key} {step}", window.key()))
 }
 
 /// Checks that the targets that the scenario makes fail exist.
@@ -447,10 +538,6 @@ fn interface_of(event: &Event) -> Option<&str> {
         .get("content")
         .or_else(|| event.tree().get("data"))?;
     content.get("eniId").and_then(Json::as_str)
-}
-
-fn is_clock(event: &Event) -> bool {
-    event.tree().get("name").and_then(Json::as_str) == Some("Clock:Tick")
 }
 
 fn write_plot(path: &Path, svg: &str) -> Result<(), Failure> {

@@ -1,12 +1,9 @@
-//! Stand-ins for the programs behind three targets, so that actions of rules have consequences in
+//! Stand-ins for the programs behind two targets, so that actions of rules have consequences in
 //! the simulated cloud.
 //!
 //! - `ecs`: `Action` and its parameters. Calls the action.
 //! - `eni-operator`: an operation as `action`, `eniId`, optionally `instanceId` and `wait_seconds`.
 //!   Waits, then calls the action.
-//! - `eni-janitor`: `check`, an interface, and `not_before`, milliseconds. Deletes the interface
-//!   then, if it is unused.
-//! - `eni-janitor`: `forget`, an interface. Cancels the check.
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_eni::rpc::Parameters;
@@ -15,11 +12,11 @@ use reflexarc_event::{Json, Operation};
 use reflexarc_reaction::Action;
 
 /// The targets that have stand-ins.
-pub(super) const TARGETS: [&str; 3] = ["ecs", "eni-operator", "eni-janitor"];
+pub(super) const TARGETS: [&str; 2] = ["ecs", "eni-operator"];
 
 /// Performs the action of a rule on the account's bus, in the name of the account. Actions for
-/// other targets, and documents without the required members or with a `wait_seconds` or
-/// `not_before` that is no time, have no effect.
+/// other targets, and documents without the required members or with a `wait_seconds` that is no
+/// time, have no effect.
 pub(super) fn perform(
     action: &Action,
     at: Timestamp,
@@ -36,19 +33,12 @@ pub(super) fn perform(
     let request = match target.as_str() {
         "ecs" => ecs_request(payload),
         "eni-operator" => operator_request(payload, at, simulation),
-        "eni-janitor" => {
-            if let Some(interface) = text(payload, "forget") {
-                simulation.cancel_scheduled(account, interface);
-            }
-            janitor_request(payload)
-        }
         _ => None,
     };
     let Some(Request {
         action,
         mut parameters,
         not_before,
-        only_if_unused,
     }) = request
     else {
         return;
@@ -64,7 +54,6 @@ pub(super) fn perform(
         rule: rule.to_owned(),
         action,
         parameters: parameters.into_iter().collect::<Parameters>(),
-        only_if_unused,
     });
 }
 
@@ -73,7 +62,6 @@ struct Request {
     action: String,
     parameters: Vec<(String, String)>,
     not_before: Option<Timestamp>,
-    only_if_unused: bool,
 }
 
 fn ecs_request(payload: &Json) -> Option<Request> {
@@ -86,7 +74,6 @@ fn ecs_request(payload: &Json) -> Option<Request> {
         action,
         parameters,
         not_before: None,
-        only_if_unused: false,
     })
 }
 
@@ -108,21 +95,6 @@ fn operator_request(payload: &Json, at: Timestamp, simulation: &Simulation) -> O
         action: operation.as_str().to_owned(),
         parameters,
         not_before: Some(then),
-        only_if_unused: false,
-    })
-}
-
-fn janitor_request(payload: &Json) -> Option<Request> {
-    let interface = text(payload, "check")?;
-    let not_before = match integer(payload, "not_before").ok()? {
-        Some(at) => Some(Timestamp::from_millisecond(at).ok()?),
-        None => None,
-    };
-    Some(Request {
-        action: Operation::Delete.as_str().to_owned(),
-        parameters: vec![("NetworkInterfaceId".to_owned(), interface.to_owned())],
-        not_before,
-        only_if_unused: true,
     })
 }
 
@@ -168,22 +140,6 @@ fn flatten(name: String, value: &Json, parameters: &mut Vec<(String, String)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_check_at_an_unreadable_time_has_no_effect() {
-        let at = |not_before: &str| {
-            let payload = format!(r#"{{"check": "eni-1"{not_before}}}"#);
-            let payload = Json::parse(payload).unwrap();
-            janitor_request(&payload).map(|request| request.not_before)
-        };
-        let second = Timestamp::from_second(1).unwrap();
-        assert_eq!(at(""), Some(None));
-        assert_eq!(at(r#", "not_before": null"#), Some(None));
-        assert_eq!(at(r#", "not_before": 1000"#), Some(Some(second)));
-        for unreadable in ["\"1000\"", "1.5", "9223372036854775807", "[]"] {
-            assert_eq!(at(&format!(r#", "not_before": {unreadable}"#)), None);
-        }
-    }
 
     #[test]
     fn a_wait_that_is_no_integer_is_not_taken_as_none() {

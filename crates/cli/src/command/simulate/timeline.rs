@@ -8,11 +8,12 @@ use reflexarc_eni::scenario::{TargetFault, TargetFaultMode, TimelineEvent, World
 use reflexarc_event::{EniStatus, Event, Json};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::open_matches::MatchStep;
 use super::target_queues::TargetCall;
 use super::{attempt, elapsed};
 use crate::exit::Failure;
 use crate::output::evaluation::{RuleReport, print_rule};
-use crate::output::match_text::{deadline_title, script_key};
+use crate::output::match_text::{match_title, script_key};
 use crate::output::{Output, Paint};
 
 /// One entry of the timeline. Accounts and interfaces have their names in the scenario.
@@ -62,12 +63,27 @@ pub(super) enum Content {
         /// Whether the reason is that the request was refused.
         is_refused: bool,
     },
-    /// An event of the script or the clock.
+    /// An event of the script.
     Published { event: Event },
     /// A note about the simulation itself.
     Note { text: String },
-    /// A deadline of a match, as JSON the key.
-    Deadline { rule: String, key: String },
+    /// A deadline of a match that has passed.
+    Deadline {
+        rule: String,
+        /// As JSON.
+        key: String,
+        /// The name of the interface whose id the key is.
+        name: Option<String>,
+    },
+    /// What else happens to a match.
+    Match {
+        rule: String,
+        /// As JSON.
+        key: String,
+        /// The name of the interface whose id the key is.
+        name: Option<String>,
+        step: MatchStep,
+    },
     /// The effects of a rule.
     Rule(Box<RuleEffects>),
     /// A call of a target.
@@ -270,9 +286,21 @@ impl Entry {
                 let text = output.paint(Paint::Yellow, text);
                 output.line(format_args!("{time}  ! {text}"))
             }
-            Content::Deadline { rule, key } => {
-                let title = deadline_title(rule, key);
+            Content::Deadline { rule, key, name } => {
+                let rule = format!("deadline of {rule}");
+                let title = match_title(&rule, key, name.as_deref());
                 output.line(format_args!("{time}    ● {account}: {title}"))
+            }
+            Content::Match {
+                rule,
+                key,
+                name,
+                step,
+            } => {
+                let title = match_title(rule, key, name.as_deref());
+                let text = step.text(start);
+                let text = output.paint(Paint::Dim, format_args!("◷ {account}: {title}  {text}"));
+                output.line(format_args!("{time}    {text}"))
             }
             // Without a time: the reaction belongs to the event above it.
             Content::Rule(effects) => print_rule(effects, output),
@@ -354,9 +382,18 @@ impl Serialize for Entry {
             }
             Content::Published { event } => map.serialize_entry("event", event.tree())?,
             Content::Note { text } => map.serialize_entry("what", text)?,
-            Content::Deadline { rule, key } => {
+            Content::Deadline { rule, key, .. } => {
                 map.serialize_entry("rule", rule)?;
                 map.serialize_entry("key", &script_key(key))?;
+            }
+            Content::Match {
+                rule, key, step, ..
+            } => {
+                map.serialize_entry("rule", rule)?;
+                map.serialize_entry("key", &script_key(key))?;
+                if let Some(due) = step.due() {
+                    map.serialize_entry("due", &due.map(|due| due.to_string()))?;
+                }
             }
             Content::Rule(effects) => {
                 RuleReport(effects).serialize_members(&mut map)?;
@@ -388,6 +425,7 @@ impl Content {
             Self::Published { .. } => "published",
             Self::Note { .. } => "staged",
             Self::Deadline { .. } => "deadline",
+            Self::Match { step, .. } => step.kind(),
             Self::Rule(_) => "rule",
             Self::Delivery(_) => "delivery",
             Self::RuleFailed(_) => "failure",

@@ -12,7 +12,9 @@ text{font:12px system-ui,sans-serif;fill:#1b1b1b}.title{font-size:15px;font-weig
 .Attaching{fill:#f4dd94}.InUse{fill:#2f6fb2}.Detaching{fill:#f0ad66}.Deleting{fill:#cdb2e0}\
 .accepted{fill:#555}.refused{fill:#a4262c}.success{fill:#2e7d32}.failed{fill:#c05600}\
 .silent{fill:#fff;stroke:#555;stroke-dasharray:2 2}.reaction{fill:#6a3fa0}\
-.delivered{fill:#2e7d32}.undelivered{fill:#a4262c}";
+.delivered{fill:#2e7d32}.undelivered{fill:#a4262c}\
+.waiting{fill:#d9cdea}.reported{fill:#f2c9cb}.due{stroke:#a4262c;stroke-width:2}\
+.opened{fill:#6a3fa0}.closed{fill:#777}.fired{fill:#a4262c}.resolved{fill:#2e7d32}";
 
 /// A document that is being written.
 pub(super) struct Svg(String);
