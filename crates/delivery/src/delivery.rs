@@ -41,6 +41,8 @@ pub struct Delivery {
     /// The parts that earlier attempts delivered, where a target sends a delivery in parts:
     /// addresses of a mail, pieces of a long message. They are not sent again.
     pub delivered_parts: Vec<String>,
+    /// The digest that carried it at its last attempt, and carries it again.
+    pub digest: Option<DeliveryId>,
 }
 
 /// The id of a delivery.
@@ -124,6 +126,7 @@ impl Delivery {
             attempt: 1,
             queued_at: now,
             delivered_parts: Vec::new(),
+            digest: None,
         };
         number_actions(actions).map(delivery).collect()
     }
@@ -229,15 +232,6 @@ impl DeliveryId {
         let (first, _) = id.split_at_mut(place.len());
         first.copy_from_slice(&place);
         Self(id)
-    }
-
-    /// The id of a digest of these deliveries: the same for the same deliveries, in any order.
-    // A retry of the whole digest has the key of the first attempt; with a member more or less it
-    // is another message.
-    pub fn of_digest(batch: &[Delivery]) -> Self {
-        let mut ids: Vec<_> = batch.iter().map(|delivery| delivery.id.0).collect();
-        ids.sort_unstable();
-        Self::from_digest(&Sha256::digest(ids.as_flattened()))
     }
 
     /// The id as 16 bytes.
@@ -391,18 +385,6 @@ mod tests {
         assert_eq!(numbers, none + 1_000 * size_of::<Json>());
         let members = bytes(Json::object([("key", Json::from("text"))]));
         assert_eq!(members, none + size_of::<(String, Json)>() + 7);
-    }
-
-    #[test]
-    fn ids_of_digests_depend_on_their_deliveries() {
-        let actions = vec![Action::send("t", Json::Null); 3];
-        let actions = actions.iter().map(|action| ("r", action));
-        let mut batch = Delivery::for_actions(&event("a", "b"), actions, FIRST.received);
-        let id = DeliveryId::of_digest(&batch);
-        batch.reverse();
-        assert_eq!(DeliveryId::of_digest(&batch), id);
-        assert_ne!(DeliveryId::of_digest(&batch[..2]), id);
-        assert_ne!(DeliveryId::of_digest(&batch[..1]), batch[0].id);
     }
 
     #[test]

@@ -47,10 +47,13 @@
 )]
 
 mod answer_policy;
+mod batch;
 mod call_schedule;
 mod circuit_breaker;
 pub mod config;
 mod delivery;
+mod digest;
+mod flood_control;
 pub mod http;
 mod outcome;
 mod readable_time;
@@ -60,6 +63,7 @@ mod settle;
 mod target;
 
 pub use answer_policy::AnswerPolicy;
+pub use batch::{Batch, WaitingDeliveries};
 pub use call_schedule::CallSchedule;
 pub use circuit_breaker::{
     BreakerChange, BreakerPolicy, BreakerState, CallTicket, CircuitBreaker, NextCall,
@@ -67,6 +71,8 @@ pub use circuit_breaker::{
 pub use delivery::{
     ArchivePosition, Delivery, DeliveryId, EventRef, InvalidDeliveryId, number_actions,
 };
+pub use digest::{DigestKind, MAX_KEYS};
+pub use flood_control::{Admission, FiringLimit, FloodControl};
 pub use outcome::{Receipt, SendError};
 pub use rendering::shorten;
 pub use retry::{DeadLetterCause, Decision, RetryDelays, RetryPolicy};

@@ -83,6 +83,15 @@ pub(crate) fn ellipsize(text: &str, limit: usize) -> String {
     format!("{}{ELLIPSIS}", kept.trim_end())
 }
 
+/// The text in one line: control characters and Unicode's line separators become spaces.
+pub(crate) fn one_line(text: &str) -> String {
+    // A newline in a title would end the heading, and the rest would be Markdown of its own.
+    text.split(|letter: char| letter.is_control() || letter == '\u{2028}' || letter == '\u{2029}')
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 /// At most the first `limit` bytes, cut at a character.
 pub(crate) fn truncate(text: &str, limit: usize) -> &str {
     // A limit within a character moves back to its start: `好` has 3 bytes, so 5 bytes of `好好`

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reflexarc_delivery::email::{Email, SmtpServer, Templates, TlsMode};
-use reflexarc_delivery::{Delivery, DeliveryId, Target};
+use reflexarc_delivery::{Delivery, DeliveryId, DigestKind, Target};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -251,7 +251,7 @@ async fn digests_are_one_mail_with_an_id_of_their_own() {
         .iter()
         .map(|(to, mail)| (to.len(), mail.split_once("\r\n\r\n").unwrap().0))
         .collect();
-    let id = DeliveryId::of_digest(&batch);
+    let id = DeliveryId::of_digest(&batch, DigestKind::Messages);
     for (recipients, head) in heads {
         assert_eq!(recipients, 3);
         for line in [

@@ -38,15 +38,6 @@ pub(super) fn escape_all(text: &str) -> String {
     escape(text, "\\`*_{}[]<>#|~")
 }
 
-/// The text in one line: control characters and Unicode's line separators become spaces.
-pub(super) fn one_line(text: &str) -> String {
-    // A newline in a title would end the heading, and the rest would be Markdown of its own.
-    text.split(|letter: char| letter.is_control() || letter == '\u{2028}' || letter == '\u{2029}')
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
 /// Precedes each of `special` with a backslash.
 fn escape(text: &str, special: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

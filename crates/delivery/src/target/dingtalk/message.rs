@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use reflexarc_event::Json;
 use reflexarc_reaction::{Action, Level, Message};
 
-use super::markdown::{escape_all, escape_links, fence, fenced, one_line, with_line_breaks};
+use super::markdown::{escape_all, escape_links, fence, fenced, with_line_breaks};
 use super::split::{json_bytes, split};
 use super::{DingTalk, Format};
 use crate::delivery::Delivery;
 use crate::readable_time::with_readable_times;
-use crate::rendering::{ellipsize, is_web_link};
+use crate::rendering::{ellipsize, is_web_link, one_line};
 
 /// A robot accepts 20,000 bytes (`460101 message too long, exceed 20000 bytes`); 1,000 are kept for
 /// what the estimate of a digest's size leaves out.

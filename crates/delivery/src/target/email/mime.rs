@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::Email;
 use super::template::{level, one_line};
 use crate::delivery::{Delivery, DeliveryId};
+use crate::digest::DigestKind;
 use crate::outcome::SendError;
 
 impl Email {
@@ -31,10 +32,10 @@ impl Email {
             .raw_header(header("Auto-Submitted", "auto-generated".to_owned()));
         // For `reflexarc outbox`, where the delivery is found by this id. A digest lists the ids of
         // its deliveries: a header has no room for them.
-        let name = if batch.len() == 1 {
-            "X-Reflexarc-Delivery"
-        } else {
+        let name = if id.digest_kind().is_some() {
             "X-Reflexarc-Digest"
+        } else {
+            "X-Reflexarc-Delivery"
         };
         builder = builder.raw_header(header(name, id.to_string()));
         // What is not the same for all messages of a digest has no header.
@@ -71,7 +72,7 @@ impl Email {
 fn mail_id(batch: &[Delivery]) -> DeliveryId {
     match batch {
         [delivery] => delivery.id,
-        _ => DeliveryId::of_digest(batch),
+        _ => DeliveryId::of_digest(batch, DigestKind::Messages),
     }
 }
 

@@ -351,6 +351,7 @@ mod tests {
             attempt: 1,
             queued_at: Timestamp::UNIX_EPOCH,
             delivered_parts: Vec::new(),
+            digest: None,
         }
     }
 
