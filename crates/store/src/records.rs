@@ -1,7 +1,7 @@
 //! Deliveries and attempts, as the store returns them.
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_delivery::{Decision, Delivery};
+use reflexarc_delivery::{Decision, Delivery, DeliveryId};
 
 use crate::DeadLetterReport;
 
@@ -78,8 +78,10 @@ pub struct Attempt {
     pub outcome: String,
     /// The receiver's response, or the error.
     pub answer: String,
+    /// The digest that carried the delivery; `None` if it was sent alone.
+    pub digest: Option<DeliveryId>,
     /// The attempts after this one that were folded into it, if there are many. The duration,
-    /// outcome and answer are those of the last of them.
+    /// outcome, answer and digest are those of the last of them.
     pub folded: Option<FoldedAttempts>,
 }
 

@@ -18,6 +18,7 @@ mod claim;
 mod compression;
 mod copies;
 mod damage;
+mod digests;
 mod duplicates;
 mod files;
 mod key;

@@ -178,6 +178,20 @@ pub trait Store: Send + Sync {
     /// many there were.
     fn submit_release(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Reply<usize>;
 
+    /// Releases the claims of these deliveries of a target, as far as they are claimed and pending;
+    /// they are due again at `until`, and without an order from now on. Returns how many there were.
+    fn submit_hold(
+        &self,
+        target: &str,
+        ids: Vec<DeliveryId>,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Reply<usize>;
+
+    /// Records which digest these deliveries are members of, before it is sent: also after a crash
+    /// they are sent as the same one.
+    fn submit_digest(&self, ids: Vec<DeliveryId>, digest: Option<DeliveryId>) -> Reply<()>;
+
     /// Sets how long a failing delivery of this target holds up the next one of its order key: a
     /// minute until this is called. Zero switches the order off, also of what is pending; a longer
     /// time also changes how long what is pending waits for deliveries that have failed. Returns

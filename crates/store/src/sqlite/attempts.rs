@@ -40,8 +40,9 @@ pub(super) fn record(
     let sql = "SELECT coalesce(max(number), 0) + 1 FROM attempt WHERE delivery = ?1";
     let mut statement = connection.prepare_cached(sql)?;
     let number: u32 = statement.query_row([id], |row| row.get(0))?;
-    let sql = "INSERT INTO attempt (delivery, number, target, started, took, outcome, answer)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let sql =
+        "INSERT INTO attempt (delivery, number, target, started, took, outcome, answer, digest)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     connection.prepare_cached(sql)?.execute((
         id,
         number,
@@ -50,6 +51,7 @@ pub(super) fn record(
         duration_micros(attempt.took),
         attempt.outcome,
         &attempt.answer,
+        delivery.digest.as_ref().map(DeliveryId::as_bytes),
     ))?;
     if number > MAX_ROWS {
         fold(connection, delivery.id, number - KEPT_LAST)?;
@@ -62,8 +64,8 @@ pub(super) fn record(
 fn fold(connection: &Connection, id: DeliveryId, last: u32) -> Result<(), StoreError> {
     let sql = "UPDATE attempt SET
                    folded = ?3 - number,
-                   (last, took, outcome, answer) =
-                       (SELECT started, took, outcome, answer FROM attempt
+                   (last, took, outcome, answer, digest) =
+                       (SELECT started, took, outcome, answer, digest FROM attempt
                         WHERE delivery = ?1 AND number = ?3)
                WHERE delivery = ?1 AND number = ?2";
     let range = (id.as_bytes(), FOLDED, last);
@@ -78,7 +80,7 @@ pub(super) fn of_delivery(
     connection: &Connection,
     id: DeliveryId,
 ) -> Result<Vec<Attempt>, StoreError> {
-    let sql = "SELECT number, started, took, outcome, answer, folded, last FROM attempt
+    let sql = "SELECT number, started, took, outcome, answer, folded, last, digest FROM attempt
                WHERE delivery = ?1 ORDER BY number";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map([id.as_bytes()], |row| {
@@ -89,6 +91,7 @@ pub(super) fn of_delivery(
             took: SignedDuration::from_micros(row.get(2)?),
             outcome: row.get(3)?,
             answer: row.get(4)?,
+            digest: row.get::<_, Option<[u8; 16]>>(7)?.map(DeliveryId::from),
             folded: last.map(|last| FoldedAttempts {
                 count: later + 1,
                 last: instant(last),

@@ -43,7 +43,9 @@ fn add_delays(connection: &Connection) -> rusqlite::Result<()> {
         "ALTER TABLE delivery ADD COLUMN scope TEXT;
          ALTER TABLE delivery ADD COLUMN firing INTEGER NOT NULL DEFAULT 0;
          ALTER TABLE delivery ADD COLUMN delay INTEGER;
-         ALTER TABLE delivery ADD COLUMN delay_key TEXT;",
+         ALTER TABLE delivery ADD COLUMN delay_key TEXT;
+         ALTER TABLE delivery ADD COLUMN digest BLOB;
+         ALTER TABLE attempt ADD COLUMN digest BLOB;",
     )?;
     connection.execute_batch(SCHEMA_7)
 }

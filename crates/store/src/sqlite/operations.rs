@@ -13,8 +13,8 @@ use super::copies::Arrival;
 use super::state::SqliteStateReader;
 use super::writer::{SharedConnection, lock};
 use super::{
-    SqliteStore, accept, archive, attempts, check, claim, copies, listing, micros, order, outbox,
-    pages, retention, schema, targets,
+    SqliteStore, accept, archive, attempts, check, claim, copies, digests, listing, micros, order,
+    outbox, pages, retention, schema, targets,
 };
 use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, DamagedEvent,
@@ -209,6 +209,23 @@ impl Store for SqliteStore {
     fn submit_release(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Reply<usize> {
         self.writer
             .submit(move |connection| outbox::release_some(connection, &ids, now))
+    }
+
+    fn submit_hold(
+        &self,
+        target: &str,
+        ids: Vec<DeliveryId>,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Reply<usize> {
+        let target = target.to_owned();
+        self.writer
+            .submit(move |connection| digests::hold(connection, &target, &ids, until, now))
+    }
+
+    fn submit_digest(&self, ids: Vec<DeliveryId>, digest: Option<DeliveryId>) -> Reply<()> {
+        self.writer
+            .submit(move |connection| digests::set_digest(connection, &ids, digest))
     }
 
     fn submit_order_wait(&self, target: &str, wait: SignedDuration, now: Timestamp) -> Reply<bool> {

@@ -197,7 +197,10 @@ pub(super) fn settle(
 }
 
 /// Where a delivery stands in the order of its key; `None` if it has none, or is gone.
-fn place_of(connection: &Connection, id: DeliveryId) -> Result<Option<Place>, StoreError> {
+pub(super) fn place_of(
+    connection: &Connection,
+    id: DeliveryId,
+) -> Result<Option<Place>, StoreError> {
     let sql = "SELECT order_key, seq, number, id FROM delivery WHERE id = ?1";
     let mut statement = connection.prepare_cached(sql)?;
     let place = statement.query_row([id.as_bytes()], |row| order::read_place(row, 0));
@@ -268,7 +271,7 @@ pub(super) fn transfer(
         let sql = "UPDATE delivery
                    SET status = 0, attempt = 1, since = ?3, due = ?3, set_at = ?3, claimed = 0,
                        finished = NULL, reason = NULL,
-                       order_key = NULL, head = 1, failed = NULL, retry = NULL
+                       order_key = NULL, head = 1, failed = NULL, retry = NULL, digest = NULL
                    WHERE id = ?1 AND status = ?2
                    RETURNING target, order_key, seq, number, id";
         change(connection, sql, (id, from, at))?

@@ -11,7 +11,7 @@ use crate::{DeliveryRecord, DeliveryStatus};
 /// The columns that [`read_row`] reads, in its order.
 pub(super) const COLUMNS: &str = "id, source, event, resource, rule, target, action, \
                                   created, replay, attempt, since, status, due, finished, \
-                                  reason, seq, taken, head, scope, firing";
+                                  reason, seq, taken, head, scope, firing, digest";
 
 /// A row that this version cannot read.
 pub(super) struct UnreadableRow {
@@ -55,6 +55,7 @@ pub(super) fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<DeliveryRecord,
         attempt: row.get(9)?,
         queued_at: instant(row.get(10)?),
         delivered_parts: delivered_parts(row.get(16)?),
+        digest: row.get::<_, Option<[u8; 16]>>(20)?.map(DeliveryId::from),
     };
     let finished: Option<i64> = row.get(13)?;
     Ok(Ok(DeliveryRecord {

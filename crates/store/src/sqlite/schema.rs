@@ -121,7 +121,8 @@ CREATE TABLE delivery (
     scope     TEXT,                             -- key by the rule's `by`: JSON
     firing    INTEGER NOT NULL DEFAULT 0,       -- whether a match led to it
     delay     INTEGER,                          -- microseconds of `after`; NULL without it
-    delay_key TEXT                              -- `key`, under which it is cancelled or replaced
+    delay_key TEXT,                             -- `key`, under which it is cancelled or replaced
+    digest    BLOB                              -- that carried it at its last attempt
 ) WITHOUT ROWID;
 CREATE INDEX delivery_dead ON delivery (finished) WHERE status = 2;
 CREATE INDEX delivery_by_event ON delivery (seq);
@@ -136,6 +137,7 @@ CREATE TABLE attempt (
     answer   TEXT NOT NULL,
     folded   INTEGER NOT NULL DEFAULT 0,        -- later attempts in this row, see `attempts.rs`
     last     INTEGER,                           -- when the last of them started
+    digest   BLOB,                              -- that carried the delivery; NULL: sent alone
     PRIMARY KEY (delivery, number)
 ) WITHOUT ROWID;
 ";

@@ -138,6 +138,13 @@ fn use_in_every_way(store: &SqliteStore) {
     let claimed = store.claim("u", at(30), lease, 3).unwrap();
     let ids = claimed.iter().map(|delivery| delivery.id).collect();
     store.submit_release(ids, at(31)).wait().unwrap();
+    for held in store.claim("u", at(31), lease, 3).unwrap() {
+        let digest = store.submit_digest(vec![held.id], Some(held.id));
+        digest.wait().unwrap();
+        let until = at(32);
+        let held = store.submit_hold("u", vec![held.id], until, at(31));
+        held.wait().unwrap();
+    }
     store.submit_release_claims("u", at(31)).wait().unwrap();
     store.claim("u", at(32), lease, 3).unwrap();
     store.release_claims(at(33)).unwrap();

@@ -78,12 +78,14 @@ macro_rules! every_promise {
                 order_wait_is_changed_while_deliveries_wait,
                 replayed_and_redriven_deliveries_have_no_order,
                 retries_come_first_where_a_claim_says_so,
+                held_deliveries_give_up_their_order_and_come_back,
             ]
             naive_queue: [
                 the_order_is_that_of_the_naive_queue,
             ]
             targets: [
                 attempts_after_the_tenth_are_folded,
+                digests_are_kept_with_deliveries_and_attempts,
                 recent_calls_are_kept_over_a_kill,
                 pauses_are_kept,
             ]

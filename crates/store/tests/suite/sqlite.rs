@@ -236,6 +236,8 @@ const TO_VERSION_6: &str = "
     ALTER TABLE delivery DROP COLUMN firing;
     ALTER TABLE delivery DROP COLUMN delay;
     ALTER TABLE delivery DROP COLUMN delay_key;
+    ALTER TABLE delivery DROP COLUMN digest;
+    ALTER TABLE attempt DROP COLUMN digest;
     PRAGMA user_version = 6;";
 
 /// Makes a store of schema version 3 from one of version 6.

@@ -278,3 +278,34 @@ pub(super) fn retries_come_first_where_a_claim_says_so(backend: &dyn Backend) {
     assert_eq!(first(30, true), soon);
     assert_eq!(first(30, true), late);
 }
+
+pub(super) fn held_deliveries_give_up_their_order_and_come_back(backend: &dyn Backend) {
+    let store = &*backend.open();
+    let (first, second) = (
+        accept(store, "1", "eni-1", 1, 0)[0],
+        accept(store, "2", "eni-1", 1, 0)[0],
+    );
+    assert_eq!(ids(&claim(store, 0, 1, 1)), [[first]]);
+    assert!(waits(store, second));
+    let hold = |id| {
+        store
+            .submit_hold("t", vec![id], at(60), at(1))
+            .wait()
+            .unwrap()
+    };
+    assert_eq!(hold(first), 1);
+    // What is not claimed is not held.
+    assert_eq!(hold(second), 0);
+    assert!(!waits(store, second));
+    assert_eq!(ids(&claim(store, 1, 9, 9)), [[second]]);
+    assert_eq!(store.delivery(first).unwrap().unwrap().0.due, at(60));
+    assert!(claim(store, 59, 9, 9).is_empty());
+    // Cancelled as any that waits.
+    let third = accept(store, "3", "eni-2", 1, 0)[0];
+    assert_eq!(ids(&claim(store, 1, 9, 9)), [[third]]);
+    assert_eq!(hold(third), 1);
+    assert!(store.cancel(third, at(2)).unwrap());
+    // Over a restart too.
+    store.release_claims(at(3)).unwrap();
+    assert_eq!(ids(&claim(store, 60, 9, 9)), [[first], [second]]);
+}

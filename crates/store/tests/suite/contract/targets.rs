@@ -1,11 +1,11 @@
 //! Promises about what is kept of attempts, calls and targets.
 
 use jiff::SignedDuration;
-use reflexarc_delivery::Decision;
+use reflexarc_delivery::{Decision, Delivery, DeliveryId};
 use reflexarc_store::{AttemptOutcome, Store, TargetPause};
 
 use super::Backend;
-use crate::samples::{LEASE, at, attempt, evaluation, incoming, send};
+use crate::samples::{LEASE, at, attempt, dead_letter, evaluation, incoming, send};
 
 /// However many attempts there are, the first five and the last four are kept, and the others are
 /// counted.
@@ -49,6 +49,46 @@ pub(super) fn attempts_after_the_tenth_are_folded(backend: &dyn Backend) {
         .map(|folded| (folded.count, folded.last))
         .unwrap();
     assert_eq!((count, last), (31, at(36)));
+}
+
+pub(super) fn digests_are_kept_with_deliveries_and_attempts(backend: &dyn Backend) {
+    let store = &*backend.open();
+    let evaluation = evaluation("r", vec![send("t", 1); 2], vec![]);
+    let accepted = store.accept(incoming("1"), evaluation, at(0)).unwrap();
+    let digest = Some(DeliveryId::from([0xff; 16]));
+    let [first, second] = accepted.deliveries[..] else {
+        panic!("two deliveries")
+    };
+    let delivery = store.claim("t", at(0), LEASE, 1).unwrap().remove(0);
+    assert_eq!((delivery.id, delivery.digest), (first, None));
+    store.submit_digest(vec![first], digest).wait().unwrap();
+    // As if the process had been killed.
+    store.release_claims(at(1)).unwrap();
+    let delivery = store.claim("t", at(1), LEASE, 1).unwrap().remove(0);
+    assert_eq!((delivery.id, delivery.digest), (first, digest));
+    let retry = Decision::RetryAt(at(2));
+    store
+        .settle(delivery.clone(), attempt("failed"), retry, at(1))
+        .unwrap();
+    let alone = Delivery {
+        digest: None,
+        ..delivery
+    };
+    store
+        .settle(alone, attempt("refused"), dead_letter("no"), at(2))
+        .unwrap();
+    let (record, attempts) = store.delivery(first).unwrap().unwrap();
+    let digests: Vec<_> = attempts.iter().map(|attempt| attempt.digest).collect();
+    assert_eq!(
+        (record.delivery.digest, digests),
+        (digest, vec![digest, None])
+    );
+    // A new series begins alone.
+    assert!(store.redrive(first, at(3)).unwrap());
+    let (record, _) = store.delivery(first).unwrap().unwrap();
+    assert_eq!(record.delivery.digest, None);
+    let (record, _) = store.delivery(second).unwrap().unwrap();
+    assert_eq!(record.delivery.digest, None);
 }
 
 pub(super) fn recent_calls_are_kept_over_a_kill(backend: &dyn Backend) {
