@@ -437,6 +437,7 @@ impl<'a, 'c> InProgress<'a, 'c> {
             run.notes.append(&mut reaction.notes);
         }
         let mut effects = effects.unwrap_or_else(|| cause.effects(rule));
+        effects.steps = std::mem::take(&mut run.steps);
         effects.notes = std::mem::take(&mut run.notes);
         self.apply_changes();
         let (change, failed) = run.finish(rule, window, has_failed, &self.state, now);

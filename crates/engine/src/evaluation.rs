@@ -87,6 +87,8 @@ pub struct RuleEffects {
     pub log: Vec<String>,
     /// Why the rule has no actions, if that was deliberate: `skip`, `throttle` or `once`.
     pub skipped: Option<String>,
+    /// What became of the match of each key of the rule's time window: opened, continued, closed.
+    pub steps: Vec<String>,
     /// What did not stop the rule but may not be as intended: a gate whose key the event lacks,
     /// a log line that was cut.
     pub notes: Vec<String>,
@@ -170,6 +172,13 @@ impl RuleEffects {
             rule: rule.into(),
             ..Self::default()
         }
+    }
+
+    /// All that is to be said of the rule besides its effects: [`RuleEffects::steps`], then
+    /// [`RuleEffects::notes`].
+    pub fn remarks(&self) -> impl Iterator<Item = &str> {
+        let remarks = self.steps.iter().chain(&self.notes);
+        remarks.map(String::as_str)
     }
 }
 

@@ -401,7 +401,7 @@ impl StepCheck<'_> {
             self.parts("log", log, lines);
         }
         if let Some(notes) = notes {
-            let noted = effects().flat_map(|effects| effects.notes.iter().cloned());
+            let noted = effects().flat_map(|effects| effects.remarks().map(str::to_owned));
             self.parts("notes", notes, noted.collect());
         }
         if let Some(expected) = pending {

@@ -79,8 +79,9 @@ impl PyEffects {
             if let Some(reason) = &effects.skipped {
                 skipped.set_item(&effects.rule, reason)?;
             }
-            if !effects.notes.is_empty() {
-                add_notes(&notes, &effects.rule, effects.notes)?;
+            let remarks: Vec<String> = effects.remarks().map(str::to_owned).collect();
+            if !remarks.is_empty() {
+                add_notes(&notes, &effects.rule, remarks)?;
             }
             for action in effects.actions {
                 let action = PyAction {

@@ -44,7 +44,7 @@ pub fn evaluation_to_json(evaluation: &Evaluation) -> Json {
             ("actions", Json::Array(actions)),
             ("log", Json::strings(&effects.log)),
             ("skipped", Json::optional(effects.skipped.as_deref())),
-            ("notes", Json::strings(&effects.notes)),
+            ("notes", Json::strings(effects.remarks())),
         ])
     });
     let failures = evaluation.failures.iter().map(|failure| {

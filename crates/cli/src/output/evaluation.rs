@@ -93,6 +93,7 @@ pub(crate) fn has_effects(effects: &RuleEffects) -> bool {
         || !effects.emitted.is_empty()
         || !effects.log.is_empty()
         || effects.skipped.is_some()
+        || !effects.steps.is_empty()
         || !effects.notes.is_empty()
 }
 
@@ -150,7 +151,7 @@ pub(crate) fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(
     for line in &effects.log {
         output.line(format_args!("      log: {}", truncate(line)))?;
     }
-    for note in &effects.notes {
+    for note in effects.remarks() {
         let note = output.paint(Paint::Yellow, format_args!("note: {}", truncate(note)));
         output.line(format_args!("      {note}"))?;
     }
@@ -261,7 +262,7 @@ impl RuleReport<'_> {
         let emitted = effects.emitted.iter().map(Event::tree);
         map.serialize_entry("emitted", &emitted.collect::<Vec<_>>())?;
         map.serialize_entry("log", &effects.log)?;
-        map.serialize_entry("notes", &effects.notes)?;
+        map.serialize_entry("notes", &effects.remarks().collect::<Vec<_>>())?;
         if let Some(seen) = &effects.event {
             map.serialize_entry("seen", seen.tree())?;
         }

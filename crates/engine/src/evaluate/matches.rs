@@ -27,6 +27,8 @@ pub(super) struct MatchRun {
     event: Option<KeptEvent>,
     /// Whether there was a match that waited; `None` if there was none.
     was_pending: Option<bool>,
+    /// What became of the match.
+    pub(super) steps: Vec<String>,
     pub(super) notes: Vec<String>,
     /// The reaction that ran, if any.
     pub(super) reaction: Option<MatchReaction>,
@@ -63,7 +65,7 @@ pub(super) fn apply(
 ) -> KeyOutcome {
     let MatchKey { key, value, roles } = key;
     let name = window.kind().key();
-    let mut notes = Vec::new();
+    let (mut steps, mut notes) = (Vec::new(), Vec::new());
     let distinct = window.distinct.as_ref();
     let distinct = match distinct.map(|distinct| distinct.of(arrival.event.event())) {
         None => None,
@@ -99,7 +101,7 @@ pub(super) fn apply(
         }
         let newest_late = read_newest_late(rule, state, context.now);
         let due = window.window.due(&key_state, newest_late);
-        notes.push(step_note(window, &value, applied.step, due));
+        steps.push(step_note(window, &value, applied.step, due));
         firing = applied.firing;
     } else if notes.is_empty() {
         notes.push(format!(
@@ -124,6 +126,7 @@ pub(super) fn apply(
             arrival.event.clone().without_trees(),
         )),
         was_pending,
+        steps,
         notes,
         reaction,
     })
@@ -143,6 +146,7 @@ pub(super) fn fire(
         state: KeyState::default(),
         event: None,
         was_pending: Some(true),
+        steps: Vec::new(),
         notes: Vec::new(),
         reaction: None,
     };
@@ -150,7 +154,7 @@ pub(super) fn fire(
         Ok(Some(kept)) => run.state = kept,
         Ok(None) => {
             let name = window.kind().key();
-            run.notes
+            run.steps
                 .push(format!("{name}: closed: its window has changed"));
             return (run, None);
         }

@@ -198,7 +198,7 @@ impl RuleSet {
         let key = key.to_owned();
         effects.changes.push(StateChange::RemoveMatch { key });
         let note = "closed: the rule has no window, or is disabled";
-        effects.notes.push(note.to_owned());
+        effects.steps.push(note.to_owned());
         let mut evaluation = Evaluation::default();
         evaluation.rules.push(effects);
         evaluation

@@ -484,7 +484,7 @@ impl ScenarioRun {
         let keys = effects.changes.iter().map(StateChange::key);
         let shown: Vec<String> = keys.flat_map(|key| match_step_notes(window, key)).collect();
         let is_shown = |note: &String| shown.iter().any(|start| note.starts_with(start));
-        effects.notes.retain(|note| !is_shown(note));
+        effects.steps.retain(|note| !is_shown(note));
         has_effects(&effects).then_some(effects)
     }
 }
