@@ -72,6 +72,7 @@ impl PyEffects {
         let mut matched: Vec<String> = Vec::with_capacity(evaluation.rules.len());
         let (mut actions, mut firings, mut log) = (Vec::new(), Vec::new(), Vec::new());
         for effects in evaluation.rules {
+            let remarks: Vec<String> = effects.remarks().map(str::to_owned).collect();
             let firing = effects.firing.map(|firing| PyMatchFiring {
                 rule: effects.rule.clone(),
                 firing,
@@ -79,7 +80,6 @@ impl PyEffects {
             if let Some(reason) = &effects.skipped {
                 skipped.set_item(&effects.rule, reason)?;
             }
-            let remarks: Vec<String> = effects.remarks().map(str::to_owned).collect();
             if !remarks.is_empty() {
                 add_notes(&notes, &effects.rule, remarks)?;
             }

@@ -291,7 +291,8 @@ fn keys_of_matches_are_limited_in_bytes() {
         let event = event(&format!(r#"{{"id": "{}"}}"#, "k".repeat(length)));
         let evaluation = rules.evaluate_in_time(&event, &mut state, now, &mut |_| ());
         assert_eq!(RuleSet::pending("a", &state, now).count(), pending);
-        let is_refused = evaluation.rules[0].notes[0].contains("more than 1024 bytes");
+        let mut remarks = evaluation.rules[0].remarks();
+        let is_refused = remarks.any(|remark| remark.contains("more than 1024 bytes"));
         assert_eq!(is_refused, length > 1022);
     }
 }
