@@ -1,4 +1,4 @@
-//! Events of the archive.
+//! Entries of the archive.
 
 use std::fmt;
 
@@ -6,21 +6,25 @@ use jiff::Timestamp;
 use reflexarc_delivery::EventRef;
 use reflexarc_event::{Event, Json};
 
-/// One archived event.
+use crate::EntryKind;
+
+/// One archived event, or another entry of the archive.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Archived {
     /// Archive position, counted in the order of acceptance.
     pub seq: i64,
-    /// Source and id.
+    /// Whether it is an event, or what else it is.
+    pub entry: EntryKind,
+    /// Source and id; those of the event that it is about, if it is none itself.
     pub name: EventRef,
-    /// Its `name` or `type`.
+    /// Its `name` or `type`; if it is no event, the name of its kind.
     pub kind: String,
     /// The resource that it is about.
     pub resource: String,
     /// When it was accepted; also the `now` of its evaluation.
     pub received: Timestamp,
-    /// The event as it was received.
+    /// The event as it was received; of an entry that is none, what happened.
     pub event: Event,
     /// Its evaluation as [`evaluation_to_json`](crate::evaluation_to_json) writes it; `None` if no
     /// rule matched.
@@ -49,15 +53,17 @@ pub struct EventPage {
     pub next: Option<i64>,
 }
 
-/// Selects events of the archive. An absent bound selects all.
+/// Selects entries of the archive. An absent bound selects all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Accepted at this instant or later.
     pub from: Option<Timestamp>,
     /// Accepted before this instant.
     pub to: Option<Timestamp>,
-    /// Events with this id.
+    /// Events with this id, and entries about them.
     pub id: Option<String>,
+    /// Entries of this kind.
+    pub kind: Option<EntryKind>,
 }
 
 impl DamagedEvent {
@@ -92,7 +98,9 @@ impl fmt::Display for DamagedEvent {
 pub struct VerifyReport {
     /// Number of events that were read.
     pub events: u64,
-    /// Their uncompressed size in bytes.
+    /// Number of other entries that were read.
+    pub others: u64,
+    /// The uncompressed size of all of them in bytes.
     pub bytes: u64,
     /// The events that cannot be read back.
     pub damaged: Vec<DamagedEvent>,

@@ -18,11 +18,13 @@ mod claim;
 mod compression;
 mod copies;
 mod damage;
+mod deadlines;
 mod digests;
 mod duplicates;
 mod files;
 mod key;
 mod listing;
+mod matches;
 mod migration;
 mod operations;
 mod order;
@@ -39,6 +41,7 @@ mod state;
 #[cfg(test)]
 mod statements;
 mod targets;
+mod timeline;
 mod trees;
 mod write_clock;
 mod writer;
@@ -67,6 +70,7 @@ pub struct SqliteStore {
     /// What retention has removed and not reported yet.
     pruned: Mutex<Pruned>,
     dead_letters: Observed,
+    timeline: timeline::SharedTimeline,
     /// Read-only connections that are not in use.
     // Grows to the largest number of readers at one time and stays there. Opening one costs a few
     // file operations and compiling its statements again, more than most queries.
@@ -99,6 +103,7 @@ impl SqliteStore {
             accepted: Arc::default(),
             pruned: Mutex::default(),
             dead_letters: Observed::default(),
+            timeline: timeline::SharedTimeline::default(),
             readers: Mutex::default(),
             files,
         })

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use reflexarc::Evaluation;
-use reflexarc_reaction::{Entry, KeptMatches, NoState, State, sealed};
+use reflexarc_event::NativeEvent;
+use reflexarc_reaction::{Entry, KeptMatch, KeptMatches, State, sealed};
 
 use crate::{Incoming, StoreError};
 
@@ -45,6 +46,49 @@ pub trait StateReader: Send + Sync {
         max: usize,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
+
+    /// The match of `rule` at `key`, unless it has expired by `now`.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn read_match(
+        &self,
+        rule: &str,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<KeptMatch>, StoreError>;
+
+    /// Whether `rule` has fewer than `max` unexpired matches that wait, or, if not `pending`, that
+    /// do not. Its cost does not depend on the number of matches.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn has_match_room(
+        &self,
+        rule: &str,
+        pending: bool,
+        max: usize,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// The event at an archive position in native form: as it was received, or as a rule emitted
+    /// it. `None` if there is none, or if it is damaged.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn read_event(&self, position: u64) -> Result<Option<NativeEvent>, StoreError>;
+
+    /// The archive position of the next entry.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn next_position(&self) -> Result<u64, StoreError>;
+
+    /// The latest time of an entry since the clock was set, [`Timestamp::MIN`] if there is none.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn clock(&self) -> Result<Timestamp, StoreError>;
 }
 
 /// Reads rule state through one reader and records what it read.
@@ -68,6 +112,9 @@ pub struct ReadSet {
     /// number of entries nothing else is known to an evaluation, so that it stays current when the
     /// number changes.
     rooms: Vec<Room>,
+    /// Whether matches were read. What an evaluation does to them depends on the position of its
+    /// event, which is known only when that is stored.
+    uses_matches: bool,
 }
 
 /// A question of [`StateReader::has_room`] with its answer.
@@ -116,6 +163,12 @@ impl<'a> StoredState<'a> {
         })
     }
 
+    /// As [`StoredState::read`] of what belongs to matches.
+    fn read_matches<T: Default>(&self, result: Result<T, StoreError>) -> T {
+        self.recorded().reads.uses_matches = true;
+        self.read(result)
+    }
+
     fn recorded(&self) -> MutexGuard<'_, Recorded> {
         self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -153,13 +206,40 @@ impl State for StoredState<'_> {
     }
 
     fn matches(&self) -> &dyn KeptMatches {
-        // `serve` refuses rules with a time window: nothing would fire their deadlines.
-        &NoState
+        self
+    }
+}
+
+impl KeptMatches for StoredState<'_> {
+    fn get(&self, rule: &str, key: &str, now: Timestamp) -> Option<Arc<KeptMatch>> {
+        let kept = self.read_matches(self.reader.read_match(rule, key, now));
+        kept.map(Arc::new)
+    }
+
+    fn has_room(&self, rule: &str, pending: bool, max: usize, now: Timestamp) -> bool {
+        self.read_matches(self.reader.has_match_room(rule, pending, max, now))
+    }
+
+    fn event(&self, position: u64) -> Option<NativeEvent> {
+        self.read_matches(self.reader.read_event(position))
+    }
+
+    fn event_bytes(&self) -> usize {
+        // None are kept for matches alone: they are in the archive.
+        0
+    }
+
+    fn next_position(&self) -> u64 {
+        self.read_matches(self.reader.next_position())
+    }
+
+    fn clock(&self) -> Timestamp {
+        self.read_matches(self.reader.clock())
     }
 }
 
 impl ReadSet {
-    /// Whether repeating every read gives the recorded results.
+    /// Whether repeating every read gives the recorded results; never so where matches were read.
     ///
     /// Values are compared, not versions: an evaluation depends only on event, time and what it
     /// read, so equal values give an equal evaluation. A counter that went from 4 to 5 and back to
@@ -168,6 +248,9 @@ impl ReadSet {
     /// # Errors
     /// If the store cannot be read.
     pub fn is_current(&self, reader: &dyn StateReader, now: Timestamp) -> Result<bool, StoreError> {
+        if self.uses_matches {
+            return Ok(false);
+        }
         for (rule, key, entry) in &self.entries {
             if reader.read_entry(rule, key, now)?.as_ref() != entry.as_deref() {
                 return Ok(false);

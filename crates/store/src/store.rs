@@ -12,7 +12,7 @@ use crate::{
     DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
     EndedAttempt, EvaluateInTransaction, EventDeliveries, EventPage, Incoming, PageCursor,
     PageLimits, Pruned, ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled,
-    StateReader, StoreCheck, StoreError, TargetPause, VerifyReport,
+    StateReader, StoreCheck, StoreError, TargetPause, TimeWork, Timeline, VerifyReport,
 };
 
 /// The exclusive lock of the one process that delivers from a store. It is released when this is
@@ -50,6 +50,21 @@ pub trait Store: Send + Sync {
         permit: Box<dyn Any + Send>,
         reply: ReplySender<Vec<Accepted>>,
     );
+
+    /// Lets `timeline` apply what is due before the events of each transaction, in place of an
+    /// earlier timeline: once for each call of [`Store::accept`] and [`Store::accept_together`].
+    /// The store keeps it, so it must not keep the store.
+    fn set_timeline(&self, timeline: Arc<dyn Timeline>);
+
+    /// Runs `work` in a transaction that no later job shares: what it returns runs after the
+    /// commit, before the reply and before any job that was submitted later begins.
+    fn submit_time(&self, work: TimeWork) -> Reply<()>;
+
+    /// The earliest deadline of a match, or a time before it: then nothing is due at that time.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Puts the actions of a replayed event into the outbox, under the replay's name. A delivery
     /// that a replay of this name has put there before is counted and left alone.

@@ -153,6 +153,16 @@ impl EntryKind {
         Self::Closed,
     ];
 
+    /// Its number in the file.
+    // The numbers are in the files of all installations: a new kind must be added at the end.
+    pub(crate) fn number(self) -> i64 {
+        self as i64
+    }
+
+    pub(crate) fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
+    }
+
     /// Its name in lists and JSON.
     pub fn as_str(self) -> &'static str {
         match self {

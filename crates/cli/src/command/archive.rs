@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_diagnostic::parse_duration;
 use reflexarc_event::Json;
-use reflexarc_service::store::{Archived, DamagedEvent, Retention, Selection};
+use reflexarc_service::store::{Archived, DamagedEvent, EntryKind, Retention, Selection};
 
 use crate::config_args::{ConfigArgs, StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};
@@ -30,10 +30,13 @@ Examples:
   reflexarc archive export --from 2h | reflexarc run rules -
   reflexarc archive prune --keep 7d")]
 pub(crate) enum Archive {
-    /// Print time, id, kind and resource of archived events
+    /// Print time, id, kind and resource of archived events and other entries
     List {
         #[command(flatten)]
         range: Range,
+        /// Only entries of this kind: event, emitted, firing, resumed, clock, reload or closed
+        #[arg(long, value_parser = parse_kind, value_name = "KIND")]
+        kind: Option<EntryKind>,
         #[command(flatten)]
         report: StoreReportArgs,
     },
@@ -81,6 +84,7 @@ impl Range {
             from: self.from,
             to: self.to,
             id: self.id.clone(),
+            ..Selection::default()
         }
     }
 }
@@ -88,9 +92,18 @@ impl Range {
 /// Lists, exports, verifies or prunes.
 pub(crate) fn run(args: &Archive, output: &mut Output) -> Result<Exit, Failure> {
     match args {
-        Archive::List { range, report } => list(range, report, output),
+        Archive::List {
+            range,
+            kind,
+            report,
+        } => list(range, *kind, report, output),
         Archive::Export { range, config } => {
-            for_each_event(config, range, output, |event, output| {
+            // Only events: what is exported can be sent again.
+            let selection = Selection {
+                kind: Some(EntryKind::Event),
+                ..range.selection()
+            };
+            for_each_event(config, &selection, output, |event, output| {
                 // Bytes are exported unchanged, but a pretty-printed event would take several
                 // lines; its tree prints the same members and digits on one line.
                 if event.event.bytes().contains(&b'\n') {
@@ -131,13 +144,22 @@ pub(crate) fn run(args: &Archive, output: &mut Output) -> Result<Exit, Failure> 
     }
 }
 
-fn list(range: &Range, report: &StoreReportArgs, output: &mut Output) -> Result<Exit, Failure> {
+fn list(
+    range: &Range,
+    kind: Option<EntryKind>,
+    report: &StoreReportArgs,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
     let format = report.format;
+    let selection = Selection {
+        kind,
+        ..range.selection()
+    };
     let mut table = Table::new(["ACCEPTED", "EVENT", "NAME", "RESOURCE"]);
     output.begin(format)?;
     let exit = for_each_event(
         &report.config,
-        range,
+        &selection,
         output,
         |event, output| match format {
             Format::Human => {
@@ -158,8 +180,13 @@ fn list(range: &Range, report: &StoreReportArgs, output: &mut Output) -> Result<
 fn verify(config: &ConfigArgs, output: &mut Output) -> Result<Exit, Failure> {
     let (_, store) = config.open_store()?;
     let verified = store.verify_archive().map_err(store_failure)?;
+    let others = match verified.others {
+        0 => String::new(),
+        1 => "1 other entry, ".to_owned(),
+        others => format!("{others} other entries, "),
+    };
     output.line(format_args!(
-        "{}, {}, {} damaged",
+        "{}, {others}{}, {} damaged",
         plural(verified.events, "event"),
         plural(verified.bytes, "byte"),
         verified.damaged.len()
@@ -185,7 +212,7 @@ fn verify(config: &ConfigArgs, output: &mut Output) -> Result<Exit, Failure> {
 /// Damaged ones are reported and left out.
 fn for_each_event(
     config: &ConfigArgs,
-    range: &Range,
+    selection: &Selection,
     output: &mut Output,
     mut print: impl FnMut(Archived, &mut Output) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
@@ -199,9 +226,7 @@ fn for_each_event(
         }
         exit.is_ok()
     };
-    store
-        .walk(&range.selection(), &mut visit)
-        .map_err(store_failure)?;
+    store.walk(selection, &mut visit).map_err(store_failure)?;
     Ok(left_out.finish(exit?, output))
 }
 
@@ -211,10 +236,22 @@ fn summary_json(event: &Archived) -> Json {
         ("accepted", event.received.to_string().into()),
         ("id", event.name.id.as_str().into()),
         ("source", event.name.source.as_str().into()),
+        ("entry", event.entry.as_str().into()),
         ("kind", event.kind.as_str().into()),
         ("resource", event.resource.as_str().into()),
         ("matched", event.evaluation.is_some().into()),
     ])
+}
+
+/// The kind of an entry by its name.
+fn parse_kind(text: &str) -> Result<EntryKind, String> {
+    let found = EntryKind::ALL
+        .into_iter()
+        .find(|kind| kind.as_str() == text);
+    found.ok_or_else(|| {
+        let names = EntryKind::ALL.map(EntryKind::as_str).join(", ");
+        format!("expected one of {names}")
+    })
 }
 
 /// A timestamp such as `2026-11-20T00:00:00Z`, or a time before now such as `2h`.

@@ -9,7 +9,7 @@ use reflexarc_event::{EventError, Json};
 use reflexarc_reaction::MemoryState;
 
 use crate::store::{
-    Archived, DamagedEvent, Incoming, ReplayAccepted, Selection, Store, StoreError,
+    Archived, DamagedEvent, EntryKind, Incoming, ReplayAccepted, Selection, Store, StoreError,
 };
 
 /// What to replay, and whether to deliver.
@@ -100,6 +100,9 @@ impl Replay {
                 Ok(archived) => archived,
                 Err(damaged) => return visit(Err(damaged)),
             };
+            if archived.entry != EntryKind::Event {
+                return true;
+            }
             match self.replay_event(store, rules, &mut state, archived) {
                 Ok(Some(replayed)) => visit(Ok(replayed)),
                 Ok(None) => true,

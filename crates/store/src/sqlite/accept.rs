@@ -1,16 +1,20 @@
-//! Storing one event: archive, state and outbox in one transaction.
+//! Storing one entry: archive, state and outbox in one transaction.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use reflexarc::Evaluation;
 use reflexarc_delivery::{ArchivePosition, DeliveryId, number_actions};
-use reflexarc_event::Json;
-use reflexarc_reaction::Action;
+use reflexarc_event::{EventIdentity, Json, NativeEvent};
+use reflexarc_reaction::{Action, StateChange};
 use rusqlite::{Connection, params};
 
 use super::compression::pack;
 use super::order::{self, Entry};
 use super::{copies, micros, state};
-use crate::{Accepted, Incoming, ReplayAccepted, StoreError, evaluation_to_json};
+use crate::{
+    Accepted, EntryKind, Incoming, NewEntry, ReplayAccepted, StoreError, evaluation_to_json,
+};
 
 /// A new delivery. Fails if its id is taken.
 const INSERT: &str = "INSERT INTO delivery (id, seq, source, event, resource, rule, target, \
@@ -26,6 +30,15 @@ const INSERT_IF_NEW: &str = "INSERT INTO delivery (id, seq, source, event, resou
                              ?12, ?13, ?14, ?15, ?16)
                              ON CONFLICT (id) DO NOTHING";
 
+/// What an entry is about: the event for which it and its deliveries are found.
+pub(super) struct Cause<'a> {
+    /// Distinguishes its deliveries from those of all other entries.
+    identity: &'a EventIdentity,
+    source: &'a str,
+    event: &'a str,
+    resource: &'a str,
+}
+
 /// Stores an event that is no copy, with its state changes and deliveries. `is_known_id`: the
 /// archive has an event of its id, see [`copies`].
 pub(super) fn insert(
@@ -35,37 +48,68 @@ pub(super) fn insert(
     is_known_id: bool,
     now: Timestamp,
 ) -> Result<Accepted, StoreError> {
-    // As received, byte for byte: what the sender meant can be argued about only with the original,
-    // and a later version may convert an envelope better.
-    let body = pack(incoming.native.original().bytes())?;
-    // Most events match no rule; they cost no evaluation column at all.
-    let matched_nothing = evaluation.rules.is_empty() && evaluation.failures.is_empty();
-    let stored_evaluation = if matched_nothing {
-        None
-    } else {
-        Some(pack(evaluation_to_json(evaluation).to_string().as_bytes())?)
-    };
-    // The size bounds decompression when the event is read back.
-    let size = i64::try_from(incoming.native.original().bytes().len()).unwrap_or(i64::MAX);
+    let cause = Cause::from(incoming);
     let own_fingerprint = incoming.fingerprint.as_ref().filter(|_| !is_known_id);
-    let sql = "INSERT INTO archive
-                   (source, id, kind, resource, received, size, body, evaluation, fingerprint)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    let identity = &incoming.identity;
-    connection.prepare_cached(sql)?.execute((
-        &identity.source,
-        &identity.id,
-        &identity.name,
-        &identity.resource,
-        micros(now),
-        size,
-        body,
-        stored_evaluation,
-        own_fingerprint,
-    ))?;
-    let seq = connection.last_insert_rowid();
+    let row = ArchiveRow {
+        seq: None,
+        cause: &cause,
+        entry: EntryKind::Event,
+        kind: &incoming.identity.name,
+        received: now,
+        // As received, byte for byte: what the sender meant can be argued about only with the
+        // original, and a later version may convert an envelope better.
+        body: incoming.native.original().bytes(),
+        evaluation: Some(evaluation),
+        fingerprint: own_fingerprint,
+    };
+    let seq = row.insert(connection)?;
     if let Some(fingerprint) = incoming.fingerprint.as_ref().filter(|_| is_known_id) {
         copies::keep(connection, fingerprint, seq, micros(now))?;
+    }
+    apply(connection, &row, seq, evaluation, now)
+}
+
+/// Stores an entry that is no event, with its state changes and deliveries.
+pub(super) fn insert_entry(
+    connection: &Connection,
+    entry: &NewEntry,
+    evaluation: &Evaluation,
+    now: Timestamp,
+) -> Result<Accepted, StoreError> {
+    let body = entry.detail.to_string();
+    let row = ArchiveRow {
+        seq: None,
+        cause: &Cause::from(entry),
+        entry: entry.kind,
+        kind: entry.kind.as_str(),
+        received: entry.at,
+        body: body.as_bytes(),
+        evaluation: Some(evaluation),
+        fingerprint: None,
+    };
+    let seq = row.insert(connection)?;
+    apply(connection, &row, seq, evaluation, now)
+}
+
+/// Applies the state changes of an entry and stores its deliveries, which are created `now`.
+fn apply(
+    connection: &Connection,
+    row: &ArchiveRow<'_>,
+    seq: i64,
+    evaluation: &Evaluation,
+    now: Timestamp,
+) -> Result<Accepted, StoreError> {
+    for (position, event) in emitted_events(evaluation, seq, row.entry)? {
+        let emitted = ArchiveRow {
+            seq: Some(position),
+            entry: EntryKind::Emitted,
+            kind: EntryKind::Emitted.as_str(),
+            body: event.original().bytes(),
+            evaluation: None,
+            fingerprint: None,
+            ..*row
+        };
+        emitted.insert(connection)?;
     }
     // Before the deliveries, but in the same transaction: neither exists without the other. A
     // counter that was incremented without its notification, or the other way round, could not be
@@ -73,8 +117,9 @@ pub(super) fn insert(
     for effects in &evaluation.rules {
         state::apply(connection, &effects.rule, &effects.changes)?;
     }
-    let position = ArchivePosition { seq, received: now };
-    let (deliveries, targets) = enqueue(connection, position, incoming, evaluation, now)?;
+    let received = row.received;
+    let position = ArchivePosition { seq, received };
+    let (deliveries, targets) = enqueue(connection, position, row.cause, evaluation, now)?;
     Ok(Accepted {
         seq,
         duplicate: false,
@@ -85,6 +130,111 @@ pub(super) fn insert(
     })
 }
 
+/// The events that rules have emitted and matches refer to, by their positions: those after the
+/// entry at `seq`.
+///
+/// An event that a match keeps has the position that the evaluation gave it. If another one was
+/// stored there meanwhile, the match would refer to that: such an evaluation is not stored.
+fn emitted_events(
+    evaluation: &Evaluation,
+    seq: i64,
+    entry: EntryKind,
+) -> Result<BTreeMap<i64, &NativeEvent>, StoreError> {
+    let mut emitted = BTreeMap::new();
+    for effects in &evaluation.rules {
+        for change in &effects.changes {
+            let StateChange::SetMatch { kept, event, .. } = change else {
+                continue;
+            };
+            let Some(event) = event else { continue };
+            let position = event.position.cast_signed();
+            let is_own = entry == EntryKind::Event && effects.hop == 0;
+            let is_expected = if is_own {
+                position == seq
+            } else {
+                position > seq
+            };
+            if !is_expected {
+                return Err(StoreError::Failed(format!(
+                    "an event of a match of rule {} has position {position}, but its entry has \
+                     {seq}",
+                    effects.rule
+                )));
+            }
+            if !is_own && kept.positions.contains(&event.position) {
+                emitted.insert(position, &event.event);
+            }
+        }
+    }
+    Ok(emitted)
+}
+
+/// A new row of the archive.
+struct ArchiveRow<'a> {
+    /// Its position; the next one if there is none.
+    seq: Option<i64>,
+    cause: &'a Cause<'a>,
+    entry: EntryKind,
+    kind: &'a str,
+    received: Timestamp,
+    body: &'a [u8],
+    evaluation: Option<&'a Evaluation>,
+    fingerprint: Option<&'a [u8; 16]>,
+}
+
+impl ArchiveRow<'_> {
+    /// Returns its position.
+    fn insert(&self, connection: &Connection) -> Result<i64, StoreError> {
+        // Most events match no rule; they cost no evaluation column at all.
+        let evaluation = self.evaluation.filter(|evaluation| !evaluation.is_empty());
+        let evaluation = evaluation.map(|evaluation| {
+            let json = evaluation_to_json(evaluation).to_string();
+            pack(json.as_bytes())
+        });
+        let sql = "INSERT INTO archive (seq, source, id, kind, resource, received, size, body,
+                                        evaluation, fingerprint, entry)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        connection.prepare_cached(sql)?.execute((
+            self.seq,
+            self.cause.source,
+            self.cause.event,
+            self.kind,
+            self.cause.resource,
+            micros(self.received),
+            // The size bounds decompression when the event is read back.
+            i64::try_from(self.body.len()).unwrap_or(i64::MAX),
+            pack(self.body)?,
+            evaluation.transpose()?,
+            self.fingerprint,
+            self.entry.number(),
+        ))?;
+        Ok(connection.last_insert_rowid())
+    }
+}
+
+impl<'a> From<&'a Incoming> for Cause<'a> {
+    fn from(incoming: &'a Incoming) -> Self {
+        let identity = &incoming.identity;
+        Self {
+            identity,
+            source: &identity.source,
+            event: &identity.id,
+            resource: &identity.resource,
+        }
+    }
+}
+
+impl<'a> From<&'a NewEntry> for Cause<'a> {
+    fn from(entry: &'a NewEntry) -> Self {
+        Self {
+            identity: &entry.identity,
+            source: &entry.event.source,
+            event: &entry.event.id,
+            resource: &entry.resource,
+        }
+    }
+}
+
 /// Puts the actions of a new event into the outbox. Returns the new deliveries and their targets,
 /// each target once.
 ///
@@ -93,24 +243,24 @@ pub(super) fn insert(
 fn enqueue(
     connection: &Connection,
     position: ArchivePosition,
-    incoming: &Incoming,
+    cause: &Cause<'_>,
     evaluation: &Evaluation,
     now: Timestamp,
 ) -> Result<(Vec<DeliveryId>, Vec<String>), StoreError> {
     let (mut deliveries, mut targets) = (Vec::new(), Vec::new());
     for action in numbered_actions(evaluation) {
         let NumberedAction { rule, number, .. } = action;
-        let id = DeliveryId::derive(&incoming.identity, position, rule, number, None);
+        let id = DeliveryId::derive(cause.identity, position, rule, number, None);
         let row = Row {
             id,
             seq: position.seq,
             replay: None,
             action: &action,
         };
-        let (target, resource) = (action.action.target(), &incoming.identity.resource);
-        let key = order::key(rule, action.scope.as_deref(), resource);
+        let target = action.action.target();
+        let key = order::key(rule, action.scope.as_deref(), cause.resource);
         let entry = order::entry(connection, target, key, now)?;
-        insert_delivery(connection, INSERT, incoming, &row, &entry, now)?;
+        insert_delivery(connection, INSERT, cause, &row, &entry, now)?;
         deliveries.push(id);
         if !targets.iter().any(|known| known == target) {
             targets.push(target.to_owned());
@@ -130,7 +280,7 @@ pub(super) fn enqueue_replay(
     replay: &str,
     now: Timestamp,
 ) -> Result<ReplayAccepted, StoreError> {
-    let mut accepted = ReplayAccepted::default();
+    let (mut accepted, cause) = (ReplayAccepted::default(), Cause::from(incoming));
     for action in numbered_actions(evaluation) {
         let NumberedAction { rule, number, .. } = action;
         let id = DeliveryId::derive(&incoming.identity, position, rule, number, Some(replay));
@@ -142,7 +292,7 @@ pub(super) fn enqueue_replay(
         };
         // What is replayed has been in order once; what is sent meanwhile does not wait for it.
         let entry = Entry::unordered(now);
-        if insert_delivery(connection, INSERT_IF_NEW, incoming, &row, &entry, now)? == 1 {
+        if insert_delivery(connection, INSERT_IF_NEW, &cause, &row, &entry, now)? == 1 {
             accepted.deliveries.push(id);
         } else {
             accepted.repeated += 1;
@@ -194,19 +344,18 @@ struct Row<'a> {
 fn insert_delivery(
     connection: &Connection,
     sql: &str,
-    incoming: &Incoming,
+    cause: &Cause<'_>,
     row: &Row<'_>,
     entry: &Entry,
     now: Timestamp,
 ) -> Result<usize, StoreError> {
-    let identity = &incoming.identity;
     let numbered = row.action;
     Ok(connection.prepare_cached(sql)?.execute(params![
         row.id.as_bytes(),
         row.seq,
-        identity.source,
-        identity.id,
-        identity.resource,
+        cause.source,
+        cause.event,
+        cause.resource,
         numbered.rule,
         numbered.action.target(),
         numbered.action.to_json().to_string(),

@@ -7,12 +7,13 @@
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension};
+use reflexarc_event::Json;
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::archived_event::read_event;
 use super::damage::{is_local, is_of_row, out_of_order};
 use super::{instant, micros};
-use crate::{DamagedEvent, EventPage, PageLimits, Selection, StoreError};
+use crate::{DamagedEvent, EntryKind, EventPage, PageLimits, Selection, StoreError};
 
 /// Positions that one transaction looks at, of events that may all be left out.
 // Reading a position costs a microsecond, so a transaction lasts for milliseconds.
@@ -25,6 +26,8 @@ const PROBES: u32 = 64;
 /// Which events a walk visits, and how far it is.
 pub(super) struct Walk {
     id: Option<String>,
+    /// The number of the kind of entries.
+    kind: Option<i64>,
     from: i64,
     to: i64,
     /// The last position that was looked at.
@@ -52,6 +55,7 @@ impl Walk {
     ) -> Result<Self, StoreError> {
         let mut walk = Self {
             id: selection.id.clone(),
+            kind: selection.kind.map(EntryKind::number),
             from: selection.from.map_or(i64::MIN, micros),
             to: selection.to.map_or(i64::MAX, micros),
             after,
@@ -165,6 +169,12 @@ impl Walk {
         Ok(Some(positions))
     }
 
+    /// Whether the kind in a column is selected; also if it cannot be read.
+    fn is_of_kind(&self, row: &Row<'_>, column: usize) -> bool {
+        let is_other = |wanted: i64| row.get(column).is_ok_and(|entry: i64| entry != wanted);
+        !self.kind.is_some_and(is_other)
+    }
+
     /// Reads positions by the index of ids.
     fn positions_of_id(
         &self,
@@ -180,18 +190,20 @@ impl Walk {
         let is_full = i64::try_from(found.len()) == Ok(limit);
         let last = found.last().copied().filter(|_| is_full);
         let mut events = VecDeque::new();
-        let sql = "SELECT received, size FROM archive WHERE seq = ?1";
+        let sql = "SELECT received, size, entry FROM archive WHERE seq = ?1";
         let mut statement = connection.prepare_cached(sql)?;
         for seq in found {
-            let row = statement.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?)));
-            let (received, size): (i64, i64) = match row.optional() {
+            let row = statement.query_row([seq], |row| {
+                Ok((row.get(0)?, row.get(1)?, self.is_of_kind(row, 2)))
+            });
+            let (received, size, is_of_kind): (i64, i64, bool) = match row.optional() {
                 Ok(Some(row)) => row,
                 // Pruned by another connection meanwhile, or the index is damaged.
                 Ok(None) => continue,
                 // What cannot be read is reported when the event is read.
-                Err(_) => (self.from, 0),
+                Err(_) => (self.from, 0, true),
             };
-            if (self.from..self.to).contains(&received) {
+            if is_of_kind && (self.from..self.to).contains(&received) {
                 events.push_back(Ok((seq, usize::try_from(size).unwrap_or_default())));
             }
         }
@@ -206,7 +218,7 @@ impl Walk {
         positions: &mut Positions,
         looked_at: &mut i64,
     ) -> rusqlite::Result<bool> {
-        let sql = "SELECT seq, received, size, id FROM archive
+        let sql = "SELECT seq, received, size, id, entry FROM archive
                    WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3";
         let mut statement = connection.prepare_cached(sql)?;
         let mut rows = statement.query((self.after, self.last, POSITIONS))?;
@@ -228,7 +240,10 @@ impl Walk {
                 let text = id.as_bytes();
                 text.is_ok_and(|text| text == wanted.as_bytes())
             };
-            if (self.from..self.to).contains(&received) && self.id.as_ref().is_none_or(has_id) {
+            if (self.from..self.to).contains(&received)
+                && self.id.as_ref().is_none_or(has_id)
+                && self.is_of_kind(row, 4)
+            {
                 let size = usize::try_from(size).unwrap_or_default();
                 positions.events.push_back(Ok((seq, size)));
                 if positions.events.len() >= limit {
@@ -245,7 +260,8 @@ impl Walk {
 pub(super) fn newest(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
     // Of the last position, not the latest time: an event that was accepted while the clock was
     // wrong must not be the newest for ever.
-    let sql = "SELECT received FROM archive ORDER BY seq DESC LIMIT 1";
+    // What came since because of deadlines is behind it, and is passed over.
+    let sql = "SELECT received FROM archive WHERE entry = 0 ORDER BY seq DESC LIMIT 1";
     let mut statement = connection.prepare_cached(sql)?;
     match statement.query_row([], |row| row.get(0)).optional() {
         Ok(found) => Ok(found.map(instant)),
@@ -255,6 +271,56 @@ pub(super) fn newest(connection: &Connection) -> Result<Option<Timestamp>, Store
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The newest entry of a kind that is no event.
+pub(super) const NEWEST_OF: &str = "SELECT seq FROM archive INDEXED BY archive_by_entry
+    WHERE entry = ?1 AND entry <> 0 ORDER BY seq DESC LIMIT 1";
+/// The latest time of an entry at position `?1` or after it.
+// Reads the entries from before the clock was set back that have later times, and no others.
+pub(super) const CLOCK: &str = "SELECT received FROM archive INDEXED BY archive_by_time
+    WHERE seq >= ?1 ORDER BY received DESC LIMIT 1";
+
+/// The time and the description of the newest entry of a kind.
+pub(super) fn newest_of(
+    connection: &Connection,
+    kind: EntryKind,
+) -> Result<Option<(Timestamp, Json)>, StoreError> {
+    let Some(seq) = newest_position(connection, kind)? else {
+        return Ok(None);
+    };
+    match read_event(connection, seq)? {
+        Some((Ok(entry), _)) => Ok(Some((entry.received, entry.event.tree().clone()))),
+        Some((Err(damaged), _)) => Err(StoreError::Failed(damaged.to_string())),
+        None => Ok(None),
+    }
+}
+
+fn newest_position(connection: &Connection, kind: EntryKind) -> Result<Option<i64>, StoreError> {
+    if kind == EntryKind::Event {
+        let sql = "SELECT seq FROM archive WHERE entry = 0 ORDER BY seq DESC LIMIT 1";
+        let mut statement = connection.prepare_cached(sql)?;
+        return Ok(statement.query_row((), |row| row.get(0)).optional()?);
+    }
+    let mut statement = connection.prepare_cached(NEWEST_OF)?;
+    let seq = statement.query_row([kind.number()], |row| row.get(0));
+    Ok(seq.optional()?)
+}
+
+/// The position of the next entry.
+pub(super) fn next_position(connection: &Connection) -> Result<u64, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT max(seq) FROM archive")?;
+    let last: Option<i64> = statement.query_row((), |row| row.get(0))?;
+    Ok(last.unwrap_or_default().cast_unsigned().saturating_add(1))
+}
+
+/// The latest time of an entry since the clock was set.
+pub(super) fn clock(connection: &Connection) -> Result<Timestamp, StoreError> {
+    // What was applied by the clock as it was then does not hold back what comes by this one.
+    let set = newest_position(connection, EntryKind::Clock)?;
+    let mut statement = connection.prepare_cached(CLOCK)?;
+    let latest = statement.query_row([set.unwrap_or(i64::MIN)], |row| row.get(0));
+    Ok(latest.optional()?.map_or(Timestamp::MIN, instant))
 }
 
 /// The positions after `after` that cannot be read.

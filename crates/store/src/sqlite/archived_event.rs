@@ -1,14 +1,14 @@
 //! One archived event: reading it back, and checking it.
 
 use reflexarc_delivery::EventRef;
-use reflexarc_event::{Event, Json};
+use reflexarc_event::{Event, Json, NativeEvent};
 use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::compression::unpack;
-use super::damage::is_local;
+use super::damage::{is_local, is_of_row};
 use super::instant;
-use crate::{Archived, DamagedEvent, StoreError};
+use crate::{Archived, DamagedEvent, EntryKind, StoreError};
 
 /// A stored evaluation holds derived events and payloads, each up to 128 levels deep as events may
 /// be, inside objects of its own.
@@ -22,7 +22,7 @@ pub(super) type Visited = (Result<Archived, DamagedEvent>, usize);
 /// The event at a position with the size of its evaluation in bytes; `None` if it was pruned
 /// meanwhile.
 pub(super) fn read_event(connection: &Connection, seq: i64) -> Result<Option<Visited>, StoreError> {
-    let sql = "SELECT seq, source, id, kind, resource, received, size, body, evaluation
+    let sql = "SELECT seq, source, id, kind, resource, received, size, body, evaluation, entry
                FROM archive WHERE seq = ?1";
     let mut statement = connection.prepare_cached(sql)?;
     let found = statement.query_row([seq], |row| Ok(decode_row(row, seq)));
@@ -36,6 +36,33 @@ pub(super) fn read_event(connection: &Connection, seq: i64) -> Result<Option<Vis
         Ok((event, evaluation)) => (Ok(event), evaluation),
         Err(reason) => (Err(DamagedEvent::one(seq, reason)), 0),
     }))
+}
+
+/// The event at a position in native form, as at intake; `None` if it was removed or is damaged.
+pub(super) fn read_native(
+    connection: &Connection,
+    position: u64,
+) -> Result<Option<NativeEvent>, StoreError> {
+    let sql = "SELECT size, body FROM archive WHERE seq = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_row([position.cast_signed()], |row| {
+        let size = usize::try_from(row.get::<_, i64>(0)?).unwrap_or_default();
+        Ok(unpack(row.get_ref(1)?.as_blob()?, size))
+    });
+    let read = match found.optional() {
+        Ok(None) => return Ok(None),
+        Ok(Some(body)) => body.and_then(|body| {
+            let native = Event::from_json(body).and_then(NativeEvent::new);
+            native.map_err(|error| error.to_string())
+        }),
+        Err(error) if is_local(&error) || is_of_row(&error) => Err(error.to_string()),
+        Err(error) => return Err(error.into()),
+    };
+    // Not an error of the store: the rule fails, and what comes is accepted.
+    let reported = read.inspect_err(|reason| {
+        tracing::warn!(position, reason, "the event of a match is damaged");
+    });
+    Ok(reported.ok())
 }
 
 /// Checks the checksums of a row with the columns of the table.
@@ -88,8 +115,10 @@ fn decode_row(row: &Row<'_>, seq: i64) -> Result<(Archived, usize), String> {
         }
         None => None,
     };
+    let entry = column(row, 9)?;
     let archived = Archived {
         seq,
+        entry: EntryKind::from_number(entry).ok_or("its kind is unknown to this version")?,
         name: EventRef {
             source: column(row, 1)?,
             id: column(row, 2)?,

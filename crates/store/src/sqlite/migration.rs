@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rusqlite::Connection;
 
 use super::duplicates::recompute_fingerprints;
+use super::matches::MATCHES;
 use super::order;
 use super::schema::{SCHEMA_4, SCHEMA_7};
 use super::state::STATE_COUNTS;
@@ -32,6 +33,10 @@ pub(super) fn migrate(connection: &Connection, to: i32) -> rusqlite::Result<()> 
     }
     if version < 7 {
         add_delays(connection)?;
+        // All entries that are there are events.
+        let sql = "ALTER TABLE archive ADD COLUMN entry INTEGER NOT NULL DEFAULT 0;";
+        connection.execute_batch(sql)?;
+        connection.execute_batch(MATCHES)?;
     }
     connection.execute_batch(&format!("PRAGMA user_version = {to}; COMMIT;"))
 }

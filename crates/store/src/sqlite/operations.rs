@@ -1,8 +1,8 @@
 //! The operations of the store, each a job of the writer or a query that never waits for it.
 
 use std::any::Any;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
@@ -11,17 +11,19 @@ use reflexarc_delivery::{ArchivePosition, Decision, Delivery, DeliveryId};
 use super::archive::Walk;
 use super::copies::Arrival;
 use super::state::SqliteStateReader;
+use super::timeline::{Afterwards, SqliteTimeTransaction, advance};
 use super::writer::{SharedConnection, lock};
 use super::{
-    SqliteStore, accept, archive, attempts, check, claim, copies, digests, listing, micros, order,
-    outbox, pages, retention, schema, targets,
+    SqliteStore, accept, archive, attempts, check, claim, copies, deadlines, digests, listing,
+    micros, order, outbox, pages, retention, schema, targets,
 };
 use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, DamagedEvent,
     DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
-    EndedAttempt, EvaluateInTransaction, EventDeliveries, EventPage, Incoming, PageCursor,
-    PageLimits, Pruned, ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled,
-    StateReader, Store, StoreCheck, StoreError, StoreLock, TargetPause, VerifyReport,
+    EndedAttempt, EntryKind, EvaluateInTransaction, EventDeliveries, EventPage, Incoming,
+    PageCursor, PageLimits, Pruned, ReplayAccepted, Reply, ReplySender, Retention, RuleUse,
+    Selection, Settled, StateReader, Store, StoreCheck, StoreError, StoreLock, TargetPause,
+    TimeWork, Timeline, VerifyReport,
 };
 
 impl Store for SqliteStore {
@@ -32,15 +34,22 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<Accepted, StoreError> {
         let (window, clock) = (self.duplicate_window, self.clock.clone());
-        let accepted = self.writer.submit(move |connection| {
+        let (timeline, afterwards) = (self.timeline.clone(), Afterwards::default());
+        let run_after = afterwards.clone();
+        let job = move |connection: &SharedConnection| {
             clock.record(now);
+            advance(&timeline, connection, now, &afterwards)?;
+            let connection = &lock(connection);
             match copies::find(connection, &incoming, now, window)? {
                 Arrival::Copy(seq) => Ok(Accepted::duplicate_of(seq)),
                 Arrival::New { is_known_id } => {
                     accept::insert(connection, &incoming, &evaluation, is_known_id, now)
                 }
             }
-        });
+        };
+        let (reply, accepted) = Reply::channel();
+        self.writer
+            .submit_to(reply, 1, job, move |_| run_after.run());
         accepted.wait()
     }
 
@@ -56,6 +65,8 @@ impl Store for SqliteStore {
         // A batch weighs as much as its events, so that the writer does not add 2,000 batches of
         // 10,000 events to one transaction.
         let weight = events.len();
+        let (timeline, afterwards) = (self.timeline.clone(), Afterwards::default());
+        let run_after = afterwards.clone();
         let job = move |connection: &SharedConnection| {
             // Moved into the job: the queue space is free again only when the events are committed,
             // or when the writer is gone and drops the job. Freeing it earlier would unbound what
@@ -63,6 +74,7 @@ impl Store for SqliteStore {
             let _permit = permit;
             clock.record(now);
             count.fetch_add(weight, Ordering::Relaxed);
+            advance(&timeline, connection, now, &afterwards)?;
             let mut accepted = Vec::with_capacity(weight);
             for (incoming, evaluate) in events {
                 // The connection is locked anew for each step, because `evaluate` locks it too.
@@ -78,7 +90,30 @@ impl Store for SqliteStore {
             }
             Ok(accepted)
         };
-        self.writer.submit_to(reply, weight, job, |_| {});
+        self.writer
+            .submit_to(reply, weight, job, move |_| run_after.run());
+    }
+
+    fn set_timeline(&self, timeline: Arc<dyn Timeline>) {
+        let mut current = self.timeline.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = Some(timeline);
+    }
+
+    fn submit_time(&self, work: TimeWork) -> Reply<()> {
+        let afterwards = Afterwards::default();
+        let run_after = afterwards.clone();
+        let job = move |connection: &SharedConnection| {
+            afterwards.add(work(&mut SqliteTimeTransaction(connection))?);
+            Ok(())
+        };
+        let (reply, done) = Reply::channel();
+        self.writer
+            .submit_last(reply, job, move |()| run_after.run());
+        done
+    }
+
+    fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(deadlines::next)
     }
 
     fn accept_replay(
@@ -410,7 +445,9 @@ impl Store for SqliteStore {
         self.walk(&Selection::default(), &mut |event| {
             match event {
                 Ok(event) => {
-                    report.events += 1;
+                    let is_event = event.entry == EntryKind::Event;
+                    report.events += u64::from(is_event);
+                    report.others += u64::from(!is_event);
                     report.bytes += event.event.bytes().len() as u64;
                 }
                 Err(damaged) => report.damaged.push(damaged),

@@ -153,6 +153,7 @@ fn removable_ranges<'a>(
     {
         needed.insert(seq);
     }
+    needed.extend(referred(connection, events)?);
     let mut listed = listed.into_iter().peekable();
     let (mut ranges, mut begun, mut count) = (Vec::new(), 0, 0);
     'events: for event in events {
@@ -182,6 +183,17 @@ fn removable_ranges<'a>(
     ranges.push(&events[begun.min(count)..count]);
     ranges.retain(|range| !range.is_empty());
     Ok((ranges, count))
+}
+
+/// Those of these events that a match refers to.
+fn referred(connection: &Connection, events: &[OldEvent]) -> Result<Vec<i64>, StoreError> {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else {
+        return Ok(Vec::new());
+    };
+    let sql = "SELECT seq FROM kept_event WHERE seq BETWEEN ?1 AND ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map((first.seq, last.seq), |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// The first deliveries of these events, in the order of the events.

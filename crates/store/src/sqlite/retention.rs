@@ -13,7 +13,7 @@ use rusqlite::Connection;
 
 use super::archived_event::read_fingerprint;
 use super::removal::{OldEvent, StepSize, remove};
-use super::{SqliteStore, micros};
+use super::{SqliteStore, matches, micros};
 use crate::{DeliveryStatus, Pruned, Retention, StoreError};
 
 /// Dead letters that one transaction drops.
@@ -36,6 +36,8 @@ impl SqliteStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.forget_in_steps(now)?;
+        // Before the events that they refer to.
+        self.forget_matches_in_steps(now)?;
         // Before the events, which may be removed then.
         if let Some(age) = retention.dead_letters {
             let before = now.saturating_sub(age).unwrap_or(Timestamp::MIN);
@@ -92,6 +94,18 @@ impl SqliteStore {
             left = step.wait()?;
         }
         Ok(())
+    }
+
+    /// Removes the matches that have expired, or whose windows were closed.
+    fn forget_matches_in_steps(&self, now: Timestamp) -> Result<(), StoreError> {
+        loop {
+            let step = self
+                .writer
+                .submit(move |connection| matches::forget(connection, now, FORGOTTEN_STEP));
+            if step.wait()? {
+                return Ok(());
+            }
+        }
     }
 
     /// Drops dead letters that became one before `before`.
@@ -185,7 +199,7 @@ struct Removable {
 /// Of the first events accepted before `before` and after `after`, those that nothing needs.
 ///
 /// An event with a pending delivery or a dead letter is kept, whatever its age: an operator who
-/// redrives a dead letter must still find what it was about.
+/// redrives a dead letter must still find what it was about. So is what a match refers to.
 fn removable(
     connection: &Connection,
     after: Place,
@@ -200,6 +214,7 @@ fn removable(
                       fingerprint,
                       EXISTS (SELECT 1 FROM delivery AS d
                               WHERE d.seq = a.seq AND d.status IN (0, 2))
+                      OR EXISTS (SELECT 1 FROM kept_event AS k WHERE k.seq = a.seq)
                FROM archive AS a INDEXED BY archive_by_time
                WHERE (received, seq) > (?1, ?2) AND received < ?3
                ORDER BY received, seq LIMIT ?4";

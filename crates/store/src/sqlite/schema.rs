@@ -10,7 +10,8 @@
 //! A step may add columns and tables, but it must not change the meaning of columns that readers
 //! use: a read-only command of the version before may have the file open. Version 6 is an
 //! exception: events that are accepted after the upgrade are compressed with a dictionary, and such
-//! a command reports them as damaged. It reports more than there is, for as long as it runs.
+//! a command reports them as damaged. It reports more than there is, for as long as it runs. To
+//! one of version 6, the entries of version 7 that are no events are events that no one sent.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
@@ -22,6 +23,7 @@ use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Access, access};
 
 use super::files::make_private;
+use super::matches::MATCHES;
 use super::migration::migrate;
 use super::state::STATE_COUNTS;
 use crate::{StoreError, StoreOptions};
@@ -59,6 +61,10 @@ const ROOM_PAGES: i64 = 8;
 //   delivery_by_event  trace an event; prune an event with its deliveries
 //   delivery_named     what waits under a name that a later event cancels or replaces; most have
 //                      no name and are not in it
+//   archive_by_entry   find entries that are no events, which are few
+//   match_rule_open    the window of a rule
+//   match_by_due       what is due, the earliest first
+//   match_by_expiry    remove expired matches, and count them
 // WITHOUT ROWID where the primary key is not an integer: the rows are then stored in the key's
 // B-tree instead of in one beside it, and a lookup by key reads one tree and not two.
 const SCHEMA: &str = "
@@ -72,7 +78,8 @@ CREATE TABLE archive (
     size       INTEGER NOT NULL,                -- bytes before compression
     body       BLOB NOT NULL,                   -- the event as received, zstd with checksum
     evaluation BLOB,                            -- JSON, zstd; NULL when no rule matched
-    fingerprint BLOB                            -- of the first event of its id, see `copies.rs`
+    fingerprint BLOB,                           -- of the first event of its id, see `copies.rs`
+    entry      INTEGER NOT NULL DEFAULT 0       -- see `EntryKind`
 );
 CREATE INDEX archive_by_id ON archive (id);
 CREATE INDEX archive_by_time ON archive (received);
@@ -276,6 +283,7 @@ fn creation() -> String {
          {SCHEMA}
          {SCHEMA_4}
          {SCHEMA_7}
+         {MATCHES}
          {STATE_COUNTS}
          PRAGMA application_id = {APPLICATION_ID};
          PRAGMA user_version = {VERSION};

@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use reflexarc_event::Json;
-use reflexarc_reaction::{Entry, StateChange};
+use reflexarc_event::{Json, NativeEvent};
+use reflexarc_reaction::{Entry, KeptMatch, StateChange};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::files::StoreFiles;
 use super::writer::lock;
-use super::{instant, micros};
+use super::{archive, archived_event, instant, matches, micros};
 use crate::{StateReader, StoreError};
 
 /// The number of entries of each rule, those included that have expired and are not pruned.
@@ -78,6 +78,37 @@ impl StateReader for SqliteStateReader {
     ) -> Result<bool, StoreError> {
         self.connection.has_room(rule, added, max, now)
     }
+
+    fn read_match(
+        &self,
+        rule: &str,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<KeptMatch>, StoreError> {
+        self.connection.read_match(rule, key, now)
+    }
+
+    fn has_match_room(
+        &self,
+        rule: &str,
+        pending: bool,
+        max: usize,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.connection.has_match_room(rule, pending, max, now)
+    }
+
+    fn read_event(&self, position: u64) -> Result<Option<NativeEvent>, StoreError> {
+        self.connection.read_event(position)
+    }
+
+    fn next_position(&self) -> Result<u64, StoreError> {
+        self.connection.next_position()
+    }
+
+    fn clock(&self) -> Result<Timestamp, StoreError> {
+        self.connection.clock()
+    }
 }
 
 impl StateReader for Mutex<Connection> {
@@ -102,6 +133,37 @@ impl StateReader for Mutex<Connection> {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         has_room(&lock(self), rule, added, max, now)
+    }
+
+    fn read_match(
+        &self,
+        rule: &str,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<KeptMatch>, StoreError> {
+        matches::read(&lock(self), rule, key, now)
+    }
+
+    fn has_match_room(
+        &self,
+        rule: &str,
+        pending: bool,
+        max: usize,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        matches::has_room(&lock(self), rule, pending, max, now)
+    }
+
+    fn read_event(&self, position: u64) -> Result<Option<NativeEvent>, StoreError> {
+        archived_event::read_native(&lock(self), position)
+    }
+
+    fn next_position(&self) -> Result<u64, StoreError> {
+        archive::next_position(&lock(self))
+    }
+
+    fn clock(&self) -> Result<Timestamp, StoreError> {
+        archive::clock(&lock(self))
     }
 }
 
@@ -132,9 +194,9 @@ pub(super) fn apply(
                     .prepare_cached("DELETE FROM state WHERE rule = ?1 AND key = ?2")?
                     .execute((rule, key))?;
             }
-            StateChange::SetMatch { .. } | StateChange::RemoveMatch { .. } => {
-                let message = format!("the store keeps no matches in time, as of rule {rule}");
-                return Err(StoreError::Failed(message));
+            StateChange::SetMatch { key, kept, .. } => matches::set(connection, rule, key, kept)?,
+            StateChange::RemoveMatch { key } => {
+                matches::remove(connection, rule, key)?;
             }
         }
     }

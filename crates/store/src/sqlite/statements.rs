@@ -10,14 +10,14 @@ use jiff::{SignedDuration, Timestamp};
 use reflexarc::{Evaluation, RuleEffects};
 use reflexarc_delivery::{DeadLetterCause, Decision};
 use reflexarc_event::{Event, Json};
-use reflexarc_reaction::{Action, StateChange};
+use reflexarc_reaction::{Action, KeptMatch, StateChange};
 use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 use super::SqliteStore;
 use crate::{
-    AttemptOutcome, DeliveryStatus, Incoming, PageLimits, Retention, Selection, Store, StoreCheck,
-    StoreOptions, TargetPause,
+    AttemptOutcome, DeliveryStatus, EntryKind, Incoming, NewEntry, PageLimits, Retention,
+    Selection, Store, StoreCheck, StoreOptions, TargetPause, TimeTransaction,
 };
 
 /// What has been run by all connections.
@@ -25,10 +25,22 @@ static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Statements that scan a table or index, and why they may: none runs for an event, a claim, a
 /// trace or a step of retention.
-const SCANS: [(&str, &str); 14] = [
+const SCANS: [(&str, &str); 17] = [
     ("FROM pragma_", "reads the schema"),
     ("FROM sqlite_schema", "reads the schema"),
     ("ORDER BY seq DESC LIMIT 1", "reads one row"),
+    (
+        "ORDER BY received DESC LIMIT 1",
+        "reads one row, see `CLOCK`",
+    ),
+    (
+        "FROM archive INDEXED BY archive_by_entry",
+        "checks a partial index for damage",
+    ),
+    (
+        "expires = expires + ?1",
+        "moves all times when the clock was set",
+    ),
     (
         "ORDER BY finished DESC LIMIT",
         "reads the newest dead letters",
@@ -113,6 +125,7 @@ fn use_in_every_way(store: &SqliteStore) {
     reader.has_room("r", 1, 10, at(0)).unwrap();
     reader.has_room("r", 1, 0, at(0)).unwrap();
     store.state(at(0)).unwrap();
+    use_matches(store);
     for number in 0..20 {
         for delivery in store.claim("t", at(number), lease, 1).unwrap() {
             let decision = match number % 3 {
@@ -183,7 +196,7 @@ fn use_in_every_way(store: &SqliteStore) {
     let range = Selection {
         from: Some(at(0)),
         to: Some(at(9)),
-        id: None,
+        ..Selection::default()
     };
     for selection in [Selection::default(), range] {
         store.walk(&selection, &mut |_| true).unwrap();
@@ -208,6 +221,64 @@ fn use_in_every_way(store: &SqliteStore) {
     assert!(events >= 10, "{pruned:?}");
 }
 
+/// Calls what the timeline of a service calls.
+fn use_matches(store: &SqliteStore) {
+    let set = |key: &str, window, due| {
+        let mut kept = KeptMatch::new("{}");
+        (kept.window, kept.due, kept.is_pending) = (window, due, true);
+        (kept.positions, kept.expires) = (vec![1], Some(at(1_000_000)));
+        let key = key.to_owned();
+        StateChange::SetMatch {
+            key,
+            kept,
+            event: None,
+        }
+    };
+    let of = |rule: &str, changes| {
+        let mut effects = RuleEffects::new(rule);
+        effects.changes = changes;
+        let mut evaluation = Evaluation::default();
+        evaluation.rules.push(effects);
+        evaluation
+    };
+    let due = Some(at(50));
+    let changes = ["a", "b", "c"].map(|key| set(key, 1, due));
+    let evaluation = of("w", changes.into());
+    let event = Incoming::new(Event::from_json(r#"{"id": "w"}"#).unwrap()).unwrap();
+    let (name, identity) = (event.name.clone(), event.identity.clone());
+    store.accept(event, evaluation, at(49)).unwrap();
+    let work = move |transaction: &mut dyn TimeTransaction| {
+        assert_eq!(transaction.due(at(50), 1)?.len(), 1);
+        transaction.read_match("w", "a", at(50))?;
+        transaction.has_match_room("w", true, 1, at(50))?;
+        transaction.read_event(1)?;
+        transaction.next_position()?;
+        transaction.clock()?;
+        transaction.postpone_due(at(50), &|_| Some(at(51)))?;
+        transaction.shift_times(SignedDuration::from_secs(1))?;
+        let changes = vec![
+            set("a", 1, None),
+            set("b", 2, None),
+            StateChange::RemoveMatch { key: "c".into() },
+        ];
+        let entry = NewEntry {
+            kind: EntryKind::Firing,
+            at: at(52),
+            identity,
+            event: name,
+            resource: String::new(),
+            detail: Json::object([("a", 1_i64.into())]),
+        };
+        transaction.add(entry, &of("w", changes), at(52))?;
+        transaction.newest(EntryKind::Firing)?;
+        transaction.newest(EntryKind::Event)?;
+        transaction.close_matches(&|_, window| window == 1)?;
+        Ok(None)
+    };
+    store.submit_time(Box::new(work)).wait().unwrap();
+    store.next_deadline().unwrap();
+}
+
 #[test]
 fn no_statement_scans_but_those_that_say_why() {
     let folder = tempfile::tempdir().unwrap();
@@ -230,10 +301,18 @@ fn no_statement_scans_but_those_that_say_why() {
         let mut statement = plain.prepare(&explained).unwrap();
         let steps = statement.raw_query().mapped(|row| row.get::<_, String>(3));
         let steps: Vec<String> = steps.map(Result::unwrap).collect();
-        // Neither tables of constants nor lists that functions return are stored anywhere.
-        let scans = |step: &String| {
-            step.starts_with("SCAN") && !step.contains("CONSTANT") && !step.contains("VIRTUAL")
+        // Neither tables of constants nor lists that functions return are stored anywhere, and of
+        // `match_rule` there is one row for each rule with a window.
+        let is_small = |step: &str| {
+            let names = [
+                "CONSTANT",
+                "VIRTUAL",
+                "match_rule",
+                "SCAN r USING INDEX match_rule",
+            ];
+            names.iter().any(|name| step.contains(name))
         };
+        let scans = |step: &String| step.starts_with("SCAN") && !is_small(step);
         if !steps.iter().any(scans) {
             continue;
         }

@@ -49,6 +49,8 @@ type Work = Box<
 
 struct Job {
     weight: usize,
+    /// Whether it is the last one of its transaction.
+    is_last: bool,
     work: Work,
 }
 
@@ -112,6 +114,28 @@ impl Writer {
         job: impl FnOnce(&SharedConnection) -> Result<T, StoreError> + Send + 'static,
         observe: impl FnOnce(&T) + Send + 'static,
     ) {
+        self.send(reply, weight, false, job, observe);
+    }
+
+    /// As [`Writer::submit_to`] for a job after which nothing shares its transaction: no job begins
+    /// before `observe` has run.
+    pub(super) fn submit_last<T: Send + 'static>(
+        &self,
+        reply: ReplySender<T>,
+        job: impl FnOnce(&SharedConnection) -> Result<T, StoreError> + Send + 'static,
+        observe: impl FnOnce(&T) + Send + 'static,
+    ) {
+        self.send(reply, 1, true, job, observe);
+    }
+
+    fn send<T: Send + 'static>(
+        &self,
+        reply: ReplySender<T>,
+        weight: usize,
+        is_last: bool,
+        job: impl FnOnce(&SharedConnection) -> Result<T, StoreError> + Send + 'static,
+        observe: impl FnOnce(&T) + Send + 'static,
+    ) {
         let files = self.files.clone();
         let work: Work = Box::new(move |connection| {
             let result = connection.and_then(job);
@@ -133,7 +157,11 @@ impl Writer {
         // If the thread is gone, the job is dropped and its sender with it: the caller sees
         // `StoreError::Closed`.
         if let Some(jobs) = &self.jobs {
-            drop(jobs.send(Job { weight, work }));
+            drop(jobs.send(Job {
+                weight,
+                is_last,
+                work,
+            }));
         }
     }
 }
@@ -196,6 +224,7 @@ fn run_group(
     }
     while let Some(job) = next {
         weight += job.weight;
+        let is_last = job.is_last;
         if let Err(error) = run("SAVEPOINT job") {
             replies.push((job.work)(Err(error.clone())).1);
             return Err(error);
@@ -209,7 +238,7 @@ fn run_group(
             Some(error) if lock(connection).is_autocommit() => return Err(error),
             Some(_) => run("ROLLBACK TO job").and_then(|()| run("RELEASE job"))?,
         }
-        next = if weight < GROUP_WEIGHT {
+        next = if weight < GROUP_WEIGHT && !is_last {
             // Only jobs that are waiting already: pausing to gather more would add its whole length
             // to the latency of the first.
             jobs.try_recv().ok()

@@ -12,6 +12,7 @@ mod order;
 mod outbox;
 mod state;
 mod targets;
+mod timeline;
 
 use reflexarc_store::Store;
 
@@ -109,6 +110,15 @@ macro_rules! every_promise {
                 copies_are_those_of_the_naive_list,
                 one_id_for_all_events_is_no_obstacle,
                 a_copy_of_a_removed_event_is_recognised,
+            ]
+            timeline: [
+                deadlines_come_before_events,
+                a_failing_timeline_stores_nothing,
+                retention_keeps_what_matches_refer_to,
+                a_stale_position_is_refused,
+                work_in_time_ends_before_later_jobs,
+                matches_with_one_deadline_come_by_rule_and_key,
+                the_clock_is_the_latest_time_since_it_was_set,
             ]
             losses: [
                 every_action_of_every_accepted_event_ends,

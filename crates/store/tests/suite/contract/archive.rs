@@ -85,7 +85,7 @@ pub(super) fn the_archive_is_walked_in_order_across_pages(backend: &dyn Backend)
     let wanted = Selection {
         from: Some(at(10)),
         to: Some(at(590)),
-        id: None,
+        ..Selection::default()
     };
     store
         .walk(&wanted, &mut |event| {

@@ -1,0 +1,151 @@
+//! Transactions of what happens in time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use reflexarc::Evaluation;
+use reflexarc_event::{Json, NativeEvent};
+use reflexarc_reaction::{Entry, KeptMatch};
+
+use super::writer::{SharedConnection, lock};
+use super::{accept, archive, deadlines};
+use crate::{
+    Accepted, AfterCommit, DueMatch, EntryKind, NewEntry, StateReader, StoreError, TimeTransaction,
+    Timeline,
+};
+
+/// The timeline of a store, once it has one.
+pub(super) type SharedTimeline = Arc<Mutex<Option<Arc<dyn Timeline>>>>;
+
+/// What a job leaves to be run after its commit. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Afterwards(Arc<Mutex<Vec<AfterCommit>>>);
+
+/// The open transaction of the writer.
+pub(super) struct SqliteTimeTransaction<'a>(pub(super) &'a SharedConnection);
+
+impl Afterwards {
+    pub(super) fn add(&self, work: Option<AfterCommit>) {
+        let mut works = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        works.extend(work);
+    }
+
+    pub(super) fn run(&self) {
+        let mut works = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let works = std::mem::take(&mut *works);
+        for work in works {
+            work();
+        }
+    }
+}
+
+/// Applies what is due by `now`, before what is accepted then.
+pub(super) fn advance(
+    timeline: &SharedTimeline,
+    connection: &SharedConnection,
+    now: Timestamp,
+    afterwards: &Afterwards,
+) -> Result<(), StoreError> {
+    let timeline = timeline.lock().unwrap_or_else(PoisonError::into_inner);
+    // Not locked while it runs, for as long as thousands of deadlines take.
+    let Some(timeline) = timeline.clone() else {
+        return Ok(());
+    };
+    let work = timeline.advance(&mut SqliteTimeTransaction(connection), now)?;
+    afterwards.add(work);
+    Ok(())
+}
+
+impl TimeTransaction for SqliteTimeTransaction<'_> {
+    fn due(&self, to: Timestamp, limit: usize) -> Result<Vec<DueMatch>, StoreError> {
+        deadlines::due(&lock(self.0), to, limit)
+    }
+
+    fn add(
+        &mut self,
+        entry: NewEntry,
+        evaluation: &Evaluation,
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError> {
+        accept::insert_entry(&lock(self.0), &entry, evaluation, now)
+    }
+
+    fn postpone_due(
+        &mut self,
+        to: Timestamp,
+        settled: &dyn Fn(&str) -> Option<Timestamp>,
+    ) -> Result<u64, StoreError> {
+        deadlines::postpone(&lock(self.0), to, settled)
+    }
+
+    fn shift_times(&mut self, offset: SignedDuration) -> Result<(u64, u64), StoreError> {
+        Ok((deadlines::shift(&lock(self.0), offset)?, 0))
+    }
+
+    fn close_matches(
+        &mut self,
+        keep: &dyn Fn(&str, u64) -> bool,
+    ) -> Result<Vec<(String, u64)>, StoreError> {
+        deadlines::close(&lock(self.0), keep)
+    }
+
+    fn newest(&self, kind: EntryKind) -> Result<Option<(Timestamp, Json)>, StoreError> {
+        archive::newest_of(&lock(self.0), kind)
+    }
+}
+
+impl StateReader for SqliteTimeTransaction<'_> {
+    fn read_entry(
+        &self,
+        rule: &str,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<Entry>, StoreError> {
+        self.0.read_entry(rule, key, now)
+    }
+
+    fn has_entry(&self, rule: &str, key: &str, now: Timestamp) -> Result<bool, StoreError> {
+        self.0.has_entry(rule, key, now)
+    }
+
+    fn has_room(
+        &self,
+        rule: &str,
+        added: usize,
+        max: usize,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.0.has_room(rule, added, max, now)
+    }
+
+    fn read_match(
+        &self,
+        rule: &str,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<KeptMatch>, StoreError> {
+        self.0.read_match(rule, key, now)
+    }
+
+    fn has_match_room(
+        &self,
+        rule: &str,
+        pending: bool,
+        max: usize,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.0.has_match_room(rule, pending, max, now)
+    }
+
+    fn read_event(&self, position: u64) -> Result<Option<NativeEvent>, StoreError> {
+        self.0.read_event(position)
+    }
+
+    fn next_position(&self) -> Result<u64, StoreError> {
+        self.0.next_position()
+    }
+
+    fn clock(&self) -> Result<Timestamp, StoreError> {
+        self.0.clock()
+    }
+}
