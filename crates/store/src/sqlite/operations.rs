@@ -37,8 +37,8 @@ impl Store for SqliteStore {
         let (timeline, afterwards) = (self.timeline.clone(), Afterwards::default());
         let run_after = afterwards.clone();
         let job = move |connection: &SharedConnection| {
+            let now = advance(&timeline, connection, now, &afterwards)?;
             clock.record(now);
-            advance(&timeline, connection, now, &afterwards)?;
             let connection = &lock(connection);
             match copies::find(connection, &incoming, now, window)? {
                 Arrival::Copy(seq) => Ok(Accepted::duplicate_of(seq)),
@@ -72,9 +72,9 @@ impl Store for SqliteStore {
             // or when the writer is gone and drops the job. Freeing it earlier would unbound what
             // waits in the writer's channel.
             let _permit = permit;
-            clock.record(now);
             count.fetch_add(weight, Ordering::Relaxed);
-            advance(&timeline, connection, now, &afterwards)?;
+            let now = advance(&timeline, connection, now, &afterwards)?;
+            clock.record(now);
             let mut accepted = Vec::with_capacity(weight);
             for (incoming, evaluate) in events {
                 // The connection is locked anew for each step, because `evaluate` locks it too.

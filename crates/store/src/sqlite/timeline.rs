@@ -39,21 +39,21 @@ impl Afterwards {
     }
 }
 
-/// Applies what is due by `now`, before what is accepted then.
+/// Applies what is due by `now`, before what is accepted then. Returns the time of that.
 pub(super) fn advance(
     timeline: &SharedTimeline,
     connection: &SharedConnection,
     now: Timestamp,
     afterwards: &Afterwards,
-) -> Result<(), StoreError> {
+) -> Result<Timestamp, StoreError> {
     let timeline = timeline.lock().unwrap_or_else(PoisonError::into_inner);
     // Not locked while it runs, for as long as thousands of deadlines take.
     let Some(timeline) = timeline.clone() else {
-        return Ok(());
+        return Ok(now);
     };
-    let work = timeline.advance(&mut SqliteTimeTransaction(connection), now)?;
-    afterwards.add(work);
-    Ok(())
+    let advanced = timeline.advance(&mut SqliteTimeTransaction(connection), now)?;
+    afterwards.add(advanced.after_commit);
+    Ok(advanced.now)
 }
 
 impl TimeTransaction for SqliteTimeTransaction<'_> {

@@ -9,8 +9,8 @@ use reflexarc_delivery::EventRef;
 use reflexarc_event::{EventIdentity, Json};
 use reflexarc_reaction::{KeptEvent, KeptMatch, StateChange};
 use reflexarc_store::{
-    AfterCommit, DueMatch, EntryKind, EvaluateInTransaction, NewEntry, Reply, Retention, Selection,
-    Store, StoreError, TimeTransaction, Timeline,
+    Advanced, AfterCommit, DueMatch, EntryKind, EvaluateInTransaction, NewEntry, Reply, Retention,
+    Selection, Store, StoreError, TimeTransaction, Timeline,
 };
 
 use super::Backend;
@@ -75,6 +75,8 @@ struct FireAll {
     fired: Mutex<Vec<DueMatch>>,
     committed: Arc<AtomicI64>,
     fails: bool,
+    /// What comes later is of this time.
+    latest: Timestamp,
 }
 
 impl Timeline for FireAll {
@@ -82,7 +84,7 @@ impl Timeline for FireAll {
         &self,
         transaction: &mut dyn TimeTransaction,
         now: Timestamp,
-    ) -> Result<Option<AfterCommit>, StoreError> {
+    ) -> Result<Advanced, StoreError> {
         let mut count = 0;
         loop {
             let due = transaction.due(now, 2)?;
@@ -103,9 +105,13 @@ impl Timeline for FireAll {
             return Err(StoreError::Failed("no".into()));
         }
         let committed = self.committed.clone();
-        Ok(Some(Box::new(move || {
+        let after_commit: AfterCommit = Box::new(move || {
             committed.fetch_add(count, Ordering::Relaxed);
-        })))
+        });
+        Ok(Advanced {
+            now: now.min(self.latest),
+            after_commit: Some(after_commit),
+        })
     }
 }
 
@@ -143,9 +149,15 @@ pub(super) fn deadlines_come_before_events(backend: &dyn Backend) {
         fired: Mutex::default(),
         committed: Arc::default(),
         fails: false,
+        latest: at(25),
     });
     store.set_timeline(timeline.clone());
-    accept(&*store, "2", 25, vec![]);
+    accept(&*store, "2", 26, vec![]);
+    assert_eq!(
+        store.newest_event().unwrap(),
+        Some(at(25)),
+        "as the timeline says"
+    );
     let fired = timeline.fired.lock().unwrap().clone();
     let keys: Vec<&str> = fired.iter().map(|due| due.key.as_str()).collect();
     assert_eq!(keys, ["a", "b", "c"]);
@@ -172,6 +184,7 @@ pub(super) fn a_failing_timeline_stores_nothing(backend: &dyn Backend) {
             fired: Mutex::default(),
             committed: Arc::default(),
             fails,
+            latest: Timestamp::MAX,
         })
     };
     let failing = timeline(true);
@@ -179,7 +192,7 @@ pub(super) fn a_failing_timeline_stores_nothing(backend: &dyn Backend) {
     let refused = store.accept(incoming("2"), Evaluation::default(), at(20));
     assert_eq!(refused.unwrap_err(), StoreError::Failed("no".into()));
     let (reply, accepted) = Reply::channel();
-    let evaluate: EvaluateInTransaction = Box::new(|_, _| Ok(Evaluation::default()));
+    let evaluate: EvaluateInTransaction = Box::new(|_, _, _| Ok(Evaluation::default()));
     let events = vec![(incoming("2"), evaluate)];
     store.accept_together(events, at(20), Box::new(()), reply);
     assert!(accepted.wait().is_err());
