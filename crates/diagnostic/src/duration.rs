@@ -74,9 +74,66 @@ pub fn parse_duration(text: &str) -> Result<SignedDuration, DurationError> {
     }
 }
 
+/// A duration as rule files write it, `1h30m`: [`parse_duration`] reads it as the same one.
+///
+/// ```
+/// use reflexarc_diagnostic::{format_duration, parse_duration};
+///
+/// assert_eq!(format_duration(parse_duration("90 minutes")?), "1h30m");
+/// # Ok::<(), reflexarc_diagnostic::DurationError>(())
+/// ```
+pub fn format_duration(duration: SignedDuration) -> String {
+    const UNITS: [(&str, u128); 7] = [
+        ("d", 86_400_000_000_000),
+        ("h", 3_600_000_000_000),
+        ("m", 60_000_000_000),
+        ("s", 1_000_000_000),
+        ("ms", 1_000_000),
+        ("us", 1_000),
+        ("ns", 1),
+    ];
+    if duration.is_zero() {
+        return "0s".to_owned();
+    }
+    let mut rest = duration.as_nanos().unsigned_abs();
+    let mut text = String::from(if duration.is_negative() { "-" } else { "" });
+    for (unit, length) in UNITS {
+        if rest >= length {
+            text += &format!("{}{unit}", rest / length);
+            rest %= length;
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_spelt_as_in_rule_files() {
+        for (text, millis) in [
+            ("0s", 0),
+            ("10m", 600_000),
+            ("1h30m", 5_400_000),
+            ("7d", 604_800_000),
+            ("1s500ms", 1_500),
+            ("-1h", -3_600_000),
+        ] {
+            let duration = SignedDuration::from_millis(millis);
+            assert_eq!(format_duration(duration), text);
+            if millis > 0 {
+                assert_eq!(parse_duration(text), Ok(duration), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_unit_is_read_as_it_is_formatted() {
+        let duration = SignedDuration::new(90_061, 1_002_003);
+        assert_eq!(format_duration(duration), "1d1h1m1s1ms2us3ns");
+        assert_eq!(parse_duration(&format_duration(duration)), Ok(duration));
+    }
 
     #[test]
     fn units_add_up() {

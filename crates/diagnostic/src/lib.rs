@@ -29,7 +29,7 @@ mod truncate;
 pub use allowed::remove_allowed;
 pub use code::{Code, UnknownCode};
 pub use diagnostic::{Diagnostic, Fix, Label, Severity, Span};
-pub use duration::{DurationError, parse_duration};
+pub use duration::{DurationError, format_duration, parse_duration};
 pub use file::{FileDiagnostics, InvalidFiles};
 pub use most_severe::keep_most_severe;
 pub use nearest::{nearest, similar};

@@ -420,7 +420,8 @@ impl<'a, 'c> InProgress<'a, 'c> {
             match outcome.and_then(|effects| self.count(rule, effects, cause)) {
                 Ok(mut counted) => {
                     counted.firing = Some(reaction.info.clone());
-                    if !window.by.paths().is_empty() && !counted.actions.is_empty() {
+                    let has_key = !window.by.paths().is_empty();
+                    if has_key && !(counted.actions.is_empty() && counted.cancelled.is_empty()) {
                         counted.key = Some(reaction.info.key.clone());
                     }
                     if cause.event.is_none() {
@@ -470,6 +471,7 @@ impl<'a, 'c> InProgress<'a, 'c> {
         }
         Ok(RuleEffects {
             actions: effects.actions,
+            cancelled: effects.cancelled,
             changes: effects.changes,
             emitted: effects.emitted,
             log: effects.log,

@@ -74,11 +74,14 @@ pub struct RuleEffects {
     /// for an event that only became part of a match.
     pub firing: Option<MatchFiring>,
     /// The key of the event or match: the value at the path of `by`, for several paths an array of
-    /// them. `None` for a rule without `by`, for an event without the value, and where there are no
-    /// actions.
+    /// them. `None` for a rule without `by`, for an event without the value, and where there are
+    /// neither actions nor names in [`RuleEffects::cancelled`].
     pub key: Option<Json>,
     /// Messages and documents to deliver.
     pub actions: Vec<Action>,
+    /// The names that the script gave to `cancel`: what waits under them, of this rule and with this
+    /// key, is cancelled before the actions are delivered or begin to wait.
+    pub cancelled: Vec<String>,
     /// Changes to the rule's own state.
     pub changes: Vec<StateChange>,
     /// Emitted events; the rules have evaluated them one hop later in this same evaluation.

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_diagnostic::toml::{DeValue, EmbeddedText, TableReader};
-use reflexarc_diagnostic::{Code, Diagnostic, Span};
+use reflexarc_diagnostic::{Code, Diagnostic, Span, format_duration, parse_duration};
 use reflexarc_event::{Event, EventError, Json, Level};
 
 use crate::misplaced_keys::MisplacedKeys;
@@ -62,6 +62,8 @@ pub(crate) struct Expected {
     pub(crate) notes: Option<Vec<String>>,
     /// The keys that wait after the step, in any order.
     pub(crate) pending: Option<Vec<Json>>,
+    /// The names that scripts gave to `cancel`, in order.
+    pub(crate) cancelled: Option<Vec<String>>,
 }
 
 /// What is expected of the reasons why events of a step ended without actions.
@@ -74,11 +76,22 @@ pub(crate) enum ExpectedSkip {
 }
 
 const EVENTS: [&str; 3] = ["event", "event_file", "events"];
-const EXPECTED: [&str; 10] = [
-    "matches", "actions", "emits", "state", "absent", "log", "failures", "skipped", "notes",
+const EXPECTED: [&str; 11] = [
+    "matches",
+    "actions",
+    "emits",
+    "state",
+    "absent",
+    "log",
+    "failures",
+    "skipped",
+    "notes",
     "pending",
+    "cancelled",
 ];
-const ACTION: [&str; 7] = ["target", "title", "text", "level", "at", "link", "payload"];
+const ACTION: [&str; 9] = [
+    "target", "title", "text", "level", "at", "link", "payload", "after", "key",
+];
 
 impl RuleTest {
     /// Reads one `[[test]]` table of a rule.
@@ -129,6 +142,7 @@ impl Expected {
             skipped,
             notes,
             pending,
+            cancelled,
         } = self;
         matches.is_none()
             && actions.is_none()
@@ -140,6 +154,7 @@ impl Expected {
             && skipped.is_none()
             && notes.is_none()
             && pending.is_none()
+            && cancelled.is_none()
     }
 }
 
@@ -148,7 +163,7 @@ impl TestStep {
         let events = read_events(table, is_step);
         let expected = Expected {
             matches: table.booleans("matches"),
-            actions: json_tables(table, "actions", check_action),
+            actions: json_tables(table, "actions", check_action).map(canonical_delays),
             emits: json_tables(table, "emits", |_| ()),
             state: json_table(table, "state"),
             absent: strings(table, "absent"),
@@ -157,6 +172,7 @@ impl TestStep {
             skipped: read_skip(table),
             notes: parts(table, "notes"),
             pending: json_values(table, "pending"),
+            cancelled: strings(table, "cancelled"),
         };
         // It would hold for any value.
         if events.is_empty()
@@ -338,6 +354,24 @@ fn report_empty_part(table: &TableReader<'_>, text: &EmbeddedText, key: &str) {
 fn check_action(action: TableReader<'_>) {
     let levels = Level::ALL.map(|level| (level.lowercase(), level));
     action.choice("level", &levels);
+    action.duration("after");
+    action.embedded("key");
     action.allow(&ACTION);
     action.finish();
+}
+
+/// The expected actions with each `after` as actions have it: `90s` is `1m30s`.
+fn canonical_delays(mut actions: Vec<Json>) -> Vec<Json> {
+    for action in &mut actions {
+        let Json::Object(members) = action else {
+            continue;
+        };
+        for (key, value) in members {
+            let duration = value.as_str().map(parse_duration);
+            if let (Some(Ok(duration)), "after") = (duration, key.as_str()) {
+                *value = Json::from(format_duration(duration));
+            }
+        }
+    }
+    actions
 }

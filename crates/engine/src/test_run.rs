@@ -333,6 +333,7 @@ impl StepCheck<'_> {
             skipped,
             notes,
             pending,
+            cancelled,
         } = &step.expected;
         let effects = || results.iter().flat_map(|(_, evaluation)| &evaluation.rules);
         if let Some(matches) = matches {
@@ -406,6 +407,13 @@ impl StepCheck<'_> {
         }
         if let Some(expected) = pending {
             self.pending(rule, expected, state, now);
+        }
+        if let Some(expected) = cancelled {
+            let names = effects().flat_map(|effects| effects.cancelled.iter().cloned());
+            let actual: Vec<String> = names.collect();
+            if actual != *expected {
+                self.mismatch("cancelled", expected.clone(), actual);
+            }
         }
         // The one expectation that holds by default: a test with a failure that it does not expect
         // fails.

@@ -1,5 +1,7 @@
 //! What a reaction asks the caller to deliver, and its JSON forms.
 
+use jiff::SignedDuration;
+use reflexarc_diagnostic::{format_duration, parse_duration};
 use reflexarc_event::{Json, Level};
 
 /// A message or document for one target.
@@ -11,6 +13,12 @@ use reflexarc_event::{Json, Level};
 /// assert_eq!(notify.target(), "network-team");
 /// let send = Action::send("inventory", Json::from(7));
 /// assert_eq!(send.to_json().to_string(), r#"{"target":"inventory","send":7}"#);
+///
+/// let later = send.with_after(reflexarc_reaction::SignedDuration::from_mins(15)).with_key("late");
+/// assert_eq!(
+///     later.to_json().to_string(),
+///     r#"{"target":"inventory","send":7,"after":"15m","key":"late"}"#
+/// );
 /// ```
 // The kinds are exhaustive on purpose: a program that delivers actions must handle each of them,
 // and a new kind that it drops silently would be a lost message. Their fields may grow.
@@ -23,6 +31,10 @@ pub enum Action {
         target: String,
         /// The message.
         message: Message,
+        /// How much later it is delivered.
+        after: Option<SignedDuration>,
+        /// The name under which the rule cancels or replaces it.
+        key: Option<String>,
     },
     /// A JSON document for machines; [`Action::send`] makes one.
     #[non_exhaustive]
@@ -31,6 +43,10 @@ pub enum Action {
         target: String,
         /// The document.
         payload: Json,
+        /// How much later it is delivered.
+        after: Option<SignedDuration>,
+        /// The name under which the rule cancels or replaces it.
+        key: Option<String>,
     },
 }
 
@@ -68,6 +84,8 @@ impl Action {
         Self::Notify {
             target: target.into(),
             message,
+            after: None,
+            key: None,
         }
     }
 
@@ -76,7 +94,25 @@ impl Action {
         Self::Send {
             target: target.into(),
             payload: payload.into(),
+            after: None,
+            key: None,
         }
+    }
+
+    /// The same, delivered this much later.
+    #[must_use]
+    pub fn with_after(mut self, delay: SignedDuration) -> Self {
+        let (Self::Notify { after, .. } | Self::Send { after, .. }) = &mut self;
+        *after = Some(delay);
+        self
+    }
+
+    /// The same under a name, by which the rule can cancel and replace it while it waits.
+    #[must_use]
+    pub fn with_key(mut self, name: impl Into<String>) -> Self {
+        let (Self::Notify { key, .. } | Self::Send { key, .. }) = &mut self;
+        *key = Some(name.into());
+        self
     }
 
     /// The target's name.
@@ -86,8 +122,23 @@ impl Action {
         }
     }
 
-    /// `{"target", "notify": {…}}` or `{"target", "send": …}`, with every field of a message: the
-    /// form in which stores keep actions and commands receive them. [`Action::from_json`] reads it.
+    /// How much later it is delivered; `None` for at once.
+    pub fn after(&self) -> Option<SignedDuration> {
+        match self {
+            Action::Notify { after, .. } | Action::Send { after, .. } => *after,
+        }
+    }
+
+    /// The name under which the rule cancels or replaces it while it waits.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Action::Notify { key, .. } | Action::Send { key, .. } => key.as_deref(),
+        }
+    }
+
+    /// `{"target", "notify": {…}}` or `{"target", "send": …}`, with every field of a message, and
+    /// with `after` and `key` if it has them: the form in which stores keep actions and commands
+    /// receive them. [`Action::from_json`] reads it.
     ///
     /// ```
     /// use reflexarc_reaction::{Action, Message};
@@ -96,34 +147,47 @@ impl Action {
     /// assert_eq!(Action::from_json(&action.to_json()), Some(action));
     /// ```
     pub fn to_json(&self) -> Json {
-        match self {
-            Action::Notify { target, message } => Json::object([
-                ("target", target.as_str().into()),
-                ("notify", message.to_json()),
-            ]),
-            Action::Send { target, payload } => Json::object([
-                ("target", target.as_str().into()),
-                ("send", payload.clone()),
-            ]),
-        }
+        let what = match self {
+            Action::Notify { message, .. } => ("notify", message.to_json()),
+            Action::Send { payload, .. } => ("send", payload.clone()),
+        };
+        let members = [("target", self.target().into()), what];
+        Json::object(members.into_iter().chain(self.delay_members()))
     }
 
     /// The action that [`Action::to_json`] wrote; `None` for anything else.
     pub fn from_json(json: &Json) -> Option<Self> {
         let target = json.get("target")?.as_str()?.to_owned();
+        // A delay that cannot be read is no action: without it, a message would be sent too early.
+        let after = match json.get("after") {
+            Some(after) => Some(parse_duration(after.as_str()?).ok()?),
+            None => None,
+        };
+        let key = match json.get("key") {
+            Some(key) => Some(key.as_str()?.to_owned()),
+            None => None,
+        };
         // The presence of the key decides, not its value: the payload may be null.
         if let Some(payload) = json.get("send") {
             return Some(Action::Send {
                 target,
                 payload: payload.clone(),
+                after,
+                key,
             });
         }
         let message = Message::from_json(json.get("notify")?)?;
-        Some(Action::Notify { target, message })
+        Some(Action::Notify {
+            target,
+            message,
+            after,
+            key,
+        })
     }
 
-    /// The action as one flat object, as the tests of a rule write it: `target`, and either
-    /// `payload` or `title`, `text`, `level`, `at` (unless empty) and `link` (if any).
+    /// The action as one flat object, as the tests of a rule write it: `target`, either `payload` or
+    /// `title`, `text`, `level`, `at` (unless empty) and `link` (if any), and `after` and `key` (if
+    /// any).
     ///
     /// ```
     /// use reflexarc_reaction::{Action, Message};
@@ -153,7 +217,17 @@ impl Action {
                 }
             }
         }
+        let delay = self.delay_members();
+        members.extend(delay.map(|(key, value)| (key.to_owned(), value)));
         Json::Object(members)
+    }
+
+    /// `after` and `key`, if it has them.
+    fn delay_members(&self) -> impl Iterator<Item = (&'static str, Json)> {
+        let after = self.after().map(format_duration);
+        let key = self.key().map(Json::from);
+        let after = after.map(|after| ("after", Json::from(after)));
+        after.into_iter().chain(key.map(|key| ("key", key)))
     }
 }
 
@@ -261,14 +335,8 @@ mod tests {
             ..message.clone()
         };
         let payload = Json::parse(r#"{"n": 12345678901234567890.10, "s": [null, true]}"#);
-        let notify = |message| Action::Notify {
-            target: target(),
-            message,
-        };
-        let send = |payload| Action::Send {
-            target: target(),
-            payload,
-        };
+        let notify = |message| Action::notify(target(), message);
+        let send = |payload| Action::send(target(), payload);
         [
             notify(message),
             notify(linked),
@@ -306,6 +374,27 @@ mod tests {
     }
 
     #[test]
+    fn delays_and_names_are_read_as_they_are_written() {
+        let delay = SignedDuration::from_secs(90);
+        for action in actions() {
+            let delayed = action.clone().with_after(delay);
+            for action in [
+                delayed.clone().with_key("page \"1\""),
+                delayed,
+                action.with_key("k"),
+            ] {
+                let json = action.to_json();
+                let read = Json::parse(json.to_string()).unwrap();
+                assert_eq!(Action::from_json(&read), Some(action), "{json}");
+            }
+        }
+        for (after, key) in [(r#""soon""#, r#""k""#), ("90", r#""k""#), (r#""1m""#, "1")] {
+            let text = format!(r#"{{"target":"t","send":1,"after":{after},"key":{key}}}"#);
+            assert_eq!(Action::from_json(&Json::parse(text).unwrap()), None);
+        }
+    }
+
+    #[test]
     fn the_flat_form_leaves_out_absent_fields() {
         let flat = [
             concat!(
@@ -322,6 +411,12 @@ mod tests {
         ];
         for (action, flat) in actions().into_iter().zip(flat) {
             assert_eq!(action.to_flat_json().to_string(), flat);
+            let delayed = action
+                .with_after(SignedDuration::from_hours(36))
+                .with_key("k");
+            let members = r#","after":"1d12h","key":"k"}"#;
+            let flat = format!("{}{members}", &flat[..flat.len() - 1]);
+            assert_eq!(delayed.to_flat_json().to_string(), flat);
         }
     }
 }

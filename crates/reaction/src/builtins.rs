@@ -1,5 +1,6 @@
 //! The built-in functions of scripts, beyond rhai's own for strings, numbers, arrays and maps.
 
+mod delay;
 mod message;
 mod network;
 mod parsing;
@@ -9,11 +10,14 @@ mod text;
 use reflexarc_event::Event;
 use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Map};
 
+pub(crate) use delay::{DELAY_FIELDS, empty_key, long_key, parse_after, too_long};
 pub(crate) use message::MESSAGE_FIELDS;
 pub(crate) use state::check_key;
 
+use self::delay::Delay;
 use crate::Action;
 use crate::run::{BuiltinResult, RUN, Run};
+use crate::value::kind;
 
 /// How to call a function.
 pub(crate) struct Usage {
@@ -27,11 +31,17 @@ pub(crate) struct Usage {
 pub(crate) const USAGES: &[Usage] = &[
     Usage {
         name: "notify",
-        usage: "notify(target, text) or notify(target, #{title, text, level, at, link})",
+        usage: "notify(target, text) or \
+                notify(target, #{title, text, level, at, link, after, key})",
     },
     Usage {
         name: "send",
-        usage: "send(target, payload)",
+        usage: "send(target, payload) or send(target, payload, #{after, key}), \
+                where after is a string such as \"10m\"",
+    },
+    Usage {
+        name: "cancel",
+        usage: "cancel(key), where key is that of an action",
     },
     Usage {
         name: "emit",
@@ -103,9 +113,21 @@ pub(crate) fn register(engine: &mut Engine) {
         .register_fn(
             "send",
             |target: ImmutableString, payload: Dynamic| -> BuiltinResult<()> {
-                RUN.with(|run| send(run, &target, &payload))
+                RUN.with(|run| send(run, &target, &payload, Delay::default()))
             },
         )
+        .register_fn(
+            "send",
+            |target: ImmutableString, payload: Dynamic, delay: Map| -> BuiltinResult<()> {
+                RUN.with(|run| {
+                    let delay = Delay::of_send(run, &delay)?;
+                    send(run, &target, &payload, delay)
+                })
+            },
+        )
+        .register_fn("cancel", |key: ImmutableString| -> BuiltinResult<()> {
+            RUN.with(|run| delay::cancel(run, &key))
+        })
         .register_fn("emit", |event: Map| -> BuiltinResult<()> {
             RUN.with(|run| emit(run, &Dynamic::from_map(event)))
         })
@@ -128,7 +150,22 @@ fn target(function: &str, name: &str) -> BuiltinResult<String> {
     Ok(name.to_owned())
 }
 
-fn send(run: &Run<'_>, name: &str, payload: &Dynamic) -> BuiltinResult<()> {
+/// The string of a field of a map, if it is present.
+fn string(function: &str, name: &str, value: Option<&Dynamic>) -> BuiltinResult<Option<String>> {
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    match value.as_immutable_string_ref() {
+        Ok(text) => Ok(Some(text.to_string())),
+        Err(_) => Err(format!(
+            "`{name}` of `{function}`: expected a string, found {}",
+            kind(value)
+        )
+        .into()),
+    }
+}
+
+fn send(run: &Run<'_>, name: &str, payload: &Dynamic, delay: Delay) -> BuiltinResult<()> {
     let target = target("send", name)?;
     let (payload, bytes) = run.json(
         "the payload of `send`",
@@ -136,7 +173,17 @@ fn send(run: &Run<'_>, name: &str, payload: &Dynamic) -> BuiltinResult<()> {
         "action_bytes",
         run.limits.action_bytes,
     )?;
-    run.add_action(bytes + target.len(), Action::Send { target, payload })
+    let bytes = bytes + target.len() + delay.bytes();
+    let Delay { after, key } = delay;
+    run.add_action(
+        bytes,
+        Action::Send {
+            target,
+            payload,
+            after,
+            key,
+        },
+    )
 }
 
 fn emit(run: &Run<'_>, event: &Dynamic) -> BuiltinResult<()> {

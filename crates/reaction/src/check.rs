@@ -31,6 +31,7 @@ pub(crate) fn check(
     ast: &AST,
     variables: VariableScope,
     source: &str,
+    limits: &ReactionLimits,
 ) -> Vec<Diagnostic> {
     let defined: Vec<(&str, usize)> = ast
         .iter_functions()
@@ -39,6 +40,7 @@ pub(crate) fn check(
     let mut checker = Checker {
         sandbox,
         source,
+        limits,
         variables,
         defined,
         errors: Vec::new(),
@@ -82,11 +84,11 @@ pub(crate) fn warnings(
         let compiled = sandbox
             .engine
             .compile_with_scope(&Workspace::names(variables), fixed);
-        compiled.is_ok_and(|ast| check(sandbox, &ast, variables, fixed).is_empty())
+        compiled.is_ok_and(|ast| check(sandbox, &ast, variables, fixed, limits).is_empty())
     };
     let mut warnings = literal_texts::check(&compiles, ast, source, limits.fixes);
     warnings.extend(arguments::check_message_variables(ast, source));
-    warnings.extend(arguments::check_ttls(ast, source));
+    warnings.extend(arguments::check_durations(ast, source, limits));
     warnings.extend(missing_events::check(
         ast,
         variables,
@@ -112,6 +114,7 @@ pub(crate) fn assigns_elements(ast: &AST) -> bool {
 struct Checker<'a> {
     sandbox: &'a Sandbox,
     source: &'a str,
+    limits: &'a ReactionLimits,
     variables: VariableScope,
     /// The functions that the script defines, with their numbers of parameters.
     defined: Vec<(&'a str, usize)>,
@@ -257,7 +260,8 @@ impl Checker<'_> {
         {
             // A method has its first argument before the dot.
             if !is_method {
-                self.errors.extend(arguments::check_call(call, self.source));
+                let found = arguments::check_call(call, self.source, self.limits);
+                self.errors.extend(found);
             }
             return;
         }

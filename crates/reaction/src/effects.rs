@@ -27,6 +27,9 @@ use crate::{Action, KeptEvent, KeptMatch};
 pub struct Effects {
     /// Messages and documents to deliver.
     pub actions: Vec<Action>,
+    /// The names that were cancelled, each once: to be applied before the actions. An action of the
+    /// same run under one of them came later.
+    pub cancelled: Vec<String>,
     /// Changes to the rule's own state, at most one for each key.
     pub changes: Vec<StateChange>,
     /// Emitted events, which all rules evaluate.

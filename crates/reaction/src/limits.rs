@@ -56,6 +56,12 @@ pub struct ReactionLimits {
     pub deadline: Duration,
     /// Actions in one run.
     pub actions: usize,
+    /// The longest `after` of an action.
+    pub delay: Duration,
+    /// Bytes of the `key` of an action.
+    pub delay_key_bytes: usize,
+    /// Different keys that one run cancels.
+    pub cancelled: usize,
     /// Emitted events in one run.
     pub emitted: usize,
     /// Bytes of JSON of one action or emitted event.
@@ -113,6 +119,11 @@ impl ReactionLimits {
         // values come near this; `benches/RESULTS.md` has the slowest ones.
         deadline: Duration::from_millis(50),
         actions: 100,
+        // As long as what has fired is remembered.
+        delay: Duration::from_secs(30 * 24 * 3_600),
+        delay_key_bytes: 200,
+        // As many as a run may have actions.
+        cancelled: 100,
         emitted: 16,
         // At most as large as an event, because a payload is often the event itself.
         action_bytes: 1 << 20,

@@ -89,7 +89,7 @@ impl Reaction {
                 let diagnostic = parse_error::diagnostic(&error, source, variables, limits);
                 CompileError::new(source, vec![diagnostic])
             })?;
-        let errors = check::check(&sandbox, &ast, variables, source);
+        let errors = check::check(&sandbox, &ast, variables, source, limits);
         if !errors.is_empty() {
             return Err(CompileError::new(source, errors));
         }

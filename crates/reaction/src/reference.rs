@@ -11,6 +11,7 @@ pub const REFERENCE: &str = include_str!("../REFERENCE.md");
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use reflexarc_diagnostic::format_duration;
     use reflexarc_event::Event;
 
     use super::*;
@@ -39,10 +40,15 @@ mod tests {
     /// The effects of a run, one on each line.
     fn display(effects: &Effects) -> String {
         let mut lines: Vec<String> = Vec::new();
+        lines.extend(effects.cancelled.iter().map(|key| format!("cancel {key}")));
         for action in &effects.actions {
-            lines.push(match action {
-                Action::Send { target, payload } => format!("send {target} {payload}"),
-                Action::Notify { target, message } => {
+            let line = match action {
+                Action::Send {
+                    target, payload, ..
+                } => format!("send {target} {payload}"),
+                Action::Notify {
+                    target, message, ..
+                } => {
                     let mut parts: Vec<String> = [&message.title, &message.text]
                         .into_iter()
                         .filter(|part| !part.is_empty())
@@ -53,7 +59,13 @@ mod tests {
                     let level = message.level.lowercase();
                     format!("notify {target} {level}: {}", parts.join(" | "))
                 }
-            });
+            };
+            let after = action.after().map(format_duration);
+            let after = after.map_or_else(String::new, |after| format!(" | after {after}"));
+            let key = action
+                .key()
+                .map_or_else(String::new, |key| format!(" | key {key}"));
+            lines.push(format!("{line}{after}{key}"));
         }
         lines.extend(
             effects
@@ -201,6 +213,8 @@ mod tests {
             ("window_event_bytes", d.window_event_bytes),
             ("depth", d.depth),
             ("actions", d.actions),
+            ("delay_key_bytes", d.delay_key_bytes),
+            ("cancelled", d.cancelled),
             ("emitted", d.emitted),
             ("action_bytes", d.action_bytes),
             ("effect_bytes", d.effect_bytes),
@@ -216,5 +230,7 @@ mod tests {
             assert!(REFERENCE.contains(&row), "{row}");
         }
         assert!(REFERENCE.contains(&format!("| `deadline` | {} ms |", d.deadline.as_millis())));
+        let days = d.delay.as_secs() / 86_400;
+        assert!(REFERENCE.contains(&format!("| `delay` | {days} days |")));
     }
 }

@@ -201,7 +201,38 @@ impl<'a> Run<'a> {
             "actions",
         )?;
         self.count_bytes(bytes)?;
-        self.collected.borrow_mut().effects.actions.push(action);
+        let effects = &mut self.collected.borrow_mut().effects;
+        // As in the outbox, where a later action takes the place of one that waits.
+        if let Some(key) = action.key()
+            && remove_actions(effects, key)
+        {
+            let note = format!("key: `{key}` is given twice, and the later action counts");
+            effects.notes.push(note);
+        }
+        effects.actions.push(action);
+        Ok(())
+    }
+
+    /// Cancels what waits under this name, actions of this run included.
+    pub(crate) fn cancel(&self, key: &str) -> BuiltinResult<()> {
+        let count = {
+            let effects = &mut self.collected.borrow_mut().effects;
+            remove_actions(effects, key);
+            if effects.cancelled.iter().any(|known| known == key) {
+                return Ok(());
+            }
+            effects.cancelled.len() + 1
+        };
+        self.check_limit(
+            "cancelled",
+            count,
+            self.limits.cancelled,
+            "the script cancels",
+            "keys",
+        )?;
+        self.count_bytes(key.len())?;
+        let effects = &mut self.collected.borrow_mut().effects;
+        effects.cancelled.push(key.to_owned());
         Ok(())
     }
 
@@ -376,7 +407,8 @@ impl<'a> Run<'a> {
         )
     }
 
-    fn exceeded<T>(&self, limit: &'static str, message: String) -> BuiltinResult<T> {
+    /// An error that a script cannot catch.
+    pub(crate) fn exceeded<T>(&self, limit: &'static str, message: String) -> BuiltinResult<T> {
         self.stop(Stop::Limit { limit, message });
         terminated()
     }
@@ -389,6 +421,13 @@ impl<'a> Run<'a> {
         self.stopped.set(true);
         self.collected.borrow_mut().stop.get_or_insert(stop);
     }
+}
+
+/// Removes the actions under this name. Returns whether there was one.
+fn remove_actions(effects: &mut Effects, key: &str) -> bool {
+    let before = effects.actions.len();
+    effects.actions.retain(|action| action.key() != Some(key));
+    effects.actions.len() < before
 }
 
 /// A number with its thousands separated: `50,000`.

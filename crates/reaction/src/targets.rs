@@ -1,4 +1,4 @@
-//! The targets and times to live that a script names by literals, found without running it.
+//! The targets, times to live and delays that a script names by literals, found without running it.
 //!
 //! A misspelt target would otherwise be noticed when its first alert is undeliverable. Texts that a
 //! script computes can only be seen when it runs.
@@ -24,7 +24,9 @@ pub struct NamedTarget {
 
 /// Every literal that can become the target of `notify` or `send`, by location.
 pub(crate) fn named_targets(ast: &AST, source: &str) -> Vec<NamedTarget> {
-    let found = literal_arguments(ast, source, ["notify", "send"].map(Sink::target).into());
+    let sinks = [("notify", 2), ("send", 2), ("send", 3)];
+    let sinks = sinks.map(|(function, arity)| Sink::target(function, arity));
+    let found = literal_arguments(ast, source, sinks.into());
     let mut targets: Vec<NamedTarget> = found
         .into_iter()
         // `let team = if a { "x" } else { "" }; if team != "" { … }` names no target there.
@@ -45,6 +47,21 @@ pub(crate) fn literal_ttls(ast: &AST, source: &str) -> Vec<(String, Span)> {
     let mut ttls: Vec<_> = ttls.collect();
     ttls.dedup();
     ttls
+}
+
+/// Every literal that can become the `after` of an action, by location and with the function that
+/// gets it.
+pub(crate) fn literal_delays(ast: &AST, source: &str) -> Vec<(&'static str, (String, Span))> {
+    let mut delays = Vec::new();
+    for (function, sink) in [
+        ("notify", Sink::after("notify", 2)),
+        ("send", Sink::after("send", 3)),
+    ] {
+        let found = literal_arguments(ast, source, vec![sink]).into_iter();
+        delays.extend(found.map(|found| (function, (found.text, found.span))));
+    }
+    delays.dedup();
+    delays
 }
 
 /// A literal that becomes an argument.
@@ -90,6 +107,7 @@ fn literal_arguments(ast: &AST, source: &str, mut sinks: Vec<Sink>) -> Vec<Liter
                         function: name.clone(),
                         arity: parameters.len(),
                         index,
+                        field: None,
                     }));
                 }
                 true
@@ -131,21 +149,34 @@ fn literal_arguments(ast: &AST, source: &str, mut sinks: Vec<Sink>) -> Vec<Liter
     arguments
 }
 
-/// A parameter whose value becomes a target or a time to live.
+/// A parameter whose value becomes a target, a time to live or a delay.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Sink {
     function: String,
     arity: usize,
     index: usize,
+    /// The field of the map that the parameter is.
+    field: Option<&'static str>,
 }
 
 impl Sink {
-    /// The first of the two parameters of a built-in function.
-    fn target(name: &str) -> Self {
+    /// The first of the parameters of a built-in function.
+    fn target(name: &str, arity: usize) -> Self {
         Self {
             function: name.to_owned(),
-            arity: 2,
+            arity,
             index: 0,
+            field: None,
+        }
+    }
+
+    /// `after` in the map that is the last parameter of a built-in function.
+    fn after(name: &str, arity: usize) -> Self {
+        Self {
+            function: name.to_owned(),
+            arity,
+            index: arity - 1,
+            field: Some("after"),
         }
     }
 
@@ -155,6 +186,7 @@ impl Sink {
             function: "set".to_owned(),
             arity: 3,
             index: 2,
+            field: None,
         }
     }
 }
@@ -303,7 +335,11 @@ fn target_arguments<'n>(nodes: &[ASTNode<'n>], sinks: &[Sink]) -> Vec<&'n Expr> 
         let sinks = sinks
             .iter()
             .filter(|sink| sink.function == call.name.as_str() && sink.arity == arguments.len());
-        sinks.map(|sink| arguments[sink.index]).collect()
+        let found = sinks.filter_map(|sink| match sink.field {
+            None => Some(arguments[sink.index]),
+            Some(field) => member(arguments[sink.index], field),
+        });
+        found.collect()
     };
     match nodes.last() {
         Some(ASTNode::Stmt(Stmt::FnCall(call, _)) | ASTNode::Expr(Expr::FnCall(call, _))) => {
@@ -315,6 +351,16 @@ fn target_arguments<'n>(nodes: &[ASTNode<'n>], sinks: &[Sink]) -> Vec<&'n Expr> 
             .unwrap_or_default(),
         _ => Vec::new(),
     }
+}
+
+/// The value of a member of a literal map.
+fn member<'n>(map: &'n Expr, name: &str) -> Option<&'n Expr> {
+    let Expr::Map(members, _) = map else {
+        return None;
+    };
+    let members = &mut members.0.iter();
+    let (_, value) = members.find(|(key, _)| key.name == name)?;
+    Some(value)
 }
 
 /// The method that is called first on the right of a dot.

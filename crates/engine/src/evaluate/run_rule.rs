@@ -61,7 +61,7 @@ pub(super) fn run_rule(
     if !effects.actions.is_empty() || !effects.emitted.is_empty() {
         effects.changes.extend(changes);
     }
-    let key = key_of_effects(rule, event, &effects);
+    let key = key_of_effects(rule, event, &effects, &mut notes);
     Ok(RuleRun {
         effects,
         key,
@@ -70,13 +70,29 @@ pub(super) fn run_rule(
 }
 
 /// The key under which the actions of a rule belong together, where it has any.
-fn key_of_effects(rule: &Rule, event: &NativeEvent, effects: &Effects) -> Option<Json> {
+fn key_of_effects(
+    rule: &Rule,
+    event: &NativeEvent,
+    effects: &Effects,
+    notes: &mut Vec<String>,
+) -> Option<Json> {
     // Most rules have no `by`, and most runs no actions: they cost nothing here.
     let by = rule.by.as_ref().filter(|by| !by.paths().is_empty())?;
-    if effects.actions.is_empty() {
+    if effects.actions.is_empty() && effects.cancelled.is_empty() {
         return None;
     }
-    by.of(event.event()).ok().map(script_key)
+    match by.of(event.event()) {
+        Ok(value) => Some(script_key(value)),
+        Err(reason) => {
+            let is_named = effects.actions.iter().any(|action| action.key().is_some());
+            // Two events without the value need not be about the same thing.
+            if is_named || !effects.cancelled.is_empty() {
+                let note = format!("key: shared by all events without a value of `by`: {reason}");
+                notes.push(note);
+            }
+            None
+        }
+    }
 }
 
 /// Runs a reaction of a rule within what it may consume.

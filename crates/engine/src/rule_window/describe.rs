@@ -1,7 +1,8 @@
 //! What a window waits for, in words.
 
+use jiff::SignedDuration;
 use reflexarc_diagnostic::toml::EmbeddedText;
-use reflexarc_diagnostic::truncate;
+use reflexarc_diagnostic::{format_duration, truncate};
 
 use super::{RuleWindow, WindowStep};
 use crate::event_key::EventKey;
@@ -94,49 +95,5 @@ fn paths(key: &EventKey) -> String {
 
 /// A duration as rule files write it: `1h30m`.
 fn duration(micros: Micros) -> String {
-    const UNITS: [(&str, Micros); 6] = [
-        ("d", 86_400_000_000),
-        ("h", 3_600_000_000),
-        ("m", 60_000_000),
-        ("s", 1_000_000),
-        ("ms", 1_000),
-        ("us", 1),
-    ];
-    let mut rest = micros;
-    let parts = UNITS.iter().map(|(unit, length)| {
-        let count = rest / length;
-        rest %= length;
-        match count {
-            0 => String::new(),
-            _ => format!("{count}{unit}"),
-        }
-    });
-    let text: String = parts.collect();
-    if text.is_empty() {
-        "0s".to_owned()
-    } else {
-        text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_spelt_as_in_rule_files() {
-        for (text, micros) in [
-            ("0s", 0),
-            ("10m", 600_000_000),
-            ("1h30m", 5_400_000_000),
-            ("1d1us", 86_400_000_001),
-            ("1s500ms", 1_500_000),
-        ] {
-            assert_eq!(duration(micros), text);
-            if micros > 0 {
-                let parsed = reflexarc_diagnostic::parse_duration(text).unwrap();
-                assert_eq!(parsed.as_micros(), i128::from(micros), "{text}");
-            }
-        }
-    }
+    format_duration(SignedDuration::from_micros(micros))
 }

@@ -362,3 +362,41 @@ fn actions_have_the_key_of_their_event_or_match() {
     );
     assert_eq!(keys(r#"{"n": 1}"#)[0], r#"a "#);
 }
+
+#[test]
+fn cancelled_names_have_the_key_of_their_event_or_match() {
+    let script = "then = 'cancel(\"a\"); skip(\"x\")'";
+    let window = "count = { at_least = 1, within = '1m' }";
+    let rules = rules(&[
+        ("a.toml", &format!("when = 'n exists'\nby = 'id'\n{script}")),
+        ("b.toml", &format!("when = 'n exists'\n{script}")),
+        (
+            "c.toml",
+            &format!("when = 'n exists'\nby = 'id'\n{window}\n{script}"),
+        ),
+        ("d.toml", "when = 'n exists'\nby = 'id'\nnotify = 't'"),
+    ]);
+    let state = MemoryState::new();
+    let evaluate = |json| rules.evaluate(&event(json), &state, Timestamp::UNIX_EPOCH);
+    let keys = |evaluation: &Evaluation| -> Vec<_> {
+        let rules = evaluation.rules.iter();
+        rules
+            .map(|effects| {
+                (
+                    effects.cancelled.len(),
+                    effects.key.as_ref().map(Json::to_string),
+                )
+            })
+            .collect()
+    };
+    let key = Some("7".to_owned());
+    assert_eq!(
+        keys(&evaluate(r#"{"n": 1, "id": 7}"#)),
+        [(1, key.clone()), (1, None), (1, key.clone()), (0, key)]
+    );
+    let without = evaluate(r#"{"n": 1}"#);
+    assert_eq!(keys(&without), [(1, None), (1, None), (0, None), (0, None)]);
+    let note = "key: shared by all events without a value of `by`: the event has no value at `id`";
+    assert_eq!(without.rules[0].notes, [note]);
+    assert_eq!(without.rules[3].notes, [""; 0]);
+}

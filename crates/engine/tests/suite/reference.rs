@@ -11,7 +11,7 @@ fn every_example_is_valid_and_passes_its_tests() {
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
-    assert_eq!(examples.len(), 10);
+    assert_eq!(examples.len(), 11);
     let mut tests = 0;
     for example in examples {
         let rules = rules(&[("example.toml", example)]);
@@ -21,7 +21,7 @@ fn every_example_is_valid_and_passes_its_tests() {
             tests += 1;
         }
     }
-    assert_eq!(tests, 9);
+    assert_eq!(tests, 10);
 }
 
 #[test]

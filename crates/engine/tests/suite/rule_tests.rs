@@ -296,3 +296,95 @@ fn updating_and_formatting_keep_other_expectations() {
     let formatted = reflexarc::format_rule("a.toml", text).unwrap();
     assert_eq!(formatted, text.replace("n==1", "n == 1"));
 }
+
+#[test]
+fn delays_and_cancelled_keys_are_checked() {
+    let rule = r#"
+when = 'n exists'
+then = '''
+if event.n == 0 { cancel("a"); cancel("b"); skip("over") }
+send("t", event.n, #{ after: "90s", key: "a" });
+notify("u", #{ text: "x", after: "15m" });
+send("v", 1, #{ key: "b" });
+'''
+[[test]]
+name = "x"
+"#;
+    let failing = |test: &str| {
+        let reports = rules(&[("a.toml", &format!("{rule}{test}"))]).test("");
+        let mismatches = &reports[0].tests[0].mismatches;
+        mismatches.iter().map(|m| m.key).collect::<Vec<_>>()
+    };
+    let one = |expected: &str| failing(&format!("event = '{{\"n\": 1}}'\n{expected}"));
+    let none: [&str; 0] = [];
+    for actions in [
+        "[{}, {}, {}]",
+        "[{ after = '90s', key = 'a' }, { after = '15m' }, { key = 'b' }]",
+        "[{ after = '1m 30s' }, { after = '900s', text = 'x' }, { payload = 1 }]",
+    ] {
+        assert_eq!(one(&format!("actions = {actions}")), none, "{actions}");
+    }
+    for actions in [
+        "[{ after = '91s' }, {}, {}]",
+        "[{ key = 'b' }, {}, {}]",
+        "[{}, { after = '15m', key = 'a' }, {}]",
+        "[{}, {}, { after = '1m' }]",
+    ] {
+        assert_eq!(
+            one(&format!("actions = {actions}")),
+            ["actions"],
+            "{actions}"
+        );
+    }
+    assert_eq!(one("cancelled = []"), none);
+    assert_eq!(one("cancelled = ['a']"), ["cancelled"]);
+    let over = |expected: &str| failing(&format!("event = '{{\"n\": 0}}'\n{expected}"));
+    assert_eq!(
+        over("cancelled = ['a', 'b']\nactions = []\nskipped = 'over'"),
+        none
+    );
+    for cancelled in ["['b', 'a']", "['a']", "[]", "['a', 'b', 'c']"] {
+        assert_eq!(over(&format!("cancelled = {cancelled}")), ["cancelled"]);
+    }
+}
+
+#[test]
+fn a_delayed_action_is_of_the_step_that_returned_it() {
+    let steps = "[[test.step]]\nevent = '{\"n\": 1}'\nactions = [{ after = '1m' }]\n\
+        [[test.step]]\nat = '2m'\nactions = []\ncancelled = []\n";
+    let text = format!(
+        "when = 'n exists'\nthen = 'send(\"t\", 1, #{{after: \"1m\"}})'\n\
+         [[test]]\nname = 'x'\n{steps}"
+    );
+    let reports = rules(&[("a.toml", &text)]).test("");
+    assert_eq!(reports[0].tests[0].mismatches, []);
+}
+
+#[test]
+fn delays_of_expected_actions_are_updated() {
+    let text = "when = 'n == 1'\nthen = 'send(\"t\", 1, #{after: \"90s\", key: \"k\"})'\n\
+        [[test]]\nname = 'x'\nevent = '{\"n\": 1}'\n\
+        actions = [{ after = \"5m\", key = \"k\" }]\n";
+    let rules = rules(&[("a.toml", text)]);
+    let rule = rules.get("a").unwrap();
+    let updated = reflexarc::update_tests(rule, &rules.test("")[0]).unwrap();
+    assert_eq!(updated, text.replace("5m", "1m30s"));
+}
+
+#[test]
+fn invalid_delays_of_expected_actions_are_reported() {
+    for (action, expected) in [
+        ("{ after = 'soon' }", "invalid duration"),
+        ("{ after = 90 }", "after"),
+        ("{ key = 1 }", "key"),
+        ("{ afer = '90s' }", "after"),
+    ] {
+        let text = format!(
+            "when = 'n == 1'\nnotify = 't'\n[[test]]\nname = 'x'\nevent = '{{}}'\n\
+             actions = [{action}]\n"
+        );
+        let invalid = RuleSet::compile([("a.toml", text)]).unwrap_err();
+        let text = invalid.to_string();
+        assert!(text.contains(expected), "{action}: {text}");
+    }
+}

@@ -3,12 +3,14 @@
 use reflexarc_diagnostic::nearest;
 use rhai::{Dynamic, Map};
 
+use super::delay::Delay;
 use crate::run::{BuiltinResult, Run};
 use crate::value::kind;
 use crate::{Action, Level, Message};
 
 /// The fields of the map of `notify`.
-pub(crate) const MESSAGE_FIELDS: [&str; 5] = ["title", "text", "level", "at", "link"];
+pub(crate) const MESSAGE_FIELDS: [&str; 7] =
+    ["title", "text", "level", "at", "link", "after", "key"];
 
 pub(super) fn notify_text(run: &Run<'_>, target: &str, text: &str) -> BuiltinResult<()> {
     let message = Message {
@@ -18,7 +20,7 @@ pub(super) fn notify_text(run: &Run<'_>, target: &str, text: &str) -> BuiltinRes
         at: Vec::new(),
         link: None,
     };
-    notify(run, target, message)
+    notify(run, target, message, Delay::default())
 }
 
 pub(super) fn notify_map(run: &Run<'_>, target: &str, fields: &Map) -> BuiltinResult<()> {
@@ -30,7 +32,8 @@ pub(super) fn notify_map(run: &Run<'_>, target: &str, fields: &Map) -> BuiltinRe
         let place = place.ok_or_else(|| unknown_field(key))?;
         found[place] = Some(value).filter(|value| !value.is_unit());
     }
-    let [title, text, level, at, link] = found;
+    let [title, text, level, at, link, after, key] = found;
+    let string = |name, value| super::string("notify", name, value);
     let (title, text) = (string("title", title)?, string("text", text)?);
     if title.is_none() && text.is_none() {
         return Err("the message of `notify` needs a `title` or a `text`".into());
@@ -49,16 +52,27 @@ pub(super) fn notify_map(run: &Run<'_>, target: &str, fields: &Map) -> BuiltinRe
         at: recipients(at)?,
         link: string("link", link)?,
     };
-    notify(run, target, message)
+    let delay = Delay::read(run, "notify", after, key)?;
+    notify(run, target, message, delay)
 }
 
-fn notify(run: &Run<'_>, target: &str, message: Message) -> BuiltinResult<()> {
+fn notify(run: &Run<'_>, target: &str, message: Message, delay: Delay) -> BuiltinResult<()> {
     let target = super::target("notify", target)?;
     // The sizes of the texts, without the names of fields: what a script can make large.
     let link = message.link.as_ref().map_or(0, String::len);
     let at: usize = message.at.iter().map(String::len).sum();
-    let bytes = target.len() + message.title.len() + message.text.len() + link + at;
-    run.add_action(bytes, Action::Notify { target, message })
+    let texts = message.title.len() + message.text.len() + link + at;
+    let bytes = target.len() + texts + delay.bytes();
+    let Delay { after, key } = delay;
+    run.add_action(
+        bytes,
+        Action::Notify {
+            target,
+            message,
+            after,
+            key,
+        },
+    )
 }
 
 fn unknown_field(name: &str) -> String {
@@ -67,21 +81,6 @@ fn unknown_field(name: &str) -> String {
         None => format!("expected one of: {}", MESSAGE_FIELDS.join(", ")),
     };
     format!("unknown field `{name}` in the message of `notify`; {hint}")
-}
-
-/// The string of a field, if it is present.
-fn string(name: &str, value: Option<&Dynamic>) -> BuiltinResult<Option<String>> {
-    let Some(value) = value else {
-        return Ok(None);
-    };
-    match value.as_immutable_string_ref() {
-        Ok(text) => Ok(Some(text.to_string())),
-        Err(_) => Err(format!(
-            "`{name}` of `notify`: expected a string, found {}",
-            kind(value)
-        )
-        .into()),
-    }
 }
 
 /// The recipients to mention: a string or an array of strings.

@@ -6,13 +6,16 @@ use reflexarc_event::{Level, parse_network};
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 use super::kind_of;
+use crate::ReactionLimits;
 use crate::SourceLocation;
-use crate::builtins::{MESSAGE_FIELDS, check_key};
+use crate::builtins::{
+    DELAY_FIELDS, MESSAGE_FIELDS, check_key, empty_key, long_key, parse_after, too_long,
+};
 use crate::targets;
 use crate::walk;
 
 /// Names of other tools for the fields of a message.
-const ALIASES: [(&str, &str); 15] = [
+const ALIASES: [(&str, &str); 17] = [
     ("body", "text"),
     ("content", "text"),
     ("description", "text"),
@@ -28,10 +31,16 @@ const ALIASES: [(&str, &str); 15] = [
     ("recipients", "at"),
     ("href", "link"),
     ("url", "link"),
+    ("delay", "after"),
+    ("wait", "after"),
 ];
 
 /// The errors in the literal arguments of a call of a built-in function.
-pub(super) fn check_call(call: &FnCallExpr, source: &str) -> Vec<Diagnostic> {
+pub(super) fn check_call(
+    call: &FnCallExpr,
+    source: &str,
+    limits: &ReactionLimits,
+) -> Vec<Diagnostic> {
     let error = |position: Position, message: String| {
         let span = SourceLocation::token(position, source);
         Diagnostic::error(Code::WRONG_ARGUMENTS, span, message)
@@ -59,6 +68,11 @@ pub(super) fn check_call(call: &FnCallExpr, source: &str) -> Vec<Diagnostic> {
                 found.push(error(position, message));
             }
         }
+        ("cancel", Some((key, position))) => {
+            if let Some(message) = delay_key_fault("cancel", key, limits) {
+                found.push(error(position, message));
+            }
+        }
         (name @ ("notify" | "send"), Some((target, position))) if target.trim().is_empty() => {
             found.push(error(position, format!("the target of `{name}` is empty")));
         }
@@ -73,8 +87,91 @@ pub(super) fn check_call(call: &FnCallExpr, source: &str) -> Vec<Diagnostic> {
         && let Some(map @ Expr::Map(..)) = call.args.get(1)
     {
         found.extend(check_message(map, source));
+        found.extend(check_delay("notify", map, source, limits));
+    }
+    if call.name == "send"
+        && let Some(map @ Expr::Map(members, _)) = call.args.get(2)
+    {
+        let names: Vec<&str> = members.0.iter().map(|(key, _)| key.name.as_str()).collect();
+        let fields = members.0.iter().map(|(key, _)| key);
+        let unknown = fields.filter(|key| !DELAY_FIELDS.contains(&key.name.as_str()));
+        found.extend(unknown.map(|key| unknown_delay_field(&key.name, key.pos, &names, source)));
+        found.extend(check_delay("send", map, source, limits));
     }
     found
+}
+
+/// The errors in the literal `after` and `key` of a map.
+fn check_delay(
+    function: &str,
+    map: &Expr,
+    source: &str,
+    limits: &ReactionLimits,
+) -> Vec<Diagnostic> {
+    let Expr::Map(members, _) = map else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for (key, value) in &members.0 {
+        let name = key.name.as_str();
+        let fault = match (name, value) {
+            ("after", Expr::StringConstant(text, _)) => match parse_after(function, text) {
+                Ok(after) => too_long(function, after, limits),
+                Err(message) => Some(message),
+            },
+            ("key", Expr::StringConstant(text, _)) => delay_key_fault(function, text, limits),
+            (
+                "after" | "key",
+                Expr::IntegerConstant(..)
+                | Expr::FloatConstant(..)
+                | Expr::BoolConstant(..)
+                | Expr::CharConstant(..)
+                | Expr::Array(..)
+                | Expr::Map(..),
+            ) => Some(format!(
+                "`{name}` of `{function}`: expected a string, found {}",
+                kind_of(value)
+            )),
+            _ => None,
+        };
+        if let Some(message) = fault {
+            let span = SourceLocation::token(value.start_position(), source);
+            let error = Diagnostic::error(Code::WRONG_ARGUMENTS, span, message);
+            // A number of seconds is the likely mistake, but it may be minutes.
+            found.push(match (name, value) {
+                ("after", Expr::IntegerConstant(..) | Expr::FloatConstant(..)) => {
+                    error.with_help("write a duration, for example \"90s\" or \"15m\"")
+                }
+                _ => error,
+            });
+        }
+    }
+    found
+}
+
+/// What is wrong with the literal name of an action.
+fn delay_key_fault(function: &str, key: &str, limits: &ReactionLimits) -> Option<String> {
+    empty_key(function, key).or_else(|| long_key(function, key, limits))
+}
+
+/// The error about a field that the last map of `send` does not have; `others` are those beside it.
+fn unknown_delay_field(
+    name: &str,
+    position: Position,
+    others: &[&str],
+    source: &str,
+) -> Diagnostic {
+    let span = SourceLocation::token(position, source);
+    let message = format!("unknown field `{name}` in the last map of `send`");
+    let error = Diagnostic::error(Code::WRONG_ARGUMENTS, span.clone(), message);
+    let alias = meant_field(name).filter(|field| DELAY_FIELDS.contains(field));
+    match alias.or_else(|| nearest(name, DELAY_FIELDS)) {
+        Some(meant) if &source[span.clone()] == name && !others.contains(&meant) => error
+            .with_help(format!("did you mean `{meant}`?"))
+            .with_fix(span, meant),
+        Some(meant) => error.with_help(format!("did you mean `{meant}`?")),
+        None => error.with_help(format!("expected one of: {}", DELAY_FIELDS.join(", "))),
+    }
 }
 
 /// Warnings about the maps that the script passes to `notify` in a variable: the fields that it
@@ -131,17 +228,28 @@ pub(super) fn check_message_variables(ast: &AST, source: &str) -> Vec<Diagnostic
     found
 }
 
-/// Warnings about times to live that are literals, but not in the call of `set`: in a constant, a
-/// branch or an argument of a function; the others were errors. No errors, because the script may
-/// handle such a value apart.
-pub(super) fn check_ttls(ast: &AST, source: &str) -> Vec<Diagnostic> {
+/// Warnings about times to live and delays that are literals, but not in the call itself: in a
+/// constant, a branch or an argument of a function; the others were errors. No errors, because the
+/// script may handle such a value apart.
+pub(super) fn check_durations(ast: &AST, source: &str, limits: &ReactionLimits) -> Vec<Diagnostic> {
+    let warning = |message, span| Diagnostic::warning(Code::WRONG_ARGUMENTS, span, message);
+    let delays = targets::literal_delays(ast, source).into_iter();
+    // `()` leaves out a delay, and so an empty text is a mistake, but it was made on purpose.
+    let delays = delays.filter(|(_, (delay, _))| !delay.is_empty());
+    let delays = delays.filter_map(|(function, (delay, span))| {
+        let fault = match parse_after(function, &delay) {
+            Ok(after) => too_long(function, after, limits),
+            Err(message) => Some(message),
+        };
+        fault.map(|message| warning(message, span))
+    });
     let ttls = targets::literal_ttls(ast, source).into_iter();
     let invalid = ttls.filter_map(|(ttl, span)| {
         let error = parse_duration(&ttl).err().filter(|_| !ttl.is_empty())?;
         let message = format!("the ttl of `set`: {error}");
-        Some(Diagnostic::warning(Code::WRONG_ARGUMENTS, span, message))
+        Some(warning(message, span))
     });
-    invalid.collect()
+    invalid.chain(delays).collect()
 }
 
 /// The fields that the script gives to its messages in variables, of whatever name.

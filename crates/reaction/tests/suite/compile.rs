@@ -63,6 +63,14 @@ const INVALID: &[&str] = &[
     r#"fn tell(t) { notify(t, #{titel: "a"}) } tell("t")"#,
     r#"set("k", 1, 2.5)"#,
     "skip()",
+    // delays
+    r#"notify("t", #{text: "x", after: "soon"}); send("t", 1, #{after: "0s"})"#,
+    r#"notify("t", #{text: "x", after: 90, key: 7}); send("t", 1, #{after: "31d", key: true})"#,
+    r#"notify("t", #{text: "x", key: ""}); send("t", 1, #{key: " "}); cancel("")"#,
+    r#"notify("t", #{text: "x", delay: "2m"})"#,
+    r#"send("t", 1, #{afer: "2m", name: "x"}); send("t", 1, #{"kye": "x"})"#,
+    r#"send("t", 1, "2m"); cancel(1); cancel()"#,
+    "fn cancel(a) { a } cancel(1)",
 ];
 
 /// Scripts without errors that could be found.
@@ -82,6 +90,8 @@ const VALID: &[&str] = &[
     r#"notify("t", #{"title": "a", level: "CRITICAL", at: [1, "all"], link: ()})"#,
     r#"set("a", 1, "1h 30m"); set("b", 1, 60); set("c", 1, event.ttl); get(event.key)"#,
     r#"cidr_contains("::ffff:10.0.0.0/104", event.ip); cidr_contains(event.net, "10.0.0.1")"#,
+    r#"notify("t", #{text: "x", after: "30d", key: event.id}); cancel(event.id)"#,
+    r#"send("t", 1, #{}); send("t", 1, #{after: event.wait, key: ()}); send("t", #{after: "x"})"#,
     "fn one(x) { x } fn two(y, z) { y + z } fn none() { 1 } log(one(1) + two(1, 2) + none())",
 ];
 

@@ -209,7 +209,7 @@ fn addresses_and_networks_have_several_spellings() {
 #[test]
 fn errors_name_the_function_and_its_arguments() {
     const NOTIFY: &str = "notify(target, text) or \
-        notify(target, #{title, text, level, at, link})";
+        notify(target, #{title, text, level, at, link, after, key})";
     let notify = format!(
         "line 1, column 12: invalid arguments for `notify`: expected {NOTIFY}, \
          found a string and an integer"
@@ -229,7 +229,7 @@ fn errors_name_the_function_and_its_arguments() {
         (
             r#"let x = #{colour: "x"}; notify("t", x)"#,
             "line 1, column 25: unknown field `colour` in the message of `notify`; \
-             expected one of: title, text, level, at, link",
+             expected one of: title, text, level, at, link, after, key",
         ),
         (
             r#"notify("t", #{at: "x", title: ()} + #{})"#,
@@ -379,4 +379,146 @@ fn overwriting_an_entry_does_not_read_it() {
     };
     let removed = StateChange::Remove { key: "c".into() };
     assert_eq!(effects.changes, [set("a"), set("b"), removed]);
+}
+
+#[test]
+fn actions_are_delayed_and_named() {
+    let effects = run(r#"
+        notify("t", #{text: "a", after: "90s", key: "manager"});
+        send("u", 1, #{after: "1h 30m"});
+        send("u", #{after: "x"}, #{key: `k ${event.content.eniId}`});
+        send("u", 3, #{after: (), key: event.nowhere});
+    "#)
+    .unwrap();
+    let text = Message::new("a").with_level(Level::Warn);
+    let minutes = jiff::SignedDuration::from_mins;
+    let seconds = jiff::SignedDuration::from_secs;
+    let payload = Json::parse(r#"{"after": "x"}"#).unwrap();
+    let expected = [
+        Action::notify("t", text)
+            .with_after(seconds(90))
+            .with_key("manager"),
+        Action::send("u", 1).with_after(minutes(90)),
+        Action::send("u", payload).with_key("k eni-bp1"),
+        Action::send("u", 3),
+    ];
+    assert_eq!(effects.actions, expected);
+    assert_eq!(effects.cancelled, Vec::<String>::new());
+}
+
+#[test]
+fn a_cancelled_name_is_recorded_and_removes_earlier_actions() {
+    let effects = run(r#"
+        send("t", 1, #{after: "1m", key: "a"});
+        send("t", 2, #{after: "1m", key: "b"});
+        send("t", 3, #{after: "1m"});
+        cancel("a"); cancel("c"); cancel("a");
+        send("t", 4, #{key: "c"});
+    "#)
+    .unwrap();
+    let sent = |action: &Action| action.to_json().get("send").unwrap().to_string();
+    assert_eq!(
+        effects.actions.iter().map(sent).collect::<Vec<_>>(),
+        ["2", "3", "4"]
+    );
+    assert_eq!(effects.cancelled, ["a", "c"]);
+    assert_eq!(effects.notes, Vec::<String>::new());
+}
+
+#[test]
+fn a_later_action_takes_the_place_of_one_of_its_name() {
+    let effects = run(r#"
+        notify("t", #{text: "first", after: "1m", key: "a"});
+        send("t", 2, #{after: "1m", key: "b"});
+        notify("u", #{text: "second", after: "2m", key: "a"});
+    "#)
+    .unwrap();
+    let targets: Vec<_> = effects.actions.iter().map(Action::target).collect();
+    assert_eq!(targets, ["t", "u"]);
+    assert_eq!(
+        effects.notes,
+        ["key: `a` is given twice, and the later action counts"]
+    );
+}
+
+#[test]
+fn skip_drops_actions_and_keeps_what_was_cancelled() {
+    let effects = run(r#"cancel("a"); send("t", 1, #{after: "1m", key: "a"}); skip("x")"#).unwrap();
+    assert_eq!(
+        (effects.actions.len(), effects.cancelled),
+        (0, vec!["a".to_owned()])
+    );
+}
+
+#[test]
+fn computed_delays_and_names_are_checked() {
+    for (script, message) in [
+        (
+            r#"let m = #{text: "x"}; m.after = event.content.eniId; notify("t", m)"#,
+            "`after` of `notify`: invalid duration `eni-bp1`",
+        ),
+        (
+            r#"send("t", 1, #{after: event.content.count})"#,
+            "`after` of `send`: expected a string, found an integer",
+        ),
+        (
+            r#"let k = " "; send("t", 1, #{key: k})"#,
+            "the key of `send` is empty",
+        ),
+        (r#"let k = ""; cancel(k)"#, "the key of `cancel` is empty"),
+        ("cancel(event.nowhere)", "cancel"),
+        (
+            r#"let m = #{afer: "1m"}; send("t", 1, m)"#,
+            "unknown field `afer` in the last map of `send`; did you mean `after`?",
+        ),
+        (
+            r#"let w = "31d"; send("t", 1, #{after: w})"#,
+            "`after` of `send`: 31d is longer than 30d",
+        ),
+    ] {
+        let found = fails(script);
+        assert!(found.contains(message), "{script}: {found}");
+    }
+}
+
+#[test]
+fn literal_delays_beside_the_call_are_warned_of() {
+    for (script, expected) in [
+        (
+            r#"const WAIT = "10x"; notify("t", #{text: "x", after: WAIT})"#,
+            1,
+        ),
+        (
+            r#"fn later(w) { send("t", 1, #{after: w}) } later("31d"); later("1m")"#,
+            1,
+        ),
+        (
+            r#"send("t", 1, #{after: if event.a { "2m" } else { "soon" }})"#,
+            1,
+        ),
+        (
+            r#"const WAIT = "10m"; notify("t", #{text: "x", after: WAIT})"#,
+            0,
+        ),
+        (
+            r#"const WAIT = ""; notify("t", #{text: "x", after: WAIT})"#,
+            0,
+        ),
+    ] {
+        let reaction = Reaction::compile(script, &ReactionLimits::DEFAULT).unwrap();
+        assert_eq!(
+            reaction.warnings().len(),
+            expected,
+            "{script}: {:?}",
+            reaction.warnings()
+        );
+    }
+    let script = r#"send("team", 1, #{after: "1m"}); fn f(t) { send(t, 1, #{}) } f("other")"#;
+    let reaction = Reaction::compile(script, &ReactionLimits::DEFAULT).unwrap();
+    let targets: Vec<_> = reaction
+        .targets()
+        .into_iter()
+        .map(|target| target.name)
+        .collect();
+    assert_eq!(targets, ["team", "other"]);
 }

@@ -58,6 +58,22 @@ fn each_limit_of_a_run_is_reached() {
     reaches!(map, 3, 2, "let m = #{a: 1}; m.b = #{c: 2};");
     reaches!(depth, 3, 2, r#"send("t", [[#{a: 1}]])"#);
     reaches!(actions, 2, 1, r#"notify("t", "x"); send("t", 1);"#);
+    let named = r#"let k = "abc"; notify("t", #{text: "x", key: k});"#;
+    reaches!(delay_key_bytes, 3, 2, named);
+    reaches!(delay_key_bytes, 3, 2, r#"let k = "abc"; cancel(k)"#);
+    reaches!(cancelled, 2, 1, r#"cancel("a"); cancel("b"); cancel("a");"#);
+    reaches!(
+        effect_bytes,
+        2,
+        1,
+        r#"cancel("a"); cancel("b"); cancel("a");"#
+    );
+    reaches!(
+        action_bytes,
+        4,
+        3,
+        r#"send("t", 1, #{after: "1m", key: "ab"})"#
+    );
     reaches!(emitted, 2, 1, "emit(#{}); emit(#{});");
     reaches!(action_bytes, 10, 8, r#"send("t", [1, "ab"])"#);
     let message = r#"notify("t", #{title: "ab", text: "cd", link: "ef", at: ["gh"]})"#;
@@ -68,6 +84,36 @@ fn each_limit_of_a_run_is_reached() {
     reaches!(state_key_bytes, 3, 2, r#"get("abc")"#);
     reaches!(state_value_bytes, 5, 4, r#"set("k", "abc")"#);
     reaches!(state_entries, 2, 1, r#"set("a", 1); set("b", 1);"#);
+}
+
+#[test]
+fn a_delay_has_a_longest_value() {
+    let with = |seconds| {
+        let mut limits = ReactionLimits::DEFAULT;
+        limits.delay = Duration::from_secs(seconds);
+        limits
+    };
+    for script in [
+        r#"let wait = "1m"; notify("t", #{text: "x", after: wait});"#,
+        r#"let wait = "1m"; send("t", 1, #{after: wait});"#,
+    ] {
+        reaches("delay", with(60), with(59), script);
+    }
+    // Written in the call, they are found at load.
+    for script in [
+        r#"notify("t", #{text: "x", after: "31d"})"#,
+        r#"send("t", 1, #{after: "721h"})"#,
+    ] {
+        let error = Reaction::compile(script, &ReactionLimits::DEFAULT).unwrap_err();
+        assert!(error.to_string().contains("is longer than 30d"), "{error}");
+    }
+    let key = "k".repeat(201);
+    let error = Reaction::compile(&format!("cancel(\"{key}\")"), &ReactionLimits::DEFAULT);
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("the key of `cancel` has more than 200 bytes"),
+        "{error}"
+    );
 }
 
 #[test]
