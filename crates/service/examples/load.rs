@@ -160,10 +160,10 @@ async fn measure(folder: &Path, events: usize, batch: usize, connections: usize)
     );
     let waiting = |store: &dyn Store| {
         store
-            .queue_depths()
+            .queue_depths(jiff::Timestamp::now())
             .unwrap()
             .iter()
-            .map(|(_, count, _)| *count)
+            .map(|depth| depth.waiting)
             .sum::<u64>()
     };
     let left = waiting(&*store);

@@ -79,10 +79,10 @@ impl Feed {
         // Retries are left: their waits may be minutes or hours, and a command should end.
         queues.stop();
         drop(tokio::time::timeout(*shutdown_timeout, queues.ended()).await);
-        let left = store.queue_depths()?;
+        let depths = store.queue_depths(Timestamp::now())?;
+        let left = depths.iter().map(|depth| depth.waiting + depth.delayed);
         Ok(left
-            .iter()
-            .map(|(_, count, _)| usize::try_from(*count).unwrap_or(usize::MAX))
+            .map(|count| usize::try_from(count).unwrap_or(usize::MAX))
             .sum())
     }
 }

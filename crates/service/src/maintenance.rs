@@ -13,7 +13,7 @@ use crate::live_config::LiveConfig;
 use crate::operate::RetentionProgress;
 use crate::service::blocking;
 use crate::shutdown::stopped;
-use crate::store::{Pruned, Store, StoreError};
+use crate::store::{Pruned, QueueDepth, Store, StoreError};
 use crate::telemetry::{Metrics, ProblemKind, Problems};
 
 /// How often the store is maintained.
@@ -158,7 +158,7 @@ fn dead_letter_unknown_targets(
     wake: &Wake,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    for (target, ..) in store.queue_depths()? {
+    for QueueDepth { target, .. } in store.queue_depths(now)? {
         if wake.get(&target).is_none() {
             let reason = unknown_target_message(&target, &wake.names());
             store.dead_letter_target(&target, reason, now)?;

@@ -68,7 +68,7 @@ pub use page::{
 };
 pub use records::{
     Attempt, AttemptOutcome, ClaimLimit, Claimed, DeliveryRecord, DeliveryStatus, EndedAttempt,
-    FoldedAttempts, RuleUse, Settled, TargetPause,
+    FoldedAttempts, QueueDepth, RuleUse, Settled, TargetPause,
 };
 pub use reply::{Reply, ReplySender};
 pub use retention::{Pruned, Retention};

@@ -15,7 +15,7 @@ pub enum DeliveryStatus {
     Delivered,
     /// A dead letter: undeliverable until an operator redrives or drops it.
     Dead,
-    /// Cancelled by an operator before it was delivered.
+    /// Cancelled by an operator or a rule before it was delivered, or replaced.
     Cancelled,
     /// A dead letter that an operator dropped.
     Dropped,
@@ -39,6 +39,21 @@ pub struct DeliveryRecord {
     pub seq: i64,
     /// Whether it waits for an earlier delivery of its order key, however long that takes.
     pub waits: bool,
+}
+
+/// The pending deliveries of one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueDepth {
+    /// The name of the target.
+    pub target: String,
+    /// How many may be attempted, or wait for a retry or for others.
+    pub waiting: u64,
+    /// How many are delayed, and not due yet.
+    pub delayed: u64,
+    /// When the oldest of those that wait was created; for one that was delayed, when it became
+    /// due. `None` if none waits.
+    pub oldest: Option<Timestamp>,
 }
 
 /// What the store keeps of one rule.

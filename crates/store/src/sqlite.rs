@@ -19,6 +19,7 @@ mod compression;
 mod copies;
 mod damage;
 mod deadlines;
+mod delays;
 mod digests;
 mod duplicates;
 mod files;

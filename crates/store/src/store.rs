@@ -11,8 +11,9 @@ use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, DamagedEvent,
     DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
     EndedAttempt, EvaluateInTransaction, EventDeliveries, EventPage, Incoming, PageCursor,
-    PageLimits, Pruned, ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled,
-    StateReader, StoreCheck, StoreError, TargetPause, TimeWork, Timeline, VerifyReport,
+    PageLimits, Pruned, QueueDepth, ReplayAccepted, Reply, ReplySender, Retention, RuleUse,
+    Selection, Settled, StateReader, StoreCheck, StoreError, TargetPause, TimeWork, Timeline,
+    VerifyReport,
 };
 
 /// The exclusive lock of the one process that delivers from a store. It is released when this is
@@ -357,11 +358,12 @@ pub trait Store: Send + Sync {
     /// If the store cannot be read.
     fn dead_letter_counts(&self) -> Result<Vec<(String, u64)>, StoreError>;
 
-    /// For each target with pending deliveries: how many, and when the oldest was created.
+    /// For each target with pending deliveries: how many wait at this time, how many are delayed,
+    /// and how old the oldest is. By name.
     ///
     /// # Errors
     /// If the store cannot be read.
-    fn queue_depths(&self) -> Result<Vec<(String, u64, Timestamp)>, StoreError>;
+    fn queue_depths(&self, now: Timestamp) -> Result<Vec<QueueDepth>, StoreError>;
 
     /// When the newest event was accepted.
     ///

@@ -132,8 +132,9 @@ fn dead_letters_json(store: &dyn Store, dropped: u64) -> Result<Json, StoreError
 pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
     authorize(&state, request, Role::Read)?;
     // Without these gauges if the store cannot be read: the other metrics say why.
-    let read = |store: &dyn Store| {
-        let depths = store.queue_depths().unwrap_or_default();
+    let now = state.clock.now();
+    let read = move |store: &dyn Store| {
+        let depths = store.queue_depths(now).unwrap_or_default();
         (depths, store.used_bytes(), store.log_bytes())
     };
     let (depths, used, log) = query_store(&state, move |store| Ok(read(store))).await?;
@@ -145,20 +146,22 @@ pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request
             gauge.set(bytes);
         }
     }
-    let now = state.clock.now();
     let metrics = &state.metrics;
     // These gauges are read from the store when someone asks, instead of being kept up to date by
     // every queue. They are cleared first, so that a removed target leaves no stale series behind.
     metrics.waiting.clear();
+    metrics.delayed.clear();
     metrics.oldest.clear();
     for target in state.wake.names() {
-        let found = depths.iter().find(|(name, ..)| *name == target);
-        let (count, age) = found.map_or((0, 0), |(_, count, oldest)| {
-            (*count, now.duration_since(*oldest).as_secs())
-        });
+        let found = depths.iter().find(|depth| depth.target == target);
+        let (waiting, delayed) = found.map_or((0, 0), |depth| (depth.waiting, depth.delayed));
+        let oldest = found.and_then(|depth| depth.oldest);
+        let age = oldest.map_or(0, |oldest| now.duration_since(oldest).as_secs());
         let label = TargetLabel { target };
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        metrics.waiting.get_or_create(&label).set(count);
+        for (gauge, count) in [(&metrics.waiting, waiting), (&metrics.delayed, delayed)] {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            gauge.get_or_create(&label).set(count);
+        }
         metrics.oldest.get_or_create(&label).set(age.max(0));
     }
     set_target_metrics(&state);

@@ -191,8 +191,9 @@ fn read(store: &dyn Store, age: &QueueAge) -> Result<Vec<(ProblemKind, Subjects)
         (target, (count, detail))
     });
     let mut found = vec![(ProblemKind::DeadLetters, letters.collect())];
-    let depths = store.queue_depths()?.into_iter();
-    let aging = depths.filter_map(|(target, count, oldest)| {
+    let depths = store.queue_depths(age.now)?.into_iter();
+    let aging = depths.filter_map(|depth| {
+        let (target, count, oldest) = (depth.target, depth.waiting, depth.oldest?);
         // Of a target that does not exist they become dead letters soon.
         let limit = *age.limits.get(&target)?;
         let detail = format!("the oldest of {count} deliveries waits since {oldest}");

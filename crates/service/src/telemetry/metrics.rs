@@ -60,8 +60,10 @@ pub struct Metrics {
     pub dead_letters: Family<DeadLetterLabel, Counter>,
     /// The unknown targets that have a time series of their own.
     unknown_targets: Mutex<BTreeSet<String>>,
-    /// Pending deliveries, by target; set when metrics are read.
+    /// Pending deliveries that are not delayed, by target; set when metrics are read.
     pub waiting: Family<TargetLabel, Gauge>,
+    /// Delayed deliveries that are not due yet, by target; set when metrics are read.
+    pub delayed: Family<TargetLabel, Gauge>,
     /// Age in seconds of the oldest pending delivery, by target; set when metrics are read.
     pub oldest: Family<TargetLabel, Gauge>,
     /// 1 for the state that a target is in, 0 for its other states; set when metrics are read.
@@ -178,6 +180,7 @@ impl Metrics {
             unknown_targets: Mutex::default(),
             sending: Family::new_with_constructor(sending),
             waiting: Family::default(),
+            delayed: Family::default(),
             oldest: Family::default(),
             target_state: Family::default(),
             target_failures: Family::default(),
@@ -341,8 +344,13 @@ impl Metrics {
         );
         registry.register(
             "deliveries_waiting",
-            "Pending deliveries in the outbox",
+            "Pending deliveries in the outbox that are not delayed",
             metrics.waiting.clone(),
+        );
+        registry.register(
+            "deliveries_delayed",
+            "Deliveries in the outbox that a rule has delayed and that are not due yet",
+            metrics.delayed.clone(),
         );
         let help = "Age of the oldest pending delivery";
         registry.register_with_unit(

@@ -10,8 +10,9 @@ use reflexarc_reaction::{Action, StateChange};
 use rusqlite::{Connection, params};
 
 use super::compression::pack;
+use super::delays::{InProgress, Name, Reach};
 use super::order::{self, Entry};
-use super::{copies, micros, state};
+use super::{copies, delays, micros, state};
 use crate::{
     Accepted, EntryKind, Incoming, NewEntry, ReplayAccepted, StoreError, evaluation_to_json,
 };
@@ -19,15 +20,15 @@ use crate::{
 /// A new delivery. Fails if its id is taken.
 const INSERT: &str = "INSERT INTO delivery (id, seq, source, event, resource, rule, target, \
                       action, replay, created, since, set_at, due, number, order_key, head, \
-                      scope, firing)
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?10, ?11, ?12, ?13, \
-                      ?14, ?15, ?16)";
+                      scope, firing, delay, delay_key)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?10, ?12, ?13, ?14, \
+                      ?15, ?16, ?17, ?18, ?19)";
 /// The same, which inserts nothing if the id is taken.
 const INSERT_IF_NEW: &str = "INSERT INTO delivery (id, seq, source, event, resource, rule, \
                              target, action, replay, created, since, set_at, due, number, \
-                             order_key, head, scope, firing)
-                             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?10, ?11, \
-                             ?12, ?13, ?14, ?15, ?16)
+                             order_key, head, scope, firing, delay, delay_key)
+                             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?10, ?12, \
+                             ?13, ?14, ?15, ?16, ?17, ?18, ?19)
                              ON CONFLICT (id) DO NOTHING";
 
 /// What an entry is about: the event for which it and its deliveries are found.
@@ -119,7 +120,11 @@ fn apply(
     }
     let received = row.received;
     let position = ArchivePosition { seq, received };
-    let (deliveries, targets) = enqueue(connection, position, row.cause, evaluation, now)?;
+    let queued = enqueue(connection, position, row.cause, evaluation, now)?;
+    if !queued.notes.is_empty() {
+        add_notes(connection, seq, evaluation, queued.notes)?;
+    }
+    let (deliveries, targets) = (queued.deliveries, queued.targets);
     Ok(Accepted {
         seq,
         duplicate: false,
@@ -235,8 +240,17 @@ impl<'a> From<&'a NewEntry> for Cause<'a> {
     }
 }
 
-/// Puts the actions of a new event into the outbox. Returns the new deliveries and their targets,
-/// each target once.
+/// What an evaluation put into the outbox.
+#[derive(Default)]
+struct Queued {
+    deliveries: Vec<DeliveryId>,
+    /// Their targets, each once.
+    targets: Vec<String>,
+    /// What could not be cancelled, each with the number of the effects that it belongs to.
+    notes: Vec<(usize, String)>,
+}
+
+/// Cancels what an evaluation cancels, and puts its actions into the outbox.
 ///
 /// An id that is in the outbox already is an error, and the event is not accepted: an accepted
 /// event whose delivery is dropped in silence is the worst that a store can do.
@@ -246,27 +260,51 @@ fn enqueue(
     cause: &Cause<'_>,
     evaluation: &Evaluation,
     now: Timestamp,
-) -> Result<(Vec<DeliveryId>, Vec<String>), StoreError> {
-    let (mut deliveries, mut targets) = (Vec::new(), Vec::new());
-    for action in numbered_actions(evaluation) {
-        let NumberedAction { rule, number, .. } = action;
-        let id = DeliveryId::derive(cause.identity, position, rule, number, None);
-        let row = Row {
-            id,
-            seq: position.seq,
-            replay: None,
-            action: &action,
-        };
-        let target = action.action.target();
-        let key = order::key(rule, action.scope.as_deref(), cause.resource);
-        let entry = order::entry(connection, target, key, now)?;
-        insert_delivery(connection, INSERT, cause, &row, &entry, now)?;
-        deliveries.push(id);
-        if !targets.iter().any(|known| known == target) {
-            targets.push(target.to_owned());
+) -> Result<Queued, StoreError> {
+    let mut queued = Queued::default();
+    let scopes = scopes(evaluation);
+    for step in steps(evaluation, &scopes) {
+        match step {
+            Step::Cancel { effects, name, .. } => {
+                let reason = format!("cancelled by rule {}", name.rule);
+                let running = delays::cancel(connection, name, Reach::All, &reason, now)?;
+                let notes = running.iter().map(|one| cancelled_note(name.key, one));
+                queued.notes.extend(notes.map(|note| (effects, note)));
+            }
+            Step::Action(action) => {
+                let NumberedAction { rule, number, .. } = action;
+                let id = DeliveryId::derive(cause.identity, position, rule, number, None);
+                if let Some(name) = action.name() {
+                    let reason = format!("replaced by {id}");
+                    let running = delays::cancel(connection, name, Reach::All, &reason, now)?;
+                    let notes = running.iter().map(|one| replaced_note(name.key, one));
+                    queued
+                        .notes
+                        .extend(notes.map(|note| (action.effects, note)));
+                }
+                let row = Row {
+                    id,
+                    seq: position.seq,
+                    replay: None,
+                    action: &action,
+                };
+                let (target, resource) = (action.action.target(), cause.resource);
+                let entry = match action.action.after() {
+                    Some(after) => Entry::delayed(after, now),
+                    None => {
+                        let key = order::key(rule, action.scope, resource);
+                        order::entry(connection, target, key, now)?
+                    }
+                };
+                insert_delivery(connection, INSERT, cause, &row, &entry, now)?;
+                queued.deliveries.push(id);
+                if !queued.targets.iter().any(|known| known == target) {
+                    queued.targets.push(target.to_owned());
+                }
+            }
         }
     }
-    Ok((deliveries, targets))
+    Ok(queued)
 }
 
 /// Puts the actions of a replayed event into the outbox. One that was put there before, by a replay
@@ -281,55 +319,167 @@ pub(super) fn enqueue_replay(
     now: Timestamp,
 ) -> Result<ReplayAccepted, StoreError> {
     let (mut accepted, cause) = (ReplayAccepted::default(), Cause::from(incoming));
-    for action in numbered_actions(evaluation) {
-        let NumberedAction { rule, number, .. } = action;
-        let id = DeliveryId::derive(&incoming.identity, position, rule, number, Some(replay));
-        let row = Row {
-            id,
-            seq: position.seq,
-            replay: Some(replay),
-            action: &action,
-        };
-        // What is replayed has been in order once; what is sent meanwhile does not wait for it.
-        let entry = Entry::unordered(now);
-        if insert_delivery(connection, INSERT_IF_NEW, &cause, &row, &entry, now)? == 1 {
-            accepted.deliveries.push(id);
-        } else {
-            accepted.repeated += 1;
+    // What waits is not of the past: a replay cancels and replaces only what it has put there
+    // itself, and of that only what came before, so that repeating it changes nothing.
+    let reach = |place| Reach::Replay {
+        name: replay,
+        before: (position.seq, place),
+    };
+    let scopes = scopes(evaluation);
+    for step in steps(evaluation, &scopes) {
+        match step {
+            Step::Cancel { name, place, .. } => {
+                let reason = format!("cancelled by rule {}", name.rule);
+                delays::cancel(connection, name, reach(place), &reason, now)?;
+            }
+            Step::Action(action) => {
+                let NumberedAction { rule, number, .. } = action;
+                let id =
+                    DeliveryId::derive(&incoming.identity, position, rule, number, Some(replay));
+                if let Some(name) = action.name() {
+                    let reason = format!("replaced by {id}");
+                    delays::cancel(connection, name, reach(action.place), &reason, now)?;
+                }
+                let row = Row {
+                    id,
+                    seq: position.seq,
+                    replay: Some(replay),
+                    action: &action,
+                };
+                // What is replayed has been in order once; what is sent meanwhile does not wait for
+                // it. A delay begins again.
+                let entry = match action.action.after() {
+                    Some(after) => Entry::delayed(after, now),
+                    None => Entry::unordered(now),
+                };
+                let new = insert_delivery(connection, INSERT_IF_NEW, &cause, &row, &entry, now)?;
+                if new == 1 {
+                    accepted.deliveries.push(id);
+                } else {
+                    accepted.repeated += 1;
+                }
+            }
         }
     }
     Ok(accepted)
 }
 
+/// Adds notes to the stored evaluation of the event at an archive position.
+fn add_notes(
+    connection: &Connection,
+    seq: i64,
+    evaluation: &Evaluation,
+    notes: Vec<(usize, String)>,
+) -> Result<(), StoreError> {
+    // Afterwards, and not before the event is stored: what can be cancelled depends on what the
+    // effects before have put into the outbox.
+    let mut evaluation = evaluation.clone();
+    for (effects, note) in notes {
+        if let Some(effects) = evaluation.rules.get_mut(effects) {
+            effects.notes.push(note);
+        }
+    }
+    let stored = pack(evaluation_to_json(&evaluation).to_string().as_bytes())?;
+    let sql = "UPDATE archive SET evaluation = ?2 WHERE seq = ?1";
+    connection.prepare_cached(sql)?.execute((seq, stored))?;
+    Ok(())
+}
+
+fn cancelled_note(key: &str, InProgress { id, target }: &InProgress) -> String {
+    format!(
+        "cancel: `{key}`: delivery {id} to {target} is being sent and cannot be stopped; \
+         it is not tried again"
+    )
+}
+
+fn replaced_note(key: &str, InProgress { id, target }: &InProgress) -> String {
+    format!(
+        "key: `{key}`: delivery {id} to {target} is being sent and cannot be replaced; \
+         it is not tried again"
+    )
+}
+
+/// What an evaluation does to the outbox.
+enum Step<'a> {
+    /// Cancels what waits under a name.
+    Cancel {
+        /// The number of the effects.
+        effects: usize,
+        name: Name<'a>,
+        /// The number of the action that comes next.
+        place: i64,
+    },
+    /// Adds an action.
+    Action(NumberedAction<'a>),
+}
+
 /// An action of an evaluation.
 struct NumberedAction<'a> {
     rule: &'a str,
+    /// The number of the effects that it is part of.
+    effects: usize,
     /// Among the actions of its rule.
     number: usize,
     /// Among all actions of the evaluation.
     place: i64,
     action: &'a Action,
     /// The key of the event or match, as JSON text.
-    scope: Option<String>,
+    scope: Option<&'a str>,
     firing: bool,
 }
 
-/// The actions of an evaluation, in order.
-fn numbered_actions(evaluation: &Evaluation) -> impl Iterator<Item = NumberedAction<'_>> {
+impl<'a> NumberedAction<'a> {
+    /// The name under which it waits.
+    fn name(&self) -> Option<Name<'a>> {
+        self.action.key().map(|key| Name {
+            rule: self.rule,
+            scope: self.scope,
+            key,
+        })
+    }
+}
+
+/// The steps of an evaluation, in order: of each effects, what they cancel comes before the
+/// actions.
+fn steps<'a>(evaluation: &'a Evaluation, scopes: &'a [Option<String>]) -> Vec<Step<'a>> {
     let rule_actions = evaluation
         .actions()
         .map(|(effects, _, action)| (effects.rule.as_str(), action));
-    let all = evaluation.actions().zip(number_actions(rule_actions));
-    (0..).zip(all).map(
-        |(place, ((effects, ..), (rule, number, action)))| NumberedAction {
-            rule,
-            number,
-            place,
-            action,
-            scope: effects.key.as_ref().map(Json::to_string),
-            firing: effects.firing.is_some(),
-        },
-    )
+    let mut numbered = (0..).zip(number_actions(rule_actions));
+    let mut steps = Vec::new();
+    let mut next = 0;
+    for (number, (effects, scope)) in evaluation.rules.iter().zip(scopes).enumerate() {
+        let scope = scope.as_deref();
+        steps.extend(effects.cancelled.iter().map(|key| Step::Cancel {
+            effects: number,
+            name: Name {
+                rule: &effects.rule,
+                scope,
+                key,
+            },
+            place: next,
+        }));
+        let actions = numbered.by_ref().take(effects.actions.len());
+        for (place, (rule, of_rule, action)) in actions {
+            next = place + 1;
+            steps.push(Step::Action(NumberedAction {
+                rule,
+                effects: number,
+                number: of_rule,
+                place,
+                action,
+                scope,
+                firing: effects.firing.is_some(),
+            }));
+        }
+    }
+    steps
+}
+
+/// The keys of all effects, as JSON text.
+fn scopes(evaluation: &Evaluation) -> Vec<Option<String>> {
+    let keys = evaluation.rules.iter().map(|effects| &effects.key);
+    keys.map(|key| key.as_ref().map(Json::to_string)).collect()
 }
 
 /// What distinguishes the deliveries of one event.
@@ -361,11 +511,14 @@ fn insert_delivery(
         numbered.action.to_json().to_string(),
         row.replay,
         micros(now),
+        entry.since,
         entry.due,
         numbered.place,
         entry.key,
         entry.head,
         numbered.scope,
         numbered.firing,
+        entry.delay,
+        numbered.action.key(),
     ])?)
 }

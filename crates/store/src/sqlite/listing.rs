@@ -5,7 +5,7 @@ use rusqlite::Connection;
 
 use super::records::{COLUMNS, read_row};
 use super::{instant, micros};
-use crate::{DeliveryRecord, RuleUse, StoreError};
+use crate::{DeliveryRecord, QueueDepth, RuleUse, StoreError};
 
 /// When the next delivery of `target` that is not claimed and waits for no other is due.
 pub(super) fn next_due(
@@ -52,18 +52,27 @@ pub(super) fn dead_letter_counts(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The query of [`queue_depths`].
-pub(super) const DEPTHS: &str = "SELECT target, count(*), min(created) FROM delivery
-    WHERE status = 0 GROUP BY target ORDER BY target";
+/// The query of [`queue_depths`]. A delayed delivery is as old as its end of the delay.
+pub(super) const DEPTHS: &str = "SELECT target,
+        sum(delay IS NULL OR since <= ?1), sum(delay IS NOT NULL AND since > ?1),
+        min(CASE WHEN delay IS NULL THEN created WHEN since <= ?1 THEN since END)
+    FROM delivery WHERE status = 0 GROUP BY target ORDER BY target";
 
-/// For each target with pending deliveries: how many, and when the oldest was created.
+/// For each target with pending deliveries: how many, and how old the oldest is.
 pub(super) fn queue_depths(
     connection: &Connection,
-) -> Result<Vec<(String, u64, Timestamp)>, StoreError> {
+    now: Timestamp,
+) -> Result<Vec<QueueDepth>, StoreError> {
     let mut statement = connection.prepare_cached(DEPTHS)?;
-    let rows = statement.query_map([], |row| {
-        let count: i64 = row.get(1)?;
-        Ok((row.get(0)?, count.unsigned_abs(), instant(row.get(2)?)))
+    let rows = statement.query_map([micros(now)], |row| {
+        let (waiting, delayed): (i64, i64) = (row.get(1)?, row.get(2)?);
+        let oldest: Option<i64> = row.get(3)?;
+        Ok(QueueDepth {
+            target: row.get(0)?,
+            waiting: waiting.unsigned_abs(),
+            delayed: delayed.unsigned_abs(),
+            oldest: oldest.map(instant),
+        })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

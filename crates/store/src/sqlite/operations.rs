@@ -21,9 +21,9 @@ use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, DamagedEvent,
     DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
     EndedAttempt, EntryKind, EvaluateInTransaction, EventDeliveries, EventPage, Incoming,
-    PageCursor, PageLimits, Pruned, ReplayAccepted, Reply, ReplySender, Retention, RuleUse,
-    Selection, Settled, StateReader, Store, StoreCheck, StoreError, StoreLock, TargetPause,
-    TimeWork, Timeline, VerifyReport,
+    PageCursor, PageLimits, Pruned, QueueDepth, ReplayAccepted, Reply, ReplySender, Retention,
+    RuleUse, Selection, Settled, StateReader, Store, StoreCheck, StoreError, StoreLock,
+    TargetPause, TimeWork, Timeline, VerifyReport,
 };
 
 impl Store for SqliteStore {
@@ -368,8 +368,8 @@ impl Store for SqliteStore {
         self.read(listing::dead_letter_counts)
     }
 
-    fn queue_depths(&self) -> Result<Vec<(String, u64, Timestamp)>, StoreError> {
-        self.read(listing::queue_depths)
+    fn queue_depths(&self, now: Timestamp) -> Result<Vec<QueueDepth>, StoreError> {
+        self.read(|connection| listing::queue_depths(connection, now))
     }
 
     fn newest_event(&self) -> Result<Option<Timestamp>, StoreError> {

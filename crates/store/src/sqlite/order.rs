@@ -28,7 +28,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 use sha2::{Digest, Sha256};
 
-use super::micros;
+use super::{delays, micros};
 use crate::StoreError;
 
 /// How long a failing delivery holds up the next one of its key, unless the target says otherwise;
@@ -84,6 +84,10 @@ pub(super) struct Entry {
     pub(super) key: Option<i64>,
     pub(super) head: bool,
     pub(super) due: i64,
+    /// From when on it has an age.
+    pub(super) since: i64,
+    /// How much later it is due, in microseconds.
+    pub(super) delay: Option<i64>,
 }
 
 impl Entry {
@@ -93,6 +97,19 @@ impl Entry {
             key: None,
             head: true,
             due: micros(now),
+            since: micros(now),
+            delay: None,
+        }
+    }
+
+    /// Due later, without an order: what comes meanwhile does not wait for it.
+    pub(super) fn delayed(after: SignedDuration, now: Timestamp) -> Self {
+        let due = micros(delays::due(after, now));
+        Self {
+            due,
+            since: due,
+            delay: Some(due - micros(now)),
+            ..Self::unordered(now)
         }
     }
 }
@@ -184,6 +201,8 @@ pub(super) fn entry(
         key: Some(key),
         head: from.is_some(),
         due: from.map_or(now, |from| from.max(now)),
+        since: now,
+        delay: None,
     })
 }
 

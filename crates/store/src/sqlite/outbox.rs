@@ -48,6 +48,10 @@ pub(super) fn release(
     )
 }
 
+/// A delivery whose delay has not ended by the clock that wrote it. When that clock was ahead of
+/// this one, the whole delay begins again: it is known how long it is, but not what of it is over.
+const DELAYED: &str = "delay IS NOT NULL AND claimed = 0 AND since > set_at";
+
 /// Releases the deliveries that meet this condition on `?1`, the time.
 pub(super) fn release_where(
     connection: &Connection,
@@ -57,7 +61,9 @@ pub(super) fn release_where(
 ) -> Result<usize, StoreError> {
     let sql = format!(
         "UPDATE delivery
-         SET due = ?1, claimed = 0, failed = min(failed, ?1), set_at = ?1,
+         SET due = CASE WHEN {DELAYED} THEN ?1 + since - set_at ELSE ?1 END,
+             since = CASE WHEN {DELAYED} THEN ?1 + since - set_at ELSE since END,
+             claimed = 0, failed = min(failed, ?1), set_at = ?1,
              retry = CASE WHEN set_at > ?1 THEN NULL ELSE retry END
          WHERE status = 0 AND {condition} AND (?2 IS NULL OR target = ?2)
          RETURNING target, order_key, seq, number, id, head"
@@ -270,7 +276,7 @@ pub(super) fn transfer(
         // what has been sent meanwhile, so it has no order.
         let sql = "UPDATE delivery
                    SET status = 0, attempt = 1, since = ?3, due = ?3, set_at = ?3, claimed = 0,
-                       finished = NULL, reason = NULL,
+                       finished = NULL, reason = NULL, delay = NULL,
                        order_key = NULL, head = 1, failed = NULL, retry = NULL, digest = NULL
                    WHERE id = ?1 AND status = ?2
                    RETURNING target, order_key, seq, number, id";

@@ -1,6 +1,6 @@
 //! The plans of the statements that queues run: none scans, none sorts.
 
-use super::{claim, listing, order, schema, state};
+use super::{claim, delays, listing, order, schema, state};
 use crate::StoreOptions;
 
 /// The plan of a query, one line a step.
@@ -40,6 +40,13 @@ fn claims_and_settlements_search_indexes() {
         ),
         (order::LAST.to_owned(), vec![wait, format!("{order})")]),
         (listing::NEXT_DUE.to_owned(), vec![due.to_owned()]),
+        (
+            delays::CANCEL.to_owned(),
+            vec![
+                "SEARCH delivery USING INDEX delivery_named (rule=? AND scope=? AND delay_key=?)"
+                    .to_owned(),
+            ],
+        ),
         (
             state::COUNT.to_owned(),
             vec!["SEARCH state_count USING PRIMARY KEY (rule=?)".to_owned()],

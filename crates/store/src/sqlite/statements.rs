@@ -25,7 +25,7 @@ static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Statements that scan a table or index, and why they may: none runs for an event, a claim, a
 /// trace or a step of retention.
-const SCANS: [(&str, &str); 17] = [
+const SCANS: [(&str, &str); 18] = [
     ("FROM pragma_", "reads the schema"),
     ("FROM sqlite_schema", "reads the schema"),
     ("ORDER BY seq DESC LIMIT 1", "reads one row"),
@@ -70,6 +70,7 @@ const SCANS: [(&str, &str); 17] = [
         "lists all that is pending, for an operator",
     ),
     ("set_at > ?1", "runs once when the clock was set back"),
+    ("since = since + ?1", "runs once when the clock was set"),
 ];
 
 /// Records the statements of a connection.
@@ -94,7 +95,8 @@ fn accept(store: &SqliteStore, id: &str, second: i64) {
     let event = format!(r#"{{"id": "{id}", "resourceId": "eni-1"}}"#);
     let incoming = Incoming::new(Event::from_json(event).unwrap()).unwrap();
     let mut effects = RuleEffects::new("r");
-    effects.actions = vec![Action::send("t", 1), Action::send("u", 2)];
+    effects.actions = vec![Action::send("t", 1), Action::send("u", 2).with_key("k")];
+    effects.cancelled = vec!["k".into()];
     let (key, value) = (id.to_owned(), Json::from(1_i64));
     let expires = Some(at(second + 1));
     effects.changes = vec![
@@ -183,7 +185,7 @@ fn use_in_every_way(store: &SqliteStore) {
     store.drop_dead_letter(dead[1].delivery.id, at(40)).unwrap();
     store.newest_dead_letters(3).unwrap();
     store.dead_letter_counts().unwrap();
-    store.queue_depths().unwrap();
+    store.queue_depths(at(40)).unwrap();
     store.rules_in_use().unwrap();
     store.newest_event().unwrap();
     let pause = TargetPause {

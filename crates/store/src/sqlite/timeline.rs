@@ -8,7 +8,7 @@ use reflexarc_event::{Json, NativeEvent};
 use reflexarc_reaction::{Entry, KeptMatch};
 
 use super::writer::{SharedConnection, lock};
-use super::{accept, archive, deadlines};
+use super::{accept, archive, deadlines, delays};
 use crate::{
     Accepted, AfterCommit, DueMatch, EntryKind, NewEntry, StateReader, StoreError, TimeTransaction,
     Timeline,
@@ -79,7 +79,9 @@ impl TimeTransaction for SqliteTimeTransaction<'_> {
     }
 
     fn shift_times(&mut self, offset: SignedDuration) -> Result<(u64, u64), StoreError> {
-        Ok((deadlines::shift(&lock(self.0), offset)?, 0))
+        let connection = &lock(self.0);
+        let matches = deadlines::shift(connection, offset)?;
+        Ok((matches, delays::shift(connection, offset)?))
     }
 
     fn close_matches(

@@ -6,7 +6,9 @@
 mod accepting;
 mod archive;
 mod copies;
+mod delays;
 mod losses;
+mod naive_delays;
 mod naive_queue;
 mod order;
 mod outbox;
@@ -80,6 +82,22 @@ macro_rules! every_promise {
                 replayed_and_redriven_deliveries_have_no_order,
                 retries_come_first_where_a_claim_says_so,
                 held_deliveries_give_up_their_order_and_come_back,
+            ]
+            delays: [
+                a_delayed_delivery_is_due_later_without_an_order,
+                a_delayed_delivery_is_not_late_before_it_is_due,
+                a_name_belongs_to_rule_and_key,
+                a_later_action_replaces_one_of_its_name,
+                what_is_being_sent_is_not_stopped_but_recorded,
+                a_retry_is_cancelled_and_lets_the_next_one_go,
+                a_delay_begins_again_where_the_clock_was_set_back,
+                delays_are_shifted_when_the_clock_is_set,
+                a_replay_delays_from_its_time_and_names_its_own,
+                a_redriven_delivery_is_due_at_once_and_keeps_its_name,
+                events_of_delayed_deliveries_are_kept,
+            ]
+            naive_delays: [
+                delays_are_those_of_the_naive_outbox,
             ]
             naive_queue: [
                 the_order_is_that_of_the_naive_queue,

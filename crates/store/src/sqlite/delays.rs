@@ -1,0 +1,114 @@
+//! Delayed deliveries, and those that have a name under which a later evaluation finds them.
+//!
+//! A delayed delivery is due later and has no order: what comes meanwhile goes first.
+//!
+//! ```text
+//! accepted at 12:00:00, after 15m    due = since = 12:15:00   delay = 15m   head = 1
+//! cancelled by an event at 12:10:00  status = 3, and no attempt was made
+//! ```
+//!
+//! A name belongs to a rule and to the key of its event or match, the scope. At most one delivery of
+//! a name is pending, except where one was redriven or replayed.
+
+use jiff::{SignedDuration, Timestamp};
+use reflexarc_delivery::DeliveryId;
+use rusqlite::{Connection, Row};
+
+use super::order::{self, Place};
+use super::{instant, micros};
+use crate::StoreError;
+
+/// Under which name deliveries wait.
+#[derive(Clone, Copy)]
+pub(super) struct Name<'a> {
+    pub(super) rule: &'a str,
+    /// The key of the event or match, as JSON.
+    pub(super) scope: Option<&'a str>,
+    pub(super) key: &'a str,
+}
+
+/// Which of the deliveries of a name an evaluation cancels.
+#[derive(Clone, Copy)]
+pub(super) enum Reach<'a> {
+    /// All: also what a replay has put there.
+    All,
+    /// Those of the same replay before this archive position and number.
+    Replay { name: &'a str, before: (i64, i64) },
+}
+
+/// A delivery that was cancelled while an attempt may be in progress.
+pub(super) struct InProgress {
+    pub(super) id: DeliveryId,
+    pub(super) target: String,
+}
+
+/// Those that wait under a name. With `IS`, as the scope may be NULL; the condition on `delay_key`
+/// is written out, as the partial index needs it.
+pub(super) const CANCEL: &str = "UPDATE delivery SET status = 3, finished = ?5, reason = ?4
+    WHERE status = 0 AND delay_key IS NOT NULL
+          AND rule = ?1 AND scope IS ?2 AND delay_key = ?3
+          AND (?6 IS NULL OR replay = ?6 AND (seq, number) < (?7, ?8))
+    RETURNING target, order_key, seq, number, id, claimed, due";
+
+/// Cancels what waits under a name. Returns what cannot be stopped: it is not tried again.
+pub(super) fn cancel(
+    connection: &Connection,
+    name: Name<'_>,
+    reach: Reach<'_>,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Vec<InProgress>, StoreError> {
+    let (replay, seq, number) = match reach {
+        Reach::All => (None, 0, 0),
+        Reach::Replay { name, before } => (Some(name), before.0, before.1),
+    };
+    let now_micros = micros(now);
+    let mut statement = connection.prepare_cached(CANCEL)?;
+    let parameters = (
+        name.rule, name.scope, name.key, reason, now_micros, replay, seq, number,
+    );
+    let read = |row: &Row<'_>| {
+        // An expired claim is of an attempt that has ended long ago.
+        let is_claimed = row.get("claimed")? && row.get::<_, i64>("due")? > now_micros;
+        let id = DeliveryId::from(row.get::<_, [u8; 16]>("id")?);
+        let place: Option<Place> = order::read_place(row, 1)?;
+        Ok((row.get::<_, String>("target")?, place, id, is_claimed))
+    };
+    let ended = statement.query_map(parameters, read)?;
+    let ended = ended.collect::<Result<Vec<_>, _>>()?;
+    let mut in_progress = Vec::new();
+    for (target, place, id, is_claimed) in ended {
+        if let Some(place) = place {
+            order::update_next(connection, &target, place, now)?;
+        }
+        if is_claimed {
+            in_progress.push(InProgress { id, target });
+        }
+    }
+    Ok(in_progress)
+}
+
+/// Moves what waits for its delay to end by `offset`, because the clock was set by as much. Returns
+/// how many there were.
+pub(super) fn shift(connection: &Connection, offset: SignedDuration) -> Result<u64, StoreError> {
+    let offset = i64::try_from(offset.as_micros()).unwrap_or(i64::MAX);
+    let shifted = connection.prepare_cached(SHIFT)?.execute([offset])?;
+    Ok(shifted as u64)
+}
+
+/// The statement of [`shift`]. A delivery that has been attempted waits for a retry, and not for
+/// its delay.
+pub(super) const SHIFT: &str = "UPDATE delivery
+    SET due = due + ?1, since = since + ?1, set_at = set_at + ?1
+    WHERE status = 0 AND delay IS NOT NULL AND claimed = 0 AND since = due AND attempt = 1";
+
+/// When a delivery is due that is delayed by `after`.
+pub(super) fn due(after: SignedDuration, now: Timestamp) -> Timestamp {
+    let due = now.saturating_add(after).unwrap_or(Timestamp::MAX);
+    // To the next microsecond, which is what is stored: nothing is sent early.
+    if instant(micros(due)) < due {
+        instant(micros(due).saturating_add(1))
+    } else {
+        due
+    }
+}
