@@ -45,6 +45,7 @@ mod dead_letters;
 mod error;
 mod evaluation_json;
 mod incoming;
+mod matches;
 mod options;
 mod page;
 mod records;
@@ -62,6 +63,7 @@ pub use dead_letters::{DeadLetter, DeadLetterObserver, DeadLetterReport, MAX_LIS
 pub use error::StoreError;
 pub use evaluation_json::evaluation_to_json;
 pub use incoming::Incoming;
+pub use matches::{ClosedBy, DamagedMatch, MatchCount, MatchCursor, MatchPage, PendingMatch};
 pub use options::StoreOptions;
 pub use page::{
     DamagedDelivery, DeliveryPage, EventDeliveries, InvalidPageCursor, PageCursor, PageLimits,

@@ -66,6 +66,8 @@ pub struct RuleUse {
     pub pending: u64,
     /// Number of its state entries, those included that have expired and are not pruned.
     pub entries: u64,
+    /// Number of its matches in time, those included that have expired and are not pruned.
+    pub matches: u64,
 }
 
 /// A pause of a target by an operator.

@@ -25,6 +25,7 @@ mod duplicates;
 mod files;
 mod key;
 mod listing;
+mod match_list;
 mod matches;
 mod migration;
 mod operations;

@@ -8,12 +8,12 @@ use reflexarc::Evaluation;
 use reflexarc_delivery::{Decision, Delivery, DeliveryId};
 
 use crate::{
-    Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, DamagedEvent,
+    Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, ClosedBy, DamagedEvent,
     DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
-    EndedAttempt, EvaluateInTransaction, EventDeliveries, EventPage, Incoming, PageCursor,
-    PageLimits, Pruned, QueueDepth, ReplayAccepted, Reply, ReplySender, Retention, RuleUse,
-    Selection, Settled, StateReader, StoreCheck, StoreError, TargetPause, TimeWork, Timeline,
-    VerifyReport,
+    EndedAttempt, EvaluateInTransaction, EventDeliveries, EventPage, Incoming, MatchCount,
+    MatchCursor, MatchPage, PageCursor, PageLimits, Pruned, QueueDepth, ReplayAccepted, Reply,
+    ReplySender, Retention, RuleUse, Selection, Settled, StateReader, StoreCheck, StoreError,
+    TargetPause, TimeWork, Timeline, VerifyReport,
 };
 
 /// The exclusive lock of the one process that delivers from a store. It is released when this is
@@ -66,6 +66,39 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// If the store cannot be read.
     fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// For each rule with matches: how many.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn match_counts(&self) -> Result<Vec<MatchCount>, StoreError>;
+
+    /// Matches that wait and have not expired by `now`, by rule and key: of one rule, or at one key,
+    /// which is JSON, if they are given; after a place of the list.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn pending_page(
+        &self,
+        rule: Option<&str>,
+        key: Option<&str>,
+        after: Option<&MatchCursor>,
+        limits: PageLimits,
+        now: Timestamp,
+    ) -> Result<MatchPage, StoreError>;
+
+    /// Removes the match of `rule` at `key`, which is JSON, and records that in an entry of the kind
+    /// [`EntryKind::Closed`](crate::EntryKind::Closed). Returns whether there was one.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn close_match(
+        &self,
+        rule: &str,
+        key: &str,
+        closed: &ClosedBy,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
 
     /// Puts the actions of a replayed event into the outbox, under the replay's name. A delivery
     /// that a replay of this name has put there before is counted and left alone.
@@ -371,13 +404,14 @@ pub trait Store: Send + Sync {
     /// If the store cannot be read.
     fn newest_event(&self) -> Result<Option<Timestamp>, StoreError>;
 
-    /// The rules that have pending deliveries or state entries, by name.
+    /// The rules that have pending deliveries, state entries or matches, by name.
     ///
     /// # Errors
     /// If the store cannot be read.
     fn rules_in_use(&self) -> Result<Vec<RuleUse>, StoreError>;
 
-    /// Removes all state entries of `rule`, in small steps. Returns how many there were.
+    /// Removes all state entries of `rule`, in small steps, and closes its matches. Returns how many
+    /// there were.
     ///
     /// # Errors
     /// If the store fails; some of the entries may be removed then.

@@ -277,9 +277,10 @@ pub(super) fn newest(connection: &Connection) -> Result<Option<Timestamp>, Store
 pub(super) const NEWEST_OF: &str = "SELECT seq FROM archive INDEXED BY archive_by_entry
     WHERE entry = ?1 AND entry <> 0 ORDER BY seq DESC LIMIT 1";
 /// The latest time of an entry at position `?1` or after it.
-// Reads the entries from before the clock was set back that have later times, and no others.
+// Reads the entries from before the clock was set back that have later times, and no others. What
+// operators do is recorded by the clock of their own process, which is not that of the entries.
 pub(super) const CLOCK: &str = "SELECT received FROM archive INDEXED BY archive_by_time
-    WHERE seq >= ?1 ORDER BY received DESC LIMIT 1";
+    WHERE seq >= ?1 AND entry <> ?2 ORDER BY received DESC LIMIT 1";
 
 /// The time and the description of the newest entry of a kind.
 pub(super) fn newest_of(
@@ -319,7 +320,8 @@ pub(super) fn clock(connection: &Connection) -> Result<Timestamp, StoreError> {
     // What was applied by the clock as it was then does not hold back what comes by this one.
     let set = newest_position(connection, EntryKind::Clock)?;
     let mut statement = connection.prepare_cached(CLOCK)?;
-    let latest = statement.query_row([set.unwrap_or(i64::MIN)], |row| row.get(0));
+    let parameters = (set.unwrap_or(i64::MIN), EntryKind::Closed.number());
+    let latest = statement.query_row(parameters, |row| row.get(0));
     Ok(latest.optional()?.map_or(Timestamp::MIN, instant))
 }
 

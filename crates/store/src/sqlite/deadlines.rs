@@ -198,18 +198,32 @@ pub(super) fn close(
     Ok(closed)
 }
 
+/// Closes all matches of a rule. Returns how many there were.
+pub(super) fn close_rule(connection: &Connection, rule: &str) -> Result<u64, StoreError> {
+    let mut closed = 0;
+    for window in open_windows(connection)? {
+        if window.rule == rule {
+            let sql = "UPDATE match_rule SET closed = 1 WHERE id = ?1 RETURNING pending + kept";
+            let mut statement = connection.prepare_cached(sql)?;
+            let count: i64 = statement.query_row([window.id], |row| row.get(0))?;
+            closed += count.unsigned_abs();
+        }
+    }
+    Ok(closed)
+}
+
 /// A window whose matches are visible.
-struct OpenWindow {
-    id: i64,
-    rule: String,
-    fingerprint: u64,
+pub(super) struct OpenWindow {
+    pub(super) id: i64,
+    pub(super) rule: String,
+    pub(super) fingerprint: u64,
     pending: u64,
 }
 
 /// All open windows, by rule.
-fn open_windows(connection: &Connection) -> Result<Vec<OpenWindow>, StoreError> {
+pub(super) fn open_windows(connection: &Connection) -> Result<Vec<OpenWindow>, StoreError> {
     let sql = "SELECT id, rule, window, pending FROM match_rule INDEXED BY match_rule_open
-               WHERE closed = 0 ORDER BY rule, window";
+               WHERE closed = 0";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map((), |row| {
         Ok(OpenWindow {
@@ -219,7 +233,12 @@ fn open_windows(connection: &Connection) -> Result<Vec<OpenWindow>, StoreError> 
             pending: row.get::<_, i64>(3)?.unsigned_abs(),
         })
     })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut windows: Vec<OpenWindow> = rows.collect::<Result<_, _>>()?;
+    // Not by the index, in which half of the fingerprints are negative.
+    windows.sort_by(|left, right| {
+        (&left.rule, left.fingerprint).cmp(&(&right.rule, right.fingerprint))
+    });
+    Ok(windows)
 }
 
 impl From<Due> for DueMatch {

@@ -94,12 +94,16 @@ pub(super) fn unattempted(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The rules that have pending deliveries or state entries.
+/// The rules that have pending deliveries, state entries or matches.
 pub(super) fn rules_in_use(connection: &Connection) -> Result<Vec<RuleUse>, StoreError> {
-    let sql = "SELECT rule, sum(pending), sum(entries)
-               FROM (SELECT rule, 0 AS pending, entries FROM state_count WHERE entries > 0
+    let sql = "SELECT rule, sum(pending), sum(entries), sum(matches)
+               FROM (SELECT rule, 0 AS pending, entries, 0 AS matches
+                     FROM state_count WHERE entries > 0
                      UNION ALL
-                     SELECT rule, 1, 0 FROM delivery WHERE status = 0)
+                     SELECT rule, 0, 0, pending + kept FROM match_rule INDEXED BY match_rule_open
+                     WHERE closed = 0 AND pending + kept > 0
+                     UNION ALL
+                     SELECT rule, 1, 0, 0 FROM delivery WHERE status = 0)
                GROUP BY rule ORDER BY rule";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map([], |row| {
@@ -108,6 +112,7 @@ pub(super) fn rules_in_use(connection: &Connection) -> Result<Vec<RuleUse>, Stor
             rule: row.get(0)?,
             pending: pending.unsigned_abs(),
             entries: row.get::<_, i64>(2)?.unsigned_abs(),
+            matches: row.get::<_, i64>(3)?.unsigned_abs(),
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

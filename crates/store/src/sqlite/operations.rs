@@ -15,15 +15,15 @@ use super::timeline::{Afterwards, SqliteTimeTransaction, advance};
 use super::writer::{SharedConnection, lock};
 use super::{
     SqliteStore, accept, archive, attempts, check, claim, copies, deadlines, digests, listing,
-    micros, order, outbox, pages, retention, schema, targets,
+    match_list, micros, order, outbox, pages, retention, schema, targets,
 };
 use crate::{
-    Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, DamagedEvent,
+    Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, ClosedBy, DamagedEvent,
     DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
     EndedAttempt, EntryKind, EvaluateInTransaction, EventDeliveries, EventPage, Incoming,
-    PageCursor, PageLimits, Pruned, QueueDepth, ReplayAccepted, Reply, ReplySender, Retention,
-    RuleUse, Selection, Settled, StateReader, Store, StoreCheck, StoreError, StoreLock,
-    TargetPause, TimeWork, Timeline, VerifyReport,
+    MatchCount, MatchCursor, MatchPage, PageCursor, PageLimits, Pruned, QueueDepth, ReplayAccepted,
+    Reply, ReplySender, Retention, RuleUse, Selection, Settled, StateReader, Store, StoreCheck,
+    StoreError, StoreLock, TargetPause, TimeWork, Timeline, VerifyReport,
 };
 
 impl Store for SqliteStore {
@@ -114,6 +114,33 @@ impl Store for SqliteStore {
 
     fn next_deadline(&self) -> Result<Option<Timestamp>, StoreError> {
         self.read(deadlines::next)
+    }
+
+    fn match_counts(&self) -> Result<Vec<MatchCount>, StoreError> {
+        self.read(match_list::counts)
+    }
+
+    fn pending_page(
+        &self,
+        rule: Option<&str>,
+        key: Option<&str>,
+        after: Option<&MatchCursor>,
+        limits: PageLimits,
+        now: Timestamp,
+    ) -> Result<MatchPage, StoreError> {
+        self.read(|connection| match_list::page(connection, rule, key, after, limits, now))
+    }
+
+    fn close_match(
+        &self,
+        rule: &str,
+        key: &str,
+        closed: &ClosedBy,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (rule, key, closed) = (rule.to_owned(), key.to_owned(), closed.clone());
+        let job = move |connection: &_| match_list::close(connection, &rule, &key, &closed, now);
+        self.writer.submit(job).wait()
     }
 
     fn accept_replay(

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 
 use super::archived_event::read_fingerprint;
 use super::removal::{OldEvent, StepSize, remove};
-use super::{SqliteStore, matches, micros};
+use super::{SqliteStore, deadlines, matches, micros};
 use crate::{DeliveryStatus, Pruned, Retention, StoreError};
 
 /// Dead letters that one transaction drops.
@@ -131,7 +131,11 @@ impl SqliteStore {
     pub(super) fn forget_rule_in_steps(&self, rule: &str) -> Result<u64, StoreError> {
         let sql = "DELETE FROM state WHERE rule = ?1 AND key IN
                    (SELECT key FROM state WHERE rule = ?1 LIMIT ?2)";
-        let mut removed = 0;
+        let closed = rule.to_owned();
+        let close = self
+            .writer
+            .submit(move |connection| deadlines::close_rule(connection, &closed));
+        let mut removed = close.wait()?;
         loop {
             let rule = rule.to_owned();
             let step = self.writer.submit(move |connection| {

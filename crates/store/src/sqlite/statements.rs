@@ -16,7 +16,7 @@ use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 use super::SqliteStore;
 use crate::{
-    AttemptOutcome, DeliveryStatus, EntryKind, Incoming, NewEntry, PageLimits, Retention,
+    AttemptOutcome, ClosedBy, DeliveryStatus, EntryKind, Incoming, NewEntry, PageLimits, Retention,
     Selection, Store, StoreCheck, StoreOptions, TargetPause, TimeTransaction,
 };
 
@@ -279,6 +279,17 @@ fn use_matches(store: &SqliteStore) {
     };
     store.submit_time(Box::new(work)).wait().unwrap();
     store.next_deadline().unwrap();
+    store.match_counts().unwrap();
+    for key in [None, Some("a")] {
+        let page = store.pending_page(None, key, None, PageLimits::LIST, at(50));
+        assert!(page.unwrap().damaged.is_empty());
+    }
+    let closed = ClosedBy {
+        by: "me".into(),
+        reason: None,
+    };
+    store.close_match("w", "a", &closed, at(52)).unwrap();
+    store.forget_rule("w").unwrap();
 }
 
 #[test]

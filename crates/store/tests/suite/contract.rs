@@ -8,6 +8,7 @@ mod archive;
 mod copies;
 mod delays;
 mod losses;
+mod matches;
 mod naive_delays;
 mod naive_queue;
 mod order;
@@ -128,6 +129,12 @@ macro_rules! every_promise {
                 copies_are_those_of_the_naive_list,
                 one_id_for_all_events_is_no_obstacle,
                 a_copy_of_a_removed_event_is_recognised,
+            ]
+            matches: [
+                matches_equal_those_in_memory,
+                reads_of_matches_are_never_current,
+                closing_a_match_is_recorded,
+                a_closed_window_is_removed_in_steps,
             ]
             timeline: [
                 deadlines_come_before_events,
