@@ -1,5 +1,7 @@
 //! Running a scenario on its virtual clock, with rules on every account's bus.
 
+mod match_steps;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -7,17 +9,15 @@ use jiff::Timestamp;
 use reflexarc::{Evaluation, Rule, RuleEffects, RuleSet, Severity, WindowKind};
 use reflexarc_eni::scenario::{Scenario, Simulation, StepAction, TimelineEvent, World};
 use reflexarc_event::{EniStatus, Event, EventIdentity, Json, NativeEvent};
-use reflexarc_reaction::{MemoryState, StateChange};
+use reflexarc_reaction::MemoryState;
 use reflexarc_service::check_targets;
 
-use super::open_matches::{MatchId, MatchStep, OpenMatches};
+use super::open_matches::OpenMatches;
 use super::target_queues::{TargetCall, TargetQueues};
 use super::timeline::{Content, Entry};
 use super::{Args, config, plot, stand_in};
 use crate::exit::{Exit, Failure};
-use crate::output::evaluation::has_effects;
 use crate::output::firing::has_fired;
-use crate::output::match_text::script_key;
 use crate::output::{Format, Output};
 use crate::rule_warnings;
 
@@ -116,24 +116,6 @@ struct Deadline {
 }
 
 impl ScenarioRun {
-    /// Begins what rules wait for before any event, on the bus of each account.
-    fn arm(&mut self, start: Timestamp) {
-        let accounts = self.simulation.world().accounts.iter();
-        let accounts: Vec<String> = accounts.map(|named| named.account.id.clone()).collect();
-        for account in accounts {
-            // Also where no event ever comes: that is what `absent_for` reports.
-            let mut state = MemoryState::new();
-            self.rules.arm(&mut state, start);
-            self.matches.add_armed(&account, &state, start);
-            self.states.insert(account, state);
-        }
-        let armed = self.matches.iter();
-        let armed: Vec<_> = armed.map(|(id, due)| (id.clone(), due)).collect();
-        for (id, due) in armed {
-            self.add_match_step(start, &id, MatchStep::Opened { due });
-        }
-    }
-
     /// Runs to the end and prints each entry when it is complete.
     fn print(
         &mut self,
@@ -262,49 +244,6 @@ impl ScenarioRun {
         let identity = EventIdentity::with_id(&event, format!("fired-{rule}-{key}-{at}"));
         self.perform(at, &account, &event, Some(identity), evaluation);
         Some(())
-    }
-
-    /// Adds an entry for each match that is given up by `now`, at its time.
-    fn close_expired(&mut self, now: Timestamp) {
-        for (at, id) in self.matches.remove_expired(now) {
-            self.add_match_step(at, &id, MatchStep::Closed);
-        }
-    }
-
-    /// Adds an entry for each match that still waits at the end.
-    fn report_pending(&mut self) {
-        let reached = self.entries.iter().map(|entry| entry.at).max();
-        let end = self.simulation.until().or(reached);
-        let end = end.unwrap_or(self.simulation.world().start);
-        self.close_expired(end);
-        let pending = self.matches.iter();
-        let pending: Vec<_> = pending.map(|(id, due)| (id.clone(), due)).collect();
-        for (id, due) in pending {
-            self.add_match_step(end, &id, MatchStep::Pending { due });
-        }
-    }
-
-    fn add_match_step(&mut self, at: Timestamp, id: &MatchId, step: MatchStep) {
-        let name = self.name_of_key(&id.key);
-        self.entries.push(Entry {
-            at,
-            account: Some(self.account_name(&id.account)),
-            interface: name.clone(),
-            content: Content::Match {
-                rule: id.rule.clone(),
-                key: id.key.clone(),
-                name,
-                step,
-            },
-        });
-    }
-
-    /// The name of the interface whose id a key is, if it has a name.
-    fn name_of_key(&self, key: &str) -> Option<String> {
-        let key = script_key(key);
-        let id = key.as_str()?;
-        let name = self.simulation.name_of(id);
-        (name != id).then(|| name.to_owned())
     }
 
     /// Whether it ended because the timeline became too long.
@@ -459,7 +398,7 @@ impl ScenarioRun {
         let interface = interface_of(event).map(|id| self.simulation.name_of(id).to_owned());
         let rules: Vec<RuleEffects> = rules
             .into_iter()
-            .filter_map(|effects| self.without_match_steps(effects))
+            .filter_map(Self::without_match_steps)
             .collect();
         let reactions = rules
             .into_iter()
@@ -474,35 +413,6 @@ impl ScenarioRun {
             });
         }
     }
-
-    /// The effects without the notes on what entries of the timeline show; `None` if nothing else
-    /// is left of them.
-    fn without_match_steps(&self, mut effects: RuleEffects) -> Option<RuleEffects> {
-        let Some(window) = self.rules.get(&effects.rule).and_then(Rule::window) else {
-            return Some(effects);
-        };
-        let keys = effects.changes.iter().map(StateChange::key);
-        let shown: Vec<String> = keys.flat_map(|key| match_step_notes(window, key)).collect();
-        let is_shown = |note: &String| shown.iter().any(|start| note.starts_with(start));
-        effects.steps.retain(|note| !is_shown(note));
-        has_effects(&effects).then_some(effects)
-    }
-}
-
-/// How the notes on the matches of a key begin.
-fn match_step_notes(window: WindowKind, key: &str) -> [String; 4] {
-    let key = match script_key(key) {
-        Json::String(text) if text.is_empty() => String::new(),
-        Json::String(text) => format!(" {text}"),
-        key => format!(" {key}"),
-    };
-    [
-        "opened",
-        "continued",
-        "closed",
-        "remembered for late events",
-    ]
-    .map(|step| format!("{}:{key} {step}", window.key()))
 }
 
 /// Checks that the targets that the scenario makes fail exist.

@@ -1,4 +1,6 @@
-//! The timeline of a simulation: its entries as text and as JSON.
+//! The timeline of a simulation: its entries, and their text.
+
+mod json;
 
 use jiff::Timestamp;
 use reflexarc::{Failure as RuleFailure, RuleEffects};
@@ -6,14 +8,13 @@ use reflexarc_eni::StatusChange;
 use reflexarc_eni::events::{NoEventReason, RequestOutcome};
 use reflexarc_eni::scenario::{TargetFault, TargetFaultMode, TimelineEvent, World};
 use reflexarc_event::{EniStatus, Event, Json};
-use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::open_matches::MatchStep;
 use super::target_queues::TargetCall;
 use super::{attempt, elapsed};
 use crate::exit::Failure;
-use crate::output::evaluation::{RuleReport, print_rule};
-use crate::output::match_text::{match_title, script_key};
+use crate::output::evaluation::print_rule;
+use crate::output::match_text::match_title;
 use crate::output::{Output, Paint};
 
 /// One entry of the timeline. Accounts and interfaces have their names in the scenario.
@@ -312,123 +313,6 @@ impl Entry {
                 let cross = output.paint(Paint::Red, "✗");
                 output.line(format_args!("  {cross} {rule} failed: {message}"))
             }
-        }
-    }
-}
-
-/// An object with `at` and `kind`, and further members for each kind.
-impl Serialize for Entry {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("at", &self.at.to_string())?;
-        map.serialize_entry("kind", self.content.kind())?;
-        if let Some(account) = &self.account {
-            map.serialize_entry("account", account)?;
-        }
-        if let Some(interface) = &self.interface {
-            map.serialize_entry("interface", interface)?;
-        }
-        match &self.content {
-            Content::Request {
-                action,
-                request_id,
-                error,
-                rule,
-                expected,
-            } => {
-                map.serialize_entry("action", action)?;
-                map.serialize_entry("requestId", request_id)?;
-                map.serialize_entry(
-                    "answer",
-                    error.as_ref().map_or("accepted", |(code, _)| code),
-                )?;
-                if let Some((_, message)) = error {
-                    map.serialize_entry("message", message)?;
-                }
-                if let Some(rule) = rule {
-                    map.serialize_entry("rule", rule)?;
-                }
-                if let Some(expected) = expected {
-                    map.serialize_entry("expected", expected)?;
-                }
-            }
-            Content::Status { from, to, instance } => {
-                map.serialize_entry("from", &from.map(EniStatus::as_str))?;
-                map.serialize_entry("to", to.as_str())?;
-                map.serialize_entry("instance", instance)?;
-            }
-            Content::Event {
-                operation,
-                success,
-                status,
-                request_id,
-                event,
-            } => {
-                map.serialize_entry("operation", operation)?;
-                map.serialize_entry("result", if *success { "success" } else { "failed" })?;
-                map.serialize_entry("eniStatus", status.as_str())?;
-                map.serialize_entry("requestId", request_id)?;
-                map.serialize_entry("event", event.tree())?;
-            }
-            Content::NoEvent {
-                operation,
-                request_id,
-                reason,
-                ..
-            } => {
-                map.serialize_entry("operation", operation)?;
-                map.serialize_entry("requestId", request_id)?;
-                map.serialize_entry("reason", reason)?;
-            }
-            Content::Published { event } => map.serialize_entry("event", event.tree())?,
-            Content::Note { text } => map.serialize_entry("what", text)?,
-            Content::Deadline { rule, key, .. } => {
-                map.serialize_entry("rule", rule)?;
-                map.serialize_entry("key", &script_key(key))?;
-            }
-            Content::Match {
-                rule, key, step, ..
-            } => {
-                map.serialize_entry("rule", rule)?;
-                map.serialize_entry("key", &script_key(key))?;
-                if let Some(due) = step.due() {
-                    map.serialize_entry("due", &due.map(|due| due.to_string()))?;
-                }
-            }
-            Content::Rule(effects) => {
-                RuleReport(effects).serialize_members(&mut map)?;
-            }
-            Content::Delivery(call) => {
-                for (key, value) in attempt::as_json(call).members() {
-                    map.serialize_entry(key, value)?;
-                }
-            }
-            Content::RuleFailed(failure) => {
-                map.serialize_entry("rule", &failure.rule)?;
-                map.serialize_entry("message", &failure.message)?;
-            }
-        }
-        map.end()
-    }
-}
-
-impl Content {
-    /// The value of `kind` in JSON.
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Request { .. } => "request",
-            Self::Status { .. } => "status",
-            Self::Event { .. } => "event",
-            // `silence`, `staged` and `failure` are older names of these kinds. Scripts read them,
-            // so they stay.
-            Self::NoEvent { .. } => "silence",
-            Self::Published { .. } => "published",
-            Self::Note { .. } => "staged",
-            Self::Deadline { .. } => "deadline",
-            Self::Match { step, .. } => step.kind(),
-            Self::Rule(_) => "rule",
-            Self::Delivery(_) => "delivery",
-            Self::RuleFailed(_) => "failure",
         }
     }
 }
