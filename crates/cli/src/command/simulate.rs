@@ -2,6 +2,7 @@
 
 mod attempt;
 mod config;
+mod delayed_actions;
 mod elapsed;
 mod faults;
 mod forward;

@@ -117,27 +117,7 @@ pub(crate) fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(
     });
     output.line(format_args!("  {mark} {}{causes}{firing}", effects.rule))?;
     for action in &effects.actions {
-        let target = output.paint(Paint::Blue, format_args!("→ {}", action.target()));
-        match action {
-            Action::Notify { message, .. } => {
-                let level = level(message.level, output);
-                let (first, rest) = if message.title.is_empty() {
-                    message.text.split_once('\n').unwrap_or((&message.text, ""))
-                } else {
-                    (message.title.as_str(), message.text.as_str())
-                };
-                output.line(format_args!("      {target} [{level}] {}", truncate(first)))?;
-                for line in rest.lines().filter(|line| !line.trim().is_empty()) {
-                    output.line(format_args!("          {}", truncate(line)))?;
-                }
-            }
-            Action::Send { payload, .. } => {
-                output.line(format_args!(
-                    "      {target} {}",
-                    truncate(&payload.to_string())
-                ))?;
-            }
-        }
+        print_action(action, output)?;
     }
     for event in &effects.emitted {
         output.line(format_args!(
@@ -154,6 +134,32 @@ pub(crate) fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(
     for note in effects.remarks() {
         let note = output.paint(Paint::Yellow, format_args!("note: {}", truncate(note)));
         output.line(format_args!("      {note}"))?;
+    }
+    Ok(())
+}
+
+/// Prints an action of a rule.
+pub(crate) fn print_action(action: &Action, output: &mut Output) -> Result<(), Failure> {
+    let target = output.paint(Paint::Blue, format_args!("→ {}", action.target()));
+    match action {
+        Action::Notify { message, .. } => {
+            let level = level(message.level, output);
+            let (first, rest) = if message.title.is_empty() {
+                message.text.split_once('\n').unwrap_or((&message.text, ""))
+            } else {
+                (message.title.as_str(), message.text.as_str())
+            };
+            output.line(format_args!("      {target} [{level}] {}", truncate(first)))?;
+            for line in rest.lines().filter(|line| !line.trim().is_empty()) {
+                output.line(format_args!("          {}", truncate(line)))?;
+            }
+        }
+        Action::Send { payload, .. } => {
+            output.line(format_args!(
+                "      {target} {}",
+                truncate(&payload.to_string())
+            ))?;
+        }
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ use self::axis::Axis;
 use self::match_rows::{MatchBar, match_bars, match_mark, targets_of};
 use self::shapes::{Shape, draw_legend, draw_shape, is_above};
 use self::svg::Svg;
+use super::delayed_actions::DelayStep;
 use super::elapsed;
 use super::timeline::{Content, Entry, event_name};
 
@@ -198,7 +199,11 @@ fn mark(entry: &Entry) -> Option<(Shape, Option<String>)> {
         // What the rule does is marked.
         | Content::Deadline { .. }
         // Has a row of its own.
-        | Content::Match { .. } => return None,
+        | Content::Match { .. }
+        | Content::Delay {
+            step: DelayStep::Cancelled | DelayStep::Waiting(_),
+            ..
+        } => return None,
         Content::Rule(effects) if effects.actions.is_empty() => return None,
         Content::Request { error: None, .. } => (Shape::Accepted, None),
         Content::Request {
@@ -229,6 +234,10 @@ fn mark(entry: &Entry) -> Option<(Shape, Option<String>)> {
         ),
         Content::Rule(effects) => {
             let text = format!("rule {}{}", effects.rule, targets_of(effects));
+            (Shape::Rule, Some(text))
+        }
+        Content::Delay { rule, action, .. } => {
+            let text = format!("delayed by {rule} → {}", action.target());
             (Shape::Rule, Some(text))
         }
         Content::RuleFailed(failure) => {

@@ -1,5 +1,6 @@
 //! Running a scenario on its virtual clock, with rules on every account's bus.
 
+mod delays;
 mod match_steps;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use reflexarc_event::{EniStatus, Event, EventIdentity, Json, NativeEvent};
 use reflexarc_reaction::MemoryState;
 use reflexarc_service::check_targets;
 
+use super::delayed_actions::{DelayStep, DelayedActions};
 use super::open_matches::OpenMatches;
 use super::target_queues::{TargetCall, TargetQueues};
 use super::timeline::{Content, Entry};
@@ -66,6 +68,7 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
         queues,
         states: BTreeMap::new(),
         matches: OpenMatches::default(),
+        delayed: DelayedActions::default(),
         entries: Vec::new(),
         unexpected: 0,
     };
@@ -100,6 +103,8 @@ struct ScenarioRun {
     states: BTreeMap<String, MemoryState>,
     /// The matches that wait on any bus.
     matches: OpenMatches,
+    /// The actions that wait on any bus.
+    delayed: DelayedActions,
     /// The timeline so far.
     entries: Vec<Entry>,
     /// The number of replies that were not the expected ones.
@@ -144,14 +149,16 @@ impl ScenarioRun {
     /// Runs the next timeline event, the next deadline of a match or the next call of a target;
     /// `None` at the end.
     ///
-    /// At one instant deadlines come first, as in the service, and calls after timeline events, so
-    /// that a digest can carry the deliveries of all of them.
+    /// At one instant deadlines come first, as in the service, then timeline events, delayed
+    /// actions, and calls, so that a digest can carry the deliveries of all of them.
     fn run_next(&mut self) -> Option<()> {
         let event = self.simulation.next_at();
         let until = self.simulation.until();
+        let in_time = |at: &Timestamp| until.is_none_or(|until| *at <= until);
         let call = self.queues.as_ref().and_then(TargetQueues::next_at);
-        let call = call.filter(|at| until.is_none_or(|until| *at <= until));
-        let next = [event, call].into_iter().flatten().min();
+        let call = call.filter(in_time);
+        let delayed = self.delayed.next_at().filter(in_time);
+        let next = [event, call, delayed].into_iter().flatten().min();
         if let Some(deadline) = self.next_deadline(next) {
             self.close_expired(deadline.at);
             return self.fire(deadline);
@@ -159,20 +166,21 @@ impl ScenarioRun {
         if let Some(at) = next {
             self.close_expired(at);
         }
-        match (event, call) {
-            (None, None) => {
-                self.report_pending();
-                self.report_waiting();
-                None
-            }
-            (Some(event), Some(call)) if call < event => self.call_target(),
-            (None, Some(_)) => self.call_target(),
-            (Some(_), _) => {
-                let event = self.simulation.advance()?;
-                self.add_event(&event);
-                Some(())
-            }
+        if next.is_none() {
+            self.report_pending();
+            self.report_waiting();
+            return None;
         }
+        // At one instant, an event that cancels an action comes before it.
+        if next == event {
+            let event = self.simulation.advance()?;
+            self.add_event(&event);
+            return Some(());
+        }
+        if next == delayed {
+            return self.deliver_delayed();
+        }
+        self.call_target()
     }
 
     /// The earliest deadline that comes before the next event or call, or, without one, before the
@@ -281,15 +289,6 @@ impl ScenarioRun {
         });
     }
 
-    /// Notes at the end how many deliveries are left, which are cut off by `until`.
-    fn report_waiting(&mut self) {
-        let waiting = self.queues.as_ref().map_or(0, TargetQueues::waiting);
-        if let (Some(at), 1..) = (self.simulation.until(), waiting) {
-            let text = format!("end of the scenario; deliveries still waiting: {waiting}");
-            self.entries.push(Entry::note(at, text));
-        }
-    }
-
     fn account_name(&self, id: &str) -> String {
         self.simulation.world().account_name(id).to_owned()
     }
@@ -365,22 +364,17 @@ impl ScenarioRun {
         identity: Option<EventIdentity>,
         evaluation: Evaluation,
     ) {
-        let undeliverable = if let Some(queues) = &mut self.queues {
-            queues.enqueue(at, account, event, identity, &evaluation)
-        } else {
-            // Without targets there are no deliveries: stand-ins get the actions directly.
-            for (effects, _, action) in evaluation.actions() {
-                stand_in::perform(action, at, account, &effects.rule, &mut self.simulation);
-            }
-            Vec::new()
-        };
+        let (actions, cancelled) = self.delay(at, account, event, identity, &evaluation);
         let steps = self.matches.observe(account, &evaluation, &self.rules);
         self.add_evaluation(at, account, event.original(), evaluation);
         for (id, step) in steps {
             self.add_match_step(at, &id, step);
         }
-        for call in undeliverable {
-            self.add_call(call);
+        for action in cancelled {
+            self.add_delay_step(at, &action, DelayStep::Cancelled);
+        }
+        for action in actions {
+            self.deliver(at, action);
         }
     }
 

@@ -19,6 +19,7 @@ use reflexarc_delivery::{
 use reflexarc_eni::scenario::{TargetFault, TargetFaultMode};
 use reflexarc_event::{EventIdentity, Json, NativeEvent};
 
+use super::delayed_actions::DelayName;
 use super::stand_in;
 
 /// The queues of all targets. All accounts share them, because they share one configuration.
@@ -122,40 +123,62 @@ impl TargetQueues {
         }
     }
 
-    /// Queues the deliveries of an evaluation. Those for unknown targets are returned as calls that
-    /// failed: they are dead letters at once, as in the service.
-    pub(super) fn enqueue(
+    /// The deliveries of an evaluation, in the order of its actions.
+    pub(super) fn deliveries(
         &mut self,
         at: Timestamp,
-        account: &str,
         event: &NativeEvent,
         identity: Option<EventIdentity>,
         evaluation: &Evaluation,
-    ) -> Vec<TargetCall> {
+    ) -> Vec<Delivery> {
         // The service gives an event without an id a random one; a simulation must not be random.
         let identity = identity.unwrap_or_else(|| {
             EventIdentity::with_id(event, format!("rehearsed-{}", self.sequence))
         });
+        self.sequence += 1;
         let actions = evaluation
             .actions()
             .map(|(effects, _, action)| (effects.rule.as_str(), action));
+        let mut deliveries = Delivery::for_actions(&identity, actions, at);
         let origins = evaluation.actions().map(|(effects, ..)| effects);
-        let mut failed = Vec::new();
-        let deliveries = Delivery::for_actions(&identity, actions, at);
-        for (mut delivery, effects) in deliveries.into_iter().zip(origins) {
+        for (delivery, effects) in deliveries.iter_mut().zip(origins) {
             delivery.key = effects.key.as_ref().map(Json::to_string);
             delivery.firing = effects.firing.is_some();
-            self.sequence += 1;
-            let account = account.to_owned();
-            if let Some(queue) = self.queues.get_mut(&delivery.target) {
-                let key = (at, self.sequence);
-                queue.waiting.insert(key, (account, delivery));
-            } else {
-                let reason = unknown_target_message(&delivery.target, &self.known);
-                failed.push(undeliverable(at, account, delivery, reason));
-            }
         }
-        failed
+        deliveries
+    }
+
+    /// Queues a delivery that is due. One for an unknown target is returned as a call that failed:
+    /// it is a dead letter at once, as in the service.
+    pub(super) fn enqueue(
+        &mut self,
+        at: Timestamp,
+        account: &str,
+        delivery: Delivery,
+    ) -> Option<TargetCall> {
+        self.sequence += 1;
+        let account = account.to_owned();
+        if let Some(queue) = self.queues.get_mut(&delivery.target) {
+            let key = (at, self.sequence);
+            queue.waiting.insert(key, (account, delivery));
+            return None;
+        }
+        let reason = unknown_target_message(&delivery.target, &self.known);
+        Some(undeliverable(at, account, delivery, reason))
+    }
+
+    /// Removes what waits under a name: what was delayed is due, and its target was not called
+    /// since.
+    pub(super) fn cancel(&mut self, name: &DelayName<'_>) {
+        for queue in self.queues.values_mut() {
+            queue.waiting.retain(|_, (account, delivery)| {
+                let is_named = delivery.action.key() == Some(name.key)
+                    && account == name.account
+                    && delivery.rule == name.rule
+                    && delivery.key.as_deref() == name.scope;
+                !is_named
+            });
+        }
     }
 
     /// When the next call is made, as far as is known now.

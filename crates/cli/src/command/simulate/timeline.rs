@@ -8,12 +8,14 @@ use reflexarc_eni::StatusChange;
 use reflexarc_eni::events::{NoEventReason, RequestOutcome};
 use reflexarc_eni::scenario::{TargetFault, TargetFaultMode, TimelineEvent, World};
 use reflexarc_event::{EniStatus, Event, Json};
+use reflexarc_reaction::Action;
 
+use super::delayed_actions::DelayStep;
 use super::open_matches::MatchStep;
 use super::target_queues::TargetCall;
 use super::{attempt, elapsed};
 use crate::exit::Failure;
-use crate::output::evaluation::print_rule;
+use crate::output::evaluation::{print_action, print_rule};
 use crate::output::match_text::match_title;
 use crate::output::{Output, Paint};
 
@@ -84,6 +86,12 @@ pub(super) enum Content {
         /// The name of the interface whose id the key is.
         name: Option<String>,
         step: MatchStep,
+    },
+    /// What becomes of an action that a rule has delayed.
+    Delay {
+        rule: String,
+        action: Action,
+        step: DelayStep,
     },
     /// The effects of a rule.
     Rule(Box<RuleEffects>),
@@ -302,6 +310,19 @@ impl Entry {
                 let text = step.text(start);
                 let text = output.paint(Paint::Dim, format_args!("◷ {account}: {title}  {text}"));
                 output.line(format_args!("{time}    {text}"))
+            }
+            Content::Delay { rule, action, step } => {
+                let text = match step {
+                    DelayStep::Due => "due".to_owned(),
+                    DelayStep::Cancelled => "cancelled".to_owned(),
+                    DelayStep::Waiting(due) => {
+                        format!("waits at the end, due {}", elapsed::inline(start, *due))
+                    }
+                };
+                output.line(format_args!(
+                    "{time}    ◷ {account}: action of {rule}  {text}"
+                ))?;
+                print_action(action, output)
             }
             // Without a time: the reaction belongs to the event above it.
             Content::Rule(effects) => print_rule(effects, output),

@@ -4,6 +4,7 @@ use reflexarc_event::EniStatus;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::super::attempt;
+use super::super::delayed_actions::DelayStep;
 use super::{Content, Entry};
 use crate::output::evaluation::RuleReport;
 use crate::output::match_text::script_key;
@@ -87,6 +88,13 @@ impl Serialize for Entry {
                     map.serialize_entry("due", &due.map(|due| due.to_string()))?;
                 }
             }
+            Content::Delay { rule, action, step } => {
+                map.serialize_entry("rule", rule)?;
+                if let DelayStep::Waiting(due) = step {
+                    map.serialize_entry("due", &due.to_string())?;
+                }
+                map.serialize_entry("action", &action.to_flat_json())?;
+            }
             Content::Rule(effects) => {
                 RuleReport(effects).serialize_members(&mut map)?;
             }
@@ -118,6 +126,7 @@ impl Content {
             Self::Note { .. } => "staged",
             Self::Deadline { .. } => "deadline",
             Self::Match { step, .. } => step.kind(),
+            Self::Delay { step, .. } => step.kind(),
             Self::Rule(_) => "rule",
             Self::Delivery(_) => "delivery",
             Self::RuleFailed(_) => "failure",

@@ -1,0 +1,143 @@
+//! Actions of rules: at once, or when the time has come to which they are delayed.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use reflexarc::Evaluation;
+use reflexarc_event::{EventIdentity, Json, NativeEvent};
+
+use super::super::delayed_actions::{DelayName, DelayStep, RuleAction, due};
+use super::super::stand_in;
+use super::super::target_queues::TargetQueues;
+use super::super::timeline::{Content, Entry};
+use super::ScenarioRun;
+
+impl ScenarioRun {
+    /// Cancels and delays what an evaluation cancels and delays. Returns the other actions, and
+    /// what was cancelled or replaced.
+    pub(super) fn delay(
+        &mut self,
+        at: Timestamp,
+        account: &str,
+        event: &NativeEvent,
+        identity: Option<EventIdentity>,
+        evaluation: &Evaluation,
+    ) -> (Vec<RuleAction>, Vec<RuleAction>) {
+        let queues = self.queues.as_mut();
+        let deliveries = queues.map(|queues| queues.deliveries(at, event, identity, evaluation));
+        let mut deliveries = deliveries.map(VecDeque::from);
+        let (mut now, mut cancelled) = (Vec::new(), Vec::new());
+        for effects in &evaluation.rules {
+            let scope = effects.key.as_ref().map(Json::to_string);
+            for key in &effects.cancelled {
+                cancelled.extend(self.cancel(&DelayName {
+                    account,
+                    rule: &effects.rule,
+                    scope: scope.as_deref(),
+                    key,
+                }));
+            }
+            for action in &effects.actions {
+                if let Some(key) = action.key() {
+                    cancelled.extend(self.cancel(&DelayName {
+                        account,
+                        rule: &effects.rule,
+                        scope: scope.as_deref(),
+                        key,
+                    }));
+                }
+                let rule_action = RuleAction {
+                    account: account.to_owned(),
+                    rule: effects.rule.clone(),
+                    scope: scope.clone(),
+                    action: action.clone(),
+                    delivery: deliveries.as_mut().and_then(VecDeque::pop_front),
+                };
+                match action.after() {
+                    Some(after) => self.delayed.add(due(at, after), rule_action),
+                    None => now.push(rule_action),
+                }
+            }
+        }
+        (now, cancelled)
+    }
+
+    /// Delivers the delayed action whose time has come.
+    pub(super) fn deliver_delayed(&mut self) -> Option<()> {
+        if self.is_truncated() {
+            return None;
+        }
+        let (at, mut action) = self.delayed.take_next()?;
+        self.add_delay_step(at, &action, DelayStep::Due);
+        if let Some(delivery) = &mut action.delivery {
+            // Its age counts from here: it could not be delivered before.
+            delivery.queued_at = at;
+        }
+        self.deliver(at, action);
+        Some(())
+    }
+
+    /// Queues an action for its target. Without targets there are no deliveries: stand-ins get it
+    /// directly.
+    pub(super) fn deliver(&mut self, at: Timestamp, action: RuleAction) {
+        let RuleAction {
+            account,
+            rule,
+            action,
+            delivery,
+            ..
+        } = action;
+        match (&mut self.queues, delivery) {
+            (Some(queues), Some(delivery)) => {
+                if let Some(failed) = queues.enqueue(at, &account, delivery) {
+                    self.add_call(failed);
+                }
+            }
+            _ => stand_in::perform(&action, at, &account, &rule, &mut self.simulation),
+        }
+    }
+
+    pub(super) fn add_delay_step(&mut self, at: Timestamp, action: &RuleAction, step: DelayStep) {
+        let RuleAction {
+            account,
+            rule,
+            action,
+            ..
+        } = action;
+        self.entries.push(Entry {
+            at,
+            account: Some(self.account_name(account)),
+            interface: None,
+            content: Content::Delay {
+                rule: rule.clone(),
+                action: action.clone(),
+                step,
+            },
+        });
+    }
+
+    /// Adds an entry for each delayed action that is cut off by `until`, and a note with the number
+    /// of deliveries that are.
+    pub(super) fn report_waiting(&mut self) {
+        let Some(end) = self.simulation.until() else {
+            return;
+        };
+        let delayed = self.delayed.iter();
+        let delayed: Vec<_> = delayed.map(|(at, action)| (at, action.clone())).collect();
+        for (at, action) in delayed {
+            self.add_delay_step(end, &action, DelayStep::Waiting(at));
+        }
+        let waiting = self.queues.as_ref().map_or(0, TargetQueues::waiting);
+        if waiting > 0 {
+            let text = format!("end of the scenario; deliveries still waiting: {waiting}");
+            self.entries.push(Entry::note(end, text));
+        }
+    }
+
+    fn cancel(&mut self, name: &DelayName<'_>) -> Vec<RuleAction> {
+        if let Some(queues) = &mut self.queues {
+            queues.cancel(name);
+        }
+        self.delayed.cancel(name)
+    }
+}
