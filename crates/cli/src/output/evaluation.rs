@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use reflexarc::{Evaluation, Failure as RuleFailure, RuleEffects};
+use reflexarc_diagnostic::format_duration;
 use reflexarc_event::{Event, FieldSet, Json};
-use reflexarc_reaction::{Action, Level};
+use reflexarc_reaction::{Action, Level, Message};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::match_text::{firing_json, firing_text};
@@ -90,6 +91,7 @@ pub(super) fn has_no_effects(effects: &RuleEffects) -> bool {
 pub(crate) fn has_effects(effects: &RuleEffects) -> bool {
     !effects.actions.is_empty()
         || effects.firing.is_some()
+        || !effects.cancelled.is_empty()
         || !effects.emitted.is_empty()
         || !effects.log.is_empty()
         || effects.skipped.is_some()
@@ -119,6 +121,10 @@ pub(crate) fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(
     for action in &effects.actions {
         print_action(action, output)?;
     }
+    if !effects.cancelled.is_empty() {
+        let keys = effects.cancelled.join(", ");
+        output.line(format_args!("      cancels {}", truncate(&keys)))?;
+    }
     for event in &effects.emitted {
         output.line(format_args!(
             "      emits {}",
@@ -139,29 +145,48 @@ pub(crate) fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(
 }
 
 /// Prints an action of a rule.
-pub(crate) fn print_action(action: &Action, output: &mut Output) -> Result<(), Failure> {
-    let target = output.paint(Paint::Blue, format_args!("→ {}", action.target()));
-    match action {
-        Action::Notify { message, .. } => {
-            let level = level(message.level, output);
-            let (first, rest) = if message.title.is_empty() {
-                message.text.split_once('\n').unwrap_or((&message.text, ""))
-            } else {
-                (message.title.as_str(), message.text.as_str())
-            };
-            output.line(format_args!("      {target} [{level}] {}", truncate(first)))?;
-            for line in rest.lines().filter(|line| !line.trim().is_empty()) {
-                output.line(format_args!("          {}", truncate(line)))?;
-            }
-        }
-        Action::Send { payload, .. } => {
-            output.line(format_args!(
-                "      {target} {}",
-                truncate(&payload.to_string())
-            ))?;
+fn print_action(action: &Action, output: &mut Output) -> Result<(), Failure> {
+    let title = action_title(action, output);
+    output.line(format_args!("      {title}"))?;
+    if let Action::Notify { message, .. } = action {
+        let (_, rest) = first_line(message);
+        for line in rest.lines().filter(|line| !line.trim().is_empty()) {
+            output.line(format_args!("          {}", truncate(line)))?;
         }
     }
     Ok(())
+}
+
+/// An action in one line: `→ on-call [critical] eni-1 cannot be detached (after 13m, key page)`.
+pub(crate) fn action_title(action: &Action, output: &Output) -> String {
+    let target = output.paint(Paint::Blue, format_args!("→ {}", action.target()));
+    let what = match action {
+        Action::Notify { message, .. } => {
+            let (first, _) = first_line(message);
+            format!("[{}] {}", level(message.level, output), truncate(first))
+        }
+        Action::Send { payload, .. } => truncate(&payload.to_string()).into_owned(),
+    };
+    let after = action
+        .after()
+        .map(|after| format!("after {}", format_duration(after)));
+    let key = action.key().map(|key| format!("key {key}"));
+    let delay: Vec<String> = [after, key].into_iter().flatten().collect();
+    if delay.is_empty() {
+        return format!("{target} {what}");
+    }
+    let delay = output.paint(Paint::Dim, format_args!("({})", delay.join(", ")));
+    format!("{target} {what} {delay}")
+}
+
+/// The title of a message, or the first line of one without, and the rest.
+fn first_line(message: &Message) -> (&str, &str) {
+    if message.title.is_empty() {
+        let lines = message.text.split_once('\n');
+        lines.unwrap_or((&message.text, ""))
+    } else {
+        (&message.title, &message.text)
+    }
 }
 
 fn level(level: Level, output: &Output) -> String {
@@ -265,6 +290,9 @@ impl RuleReport<'_> {
             "actions",
             &effects.actions.iter().map(ActionReport).collect::<Vec<_>>(),
         )?;
+        if !effects.cancelled.is_empty() {
+            map.serialize_entry("cancelled", &effects.cancelled)?;
+        }
         let emitted = effects.emitted.iter().map(Event::tree);
         map.serialize_entry("emitted", &emitted.collect::<Vec<_>>())?;
         map.serialize_entry("log", &effects.log)?;
@@ -295,11 +323,21 @@ impl Serialize for ActionReport<'_> {
         match self.0 {
             // May be large, and need not be copied.
             Action::Send {
-                target, payload, ..
+                target,
+                payload,
+                after,
+                key,
+                ..
             } => {
-                let mut map = serializer.serialize_map(Some(2))?;
+                let mut map = serializer.serialize_map(None)?;
                 map.serialize_entry("target", target)?;
                 map.serialize_entry("payload", payload)?;
+                if let Some(after) = after {
+                    map.serialize_entry("after", &format_duration(*after))?;
+                }
+                if let Some(key) = key {
+                    map.serialize_entry("key", key)?;
+                }
                 map.end()
             }
             Action::Notify { .. } => self.0.to_flat_json().serialize(serializer),

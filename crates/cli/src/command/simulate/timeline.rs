@@ -15,7 +15,7 @@ use super::open_matches::MatchStep;
 use super::target_queues::TargetCall;
 use super::{attempt, elapsed};
 use crate::exit::Failure;
-use crate::output::evaluation::{print_action, print_rule};
+use crate::output::evaluation::{action_title, print_rule};
 use crate::output::match_text::match_title;
 use crate::output::{Output, Paint};
 
@@ -316,13 +316,12 @@ impl Entry {
                     DelayStep::Due => "due".to_owned(),
                     DelayStep::Cancelled => "cancelled".to_owned(),
                     DelayStep::Waiting(due) => {
-                        format!("waits at the end, due {}", elapsed::inline(start, *due))
+                        format!("waiting at the end, due {}", elapsed::inline(start, *due))
                     }
                 };
-                output.line(format_args!(
-                    "{time}    ◷ {account}: action of {rule}  {text}"
-                ))?;
-                print_action(action, output)
+                let action = action_title(action, output);
+                let text = output.paint(Paint::Dim, format_args!("◷ {account}: {rule}  {text}"));
+                output.line(format_args!("{time}    {text} {action}"))
             }
             // Without a time: the reaction belongs to the event above it.
             Content::Rule(effects) => print_rule(effects, output),
