@@ -31,7 +31,7 @@ A scenario runs on a virtual clock. The output has its requests, replies, status
 or the reason why there is none, and what the rules of RULES do with each event on the bus of \
 its recipient. Rules with a time window are shown when they begin to wait, when their deadline \
 passes on the same clock, and how that ends: up to `until`, or, without it, until nothing happens \
-any more, except for `absent_for`. Documents that rules send to the targets `ecs` and \
+any more, except for `absent_for`. So are delayed actions. Documents that rules send to the targets `ecs` and \
 `eni-operator` take effect in the simulated cloud, in the name of that account. With --config deliveries are simulated too: rendered for the \
 targets of that configuration, rate limited and retried on the same clock, but not sent. \
 Secrets of the configuration are not read.

@@ -360,7 +360,7 @@ pub(crate) fn integer(number: usize) -> Json {
 
 #[cfg(test)]
 mod tests {
-    use reflexarc_reaction::Message;
+    use jiff::SignedDuration;
 
     use super::*;
 
@@ -381,6 +381,9 @@ mod tests {
             send(Json::Null),
             Action::notify("team", message),
             Action::notify("team", Message::new("")),
+            send(Json::Null).with_after(SignedDuration::from_mins(90)),
+            send(Json::Null).with_key("again"),
+            Action::notify("team", Message::new("")).with_key("page"),
         ] {
             let written = serde_json::to_string(&ActionReport(&action)).unwrap();
             assert_eq!(written, action.to_flat_json().to_string());

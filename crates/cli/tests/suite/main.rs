@@ -30,6 +30,7 @@ mod service_process;
 mod service_windows;
 mod shipped_rules;
 mod simulate;
+mod simulate_delays;
 mod simulate_deliveries;
 mod simulate_windows;
 mod spellings;
