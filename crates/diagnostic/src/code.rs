@@ -231,6 +231,15 @@ registry! {
     421 WINDOW_NEVER_FIRES "Time window whose match is never complete";
     430 OVERLAPPING_RULES "Rule that matches only what another rule with the same target matches";
     431 UNUSED_ALLOW "Code in `allow` that the rule does not need";
+    440 UNKNOWN_TABLE "Lookup in a table that does not exist";
+    441 UNKNOWN_COLUMN "Lookup, or column of a table, that does not exist";
+    442 TABLE_FILE "Invalid lookup table";
+    443 DUPLICATE_ROW "Two rows of a lookup table with the same key";
+    444 DUPLICATE_TABLE "Two lookup tables with the same name";
+    445 UNUSED_TABLE "Lookup table that no rule uses";
+    446 UNUSED_LOOKUP "Lookup that the rule does not use";
+    447 LOOKUP_IN_FILTER "Lookup in a filter";
+    448 KEY_COLUMN "Lookup by another column than `cidr` in a table that has one";
 
     // 05: reactions
     500 SCRIPT_SYNTAX "Syntax error in a script";
@@ -242,6 +251,7 @@ registry! {
     506 DUPLICATE_FUNCTION "Function that is already defined";
     507 PLACEHOLDER "Placeholder that is sent as it stands";
     508 MISSING_EVENT "Field of an event that may be missing";
+    520 MISSING_ROW "Column of a row that may be missing";
 
     // 06: configuration and the service
     600 CONFIG_FILE "Configuration, or a file that it names, cannot be read";

@@ -2,7 +2,9 @@
 
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_event::{Event, FieldSet, Json};
-use reflexarc_pattern::canonical_scalar;
+
+use crate::event_value::{fields_of, scalar_at};
+use crate::lookup::RowPath;
 
 /// The paths of the values that events with the same key have in common.
 #[derive(Debug, Clone, Default)]
@@ -10,18 +12,27 @@ pub(crate) struct EventKey {
     paths: Vec<EmbeddedText>,
     /// What is read of an event to find the values.
     fields: FieldSet,
+    /// For each path, the column of a lookup that it names; empty if none of them does.
+    lookups: Vec<Option<RowPath>>,
 }
 
 /// Bytes of the key of a match, as JSON. One with more is not followed.
 pub(crate) const MAX_KEY_BYTES: usize = 1024;
 
 impl EventKey {
-    pub(crate) fn new(paths: Vec<EmbeddedText>) -> Self {
-        let mut fields = FieldSet::default();
-        for path in &paths {
-            insert_path(&mut fields, path.text());
+    /// The key with these paths, each with the column of a lookup that it names, if any.
+    pub(crate) fn new(paths: Vec<(EmbeddedText, Option<RowPath>)>) -> Self {
+        let (paths, mut lookups): (Vec<_>, Vec<_>) = paths.into_iter().unzip();
+        if lookups.iter().all(Option::is_none) {
+            lookups.clear();
         }
-        Self { paths, fields }
+        let mut key = Self {
+            paths,
+            fields: FieldSet::default(),
+            lookups,
+        };
+        key.fields = fields_of(key.event_paths().map(EmbeddedText::text));
+        key
     }
 
     /// None where all events have the same key.
@@ -29,28 +40,40 @@ impl EventKey {
         &self.paths
     }
 
-    /// The value of the event at the path; for several paths an array of them. Values that filters
-    /// take for equal are one key. Without a value at each path, the reason.
+    /// The paths of fields of the event, without those of lookups.
+    pub(crate) fn event_paths(&self) -> impl Iterator<Item = &EmbeddedText> {
+        let paths = self.paths.iter().enumerate();
+        paths
+            .filter(|(at, _)| self.row_path(*at).is_none())
+            .map(|(_, path)| path)
+    }
+
+    /// The columns of lookups among the paths.
+    pub(crate) fn row_paths(&self) -> impl Iterator<Item = &RowPath> {
+        self.lookups.iter().flatten()
+    }
+
+    /// The value of the event at the path, or of the row that a lookup finds for it; for several
+    /// paths an array of them. Values that filters take for equal are one key. Without a value at
+    /// each path, the reason.
     pub(crate) fn of(&self, event: &Event) -> Result<Json, String> {
         let tree = event.partial_tree(&self.fields);
-        let value = |path: &EmbeddedText| {
-            let path = path.text();
-            let missing = || format!("the event has no value at `{path}`");
-            let value = value_at(&tree, path).ok_or_else(missing)?;
-            // `[]` and `{}` count as missing in filters too. An array of one element is no scalar:
-            // which of its values an event will have first next time is not known.
-            canonical_scalar(value).ok_or_else(|| match value {
-                Json::Array(_) => format!("the value at `{path}` is an array"),
-                Json::Object(_) => format!("the value at `{path}` is an object"),
-                _ => format!("the value at `{path}` is null"),
-            })
+        let value = |at: usize, path: &EmbeddedText| match self.row_path(at) {
+            None => scalar_at(&tree, path.text(), "the event"),
+            Some(path) => path.value(event),
         };
         match &self.paths[..] {
-            [path] => value(path),
-            paths => Ok(Json::Array(
-                paths.iter().map(value).collect::<Result<_, _>>()?,
-            )),
+            [path] => value(0, path),
+            paths => {
+                let values = paths.iter().enumerate();
+                let values = values.map(|(at, path)| value(at, path));
+                Ok(Json::Array(values.collect::<Result<_, _>>()?))
+            }
         }
+    }
+
+    fn row_path(&self, at: usize) -> Option<&RowPath> {
+        self.lookups.get(at)?.as_ref()
     }
 }
 
@@ -69,70 +92,3 @@ impl PartialEq for EventKey {
 }
 
 impl Eq for EventKey {}
-
-/// Adds the value at a path, and at each other way to read it as keys: `a.b.c` is also the key
-/// `b.c` of `a`, and `c` of `a.b`.
-fn insert_path(fields: &mut FieldSet, path: &str) {
-    // 2^(n - 1) ways for n segments; paths of events have three at most.
-    const MAX_SEGMENTS: usize = 6;
-    let segments: Vec<&str> = path.split('.').collect();
-    if segments.len() > MAX_SEGMENTS {
-        *fields = FieldSet::all();
-        return;
-    }
-    for dots in 0..1_u32 << (segments.len() - 1) {
-        // Bit i: the dot after segment i is part of a key.
-        let mut keys = vec![segments[0].to_owned()];
-        for (i, segment) in segments[1..].iter().enumerate() {
-            match keys.last_mut() {
-                Some(key) if dots >> i & 1 == 1 => *key = format!("{key}.{segment}"),
-                _ => keys.push((*segment).to_owned()),
-            }
-        }
-        fields.insert(keys.iter().map(String::as_str));
-    }
-}
-
-/// The value at a path. A key that contains dots is addressed like nested keys: `a.b.c` finds
-/// `{"a": {"b.c": 1}}` as well as `{"a": {"b": {"c": 1}}}`.
-fn value_at<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
-    if let Some(value) = json.get(path) {
-        return Some(value);
-    }
-    path.match_indices('.')
-        .find_map(|(dot, _)| value_at(json.get(&path[..dot])?, &path[dot + 1..]))
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Objects whose keys may contain dots.
-    fn tree() -> impl Strategy<Value = Json> {
-        let leaf = prop_oneof![(0..3_i64).prop_map(Json::from), Just(Json::Null)];
-        leaf.prop_recursive(4, 16, 4, |inner| {
-            let key = "[ab](\\.[ab]){0,2}";
-            prop_oneof![
-                4 => prop::collection::vec((key, inner.clone()), 0..4).prop_map(Json::from_iter),
-                1 => prop::collection::vec(inner, 0..3).prop_map(Json::from),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn the_fields_of_a_path_are_enough_to_find_its_value(
-            members in prop::collection::vec(("[ab](\\.[ab]){0,2}", tree()), 0..5),
-            path in "[ab](\\.[ab]){0,7}",
-        ) {
-            let event = Event::from_json(Json::from_iter(members).to_string()).unwrap();
-            let mut fields = FieldSet::default();
-            insert_path(&mut fields, &path);
-            let partial = event.select(&fields).to_json();
-            let expected = value_at(event.tree(), &path);
-            prop_assert_eq!(value_at(&partial, &path), expected, "{}", event.tree());
-        }
-    }
-}

@@ -13,20 +13,85 @@ use reflexarc_diagnostic::{Code, Diagnostic, FileDiagnostics};
 use reflexarc_files::{ReadError, read_regular_file};
 
 use crate::RuleSetLimits;
+use crate::table::{TableFormat, TableText};
 
 /// The path and the text of a rule file.
 pub(crate) type RuleText = (String, String);
 
-/// Reads files, and every `*.toml` in folders and the folders below them; hidden files and folders
-/// are ignored. The files are sorted by path, each once; errors are returned beside them.
-pub(crate) fn read(
+/// The name of folders with lookup tables.
+const TABLES: &str = "tables";
+
+/// The files of a rule set.
+#[derive(Debug, Default)]
+pub(crate) struct FolderFiles {
+    pub(crate) rules: Vec<RuleText>,
+    pub(crate) tables: Vec<TableText>,
+    /// What cannot be read.
+    pub(crate) errors: Vec<FileDiagnostics>,
+    /// What is not read.
+    pub(crate) warnings: Vec<FileDiagnostics>,
+}
+
+/// The paths of the files of a rule set.
+#[derive(Debug, Default)]
+pub(crate) struct FoundFiles {
+    pub(crate) rules: Vec<PathBuf>,
+    pub(crate) tables: Vec<FoundTable>,
+    pub(crate) errors: Vec<FileDiagnostics>,
+    warnings: Vec<FileDiagnostics>,
+}
+
+/// The path of a table.
+#[derive(Debug)]
+pub(crate) struct FoundTable {
+    pub(crate) path: PathBuf,
+    /// Whether it was found in a folder of rules, and not beside a single rule file.
+    is_of_folder: bool,
+}
+
+/// Reads files, and every `*.toml` in folders and the folders below them, with the tables in
+/// folders of the name `tables` in these and beside the files; hidden files and folders are
+/// ignored. The files are sorted by path, each once; errors are returned beside them.
+pub(crate) fn read(paths: &[PathBuf], limits: &RuleSetLimits) -> FolderFiles {
+    read_with(paths, Vec::new(), limits)
+}
+
+/// As [`read`], with further rules that are given as path and text: the tables beside these paths
+/// are read too.
+pub(crate) fn read_with(
     paths: &[PathBuf],
+    texts: Vec<RuleText>,
     limits: &RuleSetLimits,
-) -> (Vec<RuleText>, Vec<FileDiagnostics>) {
-    let (files, mut errors) = find(paths, limits);
-    let mut texts = Vec::new();
-    read_found(&files, limits, &mut texts, &mut errors);
-    (texts, errors)
+) -> FolderFiles {
+    let others: Vec<PathBuf> = texts.iter().map(|(path, _)| PathBuf::from(path)).collect();
+    let found = find_with(paths, &others, limits);
+    let mut files = FolderFiles {
+        errors: found.errors,
+        warnings: found.warnings,
+        ..FolderFiles::default()
+    };
+    read_found(&found.rules, limits, &mut files.rules, &mut files.errors);
+    files.rules.extend(texts);
+    // The tables beside a single file are read only if a rule may look something up: they may be
+    // large, and belong to rules that are not part of the set.
+    let has_lookups = files.rules.iter().any(|(_, text)| text.contains("lookup"));
+    let tables = found.tables.iter();
+    for table in tables.filter(|table| table.is_of_folder || has_lookups) {
+        let read = text(&table.path, limits.table_bytes);
+        files.tables.push(TableText {
+            path: table.path.display().to_string(),
+            text: read.map_err(|error| files.errors.push(error)).ok(),
+            is_expected: table.is_of_folder,
+        });
+    }
+    files
+}
+
+/// Reads rule files without their tables; those that cannot be read are left out.
+pub(crate) fn read_rules(paths: &[PathBuf], limits: &RuleSetLimits) -> Vec<RuleText> {
+    let (mut texts, mut errors) = (Vec::new(), Vec::new());
+    read_found(&find(paths, limits).rules, limits, &mut texts, &mut errors);
+    texts
 }
 
 /// Reads files that were found a moment ago. One that is gone now is an error: the rules are being
@@ -38,7 +103,7 @@ fn read_found(
     errors: &mut Vec<FileDiagnostics>,
 ) {
     for path in files {
-        match text(path, limits) {
+        match text(path, limits.file_bytes) {
             Ok(text) => texts.push((path.display().to_string(), text)),
             Err(error) => errors.push(error),
         }
@@ -46,32 +111,48 @@ fn read_found(
 }
 
 /// The paths that [`read`] reads, and the folders that cannot be listed.
-pub(crate) fn find(
-    paths: &[PathBuf],
-    limits: &RuleSetLimits,
-) -> (Vec<PathBuf>, Vec<FileDiagnostics>) {
+pub(crate) fn find(paths: &[PathBuf], limits: &RuleSetLimits) -> FoundFiles {
+    find_with(paths, &[], limits)
+}
+
+/// As [`find`], with the tables beside files that are given otherwise.
+fn find_with(paths: &[PathBuf], others: &[PathBuf], limits: &RuleSetLimits) -> FoundFiles {
     let mut search = Search {
         folders: Vec::new(),
         entries_left: limits.folder_entries,
         limits,
-        files: Vec::new(),
-        errors: Vec::new(),
+        found: FoundFiles::default(),
     };
+    let mut single: Vec<&PathBuf> = others.iter().collect();
     for path in paths {
         match fs::metadata(path) {
             Ok(facts) if facts.is_dir() => search.enter(path),
-            Ok(_) => search.files.push(path.clone()),
-            Err(error) => search.errors.push(unreadable(path, &error)),
+            Ok(_) => {
+                search.found.rules.push(path.clone());
+                single.push(path);
+            }
+            Err(error) => search.found.errors.push(unreadable(path, &error)),
         }
     }
-    let Search {
-        mut files, errors, ..
-    } = search;
+    for path in single {
+        let folder = path.parent().unwrap_or(Path::new("")).join(TABLES);
+        if folder.is_dir() {
+            search.list_tables(&folder, false);
+        }
+    }
+    let mut found = search.found;
     // Rule order comes from names, not from here; sorting makes diagnostics come out the same on
     // every file system.
-    files.sort();
-    files.dedup();
-    (files, errors)
+    found.rules.sort();
+    found.rules.dedup();
+    // Of a file that was found twice, that of the folder counts.
+    found
+        .tables
+        .sort_by(|a, b| (&a.path, !a.is_of_folder).cmp(&(&b.path, !b.is_of_folder)));
+    found
+        .tables
+        .dedup_by(|later, first| later.path == first.path);
+    found
 }
 
 /// Reads a file that a test refers to, relative to its rule file.
@@ -91,8 +172,7 @@ struct Search<'a> {
     /// How many more entries of folders may be looked at.
     entries_left: usize,
     limits: &'a RuleSetLimits,
-    files: Vec<PathBuf>,
-    errors: Vec<FileDiagnostics>,
+    found: FoundFiles,
 }
 
 impl Search<'_> {
@@ -103,7 +183,7 @@ impl Search<'_> {
         if is_rule_file(folder) {
             let help = "remove the folder, or rename it; a bind mount of a missing file creates it";
             let error = cannot_read(folder, &ReadError::Folder).with_help(help);
-            return self.errors.push(with_diagnostic(folder, error));
+            return self.found.errors.push(with_diagnostic(folder, error));
         }
         // With the depth bounded alone, two links to their own folder would be 2^16 folders.
         let plain = match fs::canonicalize(folder) {
@@ -111,7 +191,7 @@ impl Search<'_> {
                 return self.fail(folder, "a symbolic link leads to a folder around it");
             }
             Ok(plain) => plain,
-            Err(error) => return self.errors.push(unreadable(folder, &error)),
+            Err(error) => return self.found.errors.push(unreadable(folder, &error)),
         };
         if self.folders.len() > self.limits.folders {
             return self.fail(folder, "too many levels of folders");
@@ -122,41 +202,77 @@ impl Search<'_> {
     }
 
     fn list(&mut self, folder: &Path) {
+        for path in self.entries(folder) {
+            if !path.is_dir() {
+                if is_rule_file(&path) {
+                    self.found.rules.push(path);
+                }
+            } else if path.file_name().is_some_and(|name| name == TABLES) {
+                self.list_tables(&path, true);
+            } else {
+                self.enter(&path);
+            }
+        }
+    }
+
+    /// Lists the tables in a folder of tables.
+    fn list_tables(&mut self, folder: &Path, is_of_folder: bool) {
+        for path in self.entries(folder) {
+            if TableFormat::of(&path).is_some() {
+                self.found.tables.push(FoundTable { path, is_of_folder });
+            } else if is_of_folder && is_rule_file(&path) {
+                // A folder of this name may have been one of rules about tables: a rule that is
+                // gone must leave a sign.
+                let message = "a rule file in a folder of lookup tables is not read";
+                let warning = Diagnostic::warning(Code::RULE_FILE, 0..0, message);
+                let help = format!("move it out of the folder `{TABLES}`, or rename the folder");
+                let warning = with_diagnostic(&path, warning.with_help(help));
+                self.found.warnings.push(warning);
+            }
+        }
+    }
+
+    /// The entries of a folder that are not hidden, as far as the limit allows.
+    fn entries(&mut self, folder: &Path) -> Vec<PathBuf> {
+        let mut paths = Vec::new();
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
-            Err(error) => return self.errors.push(unreadable(folder, &error)),
+            Err(error) => {
+                self.found.errors.push(unreadable(folder, &error));
+                return paths;
+            }
         };
         for entry in entries {
             let path = match entry {
                 Ok(entry) => entry.path(),
-                Err(error) => return self.errors.push(unreadable(folder, &error)),
+                Err(error) => {
+                    self.found.errors.push(unreadable(folder, &error));
+                    return paths;
+                }
             };
             if self.entries_left == 0 {
                 let message = format!(
                     "more than the {} files and folders allowed",
                     self.limits.folder_entries
                 );
-                return self.fail(folder, &message);
+                self.fail(folder, &message);
+                return paths;
             }
             self.entries_left -= 1;
             // Editors and version control keep files such as `.a.toml.swp` and `.git` there.
-            let hidden = path
+            let is_hidden = path
                 .file_name()
                 .is_some_and(|name| name.to_string_lossy().starts_with('.'));
-            if hidden {
-                continue;
-            }
-            if path.is_dir() {
-                self.enter(&path);
-            } else if is_rule_file(&path) {
-                self.files.push(path);
+            if !is_hidden {
+                paths.push(path);
             }
         }
+        paths
     }
 
     fn fail(&mut self, folder: &Path, message: &str) {
         let error = io::Error::other(message.to_owned());
-        self.errors.push(unreadable(folder, &error));
+        self.found.errors.push(unreadable(folder, &error));
     }
 }
 
@@ -165,8 +281,8 @@ fn is_rule_file(path: &Path) -> bool {
         .is_some_and(|extension| extension == "toml")
 }
 
-fn text(path: &Path, limits: &RuleSetLimits) -> Result<String, FileDiagnostics> {
-    let bytes = read_regular_file(path, limits.file_bytes).map_err(|error| {
+fn text(path: &Path, limit: usize) -> Result<String, FileDiagnostics> {
+    let bytes = read_regular_file(path, limit).map_err(|error| {
         let diagnostic = match &error {
             ReadError::TooLarge { .. } => {
                 Diagnostic::error(Code::RULE_LIMIT, 0..0, error.to_string())
@@ -216,7 +332,8 @@ mod tests {
 
     /// The names of the files that are read, and the messages of the errors.
     fn found(folder: &Path, limits: &RuleSetLimits) -> (Vec<String>, Vec<String>) {
-        let (texts, errors) = read(&[folder.to_owned()], limits);
+        let files = read(&[folder.to_owned()], limits);
+        let (texts, errors) = (files.rules, files.errors);
         let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
         let messages = errors.iter().flat_map(|file| &file.diagnostics);
         (
@@ -257,7 +374,8 @@ mod tests {
             fs::write(folder.path().join(name), RULE).unwrap();
         }
         let limits = RuleSetLimits::DEFAULT;
-        let (files, mut errors) = find(&[folder.path().to_owned()], &limits);
+        let found = find(&[folder.path().to_owned()], &limits);
+        let (files, mut errors) = (found.rules, found.errors);
         assert_eq!((files.len(), errors.len()), (3, 0));
         fs::remove_file(&files[1]).unwrap();
         let mut texts = Vec::new();

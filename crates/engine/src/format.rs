@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_pattern::{Dialect, Node, Pattern};
 
-use crate::{InvalidFiles, Rule, RuleSet};
+use crate::{InvalidFiles, Rule, RuleSet, Tables};
 
 /// Longer lines are broken.
 const WIDTH: usize = 100;
@@ -29,7 +29,8 @@ const INDENT: &str = "    ";
 /// # Ok::<(), reflexarc::InvalidFiles>(())
 /// ```
 pub fn format_rule(name: &str, text: &str) -> Result<String, InvalidFiles> {
-    let rules = RuleSet::compile([(name, text)])?;
+    // Filters do not depend on tables.
+    let rules = RuleSet::compile_with_tables([(name, text)], &Tables::open())?;
     let formatted = rules.rules().next().map(|rule| format(rule, text));
     Ok(formatted.unwrap_or_else(|| text.to_owned()))
 }

@@ -21,6 +21,8 @@ pub(crate) enum PathUse {
     Gate,
     /// `distinct`.
     Distinct,
+    /// `key` of a lookup.
+    Lookup,
 }
 
 impl PathUse {
@@ -30,6 +32,7 @@ impl PathUse {
             Self::By => "is not followed",
             Self::Gate => "is not gated",
             Self::Distinct => "is not counted",
+            Self::Lookup => "finds no row",
         }
     }
 }

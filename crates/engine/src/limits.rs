@@ -43,6 +43,20 @@ pub struct RuleSetLimits {
     pub label_bytes: usize,
     /// Number of paths of `by`, of a rule or of a step of its window.
     pub key_paths: usize,
+    /// Number of lookup tables in a set.
+    pub tables: usize,
+    /// Size of a table in bytes, inclusive.
+    pub table_bytes: usize,
+    /// Size of all tables together in bytes, inclusive.
+    pub all_table_bytes: usize,
+    /// Number of rows of a table.
+    pub table_rows: usize,
+    /// Number of columns of a table.
+    pub table_columns: usize,
+    /// Bytes of one value in a table; of an array or object as JSON.
+    pub table_cell_bytes: usize,
+    /// Number of lookups of a rule.
+    pub lookups: usize,
     /// Number of `emit`s between the original event and an emitted one.
     pub hops: usize,
     /// Number of emitted events in one evaluation.
@@ -60,7 +74,8 @@ impl RuleSetLimits {
     /// 1 MiB per file, 200,000 rules, 16 folders deep, 1,000,000 files
     /// and folders, 20,000 comparisons of 5,000 steps, 400 names
     /// of a rule compared with the catalogue, twice 100 findings about a rule, 16 labels of 128
-    /// bytes, 16 paths of a key, 8 hops, 64 emitted events, 64 MiB of effects, 8 MiB of one rule on
+    /// bytes, 16 paths of a key, 100 tables of 64 MiB with 1,000,000 rows of 64 columns of 4 KiB,
+    /// 256 MiB of tables, 16 lookups of a rule, 8 hops, 64 emitted events, 64 MiB of effects, 8 MiB of one rule on
     /// emitted events, and 256 MiB of events that matches refer to.
     pub const DEFAULT: Self = Self {
         file_bytes: 1 << 20,
@@ -80,6 +95,15 @@ impl RuleSetLimits {
         label_bytes: 128,
         // Keys are kept with each match, and are read by people.
         key_paths: 16,
+        tables: 100,
+        table_bytes: 64 << 20,
+        // Twice as much in memory, with the indexes.
+        all_table_bytes: 256 << 20,
+        table_rows: 1_000_000,
+        table_columns: 64,
+        table_cell_bytes: 4 << 10,
+        // Each is made for each event on which the rule reacts.
+        lookups: 16,
         // A chain of more than two or three rules is hard to follow; 8 hops end cycles soon.
         hops: 8,
         derived: 64,

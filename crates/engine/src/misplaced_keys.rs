@@ -14,7 +14,7 @@ use reflexarc_diagnostic::toml::{DeTable, DeValue, Document, FaultCodes, Spanned
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 /// The keys of a rule.
-const RULE_KEYS: [&str; 27] = [
+const RULE_KEYS: [&str; 28] = [
     "absent_for",
     "allow",
     "batch",
@@ -28,6 +28,7 @@ const RULE_KEYS: [&str; 27] = [
     "grace",
     "labels",
     "level",
+    "lookup",
     "max_pending",
     "message",
     "not_followed_by",
@@ -46,10 +47,11 @@ const RULE_KEYS: [&str; 27] = [
 
 /// The tables of a rule with the keys of the rule that they have themselves.
 // Not `labels`, where every key is a label.
-const TABLES: [(&str, &[&str]); 10] = [
+const TABLES: [(&str, &[&str]); 11] = [
     ("batch", &[]),
     ("count", &[]),
     ("followed_by", &["by", "when"]),
+    ("lookup", &[]),
     ("message", &[]),
     ("not_followed_by", &["by", "when"]),
     ("once", &[]),
@@ -219,10 +221,18 @@ fn find(root: &DeTable<'_>, text: &str) -> Vec<Misplaced> {
         for table in root.get(name).map_or(&[][..], elements) {
             find_in(table, (name, own), text, &mut found);
             // What is written at the end of a file is often below the last step of a test.
-            if let ("test", DeValue::Table(test)) = (name, table.get_ref()) {
-                for step in test.get("step").map_or(&[][..], elements) {
-                    find_in(step, ("test.step", own), text, &mut found);
+            match (name, table.get_ref()) {
+                ("test", DeValue::Table(test)) => {
+                    for step in test.get("step").map_or(&[][..], elements) {
+                        find_in(step, ("test.step", own), text, &mut found);
+                    }
                 }
+                ("lookup", DeValue::Table(lookups)) => {
+                    for lookup in lookups.values() {
+                        find_in(lookup, ("lookup", own), text, &mut found);
+                    }
+                }
+                _ => {}
             }
         }
     }
@@ -251,7 +261,9 @@ fn find_in(
     let has_header = starts_with(text, table.span(), '[');
     for (key, value) in content {
         let written = key.get_ref().as_ref();
-        if RULE_KEYS.contains(&written) && !own.contains(&written) {
+        // A lookup may have the name of a key of the rule: `lookup.state = { table = … }`.
+        let is_lookup = name == "lookup" && matches!(value.get_ref(), DeValue::Table(_));
+        if RULE_KEYS.contains(&written) && !own.contains(&written) && !is_lookup {
             let mut lines = Vec::new();
             let is_movable = has_header && find_lines(key.span(), value, text, &mut lines);
             found.push(Misplaced {

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use reflexarc_diagnostic::Diagnostic;
 use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_event::Event;
 use reflexarc_reaction::{
-    Action, Message, ReactionError, ReactionLimits, RuleInfo, Template, VariableScope, WindowInput,
+    Action, Message, ReactionLimits, ScriptVariables, Template, TemplateInput, WindowInput,
     WindowReason, default_message, default_window_message,
 };
 
 use crate::event_fields::EventFilters;
+use crate::lookup::Lookups;
+use crate::lookup_fields;
 use crate::reaction_failure::ReactionFailure;
 use crate::rule_fields;
 use crate::rule_file::NotifyKey;
@@ -33,17 +34,22 @@ struct EmbeddedTemplate {
 }
 
 impl Notification {
-    /// Compiles the templates, which may use the variables of `scope`.
+    /// Compiles the templates, which may use these variables.
     pub(crate) fn compile(
         key: NotifyKey,
-        scope: VariableScope,
+        variables: ScriptVariables,
+        lookups: &Lookups,
         limits: &ReactionLimits,
     ) -> Result<Self, Vec<Diagnostic>> {
         let mut errors = Vec::new();
         let mut compile = |source: Option<EmbeddedText>| {
             let source = source?;
-            match Template::compile_in(source.text(), scope, limits) {
-                Ok(template) => Some(EmbeddedTemplate { template, source }),
+            match Template::compile_in(source.text(), variables, limits) {
+                Ok(template) => {
+                    let found = lookup_fields::check(&template.lookup_fields(), lookups);
+                    errors.extend(found.into_iter().map(|found| source.map_spans(found)));
+                    Some(EmbeddedTemplate { template, source })
+                }
                 Err(error) => {
                     let found = error.into_diagnostics().into_iter();
                     errors.extend(found.map(|found| source.map_spans(found)));
@@ -93,52 +99,53 @@ impl Notification {
         parts.map(|part| &part.template).any(Template::reads_events)
     }
 
+    /// Whether its templates read the row of a lookup.
+    pub(crate) fn reads_lookup(&self, name: &str) -> bool {
+        let parts = [&self.title, &self.text].into_iter().flatten();
+        let mut templates = parts.map(|part| &part.template);
+        templates.any(|template| template.reads_lookup(name))
+    }
+
     /// The messages for one event, one for each target, and their size.
     pub(crate) fn actions(
         &self,
         event: &Event,
-        rule: &RuleInfo,
-        now: Timestamp,
-        suppressed: u64,
+        input: &TemplateInput<'_>,
         limits: &ReactionLimits,
     ) -> Result<(Vec<Action>, usize), ReactionFailure> {
         // Templates replace parts of the default message, so a rule may have one for the title
         // only.
-        let default = || default_message(event, rule, suppressed);
-        let render = |template: &Template| template.render(event, rule, now, suppressed);
-        self.to_all(rule, &default, &render, limits)
+        let default = || default_message(event, input.rule, input.suppressed);
+        self.to_all(input, &default, limits)
     }
 
     /// The same for a match of a time window.
     pub(crate) fn window_actions(
         &self,
-        event: Option<&Event>,
         reason: WindowReason<'_>,
         window: &WindowInput<'_>,
-        rule: &RuleInfo,
-        (now, suppressed): (Timestamp, u64),
+        input: &TemplateInput<'_>,
         limits: &ReactionLimits,
     ) -> Result<(Vec<Action>, usize), ReactionFailure> {
-        let default = || default_window_message(reason, event, window, rule, suppressed);
-        let render =
-            |template: &Template| template.render_window(event, window, rule, now, suppressed);
-        self.to_all(rule, &default, &render, limits)
+        let (event, rule) = (input.event, input.rule);
+        let default = || default_window_message(reason, event, window, rule, input.suppressed);
+        self.to_all(input, &default, limits)
     }
 
     /// The message to all targets, and their size.
     fn to_all(
         &self,
-        rule: &RuleInfo,
+        input: &TemplateInput<'_>,
         default: &dyn Fn() -> Message,
-        render: &dyn Fn(&Template) -> Result<String, ReactionError>,
         limits: &ReactionLimits,
     ) -> Result<(Vec<Action>, usize), ReactionFailure> {
         let mut message = match (&self.title, &self.text) {
-            (Some(_), Some(_)) => Message::new("").with_level(rule.level),
+            (Some(_), Some(_)) => Message::new("").with_level(input.rule.level),
             _ => default(),
         };
         let render = |part: &EmbeddedTemplate| {
-            render(&part.template).map_err(|error| ReactionFailure::new(&error, &part.source))
+            let text = part.template.render_input(input);
+            text.map_err(|error| ReactionFailure::new(&error, &part.source))
         };
         if let Some(title) = &self.title {
             message.title = render(title)?;

@@ -16,6 +16,7 @@ use crate::RuleSetLimits;
 use crate::allow::Allowed;
 use crate::event_key::EventKey;
 use crate::gates::Gates;
+use crate::lookup::Lookups;
 use crate::notification::Notification;
 use crate::reaction_failure::ReactionFailure;
 use crate::rule_findings::{RuleFindings, RuleParts};
@@ -50,6 +51,7 @@ pub struct Rule {
     pub(crate) when: EmbeddedText,
     pub(crate) pattern: Pattern,
     pub(crate) response: Response,
+    pub(crate) lookups: Lookups,
     /// `by`: none where the rule does not have the key, and no paths where it is `[]`.
     pub(crate) by: Option<EventKey>,
     pub(crate) gates: Gates,
@@ -86,6 +88,15 @@ impl Response {
             Self::None => false,
             Self::Script { reaction, .. } => reaction.reads_events(),
             Self::Notification(notification) => notification.reads_events(),
+        }
+    }
+
+    /// Whether it reads the row of a lookup.
+    pub(crate) fn reads_lookup(&self, name: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::Script { reaction, .. } => reaction.reads_lookup(name),
+            Self::Notification(notification) => notification.reads_lookup(name),
         }
     }
 
@@ -304,6 +315,7 @@ impl Rule {
             when: EmbeddedText::standalone(pattern.source()),
             pattern,
             response: Response::None,
+            lookups: Lookups::default(),
             by: None,
             gates: Gates::default(),
             window: None,
@@ -340,6 +352,7 @@ impl Rule {
                 filter: Some((&self.when, &self.pattern)),
                 by: self.by.as_ref(),
                 window: self.window.as_deref(),
+                lookups: &self.lookups,
                 gates: &self.gates,
                 response: Some(&self.response),
                 tests: &self.tests,

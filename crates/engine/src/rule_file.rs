@@ -14,9 +14,12 @@ use crate::allow::Allowed;
 use crate::event_key::EventKey;
 use crate::fixed_texts;
 use crate::gates::{Gates, KeyedGate};
+use crate::lookup::Lookups;
+use crate::lookup_keys;
 use crate::misplaced_keys::MisplacedKeys;
 use crate::rule_test::RuleTest;
-use crate::window_keys::{WindowKeys, read_by};
+use crate::tables::UsedTables;
+use crate::window_keys::{WindowKeys, read_by, row_paths};
 
 /// The highest `max_entries` of `state`, in a rule and in the configuration: as many entries take
 /// gigabytes.
@@ -32,6 +35,7 @@ pub(crate) struct RuleFile {
     pub(crate) when: Option<EmbeddedText>,
     pub(crate) then: Option<EmbeddedText>,
     pub(crate) notify: Option<NotifyKey>,
+    pub(crate) lookups: Lookups,
     /// `by`: none where the rule does not have the key, and no paths where it is `[]`.
     pub(crate) by: Option<EventKey>,
     pub(crate) window: Option<WindowKeys>,
@@ -58,6 +62,7 @@ pub(crate) struct RuleReader<'r> {
     pub(crate) root: &'r TableReader<'r>,
     /// `by` of the rule.
     pub(crate) by: Option<&'r EventKey>,
+    pub(crate) lookups: &'r Lookups,
     pub(crate) misplaced: &'r MisplacedKeys,
     pub(crate) limits: &'r RuleSetLimits,
 }
@@ -71,7 +76,8 @@ impl RuleReader<'_> {
 
 impl RuleFile {
     /// Reads the text of a rule file as far as it can be read, with all its faults.
-    pub(crate) fn read(text: &str, limits: &RuleSetLimits) -> (Self, Vec<Diagnostic>) {
+    pub(crate) fn read(text: &str, tables: &UsedTables<'_>) -> (Self, Vec<Diagnostic>) {
+        let limits = tables.limits;
         // Every key is read even after a fault, so that an author sees all faults at once. Filter
         // and script are only taken from the file here; `Rule::compile` parses them.
         let document = Document::parse(text, "the rule", FaultCodes::RULE);
@@ -121,10 +127,12 @@ impl RuleFile {
                 warning.with_help("add notify = [\"a-target\"], or a script in then = '''…'''"),
             );
         }
-        let by = read_by(&root, "by", limits);
+        let lookups = lookup_keys::read(&root, &misplaced, tables);
+        let by = read_by(&root, "by", &lookups, limits);
         let reader = RuleReader {
             root: &root,
             by: by.as_ref(),
+            lookups: &lookups,
             misplaced: &misplaced,
             limits,
         };
@@ -140,7 +148,7 @@ impl RuleFile {
         });
         let allowed = Allowed::read(&root);
         let tests = root.tables("test").into_iter();
-        let tests = tests.map(|table| RuleTest::read(table, &misplaced));
+        let tests = tests.map(|table| RuleTest::read(table, &misplaced, &lookups, tables));
         let tests = tests.collect();
         root.finish();
         let file = Self {
@@ -151,6 +159,7 @@ impl RuleFile {
             when,
             then,
             notify,
+            lookups,
             by,
             window,
             gates: Gates { once, throttle },
@@ -280,7 +289,13 @@ fn gate(
         None => table.nonempty_strings("key"),
     };
     // Without any key, all events of the rule share one window.
-    let event_key = own.map(EventKey::new).or_else(|| reader.by.cloned());
+    let own = own.map(|paths| row_paths(&table, paths, reader.lookups));
+    let event_key = match own {
+        Some(Some(paths)) => Some(EventKey::new(paths)),
+        // A path that could not be read was reported.
+        Some(None) => None,
+        None => reader.by.cloned(),
+    };
     if !table.has(duration_key) {
         table.missing(
             duration_key,

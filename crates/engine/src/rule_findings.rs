@@ -17,6 +17,7 @@ use crate::event_key::EventKey;
 use crate::field_evidence::shows_one_value;
 use crate::gate_keys::{self, PathUse};
 use crate::gates::Gates;
+use crate::lookup::{Lookup, Lookups};
 use crate::rule::Response;
 use crate::rule_fields;
 use crate::rule_test::{RuleTest, TestEvent};
@@ -32,6 +33,7 @@ pub(crate) struct RuleParts<'r> {
     /// `by` of the rule.
     pub(crate) by: Option<&'r EventKey>,
     pub(crate) window: Option<&'r RuleWindow>,
+    pub(crate) lookups: &'r Lookups,
     pub(crate) gates: &'r Gates,
     pub(crate) response: Option<&'r Response>,
     pub(crate) tests: &'r [RuleTest],
@@ -85,7 +87,7 @@ impl RuleParts<'_> {
             for (step, vocabulary) in window.steps.iter().zip(&vocabularies) {
                 if let (Some(by), Some((_, vocabulary))) = (&step.by, vocabulary) {
                     let check = |path| gate_keys::check(path, PathUse::By, vocabulary, self.tests);
-                    findings.others.extend(by.paths().iter().filter_map(check));
+                    findings.others.extend(by.event_paths().filter_map(check));
                 }
             }
             if let Some((_, pattern)) = self.filter {
@@ -104,6 +106,7 @@ impl RuleParts<'_> {
             };
             self.add_response(window.resolved.as_ref(), filters, &mut findings);
         }
+        findings.others.extend(self.unused_lookups());
         keep_most_severe(&mut findings.others, self.limits.findings);
         RuleFindings {
             filter: findings.filters.into(),
@@ -135,10 +138,13 @@ impl RuleParts<'_> {
         let keys = self.by.map(|by| (by, by_use)).into_iter();
         let keys = keys.chain(distinct.map(|distinct| (distinct, PathUse::Distinct)));
         let keys = keys.chain(gates.map(|key| (key, PathUse::Gate)));
-        let mut found = Vec::new();
+        let of_lookups = self.lookups.iter().map(|lookup| &lookup.path);
+        let mut found: Vec<Diagnostic> = of_lookups
+            .filter_map(|path| gate_keys::check(path, PathUse::Lookup, when, self.tests))
+            .collect();
         let mut checked = BTreeSet::new();
         for (key, path_use) in keys {
-            for path in key.paths() {
+            for path in key.event_paths() {
                 // A gate without a key of its own has that of the rule.
                 if checked.insert(path.span().start) {
                     found.extend(gate_keys::check(path, path_use, when, self.tests));
@@ -146,6 +152,38 @@ impl RuleParts<'_> {
             }
         }
         found
+    }
+
+    /// The warnings about lookups whose rows nothing reads.
+    fn unused_lookups(&self) -> Vec<Diagnostic> {
+        let gates = [&self.gates.once, &self.gates.throttle];
+        let gates = gates.into_iter().flatten().map(|gate| &gate.key);
+        let window = self.window.into_iter();
+        let of_window = window.flat_map(|window| {
+            let steps = window.steps.iter().filter_map(|step| step.by.as_ref());
+            steps.chain(&window.distinct)
+        });
+        let keys: Vec<&EventKey> = self.by.into_iter().chain(gates).chain(of_window).collect();
+        let resolved = self.window.and_then(|window| window.resolved.as_ref());
+        let responses = [self.response, resolved];
+        let is_used = |name: &str| {
+            let mut paths = keys.iter().flat_map(|key| key.row_paths());
+            let mut responses = responses.iter().flatten();
+            paths.any(|path| path.lookup.name == name)
+                || responses.any(|response| response.reads_lookup(name))
+        };
+        // A script that could not be compiled may use any of them.
+        let lookups = self.lookups.iter().filter(|_| self.response.is_some());
+        let unused = lookups.filter(|lookup| !is_used(&lookup.name));
+        let warning = |lookup: &Lookup| {
+            let message = format!("nothing in the rule uses the lookup `{}`", lookup.name);
+            let warning = Diagnostic::warning(Code::UNUSED_LOOKUP, lookup.span.clone(), message);
+            warning.with_help(format!(
+                "remove it, or read a column of its row, such as lookup.{}?.id",
+                lookup.name
+            ))
+        };
+        unused.map(|lookup| warning(lookup)).collect()
     }
 
     /// Adds the warnings about a script or message, located in the file.

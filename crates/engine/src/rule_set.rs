@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use reflexarc_diagnostic::FileDiagnostics;
+use reflexarc_diagnostic::{Diagnostic, FileDiagnostics};
 use reflexarc_event::Limits as EventLimits;
 use reflexarc_pattern::{Matcher, Node};
 use reflexarc_reaction::ReactionLimits;
@@ -19,8 +19,9 @@ pub use self::prepared::PreparedEvaluation;
 pub use self::timeline::{DueEvaluation, LiveWindow};
 use crate::ahead_history::AheadHistory;
 use crate::rule::Rule;
+use crate::tables::UsedTables;
 use crate::window::Roles;
-use crate::{RuleSetLimits, folder, overlap};
+use crate::{RuleSetLimits, Tables, content_hash, folder, overlap};
 
 /// Rules compiled together: immutable, cheap to clone, shared between threads. A reload makes a new
 /// set.
@@ -60,6 +61,13 @@ struct Inner {
     matcher: Matcher,
     /// Computed when they are first read.
     warnings: OnceLock<Vec<FileDiagnostics>>,
+    /// About files that were found with the rules and are not read.
+    folder_warnings: Vec<FileDiagnostics>,
+    /// About tables that no rule uses.
+    unused_tables: Vec<FileDiagnostics>,
+    tables: Tables,
+    /// Computed when it is first read.
+    hash: OnceLock<String>,
     limits: RuleSetLimits,
     reaction_limits: ReactionLimits,
     history: AheadHistory,
@@ -143,8 +151,48 @@ impl RuleSet {
                 diagnostics: rule.warnings(),
             };
             let files = self.rules().map(file);
-            files.filter(|file| !file.diagnostics.is_empty()).collect()
+            let files = files.filter(|file| !file.diagnostics.is_empty());
+            let others = [&self.inner.folder_warnings, &self.inner.unused_tables];
+            files.chain(others.into_iter().flatten().cloned()).collect()
         })
+    }
+
+    /// The lookup tables.
+    pub fn tables(&self) -> &Tables {
+        &self.inner.tables
+    }
+
+    /// A hash of the rules and tables: sets with the same hash evaluate every event alike, with the
+    /// same limits and the same version of this library. It is the SHA-256, in hexadecimal, of the
+    /// names and texts of the rule files and tables, without their folders and in any order.
+    /// Computed when it is first read.
+    ///
+    /// ```
+    /// use reflexarc::RuleSet;
+    ///
+    /// let rule = "when = 'id exists'\nnotify = ['team']";
+    /// let hash = |files: [(&str, &str); 2]| RuleSet::compile(files).map(|rules| rules.hash());
+    /// let first = hash([("rules/a.toml", rule), ("rules/b.toml", rule)])?;
+    /// assert_eq!(first.len(), 64);
+    /// assert_eq!(first, hash([("b.toml", rule), ("a.toml", rule)])?);
+    /// assert_ne!(first, hash([("b.toml", rule), ("c.toml", rule)])?);
+    /// # Ok::<(), reflexarc::InvalidFiles>(())
+    /// ```
+    pub fn hash(&self) -> String {
+        let hash = self.inner.hash.get_or_init(|| {
+            let rules = self.rules().map(|rule| {
+                let name = if rule.file().is_empty() {
+                    rule.name()
+                } else {
+                    rule.file()
+                };
+                ("rule", name, rule.text())
+            });
+            let tables = self.inner.tables.files();
+            let tables = tables.map(|(file, text)| ("table", file, text));
+            content_hash::of_files(rules.chain(tables))
+        });
+        hash.clone()
     }
 
     /// Hints about rules that can match only what another rule with the same target matches, file
@@ -250,12 +298,27 @@ impl RuleSet {
                 )
                 .expect("a rule of a larger set is within the limits"),
                 warnings: OnceLock::from(Vec::new()),
+                folder_warnings: Vec::new(),
+                unused_tables: Vec::new(),
+                tables: self.inner.tables.clone(),
+                hash: OnceLock::new(),
                 limits: self.inner.limits,
                 reaction_limits: self.inner.reaction_limits,
                 history: AheadHistory::new(1),
             }),
             event_files: Arc::clone(&self.event_files),
         }
+    }
+
+    /// A rule of this set as it is with other tables.
+    ///
+    /// # Errors
+    /// If it is invalid with them, with all that is found.
+    pub(crate) fn recompile(&self, rule: &Rule, tables: &Tables) -> Result<Rule, Vec<Diagnostic>> {
+        let (name, file) = (rule.name().to_owned(), rule.file().to_owned());
+        let limits = Arc::new(self.inner.limits);
+        let used = UsedTables::new(tables, &limits);
+        Rule::compile(name, file, rule.text(), &used, &self.inner.reaction_limits)
     }
 
     /// The bytes of an event file.

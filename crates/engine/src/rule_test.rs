@@ -5,7 +5,10 @@ use reflexarc_diagnostic::toml::{DeValue, EmbeddedText, TableReader};
 use reflexarc_diagnostic::{Code, Diagnostic, Span, format_duration, parse_duration};
 use reflexarc_event::{Event, EventError, Json, Level};
 
+use crate::lookup::Lookups;
 use crate::misplaced_keys::MisplacedKeys;
+use crate::tables::UsedTables;
+use crate::test_tables::{self, TestTables};
 use crate::toml_json::{json_table, json_tables, json_values};
 
 /// One `[[test]]`: steps on a virtual clock. A test without `[[test.step]]` has one step at 0s.
@@ -17,6 +20,8 @@ pub(crate) struct RuleTest {
     /// The time of the clock at 0s; that of the first event when absent.
     pub(crate) clock: Option<Timestamp>,
     pub(crate) steps: Vec<TestStep>,
+    /// The tables that it has in place of those of the files.
+    pub(crate) tables: TestTables,
     /// Whether the steps are written as `[[test.step]]`.
     pub(crate) stepwise: bool,
 }
@@ -95,7 +100,12 @@ const ACTION: [&str; 9] = [
 
 impl RuleTest {
     /// Reads one `[[test]]` table of a rule.
-    pub(crate) fn read(table: TableReader<'_>, misplaced: &MisplacedKeys) -> Self {
+    pub(crate) fn read(
+        table: TableReader<'_>,
+        misplaced: &MisplacedKeys,
+        lookups: &Lookups,
+        tables: &UsedTables<'_>,
+    ) -> Self {
         let help = "name what it asserts: name = \"a failed attach sends a notification\"";
         // The name selects and reports the test. A comment could say the same, but is lost in
         // reports.
@@ -107,6 +117,7 @@ impl RuleTest {
         } else {
             vec![TestStep::read(&table, SignedDuration::ZERO, false)]
         };
+        let tables = test_tables::read(&table, lookups, tables);
         let span = table.span();
         if steps.iter().all(|step| step.expected.is_empty()) {
             let warning = Diagnostic::warning(
@@ -123,6 +134,7 @@ impl RuleTest {
             span,
             clock,
             steps,
+            tables,
             stepwise,
         }
     }

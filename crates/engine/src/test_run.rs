@@ -189,6 +189,19 @@ fn run_test(
         mismatches: Vec::new(),
         actual_actions: Vec::new(),
     };
+    let with_tables = match with_tables(alone, rule, test) {
+        Ok(with_tables) => with_tables,
+        Err(found) => {
+            let mut check = StepCheck {
+                step: None,
+                line,
+                mismatches: &mut report.mismatches,
+            };
+            check.mismatch("tables", Vec::new(), found);
+            return report;
+        }
+    };
+    let alone = with_tables.as_ref().unwrap_or(alone);
     let steps = match read_steps(alone, rule, test) {
         Ok(steps) => steps,
         Err((number, error)) => {
@@ -242,6 +255,25 @@ fn run_test(
     }
     coverage.record_matches(&firings, has_matched);
     report
+}
+
+/// The rule alone with the tables of a test; `None` if that has none of its own.
+//
+// Compiled anew, which only such tests pay for: with tables that could be exchanged, each lookup of
+// the service would have to find out which it uses.
+fn with_tables(
+    alone: &RuleSet,
+    rule: &Rule,
+    test: &RuleTest,
+) -> Result<Option<RuleSet>, Vec<String>> {
+    if test.tables.is_empty() {
+        return Ok(None);
+    }
+    let tables = alone.tables().with(&test.tables);
+    match alone.recompile(rule, &tables) {
+        Ok(rule) => Ok(Some(alone.only(&Arc::new(rule)))),
+        Err(found) => Err(found.into_iter().map(|found| found.message).collect()),
+    }
 }
 
 /// The events of each step, or the number of the step whose event cannot be read, and why.

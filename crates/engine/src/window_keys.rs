@@ -14,6 +14,7 @@ use reflexarc_reaction::VariableScope;
 use self::durations::{DAY, MAX_FORGET, MAX_SPAN, SECOND};
 use crate::RuleSetLimits;
 use crate::event_key::EventKey;
+use crate::lookup::{Lookups, RowPath};
 use crate::rule_file::RuleReader;
 use crate::window::{Micros, Shape};
 
@@ -179,6 +180,7 @@ impl WindowKeys {
 pub(crate) fn read_by(
     table: &TableReader<'_>,
     key: &str,
+    lookups: &Lookups,
     limits: &RuleSetLimits,
 ) -> Option<EventKey> {
     let paths = table.strings(key)?;
@@ -202,7 +204,28 @@ pub(crate) fn read_by(
         table.report(fault.with_help("name each field once, for example \"content.eniId\""));
         return None;
     }
-    Some(EventKey::new(paths))
+    row_paths(table, paths, lookups).map(EventKey::new)
+}
+
+/// The paths of a key, each with the column of a lookup that it names, if any. `None` after a
+/// fault, which is reported.
+pub(crate) fn row_paths(
+    table: &TableReader<'_>,
+    paths: Vec<EmbeddedText>,
+    lookups: &Lookups,
+) -> Option<Vec<(EmbeddedText, Option<RowPath>)>> {
+    let mut found = Vec::new();
+    let paths = paths.into_iter().map(|path| match lookups.row_path(&path) {
+        Ok(row_path) => Some((path, row_path)),
+        Err(error) => {
+            found.push(error);
+            None
+        }
+    });
+    // All are looked at before the first fault ends it.
+    let paths: Vec<Option<_>> = paths.collect();
+    found.into_iter().for_each(|error| table.report(error));
+    paths.into_iter().collect()
 }
 
 fn read_resolved(reader: &RuleReader<'_>) -> Option<ResolvedKey> {

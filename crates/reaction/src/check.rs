@@ -7,7 +7,7 @@
 
 mod arguments;
 mod literal_texts;
-mod missing_events;
+mod missing_values;
 mod quoted_literals;
 
 use std::any::TypeId;
@@ -23,13 +23,13 @@ use crate::run_error::plural_of;
 use crate::sandbox::{Overload, Sandbox, unavailable};
 use crate::variable_scope::is_reserved;
 use crate::workspace::Workspace;
-use crate::{ReactionLimits, VariableScope, walk};
+use crate::{ReactionLimits, ScriptVariables, walk};
 
 /// The errors of a script that rhai has parsed, by location.
 pub(crate) fn check(
     sandbox: &Sandbox,
     ast: &AST,
-    variables: VariableScope,
+    variables: ScriptVariables,
     source: &str,
     limits: &ReactionLimits,
 ) -> Vec<Diagnostic> {
@@ -76,7 +76,7 @@ pub(crate) fn check(
 pub(crate) fn warnings(
     sandbox: &Sandbox,
     ast: &AST,
-    variables: VariableScope,
+    variables: ScriptVariables,
     source: &str,
     limits: &ReactionLimits,
 ) -> Vec<Diagnostic> {
@@ -89,7 +89,7 @@ pub(crate) fn warnings(
     let mut warnings = literal_texts::check(&compiles, ast, source, limits.fixes);
     warnings.extend(arguments::check_message_variables(ast, source));
     warnings.extend(arguments::check_durations(ast, source, limits));
-    warnings.extend(missing_events::check(
+    warnings.extend(missing_values::check(
         ast,
         variables,
         source,
@@ -115,7 +115,7 @@ struct Checker<'a> {
     sandbox: &'a Sandbox,
     source: &'a str,
     limits: &'a ReactionLimits,
-    variables: VariableScope,
+    variables: ScriptVariables,
     /// The functions that the script defines, with their numbers of parameters.
     defined: Vec<(&'a str, usize)>,
     errors: Vec<Diagnostic>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::{Level, ScriptEvent, WindowInput};
+use crate::{Json, Level, ScriptEvent, WindowInput};
 
 /// What a script and its messages know of their rule.
 ///
@@ -62,6 +62,9 @@ pub struct Input<'a> {
     /// [`ReactionLimits::operations`](crate::ReactionLimits::operations) alone bounds the run, and
     /// the result is the same every time.
     pub stopwatch: Option<Stopwatch<'a>>,
+    /// The rows that the lookups of the rule have found, as `lookup` in the script, by the name of
+    /// the lookup; null where there is none.
+    pub lookup: Option<&'a Json>,
     /// The match of the rule's time window, for scripts of a [`VariableScope`] with a window.
     ///
     /// [`VariableScope`]: crate::VariableScope
@@ -123,6 +126,7 @@ impl<'a> Input<'a> {
             rule,
             now,
             stopwatch: None,
+            lookup: None,
             window: None,
         }
     }
@@ -135,6 +139,7 @@ impl<'a> Input<'a> {
             rule,
             now,
             stopwatch: None,
+            lookup: None,
             window: None,
         }
     }
@@ -144,6 +149,32 @@ impl<'a> Input<'a> {
     pub fn with_window(self, window: &'a WindowInput<'a>) -> Self {
         Self {
             window: Some(window),
+            ..self
+        }
+    }
+
+    /// The same with the rows that lookups have found.
+    ///
+    /// ```
+    /// use reflexarc_reaction::{
+    ///     Event, Input, Json, NoState, Reaction, ReactionLimits, RuleInfo, ScriptEvent,
+    ///     ScriptVariables, Timestamp,
+    /// };
+    ///
+    /// let variables = ScriptVariables::default().with_lookups(true);
+    /// let script = "log(lookup.vswitch?.id)";
+    /// let reaction = Reaction::compile_in(script, variables, &ReactionLimits::DEFAULT)?;
+    /// let event = ScriptEvent::new(&Event::from_json("{}")?);
+    /// let rule = RuleInfo::named("storm");
+    /// let rows = Json::parse(r#"{"vswitch": {"id": "vsw-1"}}"#)?;
+    /// let input = Input::new(&event, &rule, Timestamp::UNIX_EPOCH).with_lookup(&rows);
+    /// assert_eq!(reaction.run(&input, &NoState)?.log, ["vsw-1"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_lookup(self, rows: &'a Json) -> Self {
+        Self {
+            lookup: Some(rows),
             ..self
         }
     }

@@ -74,10 +74,10 @@ pub use reaction::Reaction;
 pub use reference::REFERENCE;
 pub use state::{Entry, KeptMatches, NoState, State, sealed};
 pub use targets::NamedTarget;
-pub use template::{Template, TemplateNames};
+pub use template::{Template, TemplateInput, TemplateNames};
 pub use value::ScriptEvent;
 pub use variable_field::VariableField;
-pub use variable_scope::VariableScope;
+pub use variable_scope::{ScriptVariables, VariableScope};
 pub use window_input::WindowInput;
 
 /// The example of the README runs as a test.

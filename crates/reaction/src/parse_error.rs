@@ -6,13 +6,13 @@ use rhai::{LexError, ParseError, ParseErrorType};
 use crate::run::grouped;
 use crate::run_error::too_large;
 use crate::sandbox::unavailable;
-use crate::{ReactionLimits, SourceLocation, VariableScope};
+use crate::{ReactionLimits, ScriptVariables, SourceLocation};
 
 /// The diagnostic for a script that rhai cannot parse; rhai stops at the first error.
 pub(crate) fn diagnostic(
     error: &ParseError,
     source: &str,
-    variables: VariableScope,
+    variables: ScriptVariables,
     limits: &ReactionLimits,
 ) -> Diagnostic {
     let span = SourceLocation::token(error.position(), source);
@@ -92,7 +92,7 @@ pub(crate) fn too_long(source: &str, limits: &ReactionLimits) -> Diagnostic {
 pub(crate) fn undefined_variable(
     name: &str,
     source: &str,
-    variables: VariableScope,
+    variables: ScriptVariables,
     span: Span,
     in_scope: &[&str],
 ) -> Diagnostic {
@@ -127,7 +127,12 @@ pub(crate) fn undefined_variable(
 }
 
 /// The diagnostic for a variable that rhai does not know.
-fn unknown_variable(name: &str, source: &str, variables: VariableScope, span: Span) -> Diagnostic {
+fn unknown_variable(
+    name: &str,
+    source: &str,
+    variables: ScriptVariables,
+    span: Span,
+) -> Diagnostic {
     let mut known: Vec<&str> = defined_names(source).collect();
     if !is_in_function(&source[..span.start]) {
         known.extend(variables.names().map(|name| name as &str));

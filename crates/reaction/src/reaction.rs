@@ -11,12 +11,13 @@ use rhai::AST;
 use crate::read_fields::fields_read;
 use crate::run::{RUN, Run, Stop};
 use crate::sandbox::Sandbox;
-use crate::value::EventValue;
+use crate::value::{EventValue, text_bytes};
+use crate::variable_scope::LOOKUP;
 use crate::window_input::WindowReads;
 use crate::workspace::{Workspace, Workspaces};
 use crate::{
     CompileError, Diagnostic, Effects, Input, NamedTarget, ReactionError, ReactionLimits,
-    ScriptEvent, State, VariableField, VariableScope, check, parse_error, run_error, targets,
+    ScriptEvent, ScriptVariables, State, VariableField, check, parse_error, run_error, targets,
     trace, variable_field,
 };
 
@@ -44,7 +45,9 @@ pub struct Reaction {
     /// What the script reads of `event` and `rule`.
     event_fields: Arc<FieldSet>,
     rule_fields: Arc<FieldSet>,
-    variables: VariableScope,
+    variables: ScriptVariables,
+    /// What it reads of `lookup`.
+    lookup_fields: Arc<FieldSet>,
     /// What it reads of the window; `None` for a script without one.
     window_reads: Option<Arc<WindowReads>>,
     /// For runs in `sandbox`.
@@ -58,17 +61,27 @@ impl Reaction {
     /// # Errors
     /// With all errors that were found; the spans are bytes of `source`.
     pub fn compile(source: &str, limits: &ReactionLimits) -> Result<Self, CompileError> {
-        Self::compile_in(source, VariableScope::Event, limits)
+        Self::compile_in(source, ScriptVariables::default(), limits)
     }
 
-    /// Compiles a script that may use the variables of a scope. Where that has a window, each run
-    /// needs [`Input::window`]; a run without it fails where the script reads one of them.
+    /// Compiles a script that may use these variables, or those of a scope. Where that has a
+    /// window, each run needs [`Input::window`]; a run without it fails where the script reads one
+    /// of them.
     ///
     /// # Errors
     /// With all errors that were found; the spans are bytes of `source`.
     pub fn compile_in(
         source: &str,
-        variables: VariableScope,
+        variables: impl Into<ScriptVariables>,
+        limits: &ReactionLimits,
+    ) -> Result<Self, CompileError> {
+        Self::compile_with(source, variables.into(), limits)
+    }
+
+    // Not generic, so that it is compiled once.
+    fn compile_with(
+        source: &str,
+        variables: ScriptVariables,
         limits: &ReactionLimits,
     ) -> Result<Self, CompileError> {
         // Without its source, which may be of any size.
@@ -100,7 +113,12 @@ impl Reaction {
         }
         let event_fields = fields_read(&ast, "event", !assigns_elements);
         let rule_fields = fields_read(&ast, "rule", !assigns_elements);
-        let window_reads = WindowReads::of_script(&ast, variables, !assigns_elements);
+        let window_reads = WindowReads::of_script(&ast, variables.scope, !assigns_elements);
+        let lookup_fields = if variables.has_lookups {
+            fields_read(&ast, LOOKUP, !assigns_elements)
+        } else {
+            FieldSet::default()
+        };
         Ok(Self {
             sandbox,
             ast: Arc::new(ast),
@@ -110,6 +128,7 @@ impl Reaction {
             event_fields: Arc::new(event_fields),
             rule_fields: Arc::new(rule_fields),
             variables,
+            lookup_fields: Arc::new(lookup_fields),
             window_reads: window_reads.map(Arc::new),
             workspaces: Arc::default(),
             limits: *limits,
@@ -243,6 +262,16 @@ impl Reaction {
         variable_field::of_script(&self.ast, &self.source, "closing")
     }
 
+    /// The fields of `lookup` that the script reads with dots.
+    pub fn lookup_fields(&self) -> Vec<VariableField> {
+        variable_field::of_script(&self.ast, &self.source, LOOKUP)
+    }
+
+    /// Whether a run reads the row of this lookup, which [`Input::lookup`] need not have otherwise.
+    pub fn reads_lookup(&self, name: &str) -> bool {
+        self.lookup_fields.contains(name)
+    }
+
     /// Whether a run reads [`WindowInput::events`](crate::WindowInput::events), which need not be
     /// there otherwise.
     pub fn reads_events(&self) -> bool {
@@ -258,6 +287,7 @@ impl Reaction {
     /// The bytes of text that a run can take from its input: what large values may come of.
     fn input_bytes(&self, input: &Input<'_>) -> usize {
         let event = input.event.map_or(0, ScriptEvent::bytes);
+        let event = event + input.lookup.map_or(0, text_bytes);
         match (&self.window_reads, input.window) {
             (Some(reads), Some(window)) => event + reads.bytes(window, &self.limits),
             _ => event,
@@ -279,6 +309,9 @@ impl Reaction {
         workspace.set(input, &event, &self.rule_fields);
         if let Some(reads) = &self.window_reads {
             workspace.set_window(input, reads, limits);
+        }
+        if !self.lookup_fields.is_empty() {
+            workspace.set_lookups(input);
         }
         // rhai is large, and an untrusted script may find a way to make it panic: that must cost
         // one reaction, not the service. Unwinding is safe here: of the run nothing but the effects

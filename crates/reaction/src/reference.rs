@@ -19,7 +19,7 @@ mod tests {
     use crate::run::grouped;
     use crate::{
         Action, Effects, Input, Json, Level, NoState, Reaction, ReactionLimits, RuleInfo,
-        ScriptEvent, StateChange, VariableScope, WindowInput,
+        ScriptEvent, ScriptVariables, StateChange, VariableScope, WindowInput,
     };
 
     /// The fenced blocks in order, as language and text.
@@ -125,6 +125,7 @@ mod tests {
             late: false,
             closing: Some(&closing),
         };
+        let rows = Json::parse(r#"{"vswitch": {"id": "vsw-bp1"}, "owner": null}"#).unwrap();
         let resolved = VariableScope::Resolved {
             event_may_be_missing: false,
             closing_may_be_missing: false,
@@ -132,7 +133,7 @@ mod tests {
         let (mut examples, mut of_windows) = (0, 0);
         for pair in blocks.windows(2) {
             let [
-                (kind @ ("rhai" | "rhai window"), script),
+                (kind @ ("rhai" | "rhai window" | "rhai lookup"), script),
                 (language, expected),
             ] = pair
             else {
@@ -144,15 +145,18 @@ mod tests {
             } else {
                 VariableScope::Event
             };
+            let variables = ScriptVariables::from(scope).with_lookups(*kind == "rhai lookup");
             assert_eq!(
                 *language, "text",
                 "an example is followed by what it does:\n{script}"
             );
-            let reaction = Reaction::compile_in(script, scope, &ReactionLimits::DEFAULT)
+            let reaction = Reaction::compile_in(script, variables, &ReactionLimits::DEFAULT)
                 .unwrap_or_else(|found| panic!("{script}\n{found:#?}"));
             let effects = reaction
                 .run(
-                    &Input::new(&event, &rule, now).with_window(&window),
+                    &Input::new(&event, &rule, now)
+                        .with_window(&window)
+                        .with_lookup(&rows),
                     &NoState,
                 )
                 .unwrap_or_else(|error| panic!("{script}\n{error}"));
@@ -168,10 +172,11 @@ mod tests {
     fn every_variable_is_described() {
         let (_, section) = REFERENCE.split_once("## Predefined variables").unwrap();
         let (section, _) = section.split_once("\n## ").unwrap();
-        let all = VariableScope::Resolved {
+        let all = ScriptVariables::from(VariableScope::Resolved {
             event_may_be_missing: true,
             closing_may_be_missing: true,
-        };
+        });
+        let all = all.with_lookups(true);
         for name in all.names() {
             assert!(section.contains(&format!("`{name}`")), "{name}");
         }

@@ -17,9 +17,11 @@ pub use self::check::TemplateNames;
 use self::limited_text::LimitedText;
 use self::values::{read_value, value};
 use crate::run::grouped;
+use crate::value::text_bytes;
+use crate::variable_scope::{LOOKUP, WINDOW_VARIABLES};
 use crate::{
-    CompileError, ReactionError, ReactionLimits, RuleInfo, SourceLocation, VariableField,
-    VariableScope, WindowInput,
+    CompileError, Json, ReactionError, ReactionLimits, RuleInfo, ScriptVariables, SourceLocation,
+    VariableField, WindowInput,
 };
 
 /// The available tags. Without `set`, `macro` and the like no value can grow beyond the sizes of
@@ -35,9 +37,9 @@ const FUEL: usize = 20_000;
 
 const NAME: &str = "template";
 
-/// The variables of templates: those of all rules, those of a window, that of `resolved`. Fields of
-/// events may have any name.
-const VARIABLES: [(&str, Option<&[&str]>); 11] = [
+/// The variables of templates: those of all rules, those of a window, that of `resolved`, that of
+/// rules with lookups. Fields of events and rows may have any name.
+const VARIABLES: [(&str, Option<&[&str]>); 12] = [
     ("event", None),
     ("rule", Some(&["name", "level", "description", "labels"])),
     ("now", Some(&[])),
@@ -49,6 +51,7 @@ const VARIABLES: [(&str, Option<&[&str]>); 11] = [
     ("key", Some(&[])),
     ("late", Some(&[])),
     ("closing", None),
+    ("lookup", None),
 ];
 
 /// The names that a template may use besides variables.
@@ -89,9 +92,28 @@ pub struct Template {
     event_fields: FieldSet,
     rule_fields: FieldSet,
     closing_fields: FieldSet,
+    lookup_fields: FieldSet,
     reads_events: bool,
     warnings: Vec<Diagnostic>,
     limits: ReactionLimits,
+}
+
+/// All that a rendering of a template may read.
+#[derive(Debug, Clone, Copy)]
+pub struct TemplateInput<'a> {
+    /// `event`, which is empty without one.
+    pub event: Option<&'a Event>,
+    /// `rule`.
+    pub rule: &'a RuleInfo,
+    /// `now`.
+    pub now: Timestamp,
+    /// `suppressed`: the events suppressed since the last message.
+    pub suppressed: u64,
+    /// The match of the rule's time window.
+    pub window: Option<&'a WindowInput<'a>>,
+    /// `lookup`: the rows that the lookups of the rule have found, by the name of the lookup; null
+    /// where there is none.
+    pub lookup: Option<&'a Json>,
 }
 
 impl Template {
@@ -100,11 +122,11 @@ impl Template {
     /// # Errors
     /// With the first syntax error, or all unknown names; the spans are bytes of `source`.
     pub fn compile(source: &str, limits: &ReactionLimits) -> Result<Self, CompileError> {
-        Self::compile_in(source, VariableScope::Event, limits)
+        Self::compile_in(source, ScriptVariables::default(), limits)
     }
 
-    /// Compiles a template that may use the variables of a scope. Where that has a window, render
-    /// it with [`Template::render_window`].
+    /// Compiles a template that may use these variables, or those of a scope. Where that has a
+    /// window, render it with [`Template::render_window`].
     ///
     /// ```
     /// use reflexarc_reaction::{
@@ -134,7 +156,16 @@ impl Template {
     /// With the first syntax error, or all unknown names; the spans are bytes of `source`.
     pub fn compile_in(
         source: &str,
-        scope: VariableScope,
+        variables: impl Into<ScriptVariables>,
+        limits: &ReactionLimits,
+    ) -> Result<Self, CompileError> {
+        Self::compile_with(source, variables.into(), limits)
+    }
+
+    // Not generic, so that it is compiled once.
+    fn compile_with(
+        source: &str,
+        variables: ScriptVariables,
         limits: &ReactionLimits,
     ) -> Result<Self, CompileError> {
         let wrong = |span, message: String| Diagnostic::error(Code::RULE_TEMPLATE, span, message);
@@ -182,10 +213,10 @@ impl Template {
                 invalid(source, wrong(span, message(&error)))
             })?;
         let names = TemplateNames {
-            variables: variables(scope),
+            variables: &variables_of(variables),
             ..NAMES
         };
-        let found = names.check_with(source, &|name| scope.where_it_exists(name));
+        let found = names.check_with(source, &|name| variables.where_it_exists(name));
         if found.iter().any(|found| found.severity == Severity::Error) {
             return Err(CompileError::new(source, found));
         }
@@ -194,6 +225,7 @@ impl Template {
             event_fields: read("event"),
             rule_fields: read("rule"),
             closing_fields: read("closing"),
+            lookup_fields: read("lookup"),
             reads_events: !read("events").is_empty(),
             environment,
             source: source.to_owned(),
@@ -222,6 +254,17 @@ impl Template {
         check::fields(&self.source, "closing")
     }
 
+    /// The fields of `lookup` that the template reads with dots.
+    pub fn lookup_fields(&self) -> Vec<VariableField> {
+        check::fields(&self.source, "lookup")
+    }
+
+    /// Whether a rendering reads the row of this lookup, which [`TemplateInput::lookup`] need not
+    /// have otherwise.
+    pub fn reads_lookup(&self, name: &str) -> bool {
+        self.lookup_fields.contains(name)
+    }
+
     /// Whether a rendering reads [`WindowInput::events`], which need not be there otherwise.
     pub fn reads_events(&self) -> bool {
         self.reads_events
@@ -238,13 +281,14 @@ impl Template {
         now: Timestamp,
         suppressed: u64,
     ) -> Result<String, ReactionError> {
-        let values = context! {
-            event => read_value(event, &self.event_fields),
-            rule => self.rule_value(rule),
-            now => now.as_millisecond(),
+        self.render_input(&TemplateInput {
+            event: Some(event),
+            rule,
+            now,
             suppressed,
-        };
-        self.render_values(values, event.bytes().len())
+            window: None,
+            lookup: None,
+        })
     }
 
     /// Renders the template for a match of a time window. `event` is empty without one.
@@ -259,19 +303,45 @@ impl Template {
         now: Timestamp,
         suppressed: u64,
     ) -> Result<String, ReactionError> {
+        self.render_input(&TemplateInput {
+            event,
+            rule,
+            now,
+            suppressed,
+            window: Some(window),
+            lookup: None,
+        })
+    }
+
+    /// Renders the template with all that it may read.
+    ///
+    /// # Errors
+    /// When an expression fails, or the template takes too many steps.
+    pub fn render_input(&self, input: &TemplateInput<'_>) -> Result<String, ReactionError> {
+        // Undefined and not none: a field of what is undefined is empty, one of none an error.
+        let read = |event: Option<&Event>, fields| {
+            let value = event.and_then(|event| read_value(event, fields));
+            value.unwrap_or(Value::UNDEFINED)
+        };
+        let lookup = input.lookup.filter(|_| !self.lookup_fields.is_empty());
+        let values = context! {
+            event => read(input.event, &self.event_fields),
+            rule => self.rule_value(input.rule),
+            now => input.now.as_millisecond(),
+            suppressed => input.suppressed,
+            lookup => lookup.map_or(Value::UNDEFINED, value),
+        };
+        let mut bytes = input.event.map_or(0, |event| event.bytes().len());
+        bytes += lookup.map_or(0, text_bytes);
+        let Some(window) = input.window else {
+            return self.render_values(values, bytes);
+        };
         let events = window.visible_events(&self.limits).iter();
         let events = self.reads_events.then(|| {
             let events = events.map(|event| value(event.tree()));
             events.collect::<Vec<Value>>()
         });
-        let read = |event, fields| read_value(event, fields).unwrap_or(Value::UNDEFINED);
-        let closing = window.closing;
-        let values = context! {
-            // Undefined and not none: a field of what is undefined is empty, one of none an error.
-            event => event.map_or(Value::UNDEFINED, |event| read(event, &self.event_fields)),
-            rule => self.rule_value(rule),
-            now => now.as_millisecond(),
-            suppressed,
+        let of_window = context! {
             events,
             count => window.count,
             // For people: `1970-01-01T00:00:00Z`.
@@ -279,12 +349,11 @@ impl Template {
             deadline => window.deadline.map_or(Value::UNDEFINED, |at| at.to_string().into()),
             key => value(window.key),
             late => window.late,
-            closing => closing.map_or(Value::UNDEFINED, |event| read(event, &self.closing_fields)),
+            closing => read(window.closing, &self.closing_fields),
         };
         let reads_closing = !self.closing_fields.is_empty();
-        let of_window = window.bytes(self.reads_events, reads_closing, &self.limits);
-        let of_event = event.map_or(0, |event| event.bytes().len());
-        self.render_values(values, of_event + of_window)
+        bytes += window.bytes(self.reads_events, reads_closing, &self.limits);
+        self.render_values(context! { ..of_window, ..values }, bytes)
     }
 
     /// Renders with these values of the variables; `bytes` are those of the events in them.
@@ -387,14 +456,17 @@ fn fields_read(environment: &Environment<'_>, variable: &str) -> FieldSet {
     fields
 }
 
-/// The variables of templates in a scope.
-fn variables(scope: VariableScope) -> &'static [(&'static str, Option<&'static [&'static str]>)] {
-    let last = VARIABLES.len() - 1;
-    match (scope.has_window(), scope.has_closing()) {
-        (false, _) => &VARIABLES[..4],
-        (true, false) => &VARIABLES[..last],
-        (true, true) => &VARIABLES,
-    }
+/// The variables of a template.
+fn variables_of(
+    variables: ScriptVariables,
+) -> Vec<(&'static str, Option<&'static [&'static str]>)> {
+    let has = |name: &str| match name {
+        LOOKUP => variables.has_lookups,
+        "closing" => variables.scope.has_closing(),
+        _ => variables.scope.has_window() || !WINDOW_VARIABLES.contains(&name),
+    };
+    let all = VARIABLES.into_iter();
+    all.filter(|(name, _)| has(name)).collect()
 }
 
 fn message(error: &minijinja::Error) -> String {

@@ -181,6 +181,22 @@ pub(crate) fn text_of(json: &Json) -> Option<String> {
     }
 }
 
+/// The bytes of the texts in a JSON value.
+pub(crate) fn text_bytes(json: &Json) -> usize {
+    match json {
+        Json::Null | Json::Bool(_) => 0,
+        Json::Number(text) => text.len(),
+        Json::String(text) => text.len(),
+        Json::Array(elements) => elements.iter().map(text_bytes).sum(),
+        Json::Object(members) => {
+            let members = members.iter();
+            members
+                .map(|(key, value)| key.len() + text_bytes(value))
+                .sum()
+        }
+    }
+}
+
 /// Why a script value cannot be converted to JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotJson {

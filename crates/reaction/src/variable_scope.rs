@@ -7,6 +7,9 @@ pub(crate) const WINDOW_VARIABLES: [&str; 6] =
 /// The variables of all rules.
 const EVENT_VARIABLES: [&str; 3] = ["event", "rule", "now"];
 
+/// The variable of rules with lookups.
+pub(crate) const LOOKUP: &str = "lookup";
+
 /// The variable of `resolved`, besides those of the window.
 const CLOSING: &str = "closing";
 
@@ -41,15 +44,81 @@ pub enum VariableScope {
     },
 }
 
-impl VariableScope {
-    /// The names of the variables that scripts in this scope have.
-    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
-        let window = WINDOW_VARIABLES.into_iter();
-        let window = window.filter(move |_| self.has_window());
-        let closing = self.has_closing().then_some(CLOSING);
-        EVENT_VARIABLES.into_iter().chain(window).chain(closing)
+/// The variables of one script or template: those of its scope, and `lookup` where its rule looks
+/// rows of tables up.
+///
+/// ```
+/// use reflexarc_reaction::{Reaction, ReactionLimits, ScriptVariables, VariableScope};
+///
+/// let variables = ScriptVariables::from(VariableScope::Event);
+/// let limits = ReactionLimits::DEFAULT;
+/// let script = "log(lookup.vswitch?.id)";
+/// assert!(Reaction::compile_in(script, variables, &limits).is_err());
+/// assert!(Reaction::compile_in(script, variables.with_lookups(true), &limits).is_ok());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ScriptVariables {
+    /// The scope.
+    pub scope: VariableScope,
+    /// Whether the rule has lookups.
+    pub has_lookups: bool,
+}
+
+impl From<VariableScope> for ScriptVariables {
+    fn from(scope: VariableScope) -> Self {
+        Self {
+            scope,
+            has_lookups: false,
+        }
+    }
+}
+
+impl ScriptVariables {
+    /// The same with or without `lookup`.
+    #[must_use]
+    pub fn with_lookups(self, has_lookups: bool) -> Self {
+        Self {
+            has_lookups,
+            ..self
+        }
     }
 
+    /// The names of the variables.
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
+        let window = WINDOW_VARIABLES.into_iter();
+        let window = window.filter(move |_| self.scope.has_window());
+        let lookup = self.has_lookups.then_some(LOOKUP);
+        let closing = self.scope.has_closing().then_some(CLOSING);
+        let names = EVENT_VARIABLES.into_iter().chain(lookup);
+        names.chain(window).chain(closing)
+    }
+
+    /// Where a variable exists that is missing here.
+    pub(crate) fn where_it_exists(self, name: &str) -> Option<String> {
+        if self.names().any(|known| known == name) {
+            return None;
+        }
+        let place = match name {
+            CLOSING => "in `resolved`",
+            LOOKUP => "in rules with the key `lookup`",
+            _ if WINDOW_VARIABLES.contains(&name) => {
+                "in rules with `count`, `followed_by`, `not_followed_by`, `absent_for` or `batch`"
+            }
+            _ => return None,
+        };
+        Some(format!("`{name}` exists only {place}"))
+    }
+
+    /// The names as an enumeration: "`event`, `rule` and `now`".
+    pub(crate) fn enumeration(self) -> String {
+        let mut names: Vec<String> = self.names().map(|name| format!("`{name}`")).collect();
+        let last = names.pop().unwrap_or_default();
+        format!("{} and {last}", names.join(", "))
+    }
+}
+
+impl VariableScope {
     /// Whether scripts have the variables of the window.
     pub(crate) fn has_window(self) -> bool {
         self != Self::Event
@@ -75,28 +144,6 @@ impl VariableScope {
         let event = event.then_some("event");
         event.into_iter().chain(closing.then_some(CLOSING))
     }
-
-    /// Where a variable exists that this scope lacks.
-    pub(crate) fn where_it_exists(self, name: &str) -> Option<String> {
-        if self.names().any(|known| known == name) {
-            return None;
-        }
-        let place = match name {
-            CLOSING => "in `resolved`",
-            _ if WINDOW_VARIABLES.contains(&name) => {
-                "in rules with `count`, `followed_by`, `not_followed_by`, `absent_for` or `batch`"
-            }
-            _ => return None,
-        };
-        Some(format!("`{name}` exists only {place}"))
-    }
-
-    /// The names as an enumeration: "`event`, `rule` and `now`".
-    pub(crate) fn enumeration(self) -> String {
-        let mut names: Vec<String> = self.names().map(|name| format!("`{name}`")).collect();
-        let last = names.pop().unwrap_or_default();
-        format!("{} and {last}", names.join(", "))
-    }
 }
 
 /// Whether every script has this variable and none may define another one of its name.
@@ -114,24 +161,30 @@ mod tests {
 
     #[test]
     fn each_scope_has_the_variables_of_the_smaller_ones() {
-        let window = VariableScope::Window {
+        let plain = ScriptVariables::default();
+        let window = ScriptVariables::from(VariableScope::Window {
             event_may_be_missing: true,
-        };
-        let resolved = VariableScope::Resolved {
+        });
+        let resolved = ScriptVariables::from(VariableScope::Resolved {
             event_may_be_missing: false,
             closing_may_be_missing: false,
-        };
+        });
+        assert_eq!(plain.enumeration(), "`event`, `rule` and `now`");
+        let with_lookups = plain.with_lookups(true);
         assert_eq!(
-            VariableScope::Event.enumeration(),
-            "`event`, `rule` and `now`"
+            with_lookups.enumeration(),
+            "`event`, `rule`, `now` and `lookup`"
         );
+        let exists = Some("`lookup` exists only in rules with the key `lookup`");
+        assert_eq!(plain.where_it_exists("lookup").as_deref(), exists);
+        assert_eq!(with_lookups.where_it_exists("lookup"), None);
         assert_eq!(window.names().count(), 9);
         assert_eq!(resolved.names().last(), Some("closing"));
-        let exists = VariableScope::Event.where_it_exists("late").unwrap();
+        let exists = plain.where_it_exists("late").unwrap();
         assert!(exists.starts_with("`late` exists only in rules with `count`, "));
         let closing = Some("`closing` exists only in `resolved`");
         assert_eq!(window.where_it_exists("closing").as_deref(), closing);
-        for scope in [VariableScope::Event, window, resolved] {
+        for scope in [plain, window, resolved] {
             assert_eq!(scope.where_it_exists("event"), None);
             assert_eq!(scope.where_it_exists("counts"), None);
         }

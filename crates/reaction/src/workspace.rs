@@ -7,9 +7,9 @@ use reflexarc_event::{FieldSet, Selected};
 use rhai::{AST, Caches, Dynamic, EvalAltResult, Map, Scope};
 
 use crate::sandbox::Sandbox;
-use crate::value::{EventValue, selected_to_script};
+use crate::value::{EventValue, selected_to_script, to_script};
 use crate::window_input::WindowReads;
-use crate::{Input, ReactionLimits, RuleInfo, VariableScope};
+use crate::{Input, ReactionLimits, RuleInfo, ScriptVariables};
 
 /// The number of variables that are predefined everywhere: `rule`, `now` and `event`, in this
 /// order. Those of a window follow, for the time of a run.
@@ -70,7 +70,7 @@ impl Default for Workspace {
 
 impl Workspace {
     /// The predefined variables, without values: to compile a script.
-    pub(crate) fn names(variables: VariableScope) -> Scope<'static> {
+    pub(crate) fn names(variables: ScriptVariables) -> Scope<'static> {
         let mut scope = Scope::new();
         for name in variables.names() {
             scope.push_constant(name, ());
@@ -119,6 +119,12 @@ impl Workspace {
         if let Some(window) = input.window {
             reads.push(window, limits, &mut self.scope);
         }
+    }
+
+    /// Adds the rows that lookups have found, after the others are set.
+    pub(crate) fn set_lookups(&mut self, input: &Input<'_>) {
+        let rows = input.lookup.map_or(Dynamic::UNIT, to_script);
+        self.scope.push_constant_dynamic("lookup", rows);
     }
 
     /// Runs a script to its end.
@@ -258,7 +264,7 @@ mod tests {
                 try { a * b } catch {}
                 try { a / b } catch {}
             } } }"#;
-        let scope = Workspace::names(VariableScope::Event);
+        let scope = Workspace::names(ScriptVariables::default());
         let ast = sandbox.engine.compile_with_scope(&scope, script).unwrap();
         let event = ScriptEvent::new(&Event::from_json("{}").unwrap());
         let rule = RuleInfo::default();

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use reflexarc::RuleSet;
+use reflexarc::{RuleSet, Tables};
 use reflexarc_diagnostic::FileDiagnostics;
 
 use crate::exit::Failure;
@@ -148,9 +148,14 @@ pub(crate) fn with_warnings_of_valid(
     let names: BTreeSet<String> = invalid.iter().map(|file| file.name.clone()).collect();
     let files = RuleSet::read_texts(paths).into_iter();
     let valid = files.filter(|(name, _)| !names.contains(name));
+    let tables = Tables::load(paths);
     // Each on its own: two files of one name are an error of the set, but both may have warnings.
-    let sets = valid.filter_map(|file| RuleSet::compile([file]).ok());
-    let warnings = sets.flat_map(|rules| rules.warnings().to_vec());
+    let sets = valid.filter_map(|file| RuleSet::compile_with_tables([file], &tables).ok());
+    // No rule alone uses all tables.
+    let warnings = sets.flat_map(|rules| {
+        let files = rules.warnings().to_vec().into_iter();
+        files.filter(move |file| rules.rules().any(|rule| rule.file() == file.name))
+    });
     invalid.into_iter().chain(warnings).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use reflexarc::RuleSet;
+use reflexarc::{RuleSet, Tables};
 use reflexarc_diagnostic::{Code, Diagnostic, InvalidFiles};
 use reflexarc_eni::scenario::Scenario;
 use reflexarc_event::Event;
@@ -17,8 +17,12 @@ struct Example {
     /// Whether it is an example of the mistake.
     is_wrong: bool,
     dialect: Dialect,
+    language: &'static str,
     text: &'static str,
 }
+
+/// The table of the examples.
+const VSWITCHES: &str = "cidr,id,zone\n10.0.0.0/16,vsw-1,cn-hangzhou-h\n";
 
 /// The fenced blocks of an explanation.
 fn examples(code: Code) -> Vec<Example> {
@@ -32,6 +36,7 @@ fn examples(code: Code) -> Vec<Example> {
             dialect: words
                 .get(2)
                 .map_or(Dialect::Reflexarc, |name| name.parse().unwrap()),
+            language: words[0],
             text: text.trim_end(),
         }
     };
@@ -55,9 +60,17 @@ fn findings(code: Code, example: &Example) -> Vec<Diagnostic> {
             }
             Err(error) => error.diagnostics().to_vec(),
         },
-        4 => rule_findings(text),
-        5 if text.starts_with("when ") => rule_findings(text),
-        5 => rule_findings(&format!("when = 'a exists'\nthen = '''\n{text}\n'''\n")),
+        4 if example.language == "csv" => {
+            let rule = "when = 'ip exists'\nthen = 'log(`${lookup.vswitch?.id}`)'\n\
+                        lookup = { vswitch = { table = 'vswitches', key = 'ip' } }\n";
+            rule_findings(rule, text)
+        }
+        4 => rule_findings(text, VSWITCHES),
+        5 if text.starts_with("when ") => rule_findings(text, VSWITCHES),
+        5 => rule_findings(
+            &format!("when = 'a exists'\nthen = '''\n{text}\n'''\n"),
+            "id\n",
+        ),
         6 => configuration_findings(text),
         _ => match text.parse::<Scenario>() {
             Ok(_) => Vec::new(),
@@ -83,10 +96,17 @@ fn configuration_findings(text: &str) -> Vec<Diagnostic> {
     }
 }
 
-fn rule_findings(text: &str) -> Vec<Diagnostic> {
-    match RuleSet::compile([("rule.toml", text)]) {
+/// The findings in a rule, with a table `vswitches`, and those in the table.
+fn rule_findings(text: &str, table: &str) -> Vec<Diagnostic> {
+    let tables = match Tables::parse([("vswitches.csv", table)]) {
+        Ok(tables) => tables,
+        Err(error) => return error.diagnostics().cloned().collect(),
+    };
+    match RuleSet::compile_with_tables([("rule.toml", text)], &tables) {
         Ok(rules) => {
             let files = rules.warnings().iter();
+            // Most of the examples use no table.
+            let files = files.filter(|file| file.name == "rule.toml");
             let warnings = files.flat_map(|file| file.diagnostics.clone());
             let hints = rules
                 .rules()

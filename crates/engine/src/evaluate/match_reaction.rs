@@ -3,11 +3,11 @@
 use jiff::SignedDuration;
 use reflexarc_event::{Event, Json, NativeEvent};
 use reflexarc_reaction::{
-    Effects, Input, ScriptEvent, State, StateChange, WindowInput, WindowReason,
+    Effects, Input, ScriptEvent, State, StateChange, TemplateInput, WindowInput, WindowReason,
 };
 
 use super::kept_state::timestamp;
-use super::run_rule::react_within_budget;
+use super::run_rule::{react_within_budget, rows};
 use super::{Context, Failed};
 use crate::event_key::EventKey;
 use crate::gates::GateDecision;
@@ -229,14 +229,21 @@ impl MatchContext<'_, '_> {
             closing: events.closing.as_ref().map(NativeEvent::event),
         };
         let event = events.event.as_ref().map(NativeEvent::event);
+        let rows = rows(rule, response, event);
         match response {
             Response::None => Ok(Effects::default()),
             Response::Notification(notification) => {
                 let reason = window_reason(self.window, &reaction.firing);
                 let limits = context.reaction_limits;
-                let at = (context.now, suppressed);
-                let actions =
-                    notification.window_actions(event, reason, &input, &rule.info, at, limits);
+                let of_template = TemplateInput {
+                    event,
+                    rule: &rule.info,
+                    now: context.now,
+                    suppressed,
+                    window: Some(&input),
+                    lookup: rows.as_ref(),
+                };
+                let actions = notification.window_actions(reason, &input, &of_template, limits);
                 let (actions, bytes) = actions.map_err(|failure| rule.describe(failure))?;
                 let mut effects = Effects::default();
                 (effects.actions, effects.bytes) = (actions, bytes);
@@ -252,6 +259,9 @@ impl MatchContext<'_, '_> {
                     None => Input::without_event(&rule.info, context.now),
                 };
                 let mut run = run.with_window(&input);
+                if let Some(rows) = &rows {
+                    run = run.with_lookup(rows);
+                }
                 if let Some(stopwatch) = context.stopwatch {
                     run = run.with_stopwatch(stopwatch);
                 }

@@ -1,7 +1,7 @@
 //! Running one rule on one event.
 
-use reflexarc_event::{Json, NativeEvent};
-use reflexarc_reaction::{Effects, Input, ScriptEvent, State};
+use reflexarc_event::{Event, Json, NativeEvent};
+use reflexarc_reaction::{Effects, Input, ScriptEvent, State, TemplateInput};
 
 use super::match_reaction::script_key;
 use super::{Context, Failed, Outcome, RuleRun};
@@ -95,6 +95,16 @@ fn key_of_effects(
     }
 }
 
+/// The rows that the lookups of a rule find for an event, as far as the response reads them; `None`
+/// for a rule without lookups.
+pub(super) fn rows(rule: &Rule, response: &Response, event: Option<&Event>) -> Option<Json> {
+    if rule.lookups.is_empty() {
+        return None;
+    }
+    let is_read = |name: &str| response.reads_lookup(name);
+    Some(rule.lookups.rows(event, &is_read))
+}
+
 /// Runs a reaction of a rule within what it may consume.
 pub(super) fn react_within_budget(
     rule: &Rule,
@@ -127,16 +137,28 @@ fn react(
         Response::None => Ok(Effects::default()),
         Response::Notification(notification) => {
             let limits = context.reaction_limits;
-            let (event, info) = (event.event(), &rule.info);
-            let actions = notification.actions(event, info, context.now, suppressed, limits);
+            let rows = rows(rule, &rule.response, Some(event.event()));
+            let input = TemplateInput {
+                event: Some(event.event()),
+                rule: &rule.info,
+                now: context.now,
+                suppressed,
+                window: None,
+                lookup: rows.as_ref(),
+            };
+            let actions = notification.actions(event.event(), &input, limits);
             let (actions, bytes) = actions.map_err(|failure| rule.describe(failure))?;
             let mut effects = Effects::default();
             (effects.actions, effects.bytes) = (actions, bytes);
             Ok(effects)
         }
         Response::Script { reaction, source } => {
+            let rows = rows(rule, &rule.response, Some(event.event()));
             let event = script_event.get_or_insert_with(|| ScriptEvent::new(event.event()));
             let mut input = Input::new(event, &rule.info, context.now);
+            if let Some(rows) = &rows {
+                input = input.with_lookup(rows);
+            }
             if let Some(stopwatch) = context.stopwatch {
                 input = input.with_stopwatch(stopwatch);
             }

@@ -6,15 +6,17 @@ use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_diagnostic::{Diagnostic, Severity};
 use reflexarc_event::Json;
 use reflexarc_pattern::{Dialect, Pattern, PatternError};
-use reflexarc_reaction::{Reaction, ReactionLimits, RuleInfo, VariableScope};
+use reflexarc_reaction::{Reaction, ReactionLimits, RuleInfo, ScriptVariables, VariableScope};
 
 use super::{REPORT_AFTER, Response, Rule};
-use crate::RuleSetLimits;
 use crate::event_key::EventKey;
+use crate::lookup::Lookups;
+use crate::lookup_fields::{self, lookups_in_filter};
 use crate::notification::Notification;
 use crate::rule_file::{NotifyKey, RuleFile};
 use crate::rule_findings::RuleParts;
 use crate::rule_window::{RuleWindow, WindowFilter, WindowStep};
+use crate::tables::UsedTables;
 use crate::window::Window;
 use crate::window_keys::{ResolvedKey, WindowKeys};
 
@@ -27,15 +29,16 @@ impl Rule {
         name: String,
         file: String,
         text: &str,
-        set_limits: &Arc<RuleSetLimits>,
+        tables: &UsedTables<'_>,
         limits: &ReactionLimits,
     ) -> Result<Self, Vec<Diagnostic>> {
         // Filters, scripts and templates are compiled even if the file has faults elsewhere: their
         // errors are independent, and an author sees all of them.
-        let (content, mut found) = RuleFile::read(text, set_limits);
+        let (content, mut found) = RuleFile::read(text, tables);
         let mut limits = *limits;
         limits.state_entries = content.max_entries.unwrap_or(limits.state_entries);
         let mut compiler = Compiler {
+            lookups: &content.lookups,
             limits: &limits,
             found: &mut found,
         };
@@ -78,6 +81,7 @@ impl Rule {
                     when,
                     pattern,
                     response,
+                    lookups: content.lookups,
                     by: content.by,
                     gates: content.gates,
                     window,
@@ -87,7 +91,7 @@ impl Rule {
                     tests: content.tests,
                     file_warnings: found.into(),
                     findings: OnceLock::new(),
-                    limits: Arc::clone(set_limits),
+                    limits: Arc::clone(tables.limits),
                 })
             }
             (when, pattern, response) => {
@@ -95,11 +99,12 @@ impl Rule {
                     filter: when.as_ref().zip(pattern.as_ref()),
                     by: content.by.as_ref(),
                     window: window.as_deref(),
+                    lookups: &content.lookups,
                     gates: &content.gates,
                     response: response.as_ref(),
                     tests: &content.tests,
                     labels: &info.labels,
-                    limits: set_limits,
+                    limits: tables.limits,
                 };
                 found.extend(parts.findings().warnings().cloned());
                 content.allowed.remove_from(&mut found);
@@ -112,6 +117,7 @@ impl Rule {
 
 /// Compiles the texts in a rule file, and collects the errors of all of them.
 struct Compiler<'a> {
+    lookups: &'a Lookups,
     limits: &'a ReactionLimits,
     found: &'a mut Vec<Diagnostic>,
 }
@@ -123,7 +129,13 @@ impl Compiler<'_> {
         let errors = errors.into_iter().flatten().cloned();
         self.found
             .extend(errors.map(|error| filter.map_spans(error)));
-        parsed.ok()
+        let pattern = parsed.ok()?;
+        if !self.lookups.is_empty() {
+            let found = lookups_in_filter(&pattern).into_iter();
+            self.found
+                .extend(found.map(|error| filter.map_spans(error)));
+        }
+        Some(pattern)
     }
 
     fn filter(&mut self, source: EmbeddedText) -> Option<WindowFilter> {
@@ -132,11 +144,16 @@ impl Compiler<'_> {
     }
 
     fn script(&mut self, source: EmbeddedText, scope: VariableScope) -> Option<Response> {
-        match Reaction::compile_in(source.text(), scope, self.limits) {
-            Ok(reaction) => Some(Response::Script {
-                reaction: Box::new(reaction),
-                source,
-            }),
+        match Reaction::compile_in(source.text(), self.variables(scope), self.limits) {
+            Ok(reaction) => {
+                let found = lookup_fields::check(&reaction.lookup_fields(), self.lookups);
+                self.found
+                    .extend(found.into_iter().map(|error| source.map_spans(error)));
+                Some(Response::Script {
+                    reaction: Box::new(reaction),
+                    source,
+                })
+            }
             Err(error) => {
                 let errors = error.into_diagnostics().into_iter();
                 self.found
@@ -147,13 +164,17 @@ impl Compiler<'_> {
     }
 
     fn notification(&mut self, notify: NotifyKey, scope: VariableScope) -> Option<Response> {
-        match Notification::compile(notify, scope, self.limits) {
+        match Notification::compile(notify, self.variables(scope), self.lookups, self.limits) {
             Ok(notification) => Some(Response::Notification(Box::new(notification))),
             Err(errors) => {
                 self.found.extend(errors);
                 None
             }
         }
+    }
+
+    fn variables(&self, scope: VariableScope) -> ScriptVariables {
+        ScriptVariables::from(scope).with_lookups(!self.lookups.is_empty())
     }
 
     /// The window; `by` is that of the rule, and `targets` are those of `notify`. `None` after a

@@ -10,11 +10,15 @@ use reflexarc_reaction::ReactionLimits;
 
 use super::{Inner, RuleSet, armed_rules, step_nodes, step_roles};
 use crate::ahead_history::AheadHistory;
+use crate::folder::{self, FolderFiles};
 use crate::rule::{Rule, whole_file};
-use crate::{RuleSetLimits, folder};
+use crate::tables::UsedTables;
+use crate::{RuleSetLimits, Tables};
 
 impl RuleSet {
-    /// Reads and compiles one rule file, or a folder of them: every `*.toml` in it, recursively.
+    /// Reads and compiles one rule file, or a folder of them: every `*.toml` in it, recursively,
+    /// with the lookup tables in folders of the name `tables` in it. The tables of a file are in
+    /// the folder `tables` beside it.
     ///
     /// # Errors
     /// With the diagnostics of each file that has an error, its warnings included.
@@ -84,11 +88,11 @@ impl RuleSet {
     /// them; files that cannot be read are left out.
     pub fn read_texts<P: AsRef<Path>>(paths: &[P]) -> Vec<(String, String)> {
         let paths: Vec<PathBuf> = paths.iter().map(|path| path.as_ref().to_owned()).collect();
-        folder::read(&paths, &RuleSetLimits::DEFAULT).0
+        folder::read_rules(&paths, &RuleSetLimits::DEFAULT)
     }
 
-    /// The paths of the rule files that [`RuleSet::load_all`] reads, sorted, and the diagnostics of
-    /// files and folders that do not exist or cannot be listed. No file is read.
+    /// The paths of the rule files and tables that [`RuleSet::load_all`] may read, sorted, and the
+    /// diagnostics of files and folders that do not exist or cannot be listed. No file is read.
     ///
     /// ```
     /// let (files, missing) = reflexarc::RuleSet::find_files(&["no/such/folder"]);
@@ -96,7 +100,11 @@ impl RuleSet {
     /// ```
     pub fn find_files<P: AsRef<Path>>(paths: &[P]) -> (Vec<PathBuf>, Vec<FileDiagnostics>) {
         let paths: Vec<PathBuf> = paths.iter().map(|path| path.as_ref().to_owned()).collect();
-        folder::find(&paths, &RuleSetLimits::DEFAULT)
+        let found = folder::find(&paths, &RuleSetLimits::DEFAULT);
+        let tables = found.tables.into_iter().map(|table| table.path);
+        let mut files: Vec<PathBuf> = found.rules.into_iter().chain(tables).collect();
+        files.sort();
+        (files, found.errors)
     }
 
     /// Compiles rule files given as path and text; the stem of the path is the rule's name.
@@ -120,6 +128,25 @@ impl RuleSet {
         Self::compile_with_limits(files, &RuleSetLimits::DEFAULT, &ReactionLimits::DEFAULT)
     }
 
+    /// As [`RuleSet::compile`], for rules that look up rows of these tables; see [`Tables`] for an
+    /// example.
+    ///
+    /// # Errors
+    /// With the diagnostics of each file that has an error, its warnings included.
+    pub fn compile_with_tables<N, T>(
+        files: impl IntoIterator<Item = (N, T)>,
+        tables: &Tables,
+    ) -> Result<Self, InvalidFiles>
+    where
+        N: Into<String>,
+        T: Into<String>,
+    {
+        let files = files.into_iter();
+        let files = files.map(|(name, text)| (name.into(), text.into()));
+        let limits = (&RuleSetLimits::DEFAULT, &ReactionLimits::DEFAULT);
+        Self::compile_files(files.collect(), tables, limits.0, limits.1)
+    }
+
     /// As [`RuleSet::compile`], with other limits.
     ///
     /// # Errors
@@ -137,7 +164,7 @@ impl RuleSet {
         let files: Vec<(String, String)> = files
             .map(|(name, text)| (name.into(), text.into()))
             .collect();
-        Self::compile_files(files, limits, reaction_limits)
+        Self::compile_files(files, &Tables::default(), limits, reaction_limits)
     }
 
     // These two are not generic, as otherwise each caller's crate would compile them again.
@@ -148,25 +175,39 @@ impl RuleSet {
         limits: &ReactionLimits,
     ) -> Result<Self, InvalidFiles> {
         // A file that cannot be read does not hide the errors of the others.
-        let (mut files, mut unreadable) = folder::read(paths, &RuleSetLimits::DEFAULT);
-        files.extend(texts);
-        match Self::compile_files(files, &RuleSetLimits::DEFAULT, limits) {
-            Ok(rules) if unreadable.is_empty() => Ok(rules),
-            Ok(_) => Err(InvalidFiles::new(unreadable)),
+        let set_limits = &RuleSetLimits::DEFAULT;
+        let FolderFiles {
+            rules,
+            tables,
+            errors: mut faults,
+            warnings,
+        } = folder::read_with(paths, texts, set_limits);
+        let (tables, invalid) = Tables::read(tables, set_limits);
+        faults.extend(invalid);
+        match Self::compile_files(rules, &tables, set_limits, limits) {
+            Ok(mut rules) if faults.is_empty() => {
+                if let Some(inner) = Arc::get_mut(&mut rules.inner) {
+                    inner.folder_warnings = warnings;
+                }
+                Ok(rules)
+            }
+            Ok(_) => Err(InvalidFiles::new(faults)),
             Err(invalid) => {
-                unreadable.extend(invalid.into_files());
-                Err(InvalidFiles::new(unreadable))
+                faults.extend(invalid.into_files());
+                Err(InvalidFiles::new(faults))
             }
         }
     }
 
     fn compile_files(
         files: Vec<(String, String)>,
+        tables: &Tables,
         limits: &RuleSetLimits,
         reaction_limits: &ReactionLimits,
     ) -> Result<Self, InvalidFiles> {
         let mut rules = Vec::new();
         let limits = &Arc::new(*limits);
+        let used = UsedTables::new(tables, limits);
         // All files are compiled before the first error is returned.
         let mut found = Vec::new();
         let mut names: BTreeMap<String, String> = BTreeMap::new();
@@ -182,7 +223,7 @@ impl RuleSet {
                 );
                 (None, vec![whole_file(Code::RULE_LIMIT, &text, message)])
             } else {
-                match Rule::compile(name.clone(), file.clone(), &text, limits, reaction_limits) {
+                match Rule::compile(name.clone(), file.clone(), &text, &used, reaction_limits) {
                     Ok(rule) => (Some(rule), Vec::new()),
                     Err(found) => (None, found),
                 }
@@ -212,6 +253,7 @@ impl RuleSet {
             }
             rules.extend(rule.map(Arc::new));
         }
+        found.extend(used.key_faults());
         if !found.is_empty() {
             return Err(InvalidFiles::new(found));
         }
@@ -235,6 +277,10 @@ impl RuleSet {
             rules,
             matcher,
             warnings: OnceLock::new(),
+            folder_warnings: Vec::new(),
+            unused_tables: used.unused(),
+            tables: tables.clone(),
+            hash: OnceLock::new(),
             limits: **limits,
             reaction_limits: *reaction_limits,
         };
@@ -279,6 +325,10 @@ impl RuleSet {
             armed: Vec::new(),
             matcher,
             warnings: OnceLock::from(Vec::new()),
+            folder_warnings: Vec::new(),
+            unused_tables: Vec::new(),
+            tables: Tables::default(),
+            hash: OnceLock::new(),
             limits,
             reaction_limits,
         };

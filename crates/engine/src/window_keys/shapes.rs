@@ -5,7 +5,6 @@ use reflexarc_diagnostic::{Code, Diagnostic};
 
 use super::durations::{MAX_SPAN, duration, required};
 use super::{StepKeys, WindowKind, read_by};
-use crate::RuleSetLimits;
 use crate::event_key::EventKey;
 use crate::rule_file::RuleReader;
 use crate::window::{Absence, Batch, Count, Micros, Roles, Sequence, Shape, Silence, Span};
@@ -27,7 +26,7 @@ const DEFAULT_BATCH: u64 = 1_000;
 
 /// Reads the window that the rule has under the key of `kind`.
 pub(super) fn read(reader: &RuleReader<'_>, kind: WindowKind) -> ShapeKeys {
-    let (root, limits) = (reader.root, reader.limits);
+    let root = reader.root;
     let mut keys = ShapeKeys {
         kind,
         shape: None,
@@ -37,7 +36,7 @@ pub(super) fn read(reader: &RuleReader<'_>, kind: WindowKind) -> ShapeKeys {
     match kind {
         WindowKind::Count => {
             if let Some(table) = root.table("count") {
-                keys.distinct = read_distinct(&table, limits);
+                keys.distinct = read_distinct(reader, &table);
                 keys.shape = read_count(&table).map(Shape::Count);
                 report_quiet(reader, &table);
                 reader.misplaced.allow(&table);
@@ -117,10 +116,10 @@ fn read_count(table: &TableReader<'_>) -> Option<Count> {
 }
 
 /// `distinct` of `count`: one path.
-fn read_distinct(table: &TableReader<'_>, limits: &RuleSetLimits) -> Option<EventKey> {
+fn read_distinct(reader: &RuleReader<'_>, table: &TableReader<'_>) -> Option<EventKey> {
     // An array of no paths would make all events one value.
     table.nonempty_strings("distinct")?;
-    read_by(table, "distinct", limits)
+    read_by(table, "distinct", reader.lookups, reader.limits)
 }
 
 /// `resolved` and `quiet` need each other.
@@ -200,7 +199,7 @@ fn read_step(reader: &RuleReader<'_>, table: &TableReader<'_>) -> StepKeys {
 
 /// `by` of a step: where its events have the values that the rule's `by` names in others.
 fn read_step_by(reader: &RuleReader<'_>, table: &TableReader<'_>) -> Option<EventKey> {
-    let own = read_by(table, "by", reader.limits)?;
+    let own = read_by(table, "by", reader.lookups, reader.limits)?;
     let Some(by) = reader.by else {
         // A `by` that could not be read was reported.
         if !reader.has("by") {

@@ -17,6 +17,7 @@ mod fixes;
 mod large_events;
 mod limits;
 mod missing_events;
+mod missing_rows;
 mod placeholders;
 mod windows;
 

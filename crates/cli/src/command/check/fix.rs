@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use reflexarc::{Rule, RuleSet};
+use reflexarc::{Rule, RuleSet, Tables};
 use reflexarc_diagnostic::{Code, Diagnostic, Fix, Severity, remove_allowed};
 use reflexarc_event::Position;
 use reflexarc_pattern::Dialect;
@@ -67,8 +67,9 @@ pub(super) fn run(
     output: &mut Output,
 ) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::default();
+    let tables = Tables::load(paths);
     let find = |name: &str, text: &str| {
-        let mut findings = findings(name, text, dialect);
+        let mut findings = findings(name, text, &tables, dialect);
         remove_allowed(&mut findings.found, |code| allowed.contains(&code));
         findings
     };
@@ -196,12 +197,13 @@ fn apply_round(name: &str, fixed: &mut FixedFile, find: Find<'_>) {
 
 /// The findings in one file on its own: errors, warnings and hints, and what the service of a
 /// dialect would report.
-fn findings(name: &str, text: &str, dialect: Option<Dialect>) -> Findings {
+fn findings(name: &str, text: &str, tables: &Tables, dialect: Option<Dialect>) -> Findings {
     let mut found: Vec<Diagnostic> = Vec::new();
     let mut of_dialect = Vec::new();
-    match RuleSet::compile([(name, text)]) {
+    match RuleSet::compile_with_tables([(name, text)], tables) {
         Ok(rules) => {
-            let files = rules.warnings().iter();
+            // Not about the tables that only other rules use.
+            let files = rules.warnings().iter().filter(|file| file.name == name);
             found.extend(files.flat_map(|file| file.diagnostics.clone()));
             let hints = rules
                 .rules()
@@ -211,7 +213,11 @@ fn findings(name: &str, text: &str, dialect: Option<Dialect>) -> Findings {
                 of_dialect.extend(rules.rules().flat_map(|rule| rule.check(dialect)));
             }
         }
-        Err(error) => found.extend(error.diagnostics().cloned()),
+        // A fault in a table has no fix in the rule.
+        Err(error) => {
+            let files = error.files().iter().filter(|file| file.name == name);
+            found.extend(files.flat_map(|file| file.diagnostics.clone()));
+        }
     }
     let errors = found
         .iter()
@@ -239,7 +245,7 @@ mod tests {
     #[track_caller]
     fn fixed(text: &str) -> FixedFile {
         fix("r.toml", text.to_owned(), &|name, text| {
-            findings(name, text, None)
+            findings(name, text, &Tables::default(), None)
         })
     }
 
@@ -247,7 +253,7 @@ mod tests {
     fn fixes_that_break_the_file_are_left_out() {
         /// Findings of the file, and one more whose fix does harm.
         fn with_harmful(name: &str, text: &str) -> Findings {
-            let mut findings = findings(name, text, None);
+            let mut findings = findings(name, text, &Tables::default(), None);
             let end = text.len();
             for replacement in ["'", "level = 5\n"] {
                 let harmful = Diagnostic::warning(Code::RULE_VALUE, 0..4, replacement);

@@ -7,6 +7,8 @@
 //! if event == () { skip("none yet") } log(event.id)  likewise
 //! ```
 //!
+//! The same for the row of a lookup, which is `()` where none is found: `lookup.vswitch.id`.
+//!
 //! A condition that uses the event in another way is taken for one of the author's that holds only
 //! with an event: a warning too few is better than one about a script that is right.
 
@@ -15,7 +17,8 @@ use std::collections::BTreeSet;
 use reflexarc_diagnostic::{Code, Diagnostic};
 use rhai::{AST, ASTFlags, ASTNode, Expr, Position, Stmt};
 
-use crate::{SourceLocation, VariableScope, walk};
+use crate::variable_scope::LOOKUP;
+use crate::{ScriptVariables, SourceLocation, variable_field, walk};
 
 /// The warnings about a script with variables of this scope, by location. At most `checks` reads of
 /// each variable are looked at.
@@ -23,13 +26,17 @@ use crate::{SourceLocation, VariableScope, walk};
 // conditions would take seconds.
 pub(super) fn check(
     ast: &AST,
-    variables: VariableScope,
+    variables: ScriptVariables,
     source: &str,
     checks: usize,
 ) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for variable in variables.may_be_missing() {
-        let presence = Presence::of(ast, variable);
+    let events = variables.scope.may_be_missing();
+    let events = events.map(|variable| (variable, None));
+    let names = looked_up(ast, source, variables);
+    let rows = names.iter().map(|name| (LOOKUP, Some(name.as_str())));
+    for (variable, member) in events.chain(rows) {
+        let presence = Presence::of(ast, variable, member);
         let mut left = checks;
         for statement in ast.statements() {
             walk::statement(statement, &mut |nodes| {
@@ -41,7 +48,7 @@ pub(super) fn check(
                 }
                 left -= 1;
                 if !presence.is_known(nodes, ast.statements()) {
-                    found.push(warning(variable, &access, source));
+                    found.push(presence.warning(&access, source));
                 }
                 true
             });
@@ -51,9 +58,19 @@ pub(super) fn check(
     found
 }
 
-/// An access to a part of the variable that fails where this is `()`.
+/// The lookups whose rows a script reads.
+fn looked_up(ast: &AST, source: &str, variables: ScriptVariables) -> BTreeSet<String> {
+    if !variables.has_lookups {
+        return BTreeSet::new();
+    }
+    let fields = variable_field::of_script(ast, source, LOOKUP).into_iter();
+    let names = fields.filter_map(|field| Some(field.path.split('.').next()?.to_owned()));
+    names.collect()
+}
+
+/// An access to a part of the value that fails where this is `()`.
 struct Access {
-    /// Where the variable stands.
+    /// Where the name of the value stands.
     position: Position,
     /// Whether `?` makes it `()`: of `event.id` and `event["id"]`, but not of `event.keys()`.
     is_field: bool,
@@ -66,17 +83,19 @@ struct Implied {
     if_false: bool,
 }
 
-/// What a script knows of whether a variable is `()`.
+/// What a script knows of whether a variable, or a member of it, is `()`.
 struct Presence<'v> {
     variable: &'v str,
+    member: Option<&'v str>,
     /// The variables of the script that are set to something of it: `let id = event?.id`.
     derived: BTreeSet<String>,
 }
 
 impl<'v> Presence<'v> {
-    fn of(ast: &AST, variable: &'v str) -> Self {
+    fn of(ast: &AST, variable: &'v str, member: Option<&'v str>) -> Self {
         let mut presence = Self {
             variable,
+            member,
             derived: BTreeSet::new(),
         };
         // By name and not by place: after `let id = event?.id` in one block, an `id` in the next
@@ -104,6 +123,59 @@ impl<'v> Presence<'v> {
 
     /// The access that the last of these nodes is.
     fn access(&self, nodes: &[ASTNode<'_>]) -> Option<Access> {
+        match self.member {
+            Some(member) => self.access_of_member(nodes.last()?, member),
+            None => self.access_of_variable(nodes),
+        }
+    }
+
+    /// The access to a part of a member: `lookup.vswitch` and the rest, which is `id`.
+    fn access_of_member(&self, node: &ASTNode<'_>, member: &str) -> Option<Access> {
+        let ASTNode::Expr(Expr::Dot(chain, ..)) = node else {
+            return None;
+        };
+        if !self.is_variable(&chain.lhs) {
+            return None;
+        }
+        // `lookup` and the rest, which is `vswitch` and the rest of that.
+        let (rest, flags, is_field) = match &chain.rhs {
+            Expr::Dot(rest, flags, _) => {
+                let first = match &rest.rhs {
+                    Expr::Dot(inner, ..) | Expr::Index(inner, ..) => &inner.lhs,
+                    other => other,
+                };
+                (rest, flags, matches!(first, Expr::Property(..)))
+            }
+            Expr::Index(rest, flags, _) => (
+                rest,
+                flags,
+                !matches!(rest.rhs, Expr::Dot(..) | Expr::Index(..)),
+            ),
+            _ => return None,
+        };
+        let is_access = is_property(&rest.lhs, member) && !flags.contains(ASTFlags::NEGATED);
+        is_access.then(|| Access {
+            position: rest.lhs.start_position(),
+            is_field,
+        })
+    }
+
+    /// Whether these nodes, of which the last uses the variable, are about the member.
+    fn is_about_member(&self, nodes: &[ASTNode<'_>]) -> bool {
+        let (Some(member), Some(ASTNode::Expr(Expr::Dot(chain, ..)))) = (self.member, nodes.last())
+        else {
+            return true;
+        };
+        if !self.is_variable(&chain.lhs) {
+            return true;
+        }
+        match &chain.rhs {
+            Expr::Dot(rest, ..) | Expr::Index(rest, ..) => is_property(&rest.lhs, member),
+            other => is_property(other, member),
+        }
+    }
+
+    fn access_of_variable(&self, nodes: &[ASTNode<'_>]) -> Option<Access> {
         let (chain, is_field) = match nodes.last()? {
             ASTNode::Expr(Expr::Dot(chain, flags, _)) if !flags.contains(ASTFlags::NEGATED) => {
                 // rhai nests to the right: `event.a.b()` is `event` and the rest, which is `a` and
@@ -257,23 +329,54 @@ impl<'v> Presence<'v> {
                 let is_derived = name.0.is_some() && self.derived.contains(name.1.as_str());
                 let parent = &nodes[..nodes.len() - 1];
                 let is_predefined = name.0.is_none() && name.1 == self.variable;
-                is_considered |= is_derived || is_predefined && self.access(parent).is_none();
+                is_considered |= is_derived
+                    || is_predefined
+                        && self.is_about_member(parent)
+                        && self.access(parent).is_none();
             }
             !is_considered
         });
         is_considered
     }
+
+    fn warning(&self, access: &Access, source: &str) -> Diagnostic {
+        let (name, code, message) = match self.member {
+            None => {
+                let name = self.variable.to_owned();
+                let message =
+                    format!("`{name}` may be missing, `()`; a field of it is an error then");
+                (name, Code::MISSING_EVENT, message)
+            }
+            Some(member) => {
+                let name = format!("{}.{member}", self.variable);
+                let message = format!(
+                    "`{name}` is `()` where the table has no row; a column of it is an error then"
+                );
+                (name, Code::MISSING_ROW, message)
+            }
+        };
+        warning(&name, (code, message), access, source)
+    }
 }
 
-fn warning(variable: &str, access: &Access, source: &str) -> Diagnostic {
+/// Whether an expression is the member of this name.
+fn is_property(expression: &Expr, name: &str) -> bool {
+    matches!(expression, Expr::Property(property, _) if property.2 == name)
+}
+
+fn warning(
+    name: &str,
+    (code, message): (Code, String),
+    access: &Access,
+    source: &str,
+) -> Diagnostic {
     let span = SourceLocation::token(access.position, source);
     // The tree has the place of the variable for certain; that of the dot moves when rhai rotates
     // longer chains. Between them may be spaces; after a comment there is no fix.
     let rest = &source[span.end..];
     let operator = span.end + (rest.len() - rest.trim_start().len());
-    let message = format!("`{variable}` may be missing, `()`; a field of it is an error then");
-    let warning = Diagnostic::warning(Code::MISSING_EVENT, span.clone(), message);
-    let guard = format!("read it within `if {variable} != () {{ … }}`");
+    let warning = Diagnostic::warning(code, span.clone(), message);
+    let guard = format!("read it within `if {name} != () {{ … }}`");
     // A method of `()` is none of a map: `event?.len() > 3` would compare `()` with a number.
     let safe = match source[operator..].chars().next() {
         Some('.') if access.is_field => "?.",
@@ -286,7 +389,7 @@ fn warning(variable: &str, access: &Access, source: &str) -> Diagnostic {
         .collect();
     let shown = if safe == "?." { key.as_str() } else { "…]" };
     warning
-        .with_help(format!("write `{variable}{safe}{shown}`, or {guard}"))
+        .with_help(format!("write `{name}{safe}{shown}`, or {guard}"))
         .with_fix(operator..operator + 1, safe)
 }
 
