@@ -28,7 +28,7 @@ fn every_example_is_valid_and_passes_its_tests() {
             tests += 1;
         }
     }
-    assert_eq!(tests, 10);
+    assert_eq!(tests, 11);
 }
 
 #[test]
