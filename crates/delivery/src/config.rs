@@ -17,6 +17,7 @@ pub use self::table::{ConfigContext, ConfigTable, Secrets};
 pub use self::targets::{target_names, targets};
 pub use self::urls::{url, url_or_reference};
 use crate::circuit_breaker::BreakerPolicy;
+use crate::flood_control::FiringLimit;
 use crate::retry::RetryPolicy;
 use crate::target::Target;
 
@@ -27,7 +28,8 @@ pub struct TargetConfig {
     pub name: String,
     /// The target.
     pub target: Arc<dyn Target>,
-    /// The largest number of sends at a time, at least 1; a target with a rate limit gets one.
+    /// The largest number of sends at a time, at least 1; a target with a rate limit or a firing
+    /// limit gets one.
     pub concurrency: usize,
     /// The longest time for one send.
     pub timeout: Duration,
@@ -38,6 +40,9 @@ pub struct TargetConfig {
     /// How long a failing delivery holds up the next one of its order key, at most; zero where
     /// deliveries have no order.
     pub order_wait: SignedDuration,
+    /// How many firings of one rule are sent as messages of their own; `None` where firings are not
+    /// merged, as for machines.
+    pub firing_limit: Option<FiringLimit>,
     /// A digest of the settings, secrets included: a reload keeps a target with the same digest.
     pub digest: ConfigDigest,
 }

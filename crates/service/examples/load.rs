@@ -78,6 +78,7 @@ fn service(folder: &Path) -> (ServiceBuilder, Arc<dyn Store>) {
             policy: RetryPolicy::default(),
             breaker: BreakerPolicy::default(),
             order_wait: SignedDuration::from_mins(1),
+            firing_limit: None,
             digest: [0; 32],
         }],
         ..Config::default()

@@ -137,6 +137,7 @@ impl Service {
                 policy: RetryPolicy::default(),
                 breaker: BreakerPolicy::default(),
                 order_wait: SignedDuration::from_mins(1),
+                firing_limit: None,
                 digest: [0; 32],
             }],
             tokens: Tokens::new(vec![token("flood"), token("small")]),

@@ -3,7 +3,7 @@
 //! A queue repeats *claim* (take due deliveries out of the outbox), *send*, *decide* (the retry
 //! policy) and *settle* (record the attempt). Queues share nothing but the store, so that a target
 //! that hangs delays no other. There are two kinds: a `ConcurrentQueue` sends several deliveries at
-//! a time, a `RateLimitedQueue` makes one call after another within a target's rate limit. In front
+//! a time, a `RateLimitedQueue` makes one call after another within a target's limits. In front
 //! of both is a `TargetGate`: while it is shut (the receiver fails, or an operator has paused the
 //! target), the queue claims nothing.
 
@@ -14,7 +14,7 @@ mod rate_limited;
 mod target_gate;
 mod wake;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
@@ -23,7 +23,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{
-    CallTicket, Decision, Delivery, DeliveryId, RateLimit, Receipt, SendError, shorten,
+    Batch, CallTicket, Decision, Delivery, DeliveryId, RateLimit, Receipt, SendError, shorten,
 };
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -32,7 +32,7 @@ use self::concurrent::ConcurrentQueue;
 pub(crate) use self::queues::Queues;
 use self::rate_limited::RateLimitedQueue;
 pub use self::target_gate::TargetGates;
-pub(crate) use self::target_gate::{TargetGate, TargetStatus, failing};
+pub(crate) use self::target_gate::{TargetGate, TargetStatus, failing, flood_detail};
 pub(crate) use self::wake::Wake;
 use crate::clock::ServiceClock;
 use crate::shutdown::stopped;
@@ -70,25 +70,32 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// their claims last, after which others may have them.
 const REPEAT_FOR: Duration = Duration::from_secs(600);
 
+/// Largest number of deliveries that are settled in one job of the store.
+const MAX_SETTLED: usize = 1_000;
+
 /// A delivery with those that follow it in the order of its key: see
 /// [`crate::store::Claimed::runs`].
 type Run = VecDeque<Delivery>;
+/// Deliveries that are held, by when they are due again.
+type Held = BTreeMap<Timestamp, Vec<DeliveryId>>;
 
 /// Serves one target until `context.stop` becomes true.
 pub async fn serve(queue: TargetConfig, context: DispatchContext, wake: Arc<Notify>) {
     let gate = context.gates.open(&queue);
     set_order_wait(&queue, &context).await;
-    match queue.target.rate_limit() {
-        // A rate limit is a property of the receiver, so the target decides which kind of queue it
-        // gets; `concurrency` is ignored then.
-        Some(limit) => {
-            let calls = earlier_calls(&queue, &context, limit).await;
-            RateLimitedQueue::new(queue, context, gate, wake, limit, calls)
-                .run()
-                .await;
-        }
-        None => ConcurrentQueue::new(queue, context, gate, wake).run().await,
+    let limit = queue.target.rate_limit();
+    if limit.is_none() && queue.firing_limit.is_none() {
+        ConcurrentQueue::new(queue, context, gate, wake).run().await;
+        return;
     }
+    // What may be merged is sent one after another, so `concurrency` is ignored.
+    let calls = match limit {
+        Some(limit) => earlier_calls(&queue, &context, limit).await,
+        None => Vec::new(),
+    };
+    RateLimitedQueue::new(queue, context, gate, wake, calls)
+        .run()
+        .await;
 }
 
 /// Has the store order this target's deliveries as it is configured.
@@ -183,6 +190,27 @@ fn release_claims(context: &DispatchContext, deliveries: impl IntoIterator<Item 
     tokio::spawn(async move {
         until_stored(&context, "release", vec![submit], vec![reply]).await;
     });
+}
+
+/// Releases claims of firings that are held: they are due again at these times of the clock.
+fn hold_claims(queue: &TargetConfig, context: &DispatchContext, held: Held) {
+    let (context, target) = (context.clone(), queue.name.clone());
+    let (mut submits, mut replies) = (Vec::new(), Vec::new());
+    for (until, ids) in held {
+        let target = target.clone();
+        let submit = move |context: &DispatchContext| {
+            let now = context.clock.now();
+            context.store.submit_hold(&target, ids.clone(), until, now)
+        };
+        // As with `release_claims`: submitted here, and not awaited.
+        replies.push(submit(&context));
+        submits.push(submit);
+    }
+    if !submits.is_empty() {
+        tokio::spawn(async move {
+            until_stored(&context, "hold", submits, replies).await;
+        });
+    }
 }
 
 /// Waits for the replies of operations; while the store fails, submits those again that failed.
@@ -316,7 +344,7 @@ async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
 fn settle(
     queue: &TargetConfig,
     context: &DispatchContext,
-    batch: Vec<Delivery>,
+    batch: Batch,
     call: &Call,
 ) -> impl Future<Output = bool> + Send + use<> {
     let outcome = redact(context, &call.outcome);
@@ -324,11 +352,13 @@ fn settle(
         Ok(receipt) => recorded(context, &receipt.response),
         Err(error) => error.reason().to_owned(),
     };
-    let size = batch.len();
-    let ended = batch.into_iter().map(|delivery| {
-        let (now, aging_now) = (context.clock.now(), context.clock.aging_now());
-        let mut settlement =
-            reflexarc_delivery::settle(&queue.policy, &delivery, &outcome, size, aging_now);
+    let (now, aging_now) = (context.clock.now(), context.clock.aging_now());
+    let settlements = batch.settle(&queue.policy, &outcome, aging_now);
+    let digest = batch.digest;
+    let settled = batch.deliveries.into_iter().zip(settlements);
+    let ended = settled.map(|(mut delivery, mut settlement)| {
+        // What is recorded with the attempt: a member of a digest may be sent alone.
+        delivery.digest = digest;
         // The age is that without hours in which the machine may have been off; the next attempt
         // is due on the clock that claims compare with, or such hours would make it due at once.
         if let Decision::RetryAt(at) = &mut settlement.decision {
@@ -351,19 +381,29 @@ fn settle(
         }
     });
     // As one job of the store, instead of a savepoint, a message and a reply for each.
-    let ended: Arc<Vec<_>> = Arc::new(ended.collect());
-    let (store, now) = (&context.store, context.clock.now());
-    let together = store.submit_settle_together(ended.clone(), now);
+    let mut ended: Vec<_> = ended.collect();
+    let mut jobs = Vec::new();
+    while !ended.is_empty() {
+        let rest = ended.split_off(ended.len().min(MAX_SETTLED));
+        let part = Arc::new(std::mem::replace(&mut ended, rest));
+        let together = context.store.submit_settle_together(part.clone(), now);
+        jobs.push((part, together));
+    }
     let context = context.clone();
     async move {
-        let settled = match together.await {
-            Ok(settled) => settled,
-            Err(error) => {
-                context.store_failed("settle", &format!("{error}; they are settled one by one"));
-                settle_each(&context, &ended).await
-            }
-        };
-        settled.iter().any(|settled| settled.next_is_due)
+        let mut next_is_due = false;
+        for (ended, together) in jobs {
+            let settled = match together.await {
+                Ok(settled) => settled,
+                Err(error) => {
+                    let detail = format!("{error}; they are settled one by one");
+                    context.store_failed("settle", &detail);
+                    settle_each(&context, &ended).await
+                }
+            };
+            next_is_due |= settled.iter().any(|settled| settled.next_is_due);
+        }
+        next_is_due
     }
 }
 

@@ -8,6 +8,7 @@ use reflexarc_diagnostic::Code;
 use super::ConfigTable;
 use crate::answer_policy::AnswerPolicy;
 use crate::circuit_breaker::BreakerPolicy;
+use crate::flood_control::FiringLimit;
 use crate::retry::{RetryDelays, RetryPolicy};
 use crate::target::RateLimit;
 
@@ -66,6 +67,15 @@ pub(super) fn calls_per_minute(keys: &ConfigTable<'_>, default: RateLimit) -> Op
     let calls = keys.integer("calls_per_minute", 0..=10_000);
     let calls = calls.unwrap_or(default.calls);
     (calls > 0).then_some(RateLimit { calls, ..default })
+}
+
+/// `max_firings_per_minute`: how many firings of one rule are sent as messages of their own; 0 for
+/// all.
+pub(super) fn firing_limit(keys: &ConfigTable<'_>) -> Option<FiringLimit> {
+    let default = FiringLimit::DEFAULT;
+    let firings = keys.integer("max_firings_per_minute", 0..=10_000);
+    let firings = firings.unwrap_or(default.firings);
+    (firings > 0).then_some(FiringLimit { firings, ..default })
 }
 
 /// `final_statuses` and `retry_statuses`, of these numbers.

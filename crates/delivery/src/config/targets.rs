@@ -12,7 +12,7 @@ use secrecy::ExposeSecret;
 
 use super::email::email;
 use super::network::{check_address, egress, headers};
-use super::policies::{answers, breaker, order_wait, policy};
+use super::policies::{answers, breaker, firing_limit, order_wait, policy};
 use super::urls::{url, url_or_reference};
 use super::{ConfigDigest, ConfigTable, Secrets, TargetConfig};
 use crate::http::EgressPolicy;
@@ -95,6 +95,8 @@ fn target(
     let policy = policy(&keys);
     let breaker = breaker(&keys);
     let order_wait = order_wait(&keys);
+    let is_for_people = matches!(kind, Some(TargetType::Email | TargetType::DingTalk));
+    let firing_limit = is_for_people.then(|| firing_limit(&keys)).flatten();
     // An unknown type ends the reading here: which other keys are known depends on it.
     let target: Option<Arc<dyn Target>> = match kind? {
         TargetType::Email => {
@@ -130,6 +132,7 @@ fn target(
         policy,
         breaker,
         order_wait,
+        firing_limit,
         digest: ConfigDigest::default(),
     })
 }

@@ -56,6 +56,7 @@ const HARMLESS: &[&str] = &[
     "log",
     "max_age",
     "max_bytes",
+    "max_firings_per_minute",
     "max_pause",
     "name",
     "one_in",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reflexarc_delivery::config::TargetConfig;
-use reflexarc_delivery::{Delivery, DeliveryId, NextCall};
+use reflexarc_delivery::{Batch, Delivery, DeliveryId, NextCall};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -38,7 +38,7 @@ pub(super) struct ConcurrentQueue {
     waiting: VecDeque<Run>,
     /// Each call with what it carries: a single delivery, unless the target takes several together
     /// ([`Target::group_size`](reflexarc_delivery::Target::group_size)).
-    sending: JoinSet<(Batch, Call)>,
+    sending: JoinSet<(Together, Call)>,
     /// What follows the deliveries that are being sent, in the order of their keys.
     behind: BTreeMap<DeliveryId, Run>,
     settling: JoinSet<(Vec<DeliveryId>, bool)>,
@@ -65,7 +65,7 @@ pub(super) struct ConcurrentQueue {
 }
 
 /// The deliveries of one call.
-struct Batch {
+struct Together {
     /// Runs, one after another.
     deliveries: Vec<Delivery>,
     /// The length of each run.
@@ -310,9 +310,9 @@ impl ConcurrentQueue {
     //
     // Whole runs, because the order of a key is that of the call; and because a target of one
     // resource would else get one delivery for each sync.
-    fn next_call(&mut self, is_probe: bool) -> Batch {
+    fn next_call(&mut self, is_probe: bool) -> Together {
         let size = self.queue.target.group_size();
-        let mut batch = Batch {
+        let mut batch = Together {
             deliveries: Vec::new(),
             runs: Vec::new(),
         };
@@ -373,8 +373,8 @@ impl ConcurrentQueue {
     //
     // It is sent before the settlement is committed. If the process is killed between the two, both
     // are sent again in the next process, in their order, under the same ids.
-    fn start_settle(&mut self, batch: Batch, call: &Call) {
-        let Batch { deliveries, runs } = batch;
+    fn start_settle(&mut self, batch: Together, call: &Call) {
+        let Together { deliveries, runs } = batch;
         let (mut ended, mut behind) = (deliveries, Vec::new());
         if !call.is_delivered() {
             let mut all = ended.into_iter();
@@ -393,6 +393,7 @@ impl ConcurrentQueue {
                 None => {}
             }
         }
+        let ended = Batch::separate(ended);
         let settled = settle(&self.queue, &self.context, ended, call);
         self.unsettled += ids.len();
         self.settling.spawn(async move { (ids, settled.await) });

@@ -1,47 +1,56 @@
-//! The queue of a target with a rate limit: one call after another.
+//! The queue of a target whose messages may be merged: one call after another.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::config::TargetConfig;
-use reflexarc_delivery::{CallSchedule, CallTicket, Delivery, DeliveryId, NextCall, RateLimit};
+use reflexarc_delivery::{
+    Batch, CallSchedule, CallTicket, Delivery, DeliveryId, FloodControl, NextCall, RateLimit,
+    WaitingDeliveries,
+};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::target_gate::{TargetGate, pause_of};
 use super::{
-    DispatchContext, POLL_INTERVAL, Run, claim, release_claims, send, settle, signed,
-    time_until_due,
+    Call, DispatchContext, Held, POLL_INTERVAL, Run, claim, hold_claims, release_claims, send,
+    settle, signed, time_until_due,
 };
 use crate::store::ClaimLimit;
+use crate::telemetry::TargetLabel;
 
-/// Largest number of claimed deliveries.
+/// Largest number of claimed deliveries that are sent one by one or listed in a digest.
 // All of them are candidates for the next digest: when 300 alerts come within a minute and 20 calls
 // are allowed, the queue must have all 300 at hand to merge them. Beyond 1,000 a digest lists only
 // some of them anyway, and the rest stay cancellable in the outbox.
 const MAX_CLAIMED: usize = 1_000;
+/// Largest number of claims before a call.
+// Firings that are held or merged make room for others, which must not wait behind them: with
+// 100,000 firings of one rule, the message of another rule is found within some seconds.
+const MAX_CLAIMS: usize = 16;
 
 /// A day: a pause without an end is looked at again then, and ends before by a wake-up.
 const FOREVER: Duration = Duration::from_secs(86_400);
 
-/// Sends within a rate limit; merges deliveries into digests when there are more of them than
-/// calls.
+/// Sends within a rate limit, and merges deliveries into digests when there are more of them than
+/// calls; merges the firings of a rule beyond so many a minute.
 pub(super) struct RateLimitedQueue {
     queue: TargetConfig,
     context: DispatchContext,
     gate: Arc<TargetGate>,
     wake: Arc<Notify>,
     schedule: CallSchedule,
-    limit: RateLimit,
-    /// The zero of the rate limit's clock.
+    limit: Option<RateLimit>,
+    floods: FloodControl,
+    /// The zero of the clock of both limits.
     // A monotonic clock: if the wall clock were set back by an hour, calls would seem to lie in the
     // future, and the queue would rest for an hour.
     zero: Instant,
     /// Claimed, not sent yet; in the order of their events.
-    waiting: VecDeque<Delivery>,
+    waiting: WaitingDeliveries,
     /// The first delivery of the run that each of these belongs to.
     runs: BTreeMap<DeliveryId, DeliveryId>,
 }
@@ -52,32 +61,35 @@ impl RateLimitedQueue {
         context: DispatchContext,
         gate: Arc<TargetGate>,
         wake: Arc<Notify>,
-        limit: RateLimit,
         calls: Vec<SignedDuration>,
     ) -> Self {
+        let limit = queue.target.rate_limit();
         // A call that ended 20 s ago did so at -20 s.
         let earlier = calls.into_iter().map(|age| -age);
         Self {
-            schedule: CallSchedule::new(Some(limit), earlier),
+            schedule: CallSchedule::new(limit, earlier),
+            floods: FloodControl::new(queue.firing_limit),
             queue,
             context,
             gate,
             wake,
             limit,
             zero: Instant::now(),
-            waiting: VecDeque::new(),
+            waiting: WaitingDeliveries::default(),
             runs: BTreeMap::new(),
         }
     }
 
     pub(super) async fn run(mut self) {
         while !self.context.is_stopping() {
+            let flooding = self.floods.flooding(self.now());
+            self.gate.set_flooding(flooding, &self.context.metrics);
             let next = self.gate.next_call();
             if matches!(next, NextCall::After(_) | NextCall::Unknown) {
                 // The receiver is down, or an operator has paused the target: what is claimed can
                 // be cancelled again.
-                let released = self.waiting.drain(..).map(|delivery| delivery.id);
-                release_claims(&self.context, released);
+                let released = std::mem::take(&mut self.waiting);
+                release_claims(&self.context, released.iter().map(|one| one.id));
                 self.runs.clear();
                 let pause = pause_of(next).unwrap_or(FOREVER);
                 self.rest(pause, false).await;
@@ -125,20 +137,38 @@ impl RateLimitedQueue {
         signed(self.zero.elapsed())
     }
 
-    /// Claims until `most` are claimed.
+    /// Claims until `most` are claimed that are sent one by one, or nothing more is due.
     async fn refill(&mut self, most: usize) {
-        let missing = most.saturating_sub(self.waiting.len());
-        if missing == 0 || self.held() >= self.context.delivery_bytes {
-            return;
+        for _ in 0..MAX_CLAIMS {
+            let missing = most.saturating_sub(self.waiting.singles());
+            // A probe needs one, of whatever kind.
+            let is_full = missing == 0 || most == 1 && !self.waiting.is_empty();
+            if is_full || self.held_bytes() >= self.context.delivery_bytes {
+                return;
+            }
+            // Whole runs, so that a flood of one key goes into a digest as any other.
+            let limit = ClaimLimit {
+                deliveries: missing,
+                run: missing,
+                bytes: self
+                    .context
+                    .delivery_bytes
+                    .saturating_sub(self.held_bytes()),
+                retries_first: self.gate.prefers_retry(),
+            };
+            let claimed = claim(&self.queue, &self.context, limit).await;
+            let count: usize = claimed.iter().map(Run::len).sum();
+            self.add(claimed);
+            // All that is due is claimed.
+            if count < missing {
+                return;
+            }
         }
-        // Whole runs, so that a flood of one key goes into a digest as any other.
-        let limit = ClaimLimit {
-            deliveries: missing,
-            run: missing,
-            bytes: self.context.delivery_bytes.saturating_sub(self.held()),
-            retries_first: self.gate.prefers_retry(),
-        };
-        let mut claimed = claim(&self.queue, &self.context, limit).await;
+    }
+
+    /// Adds what was claimed, and releases firings that are held.
+    fn add(&mut self, mut claimed: Vec<Run>) {
+        let (now, wall) = (self.now(), self.context.clock.now());
         let firsts: Vec<_> = claimed
             .iter()
             .map(|run| run.front().map(|one| one.id))
@@ -149,68 +179,115 @@ impl RateLimitedQueue {
             .zip(&claimed)
             .filter_map(|(index, run)| next(run, index))
             .collect();
+        let mut held = Held::new();
         while let Some(Reverse((_, index))) = heap.pop() {
             let run = &mut claimed[index];
             let (Some(delivery), Some(first)) = (run.pop_front(), firsts[index]) else {
                 continue;
             };
             heap.extend(next(run, index));
+            let id = delivery.id;
             // After the clock was set back, the outbox offers claimed deliveries again.
-            if self.runs.insert(delivery.id, first).is_none() {
-                self.waiting.push_back(delivery);
+            if self.runs.insert(id, first).is_some() {
+                continue;
+            }
+            if let Err(later) = self.waiting.add(delivery, &mut self.floods, now) {
+                let (_, until) = *later;
+                // A millisecond later: what is held must not come back before its time because of
+                // how the two clocks are rounded.
+                let wait = (until - now).saturating_add(SignedDuration::from_millis(1));
+                let due = wall.saturating_add(wait).unwrap_or(Timestamp::MAX);
+                held.entry(due).or_default().push(id);
+                self.runs.remove(&id);
             }
         }
+        hold_claims(&self.queue, &self.context, held);
     }
 
     /// How many bytes of deliveries wait.
-    fn held(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         self.waiting.iter().map(Delivery::bytes).sum()
     }
 
-    /// The deliveries of the next call; a single one where it is a probe, as each attempt counts.
-    fn next_batch(&mut self, probes: bool) -> Option<Vec<Delivery>> {
-        if self.waiting.is_empty() {
-            return None;
-        }
-        if probes {
-            return self.waiting.pop_front().map(|delivery| vec![delivery]);
-        }
-        let count = self
-            .schedule
-            .batch_size(&*self.queue.target, self.waiting.make_contiguous());
-        // One delivery while calls are left, a digest of as many as fit when they are running out.
-        Some(self.waiting.drain(..count).collect())
+    /// The deliveries of the next call.
+    fn next_batch(&mut self, is_probe: bool) -> Option<Batch> {
+        let (target, now) = (&*self.queue.target, self.now());
+        let floods = &mut self.floods;
+        self.waiting
+            .next_batch(&self.schedule, target, floods, is_probe, now)
     }
 
-    async fn call(&mut self, ticket: CallTicket, batch: Vec<Delivery>) {
-        // Recorded before it begins: if the process is killed during the call, the next one counts
-        // it all the same.
+    async fn call(&mut self, ticket: CallTicket, batch: Batch) {
         let began = self.context.clock.now();
-        let since = began
-            .saturating_sub(self.limit.per)
-            .unwrap_or(Timestamp::MIN);
-        let store = self.context.store.clone();
-        if let Err(error) = store.submit_call(&self.queue.name, began, since).await {
-            let detail = format!(
-                "cannot record a call of {}; after a restart its rate limit may be exceeded: {error}",
-                self.queue.name
-            );
-            self.context.store_failed("record call", &detail);
-        }
-        let call = send(&self.queue, &self.context, &self.gate, ticket, &batch).await;
+        self.record_beginning(&batch, began).await;
+        let messages = batch.messages();
+        let call = send(&self.queue, &self.context, &self.gate, ticket, &messages).await;
         // The receiver counts the call when it arrives, which is before the response: counted from
         // here, no window of the receiver has more calls than one of ours.
         let ended = self.now();
-        drop(store.submit_call_end(&self.queue.name, began, self.context.clock.now()));
+        self.record_end(&batch, began, &call);
         let settled = settle(&self.queue, &self.context, batch.clone(), &call);
         if !call.is_delivered() {
-            self.release_runs_of(&batch);
+            self.release_runs_of(&batch.deliveries);
         }
-        for delivery in &batch {
+        for delivery in &batch.deliveries {
             self.runs.remove(&delivery.id);
         }
         settled.await;
-        self.schedule.record_call(&batch, &call.outcome, ended);
+        self.schedule.record_call(&messages, &call.outcome, ended);
+    }
+
+    /// Records a call before it begins: if the process is killed during the call, the next one
+    /// counts it all the same, and sends a digest again as the same one.
+    async fn record_beginning(&self, batch: &Batch, began: Timestamp) {
+        let (store, name) = (&self.context.store, &self.queue.name);
+        let is_new = |one: &Delivery| one.digest != batch.digest;
+        let is_recorded = batch.digest.is_none() || !batch.deliveries.iter().any(is_new);
+        let digest = (!is_recorded).then(|| store.submit_digest(ids(batch), batch.digest));
+        let call = self.limit.map(|limit| {
+            let since = began.saturating_sub(limit.per).unwrap_or(Timestamp::MIN);
+            store.submit_call(name, began, since)
+        });
+        // Both are submitted before the first reply is awaited, so that they share a commit.
+        if let Some(digest) = digest
+            && let Err(error) = digest.await
+        {
+            let detail = format!(
+                "cannot record a digest of {name}; after a crash its messages may be sent again \
+                 under other ids: {error}"
+            );
+            self.context.store_failed("record digest", &detail);
+        }
+        if let Some(call) = call
+            && let Err(error) = call.await
+        {
+            let detail = format!(
+                "cannot record a call of {name}; after a restart its rate limit may be exceeded: \
+                 {error}"
+            );
+            self.context.store_failed("record call", &detail);
+        }
+    }
+
+    /// Records that a call has ended, before its deliveries are settled.
+    fn record_end(&self, batch: &Batch, began: Timestamp, call: &Call) {
+        let (store, name) = (&self.context.store, &self.queue.name);
+        if self.limit.is_some() {
+            drop(store.submit_call_end(name, began, self.context.clock.now()));
+        }
+        let next = batch.next_digest(&call.outcome);
+        if next != batch.digest {
+            // Should it fail, the same digest is refused once more.
+            drop(store.submit_digest(ids(batch), next));
+        }
+        let merged = batch.merged_firings();
+        if merged > 0 && call.is_delivered() {
+            let label = TargetLabel {
+                target: name.clone(),
+            };
+            let counter = self.context.metrics.firings_merged.get_or_create(&label);
+            counter.inc_by(u64::try_from(merged).unwrap_or(u64::MAX));
+        }
     }
 
     /// Releases what follows these deliveries in the order of their keys: they failed.
@@ -218,8 +295,9 @@ impl RateLimitedQueue {
         let failed = batch.iter().map(|delivery| self.runs.get(&delivery.id));
         let failed: BTreeSet<DeliveryId> = failed.flatten().copied().collect();
         let mut released = Vec::new();
+        let runs = &self.runs;
         self.waiting.retain(|delivery| {
-            let run = self.runs.get(&delivery.id);
+            let run = runs.get(&delivery.id);
             let is_released = run.is_some_and(|run| failed.contains(run));
             if is_released {
                 released.push(delivery.id);
@@ -231,4 +309,12 @@ impl RateLimitedQueue {
         }
         release_claims(&self.context, released);
     }
+}
+
+fn ids(batch: &Batch) -> Vec<DeliveryId> {
+    batch
+        .deliveries
+        .iter()
+        .map(|delivery| delivery.id)
+        .collect()
 }

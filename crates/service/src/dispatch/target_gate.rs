@@ -50,6 +50,8 @@ struct GateState {
     probes: u64,
     /// How often it has opened since without a line in the log.
     unlogged: u64,
+    /// The rules whose firings are merged.
+    flooding: Vec<String>,
 }
 
 /// The state of a target, for `/status` and listings.
@@ -67,6 +69,8 @@ pub(crate) struct TargetStatus {
     pub(crate) next_call: Option<Timestamp>,
     /// The operator who paused it.
     pub(crate) paused_by: Option<String>,
+    /// The rules whose firings are merged into one message a minute.
+    pub(crate) flooding: Vec<String>,
 }
 
 /// How often the log repeats that a target does not accept deliveries.
@@ -78,6 +82,11 @@ const FLAPPING_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
 /// What the list of problems says of a target whose breaker is not closed.
 pub(crate) fn failing(failures: u32, reason: &str) -> String {
     format!("{failures} failures in a row: {reason}")
+}
+
+/// What the list of problems says of a target that rules flood.
+pub(crate) fn flood_detail(rules: &[String]) -> String {
+    format!("firings are merged: {}", rules.join(", "))
 }
 
 impl TargetGates {
@@ -163,6 +172,7 @@ impl TargetGate {
                 logged: None,
                 probes: 0,
                 unlogged: 0,
+                flooding: Vec::new(),
             }),
             changed: Notify::new(),
         }
@@ -260,6 +270,41 @@ impl TargetGate {
         );
     }
 
+    /// Records which rules flood the target, and logs what has changed.
+    pub(crate) fn set_flooding(&self, rules: Vec<String>, metrics: &Metrics) {
+        let mut state = self.lock();
+        if state.flooding == rules {
+            return;
+        }
+        for rule in state.flooding.iter().filter(|rule| !rules.contains(rule)) {
+            tracing::info!(
+                to = self.target,
+                rule,
+                "the rule does not flood the target any more"
+            );
+        }
+        let begun: Vec<_> = rules
+            .iter()
+            .filter(|rule| !state.flooding.contains(rule))
+            .collect();
+        let problems = &metrics.problems;
+        if rules.is_empty() {
+            problems.end(ProblemKind::Flood, &self.target);
+        } else if !begun.is_empty()
+            && problems.holds(ProblemKind::Flood, &self.target, &flood_detail(&rules))
+        {
+            for rule in begun {
+                tracing::warn!(
+                    to = self.target,
+                    rule,
+                    "a rule floods the target: beyond `max_firings_per_minute` its firings are \
+                     merged into one message a minute"
+                );
+            }
+        }
+        state.flooding = rules;
+    }
+
     fn pause(&self, pause: TargetPause) {
         let mut state = self.lock();
         state.breaker.pause();
@@ -303,6 +348,7 @@ impl TargetGate {
             failures: breaker.failures(),
             next_call,
             paused_by: pause.map(|pause| pause.by.clone()),
+            flooding: state.flooding.clone(),
         }
     }
 

@@ -141,7 +141,7 @@ pub(super) fn set_target_metrics(state: &AppState) {
 
 fn status_json(status: TargetStatus) -> Json {
     let time = |at: Option<Timestamp>| Json::optional(at.map(|at| at.to_string()).as_deref());
-    Json::object([
+    let mut json = Json::object([
         ("target", status.target.into()),
         ("state", status.state.as_str().into()),
         ("since", time(status.since)),
@@ -149,5 +149,10 @@ fn status_json(status: TargetStatus) -> Json {
         ("failures_in_a_row", Json::count(status.failures)),
         ("next_call", time(status.next_call)),
         ("paused_by", Json::optional(status.paused_by.as_deref())),
-    ])
+    ]);
+    // Only while there are some.
+    if let (Json::Object(members), false) = (&mut json, status.flooding.is_empty()) {
+        members.push(("flooding".into(), Json::strings(&status.flooding)));
+    }
+    json
 }

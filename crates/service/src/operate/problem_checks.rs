@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::RetentionProgress;
 use crate::clock::ServiceClock;
 use crate::descriptors;
-use crate::dispatch::{TargetGates, failing};
+use crate::dispatch::{TargetGates, failing, flood_detail};
 use crate::live_config::LiveConfig;
 use crate::shutdown::stopped;
 use crate::store::{RuleUse, Store, StoreError};
@@ -112,7 +112,12 @@ pub(crate) fn check_clock(clock: &ServiceClock, metrics: &Metrics) {
 /// Lists the targets that are paused, and those whose circuit breakers are not closed.
 fn check_targets(gates: &TargetGates, problems: &Problems) {
     let (mut paused, mut not_accepting) = (BTreeMap::new(), BTreeMap::new());
+    let mut flooded = BTreeMap::new();
     for status in gates.statuses() {
+        if !status.flooding.is_empty() {
+            let detail = flood_detail(&status.flooding);
+            flooded.insert(status.target.clone(), (1, detail));
+        }
         let reason = status.reason.as_deref().unwrap_or_default();
         if let Some(by) = &status.paused_by {
             paused.insert(status.target, (1, paused_detail(by, reason)));
@@ -123,6 +128,7 @@ fn check_targets(gates: &TargetGates, problems: &Problems) {
     }
     problems.set(ProblemKind::TargetPaused, &paused);
     problems.set(ProblemKind::TargetFailing, &not_accepting);
+    problems.set(ProblemKind::Flood, &flooded);
 }
 
 /// What the list of problems says of a paused target.

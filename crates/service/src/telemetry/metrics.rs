@@ -72,6 +72,8 @@ pub struct Metrics {
     pub target_failures: Family<TargetLabel, Gauge>,
     /// How often the circuit breaker of a target opened.
     pub opened: Family<TargetLabel, Counter>,
+    /// Firings that were merged into one message, by target.
+    pub firings_merged: Family<TargetLabel, Counter>,
     /// Spans that were dropped.
     pub spans_dropped: Counter,
     /// Reloads by outcome: `taken` or `refused`.
@@ -185,6 +187,7 @@ impl Metrics {
             target_state: Family::default(),
             target_failures: Family::default(),
             opened: Family::default(),
+            firings_merged: Family::default(),
             spans_dropped: Counter::default(),
             reloads: Family::default(),
             clock_offset: Gauge::default(),
@@ -366,6 +369,8 @@ impl Metrics {
         registry.register("target_failures_in_a_row", help, failures);
         let help = "How often calls of a target stopped because its receiver failed";
         registry.register("target_breaker_opened", help, metrics.opened.clone());
+        let help = "Firings of rules that were merged into one message";
+        registry.register("firings_merged", help, metrics.firings_merged.clone());
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) enum ProblemKind {
     TargetFailing,
     /// A target gets no deliveries because an operator has paused it; by target.
     TargetPaused,
+    /// More firings of a rule than a target for people gets one by one; by target.
+    Flood,
     /// Requests to `/events` that senders do not repeat; by status.
     RequestsRefused,
     /// The store cannot be read.
@@ -101,7 +103,7 @@ struct ProblemLabel {
 }
 
 impl ProblemKind {
-    pub(crate) const ALL: [Self; 30] = [
+    pub(crate) const ALL: [Self; 31] = [
         Self::DeadLetters,
         Self::DeadLettersDropped,
         Self::RetriesExhausted,
@@ -113,6 +115,7 @@ impl ProblemKind {
         Self::QueueAging,
         Self::TargetFailing,
         Self::TargetPaused,
+        Self::Flood,
         Self::RequestsRefused,
         Self::StoreUnreadable,
         Self::ClockJump,
@@ -148,6 +151,7 @@ impl ProblemKind {
             Self::QueueAging => "queue_aging",
             Self::TargetFailing => "target_failing",
             Self::TargetPaused => "target_paused",
+            Self::Flood => "flood",
             Self::RequestsRefused => "requests_refused",
             Self::StoreUnreadable => "store_unreadable",
             Self::ClockJump => "clock_jump",
@@ -209,6 +213,10 @@ impl ProblemKind {
             }
             Self::TargetPaused => {
                 "send what waits with `reflexarc target resume NAME`, when its receiver may get it"
+            }
+            Self::Flood => {
+                "see what made the rule fire so often; its firings are merged into a message a \
+                 minute beyond `max_firings_per_minute` of the target"
             }
             Self::RequestsRefused => {
                 "see the log lines `refused a request`; check the sender's token, path and format"

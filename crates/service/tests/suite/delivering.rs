@@ -63,6 +63,7 @@ pub(crate) fn queue(
         policy,
         breaker: BreakerPolicy::default(),
         order_wait: SignedDuration::ZERO,
+        firing_limit: None,
         digest: [0; 32],
     }
 }
