@@ -41,8 +41,11 @@ pub(crate) fn print(delivery: &Json, output: &mut Output) -> Result<(), Failure>
             let last = time_of(&field(attempt, "last_started"));
             format!(" and {} more until {last}", later(count))
         });
+        let digest = attempt.get("digest").map_or_else(String::new, |digest| {
+            format!(", in digest {}", printable(digest))
+        });
         output.line(format_args!(
-            "  attempt {number}, {started}{until}, {duration} ms: {outcome}: {response}"
+            "  attempt {number}, {started}{until}, {duration} ms{digest}: {outcome}: {response}"
         ))?;
     }
     Ok(())

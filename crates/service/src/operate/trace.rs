@@ -159,7 +159,10 @@ fn attempt_to_json(attempt: &Attempt) -> Json {
         ("outcome", attempt.outcome.as_str().into()),
         ("answer", attempt.answer.as_str().into()),
     ]);
-    // Only where several are folded into one, so that most documents stay as they were.
+    // Only where there is one, so that most documents stay as they were.
+    if let (Json::Object(members), Some(digest)) = (&mut json, attempt.digest) {
+        members.push(("digest".into(), digest.to_string().into()));
+    }
     if let (Json::Object(members), Some(folded)) = (&mut json, attempt.folded) {
         members.push(("count".into(), Json::count(folded.count)));
         members.push(("last_started".into(), folded.last.to_string().into()));

@@ -18,6 +18,7 @@ mod config_fixes;
 mod delivering;
 mod dispatching;
 mod evaluating;
+mod floods;
 mod hostile;
 mod http;
 mod lists;

@@ -13,6 +13,7 @@ const SIGNS: &[(&str, &str)] = &[
     ("the target still does not accept", "target_failing"),
     ("panic while sending;", "target_failing"),
     ("an operator paused the target", "target_paused"),
+    ("a rule floods the target", "flood"),
     ("refused a request to /events", "requests_refused"),
     ("refused elements of a request", "requests_refused"),
     ("a rule may not do what is intended", "rule_noted"),

@@ -17,6 +17,7 @@ pub(super) fn as_text(call: &TargetCall, start: Timestamp, output: &Output) -> S
     let attempt = match call.deliveries.as_slice() {
         [one] if one.delivery.attempt == 1 => String::new(),
         [one] => format!(", attempt {}", one.delivery.attempt),
+        several if call.merged > 0 => format!(", {} firings merged", several.len()),
         several => format!(", digest of {}", several.len()),
     };
     let (target, kind) = (&call.target, call.kind);

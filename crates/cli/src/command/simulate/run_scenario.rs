@@ -264,7 +264,12 @@ impl ScenarioRun {
         if self.is_truncated() {
             return None;
         }
-        let call = self.queues.as_mut()?.call_next()?;
+        let queues = self.queues.as_mut()?;
+        // What is held is due later: perhaps after the next event.
+        if queues.hold_firings() {
+            return Some(());
+        }
+        let call = queues.call_next()?;
         if call.outcome.is_ok() {
             for one in &call.deliveries {
                 let (action, rule) = (&one.delivery.action, &one.delivery.rule);

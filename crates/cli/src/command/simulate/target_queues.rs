@@ -1,8 +1,8 @@
 //! Deliveries on the virtual clock.
 //!
 //! One queue for each target, as in the service, and with the service's rules for what a call
-//! carries and when it is made (`CallSchedule`, `CircuitBreaker`), what a message looks like
-//! (`Target::preview`), and what follows from an outcome (`settle`). Only the clock and the storage
+//! carries and when it is made (`CallSchedule`, `FloodControl`, `CircuitBreaker`), what a message looks like
+//! (`Target::preview`), and what follows from an outcome (`Batch::settle`). Only the clock and the storage
 //! differ: nothing is sent, and the queues are in memory.
 
 use std::collections::BTreeMap;
@@ -13,8 +13,9 @@ use reflexarc::Evaluation;
 use reflexarc_delivery::config::{TargetConfig, unknown_target_message};
 use reflexarc_delivery::dingtalk::DingTalk;
 use reflexarc_delivery::{
-    BreakerPolicy, CallSchedule, CircuitBreaker, DeadLetterCause, Decision, Delivery, NextCall,
-    Preview, Receipt, RetryPolicy, SendError, Target, settle,
+    Admission, Batch, BreakerPolicy, CallSchedule, CircuitBreaker, DeadLetterCause, Decision,
+    Delivery, FiringLimit, FloodControl, NextCall, Preview, Receipt, RetryPolicy, SendError,
+    Target, WaitingDeliveries,
 };
 use reflexarc_eni::scenario::{TargetFault, TargetFaultMode};
 use reflexarc_event::{EventIdentity, Json, NativeEvent};
@@ -51,6 +52,8 @@ pub(super) struct TargetCall {
     pub(super) kind: &'static str,
     /// What it carried; several deliveries in a digest.
     pub(super) deliveries: Vec<AttemptedDelivery>,
+    /// How many of them are firings that one message stands for; zero where each has its text.
+    pub(super) merged: usize,
     /// What the target would receive; absent when it could not be rendered.
     pub(super) preview: Option<Preview>,
     pub(super) outcome: Result<Receipt, SendError>,
@@ -62,6 +65,7 @@ struct TargetQueue {
     target: Option<Arc<dyn Target>>,
     policy: RetryPolicy,
     schedule: CallSchedule,
+    floods: FloodControl,
     breaker: CircuitBreaker,
     fault: Option<ActiveFault>,
     /// Accounts and deliveries by due time and sequence number.
@@ -82,7 +86,7 @@ impl TargetQueues {
         let stand_ins = stand_in::TARGETS.iter().map(|name| {
             (
                 (*name).to_owned(),
-                TargetQueue::new(None, RetryPolicy::default(), BreakerPolicy::default()),
+                TargetQueue::new(None, RetryPolicy::default(), BreakerPolicy::default(), None),
             )
         });
         let mut queues: BTreeMap<String, TargetQueue> = stand_ins.collect();
@@ -90,7 +94,12 @@ impl TargetQueues {
         queues.extend(configured.into_iter().map(|queue| {
             (
                 queue.name,
-                TargetQueue::new(Some(queue.target), queue.policy, queue.breaker),
+                TargetQueue::new(
+                    Some(queue.target),
+                    queue.policy,
+                    queue.breaker,
+                    queue.firing_limit,
+                ),
             )
         }));
         let known = queues.keys().cloned().collect();
@@ -186,6 +195,17 @@ impl TargetQueues {
         self.next().map(|(at, _)| at)
     }
 
+    /// Holds the firings that are due with the next call and must not be sent yet. Returns whether
+    /// there are any; then the next call is another one.
+    pub(super) fn hold_firings(&mut self) -> bool {
+        let Some((at, name)) = self.next() else {
+            return false;
+        };
+        let (name, start) = (name.to_owned(), self.start);
+        let queue = self.queues.get_mut(&name);
+        queue.is_some_and(|queue| queue.hold_firings(at, start))
+    }
+
     /// Makes the next call and settles its deliveries.
     pub(super) fn call_next(&mut self) -> Option<TargetCall> {
         let (at, name) = self.next()?;
@@ -196,16 +216,19 @@ impl TargetQueues {
         // Begins before the batch is taken: `next` has waited until the breaker allows a call.
         let probes = queue.breaker.next_call(clock) == NextCall::Probe;
         let ticket = queue.breaker.begin(clock)?;
-        let (accounts, batch): (Vec<String>, Vec<Delivery>) =
-            queue.take_batch(at, clock, probes).into_iter().unzip();
-        let (preview, outcome) = queue.attempt(at, &batch);
-        queue.schedule.record_call(&batch, &outcome, clock);
+        let (accounts, batch) = queue.take_batch(at, clock, probes)?;
+        let messages = batch.messages();
+        let (preview, outcome) = queue.attempt(at, &messages);
+        queue.schedule.record_call(&messages, &outcome, clock);
         queue.breaker.record(ticket, &outcome, clock);
-        let batch_size = batch.len();
+        let settlements = batch.settle(&queue.policy, &outcome, at);
+        let next_digest = batch.next_digest(&outcome);
+        let merged = batch.merged_firings();
         let mut deliveries = Vec::new();
-        for (account, delivery) in accounts.into_iter().zip(batch) {
-            let settlement = settle(&queue.policy, &delivery, &outcome, batch_size, at);
-            if let Some((due, next)) = settlement.next_attempt(&delivery, at) {
+        let attempted = accounts.into_iter().zip(batch.deliveries);
+        for ((account, delivery), settlement) in attempted.zip(settlements) {
+            if let Some((due, mut next)) = settlement.next_attempt(&delivery, at) {
+                next.digest = next_digest;
                 self.sequence += 1;
                 queue
                     .waiting
@@ -225,6 +248,7 @@ impl TargetQueues {
             at,
             target: name,
             kind,
+            merged,
             deliveries,
             preview,
             outcome,
@@ -247,12 +271,18 @@ impl TargetQueues {
 }
 
 impl TargetQueue {
-    fn new(target: Option<Arc<dyn Target>>, policy: RetryPolicy, breaker: BreakerPolicy) -> Self {
+    fn new(
+        target: Option<Arc<dyn Target>>,
+        policy: RetryPolicy,
+        breaker: BreakerPolicy,
+        firings: Option<FiringLimit>,
+    ) -> Self {
         let limit = target.as_ref().and_then(|target| target.rate_limit());
         Self {
             target,
             policy,
             schedule: CallSchedule::new(limit, []),
+            floods: FloodControl::new(firings),
             breaker: CircuitBreaker::new(breaker),
             fault: None,
             waiting: BTreeMap::new(),
@@ -287,27 +317,58 @@ impl TargetQueue {
         }
     }
 
-    /// Removes the deliveries that the next call carries; a single one where it is a probe.
+    /// Gives the firings that are held at this time the one at which they may be sent. Returns
+    /// whether there are any.
+    fn hold_firings(&mut self, at: Timestamp, start: Timestamp) -> bool {
+        let now = at.duration_since(start);
+        let mut held = Vec::new();
+        for (key, (_, delivery)) in self.waiting.range(..=(at, u64::MAX)) {
+            // A digest is attempted again as it was.
+            if delivery.digest.is_none()
+                && let Admission::Held(until) = self.floods.admit(delivery, now)
+            {
+                held.push((*key, until));
+            }
+        }
+        for (key, until) in &held {
+            if let Some(delivery) = self.waiting.remove(key) {
+                let due = start.saturating_add(*until).unwrap_or(Timestamp::MAX);
+                self.waiting.insert((due, key.1), delivery);
+            }
+        }
+        !held.is_empty()
+    }
+
+    /// Removes the deliveries that the next call carries, with their accounts; a single one where it
+    /// is a probe.
     fn take_batch(
         &mut self,
         at: Timestamp,
         clock: SignedDuration,
         probes: bool,
-    ) -> Vec<(String, Delivery)> {
-        let due = self.waiting.range(..=(at, u64::MAX));
-        let keys: Vec<(Timestamp, u64)> = due.map(|(key, _)| *key).collect();
-        let mut count = 1;
-        if let Some(target) = &self.target {
-            // Discards calls that do not count any more, before the batch size is computed.
-            self.schedule.wait(clock);
-            let due = keys.iter().filter_map(|key| self.waiting.get(key));
-            let due: Vec<Delivery> = due.map(|(_, delivery)| delivery.clone()).collect();
-            count = self.schedule.batch_size(&**target, &due);
+    ) -> Option<(Vec<String>, Batch)> {
+        let Some(target) = self.target.clone() else {
+            let (_, (account, delivery)) = self.waiting.pop_first()?;
+            return Some((vec![account], Batch::of_one(delivery)));
+        };
+        // Discards calls that do not count any more, before the batch size is computed.
+        self.schedule.wait(clock);
+        let mut due = WaitingDeliveries::default();
+        for (_, delivery) in self.waiting.range(..=(at, u64::MAX)).map(|(_, one)| one) {
+            // None is held: those were given a later time.
+            drop(due.add(delivery.clone(), &mut self.floods, clock));
         }
-        keys.iter()
-            .take(if probes { 1 } else { count })
-            .filter_map(|key| self.waiting.remove(key))
-            .collect()
+        let batch = due.next_batch(&self.schedule, &*target, &mut self.floods, probes, clock)?;
+        let mut accounts = Vec::new();
+        for delivery in &batch.deliveries {
+            // Two accounts may have deliveries of one id, of one event: each is removed once.
+            let mut waiting = self.waiting.iter();
+            let key = waiting.find(|(_, (_, one))| one.id == delivery.id);
+            let key = key.map(|(key, _)| *key);
+            let (account, _) = key.and_then(|key| self.waiting.remove(&key))?;
+            accounts.push(account);
+        }
+        Some((accounts, batch))
     }
 
     /// Renders the batch and decides how the call ends: with the active fault, else with success.
@@ -364,6 +425,7 @@ fn undeliverable(at: Timestamp, account: String, delivery: Delivery, reason: Str
         target,
         kind: "none",
         deliveries,
+        merged: 0,
         preview: None,
         outcome,
     }
