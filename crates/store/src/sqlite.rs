@@ -22,6 +22,7 @@ mod deadlines;
 mod delays;
 mod digests;
 mod duplicates;
+mod entry_clock;
 mod files;
 mod key;
 mod listing;
@@ -35,6 +36,7 @@ mod pages;
 #[cfg(test)]
 mod plans;
 mod records;
+mod references;
 mod removal;
 mod resume;
 mod retention;
@@ -56,6 +58,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 pub(crate) use self::check::CheckPlace;
+use self::entry_clock::EntryClock;
 use self::files::StoreFiles;
 use self::write_clock::WriteClock;
 use crate::dead_letters::Observed;
@@ -67,6 +70,7 @@ pub struct SqliteStore {
     duplicate_window: i64,
     writer: writer::Writer,
     clock: WriteClock,
+    entry_clock: EntryClock,
     /// Events accepted since the last step of retention.
     accepted: Arc<AtomicUsize>,
     /// What retention has removed and not reported yet.
@@ -98,10 +102,13 @@ impl SqliteStore {
         let files = Arc::new(StoreFiles::opened(path)?);
         // An absurdly long window from the configuration becomes the longest there is.
         let window = options.duplicate_window.as_micros();
+        let entry_clock = EntryClock::new();
+        let undone = entry_clock.clone();
         Ok(Self {
             duplicate_window: i64::try_from(window).unwrap_or(i64::MAX),
-            writer: writer::Writer::start(connection, files.clone())?,
+            writer: writer::Writer::start(connection, files.clone(), move || undone.forget())?,
             clock: WriteClock::new(),
+            entry_clock,
             accepted: Arc::default(),
             pruned: Mutex::default(),
             dead_letters: Observed::default(),

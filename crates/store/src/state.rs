@@ -1,6 +1,6 @@
 //! Rule state: read while an event is evaluated, validated and written when it is committed.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use reflexarc::Evaluation;
@@ -98,6 +98,7 @@ pub trait StateReader: Send + Sync {
 pub struct StoredState<'a> {
     reader: &'a dyn StateReader,
     recorded: Mutex<Recorded>,
+    clock: OnceLock<Timestamp>,
 }
 
 /// Every state read of one evaluation, with its result.
@@ -138,6 +139,7 @@ impl<'a> StoredState<'a> {
         Self {
             reader,
             recorded: Mutex::default(),
+            clock: OnceLock::new(),
         }
     }
 
@@ -234,7 +236,10 @@ impl KeptMatches for StoredState<'_> {
     }
 
     fn clock(&self) -> Timestamp {
-        self.read_matches(self.reader.clock())
+        // Each rule that the event matches asks, and nothing is stored meanwhile.
+        *self
+            .clock
+            .get_or_init(|| self.read_matches(self.reader.clock()))
     }
 }
 

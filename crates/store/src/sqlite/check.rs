@@ -23,6 +23,7 @@ use rusqlite::{Connection, Row, ToSql};
 use super::archived_event;
 use super::damage::{is_local, out_of_order};
 use super::key::{Key, KeyColumn, compare, read_key};
+use super::references;
 use super::trees::{Tree, trees};
 use crate::{StoreCheck, StoreError};
 
@@ -66,6 +67,10 @@ pub(super) fn step(connection: &Connection, check: &mut StoreCheck) -> Result<()
     let known = check.place.trees.take();
     let trees = known.map_or_else(|| trees(connection), Ok)?;
     let Some(tree) = trees.get(check.place.tree) else {
+        check.place.trees = Some(trees);
+        if let Some(detail) = references::compare(connection)? {
+            check.found("kept_event", detail);
+        }
         check.is_done = true;
         return Ok(());
     };
@@ -162,10 +167,9 @@ fn read(connection: &Connection, tree: &Tree, check: &mut StoreCheck) -> Result<
         }
         count += 1;
         bytes += row_bytes(row)?;
-        if tree.name == "archive"
-            && let Err(reason) = archived_event::verify_row(row)
-        {
-            check.found(&tree.name, format!("event {}: {reason}", display(&key)));
+        if let Err(reason) = verify(connection, tree, row) {
+            let what = if tree.name == "archive" { "event " } else { "" };
+            check.found(&tree.name, format!("{what}{}: {reason}", display(&key)));
         }
         previous = Some(key);
         if tree.is_ordered && (count >= STEP_ROWS || bytes >= STEP_BYTES) {
@@ -182,6 +186,20 @@ fn read(connection: &Connection, tree: &Tree, check: &mut StoreCheck) -> Result<
         Some(downwards) => downwards.above = previous,
     }
     Ok(if is_progress { End::Full } else { end })
+}
+
+/// Checks what of a row SQLite does not know.
+fn verify(connection: &Connection, tree: &Tree, row: &Row<'_>) -> Result<(), String> {
+    let failed = |error: rusqlite::Error| error.to_string();
+    match tree.name.as_str() {
+        "archive" => archived_event::verify_row(row),
+        "kept_match" => {
+            let positions = row.get_ref("positions").map_err(failed)?;
+            references::verify_match(positions.as_blob().map_err(|error| error.to_string())?)
+        }
+        "kept_event" => references::verify_event(connection, row.get("seq").map_err(failed)?),
+        _ => Ok(()),
+    }
 }
 
 /// The size of the columns of a row.

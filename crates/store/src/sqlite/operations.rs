@@ -35,14 +35,19 @@ impl Store for SqliteStore {
     ) -> Result<Accepted, StoreError> {
         let (window, clock) = (self.duplicate_window, self.clock.clone());
         let (timeline, afterwards) = (self.timeline.clone(), Afterwards::default());
-        let run_after = afterwards.clone();
+        let (entry_clock, run_after) = (self.entry_clock.clone(), afterwards.clone());
         let job = move |connection: &SharedConnection| {
-            let now = advance(&timeline, connection, now, &afterwards)?;
+            let transaction = &mut SqliteTimeTransaction {
+                connection,
+                clock: &entry_clock,
+            };
+            let now = advance(&timeline, transaction, now, &afterwards)?;
             clock.record(now);
             let connection = &lock(connection);
             match copies::find(connection, &incoming, now, window)? {
                 Arrival::Copy(seq) => Ok(Accepted::duplicate_of(seq)),
                 Arrival::New { is_known_id } => {
+                    entry_clock.record(now);
                     accept::insert(connection, &incoming, &evaluation, is_known_id, now)
                 }
             }
@@ -66,14 +71,18 @@ impl Store for SqliteStore {
         // 10,000 events to one transaction.
         let weight = events.len();
         let (timeline, afterwards) = (self.timeline.clone(), Afterwards::default());
-        let run_after = afterwards.clone();
+        let (entry_clock, run_after) = (self.entry_clock.clone(), afterwards.clone());
         let job = move |connection: &SharedConnection| {
             // Moved into the job: the queue space is free again only when the events are committed,
             // or when the writer is gone and drops the job. Freeing it earlier would unbound what
             // waits in the writer's channel.
             let _permit = permit;
             count.fetch_add(weight, Ordering::Relaxed);
-            let now = advance(&timeline, connection, now, &afterwards)?;
+            let mut transaction = SqliteTimeTransaction {
+                connection,
+                clock: &entry_clock,
+            };
+            let now = advance(&timeline, &mut transaction, now, &afterwards)?;
             clock.record(now);
             let mut accepted = Vec::with_capacity(weight);
             for (incoming, evaluate) in events {
@@ -82,7 +91,8 @@ impl Store for SqliteStore {
                 accepted.push(match arrival {
                     Arrival::Copy(seq) => Accepted::duplicate_of(seq),
                     Arrival::New { is_known_id } => {
-                        let evaluation = evaluate(connection, &incoming, now)?;
+                        let evaluation = evaluate(&transaction, &incoming, now)?;
+                        entry_clock.record(now);
                         let connection = &lock(connection);
                         accept::insert(connection, &incoming, &evaluation, is_known_id, now)?
                     }
@@ -101,9 +111,13 @@ impl Store for SqliteStore {
 
     fn submit_time(&self, work: TimeWork) -> Reply<()> {
         let afterwards = Afterwards::default();
-        let run_after = afterwards.clone();
+        let (entry_clock, run_after) = (self.entry_clock.clone(), afterwards.clone());
         let job = move |connection: &SharedConnection| {
-            afterwards.add(work(&mut SqliteTimeTransaction(connection))?);
+            let mut transaction = SqliteTimeTransaction {
+                connection,
+                clock: &entry_clock,
+            };
+            afterwards.add(work(&mut transaction)?);
             Ok(())
         };
         let (reply, done) = Reply::channel();

@@ -7,6 +7,7 @@ use reflexarc::Evaluation;
 use reflexarc_event::{Json, NativeEvent};
 use reflexarc_reaction::{Entry, KeptMatch};
 
+use super::entry_clock::EntryClock;
 use super::writer::{SharedConnection, lock};
 use super::{accept, archive, deadlines, delays};
 use crate::{
@@ -22,7 +23,10 @@ pub(super) type SharedTimeline = Arc<Mutex<Option<Arc<dyn Timeline>>>>;
 pub(super) struct Afterwards(Arc<Mutex<Vec<AfterCommit>>>);
 
 /// The open transaction of the writer.
-pub(super) struct SqliteTimeTransaction<'a>(pub(super) &'a SharedConnection);
+pub(super) struct SqliteTimeTransaction<'a> {
+    pub(super) connection: &'a SharedConnection,
+    pub(super) clock: &'a EntryClock,
+}
 
 impl Afterwards {
     pub(super) fn add(&self, work: Option<AfterCommit>) {
@@ -42,7 +46,7 @@ impl Afterwards {
 /// Applies what is due by `now`, before what is accepted then. Returns the time of that.
 pub(super) fn advance(
     timeline: &SharedTimeline,
-    connection: &SharedConnection,
+    transaction: &mut SqliteTimeTransaction<'_>,
     now: Timestamp,
     afterwards: &Afterwards,
 ) -> Result<Timestamp, StoreError> {
@@ -51,14 +55,14 @@ pub(super) fn advance(
     let Some(timeline) = timeline.clone() else {
         return Ok(now);
     };
-    let advanced = timeline.advance(&mut SqliteTimeTransaction(connection), now)?;
+    let advanced = timeline.advance(transaction, now)?;
     afterwards.add(advanced.after_commit);
     Ok(advanced.now)
 }
 
 impl TimeTransaction for SqliteTimeTransaction<'_> {
     fn due(&self, to: Timestamp, limit: usize) -> Result<Vec<DueMatch>, StoreError> {
-        deadlines::due(&lock(self.0), to, limit)
+        deadlines::due(&lock(self.connection), to, limit)
     }
 
     fn add(
@@ -67,7 +71,14 @@ impl TimeTransaction for SqliteTimeTransaction<'_> {
         evaluation: &Evaluation,
         now: Timestamp,
     ) -> Result<Accepted, StoreError> {
-        accept::insert_entry(&lock(self.0), &entry, evaluation, now)
+        let accepted = accept::insert_entry(&lock(self.connection), &entry, evaluation, now)?;
+        match entry.kind {
+            EntryKind::Clock => self.clock.forget(),
+            // As in the archive: by the clock of its own process.
+            EntryKind::Closed => {}
+            _ => self.clock.record(entry.at),
+        }
+        Ok(accepted)
     }
 
     fn postpone_due(
@@ -75,11 +86,11 @@ impl TimeTransaction for SqliteTimeTransaction<'_> {
         to: Timestamp,
         settled: &dyn Fn(&str) -> Option<Timestamp>,
     ) -> Result<u64, StoreError> {
-        deadlines::postpone(&lock(self.0), to, settled)
+        deadlines::postpone(&lock(self.connection), to, settled)
     }
 
     fn shift_times(&mut self, offset: SignedDuration) -> Result<(u64, u64), StoreError> {
-        let connection = &lock(self.0);
+        let connection = &lock(self.connection);
         let matches = deadlines::shift(connection, offset)?;
         Ok((matches, delays::shift(connection, offset)?))
     }
@@ -88,11 +99,11 @@ impl TimeTransaction for SqliteTimeTransaction<'_> {
         &mut self,
         keep: &dyn Fn(&str, u64) -> bool,
     ) -> Result<Vec<(String, u64)>, StoreError> {
-        deadlines::close(&lock(self.0), keep)
+        deadlines::close(&lock(self.connection), keep)
     }
 
     fn newest(&self, kind: EntryKind) -> Result<Option<(Timestamp, Json)>, StoreError> {
-        archive::newest_of(&lock(self.0), kind)
+        archive::newest_of(&lock(self.connection), kind)
     }
 }
 
@@ -103,11 +114,11 @@ impl StateReader for SqliteTimeTransaction<'_> {
         key: &str,
         now: Timestamp,
     ) -> Result<Option<Entry>, StoreError> {
-        self.0.read_entry(rule, key, now)
+        self.connection.read_entry(rule, key, now)
     }
 
     fn has_entry(&self, rule: &str, key: &str, now: Timestamp) -> Result<bool, StoreError> {
-        self.0.has_entry(rule, key, now)
+        self.connection.has_entry(rule, key, now)
     }
 
     fn has_room(
@@ -117,7 +128,7 @@ impl StateReader for SqliteTimeTransaction<'_> {
         max: usize,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.0.has_room(rule, added, max, now)
+        self.connection.has_room(rule, added, max, now)
     }
 
     fn read_match(
@@ -126,7 +137,7 @@ impl StateReader for SqliteTimeTransaction<'_> {
         key: &str,
         now: Timestamp,
     ) -> Result<Option<KeptMatch>, StoreError> {
-        self.0.read_match(rule, key, now)
+        self.connection.read_match(rule, key, now)
     }
 
     fn has_match_room(
@@ -136,18 +147,18 @@ impl StateReader for SqliteTimeTransaction<'_> {
         max: usize,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.0.has_match_room(rule, pending, max, now)
+        self.connection.has_match_room(rule, pending, max, now)
     }
 
     fn read_event(&self, position: u64) -> Result<Option<NativeEvent>, StoreError> {
-        self.0.read_event(position)
+        self.connection.read_event(position)
     }
 
     fn next_position(&self) -> Result<u64, StoreError> {
-        self.0.next_position()
+        self.connection.next_position()
     }
 
     fn clock(&self) -> Result<Timestamp, StoreError> {
-        self.0.clock()
+        self.clock.read(&lock(self.connection))
     }
 }

@@ -62,17 +62,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread.
+    /// Starts the thread. It calls `undone` when something of a job that it ran is not stored.
     pub(super) fn start(
         connection: Connection,
         files: Arc<StoreFiles>,
+        undone: impl Fn() + Send + 'static,
     ) -> Result<Self, StoreError> {
         let own_files = files.clone();
         let (sender, jobs) = mpsc::channel();
         let thread = std::thread::Builder::new()
             // Named, so that `top -H` and stack dumps show which thread is busy.
             .name("store".into())
-            .spawn(move || run(&Mutex::new(connection), &jobs, &own_files))
+            .spawn(move || run(&Mutex::new(connection), &jobs, &own_files, &undone))
             .map_err(|error| {
                 StoreError::Failed(format!("cannot start the writer thread: {error}"))
             })?;
@@ -181,11 +182,19 @@ pub(crate) fn lock(connection: &SharedConnection) -> MutexGuard<'_, Connection> 
     connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn run(connection: &SharedConnection, jobs: &mpsc::Receiver<Job>, files: &StoreFiles) {
+fn run(
+    connection: &SharedConnection,
+    jobs: &mpsc::Receiver<Job>,
+    files: &StoreFiles,
+    undone: &dyn Fn(),
+) {
     while let Ok(first) = jobs.recv() {
         let mut replies = Vec::new();
-        let outcome = run_group(connection, first, jobs, files, &mut replies);
+        let outcome = run_group(connection, first, jobs, files, &mut replies, undone);
         let outcome = outcome.map_err(|error| error.at(files.path()));
+        if outcome.is_err() {
+            undone();
+        }
         // Not if SQLite has rolled back itself: a second ROLLBACK would be an error.
         if outcome.is_err() && !lock(connection).is_autocommit() {
             drop(lock(connection).execute_batch("ROLLBACK"));
@@ -206,6 +215,7 @@ fn run_group(
     jobs: &mpsc::Receiver<Job>,
     files: &StoreFiles,
     replies: &mut Vec<SendReply>,
+    undone: &dyn Fn(),
 ) -> Result<(), StoreError> {
     // Cached, because these statements run for every job.
     let run = |sql: &str| {
@@ -236,7 +246,10 @@ fn run_group(
             // A full disk or an I/O error can make SQLite roll back the whole transaction, not only
             // the statement. Then no savepoint is left, and no job of the group is stored.
             Some(error) if lock(connection).is_autocommit() => return Err(error),
-            Some(_) => run("ROLLBACK TO job").and_then(|()| run("RELEASE job"))?,
+            Some(_) => {
+                undone();
+                run("ROLLBACK TO job").and_then(|()| run("RELEASE job"))?;
+            }
         }
         next = if weight < GROUP_WEIGHT && !is_last {
             // Only jobs that are waiting already: pausing to gather more would add its whole length

@@ -6,6 +6,7 @@ use std::path::Path;
 use jiff::SignedDuration;
 use reflexarc::Evaluation;
 use reflexarc_delivery::Decision;
+use reflexarc_reaction::{KeptMatch, StateChange};
 use reflexarc_store::{
     Archived, DamagedEvent, DeliveryStatus, PageLimits, Retention, Selection, SqliteStore, Store,
     StoreCheck,
@@ -204,4 +205,61 @@ fn damaged_fingerprints_of_removed_events_are_reported() {
         let accepted = store.accept(incoming(&id.to_string()), Evaluation::default(), at(1_001));
         assert_eq!(accepted.unwrap().duplicate, is_copy, "{id}");
     }
+}
+
+#[test]
+fn wrong_references_of_matches_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for number in 1..=3_u64 {
+        let mut kept = KeptMatch::new("{}");
+        kept.positions = vec![1, number];
+        kept.positions.dedup();
+        let change = StateChange::SetMatch {
+            key: number.to_string(),
+            kept,
+            event: None,
+        };
+        let evaluation = evaluation("r", vec![], vec![change]);
+        let event = incoming(&number.to_string());
+        store.accept(event, evaluation, at(0)).unwrap();
+    }
+    let direct = rusqlite::Connection::open(store.path()).unwrap();
+    let found = |change: &str, undo: &str| {
+        direct.execute_batch(change).unwrap();
+        let mut check = StoreCheck::default();
+        while !check.is_done {
+            store.check(&mut check).unwrap();
+        }
+        direct.execute_batch(undo).unwrap();
+        let damage = check.damage.into_iter();
+        damage
+            .map(|damage| format!("{}: {}", damage.part, damage.detail))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(found("", ""), [""; 0]);
+    let counts = |counted| {
+        format!(
+            "kept_event: {counted} references of events are counted, and the matches have 5, or \
+             those of others"
+        )
+    };
+    let one_more = "UPDATE kept_event SET refs = refs + 1 WHERE seq = 2";
+    let one_less = "UPDATE kept_event SET refs = refs - 1 WHERE seq = 2";
+    assert_eq!(found(one_more, one_less), [counts(6)]);
+    let other = "UPDATE kept_event SET refs = 4 - refs WHERE seq IN (1, 2)";
+    assert_eq!(found(other, other), [counts(5)]);
+    let none = "INSERT INTO kept_event VALUES (7, 1)";
+    let missing = "kept_event: 7: a match refers to it, and the archive has no entry there";
+    let found_both = [missing.to_owned(), counts(6)];
+    assert_eq!(
+        found(none, "DELETE FROM kept_event WHERE seq = 7"),
+        found_both
+    );
+    // A group of bits that does not end.
+    let broken = "UPDATE kept_match SET positions = x'0180' WHERE key = '1'";
+    let whole = "UPDATE kept_match SET positions = x'01' WHERE key = '1'";
+    let damaged = "kept_match: 1, \"1\": its positions are damaged".to_owned();
+    assert_eq!(found(broken, whole), [damaged]);
+    assert_eq!(found("", ""), [""; 0]);
 }

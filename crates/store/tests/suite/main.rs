@@ -11,6 +11,7 @@
 )]
 
 mod contract;
+mod crash;
 mod damage;
 mod disks;
 mod files;
