@@ -8,7 +8,7 @@ fn shipped_rules_are_valid_and_formatted() {
     let check = reflexarc(&["check", "rules", "--deny-warnings"]);
     assert_eq!(
         (check.code, check.stdout.as_str()),
-        (0, "12 rules: 0 errors, 0 warnings\n"),
+        (0, "13 rules: 0 errors, 0 warnings\n"),
         "{}",
         check.stderr
     );
@@ -84,7 +84,7 @@ fn each_shipped_rule_returns_an_action_on_the_examples() {
             }
         }
     }
-    assert_eq!(with_actions.len(), 12, "{with_actions:?}");
+    assert_eq!(with_actions.len(), 13, "{with_actions:?}");
     assert!(
         run.stderr.contains("of 30 events matched"),
         "{}",

@@ -15,7 +15,7 @@ const WITHOUT_RULES: [&str; 7] = [
     "initiator",
 ];
 /// The scenarios for a ready-made rule.
-const WITH_RULES: [(&str, &str); 7] = [
+const WITH_RULES: [(&str, &str); 10] = [
     ("leak", "examples/rules-that-wait/leaked-eni.toml"),
     ("silence", "examples/rules-that-wait/no-events.toml"),
     ("stuck-detaching", "rules/stuck-detaching.toml"),
@@ -23,6 +23,9 @@ const WITH_RULES: [(&str, &str); 7] = [
     ("alert-storm", "rules/failed-operation.toml"),
     ("failed-create", "rules/failed-create.toml"),
     ("vip-failover", "rules/vip-failover.toml"),
+    ("vip-failover-refused", "rules/vip-failover.toml"),
+    ("escalation", "rules/escalation.toml"),
+    ("security-group-audit", "rules/security-group-audit.toml"),
 ];
 /// The scenarios with deliveries, for the targets of `examples/rehearsal.toml`.
 const WITH_TARGETS: [&str; 1] = ["target-down"];

@@ -12,6 +12,8 @@ pub(super) struct RuleAction {
     /// The account's id.
     pub(super) account: String,
     pub(super) rule: String,
+    /// The name of the interface that its event is about.
+    pub(super) interface: Option<String>,
     /// The key of the rule's `by`, as JSON.
     pub(super) scope: Option<String>,
     pub(super) action: Action,

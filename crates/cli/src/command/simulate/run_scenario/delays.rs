@@ -10,7 +10,7 @@ use super::super::delayed_actions::{DelayName, DelayStep, RuleAction, due};
 use super::super::stand_in;
 use super::super::target_queues::TargetQueues;
 use super::super::timeline::{Content, Entry};
-use super::ScenarioRun;
+use super::{ScenarioRun, interface_of};
 
 impl ScenarioRun {
     /// Cancels and delays what an evaluation cancels and delays. Returns the other actions, and
@@ -26,6 +26,8 @@ impl ScenarioRun {
         let queues = self.queues.as_mut();
         let deliveries = queues.map(|queues| queues.deliveries(at, event, identity, evaluation));
         let mut deliveries = deliveries.map(VecDeque::from);
+        let interface = interface_of(event.original());
+        let interface = interface.map(|id| self.simulation.name_of(id).to_owned());
         let (mut now, mut cancelled) = (Vec::new(), Vec::new());
         for effects in &evaluation.rules {
             let scope = effects.key.as_ref().map(Json::to_string);
@@ -49,6 +51,7 @@ impl ScenarioRun {
                 let rule_action = RuleAction {
                     account: account.to_owned(),
                     rule: effects.rule.clone(),
+                    interface: interface.clone(),
                     scope: scope.clone(),
                     action: action.clone(),
                     delivery: deliveries.as_mut().and_then(VecDeque::pop_front),
@@ -101,13 +104,14 @@ impl ScenarioRun {
         let RuleAction {
             account,
             rule,
+            interface,
             action,
             ..
         } = action;
         self.entries.push(Entry {
             at,
             account: Some(self.account_name(account)),
-            interface: None,
+            interface: interface.clone(),
             content: Content::Delay {
                 rule: rule.clone(),
                 action: action.clone(),
