@@ -30,6 +30,7 @@ mod allow;
 mod budget;
 mod content_hash;
 mod coverage;
+mod delayed_actions;
 mod evaluate;
 mod evaluation;
 mod event_fields;
@@ -92,6 +93,7 @@ pub use reflexarc_reaction::{
 
 pub use budget::{EffectSize, ReactionBudget};
 pub use coverage::{Coverage, LeafCoverage, WindowCoverage};
+pub use delayed_actions::{DelayedAction, DelayedActions};
 pub use evaluation::{Evaluation, Failure, FailureCause, FiringReason, MatchFiring, RuleEffects};
 pub use event_time::event_time;
 pub use explain::{WindowExplanation, WindowFilterExplanation, explain_native};

@@ -68,6 +68,8 @@ pub struct RuleSetLimits {
     pub emitted_effect_bytes: usize,
     /// Bytes of the events that a state in memory keeps for matches in time.
     pub kept_event_bytes: usize,
+    /// Bytes of the actions that [`DelayedActions`](crate::DelayedActions) keep.
+    pub delayed_bytes: usize,
 }
 
 impl RuleSetLimits {
@@ -75,8 +77,9 @@ impl RuleSetLimits {
     /// and folders, 20,000 comparisons of 5,000 steps, 400 names
     /// of a rule compared with the catalogue, twice 100 findings about a rule, 16 labels of 128
     /// bytes, 16 paths of a key, 100 tables of 64 MiB with 1,000,000 rows of 64 columns of 4 KiB,
-    /// 256 MiB of tables, 16 lookups of a rule, 8 hops, 64 emitted events, 64 MiB of effects, 8 MiB of one rule on
-    /// emitted events, and 256 MiB of events that matches refer to.
+    /// 256 MiB of tables, 16 lookups of a rule, 8 hops, 64 emitted events, 64 MiB of effects,
+    /// 8 MiB of one rule on emitted events, 256 MiB of events that matches refer to, and as much of
+    /// delayed actions.
     pub const DEFAULT: Self = Self {
         file_bytes: 1 << 20,
         // Twice the largest rule set that the matcher is measured with.
@@ -114,6 +117,8 @@ impl RuleSetLimits {
         emitted_effect_bytes: 8 << 20,
         // 100,000 pending keys of one event each, as large as events of the cloud are.
         kept_event_bytes: 256 << 20,
+        // 500,000 messages.
+        delayed_bytes: 256 << 20,
     };
 }
 

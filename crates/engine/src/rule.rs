@@ -100,6 +100,16 @@ impl Response {
         }
     }
 
+    /// Whether it may delay actions.
+    fn may_delay(&self) -> bool {
+        match self {
+            // Also where the word is in a text or comment: to a caller that keeps time, one rule
+            // too many costs little, and one too few is a message that never comes.
+            Self::Script { source, .. } => source.text().contains("after"),
+            Self::None | Self::Notification(_) => false,
+        }
+    }
+
     /// The targets that it names, each with its location in the file.
     fn targets(&self) -> Vec<(String, Span)> {
         match self {
@@ -192,6 +202,29 @@ impl Rule {
     /// Its filter.
     pub fn pattern(&self) -> &Pattern {
         &self.pattern
+    }
+
+    /// Whether its scripts may delay actions: where no enabled rule of a set does, nothing waits for
+    /// the time to pass, but for time windows.
+    ///
+    /// ```
+    /// use reflexarc::RuleSet;
+    ///
+    /// let script = r#"notify("team", #{ text: "later", after: "5m" })"#;
+    /// let rules = RuleSet::compile([
+    ///     ("a.toml", format!("when = 'id exists'\nthen = '{script}'")),
+    ///     ("b.toml", "when = 'id exists'\nnotify = ['team']".to_owned()),
+    /// ])?;
+    /// let delaying: Vec<_> = rules.rules().filter(|rule| rule.may_delay()).collect();
+    /// assert_eq!((delaying.len(), delaying[0].name()), (1, "a"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn may_delay(&self) -> bool {
+        let resolved = self
+            .window
+            .as_ref()
+            .and_then(|window| window.resolved.as_ref());
+        self.response.may_delay() || resolved.is_some_and(Response::may_delay)
     }
 
     /// How many consecutive failures are reported, at least 1.

@@ -58,6 +58,12 @@ event is counted at the end; --until goes on. With --clock now, deadlines fire w
 is read; with one time for all events, only after the last one, with --until. At most 1,000,000 \
 deadlines fire after the last event.
 
+A delayed action (`after`) waits on the same clock. It is printed when it is due, as a result of its \
+own, unless it was cancelled or replaced before: `at`, `rule`, `key` (that of the rule's `by`), \
+`reason` (`delayed`), and the action in `rules`. With the event that it comes of, only its target, \
+`after` and its own key are printed (`delayed` in JSON). What is not due after the last event is \
+counted at the end; --until goes on.
+
 Exit codes:
   0 done
   2 wrong usage, also an --until before the last event
@@ -93,8 +99,8 @@ pub(crate) struct Args {
         conflicts_with = "deliver"
     )]
     clock: ClockArg,
-    /// Go on after the last event: deadlines of rules with a time window fire up to this time; with
-    /// `end` all of what has begun, except those of `absent_for`
+    /// Go on after the last event: deadlines of rules with a time window fire and delayed actions
+    /// are due up to this time; with `end` all of what has begun, except deadlines of `absent_for`
     #[arg(long, value_name = "TIME|end", conflicts_with = "deliver")]
     until: Option<UntilArg>,
     /// Also print events that no rule matches
@@ -146,7 +152,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             })?
         };
         let mut totals = printer.into_totals();
-        totals.pending = finished.pending;
+        (totals.pending, totals.waiting) = (finished.pending, finished.waiting);
         (totals, finished.failure)
     };
     output.end(args.format)?;
@@ -176,6 +182,8 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
 struct Finished {
     /// How many matches of each rule still wait.
     pending: BTreeMap<String, u64>,
+    /// How many delayed actions of each rule are not due yet.
+    waiting: BTreeMap<String, u64>,
     /// Why it did not go on as far as it should.
     failure: Option<Failure>,
 }
@@ -235,6 +243,7 @@ fn evaluate_all(
     };
     Ok(Finished {
         pending: evaluator.pending(),
+        waiting: evaluator.waiting(),
         failure,
     })
 }
@@ -245,8 +254,8 @@ fn go_on(evaluator: &mut Evaluator, until: UntilArg, print: &mut Print<'_>) -> R
     let mut batch = Batch::default();
     let fired = loop {
         match evaluator.fire_remaining(&mut remaining) {
-            Ok(Some(firing)) => {
-                if batch.add(Item::Fired(firing), print)?.is_break() {
+            Ok(Some(item)) => {
+                if batch.add(item, print)?.is_break() {
                     return Ok(());
                 }
             }

@@ -54,7 +54,7 @@ pub(super) fn print_evaluation(
         .iter()
         .partition(|effects| has_no_effects(effects));
     for effects in with_effects {
-        print_rule(effects, output)?;
+        print_effects(effects, output, &print_announced)?;
     }
     for failure in &evaluation.failures {
         let cross = output.paint(Paint::Red, "✗");
@@ -101,6 +101,14 @@ pub(crate) fn has_effects(effects: &RuleEffects) -> bool {
 
 /// Prints the effects of one rule on one event.
 pub(crate) fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(), Failure> {
+    print_effects(effects, output, &print_action)
+}
+
+fn print_effects(
+    effects: &RuleEffects,
+    output: &mut Output,
+    print: &dyn Fn(&Action, &mut Output) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let causes = if effects.causes.is_empty() {
         String::new()
     } else {
@@ -119,7 +127,7 @@ pub(crate) fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(
     });
     output.line(format_args!("  {mark} {}{causes}{firing}", effects.rule))?;
     for action in &effects.actions {
-        print_action(action, output)?;
+        print(action, output)?;
     }
     if !effects.cancelled.is_empty() {
         let keys = effects.cancelled.join(", ");
@@ -144,8 +152,18 @@ pub(crate) fn print_rule(effects: &RuleEffects, output: &mut Output) -> Result<(
     Ok(())
 }
 
+/// Prints an action of a rule; what a delayed one says is printed when it is due.
+fn print_announced(action: &Action, output: &mut Output) -> Result<(), Failure> {
+    if action.after().is_none() {
+        return print_action(action, output);
+    }
+    let target = output.paint(Paint::Blue, format_args!("→ {}", action.target()));
+    let delay = output.paint(Paint::Dim, delay_text(action));
+    output.line(format_args!("      {target} {delay}"))
+}
+
 /// Prints an action of a rule.
-fn print_action(action: &Action, output: &mut Output) -> Result<(), Failure> {
+pub(super) fn print_action(action: &Action, output: &mut Output) -> Result<(), Failure> {
     let title = action_title(action, output);
     output.line(format_args!("      {title}"))?;
     if let Action::Notify { message, .. } = action {
@@ -167,16 +185,20 @@ pub(crate) fn action_title(action: &Action, output: &Output) -> String {
         }
         Action::Send { payload, .. } => truncate(&payload.to_string()).into_owned(),
     };
-    let after = action
-        .after()
-        .map(|after| format!("after {}", format_duration(after)));
-    let key = action.key().map(|key| format!("key {key}"));
-    let delay: Vec<String> = [after, key].into_iter().flatten().collect();
-    if delay.is_empty() {
+    if action.after().is_none() && action.key().is_none() {
         return format!("{target} {what}");
     }
-    let delay = output.paint(Paint::Dim, format_args!("({})", delay.join(", ")));
+    let delay = output.paint(Paint::Dim, delay_text(action));
     format!("{target} {what} {delay}")
+}
+
+/// `(after 13m, key page)`.
+fn delay_text(action: &Action) -> String {
+    let after = action.after().map(format_duration);
+    let after = after.map(|after| format!("after {after}"));
+    let key = action.key().map(|key| format!("key {}", truncate(key)));
+    let delay: Vec<String> = [after, key].into_iter().flatten().collect();
+    format!("({})", delay.join(", "))
 }
 
 /// The title of a message, or the first line of one without, and the rest.
@@ -259,7 +281,7 @@ pub(super) fn serialize_evaluation<M: SerializeMap>(
     map: &mut M,
 ) -> Result<(), M::Error> {
     map.serialize_entry("matched", &evaluation.matched().collect::<Vec<_>>())?;
-    let rules: Vec<_> = evaluation.rules.iter().map(RuleReport).collect();
+    let rules: Vec<_> = evaluation.rules.iter().map(AnnouncingReport).collect();
     map.serialize_entry("rules", &rules)?;
     let failures = evaluation.failures.iter().map(|failure| {
         object([
@@ -275,21 +297,44 @@ pub(super) fn serialize_evaluation<M: SerializeMap>(
 // Written without trees: they would copy every action, and took a third of the time of printing.
 pub(crate) struct RuleReport<'a>(pub(crate) &'a RuleEffects);
 
+/// The same with the delayed actions in `delayed`, without what they say: that is printed when they
+/// are due.
+struct AnnouncingReport<'a>(&'a RuleEffects);
+
 /// An action as [`Action::to_flat_json`] has it.
-struct ActionReport<'a>(&'a Action);
+pub(super) struct ActionReport<'a>(pub(super) &'a Action);
+
+/// `target`, `after` and `key` of a delayed action.
+struct AnnouncedAction<'a>(&'a Action);
 
 impl RuleReport<'_> {
     /// Writes its members.
     pub(crate) fn serialize_members<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        self.serialize_with(map, false)
+    }
+
+    /// Writes its members; `announces` delayed actions apart.
+    fn serialize_with<M: SerializeMap>(
+        &self,
+        map: &mut M,
+        announces: bool,
+    ) -> Result<(), M::Error> {
         let effects = self.0;
         map.serialize_entry("rule", &effects.rule)?;
         map.serialize_entry("labels", &effects.labels)?;
         map.serialize_entry("hop", &effects.hop)?;
         map.serialize_entry("causes", &effects.causes)?;
+        let actions = effects.actions.iter();
+        let (later, now): (Vec<_>, Vec<_>) =
+            actions.partition(|action| announces && action.after().is_some());
         map.serialize_entry(
             "actions",
-            &effects.actions.iter().map(ActionReport).collect::<Vec<_>>(),
+            &now.into_iter().map(ActionReport).collect::<Vec<_>>(),
         )?;
+        if !later.is_empty() {
+            let later = later.into_iter().map(AnnouncedAction);
+            map.serialize_entry("delayed", &later.collect::<Vec<_>>())?;
+        }
         if !effects.cancelled.is_empty() {
             map.serialize_entry("cancelled", &effects.cancelled)?;
         }
@@ -314,6 +359,28 @@ impl Serialize for RuleReport<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         self.serialize_members(&mut map)?;
+        map.end()
+    }
+}
+
+impl Serialize for AnnouncingReport<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        RuleReport(self.0).serialize_with(&mut map, true)?;
+        map.end()
+    }
+}
+
+impl Serialize for AnnouncedAction<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("target", self.0.target())?;
+        if let Some(after) = self.0.after() {
+            map.serialize_entry("after", &format_duration(after))?;
+        }
+        if let Some(key) = self.0.key() {
+            map.serialize_entry("key", key)?;
+        }
         map.end()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use reflexarc::Evaluation;
+use reflexarc::{Evaluation, RuleEffects};
 
 use super::Output;
 use super::text::plural;
@@ -28,8 +28,12 @@ pub(crate) struct Totals {
     pub(crate) rules: BTreeMap<String, u64>,
     /// Deadlines that have passed.
     pub(crate) fired: u64,
+    /// Delayed actions that became due.
+    pub(crate) delayed: u64,
     /// By rule, keys that still wait for something.
     pub(crate) pending: BTreeMap<String, u64>,
+    /// By rule, delayed actions that are not due yet.
+    pub(crate) waiting: BTreeMap<String, u64>,
 }
 
 impl Totals {
@@ -45,6 +49,14 @@ impl Totals {
         self.add_effects(evaluation);
     }
 
+    /// Adds a delayed action that is due.
+    pub(crate) fn add_delayed(&mut self, effects: &RuleEffects) {
+        self.delayed += 1;
+        for action in &effects.actions {
+            count(&mut self.actions, action.target());
+        }
+    }
+
     fn add_effects(&mut self, evaluation: &Evaluation) {
         self.failures += evaluation.failures.len() as u64;
         for effects in &evaluation.rules {
@@ -52,7 +64,10 @@ impl Totals {
             self.skipped += u64::from(effects.skipped.is_some());
         }
         for (_, _, action) in evaluation.actions() {
-            count(&mut self.actions, action.target());
+            // Delayed ones count when they are due.
+            if action.after().is_none() {
+                count(&mut self.actions, action.target());
+            }
         }
     }
 
@@ -61,7 +76,7 @@ impl Totals {
         let text = self.to_string();
         output.line(format_args!(
             "{}{text}",
-            if self.matched > 0 || self.fired > 0 {
+            if self.matched > 0 || self.fired > 0 || self.delayed > 0 {
                 "\n"
             } else {
                 ""
@@ -101,6 +116,7 @@ impl fmt::Display for Totals {
             ("rules", &self.rules),
             ("targets", &self.actions),
             ("pending", &self.pending),
+            ("delayed, not due yet", &self.waiting),
         ] {
             if !counts.is_empty() {
                 let list: Vec<_> = counts

@@ -24,6 +24,7 @@ mod readme;
 mod reloading;
 mod remote;
 mod run_clock;
+mod run_delays;
 mod run_jobs;
 mod run_windows;
 mod service_process;

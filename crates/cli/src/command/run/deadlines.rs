@@ -119,7 +119,15 @@ impl Remaining {
         Ok(remaining)
     }
 
-    /// Fires the next deadline and applies the changes to the state.
+    /// The time up to which a run goes on.
+    pub(super) fn end(&self) -> Timestamp {
+        match self.until {
+            UntilArg::At(until) => until,
+            UntilArg::End => Timestamp::MAX,
+        }
+    }
+
+    /// Fires the next deadline, if it is not after `limit`, and applies the changes to the state.
     ///
     /// # Errors
     /// If there were too many.
@@ -127,10 +135,13 @@ impl Remaining {
         &mut self,
         rules: &RuleSet,
         state: &mut MemoryState,
+        limit: Option<Timestamp>,
     ) -> Result<Option<Firing>, Failure> {
+        let end = self.end();
+        let limit = limit.map_or(end, |limit| limit.min(end));
         let firing = match self.until {
-            UntilArg::At(until) => rules.fire_next(state, until).map(Firing::from),
-            UntilArg::End => self.fire_open(rules, state),
+            UntilArg::At(_) => rules.fire_next(state, limit).map(Firing::from),
+            UntilArg::End => self.fire_open(rules, state, limit),
         };
         let Some(firing) = firing else {
             return Ok(None);
@@ -146,11 +157,18 @@ impl Remaining {
         Ok(Some(firing))
     }
 
-    /// Fires the next of the open deadlines.
+    /// Fires the next of the open deadlines, if it is not after `limit`.
     // Not `RuleSet::fire_next`, for which those of `absent_for` come first where they are earlier:
     // skipping 100,000 of them for each of 100,000 others would take minutes.
-    fn fire_open(&mut self, rules: &RuleSet, state: &mut MemoryState) -> Option<Firing> {
-        while let Some((at, rule, key)) = self.open.pop_first() {
+    fn fire_open(
+        &mut self,
+        rules: &RuleSet,
+        state: &mut MemoryState,
+        limit: Timestamp,
+    ) -> Option<Firing> {
+        while self.open.first().is_some_and(|(at, ..)| *at <= limit)
+            && let Some((at, rule, key)) = self.open.pop_first()
+        {
             let kept = state.matches().get(&rule, &key, at);
             // A firing in between may have moved the deadline, which was added again then.
             if kept.and_then(|kept| kept.due) != Some(at) {
@@ -240,10 +258,10 @@ mod tests {
             let mut remaining = remaining.expect("no event is later");
             remaining.max = 3;
             for _ in 0..3 {
-                let fired = remaining.fire_next(&rules, &mut state);
+                let fired = remaining.fire_next(&rules, &mut state, None);
                 assert!(fired.expect("it is within the limit").is_some());
             }
-            let error = remaining.fire_next(&rules, &mut state);
+            let error = remaining.fire_next(&rules, &mut state, None);
             let error = error.expect_err("it is the fourth").to_string();
             assert!(error.contains("after 3 deadlines"), "{error}");
         }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use jiff::Timestamp;
-use reflexarc::{Rule, RuleSet};
+use jiff::{SignedDuration, Timestamp};
+use reflexarc::{DelayedActions, Rule, RuleSet};
 
 use super::clock::{Clock, ClockArg, Reading};
-use super::deadlines::{self, Firing, Progress, Remaining, UntilArg};
+use super::deadlines::{self, Progress, Remaining, UntilArg};
 use super::preparer::{Ahead, PreparedEvent, Preparer, Stage};
 use super::printer::{Evaluated, Item};
 use super::shared_state::SharedState;
@@ -23,8 +23,9 @@ pub(super) struct Evaluator {
     rules: RuleSet,
     state: SharedState,
     clock: Clock,
-    /// Absent where no rule has a time window: then nothing is ever due.
+    /// Absent where no rule has a time window or delays actions: then nothing is ever due.
     progress: Option<Progress>,
+    delayed: DelayedActions,
     evaluations: u64,
     ahead: Arc<Ahead>,
 }
@@ -45,13 +46,14 @@ impl Evaluator {
             needs_first: AtomicBool::new(clock.needs_first()),
             bytes: AtomicUsize::new(0),
         };
-        let waits = |rule: &Rule| rule.enabled() && rule.window().is_some();
+        let waits = |rule: &Rule| rule.enabled() && (rule.window().is_some() || rule.may_delay());
         let progress = rules.rules().any(waits).then(Progress::default);
         Self {
             rules,
             state: SharedState::default(),
             clock,
             progress,
+            delayed: DelayedActions::default(),
             evaluations: 0,
             ahead: Arc::new(ahead),
         }
@@ -108,11 +110,17 @@ impl Evaluator {
         }
     }
 
-    /// Fires the next deadline up to the time that has been reached. Called until nothing is due,
-    /// before the event of the turn is evaluated.
+    /// Fires the next deadline up to the time that has been reached, or delivers the next delayed
+    /// action. Called until nothing is due, before the event of the turn is evaluated.
     pub(super) fn fire_next(&mut self) -> Option<Item> {
         let reached = self.progress.as_ref()?.reached?;
-        let due = self.state.fire_next(&self.rules, reached)?;
+        // What is due at the time of a deadline has been sent when that fires.
+        let before = self.delayed.next_due().and_then(just_before);
+        let limit = before.map_or(reached, |before| before.min(reached));
+        let Some(mut due) = self.state.fire_next(&self.rules, limit) else {
+            return self.delayed.take_due(reached).map(Item::Delayed);
+        };
+        self.delayed.hold(&mut due.evaluation, due.at);
         Some(Item::Fired(due.into()))
     }
 
@@ -135,7 +143,7 @@ impl Evaluator {
             };
         };
         let now = reading.now;
-        let (event, evaluation) = match stage {
+        let (event, mut evaluation) = match stage {
             Stage::Nothing(_) => return Item::Unmatched,
             // No deadline: a script is bounded by its number of operations, so that a busy machine
             // gives the same results as an idle one.
@@ -154,6 +162,10 @@ impl Evaluator {
         };
         // Evaluation returns changes of state as data; the next event must find them in place.
         self.state.apply(&evaluation);
+        // A late event delays from the time that was reached: nothing is due before.
+        let reached = self.progress.as_ref().and_then(|progress| progress.reached);
+        let at = reached.map_or(now, |reached| reached.max(now));
+        self.delayed.hold(&mut evaluation, at);
         self.evaluations += 1;
         if self.evaluations.is_multiple_of(REMOVE_EXPIRED_EVERY) {
             self.state.remove_expired(now);
@@ -185,19 +197,39 @@ impl Evaluator {
         Remaining::new(until, reached, &self.rules, &self.state.read())
     }
 
-    /// Fires the next deadline after the last event.
+    /// Fires the next deadline after the last event, or delivers the next delayed action.
     ///
     /// # Errors
     /// As [`Remaining::fire_next`].
     pub(super) fn fire_remaining(
         &mut self,
         remaining: &mut Remaining,
-    ) -> Result<Option<Firing>, Failure> {
-        let firing = remaining.fire_next(&self.rules, &mut self.state.write())?;
-        if let (Some(firing), Some(progress)) = (&firing, &mut self.progress) {
-            progress.reach(firing.at);
+    ) -> Result<Option<Item>, Failure> {
+        let before = self.delayed.next_due().and_then(just_before);
+        let firing = remaining.fire_next(&self.rules, &mut self.state.write(), before)?;
+        let (at, item) = match firing {
+            Some(mut firing) => {
+                self.delayed.hold(&mut firing.evaluation, firing.at);
+                (firing.at, Item::Fired(firing))
+            }
+            None => match self.delayed.take_due(remaining.end()) {
+                Some(delayed) => (delayed.at, Item::Delayed(delayed)),
+                None => return Ok(None),
+            },
+        };
+        if let Some(progress) = &mut self.progress {
+            progress.reach(at);
         }
-        Ok(firing)
+        Ok(Some(item))
+    }
+
+    /// How many delayed actions of each rule are not due yet.
+    pub(super) fn waiting(&self) -> BTreeMap<String, u64> {
+        let mut waiting = BTreeMap::new();
+        for delayed in self.delayed.iter() {
+            *waiting.entry(delayed.effects.rule.clone()).or_default() += 1;
+        }
+        waiting
     }
 
     /// How many matches of each rule wait for something.
@@ -206,4 +238,9 @@ impl Evaluator {
         let now = progress.and_then(|progress| progress.reached);
         deadlines::pending(&self.state.read(), now.unwrap_or(Timestamp::MIN))
     }
+}
+
+/// The last time before another one.
+fn just_before(time: Timestamp) -> Option<Timestamp> {
+    time.checked_sub(SignedDuration::from_nanos(1)).ok()
 }

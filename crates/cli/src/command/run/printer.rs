@@ -6,11 +6,12 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use jiff::Timestamp;
-use reflexarc::{Evaluation, FailureCounter, RuleSet};
+use reflexarc::{DelayedAction, Evaluation, FailureCounter, RuleSet};
 use reflexarc_event::NativeEvent;
 
 use super::deadlines::Firing;
 use crate::exit::Failure;
+use crate::output::delayed::DelayReport;
 use crate::output::evaluation::EventReport;
 use crate::output::firing::FiringReport;
 use crate::output::totals::Totals;
@@ -29,6 +30,8 @@ pub(super) enum Item {
     Evaluated(Evaluated),
     /// A deadline that has passed.
     Fired(Firing),
+    /// A delayed action that is due.
+    Delayed(DelayedAction),
     /// An event without effects, which is only counted.
     Unmatched,
     /// A record that could not be read as an event: the message.
@@ -126,6 +129,7 @@ impl Batch {
                 event + evaluated.evaluation.effect_bytes
             }
             Item::Fired(firing) => ITEM_BYTES + firing.evaluation.effect_bytes,
+            Item::Delayed(_) => ITEM_BYTES,
             Item::Unmatched | Item::Unreadable(_) => 0,
         };
         self.items.push(item);
@@ -162,7 +166,8 @@ impl<'o> Printer<'o> {
     /// Prints results.
     pub(super) fn print_all(&mut self, items: Vec<Item>) -> Result<ControlFlow<()>, Failure> {
         for item in items {
-            self.totals.events += u64::from(!matches!(item, Item::Fired(_)));
+            let is_event = !matches!(item, Item::Fired(_) | Item::Delayed(_));
+            self.totals.events += u64::from(is_event);
             match item {
                 Item::Unmatched => {}
                 Item::Unreadable(message) => {
@@ -170,6 +175,7 @@ impl<'o> Printer<'o> {
                     self.output.error(&message);
                 }
                 Item::Fired(firing) => self.print_firing(firing)?,
+                Item::Delayed(delayed) => self.print_delayed(&delayed)?,
                 Item::Evaluated(evaluated) => self.print(evaluated)?,
             }
         }
@@ -238,6 +244,15 @@ impl<'o> Printer<'o> {
             return Ok(());
         }
         self.totals.add_firing(&report.evaluation);
+        match self.format {
+            Format::Human => report.print(self.output),
+            Format::Json | Format::Ndjson => self.output.element(self.format, &report),
+        }
+    }
+
+    fn print_delayed(&mut self, delayed: &DelayedAction) -> Result<(), Failure> {
+        self.totals.add_delayed(&delayed.effects);
+        let report = DelayReport::from(delayed);
         match self.format {
             Format::Human => report.print(self.output),
             Format::Json | Format::Ndjson => self.output.element(self.format, &report),
