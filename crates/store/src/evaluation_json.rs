@@ -6,8 +6,12 @@ use reflexarc_event::Json;
 use reflexarc_reaction::Action;
 
 /// An evaluation as JSON: `{"rules": […], "failures": […]}`. Each element of `rules` has `rule`,
-/// `labels`, `hop`, `causes`, `seen`, `actions`, `log`, `skipped` and `notes`; each of `failures`
-/// has `rule`, `hop` and `message`.
+/// `labels`, `hop`, `causes`, `seen`, `key`, `cancelled`, `actions`, `log`, `skipped` and `notes`;
+/// each of `failures` has `rule`, `hop` and `message`.
+///
+/// `key` is that of the event or match by the rule's `by`, null without one and where there are
+/// neither actions nor names in `cancelled`. Actions have `after` and `key` if the script gave
+/// them.
 ///
 /// `seen` is the derived event that the rule matched, null for the received event itself: that one
 /// is in the archive already.
@@ -41,6 +45,8 @@ pub fn evaluation_to_json(evaluation: &Evaluation) -> Json {
                 "seen",
                 seen.map_or(Json::Null, |event| event.tree().clone()),
             ),
+            ("key", effects.key.clone().unwrap_or(Json::Null)),
+            ("cancelled", Json::strings(&effects.cancelled)),
             ("actions", Json::Array(actions)),
             ("log", Json::strings(&effects.log)),
             ("skipped", Json::optional(effects.skipped.as_deref())),
