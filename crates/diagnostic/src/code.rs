@@ -263,7 +263,6 @@ registry! {
     606 CONFIG_SECRET "Secret written into the configuration, or not found";
     607 CONFIG_DEPRECATED "Deprecated key in the configuration";
     608 UNKNOWN_TARGET "Rule that names a target which the configuration does not define";
-    609 SERVICE_WINDOW "Rule with a time window, which the service does not evaluate yet";
 
     // 07: simulation and import
     700 SCENARIO_TOML "Scenario file that is not valid TOML, or with an unknown key";

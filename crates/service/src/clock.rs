@@ -2,8 +2,9 @@
 //!
 //! A wall clock that jumps by a day ages every waiting delivery into the dead letters, ends every
 //! window of `once` and `throttle`, and makes every token expire; at a start it prunes the archive.
-//! So a jump of more than an hour against the clock that counts since the boot is reported, and
-//! time goes on as before until the jump has lasted half an hour or an operator confirms it.
+//! So a jump of more than a minute against the clock that counts since the boot is reported, and
+//! time goes on as before until the jump has lasted ten minutes or an operator accepts it. Then
+//! deadlines are moved by as much ([`ClockTime::accepted`]).
 //!
 //! [`ServiceClock::now`] is the time of everything that is compared with stored times:
 //!
@@ -27,7 +28,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 
 pub(crate) use self::check::SuspectedJump;
@@ -35,7 +36,9 @@ use self::check::{ClockCheck, Reading};
 use self::record::{ClockRecord, boot_id};
 
 /// How often the time is recorded, so that the next process knows it.
-const RECORD_INTERVAL: Duration = Duration::from_secs(60);
+// Deadlines that passed while no process ran wait for the repeats of senders, and those of the
+// last seconds are fired at once: so the end of the process before has to be known that well.
+const RECORD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The clock of a service. Clones share it.
 #[derive(Clone)]
@@ -43,8 +46,19 @@ pub struct ServiceClock {
     state: Arc<Mutex<ClockState>>,
 }
 
+/// The time of a service.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClockTime {
+    /// The time.
+    pub(crate) now: Timestamp,
+    /// The sum of all jumps that were accepted since the start.
+    pub(crate) accepted: SignedDuration,
+}
+
 struct ClockState {
     check: ClockCheck,
+    /// The time in the record of the process before.
+    before: Option<Timestamp>,
     /// The file that keeps the time for the next process.
     record: Option<PathBuf>,
     /// When it was written, on the clock of [`Reading::elapsed`].
@@ -63,6 +77,7 @@ impl ServiceClock {
     pub(crate) fn open(record: Option<PathBuf>, newest: Option<Timestamp>) -> Self {
         let last = record.as_deref().and_then(ClockRecord::read);
         let state = ClockState {
+            before: last.as_ref().map(|last| last.at.wall),
             check: ClockCheck::start(read(), last.as_ref(), &boot_id(), newest),
             record,
             recorded: None,
@@ -75,6 +90,20 @@ impl ServiceClock {
     /// The time of the service: the wall clock, without a jump that is suspected.
     pub fn now(&self) -> Timestamp {
         self.lock().check.observe(read())
+    }
+
+    /// The time of the service, and by how much it was set.
+    pub(crate) fn time(&self) -> ClockTime {
+        let mut state = self.lock();
+        ClockTime {
+            now: state.check.observe(read()),
+            accepted: state.check.accepted(),
+        }
+    }
+
+    /// When a process before this one last recorded the time.
+    pub(crate) fn recorded_before(&self) -> Option<Timestamp> {
+        self.lock().before
     }
 
     /// The time by which ages are computed: [`ServiceClock::now`], without hours in which the
@@ -110,7 +139,7 @@ impl ServiceClock {
         accepted
     }
 
-    /// Records the time for the next process, if the last record is a minute old. Blocks.
+    /// Records the time for the next process, if the last record is some seconds old. Blocks.
     pub(crate) fn record(&self) {
         let mut state = self.lock();
         let now = read();

@@ -30,7 +30,6 @@ use self::sections::HttpSection;
 use crate::budgets::Budgets;
 use crate::limits::Limits;
 use crate::rule_targets::check_targets;
-use crate::rule_windows::check_windows;
 use crate::security::{AccessRules, EventBridge, TlsIdentity, Tokens};
 use crate::store::{Retention, StoreOptions};
 use crate::telemetry::{Collector, Redactor, check_filter};
@@ -164,8 +163,7 @@ impl Config {
     }
 
     /// Loads the rules, of which there must be some: a service without rules does nothing, and that
-    /// is never meant. Every target that they name must be configured, and none may have a time
-    /// window.
+    /// is never meant. Every target that they name must be configured.
     ///
     /// # Errors
     /// With all diagnostics.
@@ -174,12 +172,7 @@ impl Config {
         if rules.is_empty() {
             return Err(self.no_rules().into());
         }
-        let targets = check_targets(&rules, &self.target_names).err();
-        let faults = check_windows(&rules).err().into_iter().chain(targets);
-        let faults: Vec<FileDiagnostics> = faults.flat_map(InvalidFiles::into_files).collect();
-        if !faults.is_empty() {
-            return Err(InvalidFiles::new(faults));
-        }
+        check_targets(&rules, &self.target_names)?;
         Ok(rules)
     }
 

@@ -36,6 +36,7 @@ mod admission;
 mod budget;
 mod failures;
 mod fair_queue;
+mod firing;
 mod sequencer;
 mod stopwatch;
 mod weight;
@@ -53,11 +54,13 @@ use sha2::{Digest, Sha256};
 use self::admission::Admission;
 pub(crate) use self::admission::{AdmissionPermit, Overloaded, Source};
 pub(crate) use self::budget::BudgetAccounts;
-use self::failures::FailureTracker;
+pub(crate) use self::failures::FailureTracker;
+pub(crate) use self::firing::{arm, fire};
 use self::sequencer::CommitSequencer;
 pub(crate) use self::weight::{release_trees, values_at_most};
 use self::worker::{EvaluationWorker, WorkItem};
 use crate::clock::ServiceClock;
+use crate::deadlines::Deadlines;
 use crate::limits::Limits;
 use crate::live_config::LiveConfig;
 use crate::store::{
@@ -77,6 +80,13 @@ pub(crate) struct Intake {
     rules: Arc<ArcSwap<RuleSet>>,
     failures: Arc<FailureTracker>,
     budgets: Arc<BudgetAccounts>,
+}
+
+/// What the intake shares with others.
+pub(crate) struct IntakeParts {
+    pub(crate) problems: Arc<Problems>,
+    pub(crate) clock: ServiceClock,
+    pub(crate) deadlines: Arc<Deadlines>,
 }
 
 /// A batch that waits for its turn.
@@ -121,8 +131,13 @@ impl Intake {
         workers: usize,
         limits: &Limits,
         telemetry: &Telemetry,
-        (problems, clock): (Arc<Problems>, ServiceClock),
+        shared: IntakeParts,
     ) -> Result<Self, StoreError> {
+        let IntakeParts {
+            problems,
+            clock,
+            deadlines,
+        } = shared;
         // `available_parallelism` is at least 1, but callers may pass anything.
         let worker_count = workers.max(1);
         let failures = Arc::new(FailureTracker::new(problems));
@@ -142,6 +157,7 @@ impl Intake {
                 failures: failures.clone(),
                 admission: admission.clone(),
                 budgets: budgets.clone(),
+                deadlines: deadlines.clone(),
                 telemetry: telemetry.clone(),
             };
             threads.push(spawn(format!("evaluate {index}"), move || {
@@ -182,12 +198,12 @@ impl Intake {
     }
 
     /// What the rules have used of their budgets.
-    pub(crate) fn budgets(&self) -> &BudgetAccounts {
+    pub(crate) fn budgets(&self) -> &Arc<BudgetAccounts> {
         &self.budgets
     }
 
     /// The rules that keep failing.
-    pub(crate) fn failures(&self) -> &FailureTracker {
+    pub(crate) fn failures(&self) -> &Arc<FailureTracker> {
         &self.failures
     }
 

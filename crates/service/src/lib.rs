@@ -43,6 +43,7 @@
 pub mod budgets;
 mod clock;
 pub mod config;
+mod deadlines;
 mod descriptors;
 pub mod dispatch;
 mod feed;
@@ -54,12 +55,12 @@ mod maintenance;
 pub mod operate;
 mod reload;
 mod rule_targets;
-mod rule_windows;
 pub mod security;
 mod service;
 mod shutdown;
 mod store_health;
 pub mod telemetry;
+mod timeline;
 
 pub use clock::ServiceClock;
 pub use config::Config;
@@ -68,7 +69,6 @@ pub use limits::Limits;
 pub use reflexarc_store as store;
 pub use reload::Reloaded;
 pub use rule_targets::check_targets;
-pub use rule_windows::check_windows;
 pub use service::ServiceBuilder;
 pub use store::{Accepted, Incoming, SqliteStore, Store, StoreError, StoreOptions};
 

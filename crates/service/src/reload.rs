@@ -15,17 +15,20 @@ use std::time::Instant;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
-use reflexarc::{InvalidFiles, RuleSet};
+use reflexarc::{FileDiagnostics, InvalidFiles, RuleSet};
+use reflexarc_diagnostic::{Code, Diagnostic};
 
 use self::load::{Loaded, Running, display_names, removed_rules};
 pub(crate) use self::refusal::Refusal;
 use self::rule_counts::RuleCounts;
 use self::watcher::WatchedPaths;
 pub(crate) use self::watcher::watch;
-use crate::config::{Config, ConfigPart, ConfigSource, Validity};
+use crate::config::{Config, ConfigPart, ConfigSource, Validity, display_paths};
 use crate::dispatch::Queues;
 use crate::live_config::LiveConfig;
+use crate::store::StoreError;
 use crate::telemetry::{Metrics, OutcomeLabel, ProblemKind, Problems, Redactor};
+use crate::timeline::ServiceTimeline;
 
 /// Loads configuration and rules again and makes them live.
 pub(crate) struct Reloader {
@@ -33,6 +36,7 @@ pub(crate) struct Reloader {
     rule_paths: Mutex<Vec<PathBuf>>,
     files: Mutex<Vec<PathBuf>>,
     live: Arc<LiveConfig>,
+    timeline: ServiceTimeline,
     queues: Arc<Queues>,
     redactor: Redactor,
     metrics: Arc<Metrics>,
@@ -55,6 +59,9 @@ pub struct Reloaded {
     pub targets: u64,
     /// The names of rules that do not exist any more.
     pub removed: Vec<String>,
+    /// Number of pending keys that were closed, because the windows of their rules changed or are
+    /// gone.
+    pub closed: u64,
     /// Settings that differ from the running ones but take effect only at a restart, such as
     /// `http.listen`.
     pub restart: Vec<String>,
@@ -75,6 +82,7 @@ impl Reloader {
         source: Option<ConfigSource>,
         rule_paths: Vec<PathBuf>,
         live: Arc<LiveConfig>,
+        timeline: ServiceTimeline,
         queues: Arc<Queues>,
         redactor: Redactor,
         metrics: Arc<Metrics>,
@@ -91,6 +99,7 @@ impl Reloader {
             rule_paths: Mutex::new(rule_paths),
             files: Mutex::new(files),
             live,
+            timeline,
             queues,
             redactor,
             metrics,
@@ -164,8 +173,8 @@ impl Reloader {
             config,
             validity,
             rules,
-            refused,
-            errors,
+            mut refused,
+            mut errors,
             confirmable,
         } = loaded;
         // Targets before rules: a rule that names a new target must not run before that target
@@ -175,7 +184,16 @@ impl Reloader {
             None => self.restart.load().to_vec(),
         };
         self.restart.store(Arc::new(restart.clone()));
-        let removed = rules.map_or(Vec::new(), |rules| self.replace_rules(rules, force));
+        let (mut removed, mut closed) = (Vec::new(), 0);
+        if let Some(rules) = rules {
+            match self.replace_rules(rules, force) {
+                Ok(replaced) => (removed, closed) = replaced,
+                Err(error) => {
+                    errors.push(store_failure(&self.rule_paths(), &error));
+                    refused.insert(ConfigPart::Rules);
+                }
+            }
+        }
         let rules = self.live.rules.load();
         self.live.budgets.load().warn_unknown_rules(&rules);
         if !restart.is_empty() {
@@ -210,16 +228,19 @@ impl Reloader {
             rules,
             targets,
             removed,
+            closed,
             restart,
         })
     }
 
-    /// Makes the rules live. Returns the names of those that are gone.
-    fn replace_rules(&self, rules: RuleSet, force: bool) -> Vec<String> {
+    /// Makes the rules live. Returns the names of those that are gone, and how many pending keys
+    /// were closed.
+    fn replace_rules(&self, rules: RuleSet, force: bool) -> Result<(Vec<String>, u64), StoreError> {
         let before = self.live.rules.load_full();
+        let (count, removed) = (rules.len(), removed_rules(&before, &rules));
+        let closed = self.timeline.replace_rules(rules)?;
         let now = self.started.elapsed();
-        lock(&self.rule_counts).record(rules.len(), force, now);
-        let removed = removed_rules(&before, &rules);
+        lock(&self.rule_counts).record(count, force, now);
         // Also if few: it may not be meant, and the alerts of these rules do not come again.
         if !removed.is_empty() {
             tracing::warn!(
@@ -228,9 +249,13 @@ impl Reloader {
                 "a reload removed rules"
             );
         }
-        let removed = removed.into_iter().map(str::to_owned).collect();
-        self.live.rules.store(Arc::new(rules));
-        removed
+        if closed > 0 {
+            tracing::warn!(
+                keys = closed,
+                "a reload closed pending keys of changed windows"
+            );
+        }
+        Ok((removed.into_iter().map(str::to_owned).collect(), closed))
     }
 
     /// Makes the valid parts live. Returns the names of the settings that need a restart.
@@ -288,6 +313,17 @@ impl Reloader {
 
     fn rule_paths(&self) -> Vec<PathBuf> {
         lock(&self.rule_paths).clone()
+    }
+}
+
+/// The rules are valid, but what they wait for cannot be recorded.
+fn store_failure(paths: &[PathBuf], error: &StoreError) -> FileDiagnostics {
+    let message = format!("the rules cannot become live: {error}");
+    let help = "the rules before stay in effect; reload again when the store works";
+    FileDiagnostics {
+        name: display_paths(paths),
+        text: String::new(),
+        diagnostics: vec![Diagnostic::error(Code::RULE_FILE, 0..0, message).with_help(help)],
     }
 }
 

@@ -22,12 +22,13 @@ use tokio::task::JoinHandle;
 
 use crate::clock::ServiceClock;
 use crate::config::{Config, ConfigSource};
+use crate::deadlines::Deadlines;
 use crate::descriptors;
 use crate::dispatch::{Queues, TargetGates, Wake, dead_letters};
 use crate::http::{
     AppState, EXTRA_CONNECTIONS, MAX_LIST_RESPONSES, Peers, RefusalLog, WorkThreads, listen, router,
 };
-use crate::intake::Intake;
+use crate::intake::{Intake, IntakeParts};
 use crate::limits::Limits;
 use crate::live_config::{LiveConfig, LiveSettings};
 use crate::maintenance::{Maintenance, resume};
@@ -35,11 +36,11 @@ use crate::operate::{
     ProblemSources, RetentionProgress, check_clock, check_regularly, check_store,
 };
 use crate::reload::{Reloader, watch};
-use crate::rule_windows::check_windows;
 use crate::shutdown::stopped;
 use crate::store::{Store, StoreError, StoreLock};
 use crate::store_health::{StoreHealth, watch_store};
 use crate::telemetry::{Collector, ExporterHandle, Metrics, Redactor, Telemetry};
+use crate::timeline::{ServiceTimeline, TimelineParts, fire_regularly};
 
 /// How long spans that are waiting may take to be exported at the end.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -64,6 +65,9 @@ pub(crate) struct Pipeline {
     pub(crate) rule_paths: Vec<PathBuf>,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) clock: ServiceClock,
+    pub(crate) timeline: ServiceTimeline,
+    /// Dropped with the pipeline, which ends the scheduler.
+    _timers: watch::Sender<bool>,
     /// True once what an earlier process left has been taken over.
     pub(crate) resumed: watch::Receiver<bool>,
     pub(crate) lock: StoreLock,
@@ -134,6 +138,8 @@ impl ServiceBuilder {
             rule_paths,
             shutdown_timeout,
             clock,
+            timeline,
+            _timers,
             resumed: _,
             lock: _lock,
         } = pipeline;
@@ -141,6 +147,7 @@ impl ServiceBuilder {
             source,
             rule_paths,
             live.clone(),
+            timeline,
             queues.clone(),
             redactor,
             metrics.clone(),
@@ -227,10 +234,6 @@ impl ServiceBuilder {
             rules,
             store,
         } = self;
-        // Commands have refused them with their location; a program may bring any rules.
-        if let Err(invalid) = check_windows(&rules) {
-            return Err(StoreError::Failed(invalid.to_string()));
-        }
         let lock = store.lock_exclusive()?;
         let wake = Wake::new(config.queues.iter().map(|queue| queue.name.clone()));
         // Before the first delivery can become a dead letter.
@@ -243,9 +246,11 @@ impl ServiceBuilder {
             record.push(".clock");
             record.into()
         });
-        let clock = ServiceClock::open(record, store.newest_event()?);
+        let newest = store.newest_event()?;
+        let clock = ServiceClock::open(record, newest);
         clock.record();
         check_clock(&clock, &metrics);
+        let pipeline_metrics = metrics.clone();
         let gates = TargetGates::default();
         gates.restore(store.paused_targets()?);
         let (sender, resumed) = watch::channel(false);
@@ -275,8 +280,28 @@ impl ServiceBuilder {
         );
         // Evaluation is bound by the processor, so one worker for each is as many as can run.
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        let shared = (problems.clone(), clock.clone());
+        let deadlines = Arc::new(Deadlines::default());
+        let shared = IntakeParts {
+            problems: problems.clone(),
+            clock: clock.clone(),
+            deadlines: deadlines.clone(),
+        };
         let intake = Intake::start(&store, &live, workers, &config.limits, telemetry, shared)?;
+        let parts = TimelineParts {
+            rules: live.rules.clone(),
+            budgets: intake.budgets().clone(),
+            failures: intake.failures().clone(),
+            metrics: pipeline_metrics,
+            clock: clock.clone(),
+            wake: wake.clone(),
+            store: Arc::downgrade(&store),
+        };
+        let looked = clock.recorded_before().max(newest);
+        let timeline = ServiceTimeline::new(parts, deadlines, looked);
+        store.set_timeline(Arc::new(timeline.clone()));
+        timeline.begin()?;
+        let (timers, stop_timers) = watch::channel(false);
+        drop(tokio::spawn(fire_regularly(timeline.clone(), stop_timers)));
         // Only with the lock and before the queues claim: it releases every claim there is. Beside
         // the intake, because it looks at all that is pending.
         let resuming = resume(store.clone(), wake.clone(), clock.clone(), problems, sender);
@@ -293,6 +318,8 @@ impl ServiceBuilder {
             rule_paths: config.rule_paths,
             shutdown_timeout: config.shutdown_timeout,
             clock,
+            timeline,
+            _timers: timers,
             resumed,
             lock,
         })

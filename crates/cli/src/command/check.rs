@@ -10,7 +10,7 @@ use reflexarc_diagnostic::{
     Code, Diagnostic, FileDiagnostics, InvalidFiles, Severity, remove_allowed,
 };
 use reflexarc_pattern::Dialect;
-use reflexarc_service::{check_targets, check_windows};
+use reflexarc_service::check_targets;
 
 use crate::config_args::load_without_secrets;
 use crate::exit::{Exit, Failure};
@@ -142,16 +142,16 @@ fn check_rules(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         Ok(rules) => (Some(rules.len()), rules.warnings().to_vec()),
         Err(files) => (None, with_warnings_of_valid(files.clone(), paths)),
     };
-    let refused: Vec<InvalidFiles> = match (&loaded, &config) {
-        (Ok(rules), Some(config)) => {
-            let unknown_targets = check_targets(rules, &config.target_names).err();
-            let windows = check_windows(rules).err();
-            windows.into_iter().chain(unknown_targets).collect()
-        }
-        _ => Vec::new(),
+    let unknown_targets = match (&loaded, &config) {
+        (Ok(rules), Some(config)) => check_targets(rules, &config.target_names).err(),
+        _ => None,
     };
-    let is_refused = !refused.is_empty();
-    files.extend(refused.into_iter().flat_map(InvalidFiles::into_files));
+    let is_refused = unknown_targets.is_some();
+    files.extend(
+        unknown_targets
+            .into_iter()
+            .flat_map(InvalidFiles::into_files),
+    );
     let mut portable = true;
     if let Ok(rules) = &loaded {
         let is_hint = |found: &Diagnostic| found.severity == Severity::Hint;

@@ -14,10 +14,10 @@ use crate::service_args::{ServiceArgs, refused};
 Examples:
   reflexarc clock confirm")]
 pub(crate) enum Clock {
-    /// Confirm that the wall clock is right after it has jumped by more than an hour
+    /// Confirm that the wall clock is right after it has jumped by more than a minute
     #[command(after_help = "\
 After a jump the service computes ages, expiry and windows with the time before the jump, until \
-the jump has lasted 30 minutes or this command confirms it. `problems` in /status has it as \
+the jump has lasted ten minutes or this command confirms it. `problems` in /status has it as \
 `clock_jump`. Correct the clock if it is wrong; then nothing has to be confirmed. A service that \
 was stopped for more than an hour looks the same.
 

@@ -48,6 +48,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         rules,
         targets,
         removed,
+        closed,
         restart,
         ..
     } = tokio_runtime()?
@@ -60,6 +61,12 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     ))?;
     if !removed.is_empty() {
         output.status(&format!("removed rules: {}", removed.join(", ")));
+    }
+    if closed > 0 {
+        output.status(&format!(
+            "closed {}: the windows of their rules changed or are gone",
+            plural(closed, "pending key")
+        ));
     }
     if !restart.is_empty() {
         output.line(format_args!("needs a restart: {}", restart.join(", ")))?;

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use reflexarc_event::Json;
+use reflexarc_service::check_targets;
 use reflexarc_service::operate::{Replay, Replayed};
 use reflexarc_service::store::DamagedEvent;
-use reflexarc_service::{check_targets, check_windows};
 
 use crate::command::archive::Range;
 use crate::config_args::{StoreReportArgs, store_failure};
@@ -59,7 +59,6 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let format = args.report.format;
     let (config, store, rules) = args.report.config.open_store_and_rules()?;
-    check_windows(&rules)?;
     if args.deliver {
         // A dry run is how an author looks at rules whose targets do not exist yet.
         check_targets(&rules, &config.target_names)?;

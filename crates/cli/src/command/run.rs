@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use clap::builder::RangedI64ValueParser;
 use reflexarc::RuleSet;
-use reflexarc_service::{check_targets, check_windows};
+use reflexarc_service::check_targets;
 
 use self::clock::ClockArg;
 use self::deadlines::UntilArg;
@@ -284,7 +284,6 @@ fn deliver_events(
         rules
     };
     let rules = config.read_rules(&paths)?;
-    check_windows(&rules)?;
     check_targets(&rules, &config.target_names)?;
     rule_warnings::draw(&rules, output);
     deliver::run(rules, input::open_all(events)?, config, output)

@@ -1,123 +1,133 @@
-//! Rules with a time window and the service, which does not evaluate them yet.
+//! Rules with a time window in the service.
 
-use crate::service_process::{Workspace, event};
+use reflexarc_event::Json;
 
-const THEN: &str = r#"send("out", 1);"#;
+use crate::service_process::{ServiceProcess, Workspace, event, eventually};
+
+const THEN: &str = r#"log("seen");"#;
 const OUT: &str = "[targets.out]\ntype = \"file\"\npath = \"out.ndjson\"\n";
 
-/// A rule with each kind of window, and where in its file.
-const RULES: [(&str, &str, &str); 5] = [
-    (
-        "count",
-        "when = 'a exists'\nby = 'a'\ncount = { at_least = 2, within = '1m' }\nnotify = 'out'\n",
-        "3:9",
-    ),
-    (
-        "followed_by",
-        "when = 'a exists'\nby = 'a'\nthen = 'log(1)'\n[[followed_by]]\nwhen = 'b exists'\n\
-         within = '1m'\n",
-        "4:",
-    ),
-    (
-        "not_followed_by",
-        "when = 'a exists'\nby = 'a'\nnotify = 'out'\n[not_followed_by]\nwhen = 'b exists'\n\
-         within = '1m'\n",
-        "4:",
-    ),
-    (
-        "absent_for",
-        "when = 'a exists'\nabsent_for = '1h'\nnotify = 'out'\n",
-        "2:14",
-    ),
-    (
-        "batch",
-        "when = 'a exists'\nbatch = { within = '1m' }\nnotify = 'out'\n",
-        "2:9",
-    ),
-];
+/// Fires a second after an event that no other one follows. The events are late by years, so that
+/// `settle` takes the place of `grace`.
+const WAITS: &str = r#"
+when = 'id starts with "open"'
+by = "content.eniId"
+settle = "500ms"
+then = 'send("out", #{ fired: key, count: count });'
+resolved = 'send("out", #{ resolved: key });'
+[not_followed_by]
+when = 'id starts with "close"'
+within = "500ms"
+"#;
 
-#[test]
-fn the_service_refuses_rules_with_a_time_window() {
-    for (key, rule, location) in RULES {
-        let workspace = Workspace::new(THEN, OUT);
-        workspace.write("rules/waits.toml", rule);
-        workspace.write("events.ndjson", &event("e1", "eni-1"));
-        for args in [
-            &["config", "check"][..],
-            &["config", "check", "--without-secrets"],
-            &["check", "--config", "reflexarc.toml"],
-            &["serve"],
-            &["run", "--deliver", "events.ndjson"],
-        ] {
-            let outcome = workspace.run(args);
-            let text = format!("{}{}", outcome.stdout, outcome.stderr);
-            assert_eq!(outcome.code, 3, "{args:?} {rule}: {text}");
-            for part in [
-                "RA0609",
-                &format!("rules/waits.toml:{location}"),
-                &format!("`{key}` is not supported by the service yet"),
-                "`reflexarc test`, `run` and `simulate` evaluate this rule",
-            ] {
-                assert!(text.contains(part), "{part} {args:?}: {text}");
-            }
-        }
-        // Nothing was stored, and what needs no store evaluates the rule.
-        assert!(!workspace.path("reflexarc.db").exists(), "{key}");
-        for args in [
-            &["check", "rules"][..],
-            &["test", "rules"],
-            &["run", "rules", "events.ndjson", "--until", "end"],
-        ] {
-            let outcome = workspace.run(args);
-            assert_eq!(outcome.code, 0, "{args:?} {rule}: {}", outcome.stderr);
-        }
-    }
+fn post(service: &ServiceProcess, events: &[(&str, &str)]) {
+    let lines: Vec<String> = events.iter().map(|(id, eni)| event(id, eni)).collect();
+    let (status, body) = service.call("POST", "/events", &lines.join("\n")).unwrap();
+    assert_eq!(status, 200, "{body}");
+}
+
+/// What was sent, in order.
+fn sent(workspace: &Workspace) -> Vec<String> {
+    let lines = workspace.lines("out.ndjson");
+    let sent = lines.iter().filter_map(|line| line.get("send"));
+    sent.map(Json::to_string).collect()
 }
 
 #[test]
-fn disabled_rules_may_have_a_time_window() {
+fn deadlines_fire_resolve_and_are_cancelled() {
     let workspace = Workspace::new(THEN, OUT);
-    let (_, rule, _) = RULES[0];
-    workspace.write("rules/waits.toml", &format!("enabled = false\n{rule}"));
-    let checked = workspace.run(&["config", "check"]);
-    assert_eq!(checked.code, 0, "{}", checked.stderr);
-}
-
-#[test]
-fn replays_refuse_rules_with_a_time_window() {
-    let workspace = Workspace::new(THEN, OUT);
-    workspace.write("events.ndjson", &event("e1", "eni-1"));
-    let ran = workspace.run(&["run", "--deliver", "events.ndjson"]);
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    workspace.write("rules/waits.toml", RULES[0].1);
-    for args in [&["replay", "--event", "e1"][..], &["replay", "--deliver"]] {
-        let refused = workspace.run(args);
-        assert_eq!(refused.code, 3, "{}", refused.stderr);
-        assert!(refused.stderr.contains("RA0609"), "{}", refused.stderr);
-    }
-}
-
-#[test]
-fn reloads_refuse_rules_with_a_time_window() {
-    let workspace = Workspace::new(THEN, OUT);
+    workspace.write("rules/waits.toml", WAITS);
     let service = workspace.serve();
-    workspace.write("rules/waits.toml", RULES[2].1);
-    let refused = workspace.run(&["reload"]);
-    assert_eq!(refused.code, 3, "{}", refused.stderr);
-    assert!(
-        refused
-            .stderr
-            .contains("`not_followed_by` is not supported"),
-        "{}",
-        refused.stderr
+    post(
+        &service,
+        &[
+            ("open-1", "eni-1"),
+            ("open-2", "eni-2"),
+            ("close-2", "eni-2"),
+        ],
     );
-    // The rules before go on.
-    let (status, _) = service
-        .call("POST", "/events", &event("e1", "eni-1"))
-        .unwrap();
-    assert_eq!(status, 200);
-    std::fs::remove_file(workspace.path("rules/waits.toml")).unwrap();
+    eventually("eni-1 fires", || {
+        (sent(&workspace).len() == 1).then_some(())
+    });
+    assert_eq!(sent(&workspace), [r#"{"count":1,"fired":"eni-1"}"#]);
+    post(&service, &[("close-1", "eni-1")]);
+    eventually("eni-1 is resolved", || {
+        (sent(&workspace).len() == 2).then_some(())
+    });
+    assert_eq!(sent(&workspace)[1], r#"{"resolved":"eni-1"}"#);
+    assert_eq!(service.terminate(), 0);
+}
+
+#[test]
+fn matches_survive_kills_and_restarts() {
+    let workspace = Workspace::new(THEN, OUT);
+    let waits = WAITS.replace("500ms", "3s");
+    workspace.write("rules/waits.toml", &waits);
+    let mut service = workspace.serve();
+    post(&service, &[("open-1", "eni-1"), ("open-2", "eni-2")]);
+    service.child.kill().unwrap();
+    service.child.wait().unwrap();
+    let service = workspace.serve();
+    post(&service, &[("close-2", "eni-2")]);
+    eventually("eni-1 fires", || {
+        (sent(&workspace).len() == 1).then_some(())
+    });
+    assert_eq!(service.terminate(), 0);
+    let service = workspace.serve();
+    post(&service, &[("close-1", "eni-1")]);
+    eventually("eni-1 is resolved", || {
+        (sent(&workspace).len() == 2).then_some(())
+    });
+    assert_eq!(service.terminate(), 0);
+    let all = sent(&workspace);
+    assert_eq!(
+        all,
+        [r#"{"count":1,"fired":"eni-1"}"#, r#"{"resolved":"eni-1"}"#]
+    );
+}
+
+#[test]
+fn reloads_keep_matches_of_windows_that_stay() {
+    let workspace = Workspace::new(THEN, OUT);
+    let waits = WAITS.replace("500ms", "2s");
+    workspace.write("rules/waits.toml", &waits);
+    workspace.write("rules/other.toml", &waits.replace("key", "\"other\""));
+    let service = workspace.serve();
+    post(&service, &[("open-1", "eni-1"), ("open-2", "eni-2")]);
+    // Another text with the same window, and another window.
+    workspace.write("rules/waits.toml", &waits.replace("fired", "was_fired"));
+    let changed = waits.replace("within = \"2s\"", "within = \"1h\"");
+    workspace.write("rules/other.toml", &changed.replace("key", "\"other\""));
     let reloaded = workspace.run(&["reload"]);
     assert_eq!(reloaded.code, 0, "{}", reloaded.stderr);
+    let text = format!("{}{}", reloaded.stdout, reloaded.stderr);
+    assert!(text.contains("closed 2 pending keys"), "{text}");
+    eventually("both fire", || (sent(&workspace).len() == 2).then_some(()));
+    let mut all = sent(&workspace);
+    all.sort();
+    let expected = ["eni-1", "eni-2"];
+    let expected = expected.map(|eni| format!(r#"{{"count":1,"was_fired":"{eni}"}}"#));
+    assert_eq!(all, expected);
+    assert_eq!(service.terminate(), 0);
+}
+
+#[test]
+fn what_passed_while_nothing_ran_waits_once_more() {
+    let workspace = Workspace::new(THEN, OUT);
+    workspace.write("rules/waits.toml", &WAITS.replace("\"500ms\"", "\"2s\""));
+    let mut service = workspace.serve();
+    post(&service, &[("open-1", "eni-1"), ("open-2", "eni-2")]);
+    service.child.kill().unwrap();
+    service.child.wait().unwrap();
+    // Longer than the 15 seconds after which deadlines count as missed.
+    std::thread::sleep(std::time::Duration::from_secs(17));
+    let service = workspace.serve();
+    // What its sender repeats comes before the deadline that was moved.
+    post(&service, &[("close-2", "eni-2")]);
+    assert_eq!(sent(&workspace), Vec::<String>::new());
+    eventually("eni-1 fires", || {
+        (sent(&workspace).len() == 1).then_some(())
+    });
+    assert_eq!(sent(&workspace), [r#"{"count":1,"fired":"eni-1"}"#]);
     assert_eq!(service.terminate(), 0);
 }

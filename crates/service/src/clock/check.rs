@@ -8,10 +8,12 @@ use super::record::ClockRecord;
 
 /// A jump by more than this is suspected.
 // Time zones and summer time do not change the wall clock; corrections of a running NTP client are
-// far smaller.
-const LIMIT: SignedDuration = SignedDuration::from_hours(1);
+// far smaller. Deadlines of minutes must not end because of a jump, so that an hour is too much.
+const LIMIT: SignedDuration = SignedDuration::from_mins(1);
 /// A jump that lasts this long is accepted.
-const PERIOD: Duration = Duration::from_secs(30 * 60);
+const PERIOD: Duration = Duration::from_secs(10 * 60);
+/// Time before a start in which the machine seems to have been off; more than this is suspected.
+const MAX_DOWNTIME: SignedDuration = SignedDuration::from_hours(1);
 
 /// A jump that is neither over nor accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub(super) struct ClockCheck {
     jump: Option<SuspectedJump>,
     /// Hours before the start in which the machine was off, unless they are a jump.
     downtime: Option<SuspectedJump>,
+    /// The sum of the jumps that were accepted.
+    accepted: SignedDuration,
 }
 
 impl SuspectedJump {
@@ -64,6 +68,7 @@ impl ClockCheck {
             anchor,
             jump: None,
             downtime: None,
+            accepted: SignedDuration::ZERO,
         }
     }
 
@@ -93,14 +98,15 @@ impl ClockCheck {
             return Self::new(now);
         };
         let offset = now.wall.duration_since(known);
-        if offset > LIMIT {
-            return Self {
-                downtime: Some(SuspectedJump::begin(offset, now)),
-                ..Self::new(now)
-            };
+        if offset < -LIMIT {
+            let anchor = Reading { wall: known, ..now };
+            return Self::from_anchor(anchor, now);
         }
-        let anchor = Reading { wall: known, ..now };
-        Self::from_anchor(anchor, now)
+        let is_long = offset > MAX_DOWNTIME;
+        Self {
+            downtime: is_long.then(|| SuspectedJump::begin(offset, now)),
+            ..Self::new(now)
+        }
     }
 
     fn from_anchor(anchor: Reading, now: Reading) -> Self {
@@ -132,10 +138,10 @@ impl ClockCheck {
                 if now.elapsed < jump.until {
                     return expected;
                 }
-                (self.anchor, self.jump) = (now, None);
+                self.accept(now, offset);
                 now.wall
             }
-            // A first jump, or another one: what agrees for half an hour begins here.
+            // A first jump, or another one: what agrees for the whole period begins here.
             _ => {
                 self.jump = Some(SuspectedJump::begin(offset, now));
                 expected
@@ -163,8 +169,21 @@ impl ClockCheck {
     pub(super) fn confirm(&mut self, now: Reading) -> Option<SuspectedJump> {
         self.observe_age(now);
         let accepted = self.suspected();
-        *self = Self::new(now);
+        let offset = self.jump.map_or(SignedDuration::ZERO, |jump| jump.offset);
+        self.accept(now, offset);
+        self.downtime = None;
         accepted
+    }
+
+    /// The sum of the jumps that were accepted: by how much the time is another one than if no jump
+    /// had been.
+    pub(super) fn accepted(&self) -> SignedDuration {
+        self.accepted
+    }
+
+    fn accept(&mut self, now: Reading, offset: SignedDuration) {
+        (self.anchor, self.jump) = (now, None);
+        self.accepted = self.accepted.saturating_add(offset);
     }
 }
 

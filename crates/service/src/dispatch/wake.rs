@@ -49,11 +49,7 @@ impl Wake {
     /// letters: they would otherwise wait for ever without anyone noticing.
     pub(crate) fn wake(&self, targets: &[String], store: &dyn Store, now: Timestamp) {
         for target in targets {
-            if let Some(queue) = self.get(target) {
-                // `notify_one` keeps one permit if the queue is not waiting at the moment, so a
-                // wake-up between its look into the outbox and its rest is not lost.
-                queue.notify_one();
-            } else {
+            if !self.notify(target) {
                 // The reply is not awaited: the event is committed, and its sender need not wait
                 // for this. Should it fail, regular maintenance repeats it
                 // (`service::dead_letter_unknown_targets`).
@@ -61,5 +57,13 @@ impl Wake {
                 drop(store.submit_dead_letter_target(target, reason, now));
             }
         }
+    }
+
+    /// Wakes the queue of a target. Returns whether there is one.
+    pub(crate) fn notify(&self, target: &str) -> bool {
+        let queue = self.get(target);
+        // `notify_one` keeps one permit if the queue is not waiting at the moment, so a wake-up
+        // between its look into the outbox and its rest is not lost.
+        queue.map(|queue| queue.notify_one()).is_some()
     }
 }

@@ -211,8 +211,13 @@ pub(super) async fn reload(State(state): State<Arc<AppState>>, request: Request)
                 ("targets", Json::count(reloaded.targets)),
                 ("restart", Json::strings(&reloaded.restart)),
             ]);
-            if let (Json::Object(members), false) = (&mut body, reloaded.removed.is_empty()) {
-                members.push(("removed".to_owned(), Json::strings(&reloaded.removed)));
+            if let Json::Object(members) = &mut body {
+                if !reloaded.removed.is_empty() {
+                    members.push(("removed".to_owned(), Json::strings(&reloaded.removed)));
+                }
+                if reloaded.closed > 0 {
+                    members.push(("closed".to_owned(), Json::count(reloaded.closed)));
+                }
             }
             Ok(json_response(StatusCode::OK, &body))
         }

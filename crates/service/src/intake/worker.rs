@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use reflexarc::{Evaluation, Failure, Matched, RuleSet};
 use reflexarc_event::Json;
-use reflexarc_reaction::State;
+use reflexarc_reaction::{State, StateChange};
 
 use super::admission::Admission;
 use super::budget::{BudgetAccounts, EventAccount, EventBudget};
@@ -21,6 +21,7 @@ use super::failures::FailureTracker;
 use super::stopwatch::ThreadStopwatch;
 use super::weight::release_trees;
 use super::{Batch, BatchContext, SharedSequencer};
+use crate::deadlines::Deadlines;
 use crate::store::{
     EvaluateInTransaction, Incoming, ReadSet, StateReader, Store, StoreError, StoredState,
 };
@@ -44,6 +45,7 @@ pub(super) struct EvaluationWorker {
     pub(super) failures: Arc<FailureTracker>,
     pub(super) budgets: Arc<BudgetAccounts>,
     pub(super) admission: Arc<Admission<Batch>>,
+    pub(super) deadlines: Arc<Deadlines>,
     pub(super) telemetry: Telemetry,
 }
 
@@ -91,13 +93,16 @@ impl EvaluationWorker {
         let speculative = SpeculativeEvaluation::run(rules, budgets, incoming, &*self.state, now);
         self.admission.observe(speculative.duration);
         let (failures, telemetry) = (self.failures.clone(), self.telemetry.clone());
-        let live = self.rules.clone();
+        let (live, deadlines) = (self.rules.clone(), self.deadlines.clone());
         Box::new(move |state: &dyn StateReader, incoming: &Incoming, now| {
             let (started, duration) = (speculative.started, speculative.duration);
             let live = live.load_full();
             let (rules, evaluation) = speculative.validate_or_rerun(&live, state, incoming, now)?;
             // Only what is committed counts: a discarded speculation has not happened.
             failures.observe(&rules, &evaluation);
+            for at in deadlines_of(&evaluation) {
+                deadlines.lower(at);
+            }
             if telemetry.is_sampled(&incoming.name) {
                 telemetry.record(&evaluation_span(incoming, &evaluation, started, duration));
             }
@@ -180,6 +185,15 @@ impl SpeculativeEvaluation {
         state.into_reads()?;
         Ok((self.rules, evaluation))
     }
+}
+
+/// The deadlines that an evaluation sets.
+fn deadlines_of(evaluation: &Evaluation) -> impl Iterator<Item = Timestamp> {
+    let changes = evaluation.changes().flat_map(|(_, changes)| changes);
+    changes.filter_map(|change| match change {
+        StateChange::SetMatch { kept, .. } => kept.due,
+        _ => None,
+    })
 }
 
 fn evaluation_span<'a>(

@@ -131,6 +131,9 @@ impl Remote {
             rules: count(&answer, "rules")?,
             targets: count(&answer, "targets")?,
             removed: removed.iter().map(text_of).collect(),
+            closed: answer
+                .get("closed")
+                .map_or(Ok(0), |_| count(&answer, "closed"))?,
             restart: restart.map(text_of).collect(),
         })
     }

@@ -15,7 +15,6 @@ use crate::config::{
     display_paths,
 };
 use crate::rule_targets::check_targets;
-use crate::rule_windows::check_windows;
 
 /// What is in effect before a reload.
 pub(super) struct Running<'a> {
@@ -141,11 +140,6 @@ impl Loaded {
                 return self.keep_rules(running, new_targets);
             }
         };
-        if let Err(invalid) = check_windows(&rules) {
-            self.errors.extend(invalid.into_files());
-            self.refuse(ConfigPart::Rules);
-            return self.keep_rules(running, new_targets);
-        }
         if let Err(invalid) = check_targets(&rules, after) {
             self.errors.extend(invalid.into_files());
             // A target was removed or renamed, and the rules still name it: they go on together.

@@ -48,6 +48,14 @@ pub struct Metrics {
     pub noted: Family<RuleLabel, Counter>,
     /// State entries of rules; set when the rules are compared with the store.
     pub state_entries: Family<RuleLabel, Gauge>,
+    /// Deadlines that have passed, by rule and what they led to.
+    pub firings: Family<FiringLabel, Counter>,
+    /// How long after their deadlines they were fired.
+    pub late_by: Histogram,
+    /// Keys that wait, by rule; set when metrics are read.
+    pub pending: Family<RuleLabel, Gauge>,
+    /// Pending keys that were closed because a reload changed or removed their window.
+    pub closed_by_reload: Family<RuleLabel, Counter>,
     /// Reactions that did not run because of a budget, by rule; set when metrics are read.
     pub over_budget: Family<RuleLabel, Counter>,
     /// From the head of a request to the commit of its events.
@@ -124,6 +132,15 @@ pub struct RuleLabel {
     pub rule: String,
 }
 
+/// A rule and what a deadline of it led to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct FiringLabel {
+    /// The rule's name, that of its file.
+    pub rule: String,
+    /// `fired`, `resolved`, `skipped`, `failed` or `closed`.
+    pub outcome: &'static str,
+}
+
 /// A target and the outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AttemptLabel {
@@ -174,6 +191,11 @@ impl Metrics {
             failing: Family::default(),
             noted: Family::default(),
             state_entries: Family::default(),
+            firings: Family::default(),
+            // From 1 ms to 9 hours: a service that was stopped is late by as much.
+            late_by: Histogram::new(exponential_buckets(0.001, 4.0, 13)),
+            pending: Family::default(),
+            closed_by_reload: Family::default(),
             over_budget: Family::default(),
             // From 1 ms, about one sync of the disk, to 8 s.
             accepting: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
@@ -248,6 +270,7 @@ impl Metrics {
         registry.register("reload_refused", help, metrics.reload_refused.clone());
         metrics.register_deliveries();
         metrics.register_store();
+        metrics.register_deadlines();
         metrics
     }
 
@@ -297,6 +320,19 @@ impl Metrics {
         // still useful.
         _ = encode(&mut text, &self.registry);
         text
+    }
+
+    fn register_deadlines(&mut self) {
+        let registry = &mut self.registry;
+        let help = "Deadlines that have passed, by what they led to";
+        registry.register("rule_firings", help, self.firings.clone());
+        let help = "How long after its time a deadline was fired";
+        registry.register_with_unit("firing_late", help, Unit::Seconds, self.late_by.clone());
+        let help = "Keys of a rule that wait for something to happen or not to happen";
+        registry.register("rule_pending", help, self.pending.clone());
+        let help = "Pending keys of a rule that were closed because its window changed";
+        let closed = self.closed_by_reload.clone();
+        registry.register("rule_pending_closed", help, closed);
     }
 
     fn register_store(&mut self) {

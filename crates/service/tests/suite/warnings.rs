@@ -51,6 +51,10 @@ const REASONS: &[(&str, &str)] = &[
         "rule_gone lists those that have state or deliveries",
     ),
     (
+        "a reload closed pending keys",
+        "the reload's response and reflexarc_rule_pending_closed_total count them",
+    ),
+    (
         "the configuration has a warning",
         "the author's, who sees it in `config check`",
     ),

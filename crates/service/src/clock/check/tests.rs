@@ -25,16 +25,23 @@ fn a_jump_counts_only_when_it_has_lasted() {
         assert_eq!(check.observe(reading(20, offset)), second(20), "{offset}");
         assert_eq!(check.jump.unwrap().offset.as_secs(), offset);
         // Corrected in time: nothing has happened.
-        assert_eq!(check.observe(reading(900, 0)), second(900));
+        assert_eq!(check.observe(reading(300, 0)), second(300));
         assert_eq!(check.jump, None);
+        assert_eq!(check.accepted().as_secs(), 0);
         // It comes again, and lasts.
         assert_eq!(check.observe(reading(1_000, offset)), second(1_000));
-        assert_eq!(check.observe(reading(2_799, offset)), second(2_799));
+        assert_eq!(check.observe(reading(1_599, offset)), second(1_599));
         assert_eq!(
-            check.observe(reading(2_800, offset)),
-            second(2_800 + offset)
+            check.observe(reading(1_600, offset)),
+            second(1_600 + offset)
         );
         assert_eq!(check.jump, None);
+        assert_eq!(check.accepted().as_secs(), offset);
+        // And back, confirmed.
+        assert_eq!(check.observe(reading(1_700, 0)), second(1_700 + offset));
+        assert!(check.confirm(reading(1_701, 0)).is_some());
+        assert_eq!(check.observe(reading(1_702, 0)), second(1_702));
+        assert_eq!(check.accepted().as_secs(), 0);
     }
 }
 
@@ -50,10 +57,10 @@ fn suspended_time_is_no_jump() {
 fn many_small_jumps_are_one_large_jump() {
     let mut check = ClockCheck::new(reading(0, 0));
     for step in 1..30 {
-        check.observe(reading(step * 10, step * 50 * 60));
+        check.observe(reading(step * 10, step * 50));
     }
     assert!(check.jump.is_some());
-    assert!(check.observe(reading(300, 25 * HOUR)) <= second(300));
+    assert!(check.observe(reading(300, 30 * 50)) <= second(360));
 }
 
 /// A record of the reading at `true_second`, by a process that saw no jump.
@@ -73,13 +80,13 @@ fn a_start_is_compared_with_the_newest_event() {
     let mut check = start(31 * DAY);
     assert!(check.suspected().is_some());
     assert_eq!(check.observe(reading(60, 0)), second(31 * DAY + 60));
-    assert_eq!(check.observe(reading(1_800, 0)), second(1_800));
+    assert_eq!(check.observe(reading(600, 0)), second(600));
     // Ahead: most likely the machine was off, so only ages are held back.
     let mut check = start(-31 * DAY);
     assert!(check.suspected().is_some());
     assert_eq!(check.observe(reading(60, 0)), second(60));
     assert_eq!(check.observe_age(reading(60, 0)), second(60 - 31 * DAY));
-    assert_eq!(check.observe_age(reading(1_800, 0)), second(1_800));
+    assert_eq!(check.observe_age(reading(600, 0)), second(600));
     assert_eq!(check.suspected(), None);
 }
 
@@ -127,8 +134,8 @@ proptest! {
     /// near the last trusted reading, or has agreed with itself for the whole period.
     #[test]
     fn ages_never_follow_a_short_jump(
-        steps in prop::collection::vec((1..900_i64, prop::sample::select(
-            vec![0, 0, 0, 600, -1_200, 25 * HOUR, -25 * HOUR, 31 * DAY],
+        steps in prop::collection::vec((1..300_i64, prop::sample::select(
+            vec![0, 0, 0, 10, -20, 25 * HOUR, -25 * HOUR, 31 * DAY],
         )), 1..60),
     ) {
         let mut check = ClockCheck::new(reading(0, 0));
@@ -139,15 +146,15 @@ proptest! {
             // `trusted` is the offset of a time that was used; only a jump that lasts changes it
             // by more than the limit (with the small corrections, by less than two).
             let used = aging - now;
-            if (used - trusted).abs() > 2 * HOUR {
+            if (used - trusted).abs() > 120 {
                 let (since, agreed) = began.expect("a jump was suspected before");
-                prop_assert!((agreed - offset).abs() <= HOUR);
-                prop_assert!(now - since >= 1_800, "{now} {since}");
+                prop_assert!((agreed - offset).abs() <= 60);
+                prop_assert!(now - since >= 600, "{now} {since}");
                 trusted = used;
             }
             began = match (began, check.jump) {
                 (_, None) => None,
-                (Some((since, agreed)), Some(_)) if (agreed - offset).abs() <= HOUR => {
+                (Some((since, agreed)), Some(_)) if (agreed - offset).abs() <= 60 => {
                     Some((since, agreed))
                 }
                 (_, Some(_)) => Some((now, offset)),

@@ -1,0 +1,67 @@
+//! Evaluating a deadline: as an event, within budgets, on the thread of the store's writer.
+
+use jiff::Timestamp;
+use reflexarc::{Evaluation, Failure, RuleSet};
+
+use super::budget::{BudgetAccounts, EventAccount, EventBudget};
+use super::stopwatch::ThreadStopwatch;
+use super::worker::catch_panic;
+use crate::store::{DueMatch, StateReader, StoreError, StoredState};
+
+/// Runs what is due of a match, at its deadline.
+///
+/// # Errors
+/// If the store cannot be read.
+pub(crate) fn fire(
+    rules: &RuleSet,
+    budgets: &BudgetAccounts,
+    due: &DueMatch,
+    state: &dyn StateReader,
+) -> Result<Evaluation, StoreError> {
+    let stored = StoredState::new(state);
+    let mut account = EventAccount::default();
+    let budget = EventBudget::new(budgets, &mut account);
+    let watch = ThreadStopwatch::start();
+    let stopwatch = || watch.elapsed();
+    let DueMatch { at, rule, key } = due;
+    let fired = catch_panic(|| {
+        let stopwatch = Some(&stopwatch as _);
+        rules.fire_within(rule, key, &stored, *at, stopwatch, &budget)
+    });
+    let evaluation = fired.unwrap_or_else(|| panicked(due));
+    stored.into_reads()?;
+    Ok(evaluation)
+}
+
+/// What rules wait for before any event, begun at `now`.
+///
+/// # Errors
+/// If the store cannot be read.
+pub(crate) fn arm(
+    rules: &RuleSet,
+    state: &dyn StateReader,
+    now: Timestamp,
+) -> Result<Evaluation, StoreError> {
+    let stored = StoredState::new(state);
+    let armed = rules.armed(&stored, now);
+    stored.into_reads()?;
+    Ok(armed)
+}
+
+/// The match is closed: it would panic again and again, and hold up all deadlines after it.
+fn panicked(due: &DueMatch) -> Evaluation {
+    let mut effects = reflexarc::RuleEffects::new(due.rule.as_str());
+    let key = due.key.clone();
+    effects
+        .changes
+        .push(reflexarc::StateChange::RemoveMatch { key });
+    let mut evaluation = Evaluation::default();
+    evaluation.rules.push(effects);
+    let message = format!(
+        "internal error at the deadline of {}; the match was closed",
+        due.key
+    );
+    let failure = Failure::new(due.rule.as_str(), message);
+    evaluation.failures.push(failure);
+    evaluation
+}

@@ -1,0 +1,425 @@
+//! What happens because time passes: deadlines, and changes of clock and rules.
+//!
+//! All of it happens inside transactions of the store, on the thread of its writer, and is an entry
+//! of the archive, so that the archive tells in which order it happened:
+//!
+//! | entry | when | what it does |
+//! |---|---|---|
+//! | `firing` | a deadline has passed | the reaction of the rule; its state and deliveries |
+//! | `resumed` | nothing looked at deadlines for 15 seconds, and some have passed | they wait for `settle` |
+//! | `clock` | a jump of the wall clock was accepted | all deadlines move by as much |
+//! | `reload` | the rules changed | matches of windows that are gone are closed |
+//!
+//! # Order
+//!
+//! Deadlines up to the time of a batch fire before its events ([`Timeline::advance`]), as far as a
+//! transaction has room for them: when 100,000 come at once, events are accepted between them, and
+//! the engine fires what is overdue of the matches that an event changes. The scheduler
+//! (`scheduler.rs`) fires what no event does.
+
+mod entries;
+mod report;
+mod scheduler;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use jiff::{SignedDuration, Timestamp};
+use reflexarc::{Evaluation, RuleSet};
+use reflexarc_event::Json;
+
+use self::entries::{clock_entry, firing_entry, reload_entry, resumed_entry};
+use self::report::Report;
+pub(crate) use self::scheduler::fire_regularly;
+use crate::clock::{ClockTime, ServiceClock};
+use crate::deadlines::Deadlines;
+use crate::dispatch::Wake;
+use crate::intake::{BudgetAccounts, FailureTracker, arm, fire};
+use crate::store::{
+    Advanced, AfterCommit, EntryKind, Reply, Store, StoreError, TimeTransaction, TimeWork, Timeline,
+};
+use crate::telemetry::{Metrics, Problems};
+
+/// Time without a look at deadlines after which those that have passed wait once more.
+const MAX_SILENCE: SignedDuration = SignedDuration::from_secs(15);
+/// Deadlines that are fired before the events of one batch.
+// A few milliseconds: more is left to the scheduler, so that events are accepted meanwhile.
+const MAX_BEFORE_EVENTS: usize = 32;
+/// Deadlines that are fired before the rules change; what is left is of the rules after.
+const MAX_BEFORE_RELOAD: usize = 1_000;
+
+/// The [`Timeline`] of a service. Clones share it.
+#[derive(Clone)]
+pub(crate) struct ServiceTimeline {
+    inner: Arc<Inner>,
+}
+
+/// What a [`ServiceTimeline`] is made of.
+pub(crate) struct TimelineParts {
+    pub(crate) rules: Arc<ArcSwap<RuleSet>>,
+    pub(crate) budgets: Arc<BudgetAccounts>,
+    pub(crate) failures: Arc<FailureTracker>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: ServiceClock,
+    pub(crate) wake: Wake,
+    pub(crate) store: Weak<dyn Store>,
+}
+
+struct Inner {
+    parts: TimelineParts,
+    deadlines: Arc<Deadlines>,
+    progress: Mutex<Progress>,
+    /// Targets of deliveries that have no queue.
+    unknown_targets: Mutex<BTreeSet<String>>,
+}
+
+/// How far the timeline is.
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    /// When deadlines were last looked at.
+    looked: Timestamp,
+    /// By how much the clock was set, of what the matches know.
+    accepted: SignedDuration,
+}
+
+impl ServiceTimeline {
+    /// A timeline that goes on where another process ended at `looked`.
+    pub(crate) fn new(
+        parts: TimelineParts,
+        deadlines: Arc<Deadlines>,
+        looked: Option<Timestamp>,
+    ) -> Self {
+        let time = parts.clock.time();
+        let progress = Progress {
+            looked: looked.map_or(time.now, |looked| looked.min(time.now)),
+            accepted: time.accepted,
+        };
+        Self {
+            inner: Arc::new(Inner {
+                parts,
+                deadlines,
+                progress: Mutex::new(progress),
+                unknown_targets: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Makes rules live: closes the matches of windows that they do not have, and begins what they
+    /// wait for before any event. Blocks. Returns how many pending matches were closed.
+    ///
+    /// # Errors
+    /// If the store fails; then the rules before stay live.
+    pub(crate) fn replace_rules(&self, rules: RuleSet) -> Result<u64, StoreError> {
+        let rules = Arc::new(rules);
+        let closed = Arc::new(Mutex::new(0));
+        let (timeline, count) = (self.clone(), closed.clone());
+        let work: TimeWork = Box::new(move |transaction| {
+            let now = timeline.inner.parts.clock.now();
+            let mut report = Report::default();
+            // What has passed is still of the rules before.
+            let now = timeline.advance_to(transaction, now, MAX_BEFORE_RELOAD, &mut report)?;
+            *lock(&count) = timeline.begin_rules(transaction, &rules, now, true, &mut report)?;
+            Ok(Some(timeline.after_commit(
+                transaction,
+                report,
+                Some(rules),
+            )?))
+        });
+        self.submit(work)?.wait()?;
+        let closed = *lock(&closed);
+        Ok(closed)
+    }
+
+    /// Begins with the live rules, which may be others than those of the process before. Blocks.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(crate) fn begin(&self) -> Result<(), StoreError> {
+        let timeline = self.clone();
+        let work: TimeWork = Box::new(move |transaction| {
+            let rules = timeline.inner.parts.rules.load_full();
+            let now = timeline.inner.parts.clock.now();
+            let mut report = Report::default();
+            // First, because closing matches must not look like firing them.
+            timeline.begin_rules(transaction, &rules, now, false, &mut report)?;
+            Ok(Some(timeline.after_commit(transaction, report, None)?))
+        });
+        self.submit(work)?.wait()
+    }
+
+    /// Whether a deadline has passed, or may have.
+    pub(crate) fn is_due(&self) -> bool {
+        let Inner {
+            parts, deadlines, ..
+        } = &*self.inner;
+        let now = parts.clock.now();
+        let is_due = deadlines.are_due(now) || self.is_clock_set();
+        if !is_due {
+            self.look(now);
+        }
+        is_due
+    }
+
+    /// Fires what is due in a transaction of its own, at most `limit`. `None` if the store is gone.
+    fn submit_step(&self, limit: usize) -> Option<Reply<()>> {
+        let timeline = self.clone();
+        let work: TimeWork = Box::new(move |transaction| {
+            let now = timeline.inner.parts.clock.now();
+            let mut report = Report::default();
+            timeline.advance_to(transaction, now, limit, &mut report)?;
+            Ok(Some(timeline.after_commit(transaction, report, None)?))
+        });
+        self.submit(work).ok()
+    }
+
+    /// How long until the next deadline.
+    fn until_next(&self) -> Duration {
+        let now = self.inner.parts.clock.now();
+        let next = self.inner.deadlines.earliest();
+        next.map_or(Duration::MAX, |next| {
+            // Of a deadline that has just passed, nothing.
+            Duration::try_from(now.duration_until(next)).unwrap_or(Duration::ZERO)
+        })
+    }
+
+    async fn deadlines_changed(&self) {
+        self.inner.deadlines.changed().await;
+    }
+
+    /// Keeps the time for the next process.
+    fn record_time(&self) {
+        self.inner.parts.clock.record();
+    }
+
+    /// Moves deliveries to targets that do not exist to the dead letters.
+    fn move_unknown_targets(&self) {
+        let unknown = std::mem::take(&mut *lock(&self.inner.unknown_targets));
+        let parts = &self.inner.parts;
+        // Not by the writer of the store, which would be the last to hold it at the end.
+        if !unknown.is_empty()
+            && let Some(store) = parts.store.upgrade()
+        {
+            let unknown: Vec<String> = unknown.into_iter().collect();
+            parts.wake.wake(&unknown, &*store, parts.clock.now());
+        }
+    }
+
+    fn problems(&self) -> &Problems {
+        &self.inner.parts.metrics.problems
+    }
+
+    fn submit(&self, work: TimeWork) -> Result<Reply<()>, StoreError> {
+        let store = self.inner.parts.store.upgrade();
+        let store = store.ok_or(StoreError::Closed)?;
+        Ok(store.submit_time(work))
+    }
+
+    /// Brings everything up to `now`, but fires at most `limit` deadlines. Returns the time that
+    /// entries have from then on.
+    fn advance_to(
+        &self,
+        transaction: &mut dyn TimeTransaction,
+        now: Timestamp,
+        limit: usize,
+        report: &mut Report,
+    ) -> Result<Timestamp, StoreError> {
+        let parts = &self.inner.parts;
+        let time = parts.clock.time();
+        // A batch may have got its time before the clock was set back.
+        let now = now.min(time.now);
+        let mut progress = *self.progress();
+        if progress.accepted != time.accepted {
+            adopt_clock(transaction, time, &mut progress)?;
+        }
+        let rules = parts.rules.load_full();
+        if now.duration_since(progress.looked) > MAX_SILENCE {
+            resume(transaction, &rules, now, progress.looked)?;
+        }
+        progress.looked = progress.looked.max(now);
+        report.progress = Some(progress);
+        self.fire_due(transaction, &rules, now, limit, report)?;
+        Ok(now)
+    }
+
+    /// Fires at most `limit` deadlines up to `now`, each as an entry.
+    fn fire_due(
+        &self,
+        transaction: &mut dyn TimeTransaction,
+        rules: &RuleSet,
+        now: Timestamp,
+        limit: usize,
+        report: &mut Report,
+    ) -> Result<(), StoreError> {
+        let budgets = &self.inner.parts.budgets;
+        // Asked for one by one: what fires may be due again at once, before others.
+        for _ in 0..limit {
+            let Some(due) = transaction.due(now, 1)?.into_iter().next() else {
+                return Ok(());
+            };
+            let evaluation = fire(rules, budgets, &due, transaction)?;
+            let entry = firing_entry(&due, &evaluation);
+            let accepted = transaction.add(entry, &evaluation, now)?;
+            report.add(&due, now, evaluation, accepted);
+        }
+        Ok(())
+    }
+
+    /// Closes the matches that the rules do not have, and begins what they wait for. Returns how
+    /// many pending matches were closed.
+    fn begin_rules(
+        &self,
+        transaction: &mut dyn TimeTransaction,
+        rules: &RuleSet,
+        now: Timestamp,
+        is_reload: bool,
+        report: &mut Report,
+    ) -> Result<u64, StoreError> {
+        let keep = |rule: &str, window: u64| {
+            let live = rules.live_window(rule);
+            live.is_some_and(|live| live.fingerprint == window)
+        };
+        let closed: BTreeMap<_, _> = transaction.close_matches(&keep)?.into_iter().collect();
+        let armed = arm(rules, transaction, now)?;
+        let hash = rules.hash();
+        let newest = transaction.newest(EntryKind::Reload)?;
+        let is_same = newest
+            .is_some_and(|(_, detail)| detail.get("hash").and_then(Json::as_str) == Some(&*hash));
+        // Rules without windows leave no entry at a start: nothing depends on when it was.
+        let begins = rules.has_windows() && !is_same;
+        let count = closed.values().sum();
+        if is_reload || begins || !closed.is_empty() || !armed.rules.is_empty() {
+            let entry = reload_entry(now, &hash, rules.len(), &closed);
+            transaction.add(entry, &armed, now)?;
+        }
+        report.closed.extend(closed);
+        Ok(count)
+    }
+
+    /// What is to be done once the transaction is committed.
+    fn after_commit(
+        &self,
+        transaction: &dyn TimeTransaction,
+        report: Report,
+        rules: Option<Arc<RuleSet>>,
+    ) -> Result<AfterCommit, StoreError> {
+        let next = transaction.due(Timestamp::MAX, 1)?;
+        self.inner.deadlines.begin(next.first().map(|due| due.at));
+        let timeline = self.clone();
+        Ok(Box::new(move || {
+            let Inner {
+                parts,
+                deadlines,
+                progress,
+                unknown_targets,
+            } = &*timeline.inner;
+            deadlines.commit();
+            if let Some(new) = report.progress {
+                *lock(progress) = new;
+            }
+            let live = parts.rules.load_full();
+            let unknown = report.publish(parts, &live);
+            lock(unknown_targets).extend(unknown);
+            if let Some(rules) = rules {
+                parts.rules.store(rules);
+            }
+        }))
+    }
+
+    /// Records that nothing is due at `now`.
+    fn look(&self, now: Timestamp) {
+        let mut progress = self.progress();
+        progress.looked = progress.looked.max(now);
+    }
+
+    /// Whether the clock was set and the deadlines do not know.
+    fn is_clock_set(&self) -> bool {
+        self.progress().accepted != self.inner.parts.clock.time().accepted
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        lock(&self.inner.progress)
+    }
+}
+
+impl Timeline for ServiceTimeline {
+    fn advance(
+        &self,
+        transaction: &mut dyn TimeTransaction,
+        now: Timestamp,
+    ) -> Result<Advanced, StoreError> {
+        let time = self.inner.parts.clock.time();
+        let now = now.min(time.now);
+        let is_set = self.progress().accepted != time.accepted;
+        // Nearly always: no statement runs for it.
+        if !is_set && !self.inner.deadlines.are_due(now) {
+            self.look(now);
+            return Ok(Advanced {
+                now,
+                after_commit: None,
+            });
+        }
+        let mut report = Report::default();
+        let now = self.advance_to(transaction, now, MAX_BEFORE_EVENTS, &mut report)?;
+        Ok(Advanced {
+            now,
+            after_commit: Some(self.after_commit(transaction, report, None)?),
+        })
+    }
+}
+
+/// Moves all deadlines by as much as the clock was set.
+fn adopt_clock(
+    transaction: &mut dyn TimeTransaction,
+    time: ClockTime,
+    progress: &mut Progress,
+) -> Result<(), StoreError> {
+    let offset = time.accepted.saturating_sub(progress.accepted);
+    let moved = transaction.shift_times(offset)?;
+    let entry = clock_entry(time.now, offset, moved);
+    transaction.add(entry, &Evaluation::default(), time.now)?;
+    progress.accepted = time.accepted;
+    progress.looked = progress.looked.saturating_add(offset).unwrap_or(time.now);
+    let (matches, deliveries) = moved;
+    let offset = offset.as_secs();
+    tracing::info!(
+        offset,
+        matches,
+        deliveries,
+        "moved deadlines by as much as the clock was set"
+    );
+    Ok(())
+}
+
+/// Lets what has passed since `since`, when nothing looked at deadlines, wait once more.
+fn resume(
+    transaction: &mut dyn TimeTransaction,
+    rules: &RuleSet,
+    now: Timestamp,
+    since: Timestamp,
+) -> Result<(), StoreError> {
+    let settled = |rule: &str| {
+        let window = rules.live_window(rule)?;
+        now.saturating_add(window.settle).ok()
+    };
+    let matches = transaction.postpone_due(now, &settled)?;
+    if matches > 0 {
+        transaction.add(
+            resumed_entry(now, since, matches),
+            &Evaluation::default(),
+            now,
+        )?;
+        let since = since.to_string();
+        tracing::info!(
+            since,
+            matches,
+            "deadlines passed while nothing ran; they wait once more"
+        );
+    }
+    Ok(())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

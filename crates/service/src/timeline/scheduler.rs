@@ -1,0 +1,64 @@
+//! The scheduler: the task that fires deadlines when no event does.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::ServiceTimeline;
+use crate::shutdown::stopped;
+use crate::store::StoreError;
+use crate::telemetry::ProblemKind;
+
+/// Deadlines that one transaction fires.
+// About ten milliseconds: events that are accepted meanwhile wait for it.
+const STEP: usize = 128;
+/// How often the time is looked at although nothing is due.
+// A pause of the whole process, such as a suspended machine, is noticed because this did not
+// happen: see `MAX_SILENCE`.
+const TICK: Duration = Duration::from_secs(5);
+/// The pause after a failure.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Sleeps until the earliest deadline, fires what is due, and goes on until `stop` becomes true.
+pub(crate) async fn fire_regularly(timeline: ServiceTimeline, mut stop: watch::Receiver<bool>) {
+    loop {
+        let pause = match fire_step(&timeline).await {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => timeline.until_next().min(TICK),
+            Err(error) => {
+                timeline.report_failure(&error);
+                RETRY
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = timeline.deadlines_changed() => {}
+            () = stopped(&mut stop) => return,
+        }
+        if *stop.borrow() {
+            return;
+        }
+    }
+}
+
+/// Fires some of what is due. Returns whether there is more.
+async fn fire_step(timeline: &ServiceTimeline) -> Result<bool, StoreError> {
+    timeline.record_time();
+    timeline.move_unknown_targets();
+    if !timeline.is_due() {
+        return Ok(false);
+    }
+    let Some(reply) = timeline.submit_step(STEP) else {
+        return Ok(false);
+    };
+    reply.await?;
+    Ok(timeline.is_due())
+}
+
+impl ServiceTimeline {
+    fn report_failure(&self, error: &StoreError) {
+        let detail = format!("{error}; deadlines wait until it works");
+        let kind = ProblemKind::StoreOperationFailed;
+        self.problems().report(kind, "timers", 1, &detail);
+    }
+}
