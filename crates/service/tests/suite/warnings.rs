@@ -67,6 +67,10 @@ const REASONS: &[(&str, &str)] = &[
         "the next attempt reports damage",
     ),
     (
+        "the event of a match is damaged",
+        "the check of the store reports damage, and the reaction fails",
+    ),
+    (
         "cannot read the newest event",
         "the check of the store reports damage",
     ),
