@@ -149,7 +149,7 @@ pub(super) fn postpone(
 }
 
 /// What is due waits until `settled`.
-const POSTPONE: &str = "UPDATE kept_match AS m INDEXED BY match_by_due
+pub(super) const POSTPONE: &str = "UPDATE kept_match AS m INDEXED BY match_by_due
     SET not_before = max(ifnull(m.not_before, r.settled), r.settled), due = max(m.due, r.settled)
     FROM match_rule AS r
     WHERE m.due <= ?1 AND (m.expires IS NULL OR m.expires > ?1)

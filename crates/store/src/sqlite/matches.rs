@@ -185,7 +185,7 @@ pub(super) fn remove(connection: &Connection, rule: &str, key: &str) -> Result<b
 }
 
 /// The matches of a rule at a key in open windows other than `?3`.
-const OTHERS: &str = "SELECT m.rule, m.key, m.positions
+pub(super) const OTHERS: &str = "SELECT m.rule, m.key, m.positions
     FROM match_rule AS r INDEXED BY match_rule_open CROSS JOIN kept_match AS m
     WHERE r.rule = ?1 AND r.closed = 0 AND r.id <> ?3 AND m.rule = r.id AND m.key = ?2";
 

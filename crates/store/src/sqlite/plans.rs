@@ -1,6 +1,8 @@
 //! The plans of the statements that queues run: none scans, none sorts.
 
-use super::{claim, delays, listing, order, schema, state};
+use super::{
+    archive, claim, deadlines, delays, listing, match_list, matches, order, schema, state,
+};
 use crate::StoreOptions;
 
 /// The plan of a query, one line a step.
@@ -13,6 +15,13 @@ fn plan(sql: &str) -> Vec<String> {
         .unwrap();
     let steps = statement.raw_query().mapped(|row| row.get(3));
     steps.map(Result::unwrap).collect()
+}
+
+/// The plan of a query, whether or not an index has all the columns.
+fn searched(sql: &str) -> Vec<String> {
+    let steps = plan(sql).into_iter();
+    let plain = |step: String| step.replace("COVERING ", "").replace(" EXISTS", "");
+    steps.map(plain).collect()
 }
 
 #[test]
@@ -57,6 +66,72 @@ fn claims_and_settlements_search_indexes() {
             .filter(|step| step != "SCAN CONSTANT ROW" && !step.starts_with("SCALAR SUBQUERY"))
             .collect();
         assert_eq!(steps, searches, "{sql}");
+    }
+}
+
+/// What is read and written of matches for each event that opens or closes one, and for each
+/// deadline.
+#[test]
+fn matches_are_found_by_rule_and_key_or_by_deadline() {
+    let window = "SEARCH match_rule USING INDEX match_rule_open (rule=?)";
+    let aliased = window.replace("match_rule USING", "r USING");
+    let key = "SEARCH m USING PRIMARY KEY (rule=? AND key=?)";
+    let of_rule = "SEARCH r USING INTEGER PRIMARY KEY (rowid=?)";
+    let due = "SEARCH kept_match USING INDEX match_by_due";
+    for (sql, searches) in [
+        (matches::find(), vec![aliased.as_str(), key]),
+        (matches::OTHERS.to_owned(), vec![aliased.as_str(), key]),
+        (matches::COUNT.to_owned(), vec![window]),
+        (
+            deadlines::DUE.to_owned(),
+            vec!["SEARCH m USING INDEX match_by_due (due<?)", of_rule],
+        ),
+        (
+            deadlines::AT.to_owned(),
+            vec!["SEARCH kept_match USING INDEX match_by_due (due=? AND rule=?)"],
+        ),
+        (deadlines::NEXT.to_owned(), vec![&format!("{due} (due>?)")]),
+        (
+            archive::NEWEST_OF.to_owned(),
+            vec!["SEARCH archive USING INDEX archive_by_entry (entry=?)"],
+        ),
+        (match_list::of_window(true), vec![of_rule, key]),
+        (
+            match_list::of_window(false),
+            vec![of_rule, "SEARCH m USING PRIMARY KEY (rule=? AND key>?)"],
+        ),
+    ] {
+        assert_eq!(searched(&sql), searches, "{sql}");
+    }
+}
+
+/// Deadlines that many matches have, and windows that are full, are rare, but may be large.
+#[test]
+fn full_windows_and_equal_deadlines_read_indexes() {
+    for (sql, expected) in [
+        (
+            deadlines::WINDOWS_AT,
+            "SEARCH m USING INDEX match_by_due (due=? AND rule=?)",
+        ),
+        (
+            matches::EXPIRED,
+            "SEARCH kept_match USING INDEX match_by_expiry (expires<?)",
+        ),
+        (
+            deadlines::POSTPONE,
+            "SEARCH m USING INDEX match_by_due (due<?)",
+        ),
+    ] {
+        let steps = searched(sql);
+        assert!(steps.iter().any(|step| step == expected), "{steps:#?}");
+        assert!(
+            !steps.iter().any(|step| step.contains("SCAN m")),
+            "{steps:#?}"
+        );
+        assert!(
+            !steps.iter().any(|step| step.contains("TEMP B-TREE")),
+            "{steps:#?}"
+        );
     }
 }
 

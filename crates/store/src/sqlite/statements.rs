@@ -25,7 +25,7 @@ static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Statements that scan a table or index, and why they may: none runs for an event, a claim, a
 /// trace or a step of retention.
-const SCANS: [(&str, &str); 18] = [
+const SCANS: [(&str, &str); 20] = [
     ("FROM pragma_", "reads the schema"),
     ("FROM sqlite_schema", "reads the schema"),
     ("ORDER BY seq DESC LIMIT 1", "reads one row"),
@@ -68,6 +68,14 @@ const SCANS: [(&str, &str); 18] = [
     (
         "ORDER BY due, seq, id LIMIT",
         "lists all that is pending, for an operator",
+    ),
+    (
+        "SELECT positions FROM kept_match",
+        "compares all references, at the end of a check",
+    ),
+    (
+        "SELECT seq, refs FROM kept_event",
+        "compares all references, at the end of a check",
     ),
     ("set_at > ?1", "runs once when the clock was set back"),
     ("since = since + ?1", "runs once when the clock was set"),
