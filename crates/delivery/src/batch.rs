@@ -10,7 +10,7 @@ use crate::delivery::{Delivery, DeliveryId};
 use crate::digest::{DigestKind, firings_message};
 use crate::flood_control::{Admission, FloodControl};
 use crate::outcome::{Receipt, SendError};
-use crate::retry::{Decision, RetryPolicy};
+use crate::retry::{DeadLetterCause, Decision, RetryPolicy};
 use crate::settle::{Settlement, settle};
 use crate::target::Target;
 
@@ -98,7 +98,11 @@ impl Batch {
         let settled = self.deliveries.iter();
         let settled = settled.map(|delivery| settle(policy, delivery, outcome, size, now));
         let mut settled: Vec<Settlement> = settled.collect();
-        if self.next_digest(outcome).is_some() {
+        let next = self.next_digest(outcome);
+        if next != self.digest {
+            retry_otherwise(&mut settled, now);
+        }
+        if next.is_some() {
             retry_together(&mut settled);
         }
         settled
@@ -121,6 +125,18 @@ impl Batch {
 
     fn kind(&self) -> Option<DigestKind> {
         self.digest.as_ref().and_then(DeliveryId::digest_kind)
+    }
+}
+
+/// Lets deliveries without retries that are left have one more: their digest is refused, and what
+/// comes next is another message.
+fn retry_otherwise(settled: &mut [Settlement], now: Timestamp) {
+    for one in settled {
+        if let Decision::DeadLetter { cause, .. } = &one.decision
+            && *cause == DeadLetterCause::Exhausted
+        {
+            one.decision = Decision::RetryAt(now);
+        }
     }
 }
 

@@ -418,7 +418,7 @@ pub trait Store: Send + Sync {
     fn forget_rule(&self, rule: &str) -> Result<u64, StoreError>;
 
     /// For each target with deliveries that may be attempted now and have not been in their current
-    /// series: how many. Those that are claimed are among them.
+    /// series: how many. Those that are claimed or held are among them.
     ///
     /// # Errors
     /// If the store cannot be read.

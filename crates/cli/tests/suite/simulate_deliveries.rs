@@ -11,6 +11,11 @@ rules = "rules"
 [targets.team]
 type = "dingtalk"
 token = { env = "A_TOKEN_THAT_IS_NOT_SET" }
+[targets.mail]
+type = "email"
+host = "smtp.example.com"
+from = "a@example.com"
+to = "b@example.com"
 [targets.desk]
 type = "email"
 host = "smtp.example.com"
@@ -22,12 +27,17 @@ retry = ["10s"]
 
 /// Runs a scenario with one rule for every published event: exit code, JSON output, stderr.
 fn simulate(then: &str, scenario: &str) -> (i32, Vec<Value>, String) {
+    simulate_window("", then, scenario)
+}
+
+/// The same with a time window of the rule.
+fn simulate_window(window: &str, then: &str, scenario: &str) -> (i32, Vec<Value>, String) {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     std::fs::create_dir(folder.path().join("rules")).unwrap();
     write(
         "rules/r.toml",
-        &format!("when = 'name == \"Test:Event\"'\nthen = '''\n{then}\n'''\n"),
+        &format!("when = 'name == \"Test:Event\"'\n{window}\nthen = '''\n{then}\n'''\n"),
     );
     write("reflexarc.toml", CONFIG);
     write("scenario.toml", scenario);
@@ -120,6 +130,42 @@ fn a_rate_limited_target_gets_single_messages_and_digests() {
             .ends_with(" messages"),
         "{digest}"
     );
+}
+
+#[test]
+fn a_flood_of_firings_is_merged() {
+    let window = "by = 'number'\ncount = { at_least = 1, within = '1m' }";
+    let then = "notify(\"team\", key); notify(\"mail\", key);";
+    // 60 keys within two seconds, and one after a minute and a half.
+    let mut scenario = String::new();
+    for number in 0..60 {
+        let at = if number < 30 { "1s" } else { "2s" };
+        let _ = writeln!(scenario, "{}", publish(at, number));
+    }
+    let _ = writeln!(scenario, "{}", publish("91s", 99));
+    let (code, entries, stderr) = simulate_window(window, then, &scenario);
+    assert_eq!(code, 0, "{stderr}");
+    let calls = |target: &str| -> Vec<(i64, usize)> {
+        let calls = deliveries(&entries);
+        let calls = calls.iter().filter(|call| call["target"] == target);
+        let carried = |call: &Value| call["deliveries"].as_array().unwrap().len();
+        calls.map(|call| (second(call), carried(call))).collect()
+    };
+    // The mails of 20 firings, those of 40 more when the minute is over, and the late one.
+    let mails = calls("mail");
+    assert_eq!(mails.len(), 22, "{mails:?}");
+    assert!(mails[..20].iter().all(|call| *call == (1, 1)), "{mails:?}");
+    assert_eq!(mails[20..], [(61, 40), (121, 1)]);
+    let merged = deliveries(&entries);
+    let merged = merged
+        .iter()
+        .find(|call| call["target"] == "mail" && second(call) == 61);
+    let message = &merged.unwrap()["message"];
+    assert_eq!(message["subject"], "40 more firings of r");
+    let text = message["text"].as_str().unwrap();
+    assert!(text.contains("\n- 39\nand 20 more\n"), "{text}");
+    // A robot has fewer calls than 20 besides: they are in one message, each with its text.
+    assert_eq!(calls("team"), [(1, 20), (61, 40), (121, 1)]);
 }
 
 #[test]

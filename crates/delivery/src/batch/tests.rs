@@ -140,13 +140,19 @@ fn refused_digests_of_firings_are_sent_without_keys_once() {
     let refused = Err(SendError::Refused {
         reason: "a blocked word".into(),
     });
-    let policy = RetryPolicy::default();
+    // Also where a delivery is attempted once.
+    let policy = RetryPolicy {
+        delays: RetryDelays::List(Vec::new()),
+        ..RetryPolicy::default()
+    };
     let is_retry = |batch: &Batch| {
         let settled = batch.settle(&policy, &refused, at(0));
         let mut decisions = settled.iter().map(|one| &one.decision);
         decisions.all(|decision| matches!(decision, Decision::RetryAt(_)))
     };
     assert!(is_retry(&batch));
+    let settled = batch.settle(&RetryPolicy::default(), &refused, at(0));
+    assert!(settled.iter().all(|one| *one == settled[0]), "{settled:?}");
     let digest = batch.next_digest(&refused).unwrap();
     assert_eq!(digest.digest_kind(), Some(DigestKind::FiringsWithoutKeys));
     let again = Batch {
@@ -158,6 +164,10 @@ fn refused_digests_of_firings_are_sent_without_keys_once() {
     let batch = Batch::digest(firings("r", 3, at(0)), DigestKind::Messages);
     assert!(is_retry(&batch));
     assert_eq!(batch.next_digest(&refused), None);
+    let failed = Err(SendError::transient("down"));
+    let settled = batch.settle(&policy, &failed, at(0));
+    let is_dead = |one: &Settlement| matches!(one.decision, Decision::DeadLetter { .. });
+    assert!(settled.iter().all(is_dead), "{settled:?}");
 }
 
 #[test]

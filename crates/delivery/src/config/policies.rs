@@ -73,7 +73,7 @@ pub(super) fn calls_per_minute(keys: &ConfigTable<'_>, default: RateLimit) -> Op
 /// all.
 pub(super) fn firing_limit(keys: &ConfigTable<'_>) -> Option<FiringLimit> {
     let default = FiringLimit::DEFAULT;
-    let firings = keys.integer("max_firings_per_minute", 0..=10_000);
+    let firings = keys.integer("max_firings_per_minute", 0..=1_000);
     let firings = firings.unwrap_or(default.firings);
     (firings > 0).then_some(FiringLimit { firings, ..default })
 }

@@ -82,6 +82,16 @@ fn targets_for_people_have_a_pace() {
     assert_eq!(calls(mail, "calls_per_minute = 0"), None);
     assert_eq!(calls(robot, ""), Some(20));
     assert_eq!(calls(robot, "calls_per_minute = 5"), Some(5));
+    let firings = |target: &str, limit: &str| {
+        let (targets, messages) = read(&format!("{target}{limit}"), Secrets::Blank);
+        assert!(messages.is_empty(), "{messages:?}");
+        targets[0].firing_limit.map(|limit| limit.firings)
+    };
+    for target in [mail, robot] {
+        assert_eq!(firings(target, ""), Some(20));
+        assert_eq!(firings(target, "max_firings_per_minute = 5"), Some(5));
+        assert_eq!(firings(target, "max_firings_per_minute = 0"), None);
+    }
     for machine in [
         "type = \"file\"\npath = \"f\"",
         "type = \"stdout\"",
@@ -89,8 +99,16 @@ fn targets_for_people_have_a_pace() {
         "type = \"webhook\"\nurl = \"https://example.com/\"",
     ] {
         assert_eq!(calls("[targets.t]\n", machine), None);
+        assert_eq!(firings("[targets.t]\n", machine), None);
     }
-    let (_, messages) = read(&format!("{mail}calls_per_minute = -1"), Secrets::Blank);
+    for wrong in ["calls_per_minute = -1", "max_firings_per_minute = 1001"] {
+        let (_, messages) = read(&format!("{mail}{wrong}"), Secrets::Blank);
+        assert_eq!(messages.len(), 1, "{messages:?}");
+    }
+    let (_, messages) = read(
+        "[targets.t]\ntype = \"stdout\"\nmax_firings_per_minute = 5\n",
+        Secrets::Blank,
+    );
     assert_eq!(messages.len(), 1, "{messages:?}");
 }
 

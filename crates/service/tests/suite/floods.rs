@@ -12,7 +12,7 @@ use reflexarc_service::store::DeliveryStatus;
 use reflexarc_service::telemetry::Metrics;
 
 use crate::delivering::{Delivering, queue, quick};
-use crate::receiver::{Call, Receiver, Reply};
+use crate::receiver::{Call, Receiver, Reply, eventually};
 use crate::robot::{check, dingtalk, error, ok};
 use crate::samples::incoming_of;
 
@@ -149,6 +149,17 @@ async fn firings_beyond_twenty_are_one_message_with_the_first_keys() {
     assert!(digests[..20].iter().all(Option::is_none));
     assert!(digests[20..].iter().all(|one| *one == Some(digest)));
     assert_eq!(merged(&delivering.metrics), Some(480));
+    // A period after the merged message nothing is held any more.
+    let flood = |count| format!("reflexarc_problems{{problem=\"flood\"}} {count}");
+    assert!(delivering.metrics.render().contains(&flood(1)));
+    let is_over = || {
+        delivering
+            .metrics
+            .render()
+            .contains(&flood(0))
+            .then_some(())
+    };
+    eventually(is_over).await;
     delivering.stop().await;
 }
 

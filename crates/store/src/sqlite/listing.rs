@@ -83,8 +83,10 @@ pub(super) fn unattempted(
     now: Timestamp,
 ) -> Result<Vec<(String, u64)>, StoreError> {
     // Those that wait for another of their key are attempted after it, or long after it has failed.
+    // What has neither an order nor a delay is due later only because it is held.
     let sql = "SELECT target, count(*) FROM delivery
-               WHERE status = 0 AND head = 1 AND attempt = 1 AND (due <= ?1 OR claimed = 1)
+               WHERE status = 0 AND head = 1 AND attempt = 1
+                     AND (due <= ?1 OR claimed = 1 OR order_key IS NULL AND delay IS NULL)
                GROUP BY target ORDER BY target";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map([micros(now)], |row| {

@@ -299,6 +299,8 @@ pub(super) fn held_deliveries_give_up_their_order_and_come_back(backend: &dyn Ba
     assert!(!waits(store, second));
     assert_eq!(ids(&claim(store, 1, 9, 9)), [[second]]);
     assert_eq!(store.delivery(first).unwrap().unwrap().0.due, at(60));
+    // It is attempted before a command ends.
+    assert_eq!(store.unattempted(at(1)), Ok(vec![("t".to_owned(), 2)]));
     assert!(claim(store, 59, 9, 9).is_empty());
     // Cancelled as any that waits.
     let third = accept(store, "3", "eni-2", 1, 0)[0];
