@@ -23,26 +23,36 @@ pub(crate) fn read(
     if !root.has("lookup") {
         return Lookups::default();
     }
-    let named = root.named_tables("lookup");
+    let Some(named) = root.table("lookup") else {
+        return Lookups::default();
+    };
+    misplaced.allow(&named);
+    let keys = named.raw().keys();
+    let keys: Vec<_> = keys.filter(|key| !misplaced.is_at(&key.span())).collect();
     let limit = tables.limits.lookups;
-    if named.len() > limit {
-        let message = format!("{} lookups, more than the {limit} allowed", named.len());
+    if keys.len() > limit {
+        let message = format!("{} lookups, more than the {limit} allowed", keys.len());
         root.fault("lookup", Code::RULE_LIMIT, message, "remove some of them");
         return Lookups::default();
     }
-    let lookups = named.into_iter().map(|(name, table)| {
-        let lookup = read_lookup(name, &table, tables);
+    let lookups = keys.into_iter().filter_map(|key| {
+        let name = key.get_ref().to_string();
+        let table = named.table(&name)?;
+        let lookup = read_lookup((name, key.span()), &table, tables);
         misplaced.allow(&table);
         table.finish();
-        Arc::new(lookup)
+        Some(Arc::new(lookup))
     });
     Lookups::new(lookups.collect())
 }
 
 /// Reads a lookup. After a fault it is one about which nothing more is said.
 
-fn read_lookup(name: String, keys: &TableReader<'_>, tables: &UsedTables<'_>) -> Lookup {
-    let span = keys.span();
+fn read_lookup(
+    (name, span): (String, Span),
+    keys: &TableReader<'_>,
+    tables: &UsedTables<'_>,
+) -> Lookup {
     // Scripts write `lookup.vswitch.id`.
     let mut characters = name.chars();
     let is_name = characters

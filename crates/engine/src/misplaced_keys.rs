@@ -112,10 +112,15 @@ impl MisplacedKeys {
         self.found.iter().any(|misplaced| misplaced.name == name)
     }
 
+    /// Whether the key at this place is one of them.
+    pub(crate) fn is_at(&self, key: &Span) -> bool {
+        self.found.iter().any(|found| found.key == *key)
+    }
+
     /// Declares those in a table as known, so that they are reported once.
     pub(crate) fn allow(&self, table: &TableReader<'_>) {
         for key in table.raw().keys() {
-            if self.found.iter().any(|found| found.key == key.span()) {
+            if self.is_at(&key.span()) {
                 table.allow(&[key.get_ref()]);
             }
         }

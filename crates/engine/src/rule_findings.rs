@@ -172,9 +172,8 @@ impl RuleParts<'_> {
             paths.any(|path| path.lookup.name == name)
                 || responses.any(|response| response.reads_lookup(name))
         };
-        // A script that could not be compiled may use any of them.
-        let lookups = self.lookups.iter().filter(|_| self.response.is_some());
-        let unused = lookups.filter(|lookup| !is_used(&lookup.name));
+        let unused = self.lookups.iter();
+        let unused = unused.filter(|lookup| !is_used(&lookup.name));
         let warning = |lookup: &Lookup| {
             let message = format!("nothing in the rule uses the lookup `{}`", lookup.name);
             let warning = Diagnostic::warning(Code::UNUSED_LOOKUP, lookup.span.clone(), message);

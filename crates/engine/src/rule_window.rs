@@ -119,6 +119,13 @@ impl RuleWindow {
             for path in key.paths() {
                 add(path.text());
             }
+            // What their rows say is not part of it: a match keeps the key with which it opened.
+            for path in key.row_paths() {
+                let lookup = &path.lookup;
+                add(&lookup.table_name);
+                add(&lookup.column);
+                add(lookup.path.text());
+            }
         };
         add_key(&mut add, &self.by);
         for step in &self.steps {

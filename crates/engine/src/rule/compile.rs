@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use reflexarc_diagnostic::toml::EmbeddedText;
-use reflexarc_diagnostic::{Diagnostic, Severity};
+use reflexarc_diagnostic::{Code, Diagnostic, Severity};
 use reflexarc_event::Json;
 use reflexarc_pattern::{Dialect, Pattern, PatternError};
 use reflexarc_reaction::{Reaction, ReactionLimits, RuleInfo, ScriptVariables, VariableScope};
@@ -106,7 +106,11 @@ impl Rule {
                     labels: &info.labels,
                     limits: tables.limits,
                 };
-                found.extend(parts.findings().warnings().cloned());
+                // What is misspelt elsewhere may be the use of a lookup.
+                let findings = parts.findings();
+                let warnings = findings.warnings();
+                let warnings = warnings.filter(|found| found.code != Code::UNUSED_LOOKUP);
+                found.extend(warnings.cloned());
                 content.allowed.remove_from(&mut found);
                 found.sort_by_key(|diagnostic| diagnostic.span.start);
                 Err(found)

@@ -53,18 +53,18 @@ pub(super) fn read(
             }
         };
         let is_known = |name: &str| columns.iter().any(|column| column == name);
-        let are_known = members.iter().all(|(name, _)| is_known(name));
-        let is_repeated = |at: usize| members[..at].iter().any(|(name, _)| *name == members[at].0);
-        if !are_known || (0..members.len()).any(is_repeated) {
-            let names = members.iter().filter(|(name, _)| !is_known(name));
-            let names = names.map(|(name, _)| name.as_str());
-            let repeated = (0..members.len()).filter(|at| is_repeated(*at));
-            let repeated = repeated.map(|at| members[at].0.as_str());
-            let all = columns
-                .iter()
-                .map(String::as_str)
-                .chain(names)
-                .chain(repeated);
+        // A name that the row has twice is a duplicate among its own names.
+        let own = members.iter().map(|(name, _)| name.as_str());
+        let is_repeated = (1..members.len())
+            .any(|at| members[..at].iter().any(|(name, _)| *name == members[at].0));
+        let new: Vec<&str> = if is_repeated {
+            own.collect()
+        } else {
+            own.filter(|name| !is_known(name)).collect()
+        };
+        if !new.is_empty() {
+            let before = columns.iter().filter(|_| !is_repeated);
+            let all = before.map(String::as_str).chain(new);
             let all = all.map(|name| ColumnName {
                 name,
                 span: span.clone(),

@@ -18,6 +18,7 @@ mod fixes;
 mod formatting;
 mod gates;
 mod limits;
+mod lookup_findings;
 mod lookups;
 mod partial_events;
 mod prepared;
