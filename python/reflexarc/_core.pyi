@@ -221,6 +221,11 @@ class Explanation:
     def tree(self) -> dict[str, Any]:
         """Every part of the pattern with its result, the values found and the nearest miss."""
     @property
+    def lookups(self) -> dict[str, dict[str, Any] | None]:
+        """The row that each lookup of the rule finds for the event, by name; `None` if there is none.
+        Empty for a pattern, and for a rule without lookups.
+        """
+    @property
     def hints(self) -> list[str]:
         """Likely mistakes in the pattern, each once."""
     def render(self, *, all: bool = False) -> str:
@@ -433,17 +438,27 @@ class RuleSet:
     ) -> RuleSet: ...
     @staticmethod
     def load(path: str | PathLike[str]) -> RuleSet:
-        """Read and compile a folder of rule files, recursively, or one file.
+        """Read and compile a folder of rule files, recursively, or one file, with the lookup tables
+        in the folder `tables` beside them.
 
         Raises:
             RuleError: if a file is invalid, with the diagnostics of all files.
         """
     @staticmethod
-    def from_rules(rules: Mapping[str, str]) -> RuleSet:
+    def from_rules(
+        rules: Mapping[str, str],
+        *,
+        tables: Mapping[str, str | Iterable[Mapping[str, Any]]] | None = None,
+    ) -> RuleSet:
         """Compile rule files from a mapping of rule names to TOML text.
 
+        Args:
+            rules: the rules.
+            tables: the lookup tables by name, each as CSV text with a header, or as rows: an
+                iterable of mappings of column names to values.
+
         Raises:
-            RuleError: if a rule is invalid, with the diagnostics of all rules.
+            RuleError: if a rule or table is invalid, with the diagnostics of all of them.
 
         >>> rules = RuleSet.from_rules({"failed": '''
         ... when = 'content.result == "failed"'
@@ -451,6 +466,21 @@ class RuleSet:
         ... '''})
         >>> rules.evaluate({"content": {"result": "failed", "eniId": "eni-1"}}).actions[0].text
         'look at eni-1'
+
+        >>> attach = '''
+        ... when = "ip exists"
+        ... lookup = { vswitch = { table = "vswitches", key = "ip" } }
+        ... then = 'notify("ops", `attached in ${lookup.vswitch?.id}`)'
+        ... '''
+        >>> tables = {"vswitches": [{"cidr": "10.0.0.0/8", "id": "vsw-1"}]}
+        >>> rules = RuleSet.from_rules({"attach": attach}, tables=tables)
+        >>> rules.evaluate({"ip": "10.1.2.3"}).actions[0].text
+        'attached in vsw-1'
+        """
+    @property
+    def content_hash(self) -> str:
+        """The SHA-256, in hexadecimal, of the names and texts of the rules and lookup tables: sets
+        with the same hash evaluate every event alike.
         """
     @property
     def ids(self) -> list[str]:

@@ -43,6 +43,24 @@ pub struct WindowFilterExplanation {
     pub key: Option<Result<Json, String>>,
 }
 
+/// What a lookup of a rule finds for an event: see [`RuleSet::explain_lookups`].
+///
+/// [`RuleSet::explain_lookups`]: crate::RuleSet::explain_lookups
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LookupExplanation {
+    /// Its name.
+    pub name: String,
+    /// The name of the table.
+    pub table: String,
+    /// The column of the table that the value of the event is compared with.
+    pub column: String,
+    /// The value of the event, or why it has none.
+    pub key: Result<Json, String>,
+    /// The row as an object of its columns, or why there is none.
+    pub row: Result<Json, String>,
+}
+
 /// Why a filter matches an event or not, with hints at fields that the conversion moved and at
 /// values that it replaced.
 ///
@@ -94,6 +112,18 @@ pub(crate) fn explain_window(rule: &Rule, event: &NativeEvent) -> Option<WindowE
         distinct: window.distinct.as_ref().map(key),
         filters: steps.chain(until).collect(),
     })
+}
+
+/// What the lookups of a rule find for an event, by name.
+pub(crate) fn explain_lookups(rule: &Rule, event: &NativeEvent) -> Vec<LookupExplanation> {
+    let explained = rule.lookups.iter().map(|lookup| LookupExplanation {
+        name: lookup.name.clone(),
+        table: lookup.table_name.clone(),
+        column: lookup.column.clone(),
+        key: lookup.key(event.event()),
+        row: lookup.row(event.event()),
+    });
+    explained.collect()
 }
 
 /// The name of a step, from 1.

@@ -96,7 +96,7 @@ pub use coverage::{Coverage, LeafCoverage, WindowCoverage};
 pub use delayed_actions::{DelayedAction, DelayedActions};
 pub use evaluation::{Evaluation, Failure, FailureCause, FiringReason, MatchFiring, RuleEffects};
 pub use event_time::event_time;
-pub use explain::{WindowExplanation, WindowFilterExplanation, explain_native};
+pub use explain::{LookupExplanation, WindowExplanation, WindowFilterExplanation, explain_native};
 pub use failure_counter::{FailureCounter, FailureReport};
 pub use format::format_rule;
 pub use limits::RuleSetLimits;

@@ -1,6 +1,8 @@
 //! The Python class `Explanation`.
 
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use reflexarc::LookupExplanation;
 use reflexarc_pattern::explain::{Explanation, Part, Test};
 
 use crate::convert;
@@ -10,11 +12,22 @@ use crate::convert;
 #[pyclass(name = "Explanation", module = "reflexarc", frozen)]
 pub(crate) struct PyExplanation {
     explanation: Explanation,
+    lookups: Vec<LookupExplanation>,
+}
+
+impl PyExplanation {
+    /// The explanation of a rule with lookups.
+    pub(crate) fn with_lookups(explanation: Explanation, lookups: Vec<LookupExplanation>) -> Self {
+        Self {
+            explanation,
+            lookups,
+        }
+    }
 }
 
 impl From<Explanation> for PyExplanation {
     fn from(explanation: Explanation) -> Self {
-        Self { explanation }
+        Self::with_lookups(explanation, Vec::new())
     }
 }
 
@@ -37,6 +50,19 @@ impl PyExplanation {
     #[getter]
     fn tree<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         convert::to_python(py, &self.explanation.to_json())
+    }
+
+    /// The row that each lookup of the rule finds for the event, by name; `None` if there is none.
+    /// Empty for a pattern, and for a rule without lookups.
+    #[getter]
+    fn lookups<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let rows = PyDict::new(py);
+        for lookup in &self.lookups {
+            let row = lookup.row.as_ref().ok();
+            let row = row.map(|row| convert::to_python(py, row)).transpose()?;
+            rows.set_item(&lookup.name, row)?;
+        }
+        Ok(rows)
     }
 
     /// Likely mistakes in the pattern, each once.

@@ -14,12 +14,19 @@ use crate::pattern::{PyPattern, read_dialect};
 pub(crate) enum RuleSetSource {
     /// Patterns with their ids.
     Patterns(Vec<(String, Pattern)>),
-    /// Rule files: name and text.
-    Files(Vec<(String, String)>),
+    /// Rule files and lookup tables, each with name and text.
+    Files {
+        rules: Vec<(String, String)>,
+        tables: Vec<(String, String)>,
+    },
 }
 
-/// A rule in a pickle: name, text, and the dialect of a pattern.
+/// A rule in a pickle: name, text, and the dialect of a pattern; or a table, with [`TABLE`] in place
+/// of a dialect.
 pub(crate) type Row = (String, String, String);
+
+/// What marks a table among the files of a pickle.
+const TABLE: &str = "table";
 
 /// An event file in a pickle: the rule file, the name of the event file in it, and its bytes.
 pub(crate) type EventRow = (String, String, Vec<u8>);
@@ -33,13 +40,17 @@ impl RuleSetSource {
         rules: &RuleSet,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let (kind, rows): (_, Vec<Row>) = match self {
-            Self::Files(files) => (
-                "files",
-                files
-                    .iter()
-                    .map(|(name, text)| (name.clone(), text.clone(), String::new()))
-                    .collect(),
-            ),
+            Self::Files {
+                rules: files,
+                tables,
+            } => {
+                let row = |(name, text): &(String, String), mark: &str| {
+                    (name.clone(), text.clone(), mark.to_owned())
+                };
+                let files = files.iter().map(|file| row(file, ""));
+                let tables = tables.iter().map(|file| row(file, TABLE));
+                ("files", files.chain(tables).collect())
+            }
             Self::Patterns(patterns) => {
                 let row = |(id, pattern): &(String, Pattern)| {
                     (
@@ -67,11 +78,16 @@ impl RuleSetSource {
     /// The sources from a pickle.
     pub(crate) fn unpickled(py: Python<'_>, kind: &str, rows: Vec<Row>) -> PyResult<Self> {
         if kind == "files" {
-            return Ok(Self::Files(
-                rows.into_iter()
-                    .map(|(name, text, _)| (name, text))
-                    .collect(),
-            ));
+            let (tables, rules): (Vec<Row>, Vec<Row>) =
+                rows.into_iter().partition(|(.., mark)| mark == TABLE);
+            let files = |rows: Vec<Row>| {
+                let rows = rows.into_iter();
+                rows.map(|(name, text, _)| (name, text)).collect()
+            };
+            return Ok(Self::Files {
+                rules: files(rules),
+                tables: files(tables),
+            });
         }
         let pattern = |(id, source, dialect): Row| {
             let pattern = PyPattern::parse_text(py, &source, read_dialect(&dialect)?, &id)?;
@@ -86,7 +102,13 @@ impl RuleSetSource {
 impl PartialEq for RuleSetSource {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Files(one), Self::Files(other)) => one == other,
+            (
+                Self::Files { rules, tables },
+                Self::Files {
+                    rules: other_rules,
+                    tables: other_tables,
+                },
+            ) => rules == other_rules && tables == other_tables,
             (Self::Patterns(one), Self::Patterns(other)) => {
                 let same =
                     |((id, one), (other_id, other)): (&(String, Pattern), &(String, Pattern))| {

@@ -9,11 +9,12 @@ use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList, PyMapping, PyString, PyTuple};
-use reflexarc::RuleSet;
+use reflexarc::{RuleSet, Tables};
 use reflexarc_diagnostic::{FileDiagnostics, InvalidFiles};
 use reflexarc_pattern::Pattern;
 
 use crate::batch_argument;
+use crate::convert::{self, ValuePath};
 use crate::diagnostic::PyDiagnostic;
 use crate::error::{PatternError, RuleError, catch_panics, exception_with};
 use crate::evaluation::PyEvaluation;
@@ -86,7 +87,8 @@ impl PyRuleSet {
         })
     }
 
-    /// Read and compile a folder of rule files, recursively, or one file.
+    /// Read and compile a folder of rule files, recursively, or one file, with the lookup tables
+    /// in the folder `tables` beside them.
     ///
     /// Raises:
     ///     RuleError: if a file is invalid, with the diagnostics of all files.
@@ -96,18 +98,27 @@ impl PyRuleSet {
             let rules = py
                 .detach(|| RuleSet::load(&path))
                 .map_err(|found| rule_error(py, &found))?;
-            let files = rules
-                .rules()
-                .map(|rule| (rule.file().to_owned(), rule.text().to_owned()))
-                .collect();
-            Ok(Self::of(py, rules, RuleSetSource::Files(files)))
+            let files = rules.rules();
+            let files = files.map(|rule| (rule.file().to_owned(), rule.text().to_owned()));
+            let tables = rules.tables().files();
+            let tables = tables.map(|(file, text)| (file.to_owned(), text.to_owned()));
+            let source = RuleSetSource::Files {
+                rules: files.collect(),
+                tables: tables.collect(),
+            };
+            Ok(Self::of(py, rules, source))
         })
     }
 
     /// Compile rule files from a mapping of rule names to TOML text.
     ///
+    /// Args:
+    ///     rules: the rules.
+    ///     tables: the lookup tables by name, each as CSV text with a header, or as rows: an
+    ///         iterable of mappings of column names to values.
+    ///
     /// Raises:
-    ///     RuleError: if a rule is invalid, with the diagnostics of all rules.
+    ///     RuleError: if a rule or table is invalid, with the diagnostics of all of them.
     ///
     /// >>> rules = RuleSet.from_rules({"failed": '''
     /// ... when = 'content.result == "failed"'
@@ -115,8 +126,19 @@ impl PyRuleSet {
     /// ... '''})
     /// >>> rules.evaluate({"content": {"result": "failed", "eniId": "eni-1"}}).actions[0].text
     /// 'look at eni-1'
+    ///
+    /// >>> attach = '''
+    /// ... when = "ip exists"
+    /// ... lookup = { vswitch = { table = "vswitches", key = "ip" } }
+    /// ... then = 'notify("ops", `attached in ${lookup.vswitch?.id}`)'
+    /// ... '''
+    /// >>> tables = {"vswitches": [{"cidr": "10.0.0.0/8", "id": "vsw-1"}]}
+    /// >>> rules = RuleSet.from_rules({"attach": attach}, tables=tables)
+    /// >>> rules.evaluate({"ip": "10.1.2.3"}).actions[0].text
+    /// 'attached in vsw-1'
     #[staticmethod]
-    fn from_rules(rules: &Bound<'_, PyAny>) -> PyResult<Self> {
+    #[pyo3(signature = (rules, *, tables = None))]
+    fn from_rules(rules: &Bound<'_, PyAny>, tables: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         catch_panics(|| {
             let py = rules.py();
             let mapping = rules.cast::<PyMapping>().map_err(|_| {
@@ -129,7 +151,8 @@ impl PyRuleSet {
                 })?;
                 files.push((format!("{name}.toml"), text));
             }
-            Self::of_files(py, files)
+            let tables = tables.map_or_else(|| Ok(Vec::new()), table_files)?;
+            Self::of_files(py, files, tables)
         })
     }
 
@@ -321,9 +344,9 @@ impl PyRuleSet {
         catch_panics(|| {
             let event = event::to_native_event(event)?;
             let explanation = self.rules.explain(&event, rule);
-            explanation
-                .map(Into::into)
-                .ok_or_else(|| PyKeyError::new_err(rule.to_owned()))
+            let explanation = explanation.ok_or_else(|| PyKeyError::new_err(rule.to_owned()))?;
+            let lookups = self.rules.explain_lookups(&event, rule);
+            Ok(PyExplanation::with_lookups(explanation, lookups))
         })
     }
 
@@ -337,6 +360,13 @@ impl PyRuleSet {
                 .flat_map(PyRuleTest::of)
                 .collect())
         })
+    }
+
+    /// The SHA-256, in hexadecimal, of the names and texts of the rules and lookup tables: sets
+    /// with the same hash evaluate every event alike.
+    #[getter]
+    fn content_hash(&self) -> String {
+        self.rules.hash()
     }
 
     /// The names of the rules, in order.
@@ -421,8 +451,8 @@ impl PyRuleSet {
         events: Vec<EventRow>,
     ) -> PyResult<Self> {
         catch_panics(|| match RuleSetSource::unpickled(py, kind, rows)? {
-            RuleSetSource::Files(files) => {
-                let set = Self::of_files(py, files)?;
+            RuleSetSource::Files { rules, tables } => {
+                let set = Self::of_files(py, rules, tables)?;
                 let events = events
                     .into_iter()
                     .map(|(file, name, bytes)| ((file, name), bytes))
@@ -444,10 +474,21 @@ impl PyRuleSet {
         Ok(Self::of(py, rules, RuleSetSource::Patterns(patterns)))
     }
 
-    fn of_files(py: Python<'_>, files: Vec<(String, String)>) -> PyResult<Self> {
-        let rules =
-            RuleSet::compile(files.iter().cloned()).map_err(|found| rule_error(py, &found))?;
-        Ok(Self::of(py, rules, RuleSetSource::Files(files)))
+    fn of_files(
+        py: Python<'_>,
+        files: Vec<(String, String)>,
+        tables: Vec<(String, String)>,
+    ) -> PyResult<Self> {
+        let rules = py.detach(|| {
+            let parsed = Tables::parse(tables.iter().cloned())?;
+            RuleSet::compile_with_tables(files.iter().cloned(), &parsed)
+        });
+        let rules = rules.map_err(|found| rule_error(py, &found))?;
+        let source = RuleSetSource::Files {
+            rules: files,
+            tables,
+        };
+        Ok(Self::of(py, rules, source))
     }
 
     fn of(py: Python<'_>, rules: RuleSet, source: RuleSetSource) -> Self {
@@ -468,6 +509,43 @@ impl PyRuleSet {
     fn names<'py>(&self, py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {
         PyList::new(py, ids.iter().map(|id| self.ids[*id as usize].bind(py)))
     }
+}
+
+/// The files of lookup tables: CSV texts, and rows as NDJSON.
+fn table_files(tables: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
+    let expected = "expected a mapping of table names to CSV text or to rows";
+    let mapping = tables
+        .cast::<PyMapping>()
+        .map_err(|_| PyTypeError::new_err(expected))?;
+    let mut files = Vec::new();
+    for item in mapping.items()?.iter() {
+        let (name, table): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
+        let name: String = name
+            .extract()
+            .map_err(|_| PyTypeError::new_err("the names of tables must be strings"))?;
+        if let Ok(text) = table.extract::<String>() {
+            files.push((format!("{name}.csv"), text));
+            continue;
+        }
+        // A mapping is iterable, but its keys are no rows.
+        let rows = table.try_iter();
+        let rows = rows.ok().filter(|_| table.cast::<PyMapping>().is_err());
+        let mut text = String::new();
+        for (number, row) in rows
+            .ok_or_else(|| PyTypeError::new_err(expected))?
+            .enumerate()
+        {
+            let row = convert::to_json(&row?, &ValuePath::Root);
+            let row = row.map_err(|error| {
+                let error = error.value(tables.py());
+                PyTypeError::new_err(format!("row {number} of the table `{name}`: {error}"))
+            })?;
+            text.push_str(&row.to_string());
+            text.push('\n');
+        }
+        files.push((format!("{name}.ndjson"), text));
+    }
+    Ok(files)
 }
 
 fn rule_error(py: Python<'_>, error: &InvalidFiles) -> PyErr {

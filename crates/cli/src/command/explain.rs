@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use reflexarc::{Rule, WindowExplanation, explain_native};
+use reflexarc::{LookupExplanation, Rule, WindowExplanation, explain_native};
 use reflexarc_event::{Document, EventError, Json, Limits, NativeEvent};
 use reflexarc_pattern::explain::Explanation;
 use serde_json::{Value, json};
@@ -24,7 +24,8 @@ Exit codes:
   4 unreadable event, or one that cannot be compared with a filter
 
 Of a rule with a time window the output also says what it waits for, the key of the event or why \
-it has none, and whether the filter of each step and `until` match. The exit code is about `when`.
+it has none, and whether the filter of each step and `until` match; of a rule with lookups, the rows \
+that they find. The exit code is about `when`.
 
 Examples:
   reflexarc explain rules examples/eni-events.ndjson --rule failed-operation
@@ -69,6 +70,8 @@ struct Explained {
     explanation: Explanation,
     /// Of the rest of a rule with a time window.
     window: Option<WindowExplanation>,
+    /// What the lookups of the rule find.
+    lookups: Vec<LookupExplanation>,
 }
 
 /// Explains each rule, or the filter.
@@ -88,6 +91,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
                 name: "filter".to_owned(),
                 explanation: explain_native(pattern.node(), &event),
                 window: None,
+                lookups: Vec::new(),
             }]
         }
         None => explain_rules(&named, args, output)?,
@@ -163,6 +167,7 @@ fn explain_rules(
             name: name.to_owned(),
             explanation,
             window: rules.explain_window(&event, name),
+            lookups: rules.explain_lookups(&event, name),
         })
     });
     explained.collect()
@@ -217,6 +222,7 @@ fn print(explained: &Explained, args: &Args, output: &mut Output) -> Result<(), 
         name,
         explanation,
         window,
+        lookups,
     } = explained;
     if args.format != Format::Human {
         // Whether it is undecided says the explanation.
@@ -228,9 +234,17 @@ fn print(explained: &Explained, args: &Args, output: &mut Output) -> Result<(), 
         if let Some(window) = window {
             element["window"] = window_json(window);
         }
+        if !lookups.is_empty() {
+            let lookups = lookups.iter();
+            let lookups = lookups.map(|lookup| (lookup.name.clone(), lookup_json(lookup)));
+            element["lookups"] = Value::Object(lookups.collect());
+        }
         return output.element(args.format, &element);
     }
     print_filter(name, explanation, "", args, output)?;
+    for lookup in lookups {
+        print_key(&format!("lookup.{}", lookup.name), &lookup.row, output)?;
+    }
     let Some(window) = window else {
         return Ok(());
     };
@@ -303,6 +317,13 @@ fn window_json(window: &WindowExplanation) -> Value {
     if let Some(value) = &window.distinct {
         add_key(&mut element, "distinct", value);
     }
+    element
+}
+
+fn lookup_json(lookup: &LookupExplanation) -> Value {
+    let mut element = json!({ "table": lookup.table, "column": lookup.column });
+    add_key(&mut element, "key", &lookup.key);
+    add_key(&mut element, "row", &lookup.row);
     element
 }
 

@@ -19,6 +19,7 @@ mod explain_windows;
 mod help;
 mod import;
 mod killed_deliveries;
+mod lookup_tables;
 mod operating;
 mod readme;
 mod reloading;

@@ -11,7 +11,9 @@ use reflexarc_reaction::{State, Stopwatch};
 use super::RuleSet;
 use crate::coverage::ExecutedLines;
 use crate::evaluate::{self, Ahead, Context, Found};
-use crate::explain::{WindowExplanation, explain_native, explain_window};
+use crate::explain::{
+    LookupExplanation, WindowExplanation, explain_lookups, explain_native, explain_window,
+};
 use crate::filter_search::{FilterBudget, UndecidedRule};
 use crate::rule::Rule;
 use crate::window::Roles;
@@ -250,6 +252,31 @@ impl RuleSet {
     /// ```
     pub fn explain_window(&self, event: &NativeEvent, rule: &str) -> Option<WindowExplanation> {
         explain_window(self.get(rule)?, event)
+    }
+
+    /// What the lookups of a rule find for an event, by name; none if no rule has that name.
+    ///
+    /// ```
+    /// use reflexarc::{NativeEvent, RuleSet, Tables};
+    ///
+    /// let tables = Tables::parse([("vswitches.csv", "cidr,id\n10.0.0.0/8,vsw-1\n")])?;
+    /// let rules = RuleSet::compile_with_tables([("attach.toml", r#"
+    ///     when = 'ip exists'
+    ///     lookup = { vswitch = { table = "vswitches", key = "ip" } }
+    ///     then = 'log(lookup.vswitch?.id)'
+    /// "#)], &tables)?;
+    /// let found = |json: &str| -> Result<_, reflexarc::EventError> {
+    ///     let event = NativeEvent::from_json(json)?;
+    ///     Ok(rules.explain_lookups(&event, "attach").remove(0).row)
+    /// };
+    /// let row = found(r#"{"ip": "10.1.2.3"}"#)?.map(|row| row.to_string());
+    /// assert_eq!(row, Ok(r#"{"cidr":"10.0.0.0/8","id":"vsw-1"}"#.to_owned()));
+    /// assert_eq!(found("{}")?, Err("the event has no value at `ip`".to_owned()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn explain_lookups(&self, event: &NativeEvent, rule: &str) -> Vec<LookupExplanation> {
+        let rule = self.get(rule);
+        rule.map_or_else(Vec::new, |rule| explain_lookups(rule, event))
     }
 
     /// The rules that match, with their positions.
