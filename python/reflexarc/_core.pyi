@@ -222,8 +222,8 @@ class Explanation:
         """Every part of the pattern with its result, the values found and the nearest miss."""
     @property
     def lookups(self) -> dict[str, dict[str, Any] | None]:
-        """The row that each lookup of the rule finds for the event, by name; `None` if there is none.
-        Empty for a pattern, and for a rule without lookups.
+        """The row that each lookup of the rule finds for the event, by name; `None` if there is
+        none. Empty for a pattern, and for a rule without lookups.
         """
     @property
     def hints(self) -> list[str]:

@@ -52,8 +52,8 @@ impl PyExplanation {
         convert::to_python(py, &self.explanation.to_json())
     }
 
-    /// The row that each lookup of the rule finds for the event, by name; `None` if there is none.
-    /// Empty for a pattern, and for a rule without lookups.
+    /// The row that each lookup of the rule finds for the event, by name; `None` if there is
+    /// none. Empty for a pattern, and for a rule without lookups.
     #[getter]
     fn lookups<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let rows = PyDict::new(py);

@@ -223,7 +223,8 @@ impl Reloader {
         let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
         let rules = count(self.live.rules.load().len());
         let targets = count(self.queues.wake().names().len());
-        tracing::info!(rules, targets, "reloaded");
+        let tables = count(self.live.rules.load().tables().len());
+        tracing::info!(rules, tables, targets, "reloaded");
         Ok(Reloaded {
             rules,
             targets,

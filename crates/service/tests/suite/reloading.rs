@@ -732,3 +732,51 @@ async fn broken_mail_templates_do_not_replace_targets() {
     let (_, status) = serving.get("/status", None).await;
     assert!(!status.to_string().contains("template text"), "{status}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_are_replaced_with_the_rules() {
+    let rule = r#"when = 'content.eniId exists'
+lookup = { owner = { table = "owners", key = "content.eniId" } }
+then = 'notify("out", lookup.owner?.team ?? "none")'
+"#;
+    let serving = start(OUT, &[]).await;
+    std::fs::create_dir(serving.path("rules/tables")).unwrap();
+    serving.write("rules/tables/owners.csv", "eni,team\neni-1,red\n");
+    serving.write("rules/failed.toml", rule);
+    assert_eq!(serving.reload().await.0, 200);
+    let teams = async |count: usize| {
+        let text = || std::fs::read_to_string(serving.path("out.ndjson")).unwrap_or_default();
+        eventually(|| (text().lines().count() == count).then_some(())).await;
+        text().lines().last().unwrap_or_default().to_owned()
+    };
+    let send = async |id: &str| {
+        let event = event_text(id, "eni-1");
+        assert_eq!(serving.post("application/json", event).await.0, 200);
+    };
+    send("1").await;
+    assert!(teams(1).await.contains("red"));
+    // A broken table refuses the reload, and the rows in effect stay.
+    serving.write(
+        "rules/tables/owners.csv",
+        "eni,team\neni-1,blue\neni-1,green\n",
+    );
+    let (status, body) = serving.reload().await;
+    assert_eq!(status, 422, "{body}");
+    assert!(
+        body.contains("owners.csv") && body.contains("duplicate key"),
+        "{body}"
+    );
+    send("2").await;
+    assert!(teams(2).await.contains("red"));
+    serving.write("rules/tables/owners.csv", "eni,team\neni-1,blue\n");
+    assert_eq!(serving.reload().await.0, 200);
+    send("3").await;
+    assert!(teams(3).await.contains("blue"));
+    // So does a table that is gone.
+    std::fs::remove_file(serving.path("rules/tables/owners.csv")).unwrap();
+    let (status, body) = serving.reload().await;
+    assert!(
+        status == 422 && body.contains("unknown table"),
+        "{status} {body}"
+    );
+}

@@ -70,6 +70,13 @@ fn every_way_to_replace_a_file_is_seen() {
     }
     // A file that does not exist yet.
     assert!(changes(&paths, || fs::write(folder.path("token"), "x").unwrap()));
+    let tables = folder.path("rules/tables");
+    fs::create_dir(&tables).unwrap();
+    let table = tables.join("vswitches.csv");
+    assert!(changes(&paths, || fs::write(&table, "id\n").unwrap()));
+    assert!(changes(&paths, || fs::write(&table, "id\n1\n").unwrap()));
+    assert!(changes(&paths, || fs::remove_file(&table).unwrap()));
+    assert!(!changes(&paths, || fs::write(tables.join("notes.md"), "").unwrap()));
     let deeper = folder.path("rules/deeper");
     fs::create_dir(&deeper).unwrap();
     assert!(changes(&paths, || fs::write(deeper.join("b.toml"), "").unwrap()));
