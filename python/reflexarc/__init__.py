@@ -34,6 +34,7 @@ raises `ImportError`.
 
 from ._core import (
     Action,
+    Cancellation,
     Deadline,
     Diagnostic,
     DueEvaluation,
@@ -61,6 +62,7 @@ from ._core import (
 
 __all__ = [
     "Action",
+    "Cancellation",
     "Deadline",
     "Diagnostic",
     "DueEvaluation",

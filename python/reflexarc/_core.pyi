@@ -1,11 +1,12 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from os import PathLike
 from typing import Any, ClassVar, Literal, Protocol, Union, final, overload
 
 __version__: str
 __all__ = [
     "Action",
+    "Cancellation",
     "Deadline",
     "Diagnostic",
     "DueEvaluation",
@@ -635,7 +636,15 @@ class Evaluation:
         """
     @property
     def actions(self) -> list[Action]:
-        """The actions to deliver, in order: those of deadlines, then those of the event."""
+        """The actions to deliver, in order: those of deadlines, then those of the event. One with
+        `after` is to be delivered so much later, unless a later evaluation cancels or replaces it;
+        without what this one cancels or replaces itself.
+        """
+    @property
+    def cancelled(self) -> list[Cancellation]:
+        """What scripts gave to `cancel`, in order: what waits under these names is not to be delivered.
+        To be applied before `actions` are added to what waits.
+        """
     @property
     def failures(self) -> list[Failure]:
         """Failed reactions, in order, which contribute neither actions nor changes of state."""
@@ -729,7 +738,12 @@ class DueEvaluation:
         """The key: the value at the path of `by`, for several paths a list, "" without `by`."""
     @property
     def actions(self) -> list[Action]:
-        """The actions to deliver, in order."""
+        """The actions to deliver, in order; one with `after` so much later than `at`."""
+    @property
+    def cancelled(self) -> list[Cancellation]:
+        """What scripts gave to `cancel`, in order, to be applied before `actions` are added to what
+        waits.
+        """
     @property
     def firings(self) -> list[MatchFiring]:
         """The matches that fired or were resolved, in order: that of the deadline, then those of
@@ -793,9 +807,40 @@ class Action:
     @property
     def payload(self) -> Any:
         """The document as Python values; `None` for a message."""
+    @property
+    def after(self) -> timedelta | None:
+        """How much later the action is to be delivered; `None` for at once."""
+    @property
+    def key(self) -> str | None:
+        """The name under which the rule cancels and replaces the action while it waits; `None` for
+        none.
+        """
+    @property
+    def scope(self) -> Any:
+        """The key of the event or match, to which `key` belongs: the value at the path of the rule's
+        `by`, for several paths a list; `None` without one.
+        """
     def to_dict(self) -> dict[str, Any]:
-        """The action as a dict: `rule`, `labels` unless there are none, `target`, and the fields of
-        its kind.
+        """The action as a dict: `rule`, `labels` unless there are none, `target`, the fields of its
+        kind, and `after` (as text) and `key` if it has them.
+        """
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Cancellation:
+    """What a script gave to `cancel`: a name, under which actions wait for their time."""
+
+    @property
+    def rule(self) -> str:
+        """The rule whose script called `cancel`."""
+    @property
+    def key(self) -> str:
+        """The name: the `key` of actions."""
+    @property
+    def scope(self) -> Any:
+        """The key of the event or match, to which the name belongs: the value at the path of the rule's
+        `by`, for several paths a list; `None` without one.
         """
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
@@ -854,7 +899,7 @@ class State:
         ... not_followed_by = { when = 'status == "Available"', within = "30m" }
         ... notify = ["network-team"]
         ... '''})
-        >>> from datetime import datetime, timezone
+        >>> from datetime import datetime, timedelta, timezone
         >>> now = datetime(2026, 11, 25, 8, tzinfo=timezone.utc)
         >>> state = rules.evaluate({"status": "Detaching", "eniId": "eni-1"}, now=now).state
         >>> [(at.isoformat(), rule, key) for at, rule, key in state.due()]

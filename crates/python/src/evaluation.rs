@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDelta, PyDict, PyList};
 use reflexarc::{DueEvaluation, Evaluation, Failure};
 use reflexarc_event::Json;
 use reflexarc_reaction::{Action, MemoryState};
@@ -12,6 +12,7 @@ use reflexarc_reaction::{Action, MemoryState};
 use crate::convert;
 use crate::state::PyState;
 use crate::time_window::{PyDueEvaluation, PyMatchFiring};
+use crate::timestamp::to_timedelta;
 
 /// The result of evaluating an event, or of firing deadlines: data; nothing is delivered.
 #[pyclass(name = "Evaluation", module = "reflexarc", frozen)]
@@ -27,6 +28,7 @@ pub(crate) struct PyEvaluation {
 pub(crate) struct PyEffects {
     pub(crate) matched: Vec<String>,
     actions: Vec<Py<PyAction>>,
+    pub(crate) cancelled: Vec<PyCancellation>,
     pub(crate) firings: Vec<PyMatchFiring>,
     pub(crate) failures: Vec<PyFailure>,
     pub(crate) log: Vec<String>,
@@ -49,7 +51,18 @@ pub(crate) struct PyAction {
     labels: BTreeMap<String, String>,
     /// The match of a time window that made the rule react.
     firing: Option<PyMatchFiring>,
+    /// The key of the event or match, by the rule's `by`.
+    scope: Option<Json>,
     action: Action,
+}
+
+/// What a script gave to `cancel`: a name, under which actions wait for their time.
+#[pyclass(name = "Cancellation", module = "reflexarc", frozen, eq)]
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PyCancellation {
+    rule: String,
+    key: String,
+    scope: Option<Json>,
 }
 
 /// A failed reaction.
@@ -71,6 +84,7 @@ impl PyEffects {
         let (skipped, notes) = (PyDict::new(py), PyDict::new(py));
         let mut matched: Vec<String> = Vec::with_capacity(evaluation.rules.len());
         let (mut actions, mut firings, mut log) = (Vec::new(), Vec::new(), Vec::new());
+        let mut cancelled = Vec::new();
         for effects in evaluation.rules {
             let remarks: Vec<String> = effects.remarks().map(str::to_owned).collect();
             let firing = effects.firing.map(|firing| PyMatchFiring {
@@ -83,6 +97,15 @@ impl PyEffects {
             if !remarks.is_empty() {
                 add_notes(&notes, &effects.rule, remarks)?;
             }
+            for key in effects.cancelled {
+                let cancellation = PyCancellation {
+                    rule: effects.rule.clone(),
+                    key,
+                    scope: effects.key.clone(),
+                };
+                remove_cancelled(&mut actions, &cancellation);
+                cancelled.push(cancellation);
+            }
             for action in effects.actions {
                 let action = PyAction {
                     rule: effects.rule.clone(),
@@ -90,8 +113,12 @@ impl PyEffects {
                     causes: effects.causes.clone(),
                     labels: effects.labels.clone(),
                     firing: firing.clone(),
+                    scope: effects.key.clone(),
                     action,
                 };
+                if let Some(replaced) = action.name() {
+                    remove_cancelled(&mut actions, &replaced);
+                }
                 actions.push(Py::new(py, action)?);
             }
             firings.extend(firing);
@@ -110,6 +137,7 @@ impl PyEffects {
         Ok(Self {
             matched,
             actions,
+            cancelled,
             firings,
             failures: evaluation.failures.iter().map(PyFailure::from).collect(),
             log,
@@ -162,11 +190,32 @@ impl PyEvaluation {
         self.effects.matched.clone()
     }
 
-    /// The actions to deliver, in order: those of deadlines, then those of the event.
+    /// The actions to deliver, in order: those of deadlines, then those of the event. One with
+    /// `after` is to be delivered so much later, unless a later evaluation cancels or replaces it;
+    /// without what this one cancels or replaces itself.
     #[getter]
     fn actions(&self, py: Python<'_>) -> Vec<Py<PyAction>> {
-        let actions = self.all_effects().map(|effects| effects.actions(py));
-        actions.flatten().collect()
+        let mut actions = Vec::new();
+        for effects in self.all_effects() {
+            for cancellation in &effects.cancelled {
+                remove_cancelled(&mut actions, cancellation);
+            }
+            for action in &effects.actions {
+                if let Some(replaced) = action.get().name() {
+                    remove_cancelled(&mut actions, &replaced);
+                }
+                actions.push(action.clone_ref(py));
+            }
+        }
+        actions
+    }
+
+    /// What scripts gave to `cancel`, in order: what waits under these names is not to be delivered.
+    /// To be applied before `actions` are added to what waits.
+    #[getter]
+    fn cancelled(&self) -> Vec<PyCancellation> {
+        let cancelled = self.all_effects().map(|effects| &effects.cancelled);
+        cancelled.flatten().cloned().collect()
     }
 
     /// Failed reactions, in order, which contribute neither actions nor changes of state.
@@ -251,7 +300,21 @@ fn add_notes(notes: &Bound<'_, PyDict>, rule: &str, new: Vec<String>) -> PyResul
     new.into_iter().try_for_each(|note| known.append(note))
 }
 
+/// Removes the actions that a cancellation is about.
+fn remove_cancelled(actions: &mut Vec<Py<PyAction>>, cancelled: &PyCancellation) {
+    actions.retain(|action| action.get().name().as_ref() != Some(cancelled));
+}
+
 impl PyAction {
+    /// The name under which it waits.
+    fn name(&self) -> Option<PyCancellation> {
+        self.action.key().map(|key| PyCancellation {
+            rule: self.rule.clone(),
+            key: key.to_owned(),
+            scope: self.scope.clone(),
+        })
+    }
+
     fn message(&self) -> Option<&reflexarc_reaction::Message> {
         match &self.action {
             Action::Notify { message, .. } => Some(message),
@@ -349,8 +412,29 @@ impl PyAction {
         }
     }
 
-    /// The action as a dict: `rule`, `labels` unless there are none, `target`, and the fields of
-    /// its kind.
+    /// How much later the action is to be delivered; `None` for at once.
+    #[getter]
+    fn after<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDelta>>> {
+        let after = self.action.after();
+        after.map(|after| to_timedelta(py, after)).transpose()
+    }
+
+    /// The name under which the rule cancels and replaces the action while it waits; `None` for
+    /// none.
+    #[getter]
+    fn key(&self) -> Option<&str> {
+        self.action.key()
+    }
+
+    /// The key of the event or match, to which `key` belongs: the value at the path of the rule's
+    /// `by`, for several paths a list; `None` without one.
+    #[getter]
+    fn scope<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        scope_to_python(py, self.scope.as_ref())
+    }
+
+    /// The action as a dict: `rule`, `labels` unless there are none, `target`, the fields of its
+    /// kind, and `after` (as text) and `key` if it has them.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let mut json = self.action.to_flat_json();
         if let Json::Object(members) = &mut json {
@@ -369,6 +453,39 @@ impl PyAction {
             self.target(),
             self.rule
         )
+    }
+}
+
+#[pymethods]
+impl PyCancellation {
+    /// The rule whose script called `cancel`.
+    #[getter]
+    fn rule(&self) -> &str {
+        &self.rule
+    }
+
+    /// The name: the `key` of actions.
+    #[getter]
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The key of the event or match, to which the name belongs: the value at the path of the rule's
+    /// `by`, for several paths a list; `None` without one.
+    #[getter]
+    fn scope<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        scope_to_python(py, self.scope.as_ref())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Cancellation of {:?} by rule {:?}>", self.key, self.rule)
+    }
+}
+
+fn scope_to_python<'py>(py: Python<'py>, scope: Option<&Json>) -> PyResult<Bound<'py, PyAny>> {
+    match scope {
+        Some(scope) => convert::to_python(py, scope),
+        None => Ok(py.None().into_bound(py)),
     }
 }
 

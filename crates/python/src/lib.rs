@@ -67,7 +67,7 @@ mod _core {
         UndecidedError,
     };
     #[pymodule_export]
-    use crate::evaluation::{PyAction, PyEvaluation, PyFailure};
+    use crate::evaluation::{PyAction, PyCancellation, PyEvaluation, PyFailure};
     #[pymodule_export]
     use crate::event::PyEvent;
     #[pymodule_export]

@@ -7,7 +7,7 @@ use reflexarc::{DueEvaluation, FiringReason, MatchFiring};
 use reflexarc_event::Json;
 
 use crate::convert;
-use crate::evaluation::{PyAction, PyEffects, PyFailure};
+use crate::evaluation::{PyAction, PyCancellation, PyEffects, PyFailure};
 use crate::timestamp::to_datetime;
 
 /// A time at which a rule with a time window reacts, unless an event comes that changes it.
@@ -175,10 +175,17 @@ impl PyDueEvaluation {
         self.deadline.key(py)
     }
 
-    /// The actions to deliver, in order.
+    /// The actions to deliver, in order; one with `after` so much later than `at`.
     #[getter]
     fn actions(&self, py: Python<'_>) -> Vec<Py<PyAction>> {
         self.effects.actions(py)
+    }
+
+    /// What scripts gave to `cancel`, in order, to be applied before `actions` are added to what
+    /// waits.
+    #[getter]
+    fn cancelled(&self) -> Vec<PyCancellation> {
+        self.effects.cancelled.clone()
     }
 
     /// The matches that fired or were resolved, in order: that of the deadline, then those of

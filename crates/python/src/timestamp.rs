@@ -1,11 +1,11 @@
-//! Timestamps: conversion from and to Python's aware `datetime`.
+//! Timestamps and durations: conversion from and to Python's aware `datetime`, and to `timedelta`.
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDateTime, PyTzInfo};
+use pyo3::types::{PyDateTime, PyDelta, PyTzInfo};
 
 /// The time of an aware `datetime`, or the current time for `None`.
 pub(crate) fn timestamp_or_now(now: Option<&Bound<'_, PyAny>>) -> PyResult<Timestamp> {
@@ -45,4 +45,13 @@ pub(crate) fn to_datetime(py: Python<'_>, time: Timestamp) -> PyResult<Bound<'_,
         u32::try_from(parts.subsec_nanosecond() / 1_000).unwrap_or(0),
         Some(&utc),
     )
+}
+
+/// A duration as a `timedelta`, to the microsecond.
+pub(crate) fn to_timedelta(py: Python<'_>, time: SignedDuration) -> PyResult<Bound<'_, PyDelta>> {
+    const DAY: i64 = 86_400;
+    let (days, seconds) = (time.as_secs() / DAY, time.as_secs() % DAY);
+    let part = |part: i64| i32::try_from(part).unwrap_or(i32::MAX);
+    // Normalized: seconds and microseconds may be negative.
+    PyDelta::new(py, part(days), part(seconds), time.subsec_micros(), true)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use reflexarc_delivery::DeliveryId;
+use reflexarc_diagnostic::format_duration;
 use reflexarc_event::Json;
 use reflexarc_service::operate::delivery_to_json;
 use reflexarc_service::store::{DeliveryRecord, DeliveryStatus, PageLimits};
@@ -12,7 +13,7 @@ use reflexarc_service::{Store, StoreError};
 use crate::config_args::{ConfigArgs, StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};
 use crate::output::table::{self, Table};
-use crate::output::text::plural;
+use crate::output::text::{plural, printable};
 use crate::output::{self, Format, Output};
 
 /// Deliveries that are in memory at one time.
@@ -33,7 +34,7 @@ Exit codes:
   4 damaged deliveries were reported and left out
   5 the store cannot be opened")]
 pub(crate) enum Outbox {
-    /// Print pending deliveries, soonest first
+    /// Print pending deliveries, soonest first; delayed ones with the time until which they wait
     List(ListArgs),
     /// Print one delivery: its payload and every attempt with the receiver's response
     Show(ShowArgs),
@@ -231,7 +232,7 @@ fn print_row(
         if entry.waits {
             "after the one before".to_owned()
         } else {
-            table::time(entry.due)
+            format!("{}{}", table::time(entry.due), delay_text(entry))
         },
         entry.finished.map_or_else(String::new, table::time),
     );
@@ -249,6 +250,22 @@ fn print_row(
         &sixth,
     ];
     table.row(row.map(String::as_str), output)
+}
+
+/// ` (after 15m, key manager)`, for a delivery that its rule has delayed or named.
+fn delay_text(entry: &DeliveryRecord) -> String {
+    let action = &entry.delivery.action;
+    let after = action.after().map(format_duration);
+    let after = after.map(|after| format!("after {after}"));
+    let key = action
+        .key()
+        .map(|key| format!("key {}", printable(&Json::from(key))));
+    let parts: Vec<String> = [after, key].into_iter().flatten().collect();
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", parts.join(", "))
+    }
 }
 
 /// What is printed in place of an empty table.

@@ -23,8 +23,17 @@ pub(crate) fn print(delivery: &Json, output: &mut Output) -> Result<(), Failure>
     }
     if delivery.get("waits") == Some(&Json::Bool(true)) {
         output.line(format_args!(
-            "  waits for the delivery before of its resource"
+            "  waits for the delivery before of its key or resource"
         ))?;
+    }
+    if let Some(delay) = delay_text(delivery) {
+        let is_pending = delivery.get("status").and_then(Json::as_str) == Some("pending");
+        let due = if is_pending {
+            format!(", due {}", time_of(&field(delivery, "due")))
+        } else {
+            String::new()
+        };
+        output.line(format_args!("  {delay}{due}"))?;
     }
     for attempt in elements(delivery, "attempts") {
         let (number, started) = (
@@ -49,6 +58,16 @@ pub(crate) fn print(delivery: &Json, output: &mut Output) -> Result<(), Failure>
         ))?;
     }
     Ok(())
+}
+
+/// `delayed by 15m, key manager` of a delivery, given as the JSON of the store.
+fn delay_text(delivery: &Json) -> Option<String> {
+    let after = delivery.get("after").map(printable);
+    let after = after.map(|after| format!("delayed by {after}"));
+    let key = delivery.get("key").map(printable);
+    let key = key.map(|key| format!("key {key}"));
+    let parts: Vec<String> = [after, key].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// One less than a count; what is no count as it is.

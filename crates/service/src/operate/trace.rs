@@ -1,6 +1,7 @@
 //! The trace of one event as one JSON document.
 
 use reflexarc::{Rule, RuleSet};
+use reflexarc_diagnostic::format_duration;
 use reflexarc_event::{Json, NativeEvent};
 
 use crate::store::{
@@ -144,6 +145,18 @@ pub fn delivery_to_json(record: &DeliveryRecord, attempts: Option<&[Attempt]>) -
         ("taken", Json::strings(&delivery.delivered_parts)),
         ("action", delivery.action.to_json()),
     ]);
+    if let Json::Object(members) = &mut json {
+        // Only where there is one, so that most documents stay as they were.
+        let after = delivery.action.after().map(format_duration);
+        let scope = delivery.key.as_ref().map(|key| Json::parse(key));
+        let delay = [
+            ("after", after.map(Json::from)),
+            ("key", delivery.action.key().map(Json::from)),
+            ("scope", scope.and_then(Result::ok)),
+        ];
+        let delay = delay.into_iter();
+        members.extend(delay.filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    }
     if let (Json::Object(members), Some(attempts)) = (&mut json, attempts) {
         let attempts = attempts.iter().map(attempt_to_json).collect();
         members.push(("attempts".into(), Json::Array(attempts)));

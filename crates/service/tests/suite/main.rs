@@ -15,6 +15,7 @@ mod attacks;
 mod budgets;
 mod config;
 mod config_fixes;
+mod delays;
 mod delivering;
 mod dispatching;
 mod evaluating;

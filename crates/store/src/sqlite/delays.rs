@@ -14,8 +14,8 @@ use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::DeliveryId;
 use rusqlite::{Connection, Row};
 
+use super::micros;
 use super::order::{self, Place};
-use super::{instant, micros};
 use crate::StoreError;
 
 /// Under which name deliveries wait.
@@ -102,13 +102,9 @@ pub(super) const SHIFT: &str = "UPDATE delivery
     SET due = due + ?1, since = since + ?1, set_at = set_at + ?1
     WHERE status = 0 AND delay IS NOT NULL AND claimed = 0 AND since = due AND attempt = 1";
 
-/// When a delivery is due that is delayed by `after`.
-pub(super) fn due(after: SignedDuration, now: Timestamp) -> Timestamp {
-    let due = now.saturating_add(after).unwrap_or(Timestamp::MAX);
-    // To the next microsecond, which is what is stored: nothing is sent early.
-    if instant(micros(due)) < due {
-        instant(micros(due).saturating_add(1))
-    } else {
-        due
-    }
+/// A delay in microseconds, which is what is stored, and not less than it is.
+pub(super) fn delay_micros(after: SignedDuration) -> i64 {
+    let nanos = after.as_nanos().max(0);
+    let micros = nanos / 1_000 + i128::from(nanos % 1_000 > 0);
+    i64::try_from(micros).unwrap_or(i64::MAX)
 }

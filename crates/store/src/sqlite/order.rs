@@ -104,11 +104,12 @@ impl Entry {
 
     /// Due later, without an order: what comes meanwhile does not wait for it.
     pub(super) fn delayed(after: SignedDuration, now: Timestamp) -> Self {
-        let due = micros(delays::due(after, now));
+        let delay = delays::delay_micros(after);
+        let due = micros(now).saturating_add(delay);
         Self {
             due,
             since: due,
-            delay: Some(due - micros(now)),
+            delay: Some(delay),
             ..Self::unordered(now)
         }
     }
