@@ -198,7 +198,7 @@ impl Intake {
     }
 
     /// What the rules have used of their budgets.
-    pub(crate) fn budgets(&self) -> &Arc<BudgetAccounts> {
+    pub(crate) fn budgets(&self) -> &BudgetAccounts {
         &self.budgets
     }
 

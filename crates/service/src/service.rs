@@ -289,7 +289,6 @@ impl ServiceBuilder {
         let intake = Intake::start(&store, &live, workers, &config.limits, telemetry, shared)?;
         let parts = TimelineParts {
             rules: live.rules.clone(),
-            budgets: intake.budgets().clone(),
             failures: intake.failures().clone(),
             metrics: pipeline_metrics,
             clock: clock.clone(),

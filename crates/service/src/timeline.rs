@@ -23,7 +23,7 @@ mod scheduler;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
@@ -36,7 +36,7 @@ pub(crate) use self::scheduler::fire_regularly;
 use crate::clock::{ClockTime, ServiceClock};
 use crate::deadlines::Deadlines;
 use crate::dispatch::Wake;
-use crate::intake::{BudgetAccounts, FailureTracker, arm, fire};
+use crate::intake::{FailureTracker, arm, fire};
 use crate::store::{
     Advanced, AfterCommit, EntryKind, Reply, Store, StoreError, TimeTransaction, TimeWork, Timeline,
 };
@@ -50,6 +50,9 @@ const MAX_BEFORE_EVENTS: usize = 32;
 /// Deadlines that are fired before the rules change; what is left is of the rules after.
 const MAX_BEFORE_RELOAD: usize = 1_000;
 
+/// How long events are accepted without firing deadlines before them after that has failed.
+const FAILED_FOR: Duration = Duration::from_secs(10);
+
 /// The [`Timeline`] of a service. Clones share it.
 #[derive(Clone)]
 pub(crate) struct ServiceTimeline {
@@ -59,7 +62,6 @@ pub(crate) struct ServiceTimeline {
 /// What a [`ServiceTimeline`] is made of.
 pub(crate) struct TimelineParts {
     pub(crate) rules: Arc<ArcSwap<RuleSet>>,
-    pub(crate) budgets: Arc<BudgetAccounts>,
     pub(crate) failures: Arc<FailureTracker>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: ServiceClock,
@@ -73,6 +75,8 @@ struct Inner {
     progress: Mutex<Progress>,
     /// Targets of deliveries that have no queue.
     unknown_targets: Mutex<BTreeSet<String>>,
+    /// When something of this failed, unless it has succeeded since.
+    failed: Mutex<Option<Instant>>,
 }
 
 /// How far the timeline is.
@@ -102,6 +106,7 @@ impl ServiceTimeline {
                 deadlines,
                 progress: Mutex::new(progress),
                 unknown_targets: Mutex::default(),
+                failed: Mutex::default(),
             }),
         }
     }
@@ -252,13 +257,12 @@ impl ServiceTimeline {
         limit: usize,
         report: &mut Report,
     ) -> Result<(), StoreError> {
-        let budgets = &self.inner.parts.budgets;
         // Asked for one by one: what fires may be due again at once, before others.
         for _ in 0..limit {
             let Some(due) = transaction.due(now, 1)?.into_iter().next() else {
                 return Ok(());
             };
-            let evaluation = fire(rules, budgets, &due, transaction)?;
+            let evaluation = fire(rules, &due, transaction)?;
             let entry = firing_entry(&due, &evaluation);
             let accepted = transaction.add(entry, &evaluation, now)?;
             report.add(&due, now, evaluation, accepted);
@@ -313,8 +317,10 @@ impl ServiceTimeline {
                 deadlines,
                 progress,
                 unknown_targets,
+                failed,
             } = &*timeline.inner;
             deadlines.commit();
+            *lock(failed) = None;
             if let Some(new) = report.progress {
                 *lock(progress) = new;
             }
@@ -325,6 +331,11 @@ impl ServiceTimeline {
                 parts.rules.store(rules);
             }
         }))
+    }
+
+    /// Whether firing has failed of late.
+    fn has_failed(&self) -> bool {
+        lock(&self.inner.failed).is_some_and(|failed| failed.elapsed() < FAILED_FOR)
     }
 
     /// Records that nothing is due at `now`.
@@ -360,12 +371,26 @@ impl Timeline for ServiceTimeline {
                 after_commit: None,
             });
         }
+        // Events are accepted beside a deadline that cannot be fired: the scheduler tries again,
+        // and reports it.
+        if self.has_failed() {
+            return Ok(Advanced {
+                now,
+                after_commit: None,
+            });
+        }
         let mut report = Report::default();
-        let now = self.advance_to(transaction, now, MAX_BEFORE_EVENTS, &mut report)?;
-        Ok(Advanced {
-            now,
-            after_commit: Some(self.after_commit(transaction, report, None)?),
-        })
+        let advanced = self.advance_to(transaction, now, MAX_BEFORE_EVENTS, &mut report);
+        let advanced = advanced.and_then(|now| {
+            Ok(Advanced {
+                now,
+                after_commit: Some(self.after_commit(transaction, report, None)?),
+            })
+        });
+        if advanced.is_err() {
+            *lock(&self.inner.failed) = Some(Instant::now());
+        }
+        advanced
     }
 }
 

@@ -11,6 +11,7 @@ mod check_fix;
 mod commands;
 mod config_check;
 mod crash;
+mod crash_timers;
 mod deploy;
 mod disabled;
 mod documented;

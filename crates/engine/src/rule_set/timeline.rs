@@ -13,7 +13,7 @@ use super::RuleSet;
 use super::evaluation::{Matched, Watch};
 use crate::coverage::ExecutedLines;
 use crate::rule::Rule;
-use crate::{Evaluation, ReactionBudget, RuleEffects, evaluate};
+use crate::{Evaluation, RuleEffects, evaluate};
 
 /// A deadline that has passed, and what rules did because of it.
 ///
@@ -156,21 +156,21 @@ impl RuleSet {
         self.fire_watched(rule, key, state, now, Watch::default())
     }
 
-    /// As [`RuleSet::fire`], with a deadline for each script and what each rule may consume: see
-    /// [`RuleSet::evaluate_within`].
-    pub fn fire_within(
+    /// As [`RuleSet::fire`], with a deadline for each script.
+    //
+    // Without a budget: one that refused a reaction here would lose an alert because many are due
+    // at once, which is when it matters most. Who fires decides how fast.
+    pub fn fire_timed(
         &self,
         rule: &str,
         key: &str,
         state: &dyn State,
         now: Timestamp,
-        stopwatch: Option<Stopwatch<'_>>,
-        budget: &dyn ReactionBudget,
+        stopwatch: Stopwatch<'_>,
     ) -> Evaluation {
         let watch = Watch {
-            stopwatch,
-            budget: Some(budget),
-            trace: None,
+            stopwatch: Some(stopwatch),
+            ..Watch::default()
         };
         self.fire_watched(rule, key, state, now, watch)
     }

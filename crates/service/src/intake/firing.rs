@@ -1,9 +1,8 @@
-//! Evaluating a deadline: as an event, within budgets, on the thread of the store's writer.
+//! Evaluating a deadline, on the thread of the store's writer.
 
 use jiff::Timestamp;
 use reflexarc::{Evaluation, Failure, RuleSet};
 
-use super::budget::{BudgetAccounts, EventAccount, EventBudget};
 use super::stopwatch::ThreadStopwatch;
 use super::worker::catch_panic;
 use crate::store::{DueMatch, StateReader, StoreError, StoredState};
@@ -14,20 +13,14 @@ use crate::store::{DueMatch, StateReader, StoreError, StoredState};
 /// If the store cannot be read.
 pub(crate) fn fire(
     rules: &RuleSet,
-    budgets: &BudgetAccounts,
     due: &DueMatch,
     state: &dyn StateReader,
 ) -> Result<Evaluation, StoreError> {
     let stored = StoredState::new(state);
-    let mut account = EventAccount::default();
-    let budget = EventBudget::new(budgets, &mut account);
     let watch = ThreadStopwatch::start();
     let stopwatch = || watch.elapsed();
     let DueMatch { at, rule, key } = due;
-    let fired = catch_panic(|| {
-        let stopwatch = Some(&stopwatch as _);
-        rules.fire_within(rule, key, &stored, *at, stopwatch, &budget)
-    });
+    let fired = catch_panic(|| rules.fire_timed(rule, key, &stored, *at, &stopwatch));
     let evaluation = fired.unwrap_or_else(|| panicked(due));
     stored.into_reads()?;
     Ok(evaluation)

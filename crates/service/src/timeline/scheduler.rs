@@ -1,6 +1,6 @@
 //! The scheduler: the task that fires deadlines when no event does.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -57,6 +57,7 @@ async fn fire_step(timeline: &ServiceTimeline) -> Result<bool, StoreError> {
 
 impl ServiceTimeline {
     fn report_failure(&self, error: &StoreError) {
+        *super::lock(&self.inner.failed) = Some(Instant::now());
         let detail = format!("{error}; deadlines wait until it works");
         let kind = ProblemKind::StoreOperationFailed;
         self.problems().report(kind, "timers", 1, &detail);
