@@ -12,7 +12,7 @@ use rusqlite::{Connection, params};
 use super::compression::pack;
 use super::delays::{InProgress, Name, Reach};
 use super::order::{self, Entry};
-use super::{copies, delays, micros, state};
+use super::{archive, copies, delays, micros, state};
 use crate::{
     Accepted, EntryKind, Incoming, NewEntry, ReplayAccepted, StoreError, evaluation_to_json,
 };
@@ -213,7 +213,11 @@ impl ArchiveRow<'_> {
             self.fingerprint,
             self.entry.number(),
         ))?;
-        Ok(connection.last_insert_rowid())
+        let seq = connection.last_insert_rowid();
+        if self.entry != EntryKind::Event {
+            archive::set_newest(connection, self.entry, seq)?;
+        }
+        Ok(seq)
     }
 }
 

@@ -273,9 +273,6 @@ pub(super) fn newest(connection: &Connection) -> Result<Option<Timestamp>, Store
     }
 }
 
-/// The newest entry of a kind that is no event.
-pub(super) const NEWEST_OF: &str = "SELECT seq FROM archive INDEXED BY archive_by_entry
-    WHERE entry = ?1 AND entry <> 0 ORDER BY seq DESC LIMIT 1";
 /// The latest time of an entry at position `?1` or after it.
 // Reads the entries from before the clock was set back that have later times, and no others. What
 // operators do is recorded by the clock of their own process, which is not that of the entries.
@@ -291,6 +288,8 @@ pub(super) fn newest_of(
         return Ok(None);
     };
     match read_event(connection, seq)? {
+        // Another one where that was removed, and positions were given again since.
+        Some((Ok(entry), _)) if entry.entry != kind => Ok(None),
         Some((Ok(entry), _)) => Ok(Some((entry.received, entry.event.tree().clone()))),
         Some((Err(damaged), _)) => Err(StoreError::Failed(damaged.to_string())),
         None => Ok(None),
@@ -303,9 +302,24 @@ fn newest_position(connection: &Connection, kind: EntryKind) -> Result<Option<i6
         let mut statement = connection.prepare_cached(sql)?;
         return Ok(statement.query_row((), |row| row.get(0)).optional()?);
     }
-    let mut statement = connection.prepare_cached(NEWEST_OF)?;
+    let sql = "SELECT seq FROM newest_entry WHERE entry = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
     let seq = statement.query_row([kind.number()], |row| row.get(0));
     Ok(seq.optional()?)
+}
+
+/// Records that the entry at this position is the newest of its kind.
+pub(super) fn set_newest(
+    connection: &Connection,
+    kind: EntryKind,
+    seq: i64,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO newest_entry (entry, seq) VALUES (?1, ?2)
+               ON CONFLICT (entry) DO UPDATE SET seq = ?2";
+    connection
+        .prepare_cached(sql)?
+        .execute((kind.number(), seq))?;
+    Ok(())
 }
 
 /// The position of the next entry.
@@ -319,6 +333,9 @@ pub(super) fn next_position(connection: &Connection) -> Result<u64, StoreError> 
 pub(super) fn clock(connection: &Connection) -> Result<Timestamp, StoreError> {
     // What was applied by the clock as it was then does not hold back what comes by this one.
     let set = newest_position(connection, EntryKind::Clock)?;
+    // An archive of which all was removed counts from 1 again.
+    let next = next_position(connection)?.cast_signed();
+    let set = set.filter(|set| *set < next);
     let mut statement = connection.prepare_cached(CLOCK)?;
     let parameters = (set.unwrap_or(i64::MIN), EntryKind::Closed.number());
     let latest = statement.query_row(parameters, |row| row.get(0));

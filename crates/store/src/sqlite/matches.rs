@@ -12,7 +12,7 @@
 //! As long as the row of a match is there, the events that it refers to are kept, so that the
 //! references are those of the rows, whatever is closed.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_reaction::KeptMatch;
@@ -22,10 +22,14 @@ use super::{instant, micros};
 use crate::StoreError;
 
 /// What version 7 added besides columns.
+// Not an index of kinds: building one reads the whole archive, for the minutes of an upgrade.
 // The rows of `kept_match` are found by rule and key, and by their deadline in the order in which
 // they fire; the index of deadlines ends with rule and key, as the table is WITHOUT ROWID.
 pub(super) const MATCHES: &str = "
-CREATE INDEX archive_by_entry ON archive (entry) WHERE entry <> 0;
+CREATE TABLE newest_entry (                     -- of the entries that are no events
+    entry INTEGER PRIMARY KEY,                  -- their kind
+    seq   INTEGER NOT NULL                      -- position of the newest, also when it was removed
+);
 
 CREATE TABLE match_rule (                       -- a window of a rule
     id       INTEGER PRIMARY KEY,
@@ -78,6 +82,9 @@ CREATE TABLE kept_event (                       -- entries of the archive that m
 pub(super) const COLUMNS: &str = "r.window, m.data, m.due, m.not_before, m.shift, m.expires, \
                                   m.pending, m.positions";
 
+/// The statement of [`read`].
+static FIND: LazyLock<String> = LazyLock::new(find);
+
 /// The matches of a rule at a key: at most one, see [`set`].
 // A rule has one open window; two for as long as events that were evaluated by the rules before a
 // reload are being stored.
@@ -107,7 +114,7 @@ pub(super) fn read(
     key: &str,
     now: Timestamp,
 ) -> Result<Option<KeptMatch>, StoreError> {
-    let mut statement = connection.prepare_cached(&find())?;
+    let mut statement = connection.prepare_cached(&FIND)?;
     let found = statement.query_row((rule, key, micros(now)), |row| read_row(row, 0));
     found.optional()?.transpose().map_err(|reason| {
         // It fails the evaluation rather than counting as absent: what waits would be forgotten.

@@ -1,8 +1,6 @@
 //! The plans of the statements that queues run: none scans, none sorts.
 
-use super::{
-    archive, claim, deadlines, delays, listing, match_list, matches, order, schema, state,
-};
+use super::{claim, deadlines, delays, listing, match_list, matches, order, schema, state};
 use crate::StoreOptions;
 
 /// The plan of a query, one line a step.
@@ -91,10 +89,6 @@ fn matches_are_found_by_rule_and_key_or_by_deadline() {
             vec!["SEARCH kept_match USING INDEX match_by_due (due=? AND rule=?)"],
         ),
         (deadlines::NEXT.to_owned(), vec![&format!("{due} (due>?)")]),
-        (
-            archive::NEWEST_OF.to_owned(),
-            vec!["SEARCH archive USING INDEX archive_by_entry (entry=?)"],
-        ),
         (match_list::of_window(true), vec![of_rule, key]),
         (
             match_list::of_window(false),

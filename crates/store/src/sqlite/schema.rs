@@ -61,7 +61,6 @@ const ROOM_PAGES: i64 = 8;
 //   delivery_by_event  trace an event; prune an event with its deliveries
 //   delivery_named     what waits under a name that a later event cancels or replaces; most have
 //                      no name and are not in it
-//   archive_by_entry   find entries that are no events, which are few
 //   match_rule_open    the window of a rule
 //   match_by_due       what is due, the earliest first
 //   match_by_expiry    remove expired matches, and count them
@@ -212,7 +211,7 @@ pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connect
     // 16 MiB (negative values are KiB): the indexes' upper levels stay in memory.
     connection.pragma_update(None, "cache_size", -16_384)?;
     // All statements of the writer fit, so each is compiled once.
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(128);
     compile_once(&connection)?;
     if let Some(bytes) = options.max_bytes {
         // SQLite counts in pages. It refuses to grow beyond this and reports SQLITE_FULL, as on a
@@ -334,7 +333,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     #[cfg(test)]
     let connection = super::statements::recorded(connection);
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(32);
+    connection.set_prepared_statement_cache_capacity(48);
     compile_once(&connection)?;
     Ok(connection)
 }

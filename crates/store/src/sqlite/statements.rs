@@ -25,17 +25,13 @@ static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Statements that scan a table or index, and why they may: none runs for an event, a claim, a
 /// trace or a step of retention.
-const SCANS: [(&str, &str); 20] = [
+const SCANS: [(&str, &str); 19] = [
     ("FROM pragma_", "reads the schema"),
     ("FROM sqlite_schema", "reads the schema"),
     ("ORDER BY seq DESC LIMIT 1", "reads one row"),
     (
         "ORDER BY received DESC LIMIT 1",
         "reads one row, see `CLOCK`",
-    ),
-    (
-        "FROM archive INDEXED BY archive_by_entry",
-        "checks a partial index for damage",
     ),
     (
         "expires = expires + ?1",

@@ -238,8 +238,8 @@ const TO_VERSION_6: &str = "
     ALTER TABLE delivery DROP COLUMN delay_key;
     ALTER TABLE delivery DROP COLUMN digest;
     ALTER TABLE attempt DROP COLUMN digest;
-    DROP INDEX archive_by_entry;
     ALTER TABLE archive DROP COLUMN entry;
+    DROP TABLE newest_entry;
     DROP TABLE kept_match;
     DROP TABLE match_rule;
     DROP TABLE kept_event;
