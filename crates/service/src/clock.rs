@@ -63,6 +63,9 @@ struct ClockState {
     record: Option<PathBuf>,
     /// When it was written, on the clock of [`Reading::elapsed`].
     recorded: Option<Duration>,
+    /// As much of the accepted jumps as the times of delayed deliveries have moved by; `None` where
+    /// nothing moves them.
+    adopted: Option<SignedDuration>,
 }
 
 impl ServiceClock {
@@ -81,6 +84,7 @@ impl ServiceClock {
             check: ClockCheck::start(read(), last.as_ref(), &boot_id(), newest),
             record,
             recorded: None,
+            adopted: None,
         };
         Self {
             state: Arc::new(Mutex::new(state)),
@@ -99,6 +103,24 @@ impl ServiceClock {
             now: state.check.observe(read()),
             accepted: state.check.accepted(),
         }
+    }
+
+    /// The time by which the outbox says what is due: [`ServiceClock::now`], without a jump that was
+    /// accepted as long as delayed deliveries have not moved by as much.
+    //
+    // The clock is set by 25 hours, and a moment later all due times are moved by 25 hours. A claim
+    // in between would take what is due tomorrow.
+    pub(crate) fn outbox_now(&self) -> Timestamp {
+        let mut state = self.lock();
+        let now = state.check.observe(read());
+        let accepted = state.check.accepted();
+        let ahead = accepted.saturating_sub(state.adopted.unwrap_or(accepted));
+        now.saturating_sub(ahead).unwrap_or(now)
+    }
+
+    /// Records by how much of the accepted jumps delayed deliveries have moved.
+    pub(crate) fn set_adopted(&self, accepted: SignedDuration) {
+        self.lock().adopted = Some(accepted);
     }
 
     /// When a process before this one last recorded the time.
@@ -186,5 +208,28 @@ fn read() -> Reading {
     Reading {
         wall: Timestamp::now(),
         elapsed: Duration::new(seconds, nanoseconds),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outbox_follows_a_jump_when_its_deliveries_have_moved() {
+        let clock = ServiceClock::default();
+        let behind = || clock.outbox_now().duration_until(clock.now());
+        let is_near = |time: SignedDuration, hours| {
+            (time - SignedDuration::from_hours(hours)).abs() < SignedDuration::from_mins(1)
+        };
+        // Nothing moves them.
+        assert!(is_near(behind(), 0));
+        // As if a jump of 25 hours was accepted, or one of 3 hours back.
+        clock.set_adopted(SignedDuration::from_hours(-25));
+        assert!(is_near(behind(), 25));
+        clock.set_adopted(SignedDuration::from_hours(3));
+        assert!(is_near(behind(), -3));
+        clock.set_adopted(SignedDuration::ZERO);
+        assert!(is_near(behind(), 0));
     }
 }

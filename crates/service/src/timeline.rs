@@ -96,6 +96,7 @@ impl ServiceTimeline {
         looked: Option<Timestamp>,
     ) -> Self {
         let time = parts.clock.time();
+        parts.clock.set_adopted(time.accepted);
         let progress = Progress {
             looked: looked.map_or(time.now, |looked| looked.min(time.now)),
             accepted: time.accepted,
@@ -323,6 +324,7 @@ impl ServiceTimeline {
             *lock(failed) = None;
             if let Some(new) = report.progress {
                 *lock(progress) = new;
+                parts.clock.set_adopted(new.accepted);
             }
             let live = parts.rules.load_full();
             let unknown = report.publish(parts, &live);

@@ -48,9 +48,9 @@ pub(super) fn release(
     )
 }
 
-/// A delivery whose delay has not ended by the clock that wrote it. When that clock was ahead of
-/// this one, the whole delay begins again: it is known how long it is, but not what of it is over.
-const DELAYED: &str = "delay IS NOT NULL AND claimed = 0 AND since > set_at";
+/// A delivery whose delay ends later. It is left alone when the clock was set back: such delays move
+/// with the clock (`delays.rs`), and what is sent too early cannot be taken back.
+const DELAYED: &str = "delay IS NOT NULL AND claimed = 0 AND retry IS NULL AND since > ?1";
 
 /// Releases the deliveries that meet this condition on `?1`, the time.
 pub(super) fn release_where(
@@ -61,11 +61,9 @@ pub(super) fn release_where(
 ) -> Result<usize, StoreError> {
     let sql = format!(
         "UPDATE delivery
-         SET due = CASE WHEN {DELAYED} THEN ?1 + since - set_at ELSE ?1 END,
-             since = CASE WHEN {DELAYED} THEN ?1 + since - set_at ELSE since END,
-             claimed = 0, failed = min(failed, ?1), set_at = ?1,
+         SET due = ?1, claimed = 0, failed = min(failed, ?1), set_at = ?1,
              retry = CASE WHEN set_at > ?1 THEN NULL ELSE retry END
-         WHERE status = 0 AND {condition} AND (?2 IS NULL OR target = ?2)
+         WHERE status = 0 AND {condition} AND NOT ({DELAYED}) AND (?2 IS NULL OR target = ?2)
          RETURNING target, order_key, seq, number, id, head"
     );
     let (mut released, mut heads) = (0, Vec::new());

@@ -91,7 +91,7 @@ macro_rules! every_promise {
                 a_later_action_replaces_one_of_its_name,
                 what_is_being_sent_is_not_stopped_but_recorded,
                 a_retry_is_cancelled_and_lets_the_next_one_go,
-                a_delay_begins_again_where_the_clock_was_set_back,
+                a_delay_is_not_shorter_where_the_clock_was_set_back,
                 delays_are_shifted_when_the_clock_is_set,
                 a_replay_delays_from_its_time_and_names_its_own,
                 a_redriven_delivery_is_due_at_once_and_keeps_its_name,
