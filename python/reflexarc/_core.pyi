@@ -899,7 +899,7 @@ class State:
         ... not_followed_by = { when = 'status == "Available"', within = "30m" }
         ... notify = ["network-team"]
         ... '''})
-        >>> from datetime import datetime, timedelta, timezone
+        >>> from datetime import datetime, timezone
         >>> now = datetime(2026, 11, 25, 8, tzinfo=timezone.utc)
         >>> state = rules.evaluate({"status": "Detaching", "eniId": "eni-1"}, now=now).state
         >>> [(at.isoformat(), rule, key) for at, rule, key in state.due()]

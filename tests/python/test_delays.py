@@ -24,8 +24,8 @@ def event(result: str) -> dict[str, str]:
 
 
 def test_actions_have_a_delay_a_name_and_a_scope() -> None:
-    rules = ra.RuleSet.compile({"escalation.toml": ESCALATION})
-    evaluation = rules.evaluate(event("failed"), ra.State(), now=NOW)
+    rules = ra.RuleSet.from_rules({"escalation": ESCALATION})
+    evaluation = rules.evaluate(event("failed"), state=ra.State(), now=NOW)
     team, manager, cmdb = evaluation.actions
     assert (team.after, team.key) == (None, None)
     assert (manager.after, manager.key) == (timedelta(minutes=90), "manager")
@@ -38,13 +38,13 @@ def test_actions_have_a_delay_a_name_and_a_scope() -> None:
 
 
 def test_cancellations_name_rule_key_and_scope() -> None:
-    rules = ra.RuleSet.compile({"escalation.toml": ESCALATION})
-    evaluation = rules.evaluate(event("success"), ra.State(), now=NOW)
+    rules = ra.RuleSet.from_rules({"escalation": ESCALATION})
+    evaluation = rules.evaluate(event("success"), state=ra.State(), now=NOW)
     (cancelled,) = evaluation.cancelled
     assert (cancelled.rule, cancelled.key) == ("escalation", "manager")
     assert cancelled.scope == ["cn-hangzhou", "eni-1"]
     assert evaluation.actions == []
-    again = rules.evaluate(event("success"), ra.State(), now=NOW).cancelled[0]
+    again = rules.evaluate(event("success"), state=ra.State(), now=NOW).cancelled[0]
     assert cancelled == again
     assert repr(cancelled) == '<Cancellation of "manager" by rule "escalation">'
 
@@ -57,10 +57,10 @@ def test_what_an_event_cancels_of_a_deadline_is_not_delivered() -> None:
     then = 'notify("team", key); notify("manager", #{ text: key, after: "1h", key: "m" })'
     resolved = 'cancel("m")'
     """
-    rules = ra.RuleSet.compile({"stuck.toml": rule})
-    opened = rules.evaluate({"op": "detach", "eni": "eni-1"}, ra.State(), now=NOW)
+    rules = ra.RuleSet.from_rules({"stuck": rule})
+    opened = rules.evaluate({"op": "detach", "eni": "eni-1"}, state=ra.State(), now=NOW)
     later = NOW + timedelta(minutes=40)
-    closed = rules.evaluate({"op": "detached", "eni": "eni-1"}, opened.state, now=later)
+    closed = rules.evaluate({"op": "detached", "eni": "eni-1"}, state=opened.state, now=later)
     (fired,) = closed.fired
     assert [action.target for action in fired.actions] == ["team", "manager"]
     assert [action.target for action in closed.actions] == ["team"]
@@ -73,7 +73,7 @@ def test_actions_without_by_have_no_scope() -> None:
     when = 'result exists'
     then = 'cancel("k"); send("t", 1, #{ key: "k" })'
     """
-    rules = ra.RuleSet.compile({"a.toml": rule})
-    evaluation = rules.evaluate(event("failed"), ra.State(), now=NOW)
+    rules = ra.RuleSet.from_rules({"a": rule})
+    evaluation = rules.evaluate(event("failed"), state=ra.State(), now=NOW)
     assert evaluation.actions[0].scope is None
     assert evaluation.cancelled[0].scope is None
