@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import json
 import time
 
 from service_process import FIXTURES, event, eventually
@@ -65,6 +66,71 @@ def test_mail_is_sent_with_starttls_and_login(serve, mail_server):
         # Neither may name a mail that was never sent.
         assert mail["In-Reply-To"] is None and mail["References"] is None
     assert "canary" not in (service.folder / "serve.log").read_text()
+
+
+def parsed(inbox) -> list:
+    """The mails of a server, in their order."""
+    policy = email.policy.default
+    return [email.message_from_bytes(mail[2], policy=policy) for mail in inbox.mails]
+
+
+def test_mails_beyond_the_pace_are_digests(serve, mail_server):
+    inbox = mail_server()
+    service = serve(target("mail", inbox.port))
+    # More at once than single mails are left in a minute: 45, as a quarter is for digests.
+    service.post(*[event(number, f"eni-{number}") for number in range(100)])
+    found = [service.settled(number, "delivered")[0] for number in (0, 50, 99)]
+    assert service.stop() == 0
+    mails = parsed(inbox)
+    assert len(mails) < 50
+    digests = [mail for mail in mails if mail["X-Reflexarc-Digest"]]
+    texts = [mail.get_body(("plain",)).get_content() for mail in mails]
+    for number in range(100):
+        assert sum(f"for eni-{number}\n" in text.replace("\r\n", "\n") for text in texts) == 1
+    first = digests[0]
+    assert first["Subject"].startswith("[CRITICAL] ")
+    assert first["Subject"].endswith(" messages: AttachNetworkInterface failed")
+    assert first["List-Id"] == "mail <mail.reflexarc.example.com>"
+    assert first["Message-ID"] == f"<{first['X-Reflexarc-Digest']}@example.com>"
+    assert "#b3261e" in first.get_body(("html",)).get_content()
+    # A trace names the digest that carried a delivery.
+    carried = {delivery["attempts"][0].get("digest") for delivery in found}
+    assert carried <= {None, *(mail["X-Reflexarc-Digest"] for mail in digests)}
+    assert carried != {None}
+
+
+FIRES = """
+when = 'content.result == "failed"'
+by = "content.eniId"
+level = "critical"
+count = { at_least = 1, within = "1m" }
+notify = ["mail"]
+message = { title = "failed", text = "for {{ key }}" }
+"""
+
+
+def test_a_flood_of_firings_is_one_mail(serve, mail_server):
+    inbox = mail_server()
+    service = serve(target("mail", inbox.port), rule=FIRES)
+    service.post(*[event(number, f"eni-{number}") for number in range(100)])
+    eventually(lambda: len(inbox.mails) == 20)
+    _, status = service.call("GET", "/status")
+    problems = {problem["problem"]: problem["detail"] for problem in json.loads(status)["problems"]}
+    assert problems == {"flood": "firings are merged: failed"}
+    _, targets = service.call("GET", "/targets")
+    assert json.loads(targets)["targets"][0]["flooding"] == ["failed"]
+    held = service.run("outbox", "list", "--format", "json")
+    assert len(json.loads(held.stdout)) == 80
+    # When the minute is over. A cancelled one is not in it.
+    assert service.run("outbox", "cancel", json.loads(held.stdout)[0]["id"]).returncode == 0
+    eventually(lambda: len(inbox.mails) == 21, seconds=90)
+    assert service.stop() == 0
+    last = parsed(inbox)[-1]
+    assert last["Subject"] == "[CRITICAL] 79 more firings of failed"
+    text = last.get_body(("plain",)).get_content().replace("\r\n", "\n")
+    assert text.count("\n- eni-") == 19 and "\nand 59 more\n" in text
+    assert last["Message-ID"] == f"<{last['X-Reflexarc-Digest']}@example.com>"
+    assert last["Importance"] == "high"
 
 
 def test_mail_is_sent_with_implicit_tls(serve, mail_server):
