@@ -355,6 +355,11 @@ fn settle(
     let (now, aging_now) = (context.clock.now(), context.clock.aging_now());
     let settlements = batch.settle(&queue.policy, &outcome, aging_now);
     let digest = batch.digest;
+    // 10,000 firings in one message are one line of the log.
+    let is_logged = batch.merged_firings() == 0;
+    if let (false, Some(digest)) = (is_logged, digest) {
+        log_merged(queue, &batch, digest, call, &response);
+    }
     let settled = batch.deliveries.into_iter().zip(settlements);
     let ended = settled.map(|(mut delivery, mut settlement)| {
         // What is recorded with the attempt: a member of a digest may be sent alone.
@@ -366,7 +371,10 @@ fn settle(
                 .saturating_add(now.duration_since(aging_now))
                 .unwrap_or(*at);
         }
-        record_attempt(queue, context, &delivery, call, &response);
+        if is_logged {
+            log_attempt(queue, &delivery, call, &response);
+        }
+        record_span(queue, context, &delivery, call, &response);
         let outcome = AttemptOutcome {
             started: call.started,
             took: signed(call.duration),
@@ -430,8 +438,41 @@ async fn settle_each(context: &DispatchContext, ended: &Arc<Vec<EndedAttempt>>) 
     until_stored(context, "settle", submits, replies).await
 }
 
-/// Logs an attempt and records its span.
-fn record_attempt(
+fn log_attempt(queue: &TargetConfig, delivery: &Delivery, call: &Call, response: &str) {
+    tracing::info!(
+        to = queue.name,
+        delivery = %delivery.id,
+        event = delivery.event.id,
+        rule = delivery.rule,
+        attempt = delivery.attempt,
+        outcome = call.outcome_name(),
+        answer = response,
+        "attempt"
+    );
+}
+
+/// Logs an attempt to send the message in place of merged firings.
+fn log_merged(
+    queue: &TargetConfig,
+    batch: &Batch,
+    digest: DeliveryId,
+    call: &Call,
+    response: &str,
+) {
+    let rule = batch.deliveries.first().map(|one| one.rule.as_str());
+    tracing::info!(
+        to = queue.name,
+        %digest,
+        rule,
+        firings = batch.merged_firings(),
+        outcome = call.outcome_name(),
+        answer = response,
+        "attempt"
+    );
+}
+
+/// Records the span of an attempt.
+fn record_span(
     queue: &TargetConfig,
     context: &DispatchContext,
     delivery: &Delivery,
@@ -439,16 +480,6 @@ fn record_attempt(
     response: &str,
 ) {
     let outcome = call.outcome_name();
-    tracing::info!(
-        to = queue.name,
-        delivery = %delivery.id,
-        event = delivery.event.id,
-        rule = delivery.rule,
-        attempt = delivery.attempt,
-        outcome,
-        answer = response,
-        "attempt"
-    );
     if !context.telemetry.is_sampled(&delivery.event) {
         return;
     }

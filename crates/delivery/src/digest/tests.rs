@@ -49,11 +49,12 @@ fn firings_are_counted_with_their_first_keys() {
         .map(|number| firing(Some(&format!("\"eni-{number}\"")), number))
         .collect();
     let shown = message(&firings, DigestKind::Firings);
-    let listed: String = (0..20).map(|number| format!("- eni-{number}\n")).collect();
+    let listed: Vec<_> = (0..20).map(|number| format!("- eni-{number}")).collect();
+    let listed = listed.join("\n");
     assert_eq!(shown.title, "37 more firings of stuck");
     assert_eq!(
         shown.text,
-        format!("{listed}and 17 more\n\nfrom 1970-01-01T00:00:00Z to 1970-01-01T00:00:36Z")
+        format!("{listed}\nand 17 more\n\nfrom 1970-01-01T00:00:00Z to 1970-01-01T00:00:36Z")
     );
     assert_eq!(
         (shown.level, shown.at),

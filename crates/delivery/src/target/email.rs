@@ -166,12 +166,11 @@ impl Email {
     fn render(&self, batch: &[Delivery]) -> Result<Rendered, SendError> {
         let zone = self.time_zone.as_ref();
         let readable = |delivery| with_readable_times(delivery, zone);
-        let rendered = match batch {
-            [delivery] => self.templates.render(&readable(delivery), zone),
-            _ => {
-                let batch: Vec<_> = batch.iter().map(|one| readable(one).into_owned()).collect();
-                self.templates.render_digest(&batch, zone)
-            }
+        let rendered = if let [delivery] = batch {
+            self.templates.render(&readable(delivery), zone)
+        } else {
+            let batch: Vec<_> = batch.iter().map(|one| readable(one).into_owned()).collect();
+            self.templates.render_digest(&batch, zone)
         };
         rendered.map_err(|error| SendError::Misconfigured {
             reason: error.to_string(),

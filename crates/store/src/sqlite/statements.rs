@@ -116,6 +116,18 @@ fn accept(store: &SqliteStore, id: &str, second: i64) {
     store.accept(incoming, evaluation, at(second)).unwrap();
 }
 
+/// Makes deliveries of `u` members of a digest, and holds them.
+fn hold(store: &SqliteStore) {
+    let lease = SignedDuration::from_secs(60);
+    for held in store.claim("u", at(31), lease, 3).unwrap() {
+        let digest = store.submit_digest(vec![held.id], Some(held.id));
+        digest.wait().unwrap();
+        let until = at(32);
+        let held = store.submit_hold("u", vec![held.id], until, at(31));
+        held.wait().unwrap();
+    }
+}
+
 /// Calls what a service and its operators call.
 fn use_in_every_way(store: &SqliteStore) {
     let lease = SignedDuration::from_secs(60);
@@ -157,13 +169,7 @@ fn use_in_every_way(store: &SqliteStore) {
     let claimed = store.claim("u", at(30), lease, 3).unwrap();
     let ids = claimed.iter().map(|delivery| delivery.id).collect();
     store.submit_release(ids, at(31)).wait().unwrap();
-    for held in store.claim("u", at(31), lease, 3).unwrap() {
-        let digest = store.submit_digest(vec![held.id], Some(held.id));
-        digest.wait().unwrap();
-        let until = at(32);
-        let held = store.submit_hold("u", vec![held.id], until, at(31));
-        held.wait().unwrap();
-    }
+    hold(store);
     store.submit_release_claims("u", at(31)).wait().unwrap();
     store.claim("u", at(32), lease, 3).unwrap();
     store.release_claims(at(33)).unwrap();
