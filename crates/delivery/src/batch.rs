@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::call_schedule::CallSchedule;
 use crate::delivery::{Delivery, DeliveryId};
 use crate::digest::{DigestKind, firings_message};
-use crate::flood_control::{Admission, FloodControl};
+use crate::flood_control::{Admission, FloodControl, count_firings};
 use crate::outcome::{Receipt, SendError};
 use crate::retry::{DeadLetterCause, Decision, RetryPolicy};
 use crate::settle::{Settlement, settle};
@@ -78,7 +78,9 @@ impl Batch {
     /// How many firings were merged; zero where every message is sent as it is.
     pub fn merged_firings(&self) -> usize {
         match self.kind() {
-            Some(DigestKind::Firings | DigestKind::FiringsWithoutKeys) => self.deliveries.len(),
+            Some(DigestKind::Firings | DigestKind::FiringsWithoutKeys) => {
+                count_firings(&self.deliveries)
+            }
             Some(DigestKind::Messages) | None => 0,
         }
     }
@@ -214,6 +216,16 @@ impl WaitingDeliveries {
                 Some(_) => MAX_MERGED,
             },
         };
+        if let Group::Firings(_) = group
+            && count_firings(&members) == 1
+        {
+            // Nothing was merged: the messages of one firing are sent as they are.
+            control.record_merged(&members, now);
+            for member in members.into_iter().rev() {
+                self.single.push_front(member);
+            }
+            return self.next_single(schedule, target, is_probe);
+        }
         let rest = members.split_off(most.clamp(1, members.len()));
         let kind = match &group {
             Group::Firings(_) => DigestKind::Firings,

@@ -1,11 +1,14 @@
 //! Digests: one message for several deliveries.
 
+use std::collections::{HashMap, HashSet};
+
 use jiff::Timestamp;
 use reflexarc_event::Json;
 use reflexarc_reaction::{Action, Level, Message};
 use sha2::{Digest, Sha256};
 
 use crate::delivery::{Delivery, DeliveryId};
+use crate::flood_control::{FiringIdentity, count_firings};
 use crate::rendering::{ellipsize, one_line};
 
 /// How a digest shows its deliveries.
@@ -89,7 +92,7 @@ impl DeliveryId {
 /// ```
 pub(crate) fn firings_message(firings: &[Delivery], id: DeliveryId) -> Delivery {
     let first = &firings[0];
-    let count = firings.len();
+    let count = count_firings(firings);
     let mut text = String::new();
     if id.digest_kind() == Some(DigestKind::Firings) {
         let keys = counted_keys(firings);
@@ -134,8 +137,12 @@ pub(crate) fn firings_message(firings: &[Delivery], id: DeliveryId) -> Delivery 
 /// the resource of the event stands in for the key.
 fn counted_keys(firings: &[Delivery]) -> Vec<(String, usize)> {
     let mut keys: Vec<(String, usize)> = Vec::new();
-    let mut places = std::collections::HashMap::new();
+    let (mut places, mut known) = (HashMap::new(), HashSet::new());
     for firing in firings {
+        // Another message of the same firing.
+        if !known.insert(FiringIdentity::of(firing)) {
+            continue;
+        }
         let shown = match &firing.key {
             Some(key) => readable_key(key),
             None if firing.resource.is_empty() => continue,

@@ -3,11 +3,11 @@
 //! Like the call schedule it is pure: the service's dispatch runs it on the machine's clock, a
 //! simulation on the scenario's.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::delivery::{Delivery, DeliveryId};
+use crate::delivery::{Delivery, EventRef};
 
 /// How many firings of one rule people get as messages of their own within a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +55,8 @@ pub enum Admission {
 /// let action = Action::send("t", Json::Null);
 /// let actions = [("stuck", &action), ("stuck", &action)];
 /// let mut firings = Delivery::for_actions(&EventIdentity::default(), actions, Timestamp::UNIX_EPOCH);
-/// for firing in &mut firings {
-///     firing.firing = true;
+/// for (key, firing) in firings.iter_mut().enumerate() {
+///     (firing.firing, firing.key) = (true, Some(key.to_string()));
 /// }
 /// let limit = FiringLimit { firings: 1, per: seconds(60) };
 /// let mut control = FloodControl::new(Some(limit));
@@ -80,11 +80,22 @@ struct RecentFirings {
     held_until: Option<SignedDuration>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Admitted {
-    /// With its id: another attempt of it is no other message.
-    One(DeliveryId),
+    One(FiringIdentity),
+    /// So many together.
     Merged(usize),
+}
+
+/// Which firing of a rule a delivery is of. A reaction may send several messages, and each may be
+/// attempted several times: together they are one firing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct FiringIdentity {
+    /// The archive position, with which ids begin.
+    position: [u8; 6],
+    created: Timestamp,
+    key: Option<String>,
+    event: EventRef,
 }
 
 impl FiringLimit {
@@ -124,7 +135,8 @@ impl FloodControl {
             return Admission::Alone;
         };
         recent.forget(limit, now);
-        if recent.contains(delivery.id) {
+        let firing = FiringIdentity::of(delivery);
+        if recent.contains(&firing) {
             return Admission::Alone;
         }
         // Held until then: also what would fit, so that a rule's firings stay in their order.
@@ -141,8 +153,7 @@ impl FloodControl {
         if recent.held_until.is_some() {
             return Admission::Merged;
         }
-        let admitted = (now, Admitted::One(delivery.id));
-        recent.admitted.push_back(admitted);
+        recent.admitted.push_back((now, Admitted::One(firing)));
         Admission::Alone
     }
 
@@ -155,10 +166,10 @@ impl FloodControl {
         else {
             return;
         };
-        let admitted = match firings {
+        let admitted = match (count_firings(firings), firings) {
             // Nothing else was held.
-            [one] => Admitted::One(one.id),
-            several => Admitted::Merged(several.len()),
+            (1, [one, ..]) => Admitted::One(FiringIdentity::of(one)),
+            (count, _) => Admitted::Merged(count),
         };
         recent.admitted.push_back((now, admitted));
         recent.held_until = None;
@@ -195,9 +206,9 @@ impl RecentFirings {
         }
     }
 
-    fn contains(&self, id: DeliveryId) -> bool {
+    fn contains(&self, firing: &FiringIdentity) -> bool {
         let mut admitted = self.admitted.iter();
-        admitted.any(|(_, admitted)| matches!(admitted, Admitted::One(one) if *one == id))
+        admitted.any(|(_, admitted)| matches!(admitted, Admitted::One(one) if one == firing))
     }
 
     /// When there are fewer firings within the period than the limit: `now`, or later.
@@ -224,12 +235,30 @@ impl RecentFirings {
 }
 
 impl Admitted {
-    fn count(self) -> usize {
+    fn count(&self) -> usize {
         match self {
             Self::One(_) => 1,
-            Self::Merged(count) => count,
+            Self::Merged(count) => *count,
         }
     }
+}
+
+impl FiringIdentity {
+    pub(crate) fn of(delivery: &Delivery) -> Self {
+        let position = delivery.id.as_bytes().first_chunk();
+        Self {
+            position: position.copied().unwrap_or_default(),
+            created: delivery.created,
+            key: delivery.key.clone(),
+            event: delivery.event.clone(),
+        }
+    }
+}
+
+/// How many firings these deliveries are of.
+pub(crate) fn count_firings(deliveries: &[Delivery]) -> usize {
+    let firings: HashSet<_> = deliveries.iter().map(FiringIdentity::of).collect();
+    firings.len()
 }
 
 #[cfg(test)]

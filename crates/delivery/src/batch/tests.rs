@@ -45,14 +45,25 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn firings(rule: &str, count: usize, created: Timestamp) -> Vec<Delivery> {
+    let firing = |number: usize| {
+        let mut messages = messages(rule, &number.to_string(), 1, created);
+        messages.remove(0)
+    };
+    (0..count).map(firing).collect()
+}
+
+/// The messages of one firing.
+fn messages(rule: &str, event: &str, count: usize, created: Timestamp) -> Vec<Delivery> {
     let action = Action::notify("t", Message::new("text"));
-    let actions = vec![(rule, &action); count];
-    let event = EventIdentity::default();
-    let mut firings = Delivery::for_actions(&event, actions, created);
-    for firing in &mut firings {
-        firing.firing = true;
+    let event = EventIdentity {
+        id: event.into(),
+        ..EventIdentity::default()
+    };
+    let mut messages = Delivery::for_actions(&event, vec![(rule, &action); count], created);
+    for message in &mut messages {
+        message.firing = true;
     }
-    firings
+    messages
 }
 
 /// One call a second, at most one firing a minute.
@@ -101,6 +112,25 @@ fn merged_firings_are_one_message() {
     assert_eq!((messages.len(), Some(messages[0].id)), (1, sent[0].digest));
     assert_eq!(sent[1].merged_firings(), 0);
     assert!(waiting.is_empty());
+}
+
+#[test]
+fn the_messages_of_one_firing_are_admitted_together() {
+    let (mut waiting, schedule, mut control) = queue();
+    let (first, second) = (messages("r", "1", 3, at(0)), messages("r", "2", 2, at(0)));
+    for one in first {
+        waiting.add(one, &mut control, seconds(0)).unwrap();
+    }
+    for one in &second {
+        assert_eq!(control.admit(one, seconds(0)), Admission::Held(seconds(60)));
+    }
+    // The only one that was held: its messages are sent as they are.
+    for one in second {
+        waiting.add(one, &mut control, seconds(60)).unwrap();
+    }
+    let sent = batches(&mut waiting, &schedule, &mut control, 60);
+    assert_eq!(sent.len(), 5);
+    assert!(sent.iter().all(|batch| batch.digest.is_none()));
 }
 
 #[test]

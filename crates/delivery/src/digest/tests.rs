@@ -76,13 +76,30 @@ fn keys_of_every_kind_are_one_line_each() {
         None,
         Some(&long),
     ];
-    let firings: Vec<_> = keys.into_iter().map(|key| firing(key, 0)).collect();
+    let mut firings: Vec<_> = keys.into_iter().map(|key| firing(key, 0)).collect();
+    // Fired again by another event.
+    firings[3].event.id = "another".into();
     let shown = message(&firings, DigestKind::Firings);
     let lines: Vec<_> = shown.text.lines().collect();
     let expected = ["- a b (2 times)", "- eni-1, 7", "- 7", "- acs:ecs:eni-9"];
     assert_eq!(lines[..4], expected);
     assert!(lines[4].len() <= KEY_BYTES + 2 && lines[4].ends_with('…'));
     assert_eq!(lines[5..], ["", "at 1970-01-01T00:00:00Z"]);
+}
+
+#[test]
+fn several_messages_of_one_firing_count_once() {
+    let mut firings: Vec<_> = ["\"eni-1\"", "\"eni-2\"", "\"eni-1\""]
+        .map(|key| firing(Some(key), 0))
+        .into();
+    firings[2].id = DeliveryId::from([0; 16]);
+    let shown = message(&firings, DigestKind::Firings);
+    assert_eq!(shown.title, "2 more firings of stuck");
+    assert!(
+        shown.text.starts_with("- eni-1\n- eni-2\n\n"),
+        "{}",
+        shown.text
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use reflexarc_event::{EventIdentity, Json};
 use reflexarc_reaction::Action;
 
 use super::*;
-use crate::delivery::ArchivePosition;
+use crate::delivery::{ArchivePosition, DeliveryId};
 
 /// A firing of a rule, number `number` of all.
 fn firing(rule: &str, number: i64) -> Delivery {
@@ -136,7 +136,8 @@ impl Naive {
             self.held_until.remove(rule);
         }
         let is_known = self.admitted.iter().any(|(at, _, one)| {
-            now - *at < limit.per && matches!(one, Admitted::One(id) if *id == delivery.id)
+            now - *at < limit.per
+                && matches!(one, Admitted::One(one) if *one == FiringIdentity::of(delivery))
         });
         if is_known {
             return Admission::Alone;
@@ -157,7 +158,11 @@ impl Naive {
         if held.is_some() {
             return Admission::Merged;
         }
-        let admitted = (now, rule.to_owned(), Admitted::One(delivery.id));
+        let admitted = (
+            now,
+            rule.to_owned(),
+            Admitted::One(FiringIdentity::of(delivery)),
+        );
         self.admitted.push(admitted);
         Admission::Alone
     }
@@ -165,7 +170,7 @@ impl Naive {
     fn record_merged(&mut self, firings: &[Delivery], now: SignedDuration) {
         let rule = firings[0].rule.clone();
         let admitted = match firings {
-            [one] => Admitted::One(one.id),
+            [one] => Admitted::One(FiringIdentity::of(one)),
             several => Admitted::Merged(several.len()),
         };
         self.held_until.remove(&rule);

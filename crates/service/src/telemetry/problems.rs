@@ -175,6 +175,7 @@ impl ProblemKind {
     }
 
     /// What an operator should do.
+    #[expect(clippy::too_many_lines, reason = "a sentence for each problem")]
     fn action(self) -> &'static str {
         match self {
             Self::DeadLetters => {
