@@ -41,7 +41,7 @@ Examples:
   reflexarc check rules --allow RA0214           without this hint
   reflexarc check rules --format sarif > reflexarc.sarif
   reflexarc check --events examples/eni-events.ndjson
-  reflexarc check - < rules/failed-create.toml")]
+  reflexarc check - < rules/failed-operation.toml")]
 #[allow(
     clippy::struct_excessive_bools,
     reason = "the flags of a command are independent of each other"

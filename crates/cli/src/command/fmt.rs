@@ -24,7 +24,7 @@ Exit codes:
 Examples:
   reflexarc fmt rules
   reflexarc fmt rules --check
-  reflexarc fmt - < rules/failed-create.toml     print the formatted rule")]
+  reflexarc fmt - < rules/failed-operation.toml     print the formatted rule")]
 pub(crate) struct Args {
     /// Rule files or folders, searched recursively; `-` is stdin [default: rules]
     #[arg(value_name = "PATH")]

@@ -78,13 +78,7 @@ const OPERATIONS: [&str; 4] = ["Create", "Attach", "Detach", "Delete"];
 /// A folder with the ready-made rules, [`RULES`] and [`WINDOW_RULES`].
 fn rules_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let copy = |from: &Path| {
-        let to = folder.path().join(from.file_name().unwrap());
-        std::fs::copy(from, to).unwrap();
-    };
-    for entry in std::fs::read_dir(root().join("rules")).unwrap() {
-        copy(&entry.unwrap().path());
-    }
+    crate::readme::copy(&root().join("rules"), folder.path());
     for (name, reaction) in RULES {
         let text = format!("when = 'n exists'\n{reaction}\n");
         std::fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();

@@ -15,18 +15,25 @@ const WITHOUT_RULES: [&str; 7] = [
     "initiator",
 ];
 /// The scenarios for a ready-made rule.
-const WITH_RULES: [(&str, &str); 10] = [
-    ("leak", "examples/rules-that-wait/leaked-eni.toml"),
-    ("silence", "examples/rules-that-wait/no-events.toml"),
-    ("stuck-detaching", "rules/stuck-detaching.toml"),
-    ("stuck-deleting", "rules/stuck-deleting.toml"),
-    ("alert-storm", "rules/failed-operation.toml"),
-    ("failed-create", "rules/failed-create.toml"),
-    ("vip-failover", "rules/vip-failover.toml"),
-    ("vip-failover-refused", "rules/vip-failover.toml"),
-    ("escalation", "rules/escalation.toml"),
-    ("security-group-audit", "rules/security-group-audit.toml"),
+const WITH_RULES: [(&str, &str); 15] = [
+    ("leak", "leaked-eni"),
+    ("stuck-detaching", "stuck-detaching"),
+    ("stuck-deleting", "stuck-deleting"),
+    ("silence", "silence-check"),
+    ("alert-storm", "failed-operation"),
+    ("attach-storm", "attach-storm"),
+    ("flapping", "flapping-eni"),
+    ("failed-create", "failed-create"),
+    ("vip-failover", "vip-failover"),
+    ("vip-failover-refused", "vip-failover"),
+    ("escalation", "escalation"),
+    ("security-group-audit", "security-group-audit"),
+    ("inventory", "cmdb-sync"),
+    ("reserved-address", "reserved-address-guard"),
+    ("spot-drain", "spot-drain"),
 ];
+/// Further ready-made rules, each with the scenario of another one.
+const FURTHER_RULES: [(&str, &str); 1] = [("inventory", "pod-address-pool")];
 /// The scenarios with deliveries, for the targets of `examples/rehearsal.toml`.
 const WITH_TARGETS: [&str; 1] = ["target-down"];
 
@@ -70,11 +77,44 @@ fn scenarios_without_rules_match_their_timelines() {
 
 #[test]
 fn scenarios_with_rules_match_their_timelines() {
-    for (name, rules) in WITH_RULES {
-        let run = reflexarc(&["simulate", &scenario(name), rules]);
+    for (name, rule) in WITH_RULES {
+        let run = reflexarc(&["simulate", &scenario(name), &rule_file(rule)]);
         assert_eq!(run.code, 0, "{name}: {}", run.stderr);
         insta::assert_snapshot!(format!("scenario-{name}"), run.stdout);
     }
+}
+
+#[test]
+fn every_ready_made_rule_acts_in_a_scenario() {
+    let mut tested = std::collections::BTreeSet::new();
+    for (name, rule) in WITH_RULES.into_iter().chain(FURTHER_RULES) {
+        let args = [
+            "simulate",
+            &scenario(name),
+            &rule_file(rule),
+            "--format",
+            "ndjson",
+        ];
+        let timeline = reflexarc(&args).stdout;
+        let entries = timeline
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        let has_actions = |entry: serde_json::Value| {
+            let actions = entry["actions"].as_array();
+            entry["kind"] == "rule" && actions.is_some_and(|actions| !actions.is_empty())
+        };
+        assert!(entries.into_iter().any(has_actions), "{rule}: {timeline}");
+        tested.insert(format!("{rule}.toml"));
+    }
+    let files = std::fs::read_dir(root().join("rules")).unwrap();
+    let files = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let rules: std::collections::BTreeSet<_> = files.filter(|name| name != "tables").collect();
+    assert_eq!(tested, rules);
+}
+
+/// The file of a ready-made rule.
+fn rule_file(name: &str) -> String {
+    format!("rules/{name}.toml")
 }
 
 #[test]

@@ -301,10 +301,11 @@ fn a_plot_has_a_row_for_each_target() {
     assert_eq!(crate::reflexarc(&args).code, 0);
     let svg = std::fs::read_to_string(&file).unwrap();
     let count = |class: &str| svg.matches(&format!("class=\"{class}\"")).count();
-    // One of each is in the legend; one row for the interface and one for each of three targets.
+    // One of each is in the legend; one row for the interface, one for each of three targets, and
+    // one for each of four matches.
     assert_eq!(
         (count("delivered"), count("undelivered"), count("row")),
-        (4, 12, 4)
+        (4, 12, 8)
     );
 }
 

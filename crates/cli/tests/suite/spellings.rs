@@ -142,7 +142,7 @@ fn events_are_read_from_stdin_by_default_and_with_a_dash() {
 #[test]
 fn rules_are_read_from_stdin_with_a_dash() {
     let folder = tempfile::tempdir().unwrap();
-    let rule = read_to_string(root().join("rules/failed-create.toml")).unwrap();
+    let rule = read_to_string(root().join("rules/failed-operation.toml")).unwrap();
     let run = |args: &[&str]| reflexarc_in(folder.path(), args, rule.as_bytes());
     let check = run(&["check", "-"]);
     assert_eq!(check.stdout, "1 rule: 0 errors, 0 warnings\n");

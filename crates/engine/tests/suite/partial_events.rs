@@ -1,10 +1,10 @@
 //! Rules read only the fields of an event that they name: an evaluation is as if they had read all.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use reflexarc::{MemoryState, NativeEvent, RuleSet, Timestamp};
+use reflexarc::{MemoryState, NativeEvent, RuleSet, Tables, Timestamp};
 
 /// Scripts and templates that read events in other ways than the ready-made rules, and what they
 /// emit for each other.
@@ -69,9 +69,12 @@ fn reading_everything(text: &str) -> String {
         .replace("}}''' }", &format!("}}}}{READ}''' }}"))
 }
 
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rules")
+}
+
 fn files() -> Vec<(String, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rules");
-    let files = fs::read_dir(folder)
+    let files = fs::read_dir(folder())
         .unwrap()
         .map(|file| file.unwrap().path());
     let files = files.filter(|path| path.extension().is_some_and(|found| found == "toml"));
@@ -114,8 +117,10 @@ fn check(events: &[String]) -> usize {
         .zip(&files)
         .filter(|((_, new), (_, old))| new != old);
     assert!(changed.count() > 14, "rules that read everything");
-    let partial = RuleSet::compile(partial).unwrap();
-    let whole = RuleSet::compile(whole.iter().map(|(name, text)| (*name, text.as_str()))).unwrap();
+    let whole = whole.iter().map(|(name, text)| (*name, text.as_str()));
+    let tables = Tables::load(&[folder()]);
+    let partial = RuleSet::compile_with_tables(partial, &tables).unwrap();
+    let whole = RuleSet::compile_with_tables(whole, &tables).unwrap();
     let (partial, whole) = (evaluations(&partial, events), evaluations(&whole, events));
     for ((partial, whole), event) in partial.iter().zip(&whole).zip(events) {
         assert_eq!(partial, whole, "{event}");

@@ -33,13 +33,13 @@ fn the_template_is_valid_with_all_of_it_uncommented() {
         [
             "capacity",
             "cmdb",
-            "eni-janitor",
             "eni-operator",
             "ipam",
             "log",
             "network-team",
             "node-operator",
             "on-call",
+            "platform-manager",
             "platform-team",
             "security-audit"
         ]

@@ -107,7 +107,10 @@ impl OpenMatches {
             for change in &effects.changes {
                 let (key, after) = match change {
                     StateChange::SetMatch { key, kept, .. } => {
-                        (key, kept.is_pending.then(|| Wait::of(kept)))
+                        let mut wait = Wait::of(kept);
+                        // A count waits for events; what is due is the `quiet` of the one before.
+                        wait.due = wait.due.filter(|_| window != Some(WindowKind::Count));
+                        (key, kept.is_pending.then_some(wait))
                     }
                     StateChange::RemoveMatch { key } => (key, None),
                     _ => continue,

@@ -32,7 +32,9 @@ impl ScenarioRun {
     /// Adds an entry for each match that is given up by `now`, at its time.
     pub(super) fn close_expired(&mut self, now: Timestamp) {
         for (at, id) in self.matches.remove_expired(now) {
-            self.add_match_step(at, &id, MatchStep::Closed);
+            // A count that has fired before is kept until that is resolved, and given up only then.
+            let reached = self.entries.last().map_or(at, |entry| entry.at);
+            self.add_match_step(at.max(reached), &id, MatchStep::Closed);
         }
     }
 
