@@ -22,7 +22,7 @@ fn every_readme_command_runs_and_prints() {
         copy(&root().join(name), &folder.path().join(name));
     }
     let rules = blocks(&readme, "toml");
-    assert_eq!(rules.len(), 2);
+    assert_eq!(rules.len(), 3);
     for rule in &rules {
         let name = rule.lines().next().unwrap().trim_start_matches("# ");
         std::fs::write(folder.path().join(name), rule).unwrap();
@@ -50,6 +50,21 @@ fn every_readme_command_runs_and_prints() {
         assert!(output.status.success(), "{command}\n{stderr}");
         assert!(!output.stdout.is_empty(), "{command} prints nothing");
     }
+}
+
+#[test]
+fn the_table_of_the_readme_is_the_one_beside_the_rules() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let tables = blocks(&read("README.md"), "csv");
+    assert_eq!(tables, [read("rules/tables/vswitches.csv")]);
+    // The rule that looks up rows of it is valid beside them.
+    let folder = tempfile::tempdir().unwrap();
+    copy(&root().join("rules/tables"), &folder.path().join("tables"));
+    let rules = blocks(&read("README.md"), "toml");
+    let rule = rules.iter().find(|rule| rule.contains("lookup =")).unwrap();
+    std::fs::write(folder.path().join("attach-storm.toml"), rule).unwrap();
+    let check = reflexarc_in(folder.path(), &["check", ".", "--deny-warnings"], b"");
+    assert_eq!(check.code, 0, "{}", check.stderr);
 }
 
 #[test]
