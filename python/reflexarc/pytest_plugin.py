@@ -44,6 +44,9 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> RuleFile |
     """Collect rule files."""
     if file_path.suffix != ".toml" or not _is_in_rules_folder(file_path, parent.config):
         return None
+    # A folder of lookup tables has no rules.
+    if file_path.parent.name == "tables":
+        return None
     return RuleFile.from_parent(parent, path=file_path) if _is_rule_file(file_path) else None
 
 

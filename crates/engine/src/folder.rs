@@ -4,6 +4,7 @@
     reason = "the only module of the engine that reads files"
 )]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::fs;
 use std::io;
@@ -45,12 +46,14 @@ pub(crate) struct FoundFiles {
 #[derive(Debug)]
 pub(crate) struct FoundTable {
     pub(crate) path: PathBuf,
-    /// Whether it was found in a folder of rules, and not beside a single rule file.
-    is_of_folder: bool,
+    /// 0 in a folder of rules, 1 beside a path that was given, 2 beside the folder around that, and
+    /// so on.
+    distance: usize,
 }
 
 /// Reads files, and every `*.toml` in folders and the folders below them, with the tables in
-/// folders of the name `tables` in these and beside the files; hidden files and folders are
+/// folders of the name `tables` in these. A table that a rule may name and that is not there is read
+/// from the nearest such folder beside the given paths or above. Hidden files and folders are
 /// ignored. The files are sorted by path, each once; errors are returned beside them.
 pub(crate) fn read(paths: &[PathBuf], limits: &RuleSetLimits) -> FolderFiles {
     read_with(paths, Vec::new(), limits)
@@ -72,19 +75,33 @@ pub(crate) fn read_with(
     };
     read_found(&found.rules, limits, &mut files.rules, &mut files.errors);
     files.rules.extend(texts);
-    // The tables beside a single file are read only if a rule may look something up: they may be
-    // large, and belong to rules that are not part of the set.
-    let has_lookups = files.rules.iter().any(|(_, text)| text.contains("lookup"));
-    let tables = found.tables.iter();
-    for table in tables.filter(|table| table.is_of_folder || has_lookups) {
-        let read = text(&table.path, limits.table_bytes);
+    let looking_up = files.rules.iter().map(|(_, text)| text.as_str());
+    let looking_up: Vec<&str> = looking_up.filter(|text| text.contains("lookup")).collect();
+    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+    // The nearest first.
+    for FoundTable { path, distance } in &found.tables {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        // Tables further away may be large, and belong to rules that are not part of the set.
+        let is_taken = taken.get(&*stem).is_some_and(|nearer| nearer < distance);
+        if *distance > 0 && (is_taken || !is_quoted(&stem, &looking_up)) {
+            continue;
+        }
+        taken.insert(stem.into_owned(), *distance);
+        let read = text(path, limits.table_bytes);
         files.tables.push(TableText {
-            path: table.path.display().to_string(),
+            path: path.display().to_string(),
             text: read.map_err(|error| files.errors.push(error)).ok(),
-            is_expected: table.is_of_folder,
+            is_expected: *distance == 0,
         });
     }
     files
+}
+
+/// Whether one of the texts has this name in quotes.
+fn is_quoted(name: &str, texts: &[&str]) -> bool {
+    let quoted = [format!("\"{name}\""), format!("'{name}'")];
+    let has_name = |text: &&str| quoted.iter().any(|quoted| text.contains(quoted));
+    texts.iter().any(has_name)
 }
 
 /// Reads rule files without their tables; those that cannot be read are left out.
@@ -121,37 +138,27 @@ fn find_with(paths: &[PathBuf], others: &[PathBuf], limits: &RuleSetLimits) -> F
         folders: Vec::new(),
         entries_left: limits.folder_entries,
         limits,
+        table_folders: BTreeSet::new(),
         found: FoundFiles::default(),
     };
-    let mut single: Vec<&PathBuf> = others.iter().collect();
     for path in paths {
         match fs::metadata(path) {
             Ok(facts) if facts.is_dir() => search.enter(path),
-            Ok(_) => {
-                search.found.rules.push(path.clone());
-                single.push(path);
-            }
+            Ok(_) => search.found.rules.push(path.clone()),
             Err(error) => search.found.errors.push(unreadable(path, &error)),
         }
     }
-    for path in single {
-        let folder = path.parent().unwrap_or(Path::new("")).join(TABLES);
-        if folder.is_dir() {
-            search.list_tables(&folder, false);
-        }
+    for path in paths.iter().chain(others) {
+        search.list_tables_above(path);
     }
     let mut found = search.found;
     // Rule order comes from names, not from here; sorting makes diagnostics come out the same on
     // every file system.
     found.rules.sort();
     found.rules.dedup();
-    // Of a file that was found twice, that of the folder counts.
     found
         .tables
-        .sort_by(|a, b| (&a.path, !a.is_of_folder).cmp(&(&b.path, !b.is_of_folder)));
-    found
-        .tables
-        .dedup_by(|later, first| later.path == first.path);
+        .sort_by(|a, b| (a.distance, &a.path).cmp(&(b.distance, &b.path)));
     found
 }
 
@@ -172,6 +179,8 @@ struct Search<'a> {
     /// How many more entries of folders may be looked at.
     entries_left: usize,
     limits: &'a RuleSetLimits,
+    /// The folders of tables that were listed, without links.
+    table_folders: BTreeSet<PathBuf>,
     found: FoundFiles,
 }
 
@@ -208,19 +217,22 @@ impl Search<'_> {
                     self.found.rules.push(path);
                 }
             } else if path.file_name().is_some_and(|name| name == TABLES) {
-                self.list_tables(&path, true);
+                self.list_tables(&path);
             } else {
                 self.enter(&path);
             }
         }
     }
 
-    /// Lists the tables in a folder of tables.
-    fn list_tables(&mut self, folder: &Path, is_of_folder: bool) {
+    /// Lists the tables in a folder of tables of a rules folder.
+    fn list_tables(&mut self, folder: &Path) {
+        if !self.is_new(folder) {
+            return;
+        }
         for path in self.entries(folder) {
             if TableFormat::of(&path).is_some() {
-                self.found.tables.push(FoundTable { path, is_of_folder });
-            } else if is_of_folder && is_rule_file(&path) {
+                self.found.tables.push(FoundTable { path, distance: 0 });
+            } else if is_rule_file(&path) {
                 // A folder of this name may have been one of rules about tables: a rule that is
                 // gone must leave a sign.
                 let message = "a rule file in a folder of lookup tables is not read";
@@ -230,6 +242,40 @@ impl Search<'_> {
                 self.found.warnings.push(warning);
             }
         }
+    }
+
+    /// Lists the tables beside a path, and beside each folder around it.
+    //
+    // `reflexarc test rules/network/storm.toml` and `reflexarc check rules/network` find the tables
+    // in `rules/tables`, as `reflexarc check rules` does.
+    fn list_tables_above(&mut self, path: &Path) {
+        let mut above = path.parent();
+        for distance in 1..=self.limits.folders {
+            let Some(around) = above else {
+                return;
+            };
+            let folder = around.join(TABLES);
+            // What cannot be listed here may be anything; a table that is missed is an error.
+            if let Ok(entries) = fs::read_dir(&folder)
+                && self.is_new(&folder)
+            {
+                let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+                let paths = paths.take(self.limits.folder_entries);
+                let tables = paths.filter(|path| TableFormat::of(path).is_some());
+                let tables = tables.filter(|path| !is_hidden(path));
+                let tables = tables.map(|path| FoundTable { path, distance });
+                self.found.tables.extend(tables);
+            }
+            // What is around `..` is not written in the path.
+            above = around.parent().filter(|_| !around.ends_with(".."));
+        }
+    }
+
+    /// Whether a folder of tables was not listed before, under whatever path.
+    fn is_new(&mut self, folder: &Path) -> bool {
+        let plain = fs::canonicalize(folder);
+        self.table_folders
+            .insert(plain.unwrap_or_else(|_| folder.to_owned()))
     }
 
     /// The entries of a folder that are not hidden, as far as the limit allows.
@@ -259,11 +305,7 @@ impl Search<'_> {
                 return paths;
             }
             self.entries_left -= 1;
-            // Editors and version control keep files such as `.a.toml.swp` and `.git` there.
-            let is_hidden = path
-                .file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with('.'));
-            if !is_hidden {
+            if !is_hidden(&path) {
                 paths.push(path);
             }
         }
@@ -274,6 +316,12 @@ impl Search<'_> {
         let error = io::Error::other(message.to_owned());
         self.found.errors.push(unreadable(folder, &error));
     }
+}
+
+/// Editors and version control keep files such as `.a.toml.swp` and `.git` beside rules.
+fn is_hidden(path: &Path) -> bool {
+    let name = path.file_name();
+    name.is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
 fn is_rule_file(path: &Path) -> bool {

@@ -33,9 +33,8 @@ pub(crate) fn read(
     if keys.len() > limit {
         let message = format!("{} lookups, more than the {limit} allowed", keys.len());
         root.fault("lookup", Code::RULE_LIMIT, message, "remove some of them");
-        return Lookups::default();
     }
-    let lookups = keys.into_iter().filter_map(|key| {
+    let lookups = keys.into_iter().take(limit).filter_map(|key| {
         let name = key.get_ref().to_string();
         let table = named.table(&name)?;
         let lookup = read_lookup((name, key.span()), &table, tables);

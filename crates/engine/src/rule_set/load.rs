@@ -17,8 +17,8 @@ use crate::{RuleSetLimits, Tables};
 
 impl RuleSet {
     /// Reads and compiles one rule file, or a folder of them: every `*.toml` in it, recursively,
-    /// with the lookup tables in folders of the name `tables` in it. The tables of a file are in
-    /// the folder `tables` beside it.
+    /// with the lookup tables in folders of the name `tables` in it. Those that are not there are
+    /// looked for in the folder `tables` beside the path, and beside each folder around it.
     ///
     /// # Errors
     /// With the diagnostics of each file that has an error, its warnings included.

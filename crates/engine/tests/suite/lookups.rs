@@ -3,10 +3,7 @@
 use std::fs;
 
 use proptest::prelude::*;
-use reflexarc::{
-    Evaluation, Json, MemoryState, NoState, ReactionLimits, RuleSet, RuleSetLimits, Tables,
-    Timestamp,
-};
+use reflexarc::{Evaluation, Json, MemoryState, NoState, RuleSet, Tables, Timestamp};
 
 use crate::event;
 
@@ -344,6 +341,48 @@ fn tables_are_read_beside_the_rules() {
 }
 
 #[test]
+fn tables_are_looked_for_around_the_given_paths() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let write = |name: &str, text: &str| {
+        fs::create_dir_all(path(name).parent().unwrap()).unwrap();
+        fs::write(path(name), text).unwrap();
+    };
+    write("rules/network/deeper/storm.toml", RULE);
+    write("tables/vswitches.csv", VSWITCHES);
+    write("tables/broken.csv", "a,b\n1\n");
+    let zone = |given: &str| {
+        let rules = RuleSet::load(path(given)).unwrap_or_else(|error| panic!("{given}: {error}"));
+        assert!(rules.tables().names().eq(["vswitches"]), "{given}");
+        assert!(
+            rules.warnings().is_empty(),
+            "{given}: {:?}",
+            rules.warnings()
+        );
+        log(&rules, r#"{"ip": "10.1.1.1"}"#)[0].clone()
+    };
+    let all = ["rules", "rules/network", "rules/network/deeper/storm.toml"];
+    for given in all {
+        assert_eq!(zone(given), "vsw-1 zone-h", "{given}");
+    }
+    // The nearest counts.
+    write(
+        "rules/tables/vswitches.csv",
+        "cidr,id,zone\n::/0,x,y\n0.0.0.0/0,near,by\n",
+    );
+    for given in all {
+        assert_eq!(zone(given), "near by", "{given}");
+    }
+    let both = [
+        path("rules/network"),
+        path("rules/network/deeper/storm.toml"),
+    ];
+    assert_eq!(RuleSet::load_all(&both[1..]).unwrap().tables().len(), 1);
+    let (files, _) = RuleSet::find_files(&[path("rules/network")]);
+    assert_eq!(files.len(), 4, "{files:?}");
+}
+
+#[test]
 fn the_hash_changes_with_rules_and_tables_only() {
     let hash = |rule: &str, name: &str, table: &str| {
         let tables = Tables::parse([(name, table)]).unwrap();
@@ -359,81 +398,21 @@ fn the_hash_changes_with_rules_and_tables_only() {
 }
 
 #[test]
-fn what_exceeds_the_limits_of_tables_is_an_error() {
-    let limits = RuleSetLimits::DEFAULT;
-    let folder = tempfile::tempdir().unwrap();
-    let tables = folder.path().join("tables");
-    fs::create_dir(&tables).unwrap();
-    fs::write(folder.path().join("rule.toml"), RULE).unwrap();
-    let faults = |files: &[(String, String)]| {
-        for (name, text) in files {
-            fs::write(tables.join(name), text).unwrap();
-        }
-        let found = match RuleSet::load(folder.path()) {
-            Ok(_) => Vec::new(),
-            Err(invalid) => {
-                let found = invalid.diagnostics();
-                found.map(|found| found.message.clone()).collect()
-            }
-        };
-        for (name, _) in files {
-            fs::remove_file(tables.join(name)).unwrap();
-        }
-        found
-    };
-    let one = |text: String| faults(&[("vswitches.csv".to_owned(), text)]);
-    let fits = format!(
-        "cidr,id,zone\n10.0.0.0/8,{},\n",
-        "x".repeat(limits.table_cell_bytes)
-    );
-    assert_eq!(one(fits), [""; 0]);
-    let cell = format!(
-        "cidr,id,zone\n::,{},\n",
-        "x".repeat(limits.table_cell_bytes + 1)
-    );
-    assert_eq!(one(cell), ["the value of `id` has more than 4096 bytes"]);
-    let names: Vec<String> = (0..limits.table_columns).map(|n| format!("c{n}")).collect();
-    let columns = format!("cidr,{}\n", names.join(","));
-    assert_eq!(
-        one(columns),
-        ["the table has 65 columns, more than the 64 allowed"]
-    );
-    let rows = format!("cidr\n{}", "1\n".repeat(limits.table_rows + 1));
-    assert_eq!(one(rows), ["more than the 1000000 rows allowed"]);
-    let bytes = format!("cidr\n{}", "\n".repeat(limits.table_bytes));
-    assert_eq!(one(bytes).len(), 1);
-    let lines = format!(
-        r#"{{"key": 1, "v": "{}"}}"#,
-        "x".repeat(limits.table_cell_bytes + 1)
-    );
-    let lines = [("vswitches.ndjson".to_owned(), lines)];
-    assert_eq!(
-        faults(&lines),
-        ["the value of `v` has more than 4096 bytes"]
-    );
-    let many = (0..=limits.tables).map(|n| (format!("t{n}.csv"), "id\n".to_owned()));
-    let many: Vec<_> = many.collect();
-    assert_eq!(faults(&many), ["more than the 100 tables allowed"]);
-    // Five of them together have more bytes than all tables may have.
-    let large = format!("id\n{}", "\n".repeat(limits.table_bytes - 3));
-    let large = (0..5).map(|n| (format!("t{n}.csv"), large.clone()));
-    let large: Vec<_> = large.collect();
-    assert_eq!(
-        faults(&large),
-        ["the tables have more than the 268435456 bytes allowed"]
-    );
+fn a_rule_has_a_limited_number_of_lookups() {
     let lookup = r#"{ table = "vswitches", key = "ip" }"#;
     let lookups: Vec<String> = (0..17).map(|n| format!("l{n} = {lookup}")).collect();
-    let rule = format!(
-        "when = 'ip exists'\nthen = 'log(1)'\n[lookup]\n{}",
-        lookups.join("\n")
+    let rule = |count: usize| {
+        let lookups = lookups[..count].join("\n");
+        format!("when = 'ip exists'\nthen = 'log(lookup)'\n[lookup]\n{lookups}")
+    };
+    compile(&rule(16), &[("vswitches.csv", VSWITCHES)]);
+    let tables = Tables::parse([("vswitches.csv", VSWITCHES)]).unwrap();
+    let error = RuleSet::compile_with_tables([("a.toml", rule(17))], &tables).unwrap_err();
+    let messages: Vec<&str> = error.diagnostics().map(|f| f.message.as_str()).collect();
+    assert!(
+        messages.contains(&"17 lookups, more than the 16 allowed"),
+        "{messages:?}"
     );
-    let mut compiled =
-        RuleSet::compile_with_limits([("a.toml", rule)], &limits, &ReactionLimits::DEFAULT)
-            .unwrap_err()
-            .into_files();
-    let message = compiled.remove(0).diagnostics.remove(0).message;
-    assert_eq!(message, "17 lookups, more than the 16 allowed");
 }
 
 /// A value of a key as JSON; several spellings of the same values.
