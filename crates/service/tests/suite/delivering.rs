@@ -159,6 +159,14 @@ impl Delivering {
         .await;
     }
 
+    /// Ends all queues as a kill of the process does, with what they are sending.
+    pub(crate) fn kill(self) -> tempfile::TempDir {
+        for serving in self.serving {
+            serving.abort();
+        }
+        self.folder
+    }
+
     /// Stops all queues. The store can be read as long as the folder exists.
     pub(crate) async fn stop(self) -> tempfile::TempDir {
         self.stop.send_replace(true);

@@ -276,6 +276,53 @@ async fn a_digest_whose_keys_are_refused_is_sent_without_them() {
     delivering.stop().await;
 }
 
+/// The process is killed when the receiver has the message and before it is settled.
+#[tokio::test]
+async fn digests_that_a_kill_interrupts_are_sent_again_as_they_were() {
+    let receiver = Receiver::with([], |call, earlier| {
+        let is_first = !earlier
+            .iter()
+            .any(|call| call.body.contains("more firings"));
+        let hangs = is_first && call.body.contains("more firings");
+        let never = Reply {
+            delay: Duration::from_secs(60),
+            ..Reply::status(200)
+        };
+        hangs.then_some(never).or_else(ok)
+    })
+    .await;
+    let mut delivering = Delivering::new();
+    let mut ids = fire(&delivering, "stuck", 50).await;
+    delivering.serve(robot(&receiver));
+    receiver.wait(21).await;
+    ids.extend(fire(&delivering, "other", 5).await);
+    let store = delivering.store.clone();
+    let digest = store.delivery(ids[30]).unwrap().unwrap().0.delivery.digest;
+    assert_eq!(
+        digest.and_then(|id| id.digest_kind()),
+        Some(DigestKind::Firings)
+    );
+    let folder = delivering.kill();
+    let mut delivering = Delivering::new();
+    delivering.store = store.clone();
+    let release = move || store.release_claims(Timestamp::now()).unwrap();
+    assert_eq!(tokio::task::spawn_blocking(release).await.unwrap(), 30);
+    delivering.serve(robot(&receiver));
+    until_delivered(&delivering, &ids).await;
+    let calls = receiver.calls();
+    let digests: Vec<_> = calls
+        .iter()
+        .map(message)
+        .filter(|(title, _)| title == "30 more firings of stuck")
+        .collect();
+    assert_eq!((digests.len(), &digests[0]), (2, &digests[1]));
+    assert_eq!((calls.len(), firings(&calls, "other")), (27, 5));
+    let (_, attempts) = delivering.store.delivery(ids[30]).unwrap().unwrap();
+    assert_eq!((attempts.len(), attempts[0].digest), (1, digest));
+    delivering.stop().await;
+    drop(folder);
+}
+
 /// Counts begin anew with each queue; nothing is lost and nothing is sent twice.
 #[tokio::test]
 async fn held_firings_outlive_their_queue() {
