@@ -3,8 +3,9 @@
 //! A wall clock that jumps by a day ages every waiting delivery into the dead letters, ends every
 //! window of `once` and `throttle`, and makes every token expire; at a start it prunes the archive.
 //! So a jump of more than a minute against the clock that counts since the boot is reported, and
-//! time goes on as before until the jump has lasted ten minutes or an operator accepts it. Then
-//! deadlines are moved by as much ([`ClockTime::accepted`]).
+//! time goes on as before until the jump has lasted ten minutes or an operator accepts it. Then all
+//! deadlines are moved by as much, and with that the time is the new one ([`Adoption`]): nothing
+//! compares a time of one clock with one of the other.
 //!
 //! [`ServiceClock::now`] is the time of everything that is compared with stored times:
 //!
@@ -25,7 +26,7 @@ mod check;
 mod record;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -43,29 +44,35 @@ const RECORD_INTERVAL: Duration = Duration::from_secs(5);
 /// The clock of a service. Clones share it.
 #[derive(Clone)]
 pub struct ServiceClock {
-    state: Arc<Mutex<ClockState>>,
+    shared: Arc<SharedState>,
 }
 
-/// The time of a service.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ClockTime {
-    /// The time.
+/// The change to a clock that was set. While it lasts, whatever needs the time waits.
+pub(crate) struct Adoption {
+    shared: Arc<SharedState>,
+    /// The time from then on.
     pub(crate) now: Timestamp,
-    /// The sum of all jumps that were accepted since the start.
-    pub(crate) accepted: SignedDuration,
+    /// By how much it differs from the time before.
+    pub(crate) offset: SignedDuration,
+    is_finished: bool,
+}
+
+struct SharedState {
+    state: Mutex<ClockState>,
+    /// Signalled when [`ClockState::is_changing`] becomes false.
+    changed: Condvar,
 }
 
 struct ClockState {
     check: ClockCheck,
+    /// Between two clocks: see [`Adoption`].
+    is_changing: bool,
     /// The time in the record of the process before.
     before: Option<Timestamp>,
     /// The file that keeps the time for the next process.
     record: Option<PathBuf>,
     /// When it was written, on the clock of [`Reading::elapsed`].
     recorded: Option<Duration>,
-    /// As much of the accepted jumps as the times of delayed deliveries have moved by; `None` where
-    /// nothing moves them.
-    adopted: Option<SignedDuration>,
 }
 
 impl ServiceClock {
@@ -82,12 +89,13 @@ impl ServiceClock {
         let state = ClockState {
             before: last.as_ref().map(|last| last.at.wall),
             check: ClockCheck::start(read(), last.as_ref(), &boot_id(), newest),
+            is_changing: false,
             record,
             recorded: None,
-            adopted: None,
         };
+        let (state, changed) = (Mutex::new(state), Condvar::new());
         Self {
-            state: Arc::new(Mutex::new(state)),
+            shared: Arc::new(SharedState { state, changed }),
         }
     }
 
@@ -96,31 +104,26 @@ impl ServiceClock {
         self.lock().check.observe(read())
     }
 
-    /// The time of the service, and by how much it was set.
-    pub(crate) fn time(&self) -> ClockTime {
+    /// Whether a jump is accepted, and deadlines are not moved yet.
+    pub(crate) fn has_accepted(&self) -> bool {
         let mut state = self.lock();
-        ClockTime {
-            now: state.check.observe(read()),
-            accepted: state.check.accepted(),
-        }
+        state.check.observe(read());
+        state.check.has_accepted()
     }
 
-    /// The time by which the outbox says what is due: [`ServiceClock::now`], without a jump that was
-    /// accepted as long as delayed deliveries have not moved by as much.
-    //
-    // The clock is set by 25 hours, and a moment later all due times are moved by 25 hours. A claim
-    // in between would take what is due tomorrow.
-    pub(crate) fn outbox_now(&self) -> Timestamp {
+    /// Begins to adopt a jump that is accepted. Until the adoption is finished or dropped, all that
+    /// ask for the time wait.
+    pub(crate) fn begin_adoption(&self) -> Option<Adoption> {
         let mut state = self.lock();
-        let now = state.check.observe(read());
-        let accepted = state.check.accepted();
-        let ahead = accepted.saturating_sub(state.adopted.unwrap_or(accepted));
-        now.saturating_sub(ahead).unwrap_or(now)
-    }
-
-    /// Records by how much of the accepted jumps delayed deliveries have moved.
-    pub(crate) fn set_adopted(&self, accepted: SignedDuration) {
-        self.lock().adopted = Some(accepted);
+        // Of a copy: until the end, the time is the one before.
+        let (now, offset) = state.check.clone().adopt(read())?;
+        state.is_changing = true;
+        Some(Adoption {
+            shared: self.shared.clone(),
+            now,
+            offset,
+            is_finished: false,
+        })
     }
 
     /// When a process before this one last recorded the time.
@@ -153,12 +156,10 @@ impl ServiceClock {
         state.check.suspected()
     }
 
-    /// Trusts the wall clock as it is. Returns the jump that this accepts, if there was one.
+    /// Accepts the wall clock as it is. Returns the jump that this accepts, if there was one; it is
+    /// the time when it is adopted.
     pub(crate) fn confirm(&self) -> Option<SuspectedJump> {
-        let mut state = self.lock();
-        let accepted = state.check.confirm(read());
-        state.write(read());
-        accepted
+        self.lock().check.confirm(read())
     }
 
     /// Records the time for the next process, if the last record is some seconds old. Blocks.
@@ -172,7 +173,34 @@ impl ServiceClock {
     }
 
     fn lock(&self) -> MutexGuard<'_, ClockState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let SharedState { state, changed } = &*self.shared;
+        let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = changed.wait_while(state, |state| state.is_changing);
+        waited.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Adoption {
+    /// Makes the new clock the time: deadlines are moved.
+    pub(crate) fn finish(mut self) {
+        self.is_finished = true;
+    }
+}
+
+impl Drop for Adoption {
+    /// Goes on, by the new clock if the adoption was finished, else by the one before.
+    fn drop(&mut self) {
+        let SharedState { state, changed } = &*self.shared;
+        {
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.is_finished {
+                // Again, because it took a while.
+                state.check.adopt(read());
+                state.write(read());
+            }
+            state.is_changing = false;
+        }
+        changed.notify_all();
     }
 }
 
@@ -208,28 +236,5 @@ fn read() -> Reading {
     Reading {
         wall: Timestamp::now(),
         elapsed: Duration::new(seconds, nanoseconds),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_outbox_follows_a_jump_when_its_deliveries_have_moved() {
-        let clock = ServiceClock::default();
-        let behind = || clock.outbox_now().duration_until(clock.now());
-        let is_near = |time: SignedDuration, hours| {
-            (time - SignedDuration::from_hours(hours)).abs() < SignedDuration::from_mins(1)
-        };
-        // Nothing moves them.
-        assert!(is_near(behind(), 0));
-        // As if a jump of 25 hours was accepted, or one of 3 hours back.
-        clock.set_adopted(SignedDuration::from_hours(-25));
-        assert!(is_near(behind(), 25));
-        clock.set_adopted(SignedDuration::from_hours(3));
-        assert!(is_near(behind(), -3));
-        clock.set_adopted(SignedDuration::ZERO);
-        assert!(is_near(behind(), 0));
     }
 }

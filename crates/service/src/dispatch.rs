@@ -156,7 +156,7 @@ async fn claim(queue: &TargetConfig, context: &DispatchContext, limit: ClaimLimi
     let lease = signed(queue.timeout.saturating_mul(2)) + SignedDuration::from_mins(15);
     let reply = context
         .store
-        .submit_claim(&queue.name, context.clock.outbox_now(), lease, limit)
+        .submit_claim(&queue.name, context.clock.now(), lease, limit)
         .await;
     match reply {
         Ok(claimed) => claimed.runs.into_iter().map(VecDeque::from).collect(),
@@ -504,7 +504,7 @@ fn time_until_due(queue: &TargetConfig, context: &DispatchContext) -> Duration {
     // A store that cannot be read is no reason to stop: the claim that follows reports the error.
     let due = context.store.next_due(&queue.name).ok().flatten();
     due.map_or(POLL_INTERVAL, |due| {
-        due.duration_since(context.clock.outbox_now())
+        due.duration_since(context.clock.now())
             .try_into()
             .unwrap_or(Duration::ZERO)
             .min(POLL_INTERVAL)

@@ -45,6 +45,7 @@ use crate::security::{AccessDenied, Role};
 use crate::store::{Store, StoreError};
 use crate::store_health::StoreHealth;
 use crate::telemetry::{Metrics, ProblemKind, Telemetry};
+use crate::timeline::ServiceTimeline;
 
 /// What the request handlers share.
 pub(crate) struct AppState {
@@ -69,6 +70,7 @@ pub(crate) struct AppState {
     /// Wakes the targets' queues.
     pub(crate) wake: Wake,
     pub(crate) reloader: Arc<Reloader>,
+    pub(crate) timeline: ServiceTimeline,
     /// True once the service is to stop.
     pub(crate) stop: watch::Receiver<bool>,
 }

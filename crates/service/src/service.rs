@@ -147,7 +147,7 @@ impl ServiceBuilder {
             source,
             rule_paths,
             live.clone(),
-            timeline,
+            timeline.clone(),
             queues.clone(),
             redactor,
             metrics.clone(),
@@ -181,6 +181,7 @@ impl ServiceBuilder {
             gates: queues.gates().clone(),
             wake,
             reloader,
+            timeline,
             stop: stop.clone(),
         });
         let address = listener.local_addr().map(|address| address.to_string());

@@ -33,7 +33,7 @@ use reflexarc_event::Json;
 use self::entries::{clock_entry, firing_entry, reload_entry, resumed_entry};
 use self::report::Report;
 pub(crate) use self::scheduler::fire_regularly;
-use crate::clock::{ClockTime, ServiceClock};
+use crate::clock::ServiceClock;
 use crate::deadlines::Deadlines;
 use crate::dispatch::Wake;
 use crate::intake::{FailureTracker, arm, fire};
@@ -72,20 +72,12 @@ pub(crate) struct TimelineParts {
 struct Inner {
     parts: TimelineParts,
     deadlines: Arc<Deadlines>,
-    progress: Mutex<Progress>,
+    /// When deadlines were last looked at.
+    looked: Mutex<Timestamp>,
     /// Targets of deliveries that have no queue.
     unknown_targets: Mutex<BTreeSet<String>>,
     /// When something of this failed, unless it has succeeded since.
     failed: Mutex<Option<Instant>>,
-}
-
-/// How far the timeline is.
-#[derive(Debug, Clone, Copy)]
-struct Progress {
-    /// When deadlines were last looked at.
-    looked: Timestamp,
-    /// By how much the clock was set, of what the matches know.
-    accepted: SignedDuration,
 }
 
 impl ServiceTimeline {
@@ -95,17 +87,13 @@ impl ServiceTimeline {
         deadlines: Arc<Deadlines>,
         looked: Option<Timestamp>,
     ) -> Self {
-        let time = parts.clock.time();
-        parts.clock.set_adopted(time.accepted);
-        let progress = Progress {
-            looked: looked.map_or(time.now, |looked| looked.min(time.now)),
-            accepted: time.accepted,
-        };
+        let now = parts.clock.now();
+        let looked = looked.map_or(now, |looked| looked.min(now));
         Self {
             inner: Arc::new(Inner {
                 parts,
                 deadlines,
-                progress: Mutex::new(progress),
+                looked: Mutex::new(looked),
                 unknown_targets: Mutex::default(),
                 failed: Mutex::default(),
             }),
@@ -161,7 +149,7 @@ impl ServiceTimeline {
             parts, deadlines, ..
         } = &*self.inner;
         let now = parts.clock.now();
-        let is_due = deadlines.are_due(now) || self.is_clock_set();
+        let is_due = deadlines.are_due(now);
         if !is_due {
             self.look(now);
         }
@@ -176,6 +164,59 @@ impl ServiceTimeline {
             let mut report = Report::default();
             timeline.advance_to(transaction, now, limit, &mut report)?;
             Ok(Some(timeline.after_commit(transaction, report, None)?))
+        });
+        self.submit(work).ok()
+    }
+
+    /// Adopts a jump of the clock that was accepted just now, if there is one.
+    ///
+    /// # Errors
+    /// If the store fails; then it is adopted when the store works.
+    pub(crate) async fn adopt_clock(&self) -> Result<(), StoreError> {
+        match self.submit_adoption() {
+            None => Ok(()),
+            Some(reply) => reply.await,
+        }
+    }
+
+    /// Adopts a jump of the clock that is accepted: moves all deadlines by as much, in the
+    /// transaction after which the time is the new one. `None` if there is none.
+    fn submit_adoption(&self) -> Option<Reply<()>> {
+        let clock = &self.inner.parts.clock;
+        if !clock.has_accepted() {
+            return None;
+        }
+        let timeline = self.clone();
+        let work: TimeWork = Box::new(move |transaction| {
+            // Here, where no other transaction can come in between: from now on nothing gets a time
+            // by either clock.
+            let Some(adoption) = timeline.inner.parts.clock.begin_adoption() else {
+                return Ok(None);
+            };
+            let (now, offset) = (adoption.now, adoption.offset);
+            let (matches, deliveries) = transaction.shift_times(offset)?;
+            let entry = clock_entry(now, offset, (matches, deliveries));
+            transaction.add(entry, &Evaluation::default(), now)?;
+            let next = transaction.due(Timestamp::MAX, 1)?;
+            timeline
+                .inner
+                .deadlines
+                .begin(next.first().map(|due| due.at));
+            Ok(Some(Box::new(move || {
+                timeline.inner.deadlines.commit();
+                {
+                    let mut looked = lock(&timeline.inner.looked);
+                    *looked = looked.saturating_add(offset).unwrap_or(now);
+                }
+                adoption.finish();
+                let offset = offset.as_secs();
+                tracing::info!(
+                    offset,
+                    matches,
+                    deliveries,
+                    "the clock was set; deadlines are moved by as much"
+                );
+            })))
         });
         self.submit(work).ok()
     }
@@ -232,19 +273,14 @@ impl ServiceTimeline {
         report: &mut Report,
     ) -> Result<Timestamp, StoreError> {
         let parts = &self.inner.parts;
-        let time = parts.clock.time();
         // A batch may have got its time before the clock was set back.
-        let now = now.min(time.now);
-        let mut progress = *self.progress();
-        if progress.accepted != time.accepted {
-            adopt_clock(transaction, time, &mut progress)?;
-        }
+        let now = now.min(parts.clock.now());
         let rules = parts.rules.load_full();
-        if now.duration_since(progress.looked) > MAX_SILENCE {
-            resume(transaction, &rules, now, progress.looked)?;
+        let looked = *lock(&self.inner.looked);
+        if now.duration_since(looked) > MAX_SILENCE {
+            resume(transaction, &rules, now, looked)?;
         }
-        progress.looked = progress.looked.max(now);
-        report.progress = Some(progress);
+        report.looked = Some(now);
         self.fire_due(transaction, &rules, now, limit, report)?;
         Ok(now)
     }
@@ -316,15 +352,14 @@ impl ServiceTimeline {
             let Inner {
                 parts,
                 deadlines,
-                progress,
+                looked: _,
                 unknown_targets,
                 failed,
             } = &*timeline.inner;
             deadlines.commit();
             *lock(failed) = None;
-            if let Some(new) = report.progress {
-                *lock(progress) = new;
-                parts.clock.set_adopted(new.accepted);
+            if let Some(now) = report.looked {
+                timeline.look(now);
             }
             let live = parts.rules.load_full();
             let unknown = report.publish(parts, &live);
@@ -340,19 +375,10 @@ impl ServiceTimeline {
         lock(&self.inner.failed).is_some_and(|failed| failed.elapsed() < FAILED_FOR)
     }
 
-    /// Records that nothing is due at `now`.
+    /// Records that deadlines were looked at.
     fn look(&self, now: Timestamp) {
-        let mut progress = self.progress();
-        progress.looked = progress.looked.max(now);
-    }
-
-    /// Whether the clock was set and the deadlines do not know.
-    fn is_clock_set(&self) -> bool {
-        self.progress().accepted != self.inner.parts.clock.time().accepted
-    }
-
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        lock(&self.inner.progress)
+        let mut looked = lock(&self.inner.looked);
+        *looked = now.max(*looked);
     }
 }
 
@@ -362,11 +388,9 @@ impl Timeline for ServiceTimeline {
         transaction: &mut dyn TimeTransaction,
         now: Timestamp,
     ) -> Result<Advanced, StoreError> {
-        let time = self.inner.parts.clock.time();
-        let now = now.min(time.now);
-        let is_set = self.progress().accepted != time.accepted;
+        let now = now.min(self.inner.parts.clock.now());
         // Nearly always: no statement runs for it.
-        if !is_set && !self.inner.deadlines.are_due(now) {
+        if !self.inner.deadlines.are_due(now) {
             self.look(now);
             return Ok(Advanced {
                 now,
@@ -394,29 +418,6 @@ impl Timeline for ServiceTimeline {
         }
         advanced
     }
-}
-
-/// Moves all deadlines by as much as the clock was set.
-fn adopt_clock(
-    transaction: &mut dyn TimeTransaction,
-    time: ClockTime,
-    progress: &mut Progress,
-) -> Result<(), StoreError> {
-    let offset = time.accepted.saturating_sub(progress.accepted);
-    let moved = transaction.shift_times(offset)?;
-    let entry = clock_entry(time.now, offset, moved);
-    transaction.add(entry, &Evaluation::default(), time.now)?;
-    progress.accepted = time.accepted;
-    progress.looked = progress.looked.saturating_add(offset).unwrap_or(time.now);
-    let (matches, deliveries) = moved;
-    let offset = offset.as_secs();
-    tracing::info!(
-        offset,
-        matches,
-        deliveries,
-        "moved deadlines by as much as the clock was set"
-    );
-    Ok(())
 }
 
 /// Lets what has passed since `since`, when nothing looked at deadlines, wait once more.

@@ -22,17 +22,18 @@ once = { within = "1h", key = "content.eniId" }
 then = 'send("out", #{ once: event.id });'
 "#;
 
-struct Clocked {
+/// A service whose wall clock can be set.
+pub(crate) struct Clocked {
     folder: tempfile::TempDir,
-    service: Service,
-    control: Control,
-    client: Client,
+    pub(crate) service: Service,
+    pub(crate) control: Control,
+    pub(crate) client: Client,
 }
 
 impl Clocked {
-    /// A service whose token for senders is valid for two hours. `None` where its clock cannot be
-    /// moved.
-    fn start() -> Option<Self> {
+    /// A service with these rules, whose token for senders is valid for so many seconds. `None`
+    /// where its clock cannot be moved.
+    pub(crate) fn start(rules: &[(&str, &str)], valid: u64) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let control = Control::create(folder.path())?;
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -41,13 +42,14 @@ impl Clocked {
         std::fs::create_dir(folder.path().join("rules")).unwrap();
         link_program(&folder.path().join("reflexarc"));
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
-        write("rules/seen.toml", RULE).unwrap();
-        write("rules/once.toml", ONCE).unwrap();
+        for (name, text) in rules {
+            write(&format!("rules/{name}.toml"), text).unwrap();
+        }
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap()
             .as_secs();
-        let expires = jiff_text(now + 7_200);
+        let expires = jiff_text(now + valid);
         let config = format!(
             "log = \"warn\"\n[http]\nlisten = \"127.0.0.1:{port}\"\n\
              [[http.tokens]]\nname = \"sender\"\nroles = [\"ingest\"]\n\
@@ -91,21 +93,24 @@ impl Clocked {
     fn delivered(&self, count: usize) -> Vec<Json> {
         let begun = Instant::now();
         loop {
-            let text = std::fs::read_to_string(self.folder.path().join("out.ndjson"));
-            let text = text.unwrap_or_default();
-            let lines: Vec<Json> = text
-                .lines()
-                .filter_map(|line| Json::parse(line).ok())
-                .collect();
+            let lines = self.lines();
             if lines.len() >= count {
                 return lines;
             }
-            assert!(begun.elapsed() < Duration::from_secs(60), "{text}");
+            assert!(begun.elapsed() < Duration::from_secs(60), "{lines:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    fn problems(&self) -> String {
+    /// The lines of the file.
+    pub(crate) fn lines(&self) -> Vec<Json> {
+        let text = std::fs::read_to_string(self.folder.path().join("out.ndjson"));
+        let text = text.unwrap_or_default();
+        let lines = text.lines().filter_map(|line| Json::parse(line).ok());
+        lines.collect()
+    }
+
+    pub(crate) fn problems(&self) -> String {
         let operator = Client {
             token: OPERATOR_TOKEN,
             ..self.client
@@ -126,7 +131,7 @@ fn jiff_text(second: u64) -> String {
 
 #[test]
 fn a_jump_ends_no_window_and_no_token() {
-    let Some(clocked) = Clocked::start() else {
+    let Some(clocked) = Clocked::start(&[("seen", RULE), ("once", ONCE)], 7_200) else {
         eprintln!("left out: no C compiler, or not Linux");
         return;
     };

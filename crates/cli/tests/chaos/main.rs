@@ -23,6 +23,7 @@ mod random;
 mod receiver;
 mod sender;
 mod service;
+mod timers;
 mod verdict;
 mod watch;
 mod world;

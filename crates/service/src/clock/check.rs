@@ -22,6 +22,8 @@ pub(crate) struct SuspectedJump {
     pub(crate) offset: SignedDuration,
     /// When it is accepted if it lasts, on the clock of [`Reading::elapsed`].
     until: Duration,
+    /// It is accepted, and becomes the time with [`ClockCheck::adopt`].
+    is_accepted: bool,
 }
 
 /// Two clocks at one moment.
@@ -33,15 +35,13 @@ pub(super) struct Reading {
 }
 
 /// What is known of both clocks.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ClockCheck {
     /// The last reading at which the wall clock was trusted.
     anchor: Reading,
     jump: Option<SuspectedJump>,
     /// Hours before the start in which the machine was off, unless they are a jump.
     downtime: Option<SuspectedJump>,
-    /// The sum of the jumps that were accepted.
-    accepted: SignedDuration,
 }
 
 impl SuspectedJump {
@@ -68,7 +68,6 @@ impl ClockCheck {
             anchor,
             jump: None,
             downtime: None,
-            accepted: SignedDuration::ZERO,
         }
     }
 
@@ -133,20 +132,30 @@ impl ClockCheck {
             }
             return now.wall;
         }
-        match self.jump {
+        match &mut self.jump {
             Some(jump) if is_near(offset.saturating_sub(jump.offset)) => {
-                if now.elapsed < jump.until {
-                    return expected;
-                }
-                self.accept(now, offset);
-                now.wall
+                jump.is_accepted |= now.elapsed >= jump.until;
             }
             // A first jump, or another one: what agrees for the whole period begins here.
-            _ => {
-                self.jump = Some(SuspectedJump::begin(offset, now));
-                expected
-            }
+            jump => *jump = Some(SuspectedJump::begin(offset, now)),
         }
+        expected
+    }
+
+    /// Whether there is a jump that is accepted, and not the time yet.
+    pub(super) fn has_accepted(&self) -> bool {
+        self.jump.is_some_and(|jump| jump.is_accepted)
+    }
+
+    /// The time from now on and by how much it differs from the time until now, if a jump is
+    /// accepted.
+    pub(super) fn adopt(&mut self, now: Reading) -> Option<(Timestamp, SignedDuration)> {
+        let before = self.observe(now);
+        if !self.has_accepted() {
+            return None;
+        }
+        (self.anchor, self.jump) = (now, None);
+        Some((now.wall, now.wall.duration_since(before)))
     }
 
     /// Looks at both clocks; returns the time for ages.
@@ -165,25 +174,15 @@ impl ClockCheck {
         self.jump.or(self.downtime)
     }
 
-    /// Trusts a reading; returns what this accepts.
+    /// Accepts the jump that is suspected; returns it.
     pub(super) fn confirm(&mut self, now: Reading) -> Option<SuspectedJump> {
         self.observe_age(now);
         let accepted = self.suspected();
-        let offset = self.jump.map_or(SignedDuration::ZERO, |jump| jump.offset);
-        self.accept(now, offset);
+        if let Some(jump) = &mut self.jump {
+            jump.is_accepted = true;
+        }
         self.downtime = None;
         accepted
-    }
-
-    /// The sum of the jumps that were accepted: by how much the time is another one than if no jump
-    /// had been.
-    pub(super) fn accepted(&self) -> SignedDuration {
-        self.accepted
-    }
-
-    fn accept(&mut self, now: Reading, offset: SignedDuration) {
-        (self.anchor, self.jump) = (now, None);
-        self.accepted = self.accepted.saturating_add(offset);
     }
 }
 
@@ -192,6 +191,7 @@ impl SuspectedJump {
         Self {
             offset,
             until: now.elapsed.saturating_add(PERIOD),
+            is_accepted: false,
         }
     }
 }

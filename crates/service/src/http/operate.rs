@@ -233,13 +233,15 @@ pub(super) async fn reload(State(state): State<Arc<AppState>>, request: Request)
     }
 }
 
-/// Trusts the wall clock as it is: what is too old by it is dropped from now on.
+/// Accepts the wall clock as it is: deadlines are moved by as much as it was set, and what is too
+/// old by it is dropped from now on.
 pub(super) async fn confirm_clock(
     State(state): State<Arc<AppState>>,
     request: Request,
 ) -> HandlerResult {
     let client = authorize(&state, request, Role::Operate)?;
     let accepted = state.clock.confirm();
+    state.timeline.adopt_clock().await?;
     check_clock(&state.clock, &state.metrics);
     let offset = accepted.map_or(0, |jump| jump.offset.as_secs());
     tracing::info!(who = client, offset, "an operator confirms the clock");

@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::{Evaluation, FiringReason, RuleSet};
 
-use super::{Progress, TimelineParts};
+use super::TimelineParts;
 use crate::store::{Accepted, DueMatch};
 use crate::telemetry::{FiringLabel, RuleLabel};
 
 /// What happened in a transaction.
 #[derive(Default)]
 pub(super) struct Report {
-    pub(super) progress: Option<Progress>,
+    /// When deadlines were looked at.
+    pub(super) looked: Option<Timestamp>,
     fired: Vec<Fired>,
     targets: BTreeSet<String>,
     /// Pending matches that were closed because their windows are gone, by rule.

@@ -45,6 +45,9 @@ pub(crate) async fn fire_regularly(timeline: ServiceTimeline, mut stop: watch::R
 async fn fire_step(timeline: &ServiceTimeline) -> Result<bool, StoreError> {
     timeline.record_time();
     timeline.move_unknown_targets();
+    if let Some(reply) = timeline.submit_adoption() {
+        reply.await?;
+    }
     if !timeline.is_due() {
         return Ok(false);
     }

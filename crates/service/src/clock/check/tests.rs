@@ -27,21 +27,27 @@ fn a_jump_counts_only_when_it_has_lasted() {
         // Corrected in time: nothing has happened.
         assert_eq!(check.observe(reading(300, 0)), second(300));
         assert_eq!(check.jump, None);
-        assert_eq!(check.accepted().as_secs(), 0);
+        assert_eq!(check.adopt(reading(300, 0)), None);
         // It comes again, and lasts.
         assert_eq!(check.observe(reading(1_000, offset)), second(1_000));
         assert_eq!(check.observe(reading(1_599, offset)), second(1_599));
-        assert_eq!(
-            check.observe(reading(1_600, offset)),
-            second(1_600 + offset)
-        );
+        assert_eq!(check.adopt(reading(1_599, offset)), None);
+        // Accepted, and the time only when it is adopted.
+        assert_eq!(check.observe(reading(1_600, offset)), second(1_600));
+        assert!(check.has_accepted());
+        let by = SignedDuration::from_secs(offset);
+        let adopted = check.adopt(reading(1_601, offset));
+        assert_eq!(adopted, Some((second(1_601 + offset), by)));
+        let now = check.observe(reading(1_602, offset));
+        assert_eq!(now, second(1_602 + offset));
         assert_eq!(check.jump, None);
-        assert_eq!(check.accepted().as_secs(), offset);
         // And back, confirmed.
         assert_eq!(check.observe(reading(1_700, 0)), second(1_700 + offset));
         assert!(check.confirm(reading(1_701, 0)).is_some());
-        assert_eq!(check.observe(reading(1_702, 0)), second(1_702));
-        assert_eq!(check.accepted().as_secs(), 0);
+        assert_eq!(check.observe(reading(1_701, 0)), second(1_701 + offset));
+        let adopted = check.adopt(reading(1_702, 0));
+        assert_eq!(adopted, Some((second(1_702), -by)));
+        assert_eq!(check.observe(reading(1_703, 0)), second(1_703));
     }
 }
 
@@ -80,6 +86,8 @@ fn a_start_is_compared_with_the_newest_event() {
     let mut check = start(31 * DAY);
     assert!(check.suspected().is_some());
     assert_eq!(check.observe(reading(60, 0)), second(31 * DAY + 60));
+    check.observe(reading(600, 0));
+    assert!(check.adopt(reading(600, 0)).is_some());
     assert_eq!(check.observe(reading(600, 0)), second(600));
     // Ahead: most likely the machine was off, so only ages are held back.
     let mut check = start(-31 * DAY);
@@ -142,6 +150,8 @@ proptest! {
         let (mut now, mut trusted, mut began) = (0, 0, None::<(i64, i64)>);
         for (wait, offset) in steps {
             now += wait;
+            check.observe(reading(now, offset));
+            check.adopt(reading(now, offset));
             let aging = check.observe(reading(now, offset)).as_second() - second(0).as_second();
             // `trusted` is the offset of a time that was used; only a jump that lasts changes it
             // by more than the limit (with the small corrections, by less than two).
