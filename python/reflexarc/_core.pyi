@@ -642,8 +642,8 @@ class Evaluation:
         """
     @property
     def cancelled(self) -> list[Cancellation]:
-        """What scripts gave to `cancel`, in order: what waits under these names is not to be delivered.
-        To be applied before `actions` are added to what waits.
+        """What scripts gave to `cancel`, in order: what waits under these names is not to be
+        delivered. To be applied before `actions` are added to what waits.
         """
     @property
     def failures(self) -> list[Failure]:
@@ -817,8 +817,8 @@ class Action:
         """
     @property
     def scope(self) -> Any:
-        """The key of the event or match, to which `key` belongs: the value at the path of the rule's
-        `by`, for several paths a list; `None` without one.
+        """The key of the event or match, to which `key` belongs: the value at the path of the
+        rule's `by`, for several paths a list; `None` without one.
         """
     def to_dict(self) -> dict[str, Any]:
         """The action as a dict: `rule`, `labels` unless there are none, `target`, the fields of its
@@ -839,8 +839,8 @@ class Cancellation:
         """The name: the `key` of actions."""
     @property
     def scope(self) -> Any:
-        """The key of the event or match, to which the name belongs: the value at the path of the rule's
-        `by`, for several paths a list; `None` without one.
+        """The key of the event or match, to which the name belongs: the value at the path of the
+        rule's `by`, for several paths a list; `None` without one.
         """
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...

@@ -392,21 +392,8 @@ impl StepCheck<'_> {
         // At the time of the step: an entry that has expired by then is missing.
         if let Some(entries) = entries {
             for (key, value) in entries {
-                // Equal except for the order of members and the spelling of numbers: each is a
-                // subset of the other.
-                let actual = state
-                    .get(rule.name(), key, now)
-                    .map(|entry| entry.value.clone());
-                if !actual
-                    .as_ref()
-                    .is_some_and(|actual| is_subset(value, actual) && is_subset(actual, value))
-                {
-                    let actual = actual.map_or_else(
-                        || format!("{key} is missing"),
-                        |actual| format!("{key} = {actual}"),
-                    );
-                    self.mismatch("state", vec![format!("{key} = {value}")], vec![actual]);
-                }
+                let actual = state.get(rule.name(), key, now);
+                self.entry(key, value, actual.as_ref().map(|entry| &entry.value));
             }
         }
         // `state = {}` says that there are no entries; those of `once` and `throttle`, which start
@@ -441,11 +428,8 @@ impl StepCheck<'_> {
             self.pending(rule, expected, state, now);
         }
         if let Some(expected) = cancelled {
-            let names = effects().flat_map(|effects| effects.cancelled.iter().cloned());
-            let actual: Vec<String> = names.collect();
-            if actual != *expected {
-                self.mismatch("cancelled", expected.clone(), actual);
-            }
+            let names = effects().flat_map(|effects| &effects.cancelled);
+            self.equal("cancelled", expected, names.cloned().collect());
         }
         // The one expectation that holds by default: a test with a failure that it does not expect
         // fails.
@@ -497,6 +481,26 @@ impl StepCheck<'_> {
         if !equal {
             let lines = |list: &[Json]| list.iter().map(Json::to_string).collect();
             self.mismatch(key, lines(expected), lines(actual));
+        }
+    }
+
+    /// Compares a state entry.
+    fn entry(&mut self, key: &str, expected: &Json, actual: Option<&Json>) {
+        // Equal except for the order of members and the spelling of numbers: each is a subset of
+        // the other.
+        let is_equal = |actual: &Json| is_subset(expected, actual) && is_subset(actual, expected);
+        if !actual.is_some_and(is_equal) {
+            let actual = actual.map_or_else(
+                || format!("{key} is missing"),
+                |actual| format!("{key} = {actual}"),
+            );
+            self.mismatch("state", vec![format!("{key} = {expected}")], vec![actual]);
+        }
+    }
+
+    fn equal(&mut self, key: &'static str, expected: &[String], actual: Vec<String>) {
+        if actual != expected {
+            self.mismatch(key, expected.to_vec(), actual);
         }
     }
 

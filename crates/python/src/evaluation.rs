@@ -210,8 +210,8 @@ impl PyEvaluation {
         actions
     }
 
-    /// What scripts gave to `cancel`, in order: what waits under these names is not to be delivered.
-    /// To be applied before `actions` are added to what waits.
+    /// What scripts gave to `cancel`, in order: what waits under these names is not to be
+    /// delivered. To be applied before `actions` are added to what waits.
     #[getter]
     fn cancelled(&self) -> Vec<PyCancellation> {
         let cancelled = self.all_effects().map(|effects| &effects.cancelled);
@@ -426,8 +426,8 @@ impl PyAction {
         self.action.key()
     }
 
-    /// The key of the event or match, to which `key` belongs: the value at the path of the rule's
-    /// `by`, for several paths a list; `None` without one.
+    /// The key of the event or match, to which `key` belongs: the value at the path of the
+    /// rule's `by`, for several paths a list; `None` without one.
     #[getter]
     fn scope<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         scope_to_python(py, self.scope.as_ref())
@@ -470,8 +470,8 @@ impl PyCancellation {
         &self.key
     }
 
-    /// The key of the event or match, to which the name belongs: the value at the path of the rule's
-    /// `by`, for several paths a list; `None` without one.
+    /// The key of the event or match, to which the name belongs: the value at the path of the
+    /// rule's `by`, for several paths a list; `None` without one.
     #[getter]
     fn scope<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         scope_to_python(py, self.scope.as_ref())

@@ -148,7 +148,7 @@ pub fn delivery_to_json(record: &DeliveryRecord, attempts: Option<&[Attempt]>) -
     if let Json::Object(members) = &mut json {
         // Only where there is one, so that most documents stay as they were.
         let after = delivery.action.after().map(format_duration);
-        let scope = delivery.key.as_ref().map(|key| Json::parse(key));
+        let scope = delivery.key.as_ref().map(Json::parse);
         let delay = [
             ("after", after.map(Json::from)),
             ("key", delivery.action.key().map(Json::from)),

@@ -293,12 +293,11 @@ fn enqueue(
                     action: &action,
                 };
                 let (target, resource) = (action.action.target(), cause.resource);
-                let entry = match action.action.after() {
-                    Some(after) => Entry::delayed(after, now),
-                    None => {
-                        let key = order::key(rule, action.scope, resource);
-                        order::entry(connection, target, key, now)?
-                    }
+                let entry = if let Some(after) = action.action.after() {
+                    Entry::delayed(after, now)
+                } else {
+                    let key = order::key(rule, action.scope, resource);
+                    order::entry(connection, target, key, now)?
                 };
                 insert_delivery(connection, INSERT, cause, &row, &entry, now)?;
                 queued.deliveries.push(id);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc::{DelayedActions, Rule, RuleSet};
+use reflexarc::{DelayedAction, DelayedActions, Rule, RuleSet};
 
 use super::clock::{Clock, ClockArg, Reading};
 use super::deadlines::{self, Progress, Remaining, UntilArg};
@@ -118,7 +118,7 @@ impl Evaluator {
         let before = self.delayed.next_due().and_then(just_before);
         let limit = before.map_or(reached, |before| before.min(reached));
         let Some(mut due) = self.state.fire_next(&self.rules, limit) else {
-            return self.delayed.take_due(reached).map(Item::Delayed);
+            return self.delayed.take_due(reached).map(delayed_item);
         };
         self.delayed.hold(&mut due.evaluation, due.at);
         Some(Item::Fired(due.into()))
@@ -213,7 +213,7 @@ impl Evaluator {
                 (firing.at, Item::Fired(firing))
             }
             None => match self.delayed.take_due(remaining.end()) {
-                Some(delayed) => (delayed.at, Item::Delayed(delayed)),
+                Some(delayed) => (delayed.at, delayed_item(delayed)),
                 None => return Ok(None),
             },
         };
@@ -243,4 +243,8 @@ impl Evaluator {
 /// The last time before another one.
 fn just_before(time: Timestamp) -> Option<Timestamp> {
     time.checked_sub(SignedDuration::from_nanos(1)).ok()
+}
+
+fn delayed_item(delayed: DelayedAction) -> Item {
+    Item::Delayed(Box::new(delayed))
 }

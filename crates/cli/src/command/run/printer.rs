@@ -31,7 +31,7 @@ pub(super) enum Item {
     /// A deadline that has passed.
     Fired(Firing),
     /// A delayed action that is due.
-    Delayed(DelayedAction),
+    Delayed(Box<DelayedAction>),
     /// An event without effects, which is only counted.
     Unmatched,
     /// A record that could not be read as an event: the message.
