@@ -70,7 +70,7 @@ impl Lookups {
     ///
     /// # Errors
     /// If there is no such lookup or column, located in the file.
-    pub(crate) fn row_path(&self, path: &EmbeddedText) -> Result<Option<RowPath>, Diagnostic> {
+    pub(crate) fn row_path(&self, path: &EmbeddedText) -> Result<Option<RowPath>, Box<Diagnostic>> {
         // In a rule without lookups, `lookup` is a field like any other.
         let rest = match path.text().strip_prefix(LOOKUP) {
             Some("") => "",
@@ -85,14 +85,14 @@ impl Lookups {
         let at = start..start + name.len();
         let lookup = match self.get(name, at) {
             Ok(lookup) => lookup,
-            Err(found) => return Err(path.map_spans(found)),
+            Err(found) => return Err(Box::new(path.map_spans(*found))),
         };
         if column.is_empty() {
             let message = format!("`{}` is a row, which is no key", path.text());
             let error = Diagnostic::error(Code::UNKNOWN_COLUMN, 0..path.text().len(), message);
             let column = lookup.example_column();
             let help = format!("name one of its columns, for example lookup.{name}.{column}");
-            return Err(path.map_spans(error.with_help(help)));
+            return Err(Box::new(path.map_spans(error.with_help(help))));
         }
         let start = path.text().len() - column.len();
         // The column of an object may contain dots, as may the keys of events.
@@ -100,7 +100,7 @@ impl Lookups {
         if !lookup.may_have_column(column)
             && let Some(found) = lookup.unknown_column(first, start..start + first.len())
         {
-            return Err(path.map_spans(found));
+            return Err(Box::new(path.map_spans(found)));
         }
         Ok(Some(RowPath {
             lookup: Arc::clone(lookup),
@@ -109,22 +109,18 @@ impl Lookups {
     }
 
     /// The lookup of this name, or the error about it at `span`.
-    pub(crate) fn get(&self, name: &str, span: Span) -> Result<&Arc<Lookup>, Diagnostic> {
+    pub(crate) fn get(&self, name: &str, span: Span) -> Result<&Arc<Lookup>, Box<Diagnostic>> {
         if let Some(lookup) = self.0.iter().find(|lookup| lookup.name == name) {
             return Ok(lookup);
         }
         let names = || self.0.iter().map(|lookup| lookup.name.as_str());
         let message = format!("unknown lookup `{name}`");
         let error = Diagnostic::error(Code::UNKNOWN_COLUMN, span.clone(), message);
-        Err(match nearest(name, names()) {
-            Some(meant) => error
-                .with_help(format!("did you mean `{meant}`?"))
-                .with_fix(span, meant),
-            None => {
-                let names: Vec<&str> = names().collect();
-                error.with_help(format!("the rule has: {}", names.join(", ")))
-            }
-        })
+        let meant = nearest(name, names());
+        Err(Box::new(suggest(error, span, meant, || {
+            let names: Vec<&str> = names().collect();
+            format!("the rule has: {}", names.join(", "))
+        })))
     }
 }
 
@@ -198,13 +194,24 @@ impl RowPath {
 pub(crate) fn unknown_column(table: &Table, name: &str, span: Span) -> Diagnostic {
     let message = format!("the table `{}` has no column `{name}`", table.name);
     let error = Diagnostic::error(Code::UNKNOWN_COLUMN, span.clone(), message);
-    match nearest(name, table.columns()) {
+    let meant = nearest(name, table.columns());
+    suggest(error, span, meant, || {
+        let columns: Vec<&str> = table.columns().collect();
+        format!("it has: {}", columns.join(", "))
+    })
+}
+
+/// The error with what is meant, as help and fix, or with what there is.
+fn suggest(
+    error: Diagnostic,
+    span: Span,
+    meant: Option<&str>,
+    others: impl FnOnce() -> String,
+) -> Diagnostic {
+    match meant {
         Some(meant) => error
             .with_help(format!("did you mean `{meant}`?"))
             .with_fix(span, meant),
-        None => {
-            let columns: Vec<&str> = table.columns().collect();
-            error.with_help(format!("it has: {}", columns.join(", ")))
-        }
+        None => error.with_help(others()),
     }
 }

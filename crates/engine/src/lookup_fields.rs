@@ -14,7 +14,7 @@ pub(crate) fn check(fields: &[VariableField], lookups: &Lookups) -> Vec<Diagnost
         let (name, span) = keys.next()?;
         let lookup = match lookups.get(name, span.clone()) {
             Ok(lookup) => lookup,
-            Err(error) => return Some(error),
+            Err(error) => return Some(*error),
         };
         let (column, span) = keys.next()?;
         lookup.unknown_column(column, span.clone())
@@ -37,7 +37,9 @@ pub(crate) fn lookups_in_filter(pattern: &Pattern) -> Vec<Diagnostic> {
 fn add_lookups(node: &SpannedNode, found: &mut Vec<Diagnostic>) {
     match &node.kind {
         Kind::All(parts) | Kind::Any(parts) => {
-            parts.iter().for_each(|part| add_lookups(part, found));
+            for part in parts {
+                add_lookups(part, found);
+            }
         }
         Kind::Not(inner) => add_lookups(inner, found),
         Kind::Field(field) => {

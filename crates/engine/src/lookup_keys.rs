@@ -46,7 +46,6 @@ pub(crate) fn read(
 }
 
 /// Reads a lookup. After a fault it is one about which nothing more is said.
-
 fn read_lookup(
     (name, span): (String, Span),
     keys: &TableReader<'_>,
@@ -78,11 +77,10 @@ fn read_lookup(
         keys.report(error.with_help("name a field of the event, for example \"content.eniId\""));
     }
     let table = table_name.as_ref().and_then(|name| {
-        let found = tables.tables.get(name.text());
-        if found.is_none() {
+        if !tables.tables.has(name.text()) {
             keys.report(unknown_table(name, tables));
         }
-        let table = found.flatten()?;
+        let table = tables.tables.get(name.text())?;
         let column = key_column(keys, table, column, &span)?;
         Some((Arc::clone(table), column))
     });
@@ -151,7 +149,7 @@ fn unknown_table(name: &EmbeddedText, tables: &UsedTables<'_>) -> Diagnostic {
     let error = Diagnostic::error(Code::UNKNOWN_TABLE, whole.clone(), message);
     let stem = name.text().strip_suffix(".csv");
     let stem = stem.or_else(|| name.text().strip_suffix(".ndjson"));
-    let stem = stem.filter(|stem| tables.tables.get(stem).is_some());
+    let stem = stem.filter(|stem| tables.tables.has(stem));
     let meant = stem.or_else(|| nearest(name.text(), tables.tables.names()));
     let error = match meant {
         Some(meant) => error

@@ -226,12 +226,14 @@ impl Tables {
         }
     }
 
-    /// The table of that name; `Some(None)` if it cannot be read.
-    pub(crate) fn get(&self, name: &str) -> Option<Option<&Arc<Table>>> {
-        match self.tables.get(name) {
-            Some(entry) => Some(entry.table.as_ref()),
-            None => self.is_open.then_some(None),
-        }
+    /// Whether there is a table of that name, also if it cannot be read.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.is_open || self.tables.contains_key(name)
+    }
+
+    /// The table of that name; `None` also if it cannot be read.
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Table>> {
+        self.tables.get(name)?.table.as_ref()
     }
 
     fn valid(&self) -> impl Iterator<Item = &Arc<Table>> {
@@ -261,7 +263,7 @@ impl<'t> UsedTables<'t> {
     pub(crate) fn key_faults(&self) -> Vec<FileDiagnostics> {
         let mut found: Vec<FileDiagnostics> = Vec::new();
         for (name, column) in self.used.borrow().iter() {
-            let Some(Some(table)) = self.tables.get(name) else {
+            let Some(table) = self.tables.get(name) else {
                 continue;
             };
             let faults = table.indexed(column, self.limits);
@@ -372,7 +374,7 @@ mod tests {
         let tables = Tables::parse([("a.csv", text)]).unwrap();
         let limits = Arc::new(RuleSetLimits::DEFAULT);
         let used = UsedTables::new(&tables, &limits);
-        let table = tables.get("a").flatten().unwrap();
+        let table = tables.get("a").unwrap();
         let found = &used.indexed(table, "id").found;
         assert_eq!(found.len(), RuleSetLimits::DEFAULT.findings + 1);
     }

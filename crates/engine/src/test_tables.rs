@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use reflexarc_diagnostic::toml::{DeValue, TableReader};
+use reflexarc_diagnostic::toml::{DeValue, Spanned, TableReader};
 use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 use reflexarc_event::Json;
 
@@ -38,7 +38,7 @@ pub(crate) fn read(
             named.allow(&[&name]);
             continue;
         }
-        let real = tables.tables.get(&name).flatten().map(|table| &**table);
+        let real = tables.tables.get(&name).map(|table| &**table);
         if let Some(table) = read_table(&name, &named, real, tables) {
             report_keys(&name, &table, &named, lookups, tables);
             read.insert(name, Arc::new(table));
@@ -76,10 +76,12 @@ fn read_table(
         }
         row.finish();
     })?;
-    let text: String = rows
-        .into_iter()
-        .map(|row| format!("{}\n", if are_texts { texts(row) } else { row }))
-        .collect();
+    let mut text = String::new();
+    for row in rows {
+        let row = if are_texts { texts(row) } else { row };
+        text.push_str(&row.to_string());
+        text.push('\n');
+    }
     match Table::of_objects(name, text.into(), real, tables.limits) {
         Ok(table) => Some(table),
         Err(found) => {
@@ -127,8 +129,8 @@ fn report_keys(
 
 /// The places of the rows in the rule file.
 fn row_spans(name: &str, named: &TableReader<'_>) -> Vec<Span> {
-    match named.raw().get(name).map(|value| value.get_ref()) {
-        Some(DeValue::Array(rows)) => rows.iter().map(|row| row.span()).collect(),
+    match named.raw().get(name).map(Spanned::get_ref) {
+        Some(DeValue::Array(rows)) => rows.iter().map(Spanned::span).collect(),
         _ => vec![named.span_of(name)],
     }
 }

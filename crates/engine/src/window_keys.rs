@@ -218,13 +218,15 @@ pub(crate) fn row_paths(
     let paths = paths.into_iter().map(|path| match lookups.row_path(&path) {
         Ok(row_path) => Some((path, row_path)),
         Err(error) => {
-            found.push(error);
+            found.push(*error);
             None
         }
     });
     // All are looked at before the first fault ends it.
     let paths: Vec<Option<_>> = paths.collect();
-    found.into_iter().for_each(|error| table.report(error));
+    for error in found {
+        table.report(error);
+    }
     paths.into_iter().collect()
 }
 

@@ -17,6 +17,18 @@ struct QuotingFault {
     help: &'static str,
 }
 
+/// Where in a record something stands.
+enum At {
+    /// At the beginning of a field.
+    Start,
+    /// In a field without quotes.
+    Plain,
+    /// In a field with quotes, which begins there.
+    Quoted(usize),
+    /// After a quote in such a field: its end, or the first half of an escaped quote.
+    Quote(usize),
+}
+
 /// The columns and the rows of a table. What is wrong is added to `found`.
 pub(super) fn read(
     text: &str,
@@ -166,13 +178,6 @@ fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
 fn quoting_fault(record: &str) -> Option<QuotingFault> {
     if !record.contains('"') {
         return None;
-    }
-    enum At {
-        Start,
-        Plain,
-        Quoted(usize),
-        /// After a quote in a quoted field: its end, or the first half of an escaped quote.
-        Quote(usize),
     }
     let mut at = At::Start;
     for (index, c) in record.char_indices() {

@@ -423,7 +423,7 @@ fn invalid_ndjson_is_reported_with_its_line() {
 #[test]
 fn rows_of_tests_are_checked_where_they_are_written() {
     let test = |tables: &str| {
-        let test = format!("[[test]]\nname = 't'\nevent = '{{\"ip\": 1}}'\nmatches = true\n");
+        let test = "[[test]]\nname = 't'\nevent = '{\"ip\": 1}'\nmatches = true\n";
         rule(LOOKUP, &format!("{THEN}\n{test}tables = {tables}"))
     };
     let row = "{ cidr = '10.0.0.0/8' }";

@@ -462,9 +462,9 @@ proptest! {
                 rows.push(key);
             }
         }
-        let text: String = rows.iter().enumerate()
-            .map(|(n, key)| format!("{{\"key\": {key}, \"n\": {n}}}\n"))
-            .collect();
+        let lines = rows.iter().enumerate();
+        let lines = lines.map(|(n, key)| format!("{{\"key\": {key}, \"n\": {n}}}\n"));
+        let text = lines.collect::<Vec<_>>().concat();
         let rules = compile(
             "when = 'v exists'\nlookup = { row = { table = 'rows', key = 'v' } }\n\
              then = 'log(`${lookup.row?.n}`)'",
