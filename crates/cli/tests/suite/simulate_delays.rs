@@ -129,3 +129,26 @@ fn delayed_actions_are_delivered_when_they_are_due() {
     ];
     assert_eq!(steps, entries(&expected));
 }
+
+#[test]
+fn a_stand_in_that_should_wait_does_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = r#"
+when = 'id exists'
+then = '''
+send("eni-operator", #{ action: "DeleteNetworkInterface", eniId: "eni-1", wait_seconds: 60 });
+'''
+"#;
+    std::fs::write(folder.path().join("waits.toml"), rule).unwrap();
+    let text = scenario("", &[(0, "first", "eni-1")]);
+    std::fs::write(folder.path().join("scenario"), text).unwrap();
+    let run = reflexarc_in(folder.path(), &["simulate", "scenario", "waits.toml"], b"");
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let note = "eni-operator does not wait: rule waits has to delay the action with `after`";
+    assert!(run.stdout.contains(note), "{}", run.stdout);
+    assert!(
+        !run.stdout.contains("(rule waits): Delete"),
+        "{}",
+        run.stdout
+    );
+}

@@ -2,17 +2,18 @@
 
 mod delays;
 mod match_steps;
+mod targets;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
-use reflexarc::{Evaluation, Rule, RuleEffects, RuleSet, Severity, WindowKind};
-use reflexarc_eni::scenario::{Scenario, Simulation, StepAction, TimelineEvent, World};
+use reflexarc::{Evaluation, Rule, RuleEffects, RuleSet, WindowKind};
+use reflexarc_eni::scenario::{Scenario, Simulation, TimelineEvent, World};
 use reflexarc_event::{EniStatus, Event, EventIdentity, Json, NativeEvent};
 use reflexarc_reaction::MemoryState;
-use reflexarc_service::check_targets;
 
+use self::targets::{check_target_faults, warn_of_unknown_targets};
 use super::delayed_actions::{DelayStep, DelayedActions};
 use super::open_matches::OpenMatches;
 use super::target_queues::{TargetCall, TargetQueues};
@@ -22,18 +23,6 @@ use crate::exit::{Exit, Failure};
 use crate::output::firing::has_fired;
 use crate::output::{Format, Output};
 use crate::rule_warnings;
-
-/// The service would not start with such rules. A rehearsal goes on, and shows which deliveries
-/// fail.
-fn warn_of_unknown_targets(rules: &RuleSet, queues: &TargetQueues, output: &mut Output) {
-    if let Err(unknown) = check_targets(rules, queues.known()) {
-        let mut files = unknown.into_files();
-        for found in files.iter_mut().flat_map(|file| &mut file.diagnostics) {
-            found.severity = Severity::Warning;
-        }
-        output.diagnostics(&files);
-    }
-}
 
 /// Runs the scenario and prints its timeline.
 pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
@@ -270,13 +259,17 @@ impl ScenarioRun {
             return Some(());
         }
         let call = queues.call_next()?;
+        let mut notes = Vec::new();
         if call.outcome.is_ok() {
             for one in &call.deliveries {
                 let (action, rule) = (&one.delivery.action, &one.delivery.rule);
-                stand_in::perform(action, call.at, &one.account, rule, &mut self.simulation);
+                let simulation = &mut self.simulation;
+                let note = stand_in::perform(action, call.at, &one.account, rule, simulation);
+                notes.extend(note.map(|text| Entry::note(call.at, text)));
             }
         }
         self.add_call(call);
+        self.entries.extend(notes);
         Some(())
     }
 
@@ -412,20 +405,6 @@ impl ScenarioRun {
             });
         }
     }
-}
-
-/// Checks that the targets that the scenario makes fail exist.
-fn check_target_faults(scenario: &Scenario, queues: &TargetQueues) -> Result<(), Failure> {
-    for step in &scenario.steps {
-        if let StepAction::TargetFault(fault) = &step.action
-            && let Some(message) = queues.unknown_target(&fault.target)
-        {
-            return Err(Failure::Invalid(format!(
-                "invalid fault in the scenario: {message}"
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// The status of every interface before the first step, by name.

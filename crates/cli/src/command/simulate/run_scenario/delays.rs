@@ -96,7 +96,10 @@ impl ScenarioRun {
                     self.add_call(failed);
                 }
             }
-            _ => stand_in::perform(&action, at, &account, &rule, &mut self.simulation),
+            _ => {
+                let note = stand_in::perform(&action, at, &account, &rule, &mut self.simulation);
+                self.entries.extend(note.map(|text| Entry::note(at, text)));
+            }
         }
     }
 
