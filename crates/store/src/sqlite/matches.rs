@@ -330,7 +330,8 @@ pub(super) fn pack_positions(positions: &[u64]) -> Vec<u8> {
             packed.push((rest & 0x7f) as u8 | 0x80);
             rest >>= 7;
         }
-        packed.push(rest as u8);
+        let [lowest, ..] = rest.to_le_bytes();
+        packed.push(lowest);
     }
     packed
 }

@@ -81,7 +81,7 @@ fn sums(connection: &Connection) -> rusqlite::Result<(References, References)> {
     Ok((matches, events))
 }
 
-/// A number that looks random, another one for each: the finaliser of SplitMix64.
+/// A number that looks random, another one for each: the finaliser of `SplitMix64`.
 fn scatter(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

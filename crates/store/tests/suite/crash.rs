@@ -13,7 +13,7 @@ use reflexarc_store::{
 use crate::samples::{at, evaluation, incoming, open, send};
 
 /// Matches that are opened, and all but the last of which fire.
-const MATCHES: u64 = 12;
+const MATCHES: u32 = 12;
 
 /// A match of the event at this position, which is due a second after it for each number.
 fn opening(number: u64) -> Evaluation {
@@ -98,7 +98,7 @@ fn copy(from: &Path, to: &Path, log_bytes: usize) {
 fn a_log_that_ends_anywhere_has_whole_transactions() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    for number in 1..=MATCHES {
+    for number in 1..=u64::from(MATCHES) {
         let event = incoming(&number.to_string());
         store.accept(event, opening(number), at(0)).unwrap();
     }
@@ -111,6 +111,9 @@ fn a_log_that_ends_anywhere_has_whole_transactions() {
     }
     let (waiting, fired) = state_of(&store);
     assert_eq!((waiting.len(), fired.len()), (1, MATCHES as usize - 1));
+    let copied = tempfile::tempdir().unwrap();
+    SqliteStore::backup(store.path(), &copied.path().join("store.db")).unwrap();
+    assert_eq!(state_of(&open(copied.path())), state_of(&store));
     let log = folder.path().join("store.db-wal").metadata().unwrap().len();
     let log = usize::try_from(log).unwrap();
     let (mut states, mut last) = (BTreeSet::new(), 0);
@@ -132,7 +135,7 @@ fn a_log_that_ends_anywhere_has_whole_transactions() {
 fn nothing_of_an_open_transaction_is_found_after_a_crash() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    for number in 1..=MATCHES {
+    for number in 1..=u64::from(MATCHES) {
         let event = incoming(&number.to_string());
         store.accept(event, opening(number), at(0)).unwrap();
     }
