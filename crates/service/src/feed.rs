@@ -23,8 +23,11 @@ pub struct Feed {
 }
 
 impl ServiceBuilder {
-    /// Starts everything but the HTTP server, reloads and traces. Must be called within a tokio
-    /// runtime, but not from async code.
+    /// Starts everything but the HTTP server, reloads, traces and deadlines. Must be called within a
+    /// tokio runtime, but not from async code.
+    //
+    // Deadlines wait for the service: the rules of a command may be some of its rules only, and
+    // would close the matches of all others.
     ///
     /// # Errors
     /// If the store fails, or another process delivers from it.

@@ -66,8 +66,6 @@ pub(crate) struct Pipeline {
     pub(crate) shutdown_timeout: Duration,
     pub(crate) clock: ServiceClock,
     pub(crate) timeline: ServiceTimeline,
-    /// Dropped with the pipeline, which ends the scheduler.
-    _timers: watch::Sender<bool>,
     /// True once what an earlier process left has been taken over.
     pub(crate) resumed: watch::Receiver<bool>,
     pub(crate) lock: StoreLock,
@@ -116,8 +114,15 @@ impl ServiceBuilder {
         let (telemetry, exporter) = start_telemetry(collector, &metrics)?;
         // On a thread that may block, because preparing the store waits for commits.
         let (pipeline_metrics, pipeline_telemetry) = (metrics.clone(), telemetry.clone());
-        let pipeline =
-            blocking(move || self.start_pipeline(pipeline_metrics, &pipeline_telemetry)).await?;
+        let pipeline = blocking(move || {
+            let pipeline = self.start_pipeline(pipeline_metrics, &pipeline_telemetry)?;
+            // Before the first event, and before any deadline: the rules may be others now.
+            let timeline = &pipeline.timeline;
+            pipeline.store.set_timeline(Arc::new(timeline.clone()));
+            timeline.begin()?;
+            Ok(pipeline)
+        })
+        .await?;
         let few_connections = (connections < configured).then(|| {
             format!(
                 "{connections} connections instead of {configured}: the limit of open files is too \
@@ -139,7 +144,6 @@ impl ServiceBuilder {
             shutdown_timeout,
             clock,
             timeline,
-            _timers,
             resumed: _,
             lock: _lock,
         } = pipeline;
@@ -298,10 +302,6 @@ impl ServiceBuilder {
         };
         let looked = clock.recorded_before().max(newest);
         let timeline = ServiceTimeline::new(parts, deadlines, looked);
-        store.set_timeline(Arc::new(timeline.clone()));
-        timeline.begin()?;
-        let (timers, stop_timers) = watch::channel(false);
-        drop(tokio::spawn(fire_regularly(timeline.clone(), stop_timers)));
         // Only with the lock and before the queues claim: it releases every claim there is. Beside
         // the intake, because it looks at all that is pending.
         let resuming = resume(store.clone(), wake.clone(), clock.clone(), problems, sender);
@@ -319,7 +319,6 @@ impl ServiceBuilder {
             shutdown_timeout: config.shutdown_timeout,
             clock,
             timeline,
-            _timers: timers,
             resumed,
             lock,
         })
@@ -339,15 +338,16 @@ fn start_telemetry(
     Ok((telemetry, Some(exporter)))
 }
 
-/// Starts what goes on beside requests and deliveries: removing what is old, looking for problems,
-/// probing the store and looking for damage in it. None of it has anything to finish at the end.
+/// Starts what goes on beside requests and deliveries: firing deadlines, removing what is old,
+/// looking for problems, probing the store and looking for damage in it. None of it has anything to
+/// finish at the end.
 fn start_background(
     pipeline: &Pipeline,
     metrics: &Arc<Metrics>,
     health: &Arc<StoreHealth>,
     few_connections: Option<String>,
     stop: &watch::Receiver<bool>,
-) -> [JoinHandle<()>; 4] {
+) -> [JoinHandle<()>; 5] {
     let store = || pipeline.store.clone();
     let progress = Arc::new(RetentionProgress::new());
     let maintenance = Maintenance {
@@ -370,6 +370,7 @@ fn start_background(
     };
     let damage = check_store(store(), health.clone(), metrics.clone(), stop.clone());
     [
+        tokio::spawn(fire_regularly(pipeline.timeline.clone(), stop.clone())),
         tokio::spawn(maintenance.run(stop.clone())),
         tokio::spawn(check_regularly(sources, stop.clone())),
         tokio::spawn(watch_store(store(), health.clone(), stop.clone())),

@@ -8,6 +8,7 @@ use crate::config_args::{open_for_delivery, store_failure, tokio_runtime};
 use crate::exit::{Exit, Failure};
 use crate::input::{self, Source};
 use crate::output::Output;
+use crate::output::text::plural;
 
 /// Events stored in one transaction.
 const BATCH: usize = 500;
@@ -70,6 +71,18 @@ pub(crate) fn run(
     // Only now: a read failure must not leave deliveries without their first attempt.
     read?;
     totals.count(&rest?);
+    let waiting: u64 = store
+        .match_counts()
+        .map_err(store_failure)?
+        .iter()
+        .map(|counts| counts.pending)
+        .sum();
+    if waiting > 0 {
+        output.status(&format!(
+            "{} in the store: `reflexarc serve` fires their deadlines",
+            plural(waiting, "pending key")
+        ));
+    }
     // A failed removal of old events loses nothing; the next run or the service removes them.
     drop(store.prune(&retention, clock.aging_now()));
     runtime.shutdown_background();

@@ -131,3 +131,30 @@ fn what_passed_while_nothing_ran_waits_once_more() {
     assert_eq!(sent(&workspace), [r#"{"count":1,"fired":"eni-1"}"#]);
     assert_eq!(service.terminate(), 0);
 }
+
+/// The rules of a command may be some of the service's rules only.
+#[test]
+fn commands_leave_deadlines_to_the_service() {
+    let workspace = Workspace::new(THEN, OUT);
+    let waits = WAITS.replace("500ms", "1s");
+    workspace.write("rules/waits.toml", &waits);
+    workspace.write("events.ndjson", &event("open-1", "eni-1"));
+    let ran = workspace.run(&["run", "--deliver", "events.ndjson"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let pending = "1 pending key in the store: `reflexarc serve` fires their deadlines";
+    assert!(ran.stderr.contains(pending), "{}", ran.stderr);
+    // Other rules close nothing.
+    std::fs::create_dir(workspace.path("others")).unwrap();
+    workspace.write(
+        "others/other.toml",
+        "when = 'id == \"x\"'\nthen = 'log(1)'\n",
+    );
+    let ran = workspace.run(&["run", "--deliver", "others", "events.ndjson"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(sent(&workspace), Vec::<String>::new());
+    let service = workspace.serve();
+    eventually("eni-1 fires", || {
+        (sent(&workspace).len() == 1).then_some(())
+    });
+    assert_eq!(service.terminate(), 0);
+}
