@@ -56,17 +56,22 @@ impl MatchStep {
         }
     }
 
-    /// The deadline of what waits; the inner value is absent where it waits without one.
-    pub(super) fn due(self) -> Option<Option<Timestamp>> {
+    /// Whether it waits from then on.
+    pub(super) fn waits(self) -> bool {
+        self != Self::Closed
+    }
+
+    /// The deadline of what waits, if it has one.
+    pub(super) fn due(self) -> Option<Timestamp> {
         match self {
-            Self::Opened { due } | Self::Moved { due } | Self::Pending { due } => Some(due),
+            Self::Opened { due } | Self::Moved { due } | Self::Pending { due } => due,
             Self::Closed => None,
         }
     }
 
     /// The step for people, with the deadline as time since `start`.
     pub(super) fn text(self, start: Timestamp) -> String {
-        let due = self.due().flatten();
+        let due = self.due();
         let due = due.map_or_else(String::new, |due| {
             format!(", due {}", elapsed::inline(start, due))
         });

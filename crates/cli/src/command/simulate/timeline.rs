@@ -217,6 +217,40 @@ impl Entry {
         }
     }
 
+    /// The text of an entry about what a rule waits for, or has delayed.
+    fn waiting_text(&self, start: Timestamp, output: &Output) -> String {
+        let account = self.account.as_deref().unwrap_or_default();
+        match &self.content {
+            Content::Deadline { rule, key, name } => {
+                let rule = format!("deadline of {rule}");
+                format!("● {account}: {}", match_title(&rule, key, name.as_deref()))
+            }
+            Content::Match {
+                rule,
+                key,
+                name,
+                step,
+            } => {
+                let title = match_title(rule, key, name.as_deref());
+                let text = step.text(start);
+                output.paint(Paint::Dim, format_args!("◷ {account}: {title}  {text}"))
+            }
+            Content::Delay { rule, action, step } => {
+                let text = match step {
+                    DelayStep::Due => "due".to_owned(),
+                    DelayStep::Cancelled => "cancelled".to_owned(),
+                    DelayStep::Waiting(due) => {
+                        format!("waiting at the end, due {}", elapsed::inline(start, *due))
+                    }
+                };
+                let action = action_title(action, output);
+                let text = output.paint(Paint::Dim, format_args!("◷ {account}: {rule}  {text}"));
+                format!("{text} {action}")
+            }
+            _ => String::new(),
+        }
+    }
+
     /// Prints the entry as text, with the time since `start`.
     pub(super) fn print(&self, start: Timestamp, output: &mut Output) -> Result<(), Failure> {
         let time = output.paint(Paint::Dim, elapsed::column(start, self.at));
@@ -295,33 +329,9 @@ impl Entry {
                 let text = output.paint(Paint::Yellow, text);
                 output.line(format_args!("{time}  ! {text}"))
             }
-            Content::Deadline { rule, key, name } => {
-                let rule = format!("deadline of {rule}");
-                let title = match_title(&rule, key, name.as_deref());
-                output.line(format_args!("{time}    ● {account}: {title}"))
-            }
-            Content::Match {
-                rule,
-                key,
-                name,
-                step,
-            } => {
-                let title = match_title(rule, key, name.as_deref());
-                let text = step.text(start);
-                let text = output.paint(Paint::Dim, format_args!("◷ {account}: {title}  {text}"));
+            Content::Deadline { .. } | Content::Match { .. } | Content::Delay { .. } => {
+                let text = self.waiting_text(start, output);
                 output.line(format_args!("{time}    {text}"))
-            }
-            Content::Delay { rule, action, step } => {
-                let text = match step {
-                    DelayStep::Due => "due".to_owned(),
-                    DelayStep::Cancelled => "cancelled".to_owned(),
-                    DelayStep::Waiting(due) => {
-                        format!("waiting at the end, due {}", elapsed::inline(start, *due))
-                    }
-                };
-                let action = action_title(action, output);
-                let text = output.paint(Paint::Dim, format_args!("◷ {account}: {rule}  {text}"));
-                output.line(format_args!("{time}    {text} {action}"))
             }
             // Without a time: the reaction belongs to the event above it.
             Content::Rule(effects) => print_rule(effects, output),

@@ -29,7 +29,7 @@ type Id<'a> = (Option<&'a str>, &'a str, String);
 /// The bars of all matches.
 #[derive(Default)]
 struct Bars<'a> {
-    bars: Vec<MatchBar>,
+    drawn: Vec<MatchBar>,
     /// The index of the bar of each match that waits.
     waiting: BTreeMap<Id<'a>, usize>,
     /// When each match fired that may be resolved.
@@ -42,7 +42,7 @@ pub(super) fn match_bars(entries: &[Entry]) -> Vec<MatchBar> {
     for entry in entries {
         bars.add(entry);
     }
-    bars.bars
+    bars.drawn
 }
 
 /// The marks of an entry about a match.
@@ -126,13 +126,13 @@ impl<'a> Bars<'a> {
                 MatchStep::Opened { due } => self.open(id, row, entry.at, *due),
                 MatchStep::Moved { due } => {
                     if let Some(bar) = self.waiting.get(&id) {
-                        self.bars[*bar].due = *due;
+                        self.drawn[*bar].due = *due;
                     }
                 }
                 // Up to its deadline, also where the scenario ends before that.
                 MatchStep::Pending { due } => {
                     if let Some(bar) = self.waiting.remove(&id) {
-                        let bar = &mut self.bars[bar];
+                        let bar = &mut self.drawn[bar];
                         (bar.due, bar.to) = (*due, *due);
                     }
                 }
@@ -141,7 +141,7 @@ impl<'a> Bars<'a> {
             Content::Rule(effects) => match effects.firing.as_ref().map(|firing| firing.reason) {
                 Some(FiringReason::Resolved) => {
                     if let Some(from) = self.fired.remove(&id) {
-                        self.bars.push(MatchBar {
+                        self.drawn.push(MatchBar {
                             row,
                             from,
                             to: Some(entry.at),
@@ -161,8 +161,8 @@ impl<'a> Bars<'a> {
     }
 
     fn open(&mut self, id: Id<'a>, row: String, at: Timestamp, due: Option<Timestamp>) {
-        self.waiting.insert(id, self.bars.len());
-        self.bars.push(MatchBar {
+        self.waiting.insert(id, self.drawn.len());
+        self.drawn.push(MatchBar {
             row,
             from: at,
             to: None,
@@ -173,7 +173,7 @@ impl<'a> Bars<'a> {
 
     fn end(&mut self, id: &Id<'a>, at: Timestamp) {
         if let Some(bar) = self.waiting.remove(id) {
-            self.bars[bar].to = Some(at);
+            self.drawn[bar].to = Some(at);
         }
     }
 }

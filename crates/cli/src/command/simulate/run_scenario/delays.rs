@@ -90,17 +90,14 @@ impl ScenarioRun {
             delivery,
             ..
         } = action;
-        match (&mut self.queues, delivery) {
-            (Some(queues), Some(delivery)) => {
-                if let Some(failed) = queues.enqueue(at, &account, delivery) {
-                    self.add_call(failed);
-                }
+        if let (Some(queues), Some(delivery)) = (&mut self.queues, delivery) {
+            if let Some(failed) = queues.enqueue(at, &account, delivery) {
+                self.add_call(failed);
             }
-            _ => {
-                let note = stand_in::perform(&action, at, &account, &rule, &mut self.simulation);
-                self.entries.extend(note.map(|text| Entry::note(at, text)));
-            }
+            return;
         }
+        let note = stand_in::perform(&action, at, &account, &rule, &mut self.simulation);
+        self.entries.extend(note.map(|text| Entry::note(at, text)));
     }
 
     pub(super) fn add_delay_step(&mut self, at: Timestamp, action: &RuleAction, step: DelayStep) {

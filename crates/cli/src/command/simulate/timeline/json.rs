@@ -84,8 +84,8 @@ impl Serialize for Entry {
             } => {
                 map.serialize_entry("rule", rule)?;
                 map.serialize_entry("key", &script_key(key))?;
-                if let Some(due) = step.due() {
-                    map.serialize_entry("due", &due.map(|due| due.to_string()))?;
+                if step.waits() {
+                    map.serialize_entry("due", &step.due().map(|due| due.to_string()))?;
                 }
             }
             Content::Delay { rule, action, step } => {
