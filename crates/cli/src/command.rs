@@ -15,6 +15,7 @@ mod help;
 mod import;
 mod match_events;
 mod outbox;
+mod pending;
 mod reload;
 mod replay;
 mod run;
@@ -109,6 +110,9 @@ pub(crate) enum Command {
     /// List, show or cancel pending deliveries
     #[command(subcommand)]
     Outbox(outbox::Outbox),
+    /// List, show or close what rules wait for
+    #[command(subcommand)]
+    Pending(pending::Pending),
     /// List, show, redrive or drop dead letters
     #[command(subcommand)]
     Dlq(outbox::Dlq),
@@ -153,6 +157,7 @@ impl Command {
             Command::Restore(args) => backup::restore(&args, output),
             Command::Outbox(args) => outbox::outbox(&args, output),
             Command::Dlq(args) => outbox::dlq(&args, output),
+            Command::Pending(args) => pending::run(&args, output),
             Command::Target(args) => target::run(&args, output),
             Command::Clock(args) => clock::run(&args, output),
             Command::State(args) => state::run(&args, output),

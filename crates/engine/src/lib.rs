@@ -50,6 +50,7 @@ mod limits;
 mod lookup;
 mod lookup_fields;
 mod lookup_keys;
+mod match_description;
 mod misplaced_keys;
 mod notification;
 mod overlap;
@@ -100,6 +101,7 @@ pub use explain::{LookupExplanation, WindowExplanation, WindowFilterExplanation,
 pub use failure_counter::{FailureCounter, FailureReport};
 pub use format::format_rule;
 pub use limits::RuleSetLimits;
+pub use match_description::MatchDescription;
 pub use reference::REFERENCE;
 pub use rule::Rule;
 pub use rule_file::MAX_STATE_ENTRIES;

@@ -6,6 +6,7 @@
 mod absence;
 mod batch;
 mod count;
+mod description;
 mod firing;
 mod key_state;
 #[cfg(any(test, fuzzing))]
@@ -19,6 +20,7 @@ mod tests;
 pub(crate) use self::absence::Absence;
 pub(crate) use self::batch::Batch;
 pub(crate) use self::count::{Count, Span};
+pub(crate) use self::description::Description;
 pub(crate) use self::firing::{Ending, Firing, FiringKind};
 pub(crate) use self::key_state::{Fired, KeyState, Progress};
 pub(crate) use self::seen::{Roles, Seen};

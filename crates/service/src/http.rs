@@ -10,6 +10,7 @@ mod held_body;
 mod lists;
 mod operate;
 mod peers;
+mod pending;
 mod refusals;
 mod rules;
 mod server;
@@ -110,6 +111,9 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .route("/targets/{name}/pause", post(targets::pause))
         .route("/targets/{name}/resume", post(targets::resume))
         .route("/rules/{name}/state", delete(rules::forget))
+        .route("/pending", get(pending::list))
+        .route("/pending/{rule}/{key}", get(pending::show))
+        .route("/pending/{rule}/{key}/close", post(pending::close))
         .route("/trace/{event}", get(operate::trace_event))
         .route("/outbox", get(lists::outbox))
         .route("/outbox/{id}", get(operate::delivery))

@@ -1,5 +1,6 @@
 //! What operators use: traces, replay, and a client of a running service.
 
+mod pending;
 mod problem_checks;
 mod remote;
 mod replay;
@@ -7,6 +8,10 @@ mod retention_progress;
 mod store_check;
 mod trace;
 
+pub use self::pending::{
+    PendingFilter, PendingPage, close_pending, damaged_match_to_json, keys_named, pending_match,
+    pending_page,
+};
 pub(crate) use self::problem_checks::{
     ProblemSources, check_clock, check_regularly, paused_detail,
 };

@@ -63,7 +63,9 @@ pub use dead_letters::{DeadLetter, DeadLetterObserver, DeadLetterReport, MAX_LIS
 pub use error::StoreError;
 pub use evaluation_json::evaluation_to_json;
 pub use incoming::Incoming;
-pub use matches::{ClosedBy, DamagedMatch, MatchCount, MatchCursor, MatchPage, PendingMatch};
+pub use matches::{
+    ClosedBy, DamagedMatch, MatchCount, MatchCursor, MatchFilter, MatchPage, PendingMatch,
+};
 pub use options::StoreOptions;
 pub use page::{
     DamagedDelivery, DeliveryPage, EventDeliveries, InvalidPageCursor, PageCursor, PageLimits,

@@ -19,7 +19,18 @@ pub struct MatchCount {
     pub kept: u64,
 }
 
-/// A match that waits.
+/// Which matches a list has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MatchFilter {
+    /// Only those of this rule.
+    pub rule: Option<String>,
+    /// Only those at one of these keys, which are JSON, in ascending order; all if it is empty.
+    pub keys: Vec<String>,
+    /// Also those that do not wait.
+    pub kept: bool,
+}
+
+/// A match that waits, or is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PendingMatch {
@@ -27,7 +38,7 @@ pub struct PendingMatch {
     pub rule: String,
     /// The key, as JSON.
     pub key: String,
-    /// What is kept of it. The first of its positions is that of the event that opened it.
+    /// What is kept of it.
     pub kept: KeptMatch,
 }
 
@@ -35,7 +46,7 @@ pub struct PendingMatch {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct MatchPage {
-    /// Matches that wait, by rule and key. There may be none although others follow.
+    /// Matches by rule and key. There may be none although others follow.
     pub matches: Vec<PendingMatch>,
     /// What would be in the page too, but cannot be read.
     pub damaged: Vec<DamagedMatch>,

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
-use reflexarc_delivery::{Decision, Delivery, DeliveryId};
+use reflexarc_delivery::{Decision, Delivery, DeliveryId, EventRef};
 
 use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, ClosedBy, DamagedEvent,
     DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
     EndedAttempt, EvaluateInTransaction, EventDeliveries, EventPage, Incoming, MatchCount,
-    MatchCursor, MatchPage, PageCursor, PageLimits, Pruned, QueueDepth, ReplayAccepted, Reply,
-    ReplySender, Retention, RuleUse, Selection, Settled, StateReader, StoreCheck, StoreError,
-    TargetPause, TimeWork, Timeline, VerifyReport,
+    MatchCursor, MatchFilter, MatchPage, PageCursor, PageLimits, Pruned, QueueDepth,
+    ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled, StateReader,
+    StoreCheck, StoreError, TargetPause, TimeWork, Timeline, VerifyReport,
 };
 
 /// The exclusive lock of the one process that delivers from a store. It is released when this is
@@ -73,19 +73,24 @@ pub trait Store: Send + Sync {
     /// If the store cannot be read.
     fn match_counts(&self) -> Result<Vec<MatchCount>, StoreError>;
 
-    /// Matches that wait and have not expired by `now`, by rule and key: of one rule, or at one key,
-    /// which is JSON, if they are given; after a place of the list.
+    /// Matches that wait and have not expired by `now`, by rule and key, after a place of the list;
+    /// with [`MatchFilter::kept`] also those that do not wait.
     ///
     /// # Errors
     /// If the store cannot be read.
     fn pending_page(
         &self,
-        rule: Option<&str>,
-        key: Option<&str>,
+        filter: &MatchFilter,
         after: Option<&MatchCursor>,
         limits: PageLimits,
         now: Timestamp,
     ) -> Result<MatchPage, StoreError>;
+
+    /// Source and id of the event at an archive position, if it is there.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn event_name(&self, position: u64) -> Result<Option<EventRef>, StoreError>;
 
     /// Removes the match of `rule` at `key`, which is JSON, and records that in an entry of the kind
     /// [`EntryKind::Closed`](crate::EntryKind::Closed). Returns whether there was one.

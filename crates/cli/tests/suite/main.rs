@@ -22,6 +22,7 @@ mod import;
 mod killed_deliveries;
 mod lookup_tables;
 mod operating;
+mod operating_windows;
 mod readme;
 mod reloading;
 mod remote;

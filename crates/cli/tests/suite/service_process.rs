@@ -153,6 +153,21 @@ impl Workspace {
 impl HttpClient {
     /// Status and body of the response; `None` if there was none.
     pub(crate) fn call(self, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
+        let (head, body) = self.exchange(method, path, body)?;
+        let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+        Some((status, body))
+    }
+
+    /// The address of the next page of a list, if there is one, and this page.
+    pub(crate) fn call_with_link(self, path: &str) -> Option<(Option<String>, String)> {
+        let (head, body) = self.exchange("GET", path, "")?;
+        let link = head.lines().find_map(|line| line.strip_prefix("link: <"));
+        let next = link.and_then(|link| link.split('>').next());
+        Some((next.map(str::to_owned), body))
+    }
+
+    /// Head and body of the response.
+    fn exchange(self, method: &str, path: &str, body: &str) -> Option<(String, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream
             .set_read_timeout(Some(Duration::from_secs(30)))
@@ -166,8 +181,8 @@ impl HttpClient {
         stream.write_all(body.as_bytes()).ok()?;
         let mut response = String::new();
         stream.read_to_string(&mut response).ok()?;
-        let status = response.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-        Some((status, response.split_once("\r\n\r\n")?.1.to_owned()))
+        let (head, body) = response.split_once("\r\n\r\n")?;
+        Some((head.to_owned(), body.to_owned()))
     }
 }
 

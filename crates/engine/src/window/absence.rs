@@ -124,6 +124,11 @@ impl AbsenceState {
         self.closings.len()
     }
 
+    /// The event that opened the match, and how many opening events there were.
+    pub(super) fn opened(&self) -> Option<(Seen, u64)> {
+        Some((*self.openings.first()?, self.count))
+    }
+
     pub(super) fn is_pending(&self) -> bool {
         !self.openings.is_empty()
     }

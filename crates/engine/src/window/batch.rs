@@ -88,6 +88,11 @@ impl Batch {
 }
 
 impl BatchState {
+    /// The first event, and how many there are.
+    pub(super) fn opened(&self) -> (Seen, u64) {
+        (self.opening, self.count)
+    }
+
     pub(super) fn positions(&self, positions: &mut Vec<u64>) {
         positions.extend(&self.events);
         positions.push(self.last.position);

@@ -272,6 +272,11 @@ impl Count {
 }
 
 impl CountState {
+    /// The first event that is counted, and how many there are.
+    pub(super) fn counted(&self) -> Option<(Seen, u64)> {
+        first_and_count(&self.counted)
+    }
+
     pub(super) fn is_pending(&self) -> bool {
         !self.counted.is_empty()
     }
@@ -282,6 +287,12 @@ impl CountState {
 }
 
 impl WindowsState {
+    /// The same of the earliest window that has any.
+    pub(super) fn counted(&self) -> Option<(Seen, u64)> {
+        let mut windows = self.windows.iter();
+        windows.find_map(|window| first_and_count(&window.counted))
+    }
+
     pub(super) fn is_pending(&self) -> bool {
         self.windows.iter().any(|window| !window.counted.is_empty())
     }
@@ -294,6 +305,11 @@ impl WindowsState {
 }
 
 /// Adds the positions that scripts may see: those of the first events and the last.
+fn first_and_count(counted: &[Counted]) -> Option<(Seen, u64)> {
+    let count = u64::try_from(counted.len()).unwrap_or(u64::MAX);
+    Some((counted.first()?.seen, count))
+}
+
 fn add_positions(counted: &[Counted], positions: &mut Vec<u64>) {
     // All of them: which ones are the first of a match is known when it fires.
     positions.extend(counted.iter().map(|counted| counted.seen.position));

@@ -100,6 +100,17 @@ impl Sequence {
     }
 
     /// From when on an event that was applied `at` is not remembered.
+    /// The first event of the longest partial match, and how many there are.
+    pub(super) fn longest(&self, state: &SequenceState) -> Option<(Seen, u64)> {
+        let partial = self.partial(&state.events).0;
+        let longest = partial
+            .iter()
+            .flatten()
+            .max_by_key(|partial| partial.len())?;
+        let first = state.events.get(*longest.first()?)?;
+        Some((first.seen, u64::try_from(longest.len()).unwrap_or(u64::MAX)))
+    }
+
     fn forgotten_at(&self, at: Micros, grace: Micros) -> Micros {
         let within = self.within.iter().copied().max().unwrap_or(0);
         // 1 more, as the ends of a time are part of it.
@@ -173,6 +184,12 @@ impl Sequence {
 }
 
 impl SequenceState {
+    /// The first event, which may only be remembered, and how many there are.
+    pub(super) fn first(&self) -> Option<(Seen, u64)> {
+        let count = u64::try_from(self.events.len()).unwrap_or(u64::MAX);
+        Some((self.events.first()?.seen, count))
+    }
+
     #[cfg(test)]
     pub(super) fn events(&self) -> usize {
         self.events.len()

@@ -84,6 +84,16 @@ impl SilenceState {
         Some(self.fired?.saturating_add(forget))
     }
 
+    /// The last event, or when the wait began if there was none.
+    pub(super) fn opened(&self) -> (Seen, u64) {
+        let armed = Seen {
+            time: self.armed,
+            position: 0,
+            at: self.armed,
+        };
+        (self.last.unwrap_or(armed), u64::from(self.last.is_some()))
+    }
+
     pub(super) fn is_pending(&self) -> bool {
         self.fired.is_none()
     }

@@ -16,7 +16,7 @@ use crate::operate::paused_detail;
 use crate::store::TargetPause;
 use crate::telemetry::{ProblemKind, TargetLabel, TargetStateLabel};
 
-/// Longest reason of a pause, in bytes; it is shown in lists.
+/// Longest reason of an operator's action, in bytes; it is shown in lists.
 const MAX_REASON_BYTES: usize = 500;
 
 /// The state of every target.
@@ -33,13 +33,7 @@ pub(super) async fn pause(
     name: Path<String>,
     request: Request,
 ) -> HandlerResult {
-    let reason = query_value(&request, "reason").filter(|reason| !reason.is_empty());
-    if let Some(reason) = &reason
-        && reason.len() > MAX_REASON_BYTES
-    {
-        let message = format!("`reason` is longer than {MAX_REASON_BYTES} bytes");
-        return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
-    }
+    let reason = reason_of(&request)?;
     change(state, name, request, |state, name, client| {
         let now = Timestamp::now();
         let pause = TargetPause {
@@ -66,6 +60,17 @@ pub(super) async fn resume(
         None
     })
     .await
+}
+
+/// The operator's reason in a query.
+pub(super) fn reason_of(request: &Request) -> Result<Option<String>, HttpError> {
+    let reason = query_value(request, "reason").filter(|reason| !reason.is_empty());
+    let is_long = |reason: &String| reason.len() > MAX_REASON_BYTES;
+    if reason.as_ref().is_some_and(is_long) {
+        let message = format!("`reason` is longer than {MAX_REASON_BYTES} bytes");
+        return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
+    }
+    Ok(reason)
 }
 
 /// Pauses or resumes a target that exists, with the log line and the problem. `apply` returns the

@@ -11,8 +11,8 @@ use super::deadlines::{OpenWindow, open_windows};
 use super::matches::{COLUMNS, read, read_row};
 use super::{accept, micros};
 use crate::{
-    ClosedBy, DamagedMatch, EntryKind, MatchCount, MatchCursor, MatchPage, NewEntry, PageLimits,
-    PendingMatch, StoreError,
+    ClosedBy, DamagedMatch, EntryKind, MatchCount, MatchCursor, MatchFilter, MatchPage, NewEntry,
+    PageLimits, PendingMatch, StoreError,
 };
 
 /// Matches that one page looks at, most of which may wait for nothing.
@@ -34,11 +34,10 @@ pub(super) fn counts(connection: &Connection) -> Result<Vec<MatchCount>, StoreEr
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The matches that wait, of one rule or key if they are given, after a place of the list.
+/// The matches that a filter selects, after a place of the list.
 pub(super) fn page(
     connection: &Connection,
-    rule: Option<&str>,
-    key: Option<&str>,
+    filter: &MatchFilter,
     after: Option<&MatchCursor>,
     limits: PageLimits,
     now: Timestamp,
@@ -47,14 +46,19 @@ pub(super) fn page(
     let place = |window: &OpenWindow| (window.rule.clone(), window.fingerprint);
     let begin = after.map(|after| (after.rule.clone(), after.window));
     for window in open_windows(connection)? {
-        if rule.is_some_and(|rule| rule != window.rule)
+        if filter
+            .rule
+            .as_ref()
+            .is_some_and(|rule| *rule != window.rule)
             || begin.as_ref().is_some_and(|begin| place(&window) < *begin)
         {
             continue;
         }
         let after = after.filter(|_| begin.as_ref() == Some(&place(&window)));
         let after = after.map_or("", |after| &after.key);
-        page.next = part(connection, &window, key, after, now, &mut left, &mut page)?;
+        page.next = part(
+            connection, &window, filter, after, now, &mut left, &mut page,
+        )?;
         if page.next.is_some() {
             break;
         }
@@ -76,21 +80,46 @@ pub(super) fn of_window(of_key: bool) -> String {
 fn part(
     connection: &Connection,
     window: &OpenWindow,
-    key: Option<&str>,
+    filter: &MatchFilter,
     after: &str,
+    now: Timestamp,
+    left: &mut (PageLimits, i64),
+    page: &mut MatchPage,
+) -> Result<Option<MatchCursor>, StoreError> {
+    if filter.keys.is_empty() {
+        let range = (after, false);
+        return rows(connection, window, filter.kept, range, now, left, page);
+    }
+    for key in filter.keys.iter().filter(|key| key.as_str() > after) {
+        let range = (key.as_str(), true);
+        let end = rows(connection, window, filter.kept, range, now, left, page)?;
+        if end.is_some() {
+            return Ok(end);
+        }
+    }
+    Ok(None)
+}
+
+/// Adds the matches of a window at a key, or after it.
+fn rows(
+    connection: &Connection,
+    window: &OpenWindow,
+    kept: bool,
+    (key, is_exact): (&str, bool),
     now: Timestamp,
     (limits, look): &mut (PageLimits, i64),
     page: &mut MatchPage,
 ) -> Result<Option<MatchCursor>, StoreError> {
-    let mut statement = connection.prepare_cached(&of_window(key.is_some()))?;
-    let mut rows = statement.query((window.id, key.unwrap_or(after), micros(now), *look))?;
+    let is_wanted = |found: &KeptMatch| found.is_pending || kept;
+    let mut statement = connection.prepare_cached(&of_window(is_exact))?;
+    let mut rows = statement.query((window.id, key, micros(now), *look))?;
     let mut last = None;
     while let Some(row) = rows.next()? {
         let found: String = row.get(0)?;
         let is_live = row.get::<_, Option<bool>>(1)?.unwrap_or(true);
         *look -= 1;
         match read_row(row, 2)? {
-            Ok(kept) if kept.is_pending && is_live => {
+            Ok(kept) if is_wanted(&kept) && is_live => {
                 limits.rows = limits.rows.saturating_sub(1);
                 limits.bytes = limits.bytes.saturating_sub(found.len() + kept.data.len());
                 page.matches.push(PendingMatch {
@@ -112,7 +141,6 @@ fn part(
         }
     }
     let is_full = limits.rows == 0 || limits.bytes == 0 || *look <= 0;
-    // Where the key is given, nothing follows in this window.
     let last = last.filter(|_| is_full);
     Ok(last.map(|key| MatchCursor {
         rule: window.rule.clone(),
@@ -172,11 +200,19 @@ fn opening_event(
     let Some(first) = kept.positions.first() else {
         return Ok(none);
     };
+    Ok(event_at(connection, *first)?.unwrap_or(none))
+}
+
+/// Name and resource of the event at a position.
+pub(super) fn event_at(
+    connection: &Connection,
+    position: u64,
+) -> Result<Option<(EventRef, String)>, StoreError> {
     let sql = "SELECT source, id, resource FROM archive WHERE seq = ?1";
     let mut statement = connection.prepare_cached(sql)?;
-    let found = statement.query_row([first.cast_signed()], |row| {
+    let found = statement.query_row([position.cast_signed()], |row| {
         let (source, id) = (row.get(0)?, row.get(1)?);
         Ok((EventRef { source, id }, row.get(2)?))
     });
-    Ok(found.optional()?.unwrap_or(none))
+    Ok(found.optional()?)
 }

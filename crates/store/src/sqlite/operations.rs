@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
-use reflexarc_delivery::{ArchivePosition, Decision, Delivery, DeliveryId};
+use reflexarc_delivery::{ArchivePosition, Decision, Delivery, DeliveryId, EventRef};
 
 use super::archive::Walk;
 use super::copies::Arrival;
@@ -21,9 +21,9 @@ use crate::{
     Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, ClosedBy, DamagedEvent,
     DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
     EndedAttempt, EntryKind, EvaluateInTransaction, EventDeliveries, EventPage, Incoming,
-    MatchCount, MatchCursor, MatchPage, PageCursor, PageLimits, Pruned, QueueDepth, ReplayAccepted,
-    Reply, ReplySender, Retention, RuleUse, Selection, Settled, StateReader, Store, StoreCheck,
-    StoreError, StoreLock, TargetPause, TimeWork, Timeline, VerifyReport,
+    MatchCount, MatchCursor, MatchFilter, MatchPage, PageCursor, PageLimits, Pruned, QueueDepth,
+    ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled, StateReader, Store,
+    StoreCheck, StoreError, StoreLock, TargetPause, TimeWork, Timeline, VerifyReport,
 };
 
 impl Store for SqliteStore {
@@ -136,13 +136,19 @@ impl Store for SqliteStore {
 
     fn pending_page(
         &self,
-        rule: Option<&str>,
-        key: Option<&str>,
+        filter: &MatchFilter,
         after: Option<&MatchCursor>,
         limits: PageLimits,
         now: Timestamp,
     ) -> Result<MatchPage, StoreError> {
-        self.read(|connection| match_list::page(connection, rule, key, after, limits, now))
+        self.read(|connection| match_list::page(connection, filter, after, limits, now))
+    }
+
+    fn event_name(&self, position: u64) -> Result<Option<EventRef>, StoreError> {
+        self.read(|connection| {
+            let found = match_list::event_at(connection, position)?;
+            Ok(found.map(|(event, _)| event))
+        })
     }
 
     fn close_match(

@@ -16,8 +16,9 @@ use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 use super::SqliteStore;
 use crate::{
-    AttemptOutcome, ClosedBy, DeliveryStatus, EntryKind, Incoming, NewEntry, PageLimits, Retention,
-    Selection, Store, StoreCheck, StoreOptions, TargetPause, TimeTransaction,
+    AttemptOutcome, ClosedBy, DeliveryStatus, EntryKind, Incoming, MatchFilter, NewEntry,
+    PageLimits, Retention, Selection, Store, StoreCheck, StoreOptions, TargetPause,
+    TimeTransaction,
 };
 
 /// What has been run by all connections.
@@ -290,10 +291,15 @@ fn use_matches(store: &SqliteStore) {
     store.submit_time(Box::new(work)).wait().unwrap();
     store.next_deadline().unwrap();
     store.match_counts().unwrap();
-    for key in [None, Some("a")] {
-        let page = store.pending_page(None, key, None, PageLimits::LIST, at(50));
+    for keys in [vec![], vec!["a".to_owned()]] {
+        let filter = MatchFilter {
+            keys,
+            ..MatchFilter::default()
+        };
+        let page = store.pending_page(&filter, None, PageLimits::LIST, at(50));
         assert!(page.unwrap().damaged.is_empty());
     }
+    store.event_name(1).unwrap();
     let closed = ClosedBy {
         by: "me".into(),
         reason: None,

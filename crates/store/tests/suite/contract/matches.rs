@@ -8,12 +8,13 @@ use proptest::strategy::ValueTree as _;
 use reflexarc::Evaluation;
 use reflexarc_reaction::{KeptEvent, KeptMatch, MemoryState, NoState, State as _, StateChange};
 use reflexarc_store::{
-    ClosedBy, EntryKind, PageLimits, Retention, Selection, Store, StoreError, StoredState,
+    ClosedBy, EntryKind, MatchFilter, PageLimits, Retention, Selection, Store, StoreError,
+    StoredState,
 };
 
 use super::Backend;
 use super::timeline::{in_time, set_match, waiting};
-use crate::samples::{ALL, at, evaluation, incoming};
+use crate::samples::{at, evaluation, incoming};
 
 const RULES: [&str; 2] = ["a", "b"];
 const KEYS: usize = 5;
@@ -287,34 +288,55 @@ impl Twin {
             });
             assert!(undone.is_err());
         }
-        let expected: Vec<_> = self
-            .matches()
-            .into_iter()
-            .filter(|(.., kept)| kept.is_pending && kept.is_live(now))
-            .collect();
-        let (mut found, mut after) = (Vec::new(), None);
-        loop {
-            let limits = PageLimits { rows: 2, bytes: 60 };
-            let page = store
-                .pending_page(None, None, after.as_ref(), limits, now)
-                .unwrap();
-            assert!(page.damaged.is_empty());
-            let matches = page.matches.into_iter();
-            found.extend(matches.map(|listed| (listed.rule, listed.key, listed.kept)));
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
+        let keys = || vec!["1".to_owned(), "3".to_owned()];
+        let filters = [
+            (None, vec![], false),
+            (None, vec![], true),
+            (Some("a"), keys(), false),
+            (None, keys(), true),
+        ];
+        for (rule, keys, kept) in filters {
+            let filter = MatchFilter {
+                rule: rule.map(str::to_owned),
+                keys,
+                kept,
+            };
+            let matches = self.matches().into_iter();
+            let expected: Vec<_> = matches
+                .filter(|(of, key, found)| {
+                    rule.is_none_or(|rule| rule == of)
+                        && (filter.keys.is_empty() || filter.keys.contains(key))
+                        && (found.is_pending || kept)
+                        && found.is_live(now)
+                })
+                .collect();
+            assert_eq!(all_pages(store, &filter, now), expected);
         }
-        found.sort_by(|left, right| (&left.0, &left.1).cmp(&(&right.0, &right.1)));
-        assert_eq!(found, expected);
-        let one = store.pending_page(Some("a"), Some("1"), None, ALL, now);
-        let one = one.unwrap().matches.into_iter().map(|listed| listed.kept);
-        let expected = expected
-            .into_iter()
-            .filter(|(rule, key, _)| rule == "a" && key == "1");
-        assert!(one.eq(expected.map(|(.., kept)| kept)));
     }
+}
+
+/// All matches that a filter selects, read in small pages.
+fn all_pages(
+    store: &dyn Store,
+    filter: &MatchFilter,
+    now: Timestamp,
+) -> Vec<(String, String, KeptMatch)> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let limits = PageLimits { rows: 2, bytes: 60 };
+        let page = store.pending_page(filter, after.as_ref(), limits, now);
+        let page = page.unwrap();
+        assert!(page.damaged.is_empty());
+        let matches = page.matches.into_iter();
+        found.extend(matches.map(|listed| (listed.rule, listed.key, listed.kept)));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    // A rule may have several windows, which are parts of the list.
+    found.sort_by(|left, right| (&left.0, &left.1).cmp(&(&right.0, &right.1)));
+    found
 }
 
 /// Whatever changes them: what is kept of matches, their order, and which events are kept.
@@ -396,6 +418,8 @@ pub(super) fn closing_a_match_is_recorded(backend: &dyn Backend) {
     };
     let close = |key: &str| store.close_match("r", key, &closed, at(5)).unwrap();
     assert!(!close("\"eni-2\""));
+    assert_eq!(store.event_name(1).unwrap().unwrap().id, "1");
+    assert_eq!(store.event_name(2).unwrap(), None);
     assert!(close("\"eni-1\""));
     assert!(!close("\"eni-1\""));
     let about = store.find("1").unwrap();
