@@ -119,7 +119,7 @@ pub(crate) enum Command {
     /// List targets, or send a test message to one
     #[command(subcommand)]
     Target(target::Target),
-    /// Confirm the clock of a running service after a jump
+    /// Accept the clock of a running service after a jump
     #[command(subcommand)]
     Clock(clock::Clock),
     /// Drop the state of a rule that does not exist any more

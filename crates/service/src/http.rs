@@ -106,7 +106,9 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .route("/metrics", get(operate::metrics))
         .route("/status", get(operate::status))
         .route("/reload", post(operate::reload))
-        .route("/clock/confirm", post(operate::confirm_clock))
+        .route("/clock/accept", post(operate::accept_clock))
+        // The name before.
+        .route("/clock/confirm", post(operate::accept_clock))
         .route("/targets", get(targets::list))
         .route("/targets/{name}/pause", post(targets::pause))
         .route("/targets/{name}/resume", post(targets::resume))

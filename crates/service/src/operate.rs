@@ -19,4 +19,6 @@ pub use self::remote::{Remote, RemoteError, Sent};
 pub use self::replay::{Replay, Replayed};
 pub(crate) use self::retention_progress::RetentionProgress;
 pub(crate) use self::store_check::check_store;
-pub use self::trace::{damaged_delivery_to_json, damaged_event_to_json, delivery_to_json, trace};
+pub use self::trace::{
+    damaged_delivery_to_json, damaged_event_to_json, delivery_to_json, entry_to_json, trace,
+};

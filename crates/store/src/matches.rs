@@ -93,6 +93,17 @@ pub struct ClosedBy {
     pub reason: Option<String>,
 }
 
+impl MatchCount {
+    /// A rule without matches.
+    pub fn none(rule: String) -> Self {
+        Self {
+            rule,
+            pending: 0,
+            kept: 0,
+        }
+    }
+}
+
 impl fmt::Display for MatchCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}/{}/{}", self.window, self.rule, self.key)

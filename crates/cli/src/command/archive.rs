@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_diagnostic::parse_duration;
 use reflexarc_event::Json;
+use reflexarc_service::operate::entry_to_json;
 use reflexarc_service::store::{Archived, DamagedEvent, EntryKind, Retention, Selection};
 
 use crate::config_args::{ConfigArgs, StoreReportArgs, store_failure};
@@ -27,23 +28,34 @@ Exit codes:
 
 Examples:
   reflexarc archive list --from 2026-11-20T00:00:00Z
+  reflexarc archive list --entries
   reflexarc archive export --from 2h | reflexarc run rules -
   reflexarc archive prune --keep 7d")]
 pub(crate) enum Archive {
-    /// Print time, id, kind and resource of archived events and other entries
+    /// Print time, id, kind and resource of archived events, or of all entries
     List {
         #[command(flatten)]
         range: Range,
         /// Only entries of this kind: event, emitted, firing, resumed, clock, reload or closed
         #[arg(long, value_parser = parse_kind, value_name = "KIND")]
         kind: Option<EntryKind>,
+        /// All kinds of entries: also firings, reloads and the like
+        #[arg(long, conflicts_with = "kind")]
+        entries: bool,
         #[command(flatten)]
         report: StoreReportArgs,
     },
     /// Print archived events as they were received, one per line
+    #[command(after_help = "\
+With --entries each line is an entry of any kind: `{\"seq\", \"entry\", \"at\", \"id\", \"source\", \
+\"event\", \"evaluation\"}`, and `detail` in place of `event` where `entry` is none of event and \
+emitted. Such lines are records, and cannot be sent again.")]
     Export {
         #[command(flatten)]
         range: Range,
+        /// All entries, each with its kind, time, body and evaluation
+        #[arg(long)]
+        entries: bool,
         #[command(flatten)]
         config: ConfigArgs,
     },
@@ -95,9 +107,20 @@ pub(crate) fn run(args: &Archive, output: &mut Output) -> Result<Exit, Failure> 
         Archive::List {
             range,
             kind,
+            entries,
             report,
-        } => list(range, *kind, report, output),
-        Archive::Export { range, config } => {
+        } => {
+            let kind = kind.or((!entries).then_some(EntryKind::Event));
+            list(range, kind, report, output)
+        }
+        Archive::Export {
+            range,
+            entries: true,
+            config,
+        } => for_each_event(config, &range.selection(), output, |entry, output| {
+            output.line(entry_to_json(&entry))
+        }),
+        Archive::Export { range, config, .. } => {
             // Only events: what is exported can be sent again.
             let selection = Selection {
                 kind: Some(EntryKind::Event),

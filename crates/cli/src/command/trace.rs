@@ -11,7 +11,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::delivery::{elements, field};
 use crate::output::left_out::LeftOut;
 use crate::output::table::time_of;
-use crate::output::text::printable;
+use crate::output::text::{printable, printable_str};
 use crate::output::{self, Format, Output};
 
 /// Events that are in memory at one time.
@@ -25,7 +25,9 @@ const PAGE: PageLimits = PageLimits {
 #[command(after_help = "\
 Prints the event as received and in native form, which of the current rules match it, the \
 recorded evaluation (actions, log, failures), and every delivery with its attempts and the \
-receiver's responses.
+receiver's responses. Of rules with a time window: which match the event opened, continued or \
+closed, with its deadline, and as entries of their own each firing and resolution of the matches \
+that it opened, and who closed one.
 
 Exit codes:
   0 found
@@ -89,6 +91,9 @@ fn print_trace(
     if matches!(format, Format::Json | Format::Ndjson) {
         return output.element(format, &document);
     }
+    if document.get("detail").is_some() {
+        return print_entry(&document, output);
+    }
     print(&document, output)?;
     let Some(rule) = &args.explain else {
         return Ok(());
@@ -124,11 +129,40 @@ fn print(trace: &Json, output: &mut Output) -> Result<(), Failure> {
         let disabled = if is_disabled { " (disabled)" } else { "" };
         output.line(format_args!("{mark} {}{disabled}", field(verdict, "rule")))?;
     }
+    print_evaluation(trace, " at intake", output)?;
+    print_deliveries(trace, output)
+}
+
+/// Prints an entry that is no event: a deadline that came, or what an operator did.
+fn print_entry(trace: &Json, output: &mut Output) -> Result<(), Failure> {
+    output.line(format_args!(
+        "{} at {}",
+        field(trace, "entry"),
+        time_of(&field(trace, "at"))
+    ))?;
+    if let Some(Json::Object(members)) = trace.get("detail") {
+        for (name, value) in members.iter().filter(|(_, value)| *value != Json::Null) {
+            let value = match value {
+                Json::String(text) => time_of(&printable_str(text)),
+                value => printable(value),
+            };
+            output.line(format_args!("  {name}: {value}"))?;
+        }
+    }
+    print_evaluation(trace, "", output)?;
+    print_deliveries(trace, output)
+}
+
+/// Prints what each rule did; `when` says at which time.
+fn print_evaluation(trace: &Json, when: &str, output: &mut Output) -> Result<(), Failure> {
     let evaluation = trace.get("evaluation").unwrap_or(&Json::Null);
     for effects in elements(evaluation, "rules") {
-        output.line(format_args!("rule {} at intake:", field(effects, "rule")))?;
+        output.line(format_args!("rule {}{when}:", field(effects, "rule")))?;
         for line in elements(effects, "log") {
             output.line(format_args!("  log: {}", printable(line)))?;
+        }
+        for name in elements(effects, "cancelled") {
+            output.line(format_args!("  cancelled: {}", printable(name)))?;
         }
         for action in elements(effects, "actions") {
             output.line(format_args!("  action: {action}"))?;
@@ -147,6 +181,10 @@ fn print(trace: &Json, output: &mut Output) -> Result<(), Failure> {
             field(failure, "message")
         ))?;
     }
+    Ok(())
+}
+
+fn print_deliveries(trace: &Json, output: &mut Output) -> Result<(), Failure> {
     for delivery in elements(trace, "deliveries") {
         output::delivery::print(delivery, output)?;
     }

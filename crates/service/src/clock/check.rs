@@ -53,8 +53,9 @@ impl SuspectedJump {
             "ahead of"
         };
         format!(
-            "the wall clock is {:#} {direction} the time that is expected; nothing is dropped or \
-             pruned because of its age until this has lasted {:#} or is confirmed",
+            "the wall clock is {:#} {direction} the time that is expected; deadlines go on \
+             by the time before, and nothing is dropped or pruned because of its age, until this has \
+             lasted {:#} or is accepted",
             SignedDuration::from_secs(self.offset.as_secs().saturating_abs()),
             SignedDuration::try_from(PERIOD).unwrap_or(SignedDuration::MAX)
         )

@@ -1,5 +1,6 @@
 //! Reading and operating the service.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -8,7 +9,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use reflexarc::{FileDiagnostics, Rule};
+use reflexarc::{FileDiagnostics, Rule, RuleSet};
 use reflexarc_delivery::{DeliveryId, InvalidDeliveryId};
 use reflexarc_event::Json;
 
@@ -17,7 +18,7 @@ use super::targets::{set_target_metrics, target_states};
 use super::{AppState, HttpError, Role, json_response};
 use crate::operate::{check_clock, damaged_event_to_json, delivery_to_json, trace};
 use crate::reload::RefusedReload;
-use crate::store::{PageLimits, Store, StoreError};
+use crate::store::{MatchCount, PageLimits, Store, StoreError};
 use crate::telemetry::{RuleLabel, TargetLabel};
 
 /// How many of the newest dead letters `/status` lists.
@@ -54,7 +55,7 @@ pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> HandlerResult 
 }
 
 /// The problems, the number of live rules, the disabled ones among them, the targets, failing
-/// rules, those that use most of their budgets, dead letters, why the last reload was refused, and
+/// rules, those that use most of their budgets, what rules wait for, the clock, dead letters, why the last reload was refused, and
 /// settings that need a restart.
 pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
     authorize(&state, request, Role::Read)?;
@@ -74,6 +75,18 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
     let dropped = state.metrics.dead_letters_dropped.get();
     let letters = query_store(&state, move |store| dead_letters_json(store, dropped)).await;
     let dead_letters = letters.unwrap_or_else(|error| error.body);
+    let (live, now) = (rules.clone(), state.clock.now());
+    let pending = query_store(&state, move |store| pending_json(store, &live)).await;
+    let pending = pending.unwrap_or_else(|error| error.body);
+    let jump = state.clock.suspected();
+    let jump = jump.map_or(Json::Null, |jump| {
+        let offset = jump.offset.as_secs();
+        Json::object([
+            ("offset", Json::from(offset)),
+            ("detail", jump.message().into()),
+        ])
+    });
+    let clock = Json::object([("now", now.to_string().into()), ("suspected_jump", jump)]);
     let refusal = state.reloader.refusal();
     let body = Json::object([
         ("problems", state.metrics.problems.to_json()),
@@ -84,6 +97,8 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
         ("failing", failing),
         ("budgets", state.intake.budgets().most_used()),
         ("store", state.health.to_json()),
+        ("pending", pending),
+        ("clock", clock),
         ("dead_letters", dead_letters),
         (
             "refused_reload",
@@ -92,6 +107,48 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
         ("restart", Json::strings(state.reloader.restart_needed())),
     ]);
     Ok(json_response(StatusCode::OK, &body))
+}
+
+/// When the next deadline may be, and how many keys each rule with a time window waits for and
+/// remembers.
+fn pending_json(store: &dyn Store, rules: &RuleSet) -> Result<Json, StoreError> {
+    let next = store.next_deadline()?.map(|next| next.to_string());
+    let rules = pending_counts(store, rules)?.into_iter();
+    let rules = rules.map(|(count, max)| {
+        Json::object([
+            ("rule", count.rule.into()),
+            ("pending", Json::count(count.pending)),
+            ("kept", Json::count(count.kept)),
+            ("max_pending", max.map_or(Json::Null, Json::count)),
+        ])
+    });
+    Ok(Json::object([
+        ("next_deadline", Json::optional(next.as_deref())),
+        ("rules", Json::Array(rules.collect())),
+    ]))
+}
+
+/// The matches of each rule that has any or may have, with the largest number of keys; none of a
+/// rule whose window is gone.
+fn pending_counts(
+    store: &dyn Store,
+    rules: &RuleSet,
+) -> Result<Vec<(MatchCount, Option<usize>)>, StoreError> {
+    let mut counts: BTreeMap<String, MatchCount> = BTreeMap::new();
+    for rule in rules
+        .rules()
+        .filter(|rule| rules.live_window(rule.name()).is_some())
+    {
+        let name = rule.name().to_owned();
+        counts.insert(name.clone(), MatchCount::none(name));
+    }
+    let found = store.match_counts()?.into_iter();
+    counts.extend(found.map(|count| (count.rule.clone(), count)));
+    let with_max = |count: MatchCount| {
+        let window = rules.live_window(&count.rule);
+        (count, window.map(|window| window.max_pending))
+    };
+    Ok(counts.into_values().map(with_max).collect())
 }
 
 /// How many dead letters there are, for each target too, how many were dropped because of their age
@@ -133,11 +190,13 @@ pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request
     authorize(&state, request, Role::Read)?;
     // Without these gauges if the store cannot be read: the other metrics say why.
     let now = state.clock.now();
+    let live = state.intake.rules().load_full();
     let read = move |store: &dyn Store| {
         let depths = store.queue_depths(now).unwrap_or_default();
-        (depths, store.used_bytes(), store.log_bytes())
+        let pending = pending_counts(store, &live).unwrap_or_default();
+        (depths, pending, store.used_bytes(), store.log_bytes())
     };
-    let (depths, used, log) = query_store(&state, move |store| Ok(read(store))).await?;
+    let (depths, pending, used, log) = query_store(&state, move |store| Ok(read(store))).await?;
     for (gauge, bytes) in [
         (&state.metrics.store_used, used),
         (&state.metrics.store_log, log),
@@ -163,6 +222,13 @@ pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request
             gauge.get_or_create(&label).set(count);
         }
         metrics.oldest.get_or_create(&label).set(age.max(0));
+    }
+    metrics.pending.clear();
+    for (count, _) in pending {
+        let gauge = metrics
+            .pending
+            .get_or_create(&RuleLabel { rule: count.rule });
+        gauge.set(i64::try_from(count.pending).unwrap_or(i64::MAX));
     }
     set_target_metrics(&state);
     metrics.failing.clear();
@@ -235,7 +301,7 @@ pub(super) async fn reload(State(state): State<Arc<AppState>>, request: Request)
 
 /// Accepts the wall clock as it is: deadlines are moved by as much as it was set, and what is too
 /// old by it is dropped from now on.
-pub(super) async fn confirm_clock(
+pub(super) async fn accept_clock(
     State(state): State<Arc<AppState>>,
     request: Request,
 ) -> HandlerResult {
@@ -244,7 +310,7 @@ pub(super) async fn confirm_clock(
     state.timeline.adopt_clock().await?;
     check_clock(&state.clock, &state.metrics);
     let offset = accepted.map_or(0, |jump| jump.offset.as_secs());
-    tracing::info!(who = client, offset, "an operator confirms the clock");
+    tracing::info!(who = client, offset, "an operator accepts the clock");
     let body = Json::object([("offset", Json::from(offset))]);
     Ok(json_response(StatusCode::OK, &body))
 }

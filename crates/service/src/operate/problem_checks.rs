@@ -65,6 +65,7 @@ pub(crate) async fn check_regularly(mut sources: ProblemSources, mut stop: watch
         let checked = tokio::task::spawn_blocking(move || {
             let problems = &sources.metrics.problems;
             check_clock(&sources.clock, &sources.metrics);
+            check_pending(sources.store.as_ref(), &sources.live.rules.load(), problems);
             check_targets(&sources.gates, problems);
             sources.clock.record();
             let age = QueueAge {
@@ -107,6 +108,22 @@ pub(crate) fn check_clock(clock: &ServiceClock, metrics: &Metrics) {
     let subjects = jump.map(|jump| (String::new(), (1, jump.message())));
     let subjects = subjects.into_iter().collect();
     metrics.problems.set(ProblemKind::ClockJump, &subjects);
+}
+
+/// Lists the rules with at least four fifths of the keys that they may have, pending or remembered.
+fn check_pending(store: &dyn Store, rules: &RuleSet, problems: &Problems) {
+    // A store that cannot be read is another problem.
+    let Ok(counts) = store.match_counts() else {
+        return;
+    };
+    let filling = counts.into_iter().filter_map(|count| {
+        let max = rules.live_window(&count.rule)?.max_pending as u64;
+        let (pending, kept) = (count.pending, count.kept);
+        let most = pending.max(kept);
+        let detail = format!("{pending} pending and {kept} remembered keys, of each at most {max}");
+        (most.saturating_mul(5) >= max.saturating_mul(4)).then_some((count.rule, (most, detail)))
+    });
+    problems.set(ProblemKind::PendingFilling, &filling.collect());
 }
 
 /// Lists the targets that are paused, and those whose circuit breakers are not closed.
@@ -214,8 +231,11 @@ fn read(store: &dyn Store, age: &QueueAge) -> Result<Vec<(ProblemKind, Subjects)
 fn gone(used: &[RuleUse], rules: &RuleSet) -> Subjects {
     let gone = used.iter().filter(|used| rules.get(&used.rule).is_none());
     let subjects = gone.map(|used| {
-        let (pending, entries) = (used.pending, used.entries);
-        let detail = format!("{pending} pending deliveries and {entries} state entries");
+        let (pending, entries, matches) = (used.pending, used.entries, used.matches);
+        let mut detail = format!("{pending} pending deliveries and {entries} state entries");
+        if matches > 0 {
+            detail = format!("{detail}, {matches} matches");
+        }
         (used.rule.clone(), (pending.max(1), detail))
     });
     subjects.collect()

@@ -1,4 +1,4 @@
-//! A client of a running service: sends events, triggers a reload, pauses targets, confirms the
+//! A client of a running service: sends events, triggers a reload, pauses targets, accepts the
 //! clock.
 
 use std::time::Duration;
@@ -183,13 +183,13 @@ impl Remote {
         count(&answer, "entries")
     }
 
-    /// Makes the service trust its wall clock as it is. Returns by how many seconds the clock had
+    /// Makes the service accept its wall clock as it is. Returns by how many seconds the clock had
     /// jumped, 0 if no jump was suspected.
     ///
     /// # Errors
     /// If the service refuses the request or cannot be reached.
-    pub async fn confirm_clock(&self) -> Result<i64, RemoteError> {
-        let answer = self.call(Method::POST, "clock/confirm", Vec::new()).await?;
+    pub async fn accept_clock(&self) -> Result<i64, RemoteError> {
+        let answer = self.call(Method::POST, "clock/accept", Vec::new()).await?;
         let offset = member(&answer, "offset")?;
         let not_a_number = || RemoteError::Answer(format!("`offset` is {offset}"));
         offset.as_i64().ok_or_else(not_a_number)

@@ -5,7 +5,8 @@ use reflexarc_diagnostic::format_duration;
 use reflexarc_event::{Json, NativeEvent};
 
 use crate::store::{
-    Archived, Attempt, DamagedDelivery, DamagedEvent, DeliveryRecord, PageLimits, Store, StoreError,
+    Archived, Attempt, DamagedDelivery, DamagedEvent, DeliveryRecord, EntryKind, PageLimits, Store,
+    StoreError,
 };
 
 /// The deliveries in a trace. A replay adds further ones to an event each time, without bound.
@@ -14,11 +15,14 @@ const DELIVERIES: PageLimits = PageLimits {
     bytes: 1 << 20,
 };
 
-/// The event as received, its native form, whether each current rule matches it, its evaluation at
+/// Of an event: the event as received, its native form, whether each current rule matches it, its evaluation at
 /// the time, and its deliveries with every attempt, at most 1,000 and 1 MiB of their actions. A
 /// rule whose filter cannot be compared with the event is `undecided`. If `explain` names a rule,
 /// its verdict contains the explanation. Further deliveries are counted in
 /// `left_out`, and what cannot be read is in `damaged`.
+///
+/// Of an entry that is no event, such as the firing of a match that the event opened: its kind in
+/// `entry`, its time in `at`, what happened in `detail`, its evaluation and its deliveries.
 ///
 /// ```
 /// use jiff::Timestamp;
@@ -48,6 +52,10 @@ pub fn trace(
     archived: &Archived,
     explain: Option<&str>,
 ) -> Result<Json, StoreError> {
+    if !matches!(archived.entry, EntryKind::Event | EntryKind::Emitted) {
+        let entry = entry_to_json(archived);
+        return with_deliveries(store, archived, entry);
+    }
     let native = NativeEvent::new(archived.event.clone())
         .map_err(|error| StoreError::Failed(format!("event {}: {error}", archived.seq)))?;
     // With the rules as they are now: which rules ran at the time is in `evaluation`.
@@ -74,16 +82,12 @@ pub fn trace(
         }
         verdict
     });
-    let found = store.deliveries_of(archived.seq, DELIVERIES)?;
-    let deliveries = found
-        .deliveries
-        .iter()
-        .map(|(record, attempts)| delivery_to_json(record, Some(attempts)));
     let evaluation = archived.evaluation.clone().unwrap_or(Json::Null);
-    let mut trace = Json::object([
+    let trace = Json::object([
         ("id", archived.name.id.as_str().into()),
         ("source", archived.name.source.as_str().into()),
         ("seq", archived.seq.into()),
+        ("entry", archived.entry.as_str().into()),
         ("accepted", archived.received.to_string().into()),
         ("envelope", archived.event.envelope().as_str().into()),
         ("received", archived.event.tree().clone()),
@@ -91,9 +95,44 @@ pub fn trace(
         ("normal", native.tree().clone()),
         ("verdicts", Json::Array(verdicts.collect())),
         ("evaluation", evaluation),
-        ("deliveries", Json::Array(deliveries.collect())),
     ]);
+    with_deliveries(store, archived, trace)
+}
+
+/// An entry as one JSON document: its kind and time, its body in `event` or `detail`, and its
+/// evaluation.
+pub fn entry_to_json(archived: &Archived) -> Json {
+    let body = match archived.entry {
+        EntryKind::Event | EntryKind::Emitted => "event",
+        _ => "detail",
+    };
+    Json::object([
+        ("seq", archived.seq.into()),
+        ("entry", archived.entry.as_str().into()),
+        ("at", archived.received.to_string().into()),
+        ("id", archived.name.id.as_str().into()),
+        ("source", archived.name.source.as_str().into()),
+        (body, archived.event.tree().clone()),
+        (
+            "evaluation",
+            archived.evaluation.clone().unwrap_or(Json::Null),
+        ),
+    ])
+}
+
+/// The trace with the deliveries of the entry.
+fn with_deliveries(
+    store: &dyn Store,
+    archived: &Archived,
+    mut trace: Json,
+) -> Result<Json, StoreError> {
+    let found = store.deliveries_of(archived.seq, DELIVERIES)?;
+    let deliveries = found
+        .deliveries
+        .iter()
+        .map(|(record, attempts)| delivery_to_json(record, Some(attempts)));
     if let Json::Object(members) = &mut trace {
+        members.push(("deliveries".into(), Json::Array(deliveries.collect())));
         if found.left_out > 0 {
             members.push(("left_out".into(), Json::count(found.left_out)));
         }

@@ -41,6 +41,8 @@ pub(crate) enum ProblemKind {
     RuleGone,
     /// Rules that have nearly as many state entries as they may have; by rule.
     StateFilling,
+    /// Rules with nearly as many pending or remembered keys as they may have; by rule.
+    PendingFilling,
     /// The oldest pending delivery is old; by target.
     QueueAging,
     /// A target gets no deliveries because its receiver fails; by target.
@@ -103,7 +105,7 @@ struct ProblemLabel {
 }
 
 impl ProblemKind {
-    pub(crate) const ALL: [Self; 31] = [
+    pub(crate) const ALL: [Self; 32] = [
         Self::DeadLetters,
         Self::DeadLettersDropped,
         Self::RetriesExhausted,
@@ -112,6 +114,7 @@ impl ProblemKind {
         Self::ReloadRefused,
         Self::RuleGone,
         Self::StateFilling,
+        Self::PendingFilling,
         Self::QueueAging,
         Self::TargetFailing,
         Self::TargetPaused,
@@ -148,6 +151,7 @@ impl ProblemKind {
             Self::ReloadRefused => "reload_refused",
             Self::RuleGone => "rule_gone",
             Self::StateFilling => "state_filling",
+            Self::PendingFilling => "pending_filling",
             Self::QueueAging => "queue_aging",
             Self::TargetFailing => "target_failing",
             Self::TargetPaused => "target_paused",
@@ -198,12 +202,16 @@ impl ProblemKind {
             }
             Self::ReloadRefused => "correct the files as `refused_reload` says, or confirm it",
             Self::RuleGone => {
-                "restore the rule's file, or remove its state with `reflexarc state drop`; pending \
+                "restore the rule's file, or remove its state and matches with `reflexarc state drop`; pending \
                  deliveries are sent; `reflexarc outbox cancel` cancels them"
             }
             Self::StateFilling => {
                 "let the rule's entries expire (`set(key, value, \"7d\")`), or raise \
                  `max_entries` in its `state` or in [state]; at the limit its reactions fail"
+            }
+            Self::PendingFilling => {
+                "see `reflexarc pending list --rule NAME`; raise `max_pending` of the rule or narrow \
+                 its filter; at the limit new keys are not followed, which are failures"
             }
             Self::QueueAging => {
                 "check the receiver; `reflexarc outbox show` has the last attempts of a delivery"
@@ -224,7 +232,7 @@ impl ProblemKind {
             }
             Self::StoreUnreadable => "check the disk and the file of the store",
             Self::ClockJump => {
-                "correct the clock; if it is right, confirm it with `reflexarc clock confirm`"
+                "correct the clock; if it is right, accept it with `reflexarc clock accept`"
             }
             Self::IntakeFull => {
                 "the senders send faster than the disk syncs, or hold large bodies: see \
