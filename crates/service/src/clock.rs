@@ -61,7 +61,11 @@ struct SharedState {
     state: Mutex<ClockState>,
     /// Signalled when [`ClockState::is_changing`] becomes false.
     changed: Condvar,
+    read: ReadClock,
 }
+
+/// Reads the wall clock and the time since the boot.
+type ReadClock = Box<dyn Fn() -> Reading + Send + Sync>;
 
 struct ClockState {
     check: ClockCheck,
@@ -93,21 +97,48 @@ impl ServiceClock {
             record,
             recorded: None,
         };
-        let (state, changed) = (Mutex::new(state), Condvar::new());
+        Self::with_state(state, Box::new(read))
+    }
+
+    /// A clock that reads the wall clock and the time since the boot from a test.
+    #[cfg(test)]
+    pub(crate) fn controlled(
+        read: impl Fn() -> (Timestamp, Duration) + Send + Sync + 'static,
+    ) -> Self {
+        let read = move || {
+            let (wall, elapsed) = read();
+            Reading { wall, elapsed }
+        };
+        let state = ClockState {
+            check: ClockCheck::new(read()),
+            is_changing: false,
+            before: None,
+            record: None,
+            recorded: None,
+        };
+        Self::with_state(state, Box::new(read))
+    }
+
+    fn with_state(state: ClockState, read: ReadClock) -> Self {
+        let shared = SharedState {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            read,
+        };
         Self {
-            shared: Arc::new(SharedState { state, changed }),
+            shared: Arc::new(shared),
         }
     }
 
     /// The time of the service: the wall clock, without a jump that is suspected.
     pub fn now(&self) -> Timestamp {
-        self.lock().check.observe(read())
+        self.lock().check.observe(self.read())
     }
 
     /// Whether a jump is accepted, and deadlines are not moved yet.
     pub(crate) fn has_accepted(&self) -> bool {
         let mut state = self.lock();
-        state.check.observe(read());
+        state.check.observe(self.read());
         state.check.has_accepted()
     }
 
@@ -116,7 +147,7 @@ impl ServiceClock {
     pub(crate) fn begin_adoption(&self) -> Option<Adoption> {
         let mut state = self.lock();
         // Of a copy: until the end, the time is the one before.
-        let (now, offset) = state.check.clone().adopt(read())?;
+        let (now, offset) = state.check.clone().adopt(self.read())?;
         state.is_changing = true;
         Some(Adoption {
             shared: self.shared.clone(),
@@ -146,30 +177,34 @@ impl ServiceClock {
     /// assert!(newest.duration_until(clock.now()) >= month);
     /// ```
     pub fn aging_now(&self) -> Timestamp {
-        self.lock().check.observe_age(read())
+        self.lock().check.observe_age(self.read())
     }
 
     /// The jump that is suspected now.
     pub(crate) fn suspected(&self) -> Option<SuspectedJump> {
         let mut state = self.lock();
-        state.check.observe(read());
+        state.check.observe(self.read());
         state.check.suspected()
     }
 
     /// Accepts the wall clock as it is. Returns the jump that this accepts, if there was one; it is
     /// the time when it is adopted.
     pub(crate) fn confirm(&self) -> Option<SuspectedJump> {
-        self.lock().check.confirm(read())
+        self.lock().check.confirm(self.read())
     }
 
     /// Records the time for the next process, if the last record is some seconds old. Blocks.
     pub(crate) fn record(&self) {
         let mut state = self.lock();
-        let now = read();
+        let now = self.read();
         let is_due = |recorded| now.elapsed.saturating_sub(recorded) >= RECORD_INTERVAL;
         if state.recorded.is_none_or(is_due) {
             state.write(now);
         }
+    }
+
+    fn read(&self) -> Reading {
+        (self.shared.read)()
     }
 
     fn lock(&self) -> MutexGuard<'_, ClockState> {
@@ -195,8 +230,8 @@ impl Drop for Adoption {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             if self.is_finished {
                 // Again, because it took a while.
-                state.check.adopt(read());
-                state.write(read());
+                state.check.adopt((self.shared.read)());
+                state.write((self.shared.read)());
             }
             state.is_changing = false;
         }

@@ -4,9 +4,11 @@ mod pending;
 mod problem_checks;
 mod remote;
 mod replay;
+mod replay_firings;
 mod retention_progress;
 mod store_check;
 mod trace;
+mod verify;
 
 pub use self::pending::{
     PendingFilter, PendingPage, close_pending, damaged_match_to_json, keys_named, pending_match,
@@ -22,3 +24,4 @@ pub(crate) use self::store_check::check_store;
 pub use self::trace::{
     damaged_delivery_to_json, damaged_event_to_json, delivery_to_json, entry_to_json, trace,
 };
+pub use self::verify::{Difference, Verification, verify_archive};

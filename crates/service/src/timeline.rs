@@ -18,6 +18,8 @@
 //! (`scheduler.rs`) fires what no event does.
 
 mod entries;
+#[cfg(test)]
+mod replay_tests;
 mod report;
 mod scheduler;
 
@@ -233,6 +235,12 @@ impl ServiceTimeline {
 
     async fn deadlines_changed(&self) {
         self.inner.deadlines.changed().await;
+    }
+
+    /// Asks the store for the next deadline before the next event.
+    #[cfg(test)]
+    fn forget_deadlines(&self) {
+        self.inner.deadlines.lower(Timestamp::MIN);
     }
 
     /// Keeps the time for the next process.

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Clock, output: &mut Output) -> Result<Exit, Failure> {
     let direction = if offset < 0 { "back" } else { "forward" };
     let jump = SignedDuration::from_secs(offset.saturating_abs());
     output.line(format_args!(
-        "accepted: the clock went {direction} by {jump:#}"
+        "confirmed: the clock went {direction} by {jump:#}"
     ))?;
     Ok(Exit::Done)
 }

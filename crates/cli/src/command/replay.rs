@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use reflexarc_event::Json;
 use reflexarc_service::check_targets;
-use reflexarc_service::operate::{Replay, Replayed};
-use reflexarc_service::store::DamagedEvent;
+use reflexarc_service::operate::{Replay, Replayed, Verification, verify_archive};
+use reflexarc_service::store::{DamagedEvent, EntryKind};
 
 use crate::command::archive::Range;
 use crate::config_args::{StoreReportArgs, store_failure};
@@ -21,18 +21,27 @@ Dry run by default: prints the actions that the current rules would add (+) and 
 would no longer return (-). Each event is evaluated at the time when it was accepted. Rule state \
 starts empty and lasts for the replay; the state in the store is neither read nor changed.
 
+Deadlines of rules with a time window fire on the clock of the archive, and what they lead to is \
+compared with the firings that were recorded; it is not delivered.
+
+With --verify, all entries of the archive are evaluated again from an empty state, in the order and \
+at the times in which they happened. With the rules and tables of then, that gives the recorded \
+evaluations byte for byte; `other_rules` is where the archive has other ones. Evaluations that \
+ended by time or budget are taken as recorded.
+
 With --deliver, all actions go to the outbox, from where the running service delivers them; with \
 --failed only those that were lost. Under the same --name, the same action is delivered only once.
 
 Exit codes:
   0 done, no differences
-  1 differences
+  1 differences, or --verify came to entries of other rules
   3 invalid rules or configuration
   4 damaged events were reported and left out
   5 the store cannot be opened
 
 Examples:
   reflexarc replay --from 24h
+  reflexarc replay --verify
   reflexarc replay --from 2026-11-20T00:00:00Z --to 2026-11-21T00:00:00Z \\
       --rule failed-operation --deliver
   reflexarc replay --from 2h --failed --deliver")]
@@ -45,6 +54,9 @@ pub(crate) struct Args {
     /// Only the actions of rules that failed at the time, or were over their budget
     #[arg(long)]
     failed: bool,
+    /// Compare all evaluations of the archive, byte for byte
+    #[arg(long, conflicts_with_all = ["from", "to", "id", "rule", "failed", "deliver"])]
+    verify: bool,
     /// Deliver the actions
     #[arg(long)]
     deliver: bool,
@@ -59,6 +71,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let format = args.report.format;
     let (config, store, rules) = args.report.config.open_store_and_rules()?;
+    if args.verify {
+        let verification = verify_archive(&*store, &rules).map_err(store_failure)?;
+        return report(&verification, format, output);
+    }
     if args.deliver {
         // A dry run is how an author looks at rules whose targets do not exist yet.
         check_targets(&rules, &config.target_names)?;
@@ -78,6 +94,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         deliver: args.deliver.then(name),
     };
     let (mut events, mut differing, mut failures, mut deliveries) = (0_u64, 0_u64, 0, 0);
+    let mut firings = 0_u64;
     let (mut left_out, mut repeated) = (LeftOut::default(), 0);
     // The replay stops when `visit` returns false; the failure of printing waits in `printed`.
     let mut printed = Ok(());
@@ -90,7 +107,11 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
                 return true;
             }
         };
-        events += 1;
+        if replayed.archived.entry == EntryKind::Firing {
+            firings += 1;
+        } else {
+            events += 1;
+        }
         failures += replayed.failures.len();
         deliveries += replayed.deliveries.len();
         repeated += replayed.repeated;
@@ -111,8 +132,12 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         };
         format!(", {deliveries} added to the outbox as replay {name}{already}")
     });
+    let fired = match firings {
+        0 => String::new(),
+        firings => format!(" and {}", plural(firings, "firing")),
+    };
     output.status(&format!(
-        "{}, {differing} with differences, {} failed{queued}",
+        "{}{fired}, {differing} with differences, {} failed{queued}",
         plural(events, "event"),
         plural(failures as u64, "reaction")
     ));
@@ -121,6 +146,53 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     } else {
         Exit::Done
     };
+    Ok(left_out.finish(exit, output))
+}
+
+/// Prints the result of a verification.
+fn report(
+    verification: &Verification,
+    format: Format,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    match format {
+        Format::Json | Format::Ndjson => output.json(&verification.to_json())?,
+        Format::Human => {
+            for difference in &verification.differences {
+                let (seq, entry) = (difference.seq, difference.entry.as_str());
+                output.line(format_args!("{entry} at position {seq}"))?;
+                let sides = [("-", &difference.recorded), ("+", &difference.evaluated)];
+                for (sign, evaluation) in sides {
+                    let evaluation = evaluation.as_ref().unwrap_or(&Json::Null);
+                    output.line(format_args!("  {sign} {evaluation}"))?;
+                }
+            }
+            let Verification {
+                entries, different, ..
+            } = verification;
+            output.line(format_args!(
+                "{entries} evaluated again, {different} different, {} taken as recorded",
+                verification.taken
+            ))?;
+            output.line(format_args!("checksum {}", verification.checksum))?;
+        }
+    }
+    if let Some(position) = verification.begins_at {
+        output.status(&format!(
+            "entries before position {position} were removed; rules with state may differ"
+        ));
+    }
+    if let Some(position) = verification.other_rules {
+        output.error(&format!(
+            "other rules or tables from position {position} on; what follows was not evaluated"
+        ));
+    }
+    let mut left_out = LeftOut::default();
+    for damaged in &verification.damaged {
+        left_out.event(damaged, output);
+    }
+    let is_equal = verification.different == 0 && verification.other_rules.is_none();
+    let exit = if is_equal { Exit::Done } else { Exit::Negative };
     Ok(left_out.finish(exit, output))
 }
 

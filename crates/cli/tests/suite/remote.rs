@@ -74,7 +74,15 @@ fn the_clock_is_confirmed_after_a_jump() {
     assert_eq!(store.execute(hours, []).unwrap(), 1);
     drop(store);
     let service = workspace.serve();
-    let confirmed = workspace.run(&["clock", "confirm"]);
+    let clock = Json::parse(&service.call("GET", "/status", "").unwrap().1).unwrap();
+    let jump = clock
+        .get("clock")
+        .and_then(|clock| clock.get("suspected_jump"));
+    assert!(
+        jump.is_some_and(|jump| jump.get("offset").is_some()),
+        "{clock}"
+    );
+    let confirmed = workspace.run(&["clock", "accept"]);
     assert_eq!(confirmed.code, 0, "{}", confirmed.stderr);
     let expected = "confirmed: the clock went forward by 3h";
     assert!(

@@ -8,6 +8,7 @@ use reflexarc_delivery::DeliveryId;
 use reflexarc_event::{EventError, Json};
 use reflexarc_reaction::MemoryState;
 
+use super::replay_firings::Firings;
 use crate::store::{
     Archived, DamagedEvent, EntryKind, Incoming, ReplayAccepted, Selection, Store, StoreError,
 };
@@ -54,11 +55,12 @@ pub struct Replay {
     pub deliver: Option<String>,
 }
 
-/// One replayed event.
+/// One replayed event, or firing.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Replayed {
-    /// The event as archived.
+    /// The event or firing as archived; of a firing that was not recorded, an entry with its time
+    /// and key.
     pub archived: Archived,
     /// Actions, with their rules, that the rules returned at the time and do not return now.
     pub gone: Vec<Json>,
@@ -79,6 +81,11 @@ impl Replay {
     /// for each until it returns `false`. An event that cannot be read back is visited as
     /// [`DamagedEvent`] and does not end the replay.
     ///
+    /// Deadlines of rules with a time window fire on the clock of the archive, and wait after the
+    /// times in which nothing ran as they did. Each firing is visited, as an entry of its own: with
+    /// the one that was recorded for the same rule, key and deadline, if there is one. They are not
+    /// delivered.
+    ///
     /// Rule state starts empty and lives as long as the replay; the store's state is neither read
     /// nor changed. So rules with state may differ at the beginning: a counter starts at 0 although
     /// it was at 7 at the time.
@@ -93,13 +100,23 @@ impl Replay {
     ) -> Result<(), StoreError> {
         // Not the store's state: that is as of now, after all these events.
         let mut state = MemoryState::new();
+        let has_windows = rules.has_windows();
+        let (mut firings, mut is_over) = (Firings::default(), false);
         let mut failure = None;
-        store.walk(&self.selection, &mut |archived| {
+        let mut replay = |archived| {
             // One damaged event does not keep the events after it from being replayed.
             let archived = match archived {
                 Ok(archived) => archived,
                 Err(damaged) => return visit(Err(damaged)),
             };
+            if has_windows {
+                firings.advance(rules, &mut state, &archived);
+            }
+            if archived.entry == EntryKind::Firing {
+                let evaluation = firings.take(&archived);
+                let replayed = self.compare_firing(archived, &evaluation);
+                return replayed.is_none_or(|replayed| visit(Ok(replayed)));
+            }
             if archived.entry != EntryKind::Event {
                 return true;
             }
@@ -112,8 +129,37 @@ impl Replay {
                     false
                 }
             }
+        };
+        store.walk(&self.selection, &mut |archived| {
+            is_over = !replay(archived);
+            !is_over
         })?;
+        // What fires now and was never recorded.
+        for (archived, evaluation) in firings.rest() {
+            if is_over || failure.is_some() {
+                break;
+            }
+            let replayed = self.compare_firing(archived, &evaluation);
+            is_over = replayed.is_some_and(|replayed| !visit(Ok(replayed)));
+        }
         failure.map_or(Ok(()), Err)
+    }
+
+    /// Compares what a deadline leads to now with the recorded entry. `None` if nothing of it is
+    /// selected.
+    fn compare_firing(&self, archived: Archived, evaluation: &Evaluation) -> Option<Replayed> {
+        let failed = failed_rules(archived.evaluation.as_ref());
+        let compared = Replayed::compare(archived, evaluation, self.selected(&failed));
+        let is_empty = compared.same == 0 && compared.agrees() && compared.failures.is_empty();
+        (!is_empty).then_some(compared)
+    }
+
+    /// Whether a rule is selected, of an entry at which these rules failed.
+    fn selected<'a>(&'a self, failed: &'a BTreeSet<String>) -> impl Fn(&str) -> bool + Copy + 'a {
+        move |rule| {
+            let is_wanted = self.rule.as_ref().is_none_or(|only| only == rule);
+            is_wanted && (!self.failed || failed.contains(rule))
+        }
     }
 
     fn replay_event(
@@ -137,10 +183,7 @@ impl Replay {
         }
         // All rules run, because the state of each must go on; then the others are left out.
         let failed = failed_rules(archived.evaluation.as_ref());
-        let selected = |rule: &str| {
-            let is_wanted = self.rule.as_ref().is_none_or(|only| only == rule);
-            is_wanted && (!self.failed || failed.contains(rule))
-        };
+        let selected = self.selected(&failed);
         if self.failed && !failed.iter().any(|rule| selected(rule)) {
             return Ok(None);
         }
@@ -148,19 +191,10 @@ impl Replay {
         evaluation
             .failures
             .retain(|failure| selected(&failure.rule));
-        let before = archived_actions(archived.evaluation.as_ref(), selected);
-        let now = evaluated_actions(&evaluation);
-        let (gone, new) = (difference(&before, &now), difference(&now, &before));
-        let failures = evaluation
-            .failures
-            .iter()
-            .map(|failure| format!("{}: {}", failure.rule, failure.message))
-            .collect();
-        // What is not new was there before.
-        let same = now.len() - new.len();
+        let mut replayed = Replayed::compare(archived, &evaluation, selected);
         let accepted = match &self.deliver {
             Some(name) => store.accept_replay(
-                &archived,
+                &replayed.archived,
                 incoming,
                 evaluation,
                 name.clone(),
@@ -168,19 +202,38 @@ impl Replay {
             )?,
             None => ReplayAccepted::default(),
         };
-        Ok(Some(Replayed {
-            archived,
-            gone,
-            new,
-            same,
-            failures,
-            deliveries: accepted.deliveries,
-            repeated: accepted.repeated,
-        }))
+        replayed.deliveries = accepted.deliveries;
+        replayed.repeated = accepted.repeated;
+        Ok(Some(replayed))
     }
 }
 
 impl Replayed {
+    /// Compares an evaluation with the recorded one, of the rules that are selected.
+    fn compare(
+        archived: Archived,
+        evaluation: &Evaluation,
+        selected: impl Fn(&str) -> bool + Copy,
+    ) -> Self {
+        let before = archived_actions(archived.evaluation.as_ref(), selected);
+        let now = evaluated_actions(evaluation, selected);
+        let (gone, new) = (difference(&before, &now), difference(&now, &before));
+        let failures = evaluation.failures.iter();
+        let failures = failures.filter(|failure| selected(&failure.rule));
+        let failures = failures.map(|failure| format!("{}: {}", failure.rule, failure.message));
+        // What is not new was there before.
+        let same = now.len() - new.len();
+        Self {
+            archived,
+            gone,
+            new,
+            same,
+            failures: failures.collect(),
+            deliveries: Vec::new(),
+            repeated: 0,
+        }
+    }
+
     /// Whether the rules return the same actions as at the time.
     pub fn agrees(&self) -> bool {
         self.gone.is_empty() && self.new.is_empty()
@@ -189,7 +242,7 @@ impl Replayed {
     /// As one JSON document.
     pub fn to_json(&self) -> Json {
         let ids: Vec<String> = self.deliveries.iter().map(DeliveryId::to_string).collect();
-        Json::object([
+        let mut json = Json::object([
             ("id", self.archived.name.id.as_str().into()),
             ("source", self.archived.name.source.as_str().into()),
             ("accepted", self.archived.received.to_string().into()),
@@ -199,7 +252,12 @@ impl Replayed {
             ("failures", Json::strings(&self.failures)),
             ("deliveries", Json::strings(&ids)),
             ("repeated", Json::count(self.repeated)),
-        ])
+        ]);
+        // Only where it is no event, so that other documents stay as they were.
+        if let (Json::Object(members), EntryKind::Firing) = (&mut json, self.archived.entry) {
+            members.push(("entry".to_owned(), "firing".into()));
+        }
+        json
     }
 }
 
@@ -231,9 +289,10 @@ fn archived_actions(evaluation: Option<&Json>, selected: impl Fn(&str) -> bool) 
 }
 
 /// The same for an evaluation.
-fn evaluated_actions(evaluation: &Evaluation) -> Vec<Json> {
+fn evaluated_actions(evaluation: &Evaluation, selected: impl Fn(&str) -> bool) -> Vec<Json> {
     evaluation
         .actions()
+        .filter(|(effects, ..)| selected(&effects.rule))
         .map(|(effects, _, action)| rule_action(&effects.rule, action.to_json()))
         .collect()
 }
