@@ -15,10 +15,10 @@
 //! Evaluations that ended because of time or a budget depend on the machine, and are taken as
 //! recorded.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use reflexarc::{Evaluation, RuleSet};
 use reflexarc_event::Json;
-use reflexarc_reaction::{MemoryState, StateChange};
+use reflexarc_reaction::{MemoryState, State as _, StateChange};
 use sha2::{Digest as _, Sha256};
 
 use crate::store::{
@@ -177,7 +177,7 @@ impl Verifier<'_> {
                 self.rules.fire(rule, &key, &self.state, at)
             }
             EntryKind::Resumed => {
-                self.rules.postpone_due(&mut self.state, at);
+                self.postpone(at);
                 Evaluation::default()
             }
             EntryKind::Clock => {
@@ -208,6 +208,27 @@ impl Verifier<'_> {
         self.compare(archived, evaluation);
         self.state.advance(at);
         Ok(true)
+    }
+
+    /// Lets what is due wait for `settle`, as the store does: in the match, whatever its data says.
+    fn postpone(&mut self, at: Timestamp) {
+        let due = self.state.due(at);
+        let due: Vec<_> = due
+            .map(|(_, rule, key)| (rule.to_owned(), key.to_owned()))
+            .collect();
+        for (rule, key) in due {
+            let Some(window) = self.rules.live_window(&rule) else {
+                continue;
+            };
+            let Some(kept) = self.state.matches().get(&rule, &key, at) else {
+                continue;
+            };
+            let settled = at.saturating_add(window.settle).unwrap_or(Timestamp::MAX);
+            let mut kept = (*kept).clone();
+            kept.not_before = kept.not_before.max(Some(settled));
+            kept.due = kept.due.max(Some(settled));
+            self.state.insert_match(&rule, &key, kept, &[]);
+        }
     }
 
     fn evaluate(&self, archived: &Archived) -> Result<Evaluation, StoreError> {
