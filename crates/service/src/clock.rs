@@ -208,7 +208,7 @@ impl ServiceClock {
     }
 
     fn lock(&self) -> MutexGuard<'_, ClockState> {
-        let SharedState { state, changed } = &*self.shared;
+        let SharedState { state, changed, .. } = &*self.shared;
         let state = state.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = changed.wait_while(state, |state| state.is_changing);
         waited.unwrap_or_else(PoisonError::into_inner)
@@ -225,7 +225,7 @@ impl Adoption {
 impl Drop for Adoption {
     /// Goes on, by the new clock if the adoption was finished, else by the one before.
     fn drop(&mut self) {
-        let SharedState { state, changed } = &*self.shared;
+        let SharedState { state, changed, .. } = &*self.shared;
         {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             if self.is_finished {

@@ -194,3 +194,125 @@ fn what_has_fired_is_listed_until_resolved() {
     assert!(documents(&workspace, &["pending", "list", "--fired"]).is_empty());
     assert_eq!(service.terminate(), 0);
 }
+
+#[test]
+fn traces_exports_and_replays_have_what_fired() {
+    let workspace = Workspace::new(THEN, OUT);
+    workspace.write("rules/waits.toml", &waits("300ms"));
+    let service = workspace.serve();
+    post(&service, &[("open-1", "eni-1"), ("open-2", "eni-2")]);
+    eventually("both fire", || {
+        (workspace.lines("out.ndjson").len() == 2).then_some(())
+    });
+    post(&service, &[("close-1", "eni-1")]);
+    let closed = workspace.run(&["pending", "close", "waits", "eni-2", "--reason", "known"]);
+    assert_eq!(closed.code, 0, "{}", closed.stderr);
+
+    let trace = workspace.run(&["trace", "open-1"]).stdout;
+    for part in ["opened, due", "firing at", "reason: fired", "action:"] {
+        assert!(trace.contains(part), "{part} in {trace}");
+    }
+    let traced = documents(&workspace, &["trace", "open-2"]);
+    let entries: Vec<String> = traced.iter().map(|found| member(found, "entry")).collect();
+    assert_eq!(entries, ["event", "firing", "closed"]);
+    let reason = traced[2]
+        .get("detail")
+        .map(|detail| member(detail, "reason"));
+    assert_eq!(reason.as_deref(), Some("known"));
+    assert_eq!(get(&service, "/trace/open-2").elements(), traced);
+
+    let exported = workspace.run(&["archive", "export"]).stdout;
+    assert_eq!(exported.lines().count(), 3, "{exported}");
+    assert!(exported.contains(&event("open-1", "eni-1")));
+    let entries = workspace.run(&["archive", "export", "--entries"]).stdout;
+    let mut kinds: Vec<String> = entries
+        .lines()
+        .map(|line| member(&Json::parse(line).unwrap(), "entry"))
+        .collect();
+    kinds.sort();
+    let expected = "closed event event event firing firing reload";
+    assert_eq!(kinds.join(" "), expected);
+    assert_eq!(documents(&workspace, &["archive", "list"]).len(), 3);
+    let all = documents(&workspace, &["archive", "list", "--entries"]);
+    assert_eq!(all.len(), 7);
+
+    let verified = workspace.run(&["replay", "--verify"]);
+    assert_eq!(verified.code, 0, "{}{}", verified.stdout, verified.stderr);
+    assert!(
+        verified.stdout.contains("6 evaluated again, 0 different"),
+        "{}",
+        verified.stdout
+    );
+    let replayed = workspace.run(&["replay"]);
+    assert_eq!(replayed.code, 0, "{}{}", replayed.stdout, replayed.stderr);
+    assert!(
+        replayed
+            .stderr
+            .contains("and 2 firings, 0 with differences"),
+        "{}",
+        replayed.stderr
+    );
+
+    // Other rules: what they would have done, and that the archive is of others.
+    workspace.write(
+        "rules/waits.toml",
+        &waits("300ms").replace("fired:", "was:"),
+    );
+    let replayed = workspace.run(&["replay"]);
+    assert_eq!(replayed.code, 1);
+    assert!(
+        replayed
+            .stdout
+            .contains(r#"+ waits: {"target":"out","send":{"#),
+        "{}",
+        replayed.stdout
+    );
+    let verified = workspace.run(&["replay", "--verify"]);
+    assert_eq!(verified.code, 1);
+    assert!(
+        verified
+            .stderr
+            .contains("other rules or tables from position"),
+        "{}",
+        verified.stderr
+    );
+    assert_eq!(service.terminate(), 0);
+}
+
+#[test]
+fn status_and_metrics_count_what_is_pending() {
+    let workspace = Workspace::new(THEN, OUT);
+    let limited = format!("max_pending = 5\n{}", waits("1h"));
+    workspace.write("rules/waits.toml", &limited);
+    let service = workspace.serve();
+    let events = ["1", "2", "3", "4"].map(|n| (format!("open-{n}"), format!("eni-{n}")));
+    let events: Vec<_> = events
+        .iter()
+        .map(|(id, eni)| (id.as_str(), eni.as_str()))
+        .collect();
+    post(&service, &events);
+    let status = get(&service, "/status");
+    let pending = status.get("pending").unwrap();
+    assert_ne!(member(pending, "next_deadline"), "null");
+    let rules = pending.get("rules").unwrap().to_string();
+    assert_eq!(
+        rules,
+        r#"[{"rule":"waits","pending":4,"kept":0,"max_pending":5}]"#
+    );
+    let jump = status
+        .get("clock")
+        .and_then(|clock| clock.get("suspected_jump"));
+    assert_eq!(jump, Some(&Json::Null));
+    let metrics = service.call("GET", "/metrics", "").unwrap().1;
+    let line = r#"reflexarc_rule_pending{rule="waits"} 4"#;
+    assert!(metrics.contains(line), "{metrics}");
+    let detail = eventually("the problem", || {
+        let status = get(&service, "/status");
+        let problems = status.get("problems")?.elements().to_vec();
+        let mut problems = problems.iter();
+        let found = problems.find(|found| member(found, "problem") == "pending_filling")?;
+        Some(member(found, "detail"))
+    });
+    assert_eq!(detail, "4 pending and 0 remembered keys, of each at most 5");
+    assert_eq!(service.terminate(), 0);
+}

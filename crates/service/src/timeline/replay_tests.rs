@@ -225,7 +225,7 @@ impl Numbers {
 }
 
 fn event(id: usize, now: Timestamp, numbers: &mut Numbers) -> String {
-    let op = ["A", "A", "A", "B", "C", "U"][numbers.below(6) as usize];
+    let op = ["A", "A", "A", "B", "C", "U"][usize::try_from(numbers.below(6)).unwrap()];
     let late = match numbers.below(5) {
         0 => numbers.below(90),
         _ => 0,
