@@ -4,6 +4,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::Command;
 
+use reflexarc_event::Json;
+
 use crate::service_process::{Workspace, event};
 
 const THEN: &str = r#"send("out", 1);"#;
