@@ -171,6 +171,11 @@ impl World {
         for second in 0..seconds {
             self.pass(1);
             let running = self.running();
+            if second % 5 == 4
+                && let Some(adopted) = running.timeline.submit_adoption()
+            {
+                adopted.wait().unwrap();
+            }
             if second % 5 == 4 && running.timeline.is_due() {
                 running.timeline.submit_step(128).unwrap().wait().unwrap();
             }
