@@ -135,21 +135,19 @@ impl TableIndex {
                 None => found.push(invalid_network(row.value.as_ref(), row.span)),
             }
         }
-        // Equal ones are neighbours then, the first of the file first.
-        let mut sorted = networks.clone();
-        sorted.sort();
-        for pair in sorted.windows(2) {
-            let [(one, first), (other, second)] = pair else {
-                continue;
-            };
-            if one == other && found.len() <= most {
-                let value = Json::from(one.to_string());
-                let (first, second) = (*first as usize, *second as usize);
-                let (first, second) = (spans[first].clone(), spans[second].clone());
-                found.push(duplicate(&value, first, second, false));
+        let network = |row: u32| networks.iter().find(|(_, number)| *number == row);
+        let (ranges, same) = PrefixRanges::new(networks.iter().copied());
+        for (first, second) in same {
+            if found.len() > most {
+                break;
             }
+            let shown =
+                network(second).map_or_else(String::new, |(network, _)| network.to_string());
+            let (first, second) = (first as usize, second as usize);
+            let (first, second) = (spans[first].clone(), spans[second].clone());
+            found.push(duplicate(&Json::from(shown), first, second, false));
         }
-        Self::Prefix(Networks(PrefixRanges::new(networks)))
+        Self::Prefix(Networks(ranges))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The longest network that contains an address.
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -41,9 +42,9 @@ struct Range {
 }
 
 impl PrefixRanges {
-    /// The networks with their rows, which are numbers below [`u32::MAX`]. Of the same network
-    /// twice, either may be found.
-    pub(super) fn new(networks: impl IntoIterator<Item = (IpNet, u32)>) -> Self {
+    /// The networks with their rows, which are numbers below [`u32::MAX`], and each pair of rows
+    /// that have the same network, the earlier one first.
+    pub(super) fn new(networks: impl IntoIterator<Item = (IpNet, u32)>) -> (Self, Vec<(u32, u32)>) {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for (network, row) in networks {
             let (first, last) = (network.network(), network.broadcast());
@@ -58,10 +59,12 @@ impl PrefixRanges {
                 row,
             });
         }
-        Self {
-            v4: Ranges::new(v4),
-            v6: Ranges::new(v6),
-        }
+        let mut same = Vec::new();
+        let ranges = Self {
+            v4: Ranges::new(v4, &mut same),
+            v6: Ranges::new(v6, &mut same),
+        };
+        (ranges, same)
     }
 
     /// The row of the longest network that contains the address.
@@ -76,15 +79,22 @@ impl PrefixRanges {
 }
 
 impl Ranges {
-    fn new(mut networks: Vec<Range>) -> Self {
+    fn new(mut networks: Vec<Range>, same: &mut Vec<(u32, u32)>) -> Self {
         // A network comes before those that it contains: they begin with it or later, and the
         // larger one of two that begin together ends later.
-        networks.sort_by_key(|network| (network.first, std::cmp::Reverse(network.last)));
+        let order = |network: &Range| (network.first, Reverse(network.last), network.row);
+        networks.sort_unstable_by_key(order);
         let mut ranges = Self::default();
         // The networks that contain the address which the ranges have reached, the longest last.
         let mut open: Vec<Range> = Vec::new();
         for network in networks {
             ranges.close_before(&mut open, Some(network.first));
+            if let Some(around) = open.last()
+                && (around.first, around.last) == (network.first, network.last)
+            {
+                same.push((around.row, network.row));
+                continue;
+            }
             ranges.push(network.first, network.row);
             open.push(network);
         }
@@ -188,9 +198,17 @@ mod tests {
             mut networks in prop::collection::vec(network(), 0..40),
             addresses in prop::collection::vec(address(), 1..40),
         ) {
+            let repeated = networks.clone();
             networks.sort();
             networks.dedup();
-            let ranges = PrefixRanges::new(networks.iter().copied().zip(0..));
+            let (ranges, same) = PrefixRanges::new(networks.iter().copied().zip(0..));
+            prop_assert_eq!(same, []);
+            let (_, same) = PrefixRanges::new(repeated.iter().copied().zip(0..));
+            prop_assert_eq!(same.len(), repeated.len() - networks.len());
+            for (one, other) in same {
+                prop_assert_eq!(repeated[one as usize], repeated[other as usize]);
+                prop_assert!(one < other);
+            }
             let ends = networks.iter().flat_map(|one| [one.network(), one.broadcast()]);
             for address in addresses.into_iter().chain(ends) {
                 let expected = naive(&networks, address);
