@@ -24,6 +24,7 @@ mod report;
 mod scheduler;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -80,6 +81,10 @@ struct Inner {
     unknown_targets: Mutex<BTreeSet<String>>,
     /// When something of this failed, unless it has succeeded since.
     failed: Mutex<Option<Instant>>,
+    /// More is due than the scheduler has fired in a step.
+    is_flood: AtomicBool,
+    /// Transactions that have accepted events.
+    batches: AtomicU64,
 }
 
 impl ServiceTimeline {
@@ -98,6 +103,8 @@ impl ServiceTimeline {
                 looked: Mutex::new(looked),
                 unknown_targets: Mutex::default(),
                 failed: Mutex::default(),
+                is_flood: AtomicBool::new(false),
+                batches: AtomicU64::new(0),
             }),
         }
     }
@@ -243,6 +250,15 @@ impl ServiceTimeline {
         self.inner.deadlines.lower(Timestamp::MIN);
     }
 
+    /// How many transactions have accepted events.
+    fn batches(&self) -> u64 {
+        self.inner.batches.load(Ordering::Relaxed)
+    }
+
+    fn set_flood(&self, is_flood: bool) {
+        self.inner.is_flood.store(is_flood, Ordering::Relaxed);
+    }
+
     /// Keeps the time for the next process.
     fn record_time(&self) {
         self.inner.parts.clock.record();
@@ -360,9 +376,9 @@ impl ServiceTimeline {
             let Inner {
                 parts,
                 deadlines,
-                looked: _,
                 unknown_targets,
                 failed,
+                ..
             } = &*timeline.inner;
             deadlines.commit();
             *lock(failed) = None;
@@ -396,6 +412,7 @@ impl Timeline for ServiceTimeline {
         transaction: &mut dyn TimeTransaction,
         now: Timestamp,
     ) -> Result<Advanced, StoreError> {
+        self.inner.batches.fetch_add(1, Ordering::Relaxed);
         let now = now.min(self.inner.parts.clock.now());
         // Nearly always: no statement runs for it.
         if !self.inner.deadlines.are_due(now) {
@@ -405,9 +422,10 @@ impl Timeline for ServiceTimeline {
                 after_commit: None,
             });
         }
-        // Events are accepted beside a deadline that cannot be fired: the scheduler tries again,
-        // and reports it.
-        if self.has_failed() {
+        // Events are accepted beside a deadline that cannot be fired, and beside more than can be
+        // fired at once: the scheduler goes on with both. What is overdue of the matches that an
+        // event changes fires with the event.
+        if self.has_failed() || self.inner.is_flood.load(Ordering::Relaxed) {
             return Ok(Advanced {
                 now,
                 after_commit: None,
