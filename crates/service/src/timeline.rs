@@ -123,7 +123,7 @@ impl ServiceTimeline {
             let mut report = Report::default();
             // What has passed is still of the rules before.
             let now = timeline.advance_to(transaction, now, MAX_BEFORE_RELOAD, &mut report)?;
-            *lock(&count) = timeline.begin_rules(transaction, &rules, now, true, &mut report)?;
+            *lock(&count) = begin_rules(transaction, &rules, now, true, &mut report)?;
             Ok(Some(timeline.after_commit(
                 transaction,
                 report,
@@ -146,7 +146,7 @@ impl ServiceTimeline {
             let now = timeline.inner.parts.clock.now();
             let mut report = Report::default();
             // First, because closing matches must not look like firing them.
-            timeline.begin_rules(transaction, &rules, now, false, &mut report)?;
+            begin_rules(transaction, &rules, now, false, &mut report)?;
             Ok(Some(timeline.after_commit(transaction, report, None)?))
         });
         self.submit(work)?.wait()
@@ -305,61 +305,8 @@ impl ServiceTimeline {
             resume(transaction, &rules, now, looked)?;
         }
         report.looked = Some(now);
-        self.fire_due(transaction, &rules, now, limit, report)?;
+        fire_due(transaction, &rules, now, limit, report)?;
         Ok(now)
-    }
-
-    /// Fires at most `limit` deadlines up to `now`, each as an entry.
-    fn fire_due(
-        &self,
-        transaction: &mut dyn TimeTransaction,
-        rules: &RuleSet,
-        now: Timestamp,
-        limit: usize,
-        report: &mut Report,
-    ) -> Result<(), StoreError> {
-        // Asked for one by one: what fires may be due again at once, before others.
-        for _ in 0..limit {
-            let Some(due) = transaction.due(now, 1)?.into_iter().next() else {
-                return Ok(());
-            };
-            let evaluation = fire(rules, &due, transaction)?;
-            let entry = firing_entry(&due, &evaluation);
-            let accepted = transaction.add(entry, &evaluation, now)?;
-            report.add(&due, now, evaluation, accepted);
-        }
-        Ok(())
-    }
-
-    /// Closes the matches that the rules do not have, and begins what they wait for. Returns how
-    /// many pending matches were closed.
-    fn begin_rules(
-        &self,
-        transaction: &mut dyn TimeTransaction,
-        rules: &RuleSet,
-        now: Timestamp,
-        is_reload: bool,
-        report: &mut Report,
-    ) -> Result<u64, StoreError> {
-        let keep = |rule: &str, window: u64| {
-            let live = rules.live_window(rule);
-            live.is_some_and(|live| live.fingerprint == window)
-        };
-        let closed: BTreeMap<_, _> = transaction.close_matches(&keep)?.into_iter().collect();
-        let armed = arm(rules, transaction, now)?;
-        let hash = rules.hash();
-        let newest = transaction.newest(EntryKind::Reload)?;
-        let is_same = newest
-            .is_some_and(|(_, detail)| detail.get("hash").and_then(Json::as_str) == Some(&*hash));
-        // Rules without windows leave no entry at a start: nothing depends on when it was.
-        let begins = rules.has_windows() && !is_same;
-        let count = closed.values().sum();
-        if is_reload || begins || !closed.is_empty() || !armed.rules.is_empty() {
-            let entry = reload_entry(now, &hash, rules.len(), &closed);
-            transaction.add(entry, &armed, now)?;
-        }
-        report.closed.extend(closed);
-        Ok(count)
     }
 
     /// What is to be done once the transaction is committed.
@@ -444,6 +391,57 @@ impl Timeline for ServiceTimeline {
         }
         advanced
     }
+}
+
+/// Fires at most `limit` deadlines up to `now`, each as an entry.
+fn fire_due(
+    transaction: &mut dyn TimeTransaction,
+    rules: &RuleSet,
+    now: Timestamp,
+    limit: usize,
+    report: &mut Report,
+) -> Result<(), StoreError> {
+    // Asked for one by one: what fires may be due again at once, before others.
+    for _ in 0..limit {
+        let Some(due) = transaction.due(now, 1)?.into_iter().next() else {
+            return Ok(());
+        };
+        let evaluation = fire(rules, &due, transaction)?;
+        let entry = firing_entry(&due, &evaluation);
+        let accepted = transaction.add(entry, &evaluation, now)?;
+        report.add(&due, now, evaluation, accepted);
+    }
+    Ok(())
+}
+
+/// Closes the matches that the rules do not have, and begins what they wait for. Returns how
+/// many pending matches were closed.
+fn begin_rules(
+    transaction: &mut dyn TimeTransaction,
+    rules: &RuleSet,
+    now: Timestamp,
+    is_reload: bool,
+    report: &mut Report,
+) -> Result<u64, StoreError> {
+    let keep = |rule: &str, window: u64| {
+        let live = rules.live_window(rule);
+        live.is_some_and(|live| live.fingerprint == window)
+    };
+    let closed: BTreeMap<_, _> = transaction.close_matches(&keep)?.into_iter().collect();
+    let armed = arm(rules, transaction, now)?;
+    let hash = rules.hash();
+    let newest = transaction.newest(EntryKind::Reload)?;
+    let is_same =
+        newest.is_some_and(|(_, detail)| detail.get("hash").and_then(Json::as_str) == Some(&*hash));
+    // Rules without windows leave no entry at a start: nothing depends on when it was.
+    let begins = rules.has_windows() && !is_same;
+    let count = closed.values().sum();
+    if is_reload || begins || !closed.is_empty() || !armed.rules.is_empty() {
+        let entry = reload_entry(now, &hash, rules.len(), &closed);
+        transaction.add(entry, &armed, now)?;
+    }
+    report.closed.extend(closed);
+    Ok(count)
 }
 
 /// Lets what has passed since `since`, when nothing looked at deadlines, wait once more.

@@ -115,7 +115,7 @@ fn after_kills_every_deadline_has_fired_once() {
     eventually("all that is due was sent", || {
         let lines = workspace.lines("out.ndjson");
         let (fired, delayed) = (ids_of(&lines, "fired"), ids_of(&lines, "delayed"));
-        let is_open = |number: &usize| number % 2 == 0;
+        let is_open = |number: &usize| number.is_multiple_of(2);
         let is_sent = |number| fired.contains_key(&number) && delayed.contains_key(&number);
         (0..count).filter(is_open).all(is_sent).then_some(())
     });
