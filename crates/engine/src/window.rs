@@ -171,7 +171,7 @@ impl Window {
         let moved = |due: Micros| due.saturating_add(shift);
         let progress = progress.map(|due| moved(due).max(not_before));
         let retry = state.retry.as_ref();
-        let retry = retry.map(|retry| moved(retry.at.saturating_add(1)));
+        let retry = retry.map(|retry| moved(retry.at.saturating_add(1)).max(not_before));
         let quiet = state.fired.as_ref().and_then(|fired| fired.until);
         let quiet = quiet.map(|until| moved(until).max(not_before));
         [progress, retry, quiet].into_iter().flatten().min()
@@ -192,7 +192,7 @@ impl Window {
         let not_before = not_before.saturating_sub(state.shift);
         let now = now.saturating_sub(state.shift);
         if let Some(retry) = &state.retry
-            && retry.at.saturating_add(1) <= now
+            && retry.at.saturating_add(1).max(not_before) <= now
         {
             return Some(retry.firing.clone());
         }

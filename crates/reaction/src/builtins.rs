@@ -137,6 +137,10 @@ pub(crate) fn register(engine: &mut Engine) {
         .register_fn("log", |value: Dynamic| -> BuiltinResult<()> {
             RUN.with(|run| run.log(&value))
         })
+        // The language has a logarithm of this name, which would take numbers.
+        .register_fn("log", |value: f64| -> BuiltinResult<()> {
+            RUN.with(|run| run.log(&Dynamic::from_float(value)))
+        })
         .register_fn("skip", |reason: ImmutableString| -> BuiltinResult<()> {
             RUN.with(|run| run.skip(&reason))
         });

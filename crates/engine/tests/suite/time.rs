@@ -139,3 +139,29 @@ resolved = 'log("resolved")'
     // At its own deadline, with 10 seconds of grace, and not when it is noticed.
     assert_eq!(logs, ["fired at 70000", "resolved"]);
 }
+
+#[test]
+fn the_retry_of_a_failed_reaction_settles_too() {
+    let text = r#"
+when = 'op == "A"'
+by = "id"
+not_followed_by = { when = 'op == "B"', within = "1m" }
+then = 'if get("failed") == () { throw "not yet" } log("fired")'
+"#;
+    let rules = RuleSet::compile([("a.toml", text)]).unwrap();
+    let mut state = MemoryState::new();
+    let at = |second: i64| Timestamp::from_second(second).unwrap();
+    let event = |op: &str| event(&format!(r#"{{"op": "{op}", "id": 1}}"#));
+    rules.evaluate_in_time(&event("A"), &mut state, at(0), &mut |_| ());
+    let failed = rules.fire_next(&mut state, at(70)).unwrap();
+    assert_eq!(failed.evaluation.failures.len(), 1);
+    // Nothing ran for an hour: what is due waits for a minute, also after another event.
+    assert_eq!(rules.postpone_due(&mut state, at(3_600)), 1);
+    let mut fired = Vec::new();
+    rules.evaluate_in_time(&event("A"), &mut state, at(3_601), &mut |due| {
+        fired.push(due)
+    });
+    rules.fire_due_to(&mut state, at(3_659), &mut |due| fired.push(due));
+    assert!(fired.is_empty(), "{fired:?}");
+    assert_eq!(state.next_due(), Some(at(3_660)));
+}

@@ -155,6 +155,14 @@ fn a_counter_keeps_its_ttl() {
 }
 
 #[test]
+fn values_of_every_type_are_logged() {
+    let script = r#"log("text"); log(1); log(1.5); log(0.5 + 0.5); log(true); log(()); log([1])"#;
+    let effects = run(script).unwrap();
+    let expected = ["text", "1", "1.5", "1.0", "true", "null", "[1]"];
+    assert_eq!(effects.log, expected);
+}
+
+#[test]
 fn skip_ends_without_actions() {
     let effects =
         run(r#"notify("t", "x"); set("seen", true); skip("known"); log("never")"#).unwrap();
