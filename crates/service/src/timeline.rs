@@ -259,9 +259,10 @@ impl ServiceTimeline {
         self.inner.is_flood.store(is_flood, Ordering::Relaxed);
     }
 
-    /// Keeps the time for the next process.
+    /// Keeps the time for the next process. Does not wait for the disk.
     fn record_time(&self) {
-        self.inner.parts.clock.record();
+        let clock = self.inner.parts.clock.clone();
+        drop(tokio::task::spawn_blocking(move || clock.record()));
     }
 
     /// Moves deliveries to targets that do not exist to the dead letters.
