@@ -54,7 +54,8 @@ pub enum Admission {
 /// let seconds = SignedDuration::from_secs;
 /// let action = Action::send("t", Json::Null);
 /// let actions = [("stuck", &action), ("stuck", &action)];
-/// let mut firings = Delivery::for_actions(&EventIdentity::default(), actions, Timestamp::UNIX_EPOCH);
+/// let event = EventIdentity::default();
+/// let mut firings = Delivery::for_actions(&event, actions, Timestamp::UNIX_EPOCH);
 /// for (key, firing) in firings.iter_mut().enumerate() {
 ///     (firing.firing, firing.key) = (true, Some(key.to_string()));
 /// }
@@ -115,8 +116,8 @@ impl FloodControl {
         }
     }
 
-    /// Decides about a delivery that is due. Of those that are merged, [`Self::record_merged`] has
-    /// to be told when they are sent.
+    /// Decides about a delivery that is due. [`Self::record_merged`] records those that are merged,
+    /// once they are sent.
     ///
     /// Deliveries that are no firings, and those of which a part was delivered, are not held.
     pub fn admit(&mut self, delivery: &Delivery, now: SignedDuration) -> Admission {
@@ -157,8 +158,8 @@ impl FloodControl {
         Admission::Alone
     }
 
-    /// Records that these firings of one rule, which are all that were to be merged, are sent in one
-    /// message.
+    /// Records that these firings of one rule, which are all that were to be merged, are sent in
+    /// one message.
     pub fn record_merged(&mut self, firings: &[Delivery], now: SignedDuration) {
         let Some(recent) = firings
             .first()

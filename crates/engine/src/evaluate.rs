@@ -26,7 +26,8 @@ use crate::rule_window::RuleWindow;
 use crate::window::Roles;
 use crate::{Evaluation, Failure, FailureCause, ReactionBudget, RuleEffects, RuleSetLimits};
 
-/// Deadlines of one match before an event: it fires, is tried again if that failed, and is resolved.
+/// Deadlines of one match before an event: it fires, is tried again if that failed, and is
+/// resolved.
 const MAX_OVERDUE: usize = 4;
 
 /// What an evaluation needs besides the event.

@@ -79,8 +79,8 @@ pub struct RuleEffects {
     pub key: Option<Json>,
     /// Messages and documents to deliver.
     pub actions: Vec<Action>,
-    /// The names that the script gave to `cancel`: what waits under them, of this rule and with this
-    /// key, is cancelled before the actions are delivered or begin to wait.
+    /// The names that the script gave to `cancel`: what waits under them, of this rule and with
+    /// this key, is cancelled before the actions are delivered or begin to wait.
     pub cancelled: Vec<String>,
     /// Changes to the rule's own state.
     pub changes: Vec<StateChange>,

@@ -52,8 +52,8 @@ pub(crate) struct FoundTable {
 }
 
 /// Reads files, and every `*.toml` in folders and the folders below them, with the tables in
-/// folders of the name `tables` in these. A table that a rule may name and that is not there is read
-/// from the nearest such folder beside the given paths or above. Hidden files and folders are
+/// folders of the name `tables` in these. A table that a rule may name and that is not there is
+/// read from the nearest such folder beside the given paths or above. Hidden files and folders are
 /// ignored. The files are sorted by path, each once; errors are returned beside them.
 pub(crate) fn read(paths: &[PathBuf], limits: &RuleSetLimits) -> FolderFiles {
     read_with(paths, Vec::new(), limits)

@@ -204,8 +204,8 @@ impl Rule {
         &self.pattern
     }
 
-    /// Whether its scripts may delay actions: where no enabled rule of a set does, nothing waits for
-    /// the time to pass, but for time windows.
+    /// Whether its scripts may delay actions: where no enabled rule of a set does, nothing waits
+    /// for the time to pass, but for time windows.
     ///
     /// ```
     /// use reflexarc::RuleSet;

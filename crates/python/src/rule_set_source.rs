@@ -21,8 +21,8 @@ pub(crate) enum RuleSetSource {
     },
 }
 
-/// A rule in a pickle: name, text, and the dialect of a pattern; or a table, with [`TABLE`] in place
-/// of a dialect.
+/// A rule in a pickle: name, text, and the dialect of a pattern; or a table, with [`TABLE`] in
+/// place of a dialect.
 pub(crate) type Row = (String, String, String);
 
 /// What marks a table among the files of a pickle.

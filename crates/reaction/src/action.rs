@@ -185,7 +185,8 @@ impl Action {
         })
     }
 
-    /// The action as one flat object, as the tests of a rule write it: `target`, either `payload` or
+    /// The action as one flat object, as the tests of a rule write it: `target`, either `payload`
+    /// or
     /// `title`, `text`, `level`, `at` (unless empty) and `link` (if any), and `after` and `key` (if
     /// any).
     ///

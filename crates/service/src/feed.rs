@@ -23,8 +23,8 @@ pub struct Feed {
 }
 
 impl ServiceBuilder {
-    /// Starts everything but the HTTP server, reloads, traces and deadlines. Must be called within a
-    /// tokio runtime, but not from async code.
+    /// Starts everything but the HTTP server, reloads, traces and deadlines. Must be called within
+    /// a tokio runtime, but not from async code.
     //
     // Deadlines wait for the service: the rules of a command may be some of its rules only, and
     // would close the matches of all others.

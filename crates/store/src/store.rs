@@ -92,8 +92,8 @@ pub trait Store: Send + Sync {
     /// If the store cannot be read.
     fn event_name(&self, position: u64) -> Result<Option<EventRef>, StoreError>;
 
-    /// Removes the match of `rule` at `key`, which is JSON, and records that in an entry of the kind
-    /// [`EntryKind::Closed`](crate::EntryKind::Closed). Returns whether there was one.
+    /// Removes the match of `rule` at `key`, which is JSON, and records that in an entry of the
+    /// kind [`EntryKind::Closed`](crate::EntryKind::Closed). Returns whether there was one.
     ///
     /// # Errors
     /// If the store fails.
@@ -233,7 +233,8 @@ pub trait Store: Send + Sync {
     fn submit_release(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Reply<usize>;
 
     /// Releases the claims of these deliveries of a target, as far as they are claimed and pending;
-    /// they are due again at `until`, and without an order from now on. Returns how many there were.
+    /// they are due again at `until`, and without an order from now on. Returns how many there
+    /// were.
     fn submit_hold(
         &self,
         target: &str,
@@ -415,8 +416,8 @@ pub trait Store: Send + Sync {
     /// If the store cannot be read.
     fn rules_in_use(&self) -> Result<Vec<RuleUse>, StoreError>;
 
-    /// Removes all state entries of `rule`, in small steps, and closes its matches. Returns how many
-    /// there were.
+    /// Removes all state entries of `rule`, in small steps, and closes its matches. Returns how
+    /// many there were.
     ///
     /// # Errors
     /// If the store fails; some of the entries may be removed then.

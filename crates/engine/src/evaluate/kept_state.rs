@@ -12,8 +12,8 @@ use crate::window::{KeyState, Micros, Shape, Window};
 /// The state key of the time at which the newest late event of a rule was applied.
 const NEWEST_LATE: &str = "$late";
 
-/// The state key of the mark of the keys that were armed. Without it, each of up to 100,000 expected
-/// keys would be looked up before each event.
+/// The state key of the mark of the keys that were armed. Without it, each of up to 100,000
+/// expected keys would be looked up before each event.
 const EXPECTED: &str = "$expected";
 
 /// The state of a key; `None` if there is none, or of a window that the rule has no more.

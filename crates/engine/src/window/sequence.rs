@@ -35,8 +35,8 @@ struct StepEvent {
 /// The partial matches of a key: for each step the most recent one, as positions in the events.
 type Partial = Vec<Option<Vec<usize>>>;
 
-/// Events of one role that are remembered beside those of partial matches: the newest. An event that
-/// is so late that as many of its role came before it may miss its match.
+/// Events of one role that are remembered beside those of partial matches: the newest. An event
+/// that is so late that as many of its role came before it may miss its match.
 pub(super) const MAX_REMEMBERED: usize = 32;
 
 impl From<(Seen, Roles)> for StepEvent {

@@ -60,8 +60,8 @@ fn read(root: TableReader<'_>) -> Option<Scenario> {
     })
 }
 
-/// Scenarios of 0.1 had clock events. Without this, the key would be an unknown one, with the advice
-/// to write another.
+/// Scenarios of 0.1 had clock events. Without this, the key would be an unknown one, with the
+/// advice to write another.
 fn refuse_tick(root: &TableReader<'_>) {
     if root.has("tick") {
         root.allow(&["tick"]);

@@ -55,8 +55,8 @@ pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> HandlerResult 
 }
 
 /// The problems, the number of live rules, the disabled ones among them, the targets, failing
-/// rules, those that use most of their budgets, what rules wait for, the clock, dead letters, why the last reload was refused, and
-/// settings that need a restart.
+/// rules, those that use most of their budgets, what rules wait for, the clock, dead letters, why
+/// the last reload was refused, and settings that need a restart.
 pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
     authorize(&state, request, Role::Read)?;
     let rules = state.intake.rules().load_full();

@@ -1,5 +1,5 @@
-//! Deadlines in a replay: when they fire on the clock of the archive, and which recorded firing each
-//! is compared with.
+//! Deadlines in a replay: when they fire on the clock of the archive, and which recorded firing
+//! each is compared with.
 
 use std::collections::{BTreeMap, VecDeque};
 

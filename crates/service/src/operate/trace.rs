@@ -15,10 +15,10 @@ const DELIVERIES: PageLimits = PageLimits {
     bytes: 1 << 20,
 };
 
-/// Of an event: the event as received, its native form, whether each current rule matches it, its evaluation at
-/// the time, and its deliveries with every attempt, at most 1,000 and 1 MiB of their actions. A
-/// rule whose filter cannot be compared with the event is `undecided`. If `explain` names a rule,
-/// its verdict contains the explanation. Further deliveries are counted in
+/// Of an event: the event as received, its native form, whether each current rule matches it, its
+/// evaluation at the time, and its deliveries with every attempt, at most 1,000 and 1 MiB of their
+/// actions. A rule whose filter cannot be compared with the event is `undecided`. If `explain`
+/// names a rule, its verdict contains the explanation. Further deliveries are counted in
 /// `left_out`, and what cannot be read is in `damaged`.
 ///
 /// Of an entry that is no event, such as the firing of a match that the event opened: its kind in

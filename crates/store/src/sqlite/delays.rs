@@ -7,8 +7,8 @@
 //! cancelled by an event at 12:10:00  status = 3, and no attempt was made
 //! ```
 //!
-//! A name belongs to a rule and to the key of its event or match, the scope. At most one delivery of
-//! a name is pending, except where one was redriven or replayed.
+//! A name belongs to a rule and to the key of its event or match, the scope. At most one delivery
+//! of a name is pending, except where one was redriven or replayed.
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::DeliveryId;

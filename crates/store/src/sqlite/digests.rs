@@ -7,8 +7,8 @@ use rusqlite::Connection;
 use super::{micros, order, outbox};
 use crate::StoreError;
 
-/// Releases the claims of these deliveries of `target`, which are due again at `until`. They give up
-/// their order, so that what follows them in it does not wait for that long.
+/// Releases the claims of these deliveries of `target`, which are due again at `until`. They give
+/// up their order, so that what follows them in it does not wait for that long.
 pub(super) fn hold(
     connection: &Connection,
     target: &str,

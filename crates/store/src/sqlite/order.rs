@@ -1,8 +1,9 @@
 //! The order of the deliveries to one target that have the same key.
 //!
-//! The key is a hash of the rule and of the key of its event or match, where the rule has `by`, else
-//! of the event's resource; without either there is no key and no order. Of the deliveries of one key, in the order in which they were committed, each waits for the one
-//! before it (its predecessor among those that are pending):
+//! The key is a hash of the rule and of the key of its event or match, where the rule has `by`,
+//! else of the event's resource; without either there is no key and no order. Of the deliveries of
+//! one key, in the order in which they were committed, each waits for the one before it (its
+//! predecessor among those that are pending):
 //!
 //! | predecessor | the delivery is |
 //! |---|---|

@@ -48,8 +48,8 @@ pub(super) fn release(
     )
 }
 
-/// A delivery whose delay ends later. It is left alone when the clock was set back: such delays move
-/// with the clock (`delays.rs`), and what is sent too early cannot be taken back.
+/// A delivery whose delay ends later. It is left alone when the clock was set back: such delays
+/// move with the clock (`delays.rs`), and what is sent too early cannot be taken back.
 const DELAYED: &str = "delay IS NOT NULL AND claimed = 0 AND retry IS NULL AND since > ?1";
 
 /// Releases the deliveries that meet this condition on `?1`, the time.

@@ -1,4 +1,5 @@
-//! Crashes: what the disk has at any moment is a store in which each transaction is whole or absent.
+//! Crashes: what the disk has at any moment is a store in which each transaction is whole or
+//! absent.
 
 use std::collections::BTreeSet;
 use std::path::Path;

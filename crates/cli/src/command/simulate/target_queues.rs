@@ -1,9 +1,9 @@
 //! Deliveries on the virtual clock.
 //!
 //! One queue for each target, as in the service, and with the service's rules for what a call
-//! carries and when it is made (`CallSchedule`, `FloodControl`, `CircuitBreaker`), what a message looks like
-//! (`Target::preview`), and what follows from an outcome (`Batch::settle`). Only the clock and the storage
-//! differ: nothing is sent, and the queues are in memory.
+//! carries and when it is made (`CallSchedule`, `FloodControl`, `CircuitBreaker`), what a message
+//! looks like (`Target::preview`), and what follows from an outcome (`Batch::settle`). Only the
+//! clock and the storage differ: nothing is sent, and the queues are in memory.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -339,8 +339,8 @@ impl TargetQueue {
         !held.is_empty()
     }
 
-    /// Removes the deliveries that the next call carries, with their accounts; a single one where it
-    /// is a probe.
+    /// Removes the deliveries that the next call carries, with their accounts; a single one where
+    /// it is a probe.
     fn take_batch(
         &mut self,
         at: Timestamp,
