@@ -127,7 +127,7 @@ pub fn close_pending(
 /// use reflexarc_service::operate::keys_named;
 ///
 /// assert_eq!(keys_named("eni-1"), [r#""eni-1""#]);
-/// assert_eq!(keys_named(r#"["eni-1", 7]"#), [r#"["eni-1",7]"#, r#""[\"eni-1\", 7]""#]);
+/// assert_eq!(keys_named(r#"["eni-1", 7]"#), [r#""[\"eni-1\", 7]""#, r#"["eni-1",7]"#]);
 /// // An account may be a number or a string of digits.
 /// assert_eq!(keys_named("123"), [r#""123""#, "123"]);
 /// ```
