@@ -44,6 +44,9 @@ pub(crate) struct Context<'a> {
     pub(crate) history: &'a AheadHistory,
     /// Collects the lines of scripts that ran, for coverage; this makes scripts far slower.
     pub(crate) trace: Option<&'a ExecutedLines>,
+    /// Whether what is overdue of a match fires before the event that changes it. If not, deadlines
+    /// are the caller's business, and the event may cancel one that has passed.
+    pub(crate) fires_overdue: bool,
 }
 
 /// The rules that match an event.
@@ -346,7 +349,9 @@ impl<'a, 'c> InProgress<'a, 'c> {
         for (key, (value, roles)) in keys {
             // The reactions of several keys share the state of the rule.
             self.apply_changes();
-            self.fire_overdue(rule, window, &key, now);
+            if context.fires_overdue {
+                self.fire_overdue(rule, window, &key, now);
+            }
             let key = MatchKey { key, value, roles };
             let outcome = matches::apply(rule, window, key, &arrival, &self.state, context);
             self.add_match(rule, window, outcome, cause, now);

@@ -47,6 +47,8 @@ pub(super) struct Watch<'a> {
     pub(super) stopwatch: Option<Stopwatch<'a>>,
     pub(super) budget: Option<&'a dyn ReactionBudget>,
     pub(super) trace: Option<&'a ExecutedLines>,
+    /// As [`Context::fires_overdue`].
+    pub(super) fires_overdue: bool,
 }
 
 thread_local! {
@@ -181,8 +183,44 @@ impl RuleSet {
         self.evaluate_in(event, matched, Ahead::default(), state, now, watch)
     }
 
+    /// As [`RuleSet::evaluate`], after what is overdue of the matches that the event changes, each
+    /// at its deadline: for a program in which events may come before deadlines are fired.
+    ///
+    /// ```
+    /// use reflexarc::{MemoryState, NativeEvent, RuleSet, Timestamp};
+    ///
+    /// let rules = RuleSet::compile([("stuck.toml", r#"
+    ///     when = 'op == "Detach"'
+    ///     by = "eni"
+    ///     not_followed_by = { when = 'op == "Detached"', within = "30m" }
+    ///     notify = ["network-team"]
+    /// "#)])?;
+    /// let event = |op| NativeEvent::from_json(format!(r#"{{"op": "{op}", "eni": 1}}"#));
+    /// let (mut state, start) = (MemoryState::new(), Timestamp::UNIX_EPOCH);
+    /// rules.evaluate_in_time(&event("Detach")?, &mut state, start, &mut |_| ());
+    ///
+    /// let (closing, later) = (event("Detached")?, "1970-01-01T05:00:00Z".parse()?);
+    /// assert_eq!(rules.evaluate(&closing, &state, later).actions().count(), 0);
+    /// assert_eq!(rules.evaluate_overdue(&closing, &state, later).actions().count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn evaluate_overdue(
+        &self,
+        event: &NativeEvent,
+        state: &dyn State,
+        now: Timestamp,
+    ) -> Evaluation {
+        let watch = Watch {
+            fires_overdue: true,
+            ..Watch::default()
+        };
+        let matched = self.matching(event);
+        self.evaluate_in(event, &matched, Ahead::default(), state, now, watch)
+    }
+
     /// As [`RuleSet::evaluate_matched`], with what each rule may consume over many events: see
-    /// [`ReactionBudget`].
+    /// [`ReactionBudget`]. What is overdue of the matches that the event changes fires first, as in
+    /// [`RuleSet::evaluate_overdue`].
     pub fn evaluate_within(
         &self,
         event: &NativeEvent,
@@ -196,6 +234,7 @@ impl RuleSet {
             stopwatch,
             budget: Some(budget),
             trace: None,
+            fires_overdue: true,
         };
         self.evaluate_in(event, matched, Ahead::default(), state, now, watch)
     }
@@ -327,6 +366,7 @@ impl RuleSet {
             reaction_limits: &self.inner.reaction_limits,
             history: &self.inner.history,
             trace: watch.trace,
+            fires_overdue: watch.fires_overdue,
         }
     }
 

@@ -114,7 +114,6 @@ fn expected_keys_begin_once_and_again_where_they_were_closed() {
     assert_eq!(pending(&state), "1 2 3");
 }
 
-/// A program that evaluates events without firing deadlines first gets the same.
 #[test]
 fn what_is_overdue_fires_before_the_event() {
     let text = r#"
@@ -129,7 +128,8 @@ resolved = 'log("resolved")'
     let mut logs = Vec::new();
     for (op, at) in [("A", 0), ("B", 100), ("A", 200), ("B", 210)] {
         let event = event(&format!(r#"{{"op": "{op}", "id": 1}}"#));
-        let evaluation = rules.evaluate(&event, &state, Timestamp::from_second(at).unwrap());
+        let now = Timestamp::from_second(at).unwrap();
+        let evaluation = rules.evaluate_overdue(&event, &state, now);
         for (rule, changes) in evaluation.changes() {
             state.apply(rule, changes);
         }

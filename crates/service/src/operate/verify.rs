@@ -241,7 +241,7 @@ impl Verifier<'_> {
         let incoming = Incoming::new(archived.event.clone()).map_err(invalid)?;
         Ok(self
             .rules
-            .evaluate(&incoming.native, &self.state, archived.received))
+            .evaluate_overdue(&incoming.native, &self.state, archived.received))
     }
 
     /// Compares an evaluation with the recorded one, and applies its changes of state.
