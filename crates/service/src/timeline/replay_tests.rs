@@ -197,7 +197,7 @@ impl World {
             let evaluate: EvaluateInTransaction =
                 Box::new(move |state: &dyn StateReader, incoming: &Incoming, now| {
                     let stored = StoredState::new(state);
-                    let evaluation = rules.evaluate(&incoming.native, &stored, now);
+                    let evaluation = rules.evaluate_overdue(&incoming.native, &stored, now);
                     stored.into_reads()?;
                     Ok(evaluation)
                 });
