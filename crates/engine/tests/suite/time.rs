@@ -159,7 +159,7 @@ then = 'if get("failed") == () { throw "not yet" } log("fired")'
     assert_eq!(rules.postpone_due(&mut state, at(3_600)), 1);
     let mut fired = Vec::new();
     rules.evaluate_in_time(&event("A"), &mut state, at(3_601), &mut |due| {
-        fired.push(due)
+        fired.push(due);
     });
     rules.fire_due_to(&mut state, at(3_659), &mut |due| fired.push(due));
     assert!(fired.is_empty(), "{fired:?}");
