@@ -22,7 +22,7 @@ would no longer return (-). Each event is evaluated at the time when it was acce
 starts empty and lasts for the replay; the state in the store is neither read nor changed.
 
 Deadlines of rules with a time window fire on the clock of the archive, and what they lead to is \
-compared with the firings that were recorded; it is not delivered.
+compared with the firings that were recorded, and delivered like the rest.
 
 With --verify, all entries of the archive are evaluated again from an empty state, in the order and \
 at the times in which they happened. With the rules and tables of then, that gives the recorded \

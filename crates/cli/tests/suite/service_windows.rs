@@ -158,3 +158,48 @@ fn commands_leave_deadlines_to_the_service() {
     });
     assert_eq!(service.terminate(), 0);
 }
+
+#[test]
+fn failed_firings_are_delivered_by_a_replay() {
+    let workspace = Workspace::new(THEN, OUT);
+    let broken = WAITS.replace(
+        r#"send("out", #{ fired"#,
+        r#"throw "broken"; send("out", #{ fired"#,
+    );
+    workspace.write("rules/waits.toml", &broken);
+    let service = workspace.serve();
+    post(&service, &[("open-1", "eni-1"), ("open-2", "eni-2")]);
+    eventually("both have failed twice", || {
+        let listed = workspace.run(&["archive", "list", "--kind", "firing"]);
+        (listed.stdout.lines().count() >= 4).then_some(())
+    });
+    assert_eq!(service.terminate(), 0);
+    assert_eq!(sent(&workspace), Vec::<String>::new());
+    workspace.write("rules/waits.toml", WAITS);
+    let args = [
+        "replay",
+        "--from",
+        "1h",
+        "--failed",
+        "--deliver",
+        "--name",
+        "lost",
+    ];
+    for _ in 0..2 {
+        let replayed = workspace.run(&args);
+        assert_eq!(replayed.code, 1, "{}{}", replayed.stdout, replayed.stderr);
+    }
+    let service = workspace.serve();
+    eventually("both are sent", || {
+        (sent(&workspace).len() == 2).then_some(())
+    });
+    eventually("the outbox is empty", || {
+        (workspace.run(&["outbox", "list"]).code == 1).then_some(())
+    });
+    let mut all = sent(&workspace);
+    all.sort();
+    let expected = ["eni-1", "eni-2"];
+    let expected = expected.map(|eni| format!(r#"{{"count":1,"fired":"{eni}"}}"#));
+    assert_eq!(all, expected);
+    assert_eq!(service.terminate(), 0);
+}

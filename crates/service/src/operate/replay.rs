@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use reflexarc::{Evaluation, RuleSet};
 use reflexarc_delivery::DeliveryId;
-use reflexarc_event::{EventError, Json};
+use reflexarc_event::{EventError, EventIdentity, Json};
 use reflexarc_reaction::MemoryState;
 
 use super::replay_firings::Firings;
@@ -83,8 +83,7 @@ impl Replay {
     ///
     /// Deadlines of rules with a time window fire on the clock of the archive, and wait after the
     /// times in which nothing ran as they did. Each firing is visited, as an entry of its own: with
-    /// the one that was recorded for the same rule, key and deadline, if there is one. They are not
-    /// delivered.
+    /// the one that was recorded for the same rule, key and deadline, if there is one.
     ///
     /// Rule state starts empty and lives as long as the replay; the store's state is neither read
     /// nor changed. So rules with state may differ at the beginning: a counter starts at 0 although
@@ -112,15 +111,15 @@ impl Replay {
             if has_windows {
                 firings.advance(rules, &mut state, &archived);
             }
-            if archived.entry == EntryKind::Firing {
-                let evaluation = firings.take(&archived);
-                let replayed = self.compare_firing(archived, &evaluation);
-                return replayed.is_none_or(|replayed| visit(Ok(replayed)));
-            }
-            if archived.entry != EntryKind::Event {
-                return true;
-            }
-            match self.replay_event(store, rules, &mut state, archived) {
+            let replayed = match archived.entry {
+                EntryKind::Event => self.replay_event(store, rules, &mut state, archived),
+                EntryKind::Firing => {
+                    let evaluation = firings.take(&archived);
+                    self.replay_firing(store, archived, evaluation)
+                }
+                _ => return true,
+            };
+            match replayed {
                 Ok(Some(replayed)) => visit(Ok(replayed)),
                 Ok(None) => true,
                 // `walk` has no way to stop with an error, so it is kept and returned afterwards.
@@ -139,19 +138,41 @@ impl Replay {
             if is_over || failure.is_some() {
                 break;
             }
-            let replayed = self.compare_firing(archived, &evaluation);
+            let replayed = self.replay_firing(store, archived, evaluation)?;
             is_over = replayed.is_some_and(|replayed| !visit(Ok(replayed)));
         }
         failure.map_or(Ok(()), Err)
     }
 
-    /// Compares what a deadline leads to now with the recorded entry. `None` if nothing of it is
-    /// selected.
-    fn compare_firing(&self, archived: Archived, evaluation: &Evaluation) -> Option<Replayed> {
+    /// Compares what a deadline leads to now with the recorded entry, and delivers it. `None` if
+    /// nothing of it is selected.
+    fn replay_firing(
+        &self,
+        store: &dyn Store,
+        archived: Archived,
+        mut evaluation: Evaluation,
+    ) -> Result<Option<Replayed>, StoreError> {
         let failed = failed_rules(archived.evaluation.as_ref());
-        let compared = Replayed::compare(archived, evaluation, self.selected(&failed));
-        let is_empty = compared.same == 0 && compared.agrees() && compared.failures.is_empty();
-        (!is_empty).then_some(compared)
+        let selected = self.selected(&failed);
+        let mut replayed = Replayed::compare(archived, &evaluation, selected);
+        let is_empty = replayed.same == 0 && replayed.agrees() && replayed.failures.is_empty();
+        if is_empty {
+            return Ok(None);
+        }
+        evaluation.rules.retain(|effects| selected(&effects.rule));
+        if let Some(name) = self
+            .deliver
+            .as_ref()
+            .filter(|_| !evaluation.rules.is_empty())
+        {
+            let incoming = incoming_of_firing(&replayed.archived, &evaluation)?;
+            let archived = &replayed.archived;
+            let (name, now) = (name.clone(), Timestamp::now());
+            let accepted = store.accept_replay(archived, incoming, evaluation, name, now)?;
+            replayed.deliveries = accepted.deliveries;
+            replayed.repeated = accepted.repeated;
+        }
+        Ok(Some(replayed))
     }
 
     /// Whether a rule is selected, of an entry at which these rules failed.
@@ -259,6 +280,26 @@ impl Replayed {
         }
         json
     }
+}
+
+/// A firing as what causes deliveries: under the name and resource of its event, and distinct by
+/// rule and deadline.
+fn incoming_of_firing(
+    archived: &Archived,
+    evaluation: &Evaluation,
+) -> Result<Incoming, StoreError> {
+    let failed = |error: EventError| StoreError::Failed(format!("entry {}: {error}", archived.seq));
+    let mut incoming = Incoming::new(archived.event.clone()).map_err(failed)?;
+    incoming.name.clone_from(&archived.name);
+    let first = evaluation.rules.first();
+    incoming.identity = EventIdentity {
+        source: archived.name.source.clone(),
+        id: archived.name.id.clone(),
+        name: first.map_or_else(String::new, |effects| effects.rule.clone()),
+        resource: archived.resource.clone(),
+        time: archived.received.to_string(),
+    };
+    Ok(incoming)
 }
 
 /// The rules whose reactions failed in an archived evaluation.
