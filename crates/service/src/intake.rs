@@ -15,7 +15,9 @@
 //!    writer.
 //! 4. **Validate or re-run.** In the writer's transaction the recorded reads are repeated. If all
 //!    of them give what they gave before, the speculative evaluation is what an evaluation at this
-//!    point would be, and is committed. If not, it is stale, and the scripts run again here.
+//!    point would be, and is committed. If not, it is stale, and the scripts run again here. So do
+//!    those of an event that rules with a time window match, which are not speculated, because what
+//!    they do depends on the position of the event in the archive.
 //!
 //! # Why a stale evaluation runs again on the writer thread
 //!
@@ -24,7 +26,8 @@
 //! with a counter that every event increments, each round would find the counter changed once
 //! more, without an upper bound, while the sequencer kept every later batch waiting. The price is
 //! that a re-run delays all other commits, by at most the script deadlines of the rules that
-//! matched. Matching is not repeated: it depends on the event and the rules, not on state.
+//! matched. Matching is repeated only if a reload has replaced the rules since: it depends on the
+//! event and the rules, not on state.
 //!
 //! # Order
 //!

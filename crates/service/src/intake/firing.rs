@@ -36,9 +36,10 @@ pub(crate) fn arm(
     now: Timestamp,
 ) -> Result<Evaluation, StoreError> {
     let stored = StoredState::new(state);
-    let armed = rules.armed(&stored, now);
+    // On the thread of the writer, which would end with a panic.
+    let armed = catch_panic(|| rules.armed(&stored, now));
     stored.into_reads()?;
-    Ok(armed)
+    armed.ok_or_else(|| StoreError::Failed("internal error while rules begin to wait".to_owned()))
 }
 
 /// The match is closed: it would panic again and again, and hold up all deadlines after it.
