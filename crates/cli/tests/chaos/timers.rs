@@ -59,6 +59,14 @@ impl Clocked {
         self.send("open", &key);
         self.send("open", &closed);
         self.control.set_clock_offset(offset);
+        let status = Json::parse(&*self.problems()).unwrap();
+        let suspected = status
+            .get("clock")
+            .and_then(|clock| clock.get("suspected_jump"));
+        assert!(
+            suspected.is_some_and(|jump| *jump != Json::Null),
+            "{status}"
+        );
         self.send("close", &closed);
         // Unless the machine was too slow for it.
         let is_closed = begun.elapsed() < Duration::from_millis(3_500);
