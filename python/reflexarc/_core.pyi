@@ -768,7 +768,7 @@ class Action:
 
     @property
     def kind(self) -> Literal["notify", "send"]:
-        """ "notify" for a message to people, "send" for a JSON document."""
+        """ "notify" for a message to people, "send" for a JSON document, "call" for a call of an API."""
     @property
     def rule(self) -> str:
         """The rule that returned the action."""

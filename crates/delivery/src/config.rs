@@ -16,6 +16,7 @@ pub use self::network::headers;
 pub use self::table::{ConfigContext, ConfigTable, Secrets};
 pub use self::targets::{target_names, targets};
 pub use self::urls::{url, url_or_reference};
+use crate::call::CallSettings;
 use crate::circuit_breaker::BreakerPolicy;
 use crate::flood_control::FiringLimit;
 use crate::retry::RetryPolicy;
@@ -43,6 +44,8 @@ pub struct TargetConfig {
     /// How many firings of one rule are sent as messages of their own; `None` where firings are not
     /// merged, as for machines.
     pub firing_limit: Option<FiringLimit>,
+    /// What is set for calls; `None` where it takes messages and documents.
+    pub calls: Option<CallSettings>,
     /// A digest of the settings, secrets included: a reload keeps a target with the same digest.
     pub digest: ConfigDigest,
 }

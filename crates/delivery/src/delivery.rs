@@ -145,6 +145,11 @@ impl Delivery {
         let parts = parts.map(String::len);
         let action = match &self.action {
             Action::Send { payload, .. } => tree_bytes(payload),
+            Action::Call {
+                operation,
+                parameters,
+                ..
+            } => operation.len() + tree_bytes(parameters),
             Action::Notify { message, .. } => {
                 let at: usize = message.at.iter().map(String::len).sum();
                 let link = message.link.as_ref().map_or(0, String::len);

@@ -177,7 +177,7 @@ fn readable_key(key: &str) -> String {
 fn highest_level(firings: &[Delivery]) -> Level {
     let levels = firings.iter().map(|firing| match &firing.action {
         Action::Notify { message, .. } => message.level,
-        Action::Send { .. } => Level::Info,
+        Action::Send { .. } | Action::Call { .. } => Level::Info,
     });
     levels.max().unwrap_or(Level::Info)
 }

@@ -48,6 +48,7 @@
 
 mod answer_policy;
 mod batch;
+mod call;
 mod call_schedule;
 mod circuit_breaker;
 pub mod config;
@@ -64,6 +65,9 @@ mod target;
 
 pub use answer_policy::AnswerPolicy;
 pub use batch::{Batch, WaitingDeliveries};
+pub use call::{
+    CallAdmission, CallApi, CallError, CallFuture, CallRequest, CallSettings, ChangeLimit,
+};
 pub use call_schedule::CallSchedule;
 pub use circuit_breaker::{
     BreakerChange, BreakerPolicy, BreakerState, CallTicket, CircuitBreaker, NextCall,

@@ -39,6 +39,11 @@ pub(crate) fn summary(delivery: &Delivery) -> String {
         }
         Action::Notify { message, .. } => message.title.clone(),
         Action::Send { payload, .. } => payload.to_string(),
+        Action::Call {
+            operation,
+            parameters,
+            ..
+        } => format!("{operation} {parameters}"),
     }
 }
 

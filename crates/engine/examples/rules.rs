@@ -69,6 +69,11 @@ pub(crate) fn run() -> Result<String, Box<dyn Error>> {
         let content = match action {
             Action::Notify { message, .. } => format!("{} ({})", message.text, message.level),
             Action::Send { payload, .. } => payload.to_string(),
+            Action::Call {
+                operation,
+                parameters,
+                ..
+            } => format!("{operation} {parameters}"),
         };
         output += &format!("{} -> {}: {content}\n", effects.rule, action.target());
     }

@@ -318,20 +318,20 @@ impl PyAction {
     fn message(&self) -> Option<&reflexarc_reaction::Message> {
         match &self.action {
             Action::Notify { message, .. } => Some(message),
-            Action::Send { .. } => None,
+            Action::Send { .. } | Action::Call { .. } => None,
         }
     }
 }
 
 #[pymethods]
 impl PyAction {
-    /// "notify" for a message to people, "send" for a JSON document.
+    /// "notify" for a message to people, "send" for a JSON document, "call" for a call of an API.
     #[getter]
     fn kind(&self) -> &'static str {
-        if self.message().is_some() {
-            "notify"
-        } else {
-            "send"
+        match &self.action {
+            Action::Notify { .. } => "notify",
+            Action::Send { .. } => "send",
+            Action::Call { .. } => "call",
         }
     }
 
@@ -408,7 +408,7 @@ impl PyAction {
     fn payload<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.action {
             Action::Send { payload, .. } => convert::to_python(py, payload),
-            Action::Notify { .. } => Ok(py.None().into_bound(py)),
+            Action::Notify { .. } | Action::Call { .. } => Ok(py.None().into_bound(py)),
         }
     }
 

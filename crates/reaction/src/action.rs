@@ -1,10 +1,10 @@
-//! What a reaction asks the caller to deliver, and its JSON forms.
+//! What a reaction asks the caller to deliver or to call, and its JSON forms.
 
 use jiff::SignedDuration;
 use reflexarc_diagnostic::{format_duration, parse_duration};
 use reflexarc_event::{Json, Level};
 
-/// A message or document for one target.
+/// A message or document for one target, or a call of an operation of its API.
 ///
 /// ```
 /// use reflexarc_reaction::{Action, Json, Message};
@@ -19,6 +19,16 @@ use reflexarc_event::{Json, Level};
 ///     later.to_json().to_string(),
 ///     r#"{"target":"inventory","send":7,"after":"15m","key":"late"}"#
 /// );
+///
+/// let call = Action::call("ecs", "DescribeInstances", Json::parse(r#"{"RegionId": "cn-beijing"}"#)?);
+/// assert_eq!(
+///     call.to_json().to_string(),
+///     concat!(
+///         r#"{"target":"ecs","call":{"operation":"DescribeInstances","#,
+///         r#""parameters":{"RegionId":"cn-beijing"}}}"#
+///     )
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 // The kinds are exhaustive on purpose: a program that delivers actions must handle each of them,
 // and a new kind that it drops silently would be a lost message. Their fields may grow.
@@ -44,6 +54,20 @@ pub enum Action {
         /// The document.
         payload: Json,
         /// How much later it is delivered.
+        after: Option<SignedDuration>,
+        /// The name under which the rule cancels or replaces it.
+        key: Option<String>,
+    },
+    /// A call of an operation; [`Action::call`] makes one. Its answer goes back to the rule.
+    #[non_exhaustive]
+    Call {
+        /// The target's name in the configuration.
+        target: String,
+        /// The operation, as the target names it.
+        operation: String,
+        /// The parameters: an object without null.
+        parameters: Json,
+        /// How much later it is called.
         after: Option<SignedDuration>,
         /// The name under which the rule cancels or replaces it.
         key: Option<String>,
@@ -99,10 +123,26 @@ impl Action {
         }
     }
 
+    /// A call of an operation with these parameters, which are an object.
+    pub fn call(
+        target: impl Into<String>,
+        operation: impl Into<String>,
+        parameters: impl Into<Json>,
+    ) -> Self {
+        Self::Call {
+            target: target.into(),
+            operation: operation.into(),
+            parameters: parameters.into(),
+            after: None,
+            key: None,
+        }
+    }
+
     /// The same, delivered this much later.
     #[must_use]
     pub fn with_after(mut self, delay: SignedDuration) -> Self {
-        let (Self::Notify { after, .. } | Self::Send { after, .. }) = &mut self;
+        let (Self::Notify { after, .. } | Self::Send { after, .. } | Self::Call { after, .. }) =
+            &mut self;
         *after = Some(delay);
         self
     }
@@ -110,7 +150,8 @@ impl Action {
     /// The same under a name, by which the rule can cancel and replace it while it waits.
     #[must_use]
     pub fn with_key(mut self, name: impl Into<String>) -> Self {
-        let (Self::Notify { key, .. } | Self::Send { key, .. }) = &mut self;
+        let (Self::Notify { key, .. } | Self::Send { key, .. } | Self::Call { key, .. }) =
+            &mut self;
         *key = Some(name.into());
         self
     }
@@ -118,26 +159,37 @@ impl Action {
     /// The target's name.
     pub fn target(&self) -> &str {
         match self {
-            Action::Notify { target, .. } | Action::Send { target, .. } => target,
+            Action::Notify { target, .. }
+            | Action::Send { target, .. }
+            | Action::Call { target, .. } => target,
         }
     }
 
     /// How much later it is delivered; `None` for at once.
     pub fn after(&self) -> Option<SignedDuration> {
         match self {
-            Action::Notify { after, .. } | Action::Send { after, .. } => *after,
+            Action::Notify { after, .. }
+            | Action::Send { after, .. }
+            | Action::Call { after, .. } => *after,
         }
     }
 
     /// The name under which the rule cancels or replaces it while it waits.
     pub fn key(&self) -> Option<&str> {
         match self {
-            Action::Notify { key, .. } | Action::Send { key, .. } => key.as_deref(),
+            Action::Notify { key, .. } | Action::Send { key, .. } | Action::Call { key, .. } => {
+                key.as_deref()
+            }
         }
     }
 
-    /// `{"target", "notify": {…}}` or `{"target", "send": …}`, with every field of a message, and
-    /// with `after` and `key` if it has them: the form in which stores keep actions and commands
+    /// Whether it is a call, which has an answer.
+    pub fn is_call(&self) -> bool {
+        matches!(self, Self::Call { .. })
+    }
+
+    /// `{"target", "notify": {…}}`, `{"target", "send": …}` or `{"target", "call": {"operation",
+    /// "parameters"}}`, with every field of a message, and with `after` and `key` if it has them: the form in which stores keep actions and commands
     /// receive them. [`Action::from_json`] reads it.
     ///
     /// ```
@@ -150,6 +202,15 @@ impl Action {
         let what = match self {
             Action::Notify { message, .. } => ("notify", message.to_json()),
             Action::Send { payload, .. } => ("send", payload.clone()),
+            Action::Call {
+                operation,
+                parameters,
+                ..
+            } => {
+                let operation = ("operation", operation.as_str().into());
+                let call = Json::object([operation, ("parameters", parameters.clone())]);
+                ("call", call)
+            }
         };
         let members = [("target", self.target().into()), what];
         Json::object(members.into_iter().chain(self.delay_members()))
@@ -176,6 +237,19 @@ impl Action {
                 key,
             });
         }
+        if let Some(call) = json.get("call") {
+            let parameters = call.get("parameters")?;
+            if !matches!(parameters, Json::Object(_)) {
+                return None;
+            }
+            return Some(Action::Call {
+                target,
+                operation: call.get("operation")?.as_str()?.to_owned(),
+                parameters: parameters.clone(),
+                after,
+                key,
+            });
+        }
         let message = Message::from_json(json.get("notify")?)?;
         Some(Action::Notify {
             target,
@@ -185,10 +259,9 @@ impl Action {
         })
     }
 
-    /// The action as one flat object, as the tests of a rule write it: `target`, either `payload`
-    /// or
-    /// `title`, `text`, `level`, `at` (unless empty) and `link` (if any), and `after` and `key` (if
-    /// any).
+    /// The action as one flat object, as the tests of a rule write it: `target`, then `payload`, or
+    /// `operation` and `parameters`, or `title`, `text`, `level`, `at` (unless empty) and `link` (if
+    /// any), and `after` and `key` (if any).
     ///
     /// ```
     /// use reflexarc_reaction::{Action, Message};
@@ -208,6 +281,14 @@ impl Action {
         let mut members = vec![("target".to_owned(), Json::from(self.target()))];
         match self {
             Action::Send { payload, .. } => members.push(("payload".to_owned(), payload.clone())),
+            Action::Call {
+                operation,
+                parameters,
+                ..
+            } => {
+                members.push(("operation".to_owned(), operation.as_str().into()));
+                members.push(("parameters".to_owned(), parameters.clone()));
+            }
             Action::Notify { message, .. } => {
                 if let Json::Object(fields) = message.to_json() {
                     members.extend(fields.into_iter().filter(|(_, value)| match value {
@@ -315,7 +396,7 @@ impl Message {
 mod tests {
     use super::*;
 
-    fn actions() -> [Action; 5] {
+    fn actions() -> [Action; 6] {
         let target = || "t".to_owned();
         let message = Message {
             title: "a \"title\"".into(),
@@ -344,6 +425,7 @@ mod tests {
             notify(plain),
             send(payload.unwrap()),
             send(Json::Null),
+            Action::call("t", "DeleteThing", Json::object([("Id", "a".into())])),
         ]
     }
 
@@ -365,6 +447,7 @@ mod tests {
             ),
             r#"{"target":"t","send":{"n":12345678901234567890.10,"s":[null,true]}}"#,
             r#"{"target":"t","send":null}"#,
+            r#"{"target":"t","call":{"operation":"DeleteThing","parameters":{"Id":"a"}}}"#,
         ];
         for (action, stored) in actions().into_iter().zip(stored) {
             assert_eq!(action.to_json().to_string(), stored);
@@ -396,6 +479,18 @@ mod tests {
     }
 
     #[test]
+    fn calls_need_an_operation_and_an_object() {
+        for call in [
+            r#"{}"#,
+            r#"{"operation":"A"}"#,
+            r#"{"operation":"A","parameters":[]}"#,
+        ] {
+            let text = format!(r#"{{"target":"t","call":{call}}}"#);
+            assert_eq!(Action::from_json(&Json::parse(text).unwrap()), None);
+        }
+    }
+
+    #[test]
     fn the_flat_form_leaves_out_absent_fields() {
         let flat = [
             concat!(
@@ -409,6 +504,7 @@ mod tests {
             r#"{"target":"t","title":"","text":"two\nlines","level":"info"}"#,
             r#"{"target":"t","payload":{"n":12345678901234567890.10,"s":[null,true]}}"#,
             r#"{"target":"t","payload":null}"#,
+            r#"{"target":"t","operation":"DeleteThing","parameters":{"Id":"a"}}"#,
         ];
         for (action, flat) in actions().into_iter().zip(flat) {
             assert_eq!(action.to_flat_json().to_string(), flat);

@@ -22,6 +22,7 @@
 //! and no I/O.
 
 mod action;
+mod answer;
 mod builtins;
 mod check;
 mod default_message;
@@ -60,6 +61,7 @@ pub use reflexarc_diagnostic::Diagnostic;
 pub use reflexarc_event::{Event, Json, Level};
 
 pub use action::{Action, Message};
+pub use answer::{CallAnswer, OwnCode};
 pub use default_message::default_message;
 pub use default_window_message::{WindowReason, default_window_message};
 pub use effects::{Effects, StateChange};

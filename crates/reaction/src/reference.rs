@@ -46,6 +46,12 @@ mod tests {
                 Action::Send {
                     target, payload, ..
                 } => format!("send {target} {payload}"),
+                Action::Call {
+                    target,
+                    operation,
+                    parameters,
+                    ..
+                } => format!("call {target} {operation} {parameters}"),
                 Action::Notify {
                     target, message, ..
                 } => {

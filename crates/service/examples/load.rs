@@ -79,6 +79,7 @@ fn service(folder: &Path) -> (ServiceBuilder, Arc<dyn Store>) {
             breaker: BreakerPolicy::default(),
             order_wait: SignedDuration::from_mins(1),
             firing_limit: None,
+            calls: None,
             digest: [0; 32],
         }],
         ..Config::default()

@@ -138,6 +138,7 @@ impl Service {
                 breaker: BreakerPolicy::default(),
                 order_wait: SignedDuration::from_mins(1),
                 firing_limit: None,
+                calls: None,
                 digest: [0; 32],
             }],
             tokens: Tokens::new(vec![token("flood"), token("small")]),

@@ -184,6 +184,11 @@ pub(crate) fn action_title(action: &Action, output: &Output) -> String {
             format!("[{}] {}", level(message.level, output), truncate(first))
         }
         Action::Send { payload, .. } => truncate(&payload.to_string()).into_owned(),
+        Action::Call {
+            operation,
+            parameters,
+            ..
+        } => truncate(&format!("{operation} {parameters}")).into_owned(),
     };
     if action.after().is_none() && action.key().is_none() {
         return format!("{target} {what}");
@@ -407,7 +412,9 @@ impl Serialize for ActionReport<'_> {
                 }
                 map.end()
             }
-            Action::Notify { .. } => self.0.to_flat_json().serialize(serializer),
+            Action::Notify { .. } | Action::Call { .. } => {
+                self.0.to_flat_json().serialize(serializer)
+            }
         }
     }
 }

@@ -133,6 +133,7 @@ fn target(
         breaker,
         order_wait,
         firing_limit,
+        calls: None,
         digest: ConfigDigest::default(),
     })
 }

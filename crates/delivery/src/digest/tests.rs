@@ -23,7 +23,7 @@ fn message(firings: &[Delivery], kind: DigestKind) -> Message {
     let delivery = firings_message(firings, DeliveryId::of_digest(firings, kind));
     match delivery.action {
         Action::Notify { message, .. } => message,
-        Action::Send { .. } => panic!("no message"),
+        Action::Send { .. } | Action::Call { .. } => panic!("no message"),
     }
 }
 

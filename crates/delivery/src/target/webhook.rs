@@ -163,6 +163,7 @@ fn cloudevent(delivery: &Delivery) -> Json {
     let (kind, data) = match &delivery.action {
         Action::Notify { message, .. } => ("reflexarc.notify", message.to_json()),
         Action::Send { payload, .. } => ("reflexarc.send", payload.clone()),
+        Action::Call { parameters, .. } => ("reflexarc.call", parameters.clone()),
     };
     // `source` is a URI reference, and rule names may hold any character.
     let rule = utf8_percent_encode(&delivery.rule, UNRESERVED);

@@ -86,7 +86,7 @@ fn labels_are_in_evaluations_scripts_and_templates() {
         .actions()
         .map(|(_, _, action)| match action {
             Action::Notify { message, .. } => message.text.as_str(),
-            Action::Send { .. } => panic!("a message"),
+            Action::Send { .. } | Action::Call { .. } => panic!("a message"),
         })
         .collect();
     assert_eq!(texts, ["network prod ", "network "]);

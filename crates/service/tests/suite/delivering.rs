@@ -64,6 +64,7 @@ pub(crate) fn queue(
         breaker: BreakerPolicy::default(),
         order_wait: SignedDuration::ZERO,
         firing_limit: None,
+        calls: None,
         digest: [0; 32],
     }
 }

@@ -371,6 +371,7 @@ async fn without_a_limit_every_firing_is_a_message() {
     let ids = fire(&delivering, "stuck", 100).await;
     delivering.serve(TargetConfig {
         firing_limit: None,
+        calls: None,
         ..robot(&receiver)
     });
     until_delivered(&delivering, &ids).await;

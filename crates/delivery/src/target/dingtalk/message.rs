@@ -109,7 +109,11 @@ fn single(robot: &DingTalk, delivery: &Delivery) -> (Json, Option<String>) {
         return (payload.clone(), None);
     }
     let (whole, fence, cost): (_, _, fn(char) -> usize) = match &delivery.action {
-        Action::Send { payload, .. } => (payload.to_string(), fence(payload), json_bytes),
+        Action::Send { payload, .. }
+        | Action::Call {
+            parameters: payload,
+            ..
+        } => (payload.to_string(), fence(payload), json_bytes),
         Action::Notify { message, .. } if is_plain(robot, message) => {
             let cost = match robot.format {
                 Format::Text => json_bytes,
@@ -138,7 +142,7 @@ fn single(robot: &DingTalk, delivery: &Delivery) -> (Json, Option<String>) {
     };
     let body = match &delivery.action {
         // A document is shown as a code block, under the rule's name.
-        Action::Send { .. } => {
+        Action::Send { .. } | Action::Call { .. } => {
             let title = part.titled(&one_line(&delivery.rule));
             markdown(robot, &title, fenced(part.text, &fence), mentions(&[]))
         }
@@ -361,7 +365,11 @@ fn section(robot: &DingTalk, delivery: &Delivery) -> String {
                 format!("{}{link}", markdown_text(robot, message)),
             )
         }
-        Action::Send { payload, .. } => (
+        Action::Send { payload, .. }
+        | Action::Call {
+            parameters: payload,
+            ..
+        } => (
             escape_all(&delivery.rule),
             fenced(&payload.to_string(), &fence(payload)),
         ),
@@ -517,7 +525,7 @@ fn mentions_bytes(delivery: &Delivery) -> usize {
         Action::Notify { message, .. } => {
             message.at.iter().map(|person| mention_bytes(person)).sum()
         }
-        Action::Send { .. } => 0,
+        Action::Send { .. } | Action::Call { .. } => 0,
     }
 }
 

@@ -197,14 +197,18 @@ fn variables(delivery: &Delivery, zone: Option<&TimeZone>) -> Value {
     let heading = match &delivery.action {
         Action::Notify { message, .. } if message.title.trim() == message.text.trim() => "",
         Action::Notify { message, .. } => &message.title,
-        Action::Send { .. } => &delivery.rule,
+        Action::Send { .. } | Action::Call { .. } => &delivery.rule,
     };
     let (text, link, payload) = match &delivery.action {
         Action::Notify { message, .. } => {
             let link = message.link.as_deref().filter(|link| is_web_link(link));
             (message.text.as_str(), link, None)
         }
-        Action::Send { payload, .. } => ("", None, Some(payload.to_string())),
+        Action::Send { payload, .. }
+        | Action::Call {
+            parameters: payload,
+            ..
+        } => ("", None, Some(payload.to_string())),
     };
     let level = level(&delivery.action).lowercase();
     context! {
@@ -230,7 +234,7 @@ fn title(delivery: &Delivery) -> &str {
         }
         Action::Notify { message, .. } => &message.title,
         // A document has no title of its own; the rule's name makes the subject.
-        Action::Send { .. } => &delivery.rule,
+        Action::Send { .. } | Action::Call { .. } => &delivery.rule,
     }
 }
 
@@ -238,7 +242,7 @@ fn title(delivery: &Delivery) -> &str {
 pub(super) fn level(action: &Action) -> Level {
     match action {
         Action::Notify { message, .. } => message.level,
-        Action::Send { .. } => Level::Info,
+        Action::Send { .. } | Action::Call { .. } => Level::Info,
     }
 }
 
