@@ -5,6 +5,7 @@
 //! `parameters` become a [`crate::Request`]), the [`Cloud`], and `response` (JSON).
 
 mod actions;
+mod answer;
 mod authentication;
 mod http;
 mod parameters;
@@ -12,6 +13,7 @@ mod response;
 mod signature;
 
 pub use actions::perform;
+pub use answer::RpcResponse;
 pub use authentication::{AccessKey, RequestLimits};
 pub use http::{HttpRequest, HttpResponse};
 pub use parameters::Parameters;
@@ -61,14 +63,15 @@ impl Endpoint {
     pub fn serve(&mut self, request: &HttpRequest, now: Timestamp) -> HttpResponse {
         self.cloud.advance(now);
         let host = request.header("host").unwrap_or_default();
-        match self.authenticator.authenticate(request, now) {
+        let response = match self.authenticator.authenticate(request, now) {
             Ok(call) => {
                 let (action, parameters) = (&call.action, &call.parameters);
                 let reply = perform(&mut self.cloud, &call.account, action, parameters, now);
                 response::write(&reply, host)
             }
             Err(error) => response::error(&error, self.cloud.new_request_id(), host),
-        }
+        };
+        HttpResponse::from(response)
     }
 
     /// Moves the clock forward, see [`Cloud::advance`].

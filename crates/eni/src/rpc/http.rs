@@ -1,5 +1,7 @@
 //! HTTP requests and responses, as far as the API uses them.
 
+use super::RpcResponse;
+
 /// An HTTP request.
 #[derive(Debug, Clone, Default)]
 pub struct HttpRequest {
@@ -35,5 +37,15 @@ impl HttpRequest {
             .iter()
             .find(|(found, _)| found.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
+    }
+}
+
+impl From<RpcResponse> for HttpResponse {
+    fn from(response: RpcResponse) -> Self {
+        Self {
+            status: response.status,
+            request_id: response.request_id,
+            body: response.body.to_string(),
+        }
     }
 }

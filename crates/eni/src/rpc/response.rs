@@ -2,12 +2,12 @@
 
 use reflexarc_event::Json;
 
-use super::HttpResponse;
+use super::RpcResponse;
 use crate::resources::Interface;
 use crate::{Answer, ApiError, Page, Paging, Reply};
 
 /// The response to an authenticated request.
-pub(super) fn write(reply: &Reply, host: &str) -> HttpResponse {
+pub(super) fn write(reply: &Reply, host: &str) -> RpcResponse {
     let mut members = match &reply.result {
         Ok(Answer::Accepted) => Vec::new(),
         Ok(Answer::Created(interface)) => created_interface(interface),
@@ -15,25 +15,29 @@ pub(super) fn write(reply: &Reply, host: &str) -> HttpResponse {
         Err(failure) => return error(failure, reply.request_id.clone(), host),
     };
     members.insert(0, ("RequestId", reply.request_id.as_str().into()));
-    HttpResponse {
+    RpcResponse {
         status: 200,
         request_id: reply.request_id.clone(),
-        body: object(members).to_string(),
+        code: "",
+        message: String::new(),
+        body: object(members),
     }
 }
 
 /// The response to a refused request.
-pub(super) fn error(error: &ApiError, request_id: String, host: &str) -> HttpResponse {
+pub(super) fn error(error: &ApiError, request_id: String, host: &str) -> RpcResponse {
     let body = object([
         ("RequestId", request_id.as_str().into()),
         ("HostId", host.into()),
         ("Code", error.code.into()),
         ("Message", error.message.as_str().into()),
     ]);
-    HttpResponse {
+    RpcResponse {
         status: error.status,
         request_id,
-        body: body.to_string(),
+        code: error.code,
+        message: error.message.clone(),
+        body,
     }
 }
 

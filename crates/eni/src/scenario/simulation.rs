@@ -7,7 +7,7 @@ use reflexarc_event::Operation;
 
 use super::{Scenario, ScheduledRequest, Step, StepAction, TimelineEvent, World};
 use crate::resources::InstanceStatus;
-use crate::rpc::{self, Parameters};
+use crate::rpc::{self, Parameters, RpcResponse};
 use crate::{Answer, Fault, FaultMode, Reply};
 
 /// The expectation of a step whose request should be accepted, in the place of an error code.
@@ -122,6 +122,14 @@ impl Simulation {
         self.scheduled.insert((at, self.sequence), request);
     }
 
+    /// Makes a request of a rule at once and returns the response, which the timeline shows as a
+    /// request of that rule. Operations that are due by `request.at` complete first.
+    pub fn answer(&mut self, request: ScheduledRequest) -> RpcResponse {
+        self.world.cloud.advance(request.at);
+        self.collect();
+        self.run_scheduled(request)
+    }
+
     /// What happens next and when: the earliest, and at one instant in the order of this list.
     ///
     /// Completions come first, so that a request of the same second finds the interface as it is
@@ -163,7 +171,7 @@ impl Simulation {
         Some(())
     }
 
-    fn run_scheduled(&mut self, request: ScheduledRequest) {
+    fn run_scheduled(&mut self, request: ScheduledRequest) -> RpcResponse {
         let at = request.at.max(self.world.cloud.now());
         self.call(Call {
             at,
@@ -173,7 +181,7 @@ impl Simulation {
             rule: Some(request.rule),
             name: None,
             expectation: None,
-        });
+        })
     }
 
     fn run_step(&mut self, Step { at, action }: Step) {
@@ -284,7 +292,7 @@ impl Simulation {
         self.collect();
     }
 
-    fn call(&mut self, call: Call) {
+    fn call(&mut self, call: Call) -> RpcResponse {
         let Call {
             at,
             account,
@@ -296,8 +304,9 @@ impl Simulation {
         } = call;
         let parameters = self.resolve_names(&parameters);
         let mut interface = parameters.optional("NetworkInterfaceId").map(str::to_owned);
-        let Reply { request_id, result } =
-            rpc::perform(&mut self.world.cloud, &account, &action, &parameters, at);
+        let reply = rpc::perform(&mut self.world.cloud, &account, &action, &parameters, at);
+        let response = self.world.cloud.response(&reply);
+        let Reply { request_id, result } = reply;
         if let Ok(Answer::Created(created)) = &result {
             interface = Some(created.id.clone());
             if let Some(name) = name {
@@ -319,6 +328,7 @@ impl Simulation {
             expected,
         });
         self.collect();
+        response
     }
 
     /// Replaces `$name` by the interface's id. The name of an interface whose creation was refused

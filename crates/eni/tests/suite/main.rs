@@ -1,6 +1,7 @@
 //! The control plane through its public API, against the documentation of ENIs and their events.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod answers;
 mod buses;
 mod conditions;
 mod error_codes;
