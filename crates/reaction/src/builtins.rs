@@ -1,5 +1,6 @@
 //! The built-in functions of scripts, beyond rhai's own for strings, numbers, arrays and maps.
 
+mod call;
 mod delay;
 mod message;
 mod network;
@@ -38,6 +39,12 @@ pub(crate) const USAGES: &[Usage] = &[
         name: "send",
         usage: "send(target, payload) or send(target, payload, #{after, key}), \
                 where after is a string such as \"10m\"",
+    },
+    Usage {
+        name: "call",
+        usage: "call(target, operation, parameters) or \
+                call(target, operation, parameters, #{after, key}), \
+                where parameters is a map",
     },
     Usage {
         name: "cancel",
@@ -93,6 +100,7 @@ pub(crate) const USAGES: &[Usage] = &[
 // Functions with `Dynamic` parameters check their arguments themselves; the others are only called
 // with arguments of these types, and rhai's error otherwise becomes one that shows the usage.
 pub(crate) fn register(engine: &mut Engine) {
+    call::register(engine);
     network::register(engine);
     parsing::register(engine);
     state::register(engine);
@@ -120,7 +128,7 @@ pub(crate) fn register(engine: &mut Engine) {
             "send",
             |target: ImmutableString, payload: Dynamic, delay: Map| -> BuiltinResult<()> {
                 RUN.with(|run| {
-                    let delay = Delay::of_send(run, &delay)?;
+                    let delay = Delay::of_map(run, "send", &delay)?;
                     send(run, &target, &payload, delay)
                 })
             },

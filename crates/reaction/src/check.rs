@@ -23,7 +23,7 @@ use crate::run_error::plural_of;
 use crate::sandbox::{Overload, Sandbox, unavailable};
 use crate::variable_scope::is_reserved;
 use crate::workspace::Workspace;
-use crate::{ReactionLimits, ScriptVariables, walk};
+use crate::{ReactionLimits, ScriptVariables, call_name, walk};
 
 /// The errors of a script that rhai has parsed, by location.
 pub(crate) fn check(
@@ -81,9 +81,7 @@ pub(crate) fn warnings(
     limits: &ReactionLimits,
 ) -> Vec<Diagnostic> {
     let compiles = |fixed: &str| {
-        let compiled = sandbox
-            .engine
-            .compile_with_scope(&Workspace::names(variables), fixed);
+        let compiled = call_name::compile(&sandbox.engine, &Workspace::names(variables), fixed);
         compiled.is_ok_and(|ast| check(sandbox, &ast, variables, fixed, limits).is_empty())
     };
     let mut warnings = literal_texts::check(&compiles, ast, source, limits.fixes);
@@ -217,6 +215,7 @@ impl Checker<'_> {
 
     /// Checks that a function of the script does not replace a built-in one.
     fn check_function_name(&mut self, name: &str) {
+        let name = call_name::written(name);
         if !USAGES.iter().any(|usage| usage.name == name) {
             return;
         }
@@ -270,7 +269,7 @@ impl Checker<'_> {
         }
         let usage = USAGES
             .iter()
-            .find(|usage| usage.name == name)
+            .find(|usage| usage.name == call_name::written(name))
             .map(|usage| format!("call it as {}", usage.usage));
         let arity: BTreeSet<usize> = overloads
             .iter()
@@ -285,9 +284,11 @@ impl Checker<'_> {
         // Either the number of arguments is wrong, or their types are.
         let message = if arity.contains(&given) {
             let kinds: Vec<&str> = call.args.iter().map(kind_of).collect();
+            let name = call_name::written(name);
             format!("invalid arguments for `{name}`: {}", kinds.join(" and "))
         } else {
             let arity: Vec<String> = arity.iter().map(ToString::to_string).collect();
+            let name = call_name::written(name);
             format!(
                 "`{name}` expects {}, found {given}",
                 plural_of(&arity.join(" or "), "argument")

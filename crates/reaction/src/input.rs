@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::{Json, Level, ScriptEvent, WindowInput};
+use crate::{CallInput, Json, Level, ScriptEvent, WindowInput};
 
 /// What a script and its messages know of their rule.
 ///
@@ -69,6 +69,10 @@ pub struct Input<'a> {
     ///
     /// [`VariableScope`]: crate::VariableScope
     pub window: Option<&'a WindowInput<'a>>,
+    /// The call that was answered, for scripts of [`VariableScope::Answered`].
+    ///
+    /// [`VariableScope::Answered`]: crate::VariableScope::Answered
+    pub call: Option<&'a CallInput<'a>>,
 }
 
 impl RuleInfo {
@@ -128,6 +132,7 @@ impl<'a> Input<'a> {
             stopwatch: None,
             lookup: None,
             window: None,
+            call: None,
         }
     }
 
@@ -141,6 +146,16 @@ impl<'a> Input<'a> {
             stopwatch: None,
             lookup: None,
             window: None,
+            call: None,
+        }
+    }
+
+    /// The same with a call that was answered; see there for an example.
+    #[must_use]
+    pub fn with_call(self, call: &'a CallInput<'a>) -> Self {
+        Self {
+            call: Some(call),
+            ..self
         }
     }
 

@@ -24,6 +24,8 @@
 mod action;
 mod answer;
 mod builtins;
+mod call_input;
+mod call_name;
 mod check;
 mod default_message;
 mod default_window_message;
@@ -62,6 +64,7 @@ pub use reflexarc_event::{Event, Json, Level};
 
 pub use action::{Action, Message};
 pub use answer::{CallAnswer, OwnCode};
+pub use call_input::CallInput;
 pub use default_message::default_message;
 pub use default_window_message::{WindowReason, default_window_message};
 pub use effects::{Effects, StateChange};
@@ -75,7 +78,7 @@ pub use memory_state::MemoryState;
 pub use reaction::Reaction;
 pub use reference::REFERENCE;
 pub use state::{Entry, KeptMatches, NoState, State, sealed};
-pub use targets::NamedTarget;
+pub use targets::{NamedCall, NamedTarget};
 pub use template::{Template, TemplateInput, TemplateNames};
 pub use value::ScriptEvent;
 pub use variable_field::VariableField;

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use reflexarc_event::FieldSet;
 use rhai::AST;
 
+use crate::call_input::CallReads;
 use crate::read_fields::fields_read;
 use crate::run::{RUN, Run, Stop};
 use crate::sandbox::Sandbox;
@@ -16,9 +17,9 @@ use crate::variable_scope::LOOKUP;
 use crate::window_input::WindowReads;
 use crate::workspace::{Workspace, Workspaces};
 use crate::{
-    CompileError, Diagnostic, Effects, Input, NamedTarget, ReactionError, ReactionLimits,
-    ScriptEvent, ScriptVariables, State, VariableField, check, parse_error, run_error, targets,
-    trace, variable_field,
+    CompileError, Diagnostic, Effects, Input, NamedCall, NamedTarget, ReactionError,
+    ReactionLimits, ScriptEvent, ScriptVariables, State, VariableField, call_name, check,
+    parse_error, run_error, targets, trace, variable_field,
 };
 
 /// A script, compiled and checked.
@@ -50,6 +51,8 @@ pub struct Reaction {
     lookup_fields: Arc<FieldSet>,
     /// What it reads of the window; `None` for a script without one.
     window_reads: Option<Arc<WindowReads>>,
+    /// What it reads of a call and its answer; `None` for a script without one.
+    call_reads: Option<Arc<CallReads>>,
     /// For runs in `sandbox`.
     workspaces: Arc<Workspaces>,
     limits: ReactionLimits,
@@ -95,13 +98,11 @@ impl Reaction {
         // find all. Neither runs any part of the script.
         let mut sandbox = Sandbox::with_limits(limits);
         // Only the names of the variables matter when a script is compiled.
-        let ast = sandbox
-            .engine
-            .compile_with_scope(&Workspace::names(variables), source)
-            .map_err(|error| {
-                let diagnostic = parse_error::diagnostic(&error, source, variables, limits);
-                CompileError::new(source, vec![diagnostic])
-            })?;
+        let names = Workspace::names(variables);
+        let ast = call_name::compile(&sandbox.engine, &names, source).map_err(|error| {
+            let diagnostic = parse_error::diagnostic(&error, source, variables, limits);
+            CompileError::new(source, vec![diagnostic])
+        })?;
         let errors = check::check(&sandbox, &ast, variables, source, limits);
         if !errors.is_empty() {
             return Err(CompileError::new(source, errors));
@@ -114,6 +115,7 @@ impl Reaction {
         let event_fields = fields_read(&ast, "event", !assigns_elements);
         let rule_fields = fields_read(&ast, "rule", !assigns_elements);
         let window_reads = WindowReads::of_script(&ast, variables.scope, !assigns_elements);
+        let call_reads = CallReads::of_script(&ast, variables.scope, !assigns_elements);
         let lookup_fields = if variables.has_lookups {
             fields_read(&ast, LOOKUP, !assigns_elements)
         } else {
@@ -130,6 +132,7 @@ impl Reaction {
             variables,
             lookup_fields: Arc::new(lookup_fields),
             window_reads: window_reads.map(Arc::new),
+            call_reads: call_reads.map(Arc::new),
             workspaces: Arc::default(),
             limits: *limits,
         })
@@ -217,6 +220,23 @@ impl Reaction {
         targets::named_targets(&self.ast, &self.source)
     }
 
+    /// The operations that the script calls, by location. Each is written out, so that what a rule
+    /// can call is known before it runs.
+    ///
+    /// ```
+    /// use reflexarc_reaction::{Reaction, ReactionLimits};
+    ///
+    /// let script = r#"call("ecs", "DescribeInstances", #{ InstanceIds: [event.id] })"#;
+    /// let reaction = Reaction::compile(script, &ReactionLimits::DEFAULT)?;
+    /// let calls = reaction.calls();
+    /// assert_eq!((calls[0].target.as_str(), calls[0].operation.as_str()), ("ecs", "DescribeInstances"));
+    /// assert_eq!(&script[calls[0].operation_span.clone()], r#""DescribeInstances""#);
+    /// # Ok::<(), reflexarc_reaction::CompileError>(())
+    /// ```
+    pub fn calls(&self) -> Vec<NamedCall> {
+        targets::named_calls(&self.ast, &self.source)
+    }
+
     /// What the script probably does not mean as it is written; the spans are bytes of its text.
     /// Computed when it is first read.
     ///
@@ -288,6 +308,10 @@ impl Reaction {
     fn input_bytes(&self, input: &Input<'_>) -> usize {
         let event = input.event.map_or(0, ScriptEvent::bytes);
         let event = event + input.lookup.map_or(0, text_bytes);
+        let event = match (&self.call_reads, input.call) {
+            (Some(reads), Some(call)) => event + reads.bytes(call),
+            _ => event,
+        };
         match (&self.window_reads, input.window) {
             (Some(reads), Some(window)) => event + reads.bytes(window, &self.limits),
             _ => event,
@@ -309,6 +333,9 @@ impl Reaction {
         workspace.set(input, &event, &self.rule_fields);
         if let Some(reads) = &self.window_reads {
             workspace.set_window(input, reads, limits);
+        }
+        if let Some(reads) = &self.call_reads {
+            workspace.set_call(input, reads);
         }
         if !self.lookup_fields.is_empty() {
             workspace.set_lookups(input);

@@ -18,8 +18,9 @@ mod tests {
     use crate::builtins::USAGES;
     use crate::run::grouped;
     use crate::{
-        Action, Effects, Input, Json, Level, NoState, Reaction, ReactionLimits, RuleInfo,
-        ScriptEvent, ScriptVariables, StateChange, VariableScope, WindowInput,
+        Action, CallAnswer, CallInput, Effects, Input, Json, Level, NoState, Reaction,
+        ReactionLimits, RuleInfo, ScriptEvent, ScriptVariables, StateChange, VariableScope,
+        WindowInput,
     };
 
     /// The fenced blocks in order, as language and text.
@@ -136,20 +137,35 @@ mod tests {
             event_may_be_missing: false,
             closing_may_be_missing: false,
         };
+        let answered = VariableScope::Answered {
+            event_may_be_missing: false,
+        };
+        let body = Json::parse(
+            r#"{"NetworkInterfaceSets": {"NetworkInterfaceSet": [
+                {"NetworkInterfaceId": "eni-bp1", "Status": "Available", "Type": "Secondary"}
+            ]}}"#,
+        );
+        let answer = CallAnswer::ok(200, body.unwrap());
+        let call = CallInput {
+            target: "ecs",
+            operation: "DescribeNetworkInterfaces",
+            parameters: &Json::object([("NetworkInterfaceId", "eni-bp1".into())]),
+            answer: &answer,
+        };
         let (mut examples, mut of_windows) = (0, 0);
         for pair in blocks.windows(2) {
             let [
-                (kind @ ("rhai" | "rhai window" | "rhai lookup"), script),
+                (kind @ ("rhai" | "rhai window" | "rhai lookup" | "rhai answered"), script),
                 (language, expected),
             ] = pair
             else {
                 continue;
             };
             let has_window = *kind == "rhai window";
-            let scope = if has_window {
-                resolved
-            } else {
-                VariableScope::Event
+            let scope = match *kind {
+                "rhai window" => resolved,
+                "rhai answered" => answered,
+                _ => VariableScope::Event,
             };
             let variables = ScriptVariables::from(scope).with_lookups(*kind == "rhai lookup");
             assert_eq!(
@@ -162,6 +178,7 @@ mod tests {
                 .run(
                     &Input::new(&event, &rule, now)
                         .with_window(&window)
+                        .with_call(&call)
                         .with_lookup(&rows),
                     &NoState,
                 )
@@ -183,7 +200,10 @@ mod tests {
             closing_may_be_missing: true,
         });
         let all = all.with_lookups(true);
-        for name in all.names() {
+        let answered = ScriptVariables::from(VariableScope::Answered {
+            event_may_be_missing: true,
+        });
+        for name in all.names().chain(answered.names()) {
             assert!(section.contains(&format!("`{name}`")), "{name}");
         }
     }

@@ -7,7 +7,7 @@ use rhai::EvalAltResult;
 use crate::builtins::USAGES;
 use crate::run::{Stop, grouped};
 use crate::value::kind_of;
-use crate::{ReactionError, ReactionLimits, SourceLocation};
+use crate::{ReactionError, ReactionLimits, SourceLocation, call_name};
 
 /// The error of a run that rhai ended with `error`. `stop` is why the run stopped itself, if it
 /// did.
@@ -183,6 +183,7 @@ fn plain(error: &EvalAltResult) -> String {
 /// gives the call as `name (type, type)`.
 fn not_found(signature: &str) -> String {
     let (name, arguments) = signature.split_once(" (").unwrap_or((signature, ""));
+    let name = call_name::written(name);
     let found: Vec<&str> = arguments
         .strip_suffix(')')
         .unwrap_or(arguments)

@@ -16,7 +16,7 @@ use rhai::{AST, Caches, Dynamic, Engine, EvalAltResult, OptimizationLevel, Scope
 
 use crate::limits::EVENT_SIZES;
 use crate::run::RUN;
-use crate::{ReactionLimits, builtins, trace};
+use crate::{ReactionLimits, builtins, call_name, trace};
 
 // Disabling a symbol makes rhai reject it as a reserved word. For names that rhai does not have,
 // such as `sleep`, the entry only serves the explanation.
@@ -38,7 +38,6 @@ const UNAVAILABLE: &[(&str, &str)] = &[
         "Fn",
         "call a function by its name, or write a closure: `|x| x > 1`",
     ),
-    ("call", "call a function by its name"),
     (
         "curry",
         "call a function by its name, or write a closure: `|x| x > 1`",
@@ -144,6 +143,7 @@ impl Sandbox {
         self.functions
             .keys()
             .map(String::as_str)
+            .map(call_name::written)
             .filter(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
     }
 
@@ -261,6 +261,7 @@ fn build(limits: &ReactionLimits) -> Engine {
     for (word, _) in UNAVAILABLE {
         engine.disable_symbol(*word);
     }
+    call_name::register(&mut engine);
     engine
         // An unknown variable is an error when a script is compiled, not when the line runs.
         .set_strict_variables(true)

@@ -10,6 +10,7 @@ use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 use crate::SourceLocation;
 use crate::builtins::USAGES;
+use crate::call_name::{CALL, written};
 use crate::walk;
 
 /// A target that a script names, such as `"network-team"` in `notify("network-team", text)`.
@@ -22,9 +23,54 @@ pub struct NamedTarget {
     pub span: Span,
 }
 
-/// Every literal that can become the target of `notify` or `send`, by location.
+/// An operation that a script calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NamedCall {
+    /// The name of the target.
+    pub target: String,
+    /// The operation.
+    pub operation: String,
+    /// The literal of the target in the script, quotes included.
+    pub target_span: Span,
+    /// The literal of the operation, quotes included.
+    pub operation_span: Span,
+}
+
+/// The operations that a script calls, by location. Both are literals in the call itself: that is
+/// checked when it is compiled.
+pub(crate) fn named_calls(ast: &AST, source: &str) -> Vec<NamedCall> {
+    let mut calls = Vec::new();
+    walk::script(ast, &mut |nodes| {
+        if let Some(ASTNode::Stmt(Stmt::FnCall(call, _)) | ASTNode::Expr(Expr::FnCall(call, _))) =
+            nodes.last()
+            && call.name == CALL
+            && let [target, operation, ..] = &call.args[..]
+            && let (Some(target), Some(operation)) = (literal(target), literal(operation))
+        {
+            calls.push(NamedCall {
+                target: target.0,
+                operation: operation.0,
+                target_span: literal_span(target.1, source),
+                operation_span: literal_span(operation.1, source),
+            });
+        }
+        true
+    });
+    calls.sort_by_key(|call| call.target_span.start);
+    calls.dedup();
+    calls
+}
+
+/// Every literal that can become the target of `notify`, `send` or `call`, by location.
 pub(crate) fn named_targets(ast: &AST, source: &str) -> Vec<NamedTarget> {
-    let sinks = [("notify", 2), ("send", 2), ("send", 3)];
+    let sinks = [
+        ("notify", 2),
+        ("send", 2),
+        ("send", 3),
+        (CALL, 3),
+        (CALL, 4),
+    ];
     let sinks = sinks.map(|(function, arity)| Sink::target(function, arity));
     let found = literal_arguments(ast, source, sinks.into());
     let mut targets: Vec<NamedTarget> = found
@@ -56,6 +102,7 @@ pub(crate) fn literal_delays(ast: &AST, source: &str) -> Vec<(&'static str, (Str
     for (function, sink) in [
         ("notify", Sink::after("notify", 2)),
         ("send", Sink::after("send", 3)),
+        ("call", Sink::after(CALL, 4)),
     ] {
         let found = literal_arguments(ast, source, vec![sink]).into_iter();
         delays.extend(found.map(|found| (function, (found.text, found.span))));
@@ -271,7 +318,7 @@ impl<'a> Variables<'a> {
     /// A function of rhai may change its first argument; those of the sandbox do not, and those of
     /// the script get a copy.
     fn forget_changed(&mut self, call: &FnCallExpr) {
-        let name = call.name.as_str();
+        let name = written(&call.name);
         if !USAGES.iter().any(|usage| usage.name == name)
             && !self.own.contains(&name)
             && let Some(first) = call.args.first()

@@ -13,6 +13,10 @@ pub(crate) const LOOKUP: &str = "lookup";
 /// The variable of `resolved`, besides those of the window.
 const CLOSING: &str = "closing";
 
+/// The variables of `answered`, besides those of all rules.
+pub(crate) const CALL: &str = "call";
+pub(crate) const ANSWER: &str = "answer";
+
 /// Which variables a script or template may use.
 ///
 /// ```
@@ -41,6 +45,11 @@ pub enum VariableScope {
         event_may_be_missing: bool,
         /// Whether `closing` is `()` in some runs, as where a time passed instead.
         closing_may_be_missing: bool,
+    },
+    /// `answered`: also `call` and `answer`.
+    Answered {
+        /// Whether `event` is `()` in some runs, as after a call without an event.
+        event_may_be_missing: bool,
     },
 }
 
@@ -90,8 +99,10 @@ impl ScriptVariables {
         let window = window.filter(move |_| self.scope.has_window());
         let lookup = self.has_lookups.then_some(LOOKUP);
         let closing = self.scope.has_closing().then_some(CLOSING);
+        let call = [CALL, ANSWER].into_iter();
+        let call = call.filter(move |_| self.scope.has_call());
         let names = EVENT_VARIABLES.into_iter().chain(lookup);
-        names.chain(window).chain(closing)
+        names.chain(window).chain(closing).chain(call)
     }
 
     /// Where a variable exists that is missing here.
@@ -101,6 +112,7 @@ impl ScriptVariables {
         }
         let place = match name {
             CLOSING => "in `resolved`",
+            CALL | ANSWER => "in `answered`",
             LOOKUP => "in rules with the key `lookup`",
             _ if WINDOW_VARIABLES.contains(&name) => {
                 "in rules with `count`, `followed_by`, `not_followed_by`, `absent_for` or `batch`"
@@ -121,7 +133,12 @@ impl ScriptVariables {
 impl VariableScope {
     /// Whether scripts have the variables of the window.
     pub(crate) fn has_window(self) -> bool {
-        self != Self::Event
+        matches!(self, Self::Window { .. } | Self::Resolved { .. })
+    }
+
+    /// Whether scripts have `call` and `answer`.
+    pub(crate) fn has_call(self) -> bool {
+        matches!(self, Self::Answered { .. })
     }
 
     /// Whether scripts have `closing`.
@@ -134,6 +151,9 @@ impl VariableScope {
         let (event, closing) = match self {
             Self::Event => (false, false),
             Self::Window {
+                event_may_be_missing,
+            }
+            | Self::Answered {
                 event_may_be_missing,
             } => (event_may_be_missing, false),
             Self::Resolved {
@@ -189,5 +209,14 @@ mod tests {
             assert_eq!(scope.where_it_exists("counts"), None);
         }
         assert_eq!(resolved.where_it_exists("count"), None);
+        let answered = ScriptVariables::from(VariableScope::Answered {
+            event_may_be_missing: false,
+        });
+        assert_eq!(
+            answered.enumeration(),
+            "`event`, `rule`, `now`, `call` and `answer`"
+        );
+        let exists = Some("`answer` exists only in `answered`");
+        assert_eq!(plain.where_it_exists("answer").as_deref(), exists);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use reflexarc_event::{FieldSet, Selected};
 use rhai::{AST, Caches, Dynamic, EvalAltResult, Map, Scope};
 
+use crate::call_input::CallReads;
 use crate::sandbox::Sandbox;
 use crate::value::{EventValue, selected_to_script, to_script};
 use crate::window_input::WindowReads;
@@ -118,6 +119,13 @@ impl Workspace {
     ) {
         if let Some(window) = input.window {
             reads.push(window, limits, &mut self.scope);
+        }
+    }
+
+    /// Adds the call that was answered, after the others are set.
+    pub(crate) fn set_call(&mut self, input: &Input<'_>, reads: &CallReads) {
+        if let Some(call) = input.call {
+            reads.push(call, &mut self.scope);
         }
     }
 

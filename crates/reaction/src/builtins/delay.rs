@@ -8,7 +8,7 @@ use rhai::{Dynamic, Map};
 use crate::ReactionLimits;
 use crate::run::{BuiltinResult, Run, grouped};
 
-/// The fields of the last map of `send`.
+/// The fields of the last map of `send` and `call`.
 pub(crate) const DELAY_FIELDS: [&str; 2] = ["after", "key"];
 
 /// When an action is delivered, and its name.
@@ -40,17 +40,17 @@ impl Delay {
         })
     }
 
-    /// Reads the last map of `send`.
-    pub(super) fn of_send(run: &Run<'_>, fields: &Map) -> BuiltinResult<Self> {
+    /// Reads the last map of `send` or `call`.
+    pub(super) fn of_map(run: &Run<'_>, function: &str, fields: &Map) -> BuiltinResult<Self> {
         let mut found = [None; DELAY_FIELDS.len()];
         for (name, value) in fields {
             // An error, not ignored: with `afer` a document would be sent at once.
             let place = DELAY_FIELDS.iter().position(|known| name == known);
-            let place = place.ok_or_else(|| unknown_field(name))?;
+            let place = place.ok_or_else(|| unknown_field(function, name))?;
             found[place] = Some(value).filter(|value| !value.is_unit());
         }
         let [after, key] = found;
-        Self::read(run, "send", after, key)
+        Self::read(run, function, after, key)
     }
 
     /// The size of what the script gave.
@@ -116,10 +116,10 @@ fn checked_key(run: &Run<'_>, function: &str, key: &str) -> BuiltinResult<String
     }
 }
 
-fn unknown_field(name: &str) -> String {
+fn unknown_field(function: &str, name: &str) -> String {
     let hint = match nearest(name, DELAY_FIELDS) {
         Some(name) => format!("did you mean `{name}`?"),
         None => format!("expected one of: {}", DELAY_FIELDS.join(", ")),
     };
-    format!("unknown field `{name}` in the last map of `send`; {hint}")
+    format!("unknown field `{name}` in the last map of `{function}`; {hint}")
 }

@@ -3,7 +3,7 @@
 
 use reflexarc_diagnostic::{Code, Diagnostic, nearest, parse_duration};
 use reflexarc_event::{Level, parse_network};
-use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
+use rhai::{AST, ASTNode, Expr, FnCallExpr, Ident, Position, Stmt};
 
 use super::kind_of;
 use crate::ReactionLimits;
@@ -11,6 +11,7 @@ use crate::SourceLocation;
 use crate::builtins::{
     DELAY_FIELDS, MESSAGE_FIELDS, check_key, empty_key, long_key, parse_after, too_long,
 };
+use crate::call_name::{CALL, written};
 use crate::targets;
 use crate::walk;
 
@@ -73,7 +74,10 @@ pub(super) fn check_call(
                 found.push(error(position, message));
             }
         }
-        (name @ ("notify" | "send"), Some((target, position))) if target.trim().is_empty() => {
+        (name @ ("notify" | "send" | CALL), Some((target, position)))
+            if target.trim().is_empty() =>
+        {
+            let name = written(name);
             found.push(error(position, format!("the target of `{name}` is empty")));
         }
         ("cidr_contains", Some((network, position))) if parse_network(network).is_none() => {
@@ -89,14 +93,21 @@ pub(super) fn check_call(
         found.extend(check_message(map, source));
         found.extend(check_delay("notify", map, source, limits));
     }
-    if call.name == "send"
-        && let Some(map @ Expr::Map(members, _)) = call.args.get(2)
-    {
+    if call.name == CALL {
+        found.extend(computed_names(call, source));
+    }
+    let delay = match call.name.as_str() {
+        "send" => call.args.get(2),
+        CALL => call.args.get(3),
+        _ => None,
+    };
+    if let Some(map @ Expr::Map(members, _)) = delay {
+        let function = written(&call.name);
         let names: Vec<&str> = members.0.iter().map(|(key, _)| key.name.as_str()).collect();
         let fields = members.0.iter().map(|(key, _)| key);
         let unknown = fields.filter(|key| !DELAY_FIELDS.contains(&key.name.as_str()));
-        found.extend(unknown.map(|key| unknown_delay_field(&key.name, key.pos, &names, source)));
-        found.extend(check_delay("send", map, source, limits));
+        found.extend(unknown.map(|key| unknown_delay_field(function, key, &names, source)));
+        found.extend(check_delay(function, map, source, limits));
     }
     found
 }
@@ -154,15 +165,36 @@ fn delay_key_fault(function: &str, key: &str, limits: &ReactionLimits) -> Option
     empty_key(function, key).or_else(|| long_key(function, key, limits))
 }
 
-/// The error about a field that the last map of `send` does not have; `others` are those beside it.
-fn unknown_delay_field(
-    name: &str,
-    position: Position,
-    others: &[&str],
-    source: &str,
-) -> Diagnostic {
-    let span = SourceLocation::token(position, source);
-    let message = format!("unknown field `{name}` in the last map of `send`");
+/// The errors about a target and an operation of `call` that are no literals.
+//
+// What a rule can call must be known without running it: an operator decides by the list what a
+// target allows. Texts of an event in these places would let its sender choose the operation.
+fn computed_names(call: &FnCallExpr, source: &str) -> Vec<Diagnostic> {
+    let names = [
+        ("target", "\"ecs\""),
+        ("operation", "\"DescribeInstances\""),
+    ];
+    let mut found = Vec::new();
+    for ((what, example), argument) in names.iter().zip(&call.args) {
+        let fault = match argument {
+            Expr::StringConstant(text, _) if !text.trim().is_empty() => continue,
+            Expr::StringConstant(..) if *what == "target" => continue,
+            Expr::StringConstant(..) => format!("the {what} of `call` is empty"),
+            _ => format!("the {what} of `call` must be a string literal"),
+        };
+        let span = SourceLocation::token(argument.start_position(), source);
+        let error = Diagnostic::error(Code::WRONG_ARGUMENTS, span, fault);
+        found.push(error.with_help(format!("write it in the call itself, such as {example}")));
+    }
+    found
+}
+
+/// The error about a field that the last map of `send` or `call` does not have; `others` are those
+/// beside it.
+fn unknown_delay_field(function: &str, key: &Ident, others: &[&str], source: &str) -> Diagnostic {
+    let name = key.name.as_str();
+    let span = SourceLocation::token(key.pos, source);
+    let message = format!("unknown field `{name}` in the last map of `{function}`");
     let error = Diagnostic::error(Code::WRONG_ARGUMENTS, span.clone(), message);
     let alias = meant_field(name).filter(|field| DELAY_FIELDS.contains(field));
     match alias.or_else(|| nearest(name, DELAY_FIELDS)) {

@@ -7,6 +7,7 @@
 )]
 
 mod attacks;
+mod calls;
 mod compile;
 mod coverage;
 mod determinism;
