@@ -33,7 +33,7 @@ pub struct Coverage {
     /// The leaves of `when`, and then of the filters of the time window, in order: each alternative
     /// of each field on its own.
     pub leaves: Vec<LeafCoverage>,
-    /// The lines of `then` and `resolved` with a statement, and whether it ran; by line of the rule
+    /// The lines of `then`, `resolved` and `answered` with a statement, and whether it ran; by line of the rule
     /// file, from 1.
     pub lines: BTreeMap<usize, bool>,
     /// What became of matches; `None` for a rule without a time window.
@@ -128,6 +128,7 @@ impl Coverage {
 pub(crate) struct ExecutedLines {
     pub(crate) then: RefCell<BTreeSet<usize>>,
     pub(crate) resolved: RefCell<BTreeSet<usize>>,
+    pub(crate) answered: RefCell<BTreeSet<usize>>,
 }
 
 /// Records coverage while tests run.
@@ -191,10 +192,18 @@ impl CoverageRecorder {
 
     pub(crate) fn finish(self, rule: &Rule) -> Coverage {
         let mut lines = BTreeMap::new();
-        let ExecutedLines { then, resolved } = self.executed_lines;
+        let ExecutedLines {
+            then,
+            resolved,
+            answered,
+        } = self.executed_lines;
         let of_window = rule.window.as_ref();
         let of_window = of_window.and_then(|window| window.resolved.as_ref());
-        let scripts = [(Some(&rule.response), then), (of_window, resolved)];
+        let scripts = [
+            (Some(&rule.response), then),
+            (of_window, resolved),
+            (rule.answered.as_ref(), answered),
+        ];
         for (response, executed) in scripts {
             let Some(Response::Script { reaction, source }) = response else {
                 continue;

@@ -1,5 +1,6 @@
 //! Evaluating an event: from the rules that match it to the effects of all hops.
 
+mod answered;
 mod kept_state;
 mod match_reaction;
 mod matches;
@@ -13,6 +14,7 @@ use reflexarc_diagnostic::truncate_to_bytes;
 use reflexarc_event::{Json, NativeEvent};
 use reflexarc_reaction::{Effects, ReactionLimits, State, StateChange, Stopwatch};
 
+use self::answered::run_answered;
 pub(crate) use self::matches::key_of_event;
 use self::matches::{EventInTime, KeyOutcome, MatchKey};
 use self::run_rule::run_rule;
@@ -24,7 +26,9 @@ use crate::recorded_state::{Reads, RecordedState};
 use crate::rule::Rule;
 use crate::rule_window::RuleWindow;
 use crate::window::Roles;
-use crate::{Evaluation, Failure, FailureCause, ReactionBudget, RuleEffects, RuleSetLimits};
+use crate::{
+    AnsweredCall, Evaluation, Failure, FailureCause, ReactionBudget, RuleEffects, RuleSetLimits,
+};
 
 /// Deadlines of one match before an event: it fires, is tried again if that failed, and is
 /// resolved.
@@ -190,6 +194,21 @@ pub(crate) fn fire<'a>(rule: &'a Rule, key: &str, context: &Context<'a>) -> Eval
         };
         in_progress.add_match(rule, window, Ok(run), &cause, context.now);
     }
+    in_progress.evaluate_pending(None, Ahead::default());
+    in_progress.finish()
+}
+
+/// Runs the script `answered` of a rule, and the rules that match what it emits.
+pub(crate) fn answer<'a>(rule: &'a Rule, call: &AnsweredCall, context: &Context<'a>) -> Evaluation {
+    let mut in_progress = InProgress::new(context);
+    let outcome = run_answered(rule, call, &in_progress.state, context);
+    let cause = Cause {
+        event: call.event.as_ref(),
+        hop: call.hop,
+        causes: Vec::new(),
+        origin: None,
+    };
+    in_progress.add(rule, outcome, &cause);
     in_progress.evaluate_pending(None, Ahead::default());
     in_progress.finish()
 }

@@ -27,6 +27,7 @@
 
 mod ahead_history;
 mod allow;
+mod answered_call;
 mod budget;
 mod content_hash;
 mod coverage;
@@ -88,10 +89,11 @@ pub use reflexarc_pattern::{
 #[doc(hidden)]
 pub use reflexarc_reaction::sealed;
 pub use reflexarc_reaction::{
-    Action, Entry, KeptEvent, KeptMatch, KeptMatches, MemoryState, Message, NoState,
-    ReactionLimits, State, StateChange, Stopwatch,
+    Action, CallAnswer, Entry, KeptEvent, KeptMatch, KeptMatches, MemoryState, Message, NoState,
+    OwnCode, ReactionLimits, State, StateChange, Stopwatch,
 };
 
+pub use answered_call::AnsweredCall;
 pub use budget::{EffectSize, ReactionBudget};
 pub use coverage::{Coverage, LeafCoverage, WindowCoverage};
 pub use delayed_actions::{DelayedAction, DelayedActions};
@@ -103,7 +105,7 @@ pub use format::format_rule;
 pub use limits::RuleSetLimits;
 pub use match_description::MatchDescription;
 pub use reference::REFERENCE;
-pub use rule::Rule;
+pub use rule::{Rule, RuleCall};
 pub use rule_file::MAX_STATE_ENTRIES;
 pub use rule_set::{DueEvaluation, EventFile, LiveWindow, Matched, PreparedEvaluation, RuleSet};
 pub use tables::Tables;

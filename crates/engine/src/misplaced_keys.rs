@@ -14,9 +14,10 @@ use reflexarc_diagnostic::toml::{DeTable, DeValue, Document, FaultCodes, Spanned
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 /// The keys of a rule.
-const RULE_KEYS: [&str; 28] = [
+const RULE_KEYS: [&str; 29] = [
     "absent_for",
     "allow",
+    "answered",
     "batch",
     "by",
     "count",
@@ -62,8 +63,9 @@ const TABLES: [(&str, &[&str]); 11] = [
 ];
 
 /// Keys that are hardly meant as labels.
-const NO_LABELS: [&str; 9] = [
+const NO_LABELS: [&str; 10] = [
     "absent_for",
+    "answered",
     "by",
     "grace",
     "notify",

@@ -51,6 +51,8 @@ pub struct Rule {
     pub(crate) when: EmbeddedText,
     pub(crate) pattern: Pattern,
     pub(crate) response: Response,
+    /// The script `answered`.
+    pub(crate) answered: Option<Response>,
     pub(crate) lookups: Lookups,
     /// `by`: none where the rule does not have the key, and no paths where it is `[]`.
     pub(crate) by: Option<EventKey>,
@@ -65,6 +67,20 @@ pub struct Rule {
     /// What else is found, when it is first read.
     findings: OnceLock<RuleFindings>,
     limits: Arc<RuleSetLimits>,
+}
+
+/// An operation that a rule calls, with its place in the rule's file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RuleCall {
+    /// The name of the target.
+    pub target: String,
+    /// The operation.
+    pub operation: String,
+    /// The literal of the target, quotes included.
+    pub target_span: Span,
+    /// The literal of the operation, quotes included.
+    pub operation_span: Span,
 }
 
 /// What a rule does when it matches.
@@ -108,6 +124,22 @@ impl Response {
             Self::Script { source, .. } => source.text().contains("after"),
             Self::None | Self::Notification(_) => false,
         }
+    }
+
+    /// The operations that it calls, each with its location in the file.
+    fn calls(&self) -> Vec<RuleCall> {
+        let Self::Script { reaction, source } = self else {
+            return Vec::new();
+        };
+        let calls = reaction.calls().into_iter();
+        calls
+            .map(|call| RuleCall {
+                target_span: source.locate(&call.target_span),
+                operation_span: source.locate(&call.operation_span),
+                target: call.target,
+                operation: call.operation,
+            })
+            .collect()
     }
 
     /// The targets that it names, each with its location in the file.
@@ -220,11 +252,42 @@ impl Rule {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn may_delay(&self) -> bool {
+        self.responses().any(Response::may_delay)
+    }
+
+    /// The operations that its scripts call, by location in its file.
+    ///
+    /// ```
+    /// use reflexarc::RuleSet;
+    ///
+    /// let script = r#"call("ecs", "DescribeInstances", #{ InstanceId: event.id })"#;
+    /// let text = format!("when = 'id exists'\nthen = '{script}'");
+    /// let rules = RuleSet::compile([("a.toml", text.as_str())])?;
+    /// let calls = rules.get("a").ok_or("no such rule")?.calls();
+    /// assert_eq!((calls[0].target.as_str(), calls[0].operation.as_str()), ("ecs", "DescribeInstances"));
+    /// assert_eq!(&text[calls[0].operation_span.clone()], "\"DescribeInstances\"");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn calls(&self) -> Vec<RuleCall> {
+        let mut calls: Vec<_> = self.responses().flat_map(Response::calls).collect();
+        calls.sort_by_key(|call| call.target_span.start);
+        calls
+    }
+
+    /// Whether it has the script `answered`, which gets the answers to its calls.
+    pub fn has_answered(&self) -> bool {
+        self.answered.is_some()
+    }
+
+    /// `then` or `notify`, `resolved` and `answered`.
+    fn responses(&self) -> impl Iterator<Item = &Response> {
         let resolved = self
             .window
             .as_ref()
             .and_then(|window| window.resolved.as_ref());
-        self.response.may_delay() || resolved.is_some_and(Response::may_delay)
+        [Some(&self.response), resolved, self.answered.as_ref()]
+            .into_iter()
+            .flatten()
     }
 
     /// How many consecutive failures are reported, at least 1.
@@ -259,16 +322,13 @@ impl Rule {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn targets(&self) -> Vec<(String, Span)> {
-        let resolved = self
-            .window
-            .as_ref()
-            .and_then(|window| match &window.resolved {
-                // It has the targets of `notify`, which are listed once.
-                Some(Response::Notification(_)) | None => None,
-                Some(resolved) => Some(resolved),
-            });
-        let responses = [Some(&self.response), resolved].into_iter().flatten();
-        responses.flat_map(Response::targets).collect()
+        // `resolved` as a message has the targets of `notify`, which are listed once.
+        let is_own = |(index, response): &(usize, &Response)| {
+            *index == 0 || !matches!(response, Response::Notification(_))
+        };
+        let responses = self.responses().enumerate().filter(is_own);
+        let targets = responses.flat_map(|(_, response)| response.targets());
+        targets.collect()
     }
 
     /// The names of the files that its tests take events from.
@@ -348,6 +408,7 @@ impl Rule {
             when: EmbeddedText::standalone(pattern.source()),
             pattern,
             response: Response::None,
+            answered: None,
             lookups: Lookups::default(),
             by: None,
             gates: Gates::default(),
@@ -388,6 +449,7 @@ impl Rule {
                 lookups: &self.lookups,
                 gates: &self.gates,
                 response: Some(&self.response),
+                answered: self.answered.as_ref(),
                 tests: &self.tests,
                 labels: &self.info.labels,
                 limits: &self.limits,

@@ -34,6 +34,7 @@ pub(crate) struct RuleFile {
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) when: Option<EmbeddedText>,
     pub(crate) then: Option<EmbeddedText>,
+    pub(crate) answered: Option<EmbeddedText>,
     pub(crate) notify: Option<NotifyKey>,
     pub(crate) lookups: Lookups,
     /// `by`: none where the rule does not have the key, and no paths where it is `[]`.
@@ -102,6 +103,7 @@ impl RuleFile {
         let labels = labels(&root, limits);
         let when = root.embedded("when");
         let then = root.embedded("then");
+        let answered = root.embedded("answered");
         // After a syntax error the key may be present, only unreadable.
         if !has("when") && !document.has_syntax_errors() {
             root.report_missing("when", missing_when(text));
@@ -158,6 +160,7 @@ impl RuleFile {
             labels,
             when,
             then,
+            answered,
             notify,
             lookups,
             by,

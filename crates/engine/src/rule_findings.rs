@@ -36,6 +36,8 @@ pub(crate) struct RuleParts<'r> {
     pub(crate) lookups: &'r Lookups,
     pub(crate) gates: &'r Gates,
     pub(crate) response: Option<&'r Response>,
+    /// `answered`.
+    pub(crate) answered: Option<&'r Response>,
     pub(crate) tests: &'r [RuleTest],
     pub(crate) labels: &'r BTreeMap<String, String>,
     pub(crate) limits: &'r RuleSetLimits,
@@ -70,6 +72,7 @@ impl RuleParts<'_> {
             closing: None,
         };
         self.add_response(self.response, filters, &mut findings);
+        self.add_response(self.answered, filters, &mut findings);
         if let Some(window) = self.window {
             let spanned = window.filters().map(|filter| filter.pattern.spanned());
             let spanned: Vec<Option<SpannedPattern<'_>>> = spanned.collect();
@@ -165,7 +168,7 @@ impl RuleParts<'_> {
         });
         let keys: Vec<&EventKey> = self.by.into_iter().chain(gates).chain(of_window).collect();
         let resolved = self.window.and_then(|window| window.resolved.as_ref());
-        let responses = [self.response, resolved];
+        let responses = [self.response, resolved, self.answered];
         let is_used = |name: &str| {
             let mut paths = keys.iter().flat_map(|key| key.row_paths());
             let mut responses = responses.iter().flatten();

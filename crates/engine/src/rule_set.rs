@@ -1,5 +1,6 @@
 //! Rules compiled together.
 
+mod answer;
 mod evaluation;
 mod load;
 mod prepared;

@@ -55,6 +55,11 @@ pub(crate) fn written(name: &str) -> &str {
     if name == CALL { WORD } else { name }
 }
 
+/// The name for rhai of a function as scripts write it.
+pub(crate) fn registered(name: &str) -> &str {
+    if name == WORD { CALL } else { name }
+}
+
 /// Whether the word at a position is followed by arguments, and is no method.
 fn is_called(position: Position) -> bool {
     if !SOURCE.is_set() {

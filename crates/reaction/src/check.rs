@@ -313,7 +313,7 @@ impl Checker<'_> {
         }
         // Only functions that take these arguments: another one would be the next error.
         let takes = |known: &str| {
-            let overloads = self.sandbox.overloads(known);
+            let overloads = self.sandbox.overloads(call_name::registered(known));
             overloads
                 .iter()
                 .any(|overload| fits(overload, call, receiver))

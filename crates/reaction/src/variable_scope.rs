@@ -131,6 +131,11 @@ impl ScriptVariables {
 }
 
 impl VariableScope {
+    /// Whether `event` is `()` in some runs.
+    pub fn event_may_be_missing(self) -> bool {
+        self.may_be_missing().any(|name| name == "event")
+    }
+
     /// Whether scripts have the variables of the window.
     pub(crate) fn has_window(self) -> bool {
         matches!(self, Self::Window { .. } | Self::Resolved { .. })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use reflexarc_event::NativeEvent;
-use reflexarc_reaction::Effects;
+use reflexarc_reaction::{Action, Effects};
 
 use crate::RuleSetLimits;
 
@@ -43,6 +43,7 @@ impl Totals {
                 limits.emitted_effect_bytes
             ));
         }
+        check_calls(effects, hop, limits)?;
         let emitted = self.check_emitted(effects, hop, limits)?;
         self.bytes = bytes;
         self.derived += emitted.len();
@@ -82,4 +83,20 @@ impl Totals {
         let emitted = emitted.collect::<Result<_, _>>();
         emitted.map_err(|error| format!("invalid emitted event: {error}"))
     }
+}
+
+/// An answer is one hop after the effects with the call.
+//
+// A script that calls again whenever it gets an answer would never end, at the cost of an API.
+fn check_calls(effects: &Effects, hop: usize, limits: &RuleSetLimits) -> Result<(), String> {
+    let mut actions = effects.actions.iter();
+    if hop >= limits.hops && actions.any(Action::is_call) {
+        return Err(format!(
+            "`call` would start hop {}, but at most {} are allowed; \
+             does the rule call again after each answer?",
+            hop + 1,
+            limits.hops
+        ));
+    }
+    Ok(())
 }

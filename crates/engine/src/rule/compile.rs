@@ -56,6 +56,14 @@ impl Rule {
             (None, Some(notify)) => compiler.notification(notify, scope),
             (None, None) => Some(Response::None),
         };
+        let has_answered = content.answered.is_some();
+        let answered = content.answered.and_then(|source| {
+            let event_may_be_missing = scope.event_may_be_missing();
+            let scope = VariableScope::Answered {
+                event_may_be_missing,
+            };
+            compiler.script(source, scope)
+        });
         let has_window = content.window.is_some();
         let window = content.window.and_then(|keys| {
             let window = compiler.window(keys, by, targets.unwrap_or_default())?;
@@ -71,7 +79,9 @@ impl Rule {
         // event.
         match (content.when, pattern, response) {
             (Some(when), Some(pattern), Some(response))
-                if !found.iter().any(is_error) && has_window == window.is_some() =>
+                if !found.iter().any(is_error)
+                    && has_window == window.is_some()
+                    && has_answered == answered.is_some() =>
             {
                 Ok(Self {
                     info,
@@ -81,6 +91,7 @@ impl Rule {
                     when,
                     pattern,
                     response,
+                    answered,
                     lookups: content.lookups,
                     by: content.by,
                     gates: content.gates,
@@ -102,6 +113,7 @@ impl Rule {
                     lookups: &content.lookups,
                     gates: &content.gates,
                     response: response.as_ref(),
+                    answered: answered.as_ref(),
                     tests: &content.tests,
                     labels: &info.labels,
                     limits: tables.limits,

@@ -5,6 +5,7 @@
     reason = "tests make files, and fail by panicking"
 )]
 
+mod answers;
 mod budgets;
 mod checking;
 mod converted_events;
