@@ -1,6 +1,11 @@
 //! The `[targets]` of a configuration, and tables that can hold secrets, files and paths.
 
+mod alibaba;
+mod calls;
+mod credentials;
+mod default_credentials;
 mod email;
+mod http_api;
 mod network;
 mod policies;
 mod table;

@@ -6,6 +6,7 @@ mod egress;
 use std::error::Error;
 
 use jiff::{SignedDuration, Timestamp};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Response;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
@@ -105,6 +106,16 @@ impl BoundedResponse {
     pub fn retry_after(&self, now: Timestamp) -> Option<SignedDuration> {
         retry_after(&self.headers, now)
     }
+}
+
+/// The text with everything percent-encoded but the unreserved characters of RFC 3986, section 2.3.
+pub(crate) fn percent_encode(text: &str) -> String {
+    const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    utf8_percent_encode(text, UNRESERVED).to_string()
 }
 
 /// The delay that a `Retry-After` header requests, in seconds or as an HTTP date; a date in the

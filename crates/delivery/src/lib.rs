@@ -56,6 +56,7 @@ mod delivery;
 mod digest;
 mod flood_control;
 pub mod http;
+mod operation_patterns;
 mod outcome;
 mod readable_time;
 mod rendering;
@@ -77,12 +78,13 @@ pub use delivery::{
 };
 pub use digest::{DigestKind, MAX_KEYS};
 pub use flood_control::{Admission, FiringLimit, FloodControl};
+pub use operation_patterns::OperationPatterns;
 pub use outcome::{Receipt, SendError};
 pub use rendering::shorten;
 pub use retry::{DeadLetterCause, Decision, RetryDelays, RetryPolicy};
 pub use settle::{Settlement, settle};
-pub use target::{CommandTarget, FileTarget, Preview, RateLimit, SendFuture, Target};
-pub use target::{dingtalk, email, webhook};
+pub use target::{CallTarget, CommandTarget, FileTarget, Preview, RateLimit, SendFuture, Target};
+pub use target::{alibaba, dingtalk, email, http_api, webhook};
 
 /// The example of the README runs as a test.
 #[cfg(doctest)]

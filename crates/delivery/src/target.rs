@@ -1,9 +1,13 @@
 //! Targets: the receivers of deliveries, one module for each kind.
 
+pub mod alibaba;
+mod api_request;
+mod call_target;
 mod command;
 pub mod dingtalk;
 pub mod email;
 mod file;
+pub mod http_api;
 pub mod webhook;
 
 use std::future::Future;
@@ -15,6 +19,8 @@ use reflexarc_event::Json;
 use crate::delivery::Delivery;
 use crate::outcome::{Receipt, SendError};
 
+pub(crate) use api_request::denied_text;
+pub use call_target::CallTarget;
 pub use command::CommandTarget;
 pub use file::FileTarget;
 

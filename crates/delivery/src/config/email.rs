@@ -6,7 +6,7 @@ use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_diagnostic::{Code, Severity};
 
 use super::ConfigTable;
-use super::network::{allowed_networks, authorities, check_address};
+use super::network::{authorities, check_address, networks};
 use super::policies::{answers, calls_per_minute};
 use crate::http::EgressPolicy;
 use crate::target::email::{Email, InvalidTemplates, SmtpServer, Templates, TlsMode};
@@ -24,7 +24,7 @@ pub(super) fn email(keys: &ConfigTable<'_>, zone: Option<TimeZone>) -> Option<Em
     let answers = answers(keys, 400..=599);
     let rate_limit = calls_per_minute(keys, Email::RATE_LIMIT);
     let mut policy = EgressPolicy::operator_hosts();
-    policy.allowed.extend(allowed_networks(keys));
+    policy.allowed.extend(networks(keys, "allow"));
     if let Some(host) = &host {
         check_address(keys, "host", policy.check_host(host));
     }

@@ -32,10 +32,10 @@ pub fn headers(keys: &ConfigTable<'_>) -> Vec<(HeaderName, HeaderValue)> {
     headers
 }
 
-/// The networks of `allow`.
-pub(super) fn allowed_networks(keys: &ConfigTable<'_>) -> Vec<IpNet> {
+/// The networks of a key that may be called although they are private.
+pub(super) fn networks(keys: &ConfigTable<'_>, key: &str) -> Vec<IpNet> {
     let mut allowed = Vec::new();
-    for text in keys.nonempty_strings("allow").unwrap_or_default() {
+    for text in keys.nonempty_strings(key).unwrap_or_default() {
         let parsed = text.text().parse::<IpNet>();
         let message = |_| {
             format!(
@@ -51,7 +51,7 @@ pub(super) fn allowed_networks(keys: &ConfigTable<'_>) -> Vec<IpNet> {
 /// The egress policy with the networks of `allow`, and a client that trusts `authorities`.
 pub(super) fn egress(keys: &ConfigTable<'_>) -> Option<(EgressPolicy, reqwest::Client)> {
     let policy = EgressPolicy {
-        allowed: allowed_networks(keys),
+        allowed: networks(keys, "allow"),
     };
     let authorities = authorities(keys)?;
     let client = policy.client(authorities.as_deref());

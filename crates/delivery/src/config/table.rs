@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use reflexarc_diagnostic::Code;
 use reflexarc_diagnostic::toml::{DeTable, DeValue, TableReader};
 use reflexarc_files::read_regular_file;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
+
+use crate::target::alibaba::AccessKey;
 
 /// The largest size of a file that a configuration names, in bytes; 1 MiB.
 // Secrets, certificates and templates have some kilobytes.
@@ -64,6 +66,17 @@ impl<'a> ConfigContext<'a> {
         matches!(self.mode, Secrets::Resolve(_))
     }
 
+    /// How many secrets were found so far.
+    pub(super) fn secret_count(&self) -> usize {
+        self.secrets.borrow().len()
+    }
+
+    /// The secrets that were found after the first `count`.
+    pub(super) fn secrets_since(&self, count: usize) -> Vec<SecretString> {
+        let secrets = self.secrets.borrow();
+        secrets[count..].iter().cloned().map(Into::into).collect()
+    }
+
     /// Every secret that was found, for a redactor, and every file that was read, for a watcher.
     pub fn into_found(self) -> (Vec<String>, Vec<PathBuf>) {
         (self.secrets.into_inner(), self.files.into_inner())
@@ -75,6 +88,27 @@ impl<'a> ConfigContext<'a> {
         self.files.borrow_mut().push(path.to_owned());
         read_regular_file(path, MAX_FILE_BYTES)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))
+    }
+
+    /// The content of a file, if it exists; in either case it is watched.
+    pub(super) fn optional_file(&self, path: &Path) -> Result<Option<Vec<u8>>, String> {
+        if !path.exists() {
+            self.files.borrow_mut().push(path.to_owned());
+            return Ok(None);
+        }
+        self.read_file(path).map(Some)
+    }
+
+    /// Records a key that was found outside the configuration, as a secret and for the digest.
+    pub(super) fn record_key(&self, key: &AccessKey) {
+        let token = key.security_token.as_ref();
+        let secrets = [Some(&key.secret), token].into_iter().flatten();
+        for secret in secrets {
+            let secret = secret.expose_secret();
+            self.record_content(secret.as_bytes());
+            self.record_secrets([secret.to_owned()]);
+        }
+        self.record_content(key.id.as_bytes());
     }
 
     /// Records secrets, for a redactor.

@@ -10,31 +10,39 @@ use reflexarc_diagnostic::toml::{DeValue, EmbeddedText};
 use reflexarc_diagnostic::{Code, Diagnostic};
 use secrecy::ExposeSecret;
 
+use super::alibaba::alibaba;
+use super::calls::CallKeys;
 use super::email::email;
+use super::http_api::http_api;
 use super::network::{check_address, egress, headers};
 use super::policies::{answers, breaker, firing_limit, order_wait, policy};
 use super::urls::{url, url_or_reference};
 use super::{ConfigDigest, ConfigTable, Secrets, TargetConfig};
+use crate::call::{CallApi, CallSettings};
 use crate::http::EgressPolicy;
 use crate::readable_time;
 use crate::target::dingtalk::{DingTalk, Format};
 use crate::target::webhook::{Webhook, signing_key};
-use crate::target::{CommandTarget, FileTarget, Target};
+use crate::target::{CallTarget, CommandTarget, FileTarget, Target};
 
 #[derive(Clone, Copy)]
 enum TargetType {
     Email,
     DingTalk,
     Webhook,
+    Alibaba,
+    Http,
     Command,
     File,
     Stdout,
 }
 
-const TARGET_TYPES: [(&str, TargetType); 6] = [
+const TARGET_TYPES: [(&str, TargetType); 8] = [
     ("email", TargetType::Email),
     ("dingtalk", TargetType::DingTalk),
     ("webhook", TargetType::Webhook),
+    ("alibaba", TargetType::Alibaba),
+    ("http", TargetType::Http),
     ("command", TargetType::Command),
     ("file", TargetType::File),
     ("stdout", TargetType::Stdout),
@@ -77,7 +85,7 @@ fn target(
     if !keys.has("type") {
         keys.missing(
             "type",
-            "one of: email, dingtalk, webhook, command, file, stdout",
+            "one of: email, dingtalk, webhook, alibaba, http, command, file, stdout",
         );
     }
     let kind = keys.choice("type", &TARGET_TYPES);
@@ -92,11 +100,14 @@ fn target(
     let timeout = keys
         .duration("timeout")
         .map_or(Duration::from_secs(30), SignedDuration::unsigned_abs);
-    let policy = policy(&keys);
+    let mut policy = policy(&keys);
     let breaker = breaker(&keys);
     let order_wait = order_wait(&keys);
     let is_for_people = matches!(kind, Some(TargetType::Email | TargetType::DingTalk));
     let firing_limit = is_for_people.then(|| firing_limit(&keys)).flatten();
+    let takes_calls = matches!(kind, Some(TargetType::Alibaba | TargetType::Http));
+    let call_keys = takes_calls.then(|| CallKeys::read(&keys));
+    let mut calls = None;
     // An unknown type ends the reading here: which other keys are known depends on it.
     let target: Option<Arc<dyn Target>> = match kind? {
         TargetType::Email => {
@@ -108,6 +119,28 @@ fn target(
             robot.map(|target| Arc::new(target) as _)
         }
         TargetType::Webhook => webhook(&keys).map(|target| Arc::new(target) as _),
+        TargetType::Alibaba => call_keys.and_then(|call_keys| {
+            let api = alibaba(&keys, &call_keys, timeout)?;
+            let host = api.host();
+            Some(call_target(
+                "alibaba",
+                host,
+                Arc::new(api),
+                &call_keys,
+                &mut calls,
+            ))
+        }),
+        TargetType::Http => call_keys.and_then(|call_keys| {
+            let api = http_api(&keys, &call_keys, timeout)?;
+            let host = api.host();
+            Some(call_target(
+                "http",
+                host,
+                Arc::new(api),
+                &call_keys,
+                &mut calls,
+            ))
+        }),
         TargetType::Command => command(&keys).map(|target| Arc::new(target) as _),
         TargetType::File => {
             if !keys.has("path") {
@@ -124,6 +157,9 @@ fn target(
     let skip = matches!(keys.context().mode(), Secrets::Skip);
     keys.finish();
     let target = target.filter(|_| !skip)?;
+    if let Some(calls) = &calls {
+        policy.max_age = calls.expires;
+    }
     Some(TargetConfig {
         name,
         target,
@@ -133,9 +169,25 @@ fn target(
         breaker,
         order_wait,
         firing_limit,
-        calls: None,
+        calls,
         digest: ConfigDigest::default(),
     })
+}
+
+/// The target and the settings of an API.
+fn call_target(
+    kind: &'static str,
+    host: String,
+    api: Arc<dyn CallApi>,
+    keys: &CallKeys,
+    calls: &mut Option<CallSettings>,
+) -> Arc<dyn Target> {
+    *calls = Some(CallSettings {
+        api: Arc::clone(&api),
+        changes: keys.changes,
+        expires: keys.expires,
+    });
+    Arc::new(CallTarget::new(kind, host, api))
 }
 
 /// `time_zone`.

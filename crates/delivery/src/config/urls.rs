@@ -64,6 +64,14 @@ pub fn url(keys: &ConfigTable<'_>, key: &str, text: &str) -> Option<Url> {
     }
 }
 
+/// Whether a URL leads to this machine: `localhost`, or a loopback address.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let address: Option<std::net::IpAddr> = bare.parse().ok();
+    host == "localhost" || address.is_some_and(|address| address.is_loopback())
+}
+
 /// The parts of a URL that look like secrets.
 fn parts(url: &Url) -> Vec<String> {
     let decode = |text: &str| {

@@ -13,7 +13,7 @@ use std::{fmt, io};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Certificate, Client, Url};
+use reqwest::{Certificate, Client, ClientBuilder, Url};
 
 use super::error_chain;
 
@@ -178,6 +178,25 @@ impl EgressPolicy {
     /// # Errors
     /// When a certificate cannot be read.
     pub fn client(&self, authorities: Option<&[u8]>) -> Result<Client, ClientError> {
+        let builder = self.builder(authorities)?;
+        builder.build().map_err(ClientError::new)
+    }
+
+    /// The same, with a connection for each request, and `connect` as the longest time to connect.
+    ///
+    /// An idle connection may be closed by the other side while a request is written: whether it
+    /// was executed is then unknown. On a new connection that is rare.
+    pub(crate) fn single_use_client(
+        &self,
+        authorities: Option<&[u8]>,
+        connect: Duration,
+    ) -> Result<Client, ClientError> {
+        let builder = self.builder(authorities)?.pool_max_idle_per_host(0);
+        let builder = builder.connect_timeout(connect.min(CONNECT_TIMEOUT));
+        builder.build().map_err(ClientError::new)
+    }
+
+    fn builder(&self, authorities: Option<&[u8]>) -> Result<ClientBuilder, ClientError> {
         // It fails only when a provider was installed before, which does as well.
         drop(rustls::crypto::ring::default_provider().install_default());
         let mut builder = Client::builder()
@@ -196,7 +215,7 @@ impl EgressPolicy {
             let certificates = Certificate::from_pem_bundle(pem).map_err(ClientError::new)?;
             builder = builder.tls_certs_merge(certificates);
         }
-        builder.build().map_err(ClientError::new)
+        Ok(builder)
     }
 }
 

@@ -5,7 +5,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reflexarc_event::Json;
 use reflexarc_reaction::Action;
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -16,7 +15,7 @@ use sha2::Sha256;
 use super::{Preview, SendFuture, Target};
 use crate::answer_policy::AnswerPolicy;
 use crate::delivery::Delivery;
-use crate::http::{BoundedResponse, EgressPolicy, is_egress_denied, request_error};
+use crate::http::{BoundedResponse, EgressPolicy, is_egress_denied, percent_encode, request_error};
 use crate::outcome::{Receipt, SendError};
 use crate::rendering::{host_of, summary};
 
@@ -29,13 +28,6 @@ pub struct Webhook {
     headers: Vec<(HeaderName, HeaderValue)>,
     answers: AnswerPolicy,
 }
-
-/// Everything but the unreserved characters of RFC 3986, section 2.3.
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 
 impl Webhook {
     /// A receiver at `url`, called by a `client` of this `policy`. `key` signs requests, see
@@ -166,7 +158,7 @@ fn cloudevent(delivery: &Delivery) -> Json {
         Action::Call { parameters, .. } => ("reflexarc.call", parameters.clone()),
     };
     // `source` is a URI reference, and rule names may hold any character.
-    let rule = utf8_percent_encode(&delivery.rule, UNRESERVED);
+    let rule = percent_encode(&delivery.rule);
     let mut event = Json::object([
         ("specversion", "1.0".into()),
         ("id", delivery.id.to_string().into()),

@@ -1,0 +1,350 @@
+//! Calls of the OpenAPI of Alibaba Cloud: RPC style, signed with `ACS3-HMAC-SHA256`.
+
+mod answer;
+mod client_token;
+mod credentials;
+mod endpoint;
+mod instance_role;
+mod parameters;
+mod signature;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use reflexarc_event::Json;
+use reflexarc_reaction::{CallAnswer, OwnCode};
+use reqwest::{Client, Url};
+use secrecy::ExposeSecret;
+
+use self::answer::{Verdict, classify};
+use self::client_token::takes_client_token;
+pub use self::credentials::{AccessKey, CredentialSource};
+pub use self::endpoint::regional_host;
+pub use self::instance_role::{InstanceRole, is_role_name};
+use self::parameters::{MAX_PARAMETER_BYTES, flatten};
+use self::signature::{SignedRequest, canonical_query, sign};
+use super::api_request::{self, RequestFailure, redact};
+use crate::call::{CallAdmission, CallApi, CallError, CallFuture, CallRequest};
+use crate::http::{BoundedResponse, EgressPolicy};
+use crate::operation_patterns::OperationPatterns;
+use crate::rendering::host_of;
+
+/// The operations of one product of Alibaba Cloud.
+pub struct AlibabaApi {
+    settings: AlibabaSettings,
+    client: Client,
+    /// How far the server's clock is ahead of ours, in seconds, since it refused a request for its
+    /// time.
+    clock_offset: AtomicI64,
+}
+
+/// What is set for an [`AlibabaApi`].
+pub struct AlibabaSettings {
+    /// The product, such as `ecs`.
+    pub product: String,
+    /// The version of its API, such as `2014-05-26`.
+    pub version: String,
+    /// Filled in as the parameter `RegionId` of operations that are called without one.
+    pub region: Option<String>,
+    /// The scheme and host to call.
+    pub endpoint: Url,
+    /// Which addresses the endpoint may lead to.
+    pub egress: EgressPolicy,
+    /// Certificates in PEM that are trusted besides the system's.
+    pub authorities: Option<Vec<u8>>,
+    /// Where the key comes from.
+    pub credentials: CredentialSource,
+    /// The operations that may be called.
+    pub allow: OperationPatterns,
+    /// Whether operations that change something are not sent.
+    pub dry_run: bool,
+    /// Where parameters go.
+    pub style: ParameterStyle,
+    /// The longest time for one request.
+    pub timeout: Duration,
+}
+
+/// Where the parameters of a request go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ParameterStyle {
+    /// Into the query, as for all operations of ECS.
+    #[default]
+    Query,
+    /// Into the body, as a form.
+    Form,
+}
+
+/// The product that has a version and an `allow` of its own.
+pub const ECS: &str = "ecs";
+/// The version of the API of ECS.
+pub const ECS_VERSION: &str = "2014-05-26";
+/// What a target of ECS allows unless it says otherwise: operations that only read.
+pub const ECS_READS: [&str; 2] = ["Describe*", "ListTagResources"];
+
+/// What the names of operations that change nothing begin with.
+const READ_PREFIXES: [&str; 6] = ["Describe", "Get", "List", "Lookup", "Query", "Search"];
+
+impl AlibabaApi {
+    /// The API with these settings.
+    ///
+    /// # Errors
+    /// When a certificate of `authorities` cannot be read.
+    pub fn new(settings: AlibabaSettings) -> Result<Self, crate::http::ClientError> {
+        let authorities = settings.authorities.as_deref();
+        // Half of the time is left for the request: one that was not written is known as such.
+        let connect = settings.timeout / 2;
+        let client = settings.egress.single_use_client(authorities, connect)?;
+        Ok(Self {
+            settings,
+            client,
+            clock_offset: AtomicI64::new(0),
+        })
+    }
+
+    /// The host that is called, with the port if it is not that of the scheme.
+    pub fn host(&self) -> String {
+        host_of(&self.settings.endpoint)
+    }
+
+    /// The parameters as they are sent.
+    fn parameters(&self, call: &CallRequest<'_>) -> Result<BTreeMap<String, String>, String> {
+        let mut parameters = flatten(call.parameters)?;
+        if let Some(region) = &self.settings.region {
+            let region_id = parameters.entry("RegionId".to_owned());
+            region_id.or_insert_with(|| region.clone());
+        }
+        if self.is_repeatable(call.operation) {
+            // The same in each attempt: the API executes one of them. A rule's own token stays.
+            let token = parameters.entry("ClientToken".to_owned());
+            token.or_insert_with(|| call.id.to_string());
+        }
+        let size = canonical_query(&parameters).len();
+        if size > MAX_PARAMETER_BYTES {
+            return Err(format!(
+                "the parameters take {size} bytes; the largest request has {MAX_PARAMETER_BYTES}"
+            ));
+        }
+        Ok(parameters)
+    }
+
+    fn is_repeatable(&self, operation: &str) -> bool {
+        let settings = &self.settings;
+        let is_ecs = settings.product == ECS && settings.version == ECS_VERSION;
+        is_ecs && takes_client_token(operation)
+    }
+
+    async fn answer(&self, call: &CallRequest<'_>) -> Result<CallAnswer, CallError> {
+        // The caller has decided that already; here nothing gets past it.
+        match self.admit(call.operation) {
+            CallAdmission::NotAllowed(reason) => {
+                return Ok(CallAnswer::own(OwnCode::NotAllowed, reason));
+            }
+            CallAdmission::DryRun => return Ok(self.dry_run_answer(call)),
+            CallAdmission::Read | CallAdmission::Change { .. } => {}
+        }
+        let parameters = match self.parameters(call) {
+            Ok(parameters) => parameters,
+            Err(reason) => return Ok(CallAnswer::own(OwnCode::Undelivered, reason)),
+        };
+        let mut key = self.settings.credentials.key().await.map_err(not_sent)?;
+        let (mut clock_set, mut key_replaced) = (false, false);
+        // At most three requests: each correction is made once.
+        loop {
+            let verdict = match self.send(call.operation, &parameters, &key).await {
+                Ok(verdict) => verdict,
+                Err(failure) => return failure.outcome(is_read(call.operation)),
+            };
+            match verdict {
+                Verdict::Answer(answer) => return Ok(answer),
+                Verdict::NotSent(error) => return Err(error),
+                Verdict::ClockSkew {
+                    server_time: Some(server),
+                    ..
+                } if !clock_set => {
+                    clock_set = true;
+                    let ahead = server.as_second() - Timestamp::now().as_second();
+                    self.clock_offset.store(ahead, Ordering::Relaxed);
+                }
+                Verdict::ClockSkew { answer, .. } => return Err(refused_for_now(&answer)),
+                Verdict::KeyExpired(answer) if key_replaced => return Ok(answer),
+                Verdict::KeyExpired(answer) => {
+                    match self.settings.credentials.replace(&key).await {
+                        None => return Ok(answer),
+                        Some(other) => key = other.map_err(not_sent)?,
+                    }
+                    key_replaced = true;
+                }
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        operation: &str,
+        parameters: &BTreeMap<String, String>,
+        key: &AccessKey,
+    ) -> Result<Verdict, RequestFailure> {
+        let settings = &self.settings;
+        let encoded = canonical_query(parameters);
+        let nothing = BTreeMap::new();
+        let (query, form) = match settings.style {
+            ParameterStyle::Query => (parameters, ""),
+            ParameterStyle::Form => (&nothing, encoded.as_str()),
+        };
+        let host = self.host();
+        let request = SignedRequest {
+            action: operation,
+            version: &settings.version,
+            host: &host,
+            query,
+            form,
+        };
+        let offset = SignedDuration::from_secs(self.clock_offset.load(Ordering::Relaxed));
+        let now = Timestamp::now();
+        let time = now.checked_add(offset).unwrap_or(now);
+        let nonce = nonce().map_err(RequestFailure::NotWritten)?;
+        let (headers, signature) = sign(&request, &key.signing(), time, &nonce);
+        let mut url = settings.endpoint.clone();
+        url.set_query((form.is_empty() && !encoded.is_empty()).then_some(&encoded));
+        let mut builder = self.client.post(url).header("accept", "application/json");
+        for (name, value) in headers {
+            builder = builder.header(name, value);
+        }
+        let response = api_request::send(builder.body(form.to_owned()), settings.timeout).await?;
+        let secrets = [
+            key.secret.expose_secret(),
+            key.token().unwrap_or_default(),
+            &signature,
+        ];
+        let json = read_json(&response)?;
+        Ok(classify(&response, redact(json, &secrets), now))
+    }
+
+    fn dry_run_answer(&self, call: &CallRequest<'_>) -> CallAnswer {
+        match self.preview(call) {
+            Ok(preview) => {
+                let message = "dry run: the target sends no operation that changes something";
+                CallAnswer::own(OwnCode::DryRun, message).with_body(preview)
+            }
+            Err(reason) => CallAnswer::own(OwnCode::Undelivered, reason),
+        }
+    }
+}
+
+impl CallApi for AlibabaApi {
+    fn admit(&self, operation: &str) -> CallAdmission {
+        let settings = &self.settings;
+        let is_name = operation.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if operation.is_empty() || !is_name {
+            let reason = format!("invalid operation `{operation}`: expected letters and digits");
+            return CallAdmission::NotAllowed(reason);
+        }
+        if !settings.allow.matches(operation) {
+            return CallAdmission::NotAllowed(format!(
+                "the operation {operation} is not allowed; `allow` of the target has: {}",
+                settings.allow
+            ));
+        }
+        if is_read(operation) {
+            CallAdmission::Read
+        } else if settings.dry_run {
+            CallAdmission::DryRun
+        } else {
+            CallAdmission::Change {
+                repeatable: self.is_repeatable(operation),
+            }
+        }
+    }
+
+    fn preview(&self, call: &CallRequest<'_>) -> Result<Json, String> {
+        let parameters = self.parameters(call)?;
+        let parameters = parameters
+            .into_iter()
+            .map(|(name, value)| (name, Json::from(value)));
+        Ok(Json::object([
+            ("method", "POST".into()),
+            ("host", self.host().into()),
+            ("action", call.operation.into()),
+            ("version", self.settings.version.as_str().into()),
+            ("parameters", Json::object(parameters)),
+        ]))
+    }
+
+    fn call<'a>(&'a self, call: &'a CallRequest<'a>) -> CallFuture<'a> {
+        Box::pin(self.answer(call))
+    }
+}
+
+/// Whether an operation changes nothing, by its name: `ListTagResources`, but not `ListenPort`.
+pub fn is_read(operation: &str) -> bool {
+    READ_PREFIXES.iter().any(|prefix| {
+        let rest = operation.strip_prefix(prefix);
+        rest.is_some_and(|rest| rest.starts_with(|next: char| next.is_ascii_uppercase()))
+    })
+}
+
+fn read_json(response: &BoundedResponse) -> Result<Json, RequestFailure> {
+    Json::parse(&response.body).map_err(|error| {
+        let body = response.body.trim_start();
+        let found = if body.is_empty() {
+            "an empty body".to_owned()
+        } else if body.starts_with('<') {
+            "HTML or XML".to_owned()
+        } else {
+            error.to_string()
+        };
+        RequestFailure::Invalid {
+            status: response.status,
+            reason: format!("expected JSON, found {found}"),
+        }
+    })
+}
+
+fn not_sent(reason: String) -> CallError {
+    CallError::NotSent {
+        reason,
+        retry_after: None,
+    }
+}
+
+/// An answer that is no refusal of the operation, but of this request.
+fn refused_for_now(answer: &CallAnswer) -> CallError {
+    let status = answer.status.unwrap_or_default();
+    not_sent(format!("HTTP {status} {}: {}", answer.code, answer.message))
+}
+
+/// A text that no other request has.
+fn nonce() -> Result<String, String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| format!("no random number: {error}"))?;
+    Ok(hex::encode(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_are_known_by_the_first_word() {
+        for read in [
+            "DescribeInstances",
+            "ListTagResources",
+            "GetInstance",
+            "QueryBill",
+        ] {
+            assert!(is_read(read), "{read}");
+        }
+        for change in [
+            "Describe",
+            "ListenPort",
+            "GetawayCreate",
+            "DeleteNetworkInterface",
+            "RunInstances",
+            "describeInstances",
+        ] {
+            assert!(!is_read(change), "{change}");
+        }
+    }
+}

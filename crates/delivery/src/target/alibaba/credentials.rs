@@ -1,0 +1,73 @@
+//! Key pairs, and where a target gets them from.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::instance_role::InstanceRole;
+use super::signature::SigningKey;
+
+/// An access key, permanent or temporary.
+#[derive(Clone)]
+pub struct AccessKey {
+    /// The id of the key.
+    pub id: String,
+    /// The secret that requests are signed with.
+    pub secret: SecretString,
+    /// The token of a temporary key (STS).
+    pub security_token: Option<SecretString>,
+}
+
+/// Where a target gets its key from.
+pub enum CredentialSource {
+    /// A key that does not change while the target exists.
+    Key(AccessKey),
+    /// The role of the instance: temporary keys from the metadata service, renewed before they
+    /// expire.
+    InstanceRole(InstanceRole),
+}
+
+impl CredentialSource {
+    /// The key to sign with now.
+    ///
+    /// # Errors
+    /// Why the metadata service gives none.
+    pub(super) async fn key(&self) -> Result<AccessKey, String> {
+        match self {
+            Self::Key(key) => Ok(key.clone()),
+            Self::InstanceRole(role) => role.key().await,
+        }
+    }
+
+    /// Another key than `rejected`, which the API has not accepted any more. `None` where there is
+    /// only one.
+    pub(super) async fn replace(&self, rejected: &AccessKey) -> Option<Result<AccessKey, String>> {
+        match self {
+            Self::Key(_) => None,
+            Self::InstanceRole(role) => Some(role.replace(rejected).await),
+        }
+    }
+}
+
+impl AccessKey {
+    pub(super) fn signing(&self) -> SigningKey<'_> {
+        SigningKey {
+            id: &self.id,
+            secret: self.secret.expose_secret(),
+            token: self.token(),
+        }
+    }
+
+    pub(super) fn token(&self) -> Option<&str> {
+        self.security_token
+            .as_ref()
+            .map(SecretString::expose_secret)
+            .filter(|token| !token.is_empty())
+    }
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessKey").finish_non_exhaustive()
+    }
+}
