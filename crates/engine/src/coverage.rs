@@ -33,8 +33,8 @@ pub struct Coverage {
     /// The leaves of `when`, and then of the filters of the time window, in order: each alternative
     /// of each field on its own.
     pub leaves: Vec<LeafCoverage>,
-    /// The lines of `then`, `resolved` and `answered` with a statement, and whether it ran; by line of the rule
-    /// file, from 1.
+    /// The lines of `then`, `resolved` and `answered` with a statement, and whether it ran; by line
+    /// of the rule file, from 1.
     pub lines: BTreeMap<usize, bool>,
     /// What became of matches; `None` for a rule without a time window.
     pub window: Option<WindowCoverage>,

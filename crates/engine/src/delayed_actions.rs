@@ -80,26 +80,28 @@ impl DelayedActions {
 
     /// Cancels what an evaluation at `now` cancels and replaces, and keeps the actions that it
     /// delays. They stay in the evaluation; what there is no room for becomes a failure there.
-    pub fn hold(&mut self, evaluation: &mut Evaluation, now: Timestamp) {
+    /// Returns what was cancelled, in that order: a call is answered all the same.
+    pub fn hold(&mut self, evaluation: &mut Evaluation, now: Timestamp) -> Vec<DelayedAction> {
         let is_idle = |effects: &RuleEffects| {
             let is_plain = |action: &Action| action.after().is_none() && action.key().is_none();
             effects.cancelled.is_empty() && effects.actions.iter().all(is_plain)
         };
         // Nearly all evaluations.
         if evaluation.rules.iter().all(is_idle) {
-            return;
+            return Vec::new();
         }
+        let mut cancelled = Vec::new();
         for effects in &mut evaluation.rules {
             let scope = effects.key.as_ref().map(Json::to_string);
             let name = |key: &str| (effects.rule.clone(), scope.clone(), key.to_owned());
             for key in &effects.cancelled {
-                self.cancel(&name(key));
+                cancelled.extend(self.cancel(&name(key)));
             }
             let mut left_out = Vec::new();
             for (index, action) in effects.actions.iter().enumerate() {
                 let named = action.key().map(name);
                 if let Some(named) = &named {
-                    self.cancel(named);
+                    cancelled.extend(self.cancel(named));
                 }
                 let Some(after) = action.after() else {
                     continue;
@@ -137,6 +139,7 @@ impl DelayedActions {
                 evaluation.failures.push(failure);
             }
         }
+        cancelled
     }
 
     /// When the first one is due.
@@ -170,11 +173,23 @@ impl DelayedActions {
         self.waiting.values()
     }
 
-    fn cancel(&mut self, name: &Name) {
-        let place = self.named.get(name).copied();
-        if let Some(cancelled) = place.and_then(|place| self.waiting.remove(&place)) {
-            self.forget(&cancelled);
-        }
+    /// Removes the first one that fits.
+    pub(crate) fn remove_first(&mut self, fits: impl Fn(&Action) -> bool) -> Option<DelayedAction> {
+        let mut waiting = self.waiting.iter();
+        let is_it = |delayed: &DelayedAction| delayed.effects.actions.iter().any(&fits);
+        let place = waiting.find_map(|(place, delayed)| is_it(delayed).then_some(*place))?;
+        self.remove(place)
+    }
+
+    fn cancel(&mut self, name: &Name) -> Option<DelayedAction> {
+        let place = self.named.get(name).copied()?;
+        self.remove(place)
+    }
+
+    fn remove(&mut self, place: Place) -> Option<DelayedAction> {
+        let removed = self.waiting.remove(&place)?;
+        self.forget(&removed);
+        Some(removed)
     }
 
     fn forget(&mut self, delayed: &DelayedAction) {
@@ -196,7 +211,7 @@ impl Default for DelayedActions {
 }
 
 /// What a rule did, with one of its actions alone.
-fn single(effects: &RuleEffects, action: &Action) -> RuleEffects {
+pub(crate) fn single(effects: &RuleEffects, action: &Action) -> RuleEffects {
     RuleEffects {
         labels: effects.labels.clone(),
         hop: effects.hop,

@@ -69,6 +69,8 @@ mod rule_window;
 mod subset;
 mod table;
 mod tables;
+mod test_answer;
+mod test_calls;
 mod test_run;
 mod test_tables;
 mod toml_json;

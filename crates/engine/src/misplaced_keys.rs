@@ -230,8 +230,12 @@ fn find(root: &DeTable<'_>, text: &str) -> Vec<Misplaced> {
             // What is written at the end of a file is often below the last step of a test.
             match (name, table.get_ref()) {
                 ("test", DeValue::Table(test)) => {
+                    find_in_answers(test, text, &mut found);
                     for step in test.get("step").map_or(&[][..], elements) {
                         find_in(step, ("test.step", own), text, &mut found);
+                        if let DeValue::Table(step) = step.get_ref() {
+                            find_in_answers(step, text, &mut found);
+                        }
                     }
                 }
                 ("lookup", DeValue::Table(lookups)) => {
@@ -245,6 +249,15 @@ fn find(root: &DeTable<'_>, text: &str) -> Vec<Misplaced> {
     }
     found.sort_by_key(|misplaced| misplaced.key.start);
     found
+}
+
+/// Finds the keys of the rule in the answers of a test or step: `[test.step.answer]` may be the
+/// last header of a file.
+fn find_in_answers(step: &DeTable<'_>, text: &str, found: &mut Vec<Misplaced>) {
+    for answer in step.get("answer").map_or(&[][..], elements) {
+        // An answer has a message of its own.
+        find_in(answer, ("test.answer", &["message"]), text, found);
+    }
 }
 
 /// The elements of an array, or the one value that is no array.

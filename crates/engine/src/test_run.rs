@@ -12,6 +12,7 @@ use crate::event_time::event_time;
 use crate::rule::Rule;
 use crate::rule_test::{Expected, ExpectedSkip, RuleTest, TestEvent, TestStep};
 use crate::subset::is_subset;
+use crate::test_calls::TestCalls;
 use crate::{Evaluation, RuleSet};
 
 /// The results of the tests of one rule.
@@ -219,6 +220,7 @@ fn run_test(
     // Empty at the start of each test, kept from step to step: tests do not depend on each other.
     let mut state = MemoryState::new();
     alone.arm(&mut state, start);
+    let mut calls = TestCalls::new();
     let (mut firings, mut has_matched) = (Vec::new(), false);
     for (number, (step, events)) in test.steps.iter().zip(&steps).enumerate() {
         let mut check = StepCheck {
@@ -231,20 +233,37 @@ fn run_test(
         let mut results = Vec::new();
         // What becomes due at the time of the step comes before its events, as in the service.
         let trace = &coverage.executed_lines;
-        while let Some(due) = alone.fire_next_traced(&mut state, now, trace) {
+        while let Some(mut due) = alone.fire_next_traced(&mut state, now, trace) {
+            calls.add(&mut due.evaluation, None, due.at);
             results.push((None, due.evaluation));
         }
+        calls.advance(now);
         state.advance(now);
         for event in events {
             let matched = alone.matching(event);
             coverage.record(event);
             let trace = &coverage.executed_lines;
-            let evaluation = alone.evaluate_traced(event, &matched, &state, now, trace);
+            let mut evaluation = alone.evaluate_traced(event, &matched, &state, now, trace);
             // Committed after each event, as the service does.
-            for effects in &evaluation.rules {
-                state.apply(&effects.rule, &effects.changes);
-            }
+            commit(&evaluation, &mut state);
+            calls.add(&mut evaluation, Some(event), now);
             results.push((Some(matched.is_match()), evaluation));
+        }
+        // After the events: a test without steps has both an event and the answer to its call.
+        for answer in &step.answers {
+            let call = match calls.answer(answer) {
+                Ok(call) => call,
+                Err(found) => {
+                    let expected = format!("a call of {} {}", answer.target, answer.operation);
+                    check.mismatch("answer", vec![expected], found);
+                    continue;
+                }
+            };
+            let trace = &coverage.executed_lines;
+            let mut evaluation = alone.answer_traced(&call, &state, now, trace);
+            commit(&evaluation, &mut state);
+            calls.add(&mut evaluation, call.event.as_ref(), now);
+            results.push((None, evaluation));
         }
         let effects = results.iter().flat_map(|(_, evaluation)| &evaluation.rules);
         let reasons = effects.filter_map(|effects| effects.firing.as_ref());
@@ -255,6 +274,12 @@ fn run_test(
     }
     coverage.record_matches(&firings, has_matched);
     report
+}
+
+fn commit(evaluation: &Evaluation, state: &mut MemoryState) {
+    for (rule, changes) in evaluation.changes() {
+        state.apply(rule, changes);
+    }
 }
 
 /// The rule alone with the tables of a test; `None` if that has none of its own.
@@ -326,8 +351,8 @@ fn read(alone: &RuleSet, rule: &Rule, event: &TestEvent) -> Result<NativeEvent, 
     }
 }
 
-/// The evaluations of a step: of what was due, and then of each event with whether the rule matched
-/// it.
+/// The evaluations of a step: of what was due, then of each event with whether the rule matched it,
+/// and of each answer.
 type StepResults = [(Option<bool>, Evaluation)];
 
 fn actions(results: &StepResults) -> Vec<Json> {

@@ -1,6 +1,7 @@
 //! TOML values as JSON: what a rule's test expects of actions, emitted events and state.
 
-use reflexarc_diagnostic::toml::{DeTable, DeValue, TableReader};
+use reflexarc_diagnostic::Span;
+use reflexarc_diagnostic::toml::{DeTable, DeValue, EmbeddedText, TableReader};
 use reflexarc_event::Json;
 
 /// The table at a key as the members of a JSON object.
@@ -37,17 +38,16 @@ pub(crate) fn json_values(reader: &TableReader<'_>, key: &str) -> Option<Vec<Jso
     })
 }
 
-/// The members in the order of the file; the parser keeps them in the order of their names.
-fn members(table: &DeTable<'_>) -> Vec<(String, Json)> {
-    let mut entries: Vec<_> = table.iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
-    entries
-        .into_iter()
-        .map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref())))
-        .collect()
+/// The character of a JSON text at which it is invalid, in the rule file.
+pub(crate) fn error_span(text: &EmbeddedText, offset: usize) -> Span {
+    let start = offset.min(text.text().len());
+    let rest = text.text().get(start..).unwrap_or_default();
+    let width = rest.chars().next().map_or(0, char::len_utf8);
+    text.locate(&(start..start + width))
 }
 
-fn json(value: &DeValue<'_>) -> Json {
+/// A value as JSON.
+pub(crate) fn json(value: &DeValue<'_>) -> Json {
     match value {
         DeValue::String(text) => Json::from(text.as_ref()),
         // An integer of TOML may be hexadecimal; beyond 64 bits it is a string, as in scripts.
@@ -75,4 +75,14 @@ fn json(value: &DeValue<'_>) -> Json {
         ),
         DeValue::Table(table) => Json::Object(members(table)),
     }
+}
+
+/// The members in the order of the file; the parser keeps them in the order of their names.
+fn members(table: &DeTable<'_>) -> Vec<(String, Json)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
+        .into_iter()
+        .map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref())))
+        .collect()
 }

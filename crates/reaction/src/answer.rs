@@ -117,6 +117,15 @@ impl CallAnswer {
         }
     }
 
+    /// The same without an HTTP status: nothing was received, or it is not known.
+    #[must_use]
+    pub fn without_status(self) -> Self {
+        Self {
+            status: None,
+            ..self
+        }
+    }
+
     /// The own code that it has, if it is one.
     pub fn own_code(&self) -> Option<OwnCode> {
         OwnCode::ALL

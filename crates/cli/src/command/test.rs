@@ -33,8 +33,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TEXT", default_value = "")]
     filter: String,
     /// Report what is not covered: each test of a field in `when` and in the filters of a time
-    /// window must be true once and false once, each line of `then` and `resolved` must run, and a
-    /// match must have fired, not fired and been resolved
+    /// window must be true once and false once, each line of `then`, `resolved` and `answered` must
+    /// run, and a match must have fired, not fired and been resolved
     #[arg(long)]
     coverage: bool,
     /// Update the expected `actions` of failed tests with the actual ones

@@ -54,7 +54,6 @@ impl RuleSet {
     }
 
     /// As [`RuleSet::answer`], recording the lines of scripts that ran.
-    #[expect(dead_code, reason = "rule tests use it next")]
     pub(crate) fn answer_traced(
         &self,
         call: &AnsweredCall,

@@ -26,6 +26,7 @@ mod prepared;
 mod reference;
 mod rule_fields;
 mod rule_tests;
+mod test_answers;
 mod time;
 mod window_keys;
 mod window_variables;

@@ -9,7 +9,7 @@ fn every_example_is_valid_and_passes_its_tests() {
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
-    assert_eq!(examples.len(), 12);
+    assert_eq!(examples.len(), 13);
     let (_, table) = REFERENCE.split_once("```csv\n").unwrap();
     let (table, _) = table.split_once("```").unwrap();
     let tables = Tables::parse([("vswitches.csv", table)]).unwrap();
@@ -28,7 +28,7 @@ fn every_example_is_valid_and_passes_its_tests() {
             tests += 1;
         }
     }
-    assert_eq!(tests, 11);
+    assert_eq!(tests, 13);
 }
 
 #[test]
