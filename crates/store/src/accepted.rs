@@ -29,6 +29,8 @@ pub struct ReplayAccepted {
     pub deliveries: Vec<DeliveryId>,
     /// Number of deliveries that an earlier replay of this name had put there.
     pub repeated: usize,
+    /// Number of calls that were left out: they are not replayed.
+    pub calls: usize,
 }
 
 impl Accepted {

@@ -40,6 +40,7 @@
 
 mod accepted;
 mod archived;
+mod calls;
 mod check;
 mod dead_letters;
 mod error;
@@ -58,6 +59,9 @@ mod timeline;
 
 pub use accepted::{Accepted, ReplayAccepted};
 pub use archived::{Archived, DamagedEvent, EventPage, Selection, VerifyReport};
+pub use calls::{
+    ChangePeriod, ChangeReservation, ChangeStop, WaitingCall, WithdrawnCall, WithdrawnCallObserver,
+};
 pub use check::{Damage, MAX_LISTED_DAMAGE, StoreCheck};
 pub use dead_letters::{DeadLetter, DeadLetterObserver, DeadLetterReport, MAX_LISTED};
 pub use error::StoreError;

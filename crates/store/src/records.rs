@@ -19,6 +19,10 @@ pub enum DeliveryStatus {
     Cancelled,
     /// A dead letter that an operator dropped.
     Dropped,
+    /// A call that has got its answer, and the answer was processed.
+    Answered,
+    /// A call that will not be sent (again): its answer, which says so, is processed next.
+    Withdrawn,
 }
 
 /// A delivery with its status.
@@ -33,7 +37,8 @@ pub struct DeliveryRecord {
     pub due: Timestamp,
     /// When it left the outbox.
     pub finished: Option<Timestamp>,
-    /// Why it became a dead letter, was cancelled or dropped.
+    /// Why it became a dead letter, was cancelled, dropped or withdrawn; of an answered call, code
+    /// and message of an answer that is not ok.
     pub reason: Option<String>,
     /// Archive position of its event.
     pub seq: i64,
@@ -91,7 +96,8 @@ pub struct Attempt {
     pub started: Timestamp,
     /// How long it took.
     pub took: SignedDuration,
-    /// `delivered`, `partly`, `failed`, `throttled`, `misconfigured` or `refused`.
+    /// `delivered`, `partly`, `failed`, `throttled`, `misconfigured` or `refused`; of a call also
+    /// `answered`, and `unknown` for an attempt that may have been executed.
     pub outcome: String,
     /// The receiver's response, or the error.
     pub answer: String,
@@ -175,12 +181,14 @@ pub struct EndedAttempt {
 }
 
 impl DeliveryStatus {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Pending,
         Self::Delivered,
         Self::Dead,
         Self::Cancelled,
         Self::Dropped,
+        Self::Answered,
+        Self::Withdrawn,
     ];
 
     /// Its name in lists and JSON.
@@ -191,6 +199,8 @@ impl DeliveryStatus {
             Self::Dead => "dead",
             Self::Cancelled => "cancelled",
             Self::Dropped => "dropped",
+            Self::Answered => "answered",
+            Self::Withdrawn => "withdrawn",
         }
     }
 

@@ -13,6 +13,8 @@ mod archive;
 mod archived_event;
 mod attempts;
 mod backup;
+mod calls;
+mod changes;
 mod check;
 mod claim;
 mod compression;
@@ -62,7 +64,7 @@ use self::entry_clock::EntryClock;
 use self::files::StoreFiles;
 use self::write_clock::WriteClock;
 use crate::dead_letters::Observed;
-use crate::{Pruned, StoreError, StoreOptions};
+use crate::{Pruned, StoreError, StoreOptions, WithdrawnCallObserver};
 
 /// A store in one SQLite file. Dropping it finishes what was submitted.
 pub struct SqliteStore {
@@ -76,6 +78,7 @@ pub struct SqliteStore {
     /// What retention has removed and not reported yet.
     pruned: Mutex<Pruned>,
     dead_letters: Observed,
+    withdrawn_calls: Arc<Mutex<Option<WithdrawnCallObserver>>>,
     timeline: timeline::SharedTimeline,
     /// Read-only connections that are not in use.
     // Grows to the largest number of readers at one time and stays there. Opening one costs a few
@@ -104,14 +107,30 @@ impl SqliteStore {
         let window = options.duplicate_window.as_micros();
         let entry_clock = EntryClock::new();
         let undone = entry_clock.clone();
+        let withdrawn_calls: Arc<Mutex<Option<WithdrawnCallObserver>>> = Arc::default();
+        let observers = withdrawn_calls.clone();
+        let committed = move || {
+            if calls::take_has_withdrawn() {
+                let observer = observers.lock().unwrap_or_else(PoisonError::into_inner);
+                // Cloned, so that it runs without the lock.
+                let observer = observer.clone();
+                observer.iter().for_each(|observer| observer());
+            }
+        };
         Ok(Self {
             duplicate_window: i64::try_from(window).unwrap_or(i64::MAX),
-            writer: writer::Writer::start(connection, files.clone(), move || undone.forget())?,
+            writer: writer::Writer::start(
+                connection,
+                files.clone(),
+                move || undone.forget(),
+                committed,
+            )?,
             clock: WriteClock::new(),
             entry_clock,
             accepted: Arc::default(),
             pruned: Mutex::default(),
             dead_letters: Observed::default(),
+            withdrawn_calls,
             timeline: timeline::SharedTimeline::default(),
             readers: Mutex::default(),
             files,

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
-use reflexarc_delivery::{Decision, Delivery, DeliveryId, EventRef};
+use reflexarc_delivery::{ChangeLimit, Decision, Delivery, DeliveryId, EventRef};
+use reflexarc_reaction::OwnCode;
 
 use crate::{
-    Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, ClosedBy, DamagedEvent,
-    DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
-    EndedAttempt, EvaluateInTransaction, EventDeliveries, EventPage, Incoming, MatchCount,
-    MatchCursor, MatchFilter, MatchPage, PageCursor, PageLimits, Pruned, QueueDepth,
-    ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled, StateReader,
-    StoreCheck, StoreError, TargetPause, TimeWork, Timeline, VerifyReport,
+    Accepted, Archived, Attempt, AttemptOutcome, ChangeReservation, ChangeStop, ClaimLimit,
+    Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport, DeliveryPage,
+    DeliveryRecord, DeliveryStatus, EndedAttempt, EvaluateInTransaction, EventDeliveries,
+    EventPage, Incoming, MatchCount, MatchCursor, MatchFilter, MatchPage, PageCursor, PageLimits,
+    Pruned, QueueDepth, ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled,
+    StateReader, StoreCheck, StoreError, TargetPause, TimeWork, Timeline, VerifyReport,
+    WithdrawnCallObserver,
 };
 
 /// The exclusive lock of the one process that delivers from a store. It is released when this is
@@ -106,7 +108,8 @@ pub trait Store: Send + Sync {
     ) -> Result<bool, StoreError>;
 
     /// Puts the actions of a replayed event into the outbox, under the replay's name. A delivery
-    /// that a replay of this name has put there before is counted and left alone.
+    /// that a replay of this name has put there before is counted and left alone; calls are counted
+    /// and left out.
     ///
     /// # Errors
     /// If nothing was stored.
@@ -272,8 +275,83 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Reply<Vec<Timestamp>>;
 
-    /// Moves the pending deliveries of a target that does not exist to the dead letters. Returns a
-    /// report if there were any.
+    /// Lets calls of `target` expire that were due before `due_before`, at most 1,000 at once: they
+    /// are withdrawn with [`OwnCode::Expired`]. Those that are being sent are left alone; whether
+    /// the target is paused or fails does not matter. Returns how many expired.
+    fn submit_expire_calls(
+        &self,
+        target: &str,
+        due_before: Timestamp,
+        now: Timestamp,
+    ) -> Reply<usize>;
+
+    /// Withdraws the calls of all rules but these with [`OwnCode::RuleGone`], also those that are
+    /// delayed. One that is being sent is withdrawn if its attempt ends without an answer. Returns
+    /// how many there were.
+    fn submit_withdraw_calls_of_other_rules(
+        &self,
+        live: Vec<String>,
+        now: Timestamp,
+    ) -> Reply<usize>;
+
+    /// Withdraws a call with this code and reason, as [`Store::cancel`] does. Returns whether it
+    /// was waiting for an answer, and had not been withdrawn before.
+    fn submit_withdraw_call(
+        &self,
+        id: DeliveryId,
+        code: OwnCode,
+        reason: String,
+        now: Timestamp,
+    ) -> Reply<bool>;
+
+    /// Records that a call of `target` that changes something is about to be sent. `limit` is that
+    /// of the target.
+    ///
+    /// # Count
+    ///
+    /// A call counts once, when it is reserved first, for a minute and for a day. The first one
+    /// that would be too many stops the target: no call gets a reservation until
+    /// [`Store::set_pause`] resumes it. Then the changes before that count no more.
+    ///
+    /// Times move with the clock ([`TimeTransaction::shift_times`](crate::TimeTransaction)). Those
+    /// that lie in the future nevertheless count as of now, so that a clock that was set back never
+    /// allows more. One that was set forwards while no process ran looks like time that has passed.
+    ///
+    /// # Unknown outcomes
+    ///
+    /// A reservation is open until the call is answered or settled with
+    /// [`Decision::RetryAt`], unless the outcome of that attempt is `unknown`. While it is open, the
+    /// call may have been executed: another reservation is [`ChangeReservation::SentBefore`], and if
+    /// the call is withdrawn, its code is [`OwnCode::OutcomeUnknown`].
+    fn submit_reserve_change(
+        &self,
+        target: &str,
+        id: DeliveryId,
+        limit: ChangeLimit,
+        now: Timestamp,
+    ) -> Reply<ChangeReservation>;
+
+    /// The targets that have made as many changes as they may and make no more until they are
+    /// resumed, by name.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn change_stops(&self) -> Result<Vec<(String, ChangeStop)>, StoreError>;
+
+    /// Whether there are withdrawn calls whose answers are to be processed. Another process may
+    /// have withdrawn them.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn has_withdrawn_calls(&self) -> Result<bool, StoreError>;
+
+    /// Calls `observer` after each commit of this process that withdraws a call, before the replies
+    /// and in place of an earlier observer. It may also be called when there is none.
+    fn observe_withdrawn_calls(&self, observer: WithdrawnCallObserver);
+
+    /// Moves the pending deliveries of a target that does not exist to the dead letters; calls are
+    /// withdrawn with [`OwnCode::Undelivered`] instead. Returns a report if there were dead
+    /// letters.
     fn submit_dead_letter_target(
         &self,
         target: &str,
@@ -281,8 +359,8 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Reply<Option<DeadLetterReport>>;
 
-    /// As [`Store::submit_dead_letter_target`], waiting for the commit. Returns how many there
-    /// were.
+    /// As [`Store::submit_dead_letter_target`], waiting for the commit. Returns how many dead
+    /// letters there were.
     ///
     /// # Errors
     /// If the store fails.
@@ -300,14 +378,18 @@ pub trait Store: Send + Sync {
     /// commit and in place of an earlier observer.
     fn observe_dead_letters(&self, observer: DeadLetterObserver);
 
-    /// Cancels a pending delivery. Returns whether it was pending.
+    /// Cancels a pending delivery; a call is withdrawn with [`OwnCode::Cancelled`]. Returns whether
+    /// it was pending.
+    ///
+    /// A call that is being sent stays pending until its attempt has ended: with an answer, that is
+    /// its answer; without one, it is withdrawn.
     ///
     /// # Errors
     /// If the store fails.
     fn cancel(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Puts a dead letter back into the outbox with a new series of attempts and without an order.
-    /// Returns whether it was a dead letter.
+    /// Returns whether it was a dead letter. Calls are not redriven.
     ///
     /// # Errors
     /// If the store fails.
@@ -431,7 +513,8 @@ pub trait Store: Send + Sync {
     fn unattempted(&self, now: Timestamp) -> Result<Vec<(String, u64)>, StoreError>;
 
     /// Records that an operator has paused a target, or that it is not paused any more. The store
-    /// only keeps it.
+    /// only keeps it. Without a pause, a target that was stopped because of its changes makes
+    /// changes again, see [`Store::submit_reserve_change`].
     ///
     /// # Errors
     /// If the store fails.

@@ -3,10 +3,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
-use reflexarc_delivery::EventRef;
+use reflexarc_delivery::{DeliveryId, EventRef};
 use reflexarc_event::{EventIdentity, Json};
+use reflexarc_reaction::CallAnswer;
 
-use crate::{Accepted, StateReader, StoreError};
+use crate::{Accepted, AttemptOutcome, StateReader, StoreError, WaitingCall, WithdrawnCall};
 
 /// What happens in time, decided by the program that has the rules.
 ///
@@ -69,8 +70,33 @@ pub trait TimeTransaction: StateReader {
         settled: &dyn Fn(&str) -> Option<Timestamp>,
     ) -> Result<u64, StoreError>;
 
-    /// Moves the deadlines of matches and delayed deliveries by `offset`, because the clock was set
-    /// by as much. Returns how many matches and deliveries there were.
+    /// Ends a call with its answer, and records the attempt that led to it, if one did. `None` if it
+    /// was answered before or does not exist: every call has exactly one answer. It is `None` too if
+    /// what is kept of the call is damaged: then it becomes a dead letter, which is reported.
+    ///
+    /// The answer of the API is the answer also of a call that was to be withdrawn while it was
+    /// being sent.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn settle_call(
+        &mut self,
+        id: DeliveryId,
+        attempt: Option<&AttemptOutcome>,
+        answer: &CallAnswer,
+        now: Timestamp,
+    ) -> Result<Option<WaitingCall>, StoreError>;
+
+    /// The first calls that were withdrawn and have no answer yet, at most `limit`, in the order in
+    /// which they were withdrawn: to be settled with [`TimeTransaction::settle_call`].
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn withdrawn_calls(&self, limit: usize) -> Result<Vec<WithdrawnCall>, StoreError>;
+
+    /// Moves the deadlines of matches, the ends of delays, the times from which waiting calls expire
+    /// and those of counted changes by `offset`, because the clock was set by as much. Returns how
+    /// many matches and delayed deliveries there were.
     ///
     /// # Errors
     /// If the store fails.
@@ -122,6 +148,8 @@ pub enum EntryKind {
     Reload,
     /// An operator closed a match.
     Closed,
+    /// The answer to a call.
+    Answer,
 }
 
 /// An entry that is no event.
@@ -143,7 +171,7 @@ pub struct NewEntry {
 
 impl EntryKind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Event,
         Self::Emitted,
         Self::Firing,
@@ -151,6 +179,7 @@ impl EntryKind {
         Self::Clock,
         Self::Reload,
         Self::Closed,
+        Self::Answer,
     ];
 
     /// Its number in the file.
@@ -173,6 +202,7 @@ impl EntryKind {
             Self::Clock => "clock",
             Self::Reload => "reload",
             Self::Closed => "closed",
+            Self::Answer => "answer",
         }
     }
 }

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use reflexarc::Evaluation;
 use reflexarc_delivery::{ArchivePosition, DeliveryId, number_actions};
-use reflexarc_event::{EventIdentity, Json, NativeEvent};
+use reflexarc_event::{Event, EventIdentity, Json, NativeEvent};
 use reflexarc_reaction::{Action, StateChange};
 use rusqlite::{Connection, params};
 
+use super::calls::{NewCall, PackedEvent};
 use super::compression::pack;
 use super::delays::{InProgress, Name, Reach};
 use super::order::{self, Entry};
-use super::{archive, copies, delays, micros, state};
+use super::{archive, calls, copies, delays, micros, state};
 use crate::{
     Accepted, EntryKind, Incoming, NewEntry, ReplayAccepted, StoreError, evaluation_to_json,
 };
@@ -38,6 +39,8 @@ pub(super) struct Cause<'a> {
     source: &'a str,
     event: &'a str,
     resource: &'a str,
+    /// The event that was evaluated, in native form, if the entry is one.
+    native: Option<&'a Event>,
 }
 
 /// Stores an event that is no copy, with its state changes and deliveries. `is_known_id`: the
@@ -229,6 +232,7 @@ impl<'a> From<&'a Incoming> for Cause<'a> {
             source: &identity.source,
             event: &identity.id,
             resource: &identity.resource,
+            native: Some(incoming.native.event()),
         }
     }
 }
@@ -240,6 +244,7 @@ impl<'a> From<&'a NewEntry> for Cause<'a> {
             source: &entry.event.source,
             event: &entry.event.id,
             resource: &entry.resource,
+            native: None,
         }
     }
 }
@@ -265,7 +270,7 @@ fn enqueue(
     evaluation: &Evaluation,
     now: Timestamp,
 ) -> Result<Queued, StoreError> {
-    let mut queued = Queued::default();
+    let (mut queued, mut seen) = (Queued::default(), SeenEvent::default());
     let scopes = scopes(evaluation);
     for step in steps(evaluation, &scopes) {
         match step {
@@ -300,6 +305,18 @@ fn enqueue(
                     order::entry(connection, target, key, now)?
                 };
                 insert_delivery(connection, INSERT, cause, &row, &entry, now)?;
+                if action.action.is_call() {
+                    let effects = &evaluation.rules[action.effects];
+                    let call = NewCall {
+                        id,
+                        rule,
+                        target,
+                        hop: effects.hop + 1,
+                        event: seen.of(action.effects, effects.event.as_ref().or(cause.native))?,
+                        due: entry.since,
+                    };
+                    calls::add(connection, &call)?;
+                }
                 queued.deliveries.push(id);
                 if !queued.targets.iter().any(|known| known == target) {
                     queued.targets.push(target.to_owned());
@@ -310,9 +327,32 @@ fn enqueue(
     Ok(queued)
 }
 
+/// The event that a rule saw, packed once for all of its calls.
+#[derive(Default)]
+struct SeenEvent {
+    /// The number of the effects whose event is packed.
+    effects: Option<usize>,
+    packed: Option<PackedEvent>,
+}
+
+impl SeenEvent {
+    /// The event of the effects with this number.
+    fn of(
+        &mut self,
+        effects: usize,
+        event: Option<&Event>,
+    ) -> Result<Option<&PackedEvent>, StoreError> {
+        if self.effects != Some(effects) {
+            self.packed = event.map(PackedEvent::new).transpose()?;
+            self.effects = Some(effects);
+        }
+        Ok(self.packed.as_ref())
+    }
+}
+
 /// Puts the actions of a replayed event into the outbox. One that was put there before, by a replay
 /// of this name, is counted and left alone, whatever its status: so a replay that was interrupted
-/// can be repeated.
+/// can be repeated. Calls are counted and left out: what they do is not of the past.
 pub(super) fn enqueue_replay(
     connection: &Connection,
     position: ArchivePosition,
@@ -342,6 +382,11 @@ pub(super) fn enqueue_replay(
                 if let Some(name) = action.name() {
                     let reason = format!("replaced by {id}");
                     delays::cancel(connection, name, reach(action.place), &reason, now)?;
+                }
+                // After what it replaces, which was not to be delivered then either.
+                if action.action.is_call() {
+                    accepted.calls += 1;
+                    continue;
                 }
                 let row = Row {
                     id,

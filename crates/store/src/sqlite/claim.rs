@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::order::{self, Place};
 use super::records::{COLUMNS, UnreadableRow, read_row};
-use super::{micros, outbox};
+use super::{calls, micros, outbox};
 use crate::{
     ClaimLimit, Claimed, DeadLetter, DeadLetterReport, DeliveryRecord, DeliveryStatus, StoreError,
 };
@@ -161,6 +161,8 @@ fn dead_letter_unreadable(
     let id = DeliveryId::from(row.id);
     let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Dead);
     outbox::transfer(connection, id, from, to, Some(row.reason), now)?;
+    // No rule could process the answer to a call that cannot be read: the report is the answer.
+    calls::forget(connection, id)?;
     let (rule, event) = rule_and_event(connection, id)?;
     Ok(DeadLetterReport::of_one(
         target.to_owned(),

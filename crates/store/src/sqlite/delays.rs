@@ -12,11 +12,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::DeliveryId;
+use reflexarc_reaction::OwnCode;
 use rusqlite::{Connection, Row};
 
-use super::micros;
-use super::order::{self, Place};
-use crate::StoreError;
+use super::{calls, micros, outbox};
+use crate::{DeliveryStatus, StoreError};
 
 /// Under which name deliveries wait.
 #[derive(Clone, Copy)]
@@ -44,11 +44,10 @@ pub(super) struct InProgress {
 
 /// Those that wait under a name. With `IS`, as the scope may be NULL; the condition on `delay_key`
 /// is written out, as the partial index needs it.
-pub(super) const CANCEL: &str = "UPDATE delivery SET status = 3, finished = ?5, reason = ?4
+pub(super) const NAMED: &str = "SELECT id, target, claimed = 1 AND due > ?4 FROM delivery
     WHERE status = 0 AND delay_key IS NOT NULL
           AND rule = ?1 AND scope IS ?2 AND delay_key = ?3
-          AND (?6 IS NULL OR replay = ?6 AND (seq, number) < (?7, ?8))
-    RETURNING target, order_key, seq, number, id, claimed, due";
+          AND (?5 IS NULL OR replay = ?5 AND (seq, number) < (?6, ?7))";
 
 /// Cancels what waits under a name. Returns what cannot be stopped: it is not tried again.
 pub(super) fn cancel(
@@ -62,25 +61,32 @@ pub(super) fn cancel(
         Reach::All => (None, 0, 0),
         Reach::Replay { name, before } => (Some(name), before.0, before.1),
     };
-    let now_micros = micros(now);
-    let mut statement = connection.prepare_cached(CANCEL)?;
+    let mut statement = connection.prepare_cached(NAMED)?;
     let parameters = (
-        name.rule, name.scope, name.key, reason, now_micros, replay, seq, number,
+        name.rule,
+        name.scope,
+        name.key,
+        micros(now),
+        replay,
+        seq,
+        number,
     );
     let read = |row: &Row<'_>| {
-        // An expired claim is of an attempt that has ended long ago.
-        let is_claimed = row.get("claimed")? && row.get::<_, i64>("due")? > now_micros;
-        let id = DeliveryId::from(row.get::<_, [u8; 16]>("id")?);
-        let place: Option<Place> = order::read_place(row, 1)?;
-        Ok((row.get::<_, String>("target")?, place, id, is_claimed))
+        let id = DeliveryId::from(row.get::<_, [u8; 16]>(0)?);
+        Ok((id, row.get::<_, String>(1)?, row.get::<_, bool>(2)?))
     };
-    let ended = statement.query_map(parameters, read)?;
-    let ended = ended.collect::<Result<Vec<_>, _>>()?;
+    let named = statement.query_map(parameters, read)?;
+    // Collected before anything is changed: SQLite does not define what a SELECT returns else.
+    let named = named.collect::<Result<Vec<_>, _>>()?;
     let mut in_progress = Vec::new();
-    for (target, place, id, is_claimed) in ended {
-        if let Some(place) = place {
-            order::update_next(connection, &target, place, now)?;
+    for (id, target, is_claimed) in named {
+        // A call is not cancelled in silence: its answer says so.
+        let withdrawn = calls::withdraw(connection, id, OwnCode::Cancelled, reason, now)?;
+        if withdrawn.is_none() {
+            let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Cancelled);
+            outbox::transfer(connection, id, from, to, Some(reason), now)?;
         }
+        // An expired claim is of an attempt that has ended long ago.
         if is_claimed {
             in_progress.push(InProgress { id, target });
         }

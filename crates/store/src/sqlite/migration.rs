@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use rusqlite::Connection;
 
+use super::calls::CALLS;
+use super::changes::CHANGES;
 use super::duplicates::recompute_fingerprints;
 use super::matches::MATCHES;
 use super::order;
@@ -37,6 +39,10 @@ pub(super) fn migrate(connection: &Connection, to: i32) -> rusqlite::Result<()> 
         let sql = "ALTER TABLE archive ADD COLUMN entry INTEGER NOT NULL DEFAULT 0;";
         connection.execute_batch(sql)?;
         connection.execute_batch(MATCHES)?;
+    }
+    if version < 8 {
+        connection.execute_batch(CALLS)?;
+        connection.execute_batch(CHANGES)?;
     }
     connection.execute_batch(&format!("PRAGMA user_version = {to}; COMMIT;"))
 }

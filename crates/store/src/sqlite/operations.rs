@@ -6,24 +6,28 @@ use std::sync::{Arc, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
-use reflexarc_delivery::{ArchivePosition, Decision, Delivery, DeliveryId, EventRef};
+use reflexarc_delivery::{ArchivePosition, ChangeLimit, Decision, Delivery, DeliveryId, EventRef};
+use reflexarc_reaction::OwnCode;
+use rusqlite::Connection;
 
 use super::archive::Walk;
+use super::calls::Withdrawal;
 use super::copies::Arrival;
 use super::state::SqliteStateReader;
 use super::timeline::{Afterwards, SqliteTimeTransaction, advance};
 use super::writer::{SharedConnection, lock};
 use super::{
-    SqliteStore, accept, archive, attempts, check, claim, copies, deadlines, digests, listing,
-    match_list, micros, order, outbox, pages, retention, schema, targets,
+    SqliteStore, accept, archive, attempts, calls, changes, check, claim, copies, deadlines,
+    digests, listing, match_list, micros, order, outbox, pages, retention, schema, targets,
 };
 use crate::{
-    Accepted, Archived, Attempt, AttemptOutcome, ClaimLimit, Claimed, ClosedBy, DamagedEvent,
-    DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus,
-    EndedAttempt, EntryKind, EvaluateInTransaction, EventDeliveries, EventPage, Incoming,
-    MatchCount, MatchCursor, MatchFilter, MatchPage, PageCursor, PageLimits, Pruned, QueueDepth,
-    ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled, StateReader, Store,
-    StoreCheck, StoreError, StoreLock, TargetPause, TimeWork, Timeline, VerifyReport,
+    Accepted, Archived, Attempt, AttemptOutcome, ChangeReservation, ChangeStop, ClaimLimit,
+    Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport, DeliveryPage,
+    DeliveryRecord, DeliveryStatus, EndedAttempt, EntryKind, EvaluateInTransaction,
+    EventDeliveries, EventPage, Incoming, MatchCount, MatchCursor, MatchFilter, MatchPage,
+    PageCursor, PageLimits, Pruned, QueueDepth, ReplayAccepted, Reply, ReplySender, Retention,
+    RuleUse, Selection, Settled, StateReader, Store, StoreCheck, StoreError, StoreLock,
+    TargetPause, TimeWork, Timeline, VerifyReport, WithdrawnCallObserver,
 };
 
 impl Store for SqliteStore {
@@ -35,11 +39,14 @@ impl Store for SqliteStore {
     ) -> Result<Accepted, StoreError> {
         let (window, clock) = (self.duplicate_window, self.clock.clone());
         let (timeline, afterwards) = (self.timeline.clone(), Afterwards::default());
+        let dead_letters = self.dead_letters.clone();
         let (entry_clock, run_after) = (self.entry_clock.clone(), afterwards.clone());
         let job = move |connection: &SharedConnection| {
             let transaction = &mut SqliteTimeTransaction {
                 connection,
                 clock: &entry_clock,
+                afterwards: &afterwards,
+                dead_letters: &dead_letters,
             };
             let now = advance(&timeline, transaction, now, &afterwards)?;
             clock.record(now);
@@ -71,6 +78,7 @@ impl Store for SqliteStore {
         // 10,000 events to one transaction.
         let weight = events.len();
         let (timeline, afterwards) = (self.timeline.clone(), Afterwards::default());
+        let dead_letters = self.dead_letters.clone();
         let (entry_clock, run_after) = (self.entry_clock.clone(), afterwards.clone());
         let job = move |connection: &SharedConnection| {
             // Moved into the job: the queue space is free again only when the events are committed,
@@ -81,6 +89,8 @@ impl Store for SqliteStore {
             let mut transaction = SqliteTimeTransaction {
                 connection,
                 clock: &entry_clock,
+                afterwards: &afterwards,
+                dead_letters: &dead_letters,
             };
             let now = advance(&timeline, &mut transaction, now, &afterwards)?;
             clock.record(now);
@@ -111,11 +121,14 @@ impl Store for SqliteStore {
 
     fn submit_time(&self, work: TimeWork) -> Reply<()> {
         let afterwards = Afterwards::default();
+        let dead_letters = self.dead_letters.clone();
         let (entry_clock, run_after) = (self.entry_clock.clone(), afterwards.clone());
         let job = move |connection: &SharedConnection| {
             let mut transaction = SqliteTimeTransaction {
                 connection,
                 clock: &entry_clock,
+                afterwards: &afterwards,
+                dead_letters: &dead_letters,
             };
             afterwards.add(work(&mut transaction)?);
             Ok(())
@@ -339,6 +352,64 @@ impl Store for SqliteStore {
             .submit(move |connection| attempts::recent_calls(connection, &target, since, now))
     }
 
+    fn submit_expire_calls(
+        &self,
+        target: &str,
+        due_before: Timestamp,
+        now: Timestamp,
+    ) -> Reply<usize> {
+        let target = target.to_owned();
+        self.writer
+            .submit(move |connection| calls::expire(connection, &target, due_before, now))
+    }
+
+    fn submit_withdraw_calls_of_other_rules(
+        &self,
+        live: Vec<String>,
+        now: Timestamp,
+    ) -> Reply<usize> {
+        self.writer
+            .submit(move |connection| calls::withdraw_of_other_rules(connection, &live, now))
+    }
+
+    fn submit_withdraw_call(
+        &self,
+        id: DeliveryId,
+        code: OwnCode,
+        reason: String,
+        now: Timestamp,
+    ) -> Reply<bool> {
+        self.writer.submit(move |connection| {
+            let withdrawal = calls::withdraw(connection, id, code, &reason, now)?;
+            Ok(withdrawal.is_some_and(Withdrawal::is_new))
+        })
+    }
+
+    fn submit_reserve_change(
+        &self,
+        target: &str,
+        id: DeliveryId,
+        limit: ChangeLimit,
+        now: Timestamp,
+    ) -> Reply<ChangeReservation> {
+        let target = target.to_owned();
+        self.writer
+            .submit(move |connection| changes::reserve(connection, &target, id, limit, now))
+    }
+
+    fn change_stops(&self) -> Result<Vec<(String, ChangeStop)>, StoreError> {
+        self.read(changes::stops)
+    }
+
+    fn has_withdrawn_calls(&self) -> Result<bool, StoreError> {
+        self.read(calls::has_withdrawn)
+    }
+
+    fn observe_withdrawn_calls(&self, observer: WithdrawnCallObserver) {
+        let observers = self.withdrawn_calls.lock();
+        *observers.unwrap_or_else(PoisonError::into_inner) = Some(observer);
+    }
+
     fn submit_dead_letter_target(
         &self,
         target: &str,
@@ -359,20 +430,36 @@ impl Store for SqliteStore {
     fn cancel(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
         // A delivery that is being sent is pending too and can be cancelled: it is then not
         // retried, but the attempt that runs is not interrupted (see `outbox::settle`).
-        let reason = Some("cancelled by an operator");
-        let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Cancelled);
-        self.transfer(id, from, to, reason, now)
+        const REASON: &str = "cancelled by an operator";
+        self.change(move |connection| {
+            match calls::withdraw(connection, id, OwnCode::Cancelled, REASON, now)? {
+                Some(withdrawal) => Ok(withdrawal.is_new()),
+                None => {
+                    let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Cancelled);
+                    outbox::transfer(connection, id, from, to, Some(REASON), now)
+                }
+            }
+        })
     }
 
     fn redrive(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
-        let (from, to) = (DeliveryStatus::Dead, DeliveryStatus::Pending);
-        self.transfer(id, from, to, None, now)
+        self.change(move |connection| {
+            // One whose answer could not be processed may have been executed.
+            let record = pages::get(connection, id)?;
+            if let Some(Ok(record)) = record
+                && record.delivery.action.is_call()
+            {
+                return Ok(false);
+            }
+            let (from, to) = (DeliveryStatus::Dead, DeliveryStatus::Pending);
+            outbox::transfer(connection, id, from, to, None, now)
+        })
     }
 
     fn drop_dead_letter(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
         let reason = Some("dropped by an operator");
         let (from, to) = (DeliveryStatus::Dead, DeliveryStatus::Dropped);
-        self.transfer(id, from, to, reason, now)
+        self.change(move |connection| outbox::transfer(connection, id, from, to, reason, now))
     }
 
     fn next_due(&self, target: &str) -> Result<Option<Timestamp>, StoreError> {
@@ -524,21 +611,12 @@ impl Store for SqliteStore {
 }
 
 impl SqliteStore {
-    fn transfer(
+    /// Runs what an operator does with one delivery, on a full disk too: dropping dead letters is
+    /// how it gets space.
+    fn change(
         &self,
-        id: DeliveryId,
-        from: DeliveryStatus,
-        to: DeliveryStatus,
-        reason: Option<&'static str>,
-        now: Timestamp,
+        job: impl Fn(&Connection) -> Result<bool, StoreError> + Clone + Send + 'static,
     ) -> Result<bool, StoreError> {
-        let transfer = || {
-            let transferred = self
-                .writer
-                .submit(move |connection| outbox::transfer(connection, id, from, to, reason, now));
-            transferred.wait()
-        };
-        // Operators drop dead letters and cancel deliveries on a full disk, too.
-        self.free_space(transfer)
+        self.free_space(|| self.writer.submit(job.clone()).wait())
     }
 }

@@ -20,7 +20,7 @@ use reflexarc_event::Json;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::order::{self, Place};
-use super::{attempts, micros};
+use super::{attempts, calls, micros};
 use crate::{
     AttemptOutcome, DeadLetter, DeadLetterReport, DeliveryStatus, MAX_LISTED, Settled, StoreError,
 };
@@ -79,6 +79,9 @@ pub(super) fn release_where(
     for (target, place) in heads {
         order::update_one(connection, &target, place, now)?;
     }
+    if released > 0 {
+        calls::withdraw_released(connection, now)?;
+    }
     Ok(released)
 }
 
@@ -99,6 +102,9 @@ pub(super) fn release_some(
                 order::update_one(connection, &target, place, now)?;
             }
         }
+    }
+    if released > 0 {
+        calls::withdraw_released(connection, now)?;
     }
     Ok(released)
 }
@@ -127,6 +133,11 @@ pub(super) fn settle(
 ) -> Result<Settled, StoreError> {
     let id = delivery.id.as_bytes();
     attempts::record(connection, delivery, attempt)?;
+    if delivery.action.is_call()
+        && calls::settle_without_answer(connection, delivery.id, decision, now)?
+    {
+        return Ok(Settled::default());
+    }
     if !attempt.delivered_parts.is_empty() {
         let parts = delivery
             .delivered_parts
@@ -176,6 +187,9 @@ pub(super) fn settle(
                 order::update_one(connection, target, place, now)?;
                 settled.next_is_due = order::update_next(connection, target, place, now)?;
             }
+            if delivery.action.is_call() {
+                calls::settle_retry(connection, delivery.id, attempt.outcome, now)?;
+            }
         }
         Decision::DeadLetter { cause, reason } => {
             let sql = "UPDATE delivery
@@ -223,8 +237,8 @@ fn update_behind(
     }
 }
 
-/// Moves the pending deliveries of a target that does not exist to the dead letters. Returns a
-/// report if there were any.
+/// Moves the pending deliveries of a target that does not exist to the dead letters, and withdraws
+/// its calls. Returns a report if there were dead letters.
 pub(super) fn dead_letter_target(
     connection: &Connection,
     target: &str,
@@ -233,7 +247,10 @@ pub(super) fn dead_letter_target(
 ) -> Result<Option<DeadLetterReport>, StoreError> {
     let sql = "UPDATE delivery SET status = 2, finished = ?2, reason = ?3
                WHERE status = 0 AND target = ?1
+                     AND NOT EXISTS (SELECT 1 FROM waiting_call AS c WHERE c.id = delivery.id)
                RETURNING id, rule, source, event";
+    // Before the others, which are those that are left. A call that is being sent is among neither.
+    calls::withdraw_of_target(connection, target, reason, now)?;
     let mut report = DeadLetterReport {
         target: target.to_owned(),
         cause: DeadLetterCause::UnknownTarget,

@@ -1,6 +1,8 @@
 //! The plans of the statements that queues run: none scans, none sorts.
 
-use super::{claim, deadlines, delays, listing, match_list, matches, order, schema, state};
+use super::{
+    calls, changes, claim, deadlines, delays, listing, match_list, matches, order, schema, state,
+};
 use crate::StoreOptions;
 
 /// The plan of a query, one line a step.
@@ -48,7 +50,7 @@ fn claims_and_settlements_search_indexes() {
         (order::LAST.to_owned(), vec![wait, format!("{order})")]),
         (listing::NEXT_DUE.to_owned(), vec![due.to_owned()]),
         (
-            delays::CANCEL.to_owned(),
+            delays::NAMED.to_owned(),
             vec![
                 "SEARCH delivery USING INDEX delivery_named (rule=? AND scope=? AND delay_key=?)"
                     .to_owned(),
@@ -139,6 +141,44 @@ fn expired_entries_are_counted_by_the_index_of_expiries() {
         plan.iter().all(|step| !step.starts_with("SCAN state")),
         "{plan:?}"
     );
+}
+
+/// What queues of calls look for: no call that waits longer, of another rule or target, is read.
+#[test]
+fn calls_are_found_by_target_rule_or_withdrawal() {
+    let delivery = "SEARCH d USING PRIMARY KEY (id=?)".to_owned();
+    let search = |index: &str| format!("SEARCH waiting_call USING INDEX waiting_call_{index}");
+    for (sql, searches) in [
+        (
+            calls::EXPIRED,
+            vec![
+                search("due (target=? AND due<?)").replace("waiting_call USING", "c USING"),
+                delivery.clone(),
+                "SEARCH attempt USING PRIMARY KEY (delivery=?)".to_owned(),
+            ],
+        ),
+        (
+            calls::RELEASED,
+            vec![
+                "SCAN c USING INDEX waiting_call_ending".to_owned(),
+                delivery,
+            ],
+        ),
+        (calls::NEXT_RULE, vec![search("rule (rule>?)")]),
+        (calls::OF_RULE, vec![search("rule (rule=?)")]),
+        (calls::OF_TARGET, vec![search("due (target=?)")]),
+        (calls::WITHDRAWN, vec![search("withdrawn (withdrawn>?)")]),
+        (
+            changes::COUNT,
+            vec!["SEARCH change USING INDEX change_counted (target=? AND at>?)".to_owned()],
+        ),
+    ] {
+        let steps = searched(sql).into_iter();
+        let steps: Vec<_> = steps
+            .filter(|step| !step.contains("SCALAR SUBQUERY"))
+            .collect();
+        assert_eq!(steps, searches, "{sql}");
+    }
 }
 
 /// These read all that is pending, or all that has failed, and nothing else.

@@ -24,7 +24,7 @@ const MAX_STEP_ROWS: usize = 2_000;
 const ROW_BYTES: u64 = 1 << 10;
 
 /// The deliveries of a range of events, each with whether its event is needed.
-const LISTED: &str = "SELECT seq, id, octet_length(action), status IN (0, 2)
+const LISTED: &str = "SELECT seq, id, octet_length(action), status IN (0, 2, 6)
     FROM delivery INDEXED BY delivery_by_event
     WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq LIMIT ?3";
 
@@ -221,9 +221,9 @@ fn deliveries(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Whether an event has a pending delivery or a dead letter.
+/// Whether an event has a pending delivery, a dead letter or a withdrawn call.
 fn is_needed(connection: &Connection, seq: i64) -> Result<bool, StoreError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM delivery WHERE seq = ?1 AND status IN (0, 2))";
+    let sql = "SELECT EXISTS (SELECT 1 FROM delivery WHERE seq = ?1 AND status IN (0, 2, 6))";
     let mut statement = connection.prepare_cached(sql)?;
     Ok(statement.query_row([seq], |row| row.get(0))?)
 }

@@ -12,9 +12,10 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::archived_event::read_fingerprint;
+use super::changes::FORGET_CHANGES;
 use super::removal::{OldEvent, StepSize, remove};
 use super::{SqliteStore, deadlines, matches, micros};
-use crate::{DeliveryStatus, Pruned, Retention, StoreError};
+use crate::{ChangePeriod, DeliveryStatus, Pruned, Retention, StoreError};
 
 /// Dead letters that one transaction drops.
 const LETTERS_STEP: u32 = 256;
@@ -64,17 +65,19 @@ impl SqliteStore {
         self.pruned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes expired state entries, fingerprints older than the duplicate window, and old calls,
-    /// all of them.
+    /// Removes expired state entries, fingerprints older than the duplicate window, old calls and
+    /// old changes, all of them.
     fn forget_in_steps(&self, now: Timestamp) -> Result<(), StoreError> {
         let since = micros(now).saturating_sub(self.duplicate_window);
         // A queue removes its old calls itself; these are of targets that are gone. The longest
         // rate limit looks back for a minute.
         let hour_ago = micros(now).saturating_sub(3_600_000_000);
+        let day_ago = micros(now).saturating_sub(ChangePeriod::Day.micros());
         let mut left = vec![
             (FORGET_FINGERPRINTS, since),
             (FORGET_ENTRIES, micros(now)),
             (FORGET_CALLS, hour_ago),
+            (FORGET_CHANGES, day_ago),
         ];
         // Together, because each step waits for a commit, and mostly there is little to forget.
         while !left.is_empty() {
@@ -202,7 +205,7 @@ struct Removable {
 
 /// Of the first events accepted before `before` and after `after`, those that nothing needs.
 ///
-/// An event with a pending delivery or a dead letter is kept, whatever its age: an operator who
+/// An event with a pending delivery, a dead letter or a withdrawn call is kept, whatever its age: an operator who
 /// redrives a dead letter must still find what it was about. So is what a match refers to.
 fn removable(
     connection: &Connection,
@@ -217,7 +220,7 @@ fn removable(
                       octet_length(body) + coalesce(octet_length(evaluation), 0),
                       fingerprint,
                       EXISTS (SELECT 1 FROM delivery AS d
-                              WHERE d.seq = a.seq AND d.status IN (0, 2))
+                              WHERE d.seq = a.seq AND d.status IN (0, 2, 6))
                       OR EXISTS (SELECT 1 FROM kept_event AS k WHERE k.seq = a.seq)
                FROM archive AS a INDEXED BY archive_by_time
                WHERE (received, seq) > (?1, ?2) AND received < ?3

@@ -5,7 +5,7 @@
 //! `PRAGMA user_version` holds the schema version. A file of an older version is migrated when it
 //! is opened for writing: the steps from its version to [`VERSION`] run in one transaction, so a
 //! crash leaves the old version whole: see `migration.rs`. A new file is created with [`SCHEMA`],
-//! [`SCHEMA_4`] and [`SCHEMA_7`] directly, which therefore always describe the newest version.
+//! the constants beside it directly, which therefore always describe the newest version.
 //!
 //! A step may add columns and tables, but it must not change the meaning of columns that readers
 //! use: a read-only command of the version before may have the file open. Version 6 is an
@@ -22,6 +22,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Access, access};
 
+use super::calls::CALLS;
+use super::changes::CHANGES;
 use super::files::make_private;
 use super::matches::MATCHES;
 use super::migration::migrate;
@@ -33,7 +35,7 @@ use crate::{StoreError, StoreOptions};
 // configuration would add our tables to another program's database.
 const APPLICATION_ID: i32 = 0x7261_7263;
 /// The version of [`SCHEMA`], kept in the file's header.
-const VERSION: i32 = 7;
+const VERSION: i32 = 8;
 
 /// How long a connection waits for a lock that another process holds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -284,6 +286,8 @@ fn creation() -> String {
          {SCHEMA_7}
          {MATCHES}
          {STATE_COUNTS}
+         {CALLS}
+         {CHANGES}
          PRAGMA application_id = {APPLICATION_ID};
          PRAGMA user_version = {VERSION};
          COMMIT;"

@@ -8,16 +8,16 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::{Evaluation, RuleEffects};
-use reflexarc_delivery::{DeadLetterCause, Decision};
+use reflexarc_delivery::{ChangeLimit, DeadLetterCause, Decision};
 use reflexarc_event::{Event, Json};
-use reflexarc_reaction::{Action, KeptMatch, StateChange};
+use reflexarc_reaction::{Action, CallAnswer, KeptMatch, StateChange};
 use rusqlite::Connection;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 use super::SqliteStore;
 use crate::{
-    AttemptOutcome, ClosedBy, DeliveryStatus, EntryKind, Incoming, MatchFilter, NewEntry,
-    PageLimits, Retention, Selection, Store, StoreCheck, StoreOptions, TargetPause,
+    AttemptOutcome, ChangeReservation, ClosedBy, DeliveryStatus, EntryKind, Incoming, MatchFilter,
+    NewEntry, PageLimits, Retention, Selection, Store, StoreCheck, StoreOptions, TargetPause,
     TimeTransaction,
 };
 
@@ -26,7 +26,7 @@ static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Statements that scan a table or index, and why they may: none runs for an event, a claim, a
 /// trace or a step of retention.
-const SCANS: [(&str, &str); 19] = [
+const SCANS: [(&str, &str); 26] = [
     ("FROM pragma_", "reads the schema"),
     ("FROM sqlite_schema", "reads the schema"),
     ("ORDER BY seq DESC LIMIT 1", "reads one row"),
@@ -76,6 +76,28 @@ const SCANS: [(&str, &str); 19] = [
     ),
     ("set_at > ?1", "runs once when the clock was set back"),
     ("since = since + ?1", "runs once when the clock was set"),
+    ("SET due = due + ?1", "runs once when the clock was set"),
+    (
+        "SET since = (SELECT due",
+        "runs once when the clock was set",
+    ),
+    (
+        "FROM change_stop ORDER BY",
+        "reads the stopped targets, at the start",
+    ),
+    ("SET at = at + ?1", "runs once when the clock was set"),
+    (
+        "FROM waiting_call INDEXED BY",
+        "checks a partial index for damage",
+    ),
+    (
+        "FROM change INDEXED BY",
+        "checks a partial index for damage",
+    ),
+    (
+        "INDEXED BY waiting_call_ending",
+        "reads what is being sent and was cancelled meanwhile",
+    ),
 ];
 
 /// Records the statements of a connection.
@@ -145,6 +167,7 @@ fn use_in_every_way(store: &SqliteStore) {
     reader.has_room("r", 1, 0, at(0)).unwrap();
     store.state(at(0)).unwrap();
     use_matches(store);
+    use_calls(store);
     for number in 0..20 {
         for delivery in store.claim("t", at(number), lease, 1).unwrap() {
             let decision = match number % 3 {
@@ -232,6 +255,76 @@ fn use_in_every_way(store: &SqliteStore) {
     let pruned = [100_001, 1_000_000].map(|second| store.prune(&retention, at(second)).unwrap());
     let events: u64 = pruned.iter().map(|pruned| pruned.events).sum();
     assert!(events >= 10, "{pruned:?}");
+}
+
+/// Calls what a queue of calls calls.
+fn use_calls(store: &SqliteStore) {
+    let limit = ChangeLimit {
+        per_minute: 2,
+        per_day: 9,
+    };
+    let lease = SignedDuration::from_secs(60);
+    for id in 0..5 {
+        let call = Action::call("c", "Delete", Json::object([("a", 1_i64.into())]));
+        let mut effects = RuleEffects::new("r");
+        effects.actions = vec![call.with_key("k").with_after(SignedDuration::from_secs(1))];
+        effects.key = Some(id.into());
+        let mut evaluation = Evaluation::default();
+        evaluation.rules.push(effects);
+        let text = format!(r#"{{"id": "call {id}"}}"#);
+        let event = Incoming::new(Event::from_json(text).unwrap()).unwrap();
+        store.accept(event, evaluation, at(100)).unwrap();
+    }
+    let claimed = store.claim("c", at(101), lease, 3).unwrap();
+    for call in &claimed {
+        let reserved = store.submit_reserve_change("c", call.id, limit, at(101));
+        reserved.wait().unwrap();
+    }
+    store.change_stops().unwrap();
+    let outcome = |outcome| AttemptOutcome {
+        started: at(101),
+        took: SignedDuration::ZERO,
+        outcome,
+        answer: String::new(),
+        delivered_parts: Vec::new(),
+    };
+    let [first, second, third] = &claimed[..] else {
+        panic!("{claimed:?}")
+    };
+    assert!(store.cancel(first.id, at(102)).unwrap());
+    let retry = Decision::RetryAt(at(102));
+    store
+        .settle(first.clone(), outcome("failed"), retry.clone(), at(102))
+        .unwrap();
+    store
+        .settle(second.clone(), outcome("unknown"), retry, at(102))
+        .unwrap();
+    let message = Decision::Delivered;
+    store
+        .settle(third.clone(), outcome("delivered"), message, at(102))
+        .unwrap();
+    let reserved = store.submit_reserve_change("c", second.id, limit, at(102));
+    assert_eq!(reserved.wait(), Ok(ChangeReservation::SentBefore));
+    let expired = store.submit_expire_calls("c", at(102), at(103));
+    assert_eq!(expired.wait(), Ok(3));
+    let gone = store.submit_withdraw_calls_of_other_rules(vec![], at(103));
+    assert_eq!(gone.wait(), Ok(0));
+    assert!(store.has_withdrawn_calls().unwrap());
+    let work = |transaction: &mut dyn TimeTransaction| {
+        for call in transaction.withdrawn_calls(9)? {
+            let answer = CallAnswer::own(call.code, call.reason);
+            let settled = transaction.settle_call(call.id, None, &answer, at(104))?;
+            assert!(settled.is_some());
+            assert!(
+                transaction
+                    .settle_call(call.id, None, &answer, at(104))?
+                    .is_none()
+            );
+        }
+        Ok(None)
+    };
+    store.submit_time(Box::new(work)).wait().unwrap();
+    store.set_pause("c", None).unwrap();
 }
 
 /// Calls what the timeline of a service calls.

@@ -2,10 +2,10 @@
 
 use rusqlite::Connection;
 
-use super::{instant, micros};
+use super::{changes, instant, micros};
 use crate::{StoreError, TargetPause};
 
-/// Records that a target is paused, or that it is not any more.
+/// Records that a target is paused, or that it is not any more, and makes changes again.
 pub(super) fn set_pause(
     connection: &Connection,
     target: &str,
@@ -19,6 +19,9 @@ pub(super) fn set_pause(
         pause.map(|pause| &pause.by),
         pause.and_then(|pause| pause.reason.as_ref()),
     ))?;
+    if pause.is_none() {
+        changes::resume(connection, target)?;
+    }
     Ok(())
 }
 

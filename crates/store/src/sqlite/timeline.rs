@@ -4,15 +4,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
+use reflexarc_delivery::DeliveryId;
 use reflexarc_event::{Json, NativeEvent};
-use reflexarc_reaction::{Entry, KeptMatch};
+use reflexarc_reaction::{CallAnswer, Entry, KeptMatch};
 
+use super::calls::Answered;
 use super::entry_clock::EntryClock;
 use super::writer::{SharedConnection, lock};
-use super::{accept, archive, deadlines, delays};
+use super::{accept, archive, calls, changes, deadlines, delays};
+use crate::dead_letters::Observed;
 use crate::{
-    Accepted, AfterCommit, DueMatch, EntryKind, NewEntry, StateReader, StoreError, TimeTransaction,
-    Timeline,
+    Accepted, AfterCommit, AttemptOutcome, DueMatch, EntryKind, NewEntry, StateReader, StoreError,
+    TimeTransaction, Timeline, WaitingCall, WithdrawnCall,
 };
 
 /// The timeline of a store, once it has one.
@@ -26,6 +29,8 @@ pub(super) struct Afterwards(Arc<Mutex<Vec<AfterCommit>>>);
 pub(super) struct SqliteTimeTransaction<'a> {
     pub(super) connection: &'a SharedConnection,
     pub(super) clock: &'a EntryClock,
+    pub(super) afterwards: &'a Afterwards,
+    pub(super) dead_letters: &'a Observed,
 }
 
 impl Afterwards {
@@ -89,10 +94,37 @@ impl TimeTransaction for SqliteTimeTransaction<'_> {
         deadlines::postpone(&lock(self.connection), to, settled)
     }
 
+    fn settle_call(
+        &mut self,
+        id: DeliveryId,
+        attempt: Option<&AttemptOutcome>,
+        answer: &CallAnswer,
+        now: Timestamp,
+    ) -> Result<Option<WaitingCall>, StoreError> {
+        match calls::settle(&lock(self.connection), id, attempt, answer, now)? {
+            Answered::Now(call) => Ok(Some(*call)),
+            Answered::Before => Ok(None),
+            Answered::Damaged(report) => {
+                let observed = self.dead_letters.clone();
+                let after = move || observed.report([&report]);
+                self.afterwards.add(Some(Box::new(after)));
+                Ok(None)
+            }
+        }
+    }
+
+    fn withdrawn_calls(&self, limit: usize) -> Result<Vec<WithdrawnCall>, StoreError> {
+        calls::withdrawn(&lock(self.connection), limit)
+    }
+
     fn shift_times(&mut self, offset: SignedDuration) -> Result<(u64, u64), StoreError> {
         let connection = &lock(self.connection);
         let matches = deadlines::shift(connection, offset)?;
-        Ok((matches, delays::shift(connection, offset)?))
+        let deliveries = delays::shift(connection, offset)?;
+        // After the delays, which calls have too.
+        calls::shift(connection, offset)?;
+        changes::shift(connection, offset)?;
+        Ok((matches, deliveries))
     }
 
     fn close_matches(

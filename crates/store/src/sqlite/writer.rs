@@ -62,18 +62,28 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. It calls `undone` when something of a job that it ran is not stored.
+    /// Starts the thread. It calls `undone` when something of a job that it ran is not stored, and
+    /// `committed` after each commit, before the replies.
     pub(super) fn start(
         connection: Connection,
         files: Arc<StoreFiles>,
         undone: impl Fn() + Send + 'static,
+        committed: impl Fn() + Send + 'static,
     ) -> Result<Self, StoreError> {
         let own_files = files.clone();
         let (sender, jobs) = mpsc::channel();
         let thread = std::thread::Builder::new()
             // Named, so that `top -H` and stack dumps show which thread is busy.
             .name("store".into())
-            .spawn(move || run(&Mutex::new(connection), &jobs, &own_files, &undone))
+            .spawn(move || {
+                run(
+                    &Mutex::new(connection),
+                    &jobs,
+                    &own_files,
+                    &undone,
+                    &committed,
+                )
+            })
             .map_err(|error| {
                 StoreError::Failed(format!("cannot start the writer thread: {error}"))
             })?;
@@ -187,13 +197,15 @@ fn run(
     jobs: &mpsc::Receiver<Job>,
     files: &StoreFiles,
     undone: &dyn Fn(),
+    committed: &dyn Fn(),
 ) {
     while let Ok(first) = jobs.recv() {
         let mut replies = Vec::new();
         let outcome = run_group(connection, first, jobs, files, &mut replies, undone);
         let outcome = outcome.map_err(|error| error.at(files.path()));
-        if outcome.is_err() {
-            undone();
+        match outcome {
+            Ok(()) => committed(),
+            Err(_) => undone(),
         }
         // Not if SQLite has rolled back itself: a second ROLLBACK would be an error.
         if outcome.is_err() && !lock(connection).is_autocommit() {

@@ -5,6 +5,8 @@
 
 mod accepting;
 mod archive;
+mod calls;
+mod changes;
 mod copies;
 mod delays;
 mod losses;
@@ -124,6 +126,26 @@ macro_rules! every_promise {
                 deliveries_of_an_event_are_bounded,
                 the_newest_event_is_the_last_accepted,
                 the_archive_is_walked_in_order_across_pages,
+            ]
+            calls: [
+                a_call_has_exactly_one_answer,
+                a_call_keeps_the_event_that_its_rule_saw,
+                the_next_of_a_key_goes_when_a_call_has_ended,
+                a_waiting_call_is_withdrawn_and_never_cancelled,
+                a_call_that_is_being_sent_is_withdrawn_without_an_answer,
+                calls_expire_by_when_they_were_due,
+                calls_of_rules_that_are_gone_are_withdrawn,
+                calls_of_an_unknown_target_are_answered,
+                withdrawn_calls_are_observed,
+                calls_are_not_replayed_or_redriven,
+                events_of_waiting_calls_are_kept,
+                a_call_that_was_sent_as_a_message_is_answered,
+            ]
+            changes: [
+                a_change_counts_once_and_is_closed_by_a_retry,
+                a_target_stops_at_its_limit_until_it_is_resumed,
+                a_change_that_may_have_been_sent_is_not_denied,
+                the_clock_does_not_open_the_limit,
             ]
             copies: [
                 copies_are_those_of_the_naive_list,

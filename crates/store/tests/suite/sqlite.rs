@@ -12,7 +12,9 @@ use reflexarc_store::{
     Archived, AttemptOutcome, ClaimLimit, DamagedEvent, Retention, Selection, Store, StoreError,
 };
 
-use crate::samples::{LEASE, at, attempt, evaluation, incoming, incoming_of, open, send, try_open};
+use crate::samples::{
+    LEASE, at, attempt, call, evaluation, incoming, incoming_of, open, send, try_open,
+};
 
 #[test]
 fn a_full_store_accepts_again_after_pruning() {
@@ -229,8 +231,18 @@ fn to_version_3() -> String {
     format!("{TO_VERSION_6} {TO_VERSION_3}")
 }
 
+/// Makes a store of schema version 7 from one of this version.
+const TO_VERSION_7: &str = "
+    DROP TABLE waiting_call;
+    DROP TABLE change;
+    DROP TABLE change_stop;
+    PRAGMA user_version = 7;";
+
 /// Makes a store of schema version 6 from one of this version.
 const TO_VERSION_6: &str = "
+    DROP TABLE waiting_call;
+    DROP TABLE change;
+    DROP TABLE change_stop;
     DROP INDEX delivery_named;
     ALTER TABLE delivery DROP COLUMN scope;
     ALTER TABLE delivery DROP COLUMN firing;
@@ -351,6 +363,37 @@ fn deliveries_of_version_6_have_no_key() {
     );
 }
 
+/// A store of version 7 takes calls, and what it had goes on.
+#[test]
+fn a_store_of_version_7_takes_calls() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let accept = |store: &dyn Store, id: &str, action| {
+        let evaluation = evaluation("r", vec![action], vec![]);
+        store.accept(incoming(id), evaluation, at(0)).unwrap();
+    };
+    accept(&store, "1", send("t", 1));
+    let path = store.path().to_owned();
+    let new = schema_of(&path);
+    drop(store);
+    let direct = rusqlite::Connection::open(&path).unwrap();
+    direct.execute_batch(TO_VERSION_7).unwrap();
+    assert_ne!(schema_of(&path), new);
+    drop(direct);
+
+    let store = open(folder.path());
+    assert_eq!(schema_of(&path), new);
+    accept(&store, "2", call("t", "Describe"));
+    let first = store.claim("t", at(0), LEASE, 1).unwrap().remove(0);
+    assert!(!first.action.is_call());
+    let delivered = Decision::Delivered;
+    store
+        .settle(first, attempt("delivered"), delivered, at(1))
+        .unwrap();
+    let claimed = store.claim("t", at(1), LEASE, 9).unwrap();
+    assert!(claimed[0].action.is_call());
+}
+
 #[test]
 fn another_programs_database_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
@@ -417,7 +460,7 @@ fn a_store_of_a_newer_version_is_refused() {
     assert!(
         error
             .to_string()
-            .contains("has schema version 99, but this program supports versions up to 7"),
+            .contains("has schema version 99, but this program supports versions up to 8"),
         "{error}"
     );
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::{Evaluation, RuleEffects};
 use reflexarc_delivery::{DeadLetterCause, Decision};
-use reflexarc_event::Event;
+use reflexarc_event::{Event, Json};
 use reflexarc_reaction::{Action, StateChange};
 use reflexarc_store::{
     AttemptOutcome, Incoming, PageLimits, SqliteStore, StoreError, StoreOptions,
@@ -53,6 +53,12 @@ pub(crate) fn incoming_of(id: &str, eni: &str) -> Incoming {
 
 pub(crate) fn send(target: &str, payload: i64) -> Action {
     Action::send(target, payload)
+}
+
+/// A call of an operation with one parameter.
+pub(crate) fn call(target: &str, operation: &str) -> Action {
+    let parameters = Json::object([("NetworkInterfaceId", "eni-1".into())]);
+    Action::call(target, operation, parameters)
 }
 
 /// The evaluation of one rule named `rule`.
