@@ -1,6 +1,7 @@
 //! `reflexarc simulate`: the simulated cloud, as a scenario on a virtual clock or an API over HTTP.
 
 mod attempt;
+mod call_targets;
 mod config;
 mod delayed_actions;
 mod elapsed;
@@ -8,6 +9,7 @@ mod faults;
 mod forward;
 mod listen;
 mod open_matches;
+mod pending_calls;
 mod plot;
 mod run_scenario;
 mod shared_cloud;

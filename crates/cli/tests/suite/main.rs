@@ -34,6 +34,7 @@ mod service_process;
 mod service_windows;
 mod shipped_rules;
 mod simulate;
+mod simulate_calls;
 mod simulate_delays;
 mod simulate_deliveries;
 mod simulate_windows;

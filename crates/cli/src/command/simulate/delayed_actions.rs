@@ -6,6 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::Delivery;
 use reflexarc_reaction::Action;
 
+use super::pending_calls::CallOrigin;
+
 /// An action of a rule on an account's bus.
 #[derive(Debug, Clone)]
 pub(super) struct RuleAction {
@@ -17,6 +19,8 @@ pub(super) struct RuleAction {
     /// The key of the rule's `by`, as JSON.
     pub(super) scope: Option<String>,
     pub(super) action: Action,
+    /// Where a call comes from; absent for other actions.
+    pub(super) call: Option<CallOrigin>,
     /// Its delivery, if deliveries are simulated.
     pub(super) delivery: Option<Delivery>,
 }

@@ -110,7 +110,8 @@ pub(super) fn draw(
         if title.is_empty() { "Timeline" } else { title },
     );
     // The legend has deliveries and matches only where there are any, to stay short.
-    let is_delivery = |entry: &Entry| matches!(entry.content, Content::Delivery(_));
+    let is_delivery =
+        |entry: &Entry| matches!(entry.content, Content::Delivery(_) | Content::Answer { .. });
     draw_legend(
         &mut svg,
         entries.iter().any(is_delivery),
@@ -168,6 +169,7 @@ fn marks(entries: &[Entry], start: Timestamp) -> (Vec<Mark<'_>>, Vec<String>) {
         let note = text.map(|text| numbered(&mut notes, start, entry.at, &text));
         let row = match &entry.content {
             Content::Delivery(call) => &call.target,
+            Content::Answer { target, .. } => target,
             _ => entry.interface.as_deref().unwrap_or(NO_INTERFACE),
         };
         marks.push(Mark {
@@ -196,6 +198,7 @@ fn mark(entry: &Entry) -> Option<(Shape, Option<String>)> {
         }
         | Content::Status { .. }
         | Content::Note { .. }
+        | Content::Allow { .. }
         // What the rule does is marked.
         | Content::Deadline { .. }
         // Has a row of its own.
@@ -239,6 +242,16 @@ fn mark(entry: &Entry) -> Option<(Shape, Option<String>)> {
         Content::Delay { rule, action, .. } => {
             let text = format!("delayed by {rule} → {}", action.target());
             (Shape::Rule, Some(text))
+        }
+        Content::Answer { answer, .. } if answer.ok => (Shape::Delivered, None),
+        Content::Answer {
+            rule,
+            operation,
+            answer,
+            ..
+        } => {
+            let text = format!("{operation} of {rule}: {}", answer.code);
+            (Shape::Undelivered, Some(text))
         }
         Content::RuleFailed(failure) => {
             (Shape::Rule, Some(format!("rule {} failed", failure.rule)))

@@ -1,5 +1,6 @@
 //! Running a scenario on its virtual clock, with rules on every account's bus.
 
+mod calls;
 mod delays;
 mod match_steps;
 mod targets;
@@ -14,8 +15,10 @@ use reflexarc_event::{EniStatus, Event, EventIdentity, Json, NativeEvent};
 use reflexarc_reaction::MemoryState;
 
 use self::targets::{check_target_faults, warn_of_unknown_targets};
-use super::delayed_actions::{DelayStep, DelayedActions};
+use super::call_targets::CallTargets;
+use super::delayed_actions::DelayedActions;
 use super::open_matches::OpenMatches;
+use super::pending_calls::PendingCalls;
 use super::target_queues::{TargetCall, TargetQueues};
 use super::timeline::{Content, Entry};
 use super::{Args, config, plot, stand_in};
@@ -41,6 +44,9 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
     let rules = rules?;
     rule_warnings::draw(&rules, output);
     let (start, description) = (scenario.world.start, scenario.description.clone());
+    let call_targets = config
+        .as_ref()
+        .map(|config| CallTargets::new(&config.targets));
     let queues = config.map(|config| TargetQueues::new(config.targets, start));
     if let Some(queues) = &queues {
         warn_of_unknown_targets(&rules, queues, output);
@@ -55,9 +61,12 @@ pub(super) fn run(scenario: Scenario, args: &Args, output: &mut Output) -> Resul
         simulation: Simulation::new(scenario),
         rules,
         queues,
+        call_targets,
         states: BTreeMap::new(),
         matches: OpenMatches::default(),
         delayed: DelayedActions::default(),
+        calls: PendingCalls::default(),
+        answers: 0,
         entries: Vec::new(),
         unexpected: 0,
     };
@@ -88,16 +97,29 @@ struct ScenarioRun {
     rules: RuleSet,
     /// Absent when deliveries are not simulated.
     queues: Option<TargetQueues>,
+    /// Absent when the cloud answers every call.
+    call_targets: Option<CallTargets>,
     /// The state of the rules, for each account: accounts do not share it.
     states: BTreeMap<String, MemoryState>,
     /// The matches that wait on any bus.
     matches: OpenMatches,
     /// The actions that wait on any bus.
     delayed: DelayedActions,
+    /// The calls that are due.
+    calls: PendingCalls,
+    /// The number of answers so far.
+    answers: u64,
     /// The timeline so far.
     entries: Vec<Entry>,
     /// The number of replies that were not the expected ones.
     unexpected: usize,
+}
+
+/// The event that an evaluation is about.
+struct Cause {
+    /// An event without members where there is none.
+    native: NativeEvent,
+    exists: bool,
 }
 
 /// A deadline of a match on the bus of an account.
@@ -135,19 +157,20 @@ impl ScenarioRun {
         output.end(format)
     }
 
-    /// Runs the next timeline event, the next deadline of a match or the next call of a target;
-    /// `None` at the end.
+    /// Runs the next timeline event, the next deadline of a match, the next call of a rule or the
+    /// next delivery; `None` at the end.
     ///
     /// At one instant deadlines come first, as in the service, then timeline events, delayed
-    /// actions, and calls, so that a digest can carry the deliveries of all of them.
+    /// actions, calls, and deliveries, so that a digest can carry those of all of them.
     fn run_next(&mut self) -> Option<()> {
         let event = self.simulation.next_at();
         let until = self.simulation.until();
         let in_time = |at: &Timestamp| until.is_none_or(|until| *at <= until);
-        let call = self.queues.as_ref().and_then(TargetQueues::next_at);
-        let call = call.filter(in_time);
+        let delivery = self.queues.as_ref().and_then(TargetQueues::next_at);
+        let delivery = delivery.filter(in_time);
         let delayed = self.delayed.next_at().filter(in_time);
-        let next = [event, call, delayed].into_iter().flatten().min();
+        let call = self.calls.next_at().filter(in_time);
+        let next = [event, delivery, delayed, call].into_iter().flatten().min();
         if let Some(deadline) = self.next_deadline(next) {
             self.close_expired(deadline.at);
             return self.fire(deadline);
@@ -158,6 +181,9 @@ impl ScenarioRun {
         if next.is_none() {
             self.report_pending();
             self.report_waiting();
+            if self.call_targets.is_none() {
+                self.report_operations();
+            }
             return None;
         }
         // At one instant, an event that cancels an action comes before it.
@@ -168,6 +194,9 @@ impl ScenarioRun {
         }
         if next == delayed {
             return self.deliver_delayed();
+        }
+        if next == call {
+            return self.make_call();
         }
         self.call_target()
     }
@@ -222,15 +251,13 @@ impl ScenarioRun {
         }
         // Without an event, of `absent_for`, the deliveries are about none.
         let event = evaluation.rules.first();
-        let event = match event.and_then(|effects| effects.event.clone()) {
-            // It was native when the match kept it.
-            Some(event) => NativeEvent::as_is(event),
-            None => NativeEvent::from_json("{}").expect("an object is an event"),
-        };
+        // It was native when the match kept it.
+        let event = event.and_then(|effects| effects.event.clone());
+        let cause = Cause::new(event.map(NativeEvent::as_is));
         self.entries.push(Entry {
             at,
             account: Some(self.account_name(&account)),
-            interface: interface_of(event.original())
+            interface: interface_of(cause.native.original())
                 .map(|id| self.simulation.name_of(id).to_owned()),
             content: Content::Deadline {
                 rule: rule.clone(),
@@ -238,8 +265,8 @@ impl ScenarioRun {
                 name: self.name_of_key(&key),
             },
         });
-        let identity = EventIdentity::with_id(&event, format!("fired-{rule}-{key}-{at}"));
-        self.perform(at, &account, &event, Some(identity), evaluation);
+        let identity = EventIdentity::with_id(&cause.native, format!("fired-{rule}-{key}-{at}"));
+        self.perform(at, &account, &cause, Some(identity), evaluation);
         Some(())
     }
 
@@ -305,9 +332,13 @@ impl ScenarioRun {
         let name_of = |id: &str| self.simulation.name_of(id).to_owned();
         let entry = Entry::new(event, self.simulation.world(), name_of);
         self.entries.push(entry);
-        if let (TimelineEvent::TargetFault { at, fault }, Some(queues)) = (event, &mut self.queues)
-        {
-            queues.inject(*at, fault);
+        if let TimelineEvent::TargetFault { at, fault } = event {
+            if let Some(queues) = &mut self.queues {
+                queues.inject(*at, fault);
+            }
+            if let Some(targets) = &mut self.call_targets {
+                targets.inject(*at, fault);
+            }
         }
         if let Some((at, account, event)) = self.received(event) {
             self.evaluate(at, &account, &event);
@@ -350,7 +381,7 @@ impl ScenarioRun {
             state.apply(&effects.rule, &effects.changes);
         }
         let identity = event.identity();
-        self.perform(at, account, &event, identity, evaluation);
+        self.perform(at, account, &Cause::new(Some(event)), identity, evaluation);
     }
 
     /// Queues or performs the actions of an evaluation, and adds it to the timeline.
@@ -358,18 +389,18 @@ impl ScenarioRun {
         &mut self,
         at: Timestamp,
         account: &str,
-        event: &NativeEvent,
+        cause: &Cause,
         identity: Option<EventIdentity>,
         evaluation: Evaluation,
     ) {
-        let (actions, cancelled) = self.delay(at, account, event, identity, &evaluation);
+        let (actions, cancelled) = self.delay(at, account, cause, identity, &evaluation);
         let steps = self.matches.observe(account, &evaluation, &self.rules);
-        self.add_evaluation(at, account, event.original(), evaluation);
+        self.add_evaluation(at, account, cause.native.original(), evaluation);
         for (id, step) in steps {
             self.add_match_step(at, &id, step);
         }
         for action in cancelled {
-            self.add_delay_step(at, &action, DelayStep::Cancelled);
+            self.withdraw(at, action);
         }
         for action in actions {
             self.deliver(at, action);
@@ -404,6 +435,20 @@ impl ScenarioRun {
                 content,
             });
         }
+    }
+}
+
+impl Cause {
+    fn new(event: Option<NativeEvent>) -> Self {
+        Self {
+            exists: event.is_some(),
+            native: event
+                .unwrap_or_else(|| NativeEvent::from_json("{}").expect("an object is an event")),
+        }
+    }
+
+    fn event(&self) -> Option<NativeEvent> {
+        self.exists.then(|| self.native.clone())
     }
 }
 

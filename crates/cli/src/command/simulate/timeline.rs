@@ -1,5 +1,6 @@
 //! The timeline of a simulation: its entries, and their text.
 
+mod calls;
 mod json;
 
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use reflexarc_eni::StatusChange;
 use reflexarc_eni::events::{NoEventReason, RequestOutcome};
 use reflexarc_eni::scenario::{TargetFault, TargetFaultMode, TimelineEvent, World};
 use reflexarc_event::{EniStatus, Event, Json};
-use reflexarc_reaction::Action;
+use reflexarc_reaction::{Action, CallAnswer};
 
 use super::delayed_actions::DelayStep;
 use super::open_matches::MatchStep;
@@ -92,6 +93,19 @@ pub(super) enum Content {
         rule: String,
         action: Action,
         step: DelayStep,
+    },
+    /// The answer to a call of a rule.
+    Answer {
+        rule: String,
+        target: String,
+        operation: String,
+        parameters: Json,
+        answer: CallAnswer,
+    },
+    /// The operations that a target has to allow.
+    Allow {
+        target: String,
+        operations: Vec<String>,
     },
     /// The effects of a rule.
     Rule(Box<RuleEffects>),
@@ -332,6 +346,13 @@ impl Entry {
             Content::Deadline { .. } | Content::Match { .. } | Content::Delay { .. } => {
                 let text = self.waiting_text(start, output);
                 output.line(format_args!("{time}    {text}"))
+            }
+            Content::Answer { .. } => {
+                let text = calls::answer_text(&self.content, output);
+                output.line(format_args!("{time}    {text}"))
+            }
+            Content::Allow { target, operations } => {
+                output.line(calls::allow_text(target, operations))
             }
             // Without a time: the reaction belongs to the event above it.
             Content::Rule(effects) => print_rule(effects, output),

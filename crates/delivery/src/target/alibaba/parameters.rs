@@ -31,9 +31,10 @@ const RESERVED: [&str; 12] = [
 /// { Tag: [{ Key: "a", Value: 1 }], Force: true }    Tag.1.Key=a  Tag.1.Value=1  Force=true
 /// ```
 ///
-/// An error for what has no value there: null, an empty array or map. An operation without its
-/// filter would apply to everything.
-pub(super) fn flatten(parameters: &Json) -> Result<BTreeMap<String, String>, String> {
+/// # Errors
+/// Which parameter has no value (null, an empty array or map), or is set by the target. An
+/// operation without its filter would apply to everything.
+pub fn flatten(parameters: &Json) -> Result<BTreeMap<String, String>, String> {
     let Json::Object(members) = parameters else {
         let found = parameters.kind();
         return Err(format!("expected an object of parameters, found {found}"));

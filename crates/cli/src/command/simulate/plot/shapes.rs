@@ -66,8 +66,8 @@ pub(super) fn draw_legend(svg: &mut Svg, with_deliveries: bool, with_matches: bo
     ];
     if with_deliveries {
         shapes.extend([
-            (Shape::Delivered, "delivered"),
-            (Shape::Undelivered, "not delivered"),
+            (Shape::Delivered, "delivered or answered"),
+            (Shape::Undelivered, "not delivered or refused"),
         ]);
     }
     let mut x = 22.0;

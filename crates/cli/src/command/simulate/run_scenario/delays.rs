@@ -7,10 +7,11 @@ use reflexarc::Evaluation;
 use reflexarc_event::{EventIdentity, Json, NativeEvent};
 
 use super::super::delayed_actions::{DelayName, DelayStep, RuleAction, due};
+use super::super::pending_calls::CallOrigin;
 use super::super::stand_in;
 use super::super::target_queues::TargetQueues;
 use super::super::timeline::{Content, Entry};
-use super::{ScenarioRun, interface_of};
+use super::{Cause, ScenarioRun, interface_of};
 
 impl ScenarioRun {
     /// Cancels and delays what an evaluation cancels and delays. Returns the other actions, and
@@ -19,11 +20,11 @@ impl ScenarioRun {
         &mut self,
         at: Timestamp,
         account: &str,
-        event: &NativeEvent,
+        cause: &Cause,
         identity: Option<EventIdentity>,
         evaluation: &Evaluation,
     ) -> (Vec<RuleAction>, Vec<RuleAction>) {
-        let queues = self.queues.as_mut();
+        let (queues, event) = (self.queues.as_mut(), &cause.native);
         let deliveries = queues.map(|queues| queues.deliveries(at, event, identity, evaluation));
         let mut deliveries = deliveries.map(VecDeque::from);
         let interface = interface_of(event.original());
@@ -48,12 +49,22 @@ impl ScenarioRun {
                         key,
                     }));
                 }
+                let call = action.is_call().then(|| CallOrigin {
+                    event: effects
+                        .event
+                        .clone()
+                        .map(NativeEvent::as_is)
+                        .or_else(|| cause.event()),
+                    hop: effects.hop + 1,
+                    key: effects.key.clone(),
+                });
                 let rule_action = RuleAction {
                     account: account.to_owned(),
                     rule: effects.rule.clone(),
                     interface: interface.clone(),
                     scope: scope.clone(),
                     action: action.clone(),
+                    call,
                     delivery: deliveries.as_mut().and_then(VecDeque::pop_front),
                 };
                 match action.after() {
@@ -83,6 +94,10 @@ impl ScenarioRun {
     /// Queues an action for its target. Without targets there are no deliveries: stand-ins get it
     /// directly.
     pub(super) fn deliver(&mut self, at: Timestamp, action: RuleAction) {
+        if action.call.is_some() {
+            self.queue_call(at, action);
+            return;
+        }
         let RuleAction {
             account,
             rule,
@@ -132,6 +147,13 @@ impl ScenarioRun {
             self.add_delay_step(end, &action, DelayStep::Waiting(at));
         }
         let waiting = self.queues.as_ref().map_or(0, TargetQueues::waiting);
+        if self.calls.len() > 0 {
+            let text = format!(
+                "end of the scenario; calls without an answer: {}",
+                self.calls.len()
+            );
+            self.entries.push(Entry::note(end, text));
+        }
         if waiting > 0 {
             let text = format!("end of the scenario; deliveries still waiting: {waiting}");
             self.entries.push(Entry::note(end, text));
@@ -142,6 +164,8 @@ impl ScenarioRun {
         if let Some(queues) = &mut self.queues {
             queues.cancel(name);
         }
-        self.delayed.cancel(name)
+        let mut cancelled = self.delayed.cancel(name);
+        cancelled.extend(self.calls.cancel(name));
+        cancelled
     }
 }

@@ -95,6 +95,23 @@ impl Serialize for Entry {
                 }
                 map.serialize_entry("action", &action.to_flat_json())?;
             }
+            Content::Answer {
+                rule,
+                target,
+                operation,
+                parameters,
+                answer,
+            } => {
+                map.serialize_entry("rule", rule)?;
+                map.serialize_entry("target", target)?;
+                map.serialize_entry("operation", operation)?;
+                map.serialize_entry("parameters", parameters)?;
+                map.serialize_entry("answer", &answer.to_json())?;
+            }
+            Content::Allow { target, operations } => {
+                map.serialize_entry("target", target)?;
+                map.serialize_entry("operations", operations)?;
+            }
             Content::Rule(effects) => {
                 RuleReport(effects).serialize_members(&mut map)?;
             }
@@ -127,6 +144,8 @@ impl Content {
             Self::Deadline { .. } => "deadline",
             Self::Match { step, .. } => step.kind(),
             Self::Delay { step, .. } => step.kind(),
+            Self::Answer { .. } => "answer",
+            Self::Allow { .. } => "allow",
             Self::Rule(_) => "rule",
             Self::Delivery(_) => "delivery",
             Self::RuleFailed(_) => "failure",
