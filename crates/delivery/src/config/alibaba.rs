@@ -8,7 +8,7 @@ use reqwest::Url;
 use super::ConfigTable;
 use super::calls::{CallKeys, operation_patterns};
 use super::credentials::credentials;
-use super::network::{authorities, check_address};
+use super::network::{authorities, check_call_address, networks};
 use super::urls::is_loopback;
 use crate::http::EgressPolicy;
 use crate::operation_patterns::OperationPatterns;
@@ -27,9 +27,10 @@ pub(super) fn alibaba(
     calls: &CallKeys,
     timeout: Duration,
 ) -> Option<AlibabaApi> {
-    let product = match keys.has("product") {
-        true => label(keys, "product"),
-        false => Some(ECS.to_owned()),
+    let product = if keys.has("product") {
+        label(keys, "product")
+    } else {
+        Some(ECS.to_owned())
     };
     let is_ecs = product.as_deref() == Some(ECS);
     let version = version(keys, is_ecs);
@@ -45,14 +46,18 @@ pub(super) fn alibaba(
         keys.missing("region", help);
         None
     } else {
-        let host = regional_host(product.as_deref()?, region.as_deref()?);
-        Url::parse(&format!("https://{host}/")).ok()
+        let names = product.as_deref().zip(region.as_deref());
+        names.and_then(|(product, region)| {
+            Url::parse(&format!("https://{}/", regional_host(product, region))).ok()
+        })
     };
     let authorities = authorities(keys);
     let credentials = credentials(keys);
-    let egress = EgressPolicy::operator_hosts();
+    // The operator has written product, region and endpoint, so that private addresses are meant.
+    let mut egress = EgressPolicy::operator_hosts();
+    egress.allowed.extend(networks(keys, "networks"));
     if let Some(endpoint) = &endpoint {
-        check_address(keys, "endpoint", egress.check_url(endpoint));
+        check_call_address(keys, "endpoint", egress.check_url(endpoint));
     }
     let settings = AlibabaSettings {
         product: product?,

@@ -1,6 +1,7 @@
 //! What all targets that take calls have: which operations are allowed, and how many changes.
 
 use jiff::SignedDuration;
+use reflexarc_diagnostic::toml::EmbeddedText;
 use reflexarc_diagnostic::{Code, Diagnostic};
 
 use super::ConfigTable;
@@ -61,13 +62,16 @@ pub(super) fn operation_patterns(
     check: impl Fn(&str) -> Result<(), String>,
 ) -> Option<OperationPatterns> {
     let patterns = keys.nonempty_strings(key)?;
+    let mut are_valid = true;
     for pattern in &patterns {
         if let Err(help) = check(pattern.text()) {
             let message = format!("invalid operation `{}` in `{key}`", pattern.text());
             let fault = Diagnostic::error(Code::CONFIG_VALUE, pattern.span(), message);
             keys.report(fault.with_help(help));
+            are_valid = false;
         }
     }
-    let texts = patterns.into_iter().map(|pattern| pattern.into_text());
+    are_valid.then_some(())?;
+    let texts = patterns.into_iter().map(EmbeddedText::into_text);
     Some(OperationPatterns::new(texts))
 }

@@ -9,7 +9,7 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::calls::{CallKeys, operation_patterns};
-use super::network::{authorities, headers, networks};
+use super::network::{authorities, check_call_address, headers, networks};
 use super::urls::url_or_reference;
 use super::{ConfigTable, Secrets};
 use crate::http::EgressPolicy;
@@ -42,11 +42,7 @@ pub(super) fn http_api(
     };
     let authorities = authorities(keys);
     let base = base?;
-    if let Err(denied) = egress.check_url(&base) {
-        let message = crate::target::denied_text(&denied.to_string());
-        let help = "permit a private network with `networks`: networks = [\"10.1.0.0/16\"]";
-        keys.fault("url", Code::CONFIG_VALUE, message, help);
-    }
+    check_call_address(keys, "url", egress.check_url(&base));
     authorization?;
     let settings = HttpApiSettings {
         base,

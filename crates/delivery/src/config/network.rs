@@ -7,6 +7,7 @@ use secrecy::ExposeSecret;
 
 use super::ConfigTable;
 use crate::http::{EgressDenied, EgressPolicy};
+use crate::target::denied_text;
 
 /// The table `headers`: names with values or secrets.
 pub fn headers(keys: &ConfigTable<'_>) -> Vec<(HeaderName, HeaderValue)> {
@@ -84,5 +85,18 @@ pub(super) fn check_address(keys: &ConfigTable<'_>, key: &str, checked: Result<(
     if let Err(denied) = checked {
         let help = "permit a private network with `allow`: allow = [\"10.1.0.0/16\"]";
         keys.fault(key, Code::CONFIG_VALUE, denied.to_string(), help);
+    }
+}
+
+/// The same for a target that takes calls, whose `allow` has operations.
+pub(super) fn check_call_address(
+    keys: &ConfigTable<'_>,
+    key: &str,
+    checked: Result<(), EgressDenied>,
+) {
+    if let Err(denied) = checked {
+        let help = "permit a private network with `networks`: networks = [\"10.1.0.0/16\"]";
+        let message = denied_text(&denied.to_string());
+        keys.fault(key, Code::CONFIG_VALUE, message, help);
     }
 }

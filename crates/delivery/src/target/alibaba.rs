@@ -1,4 +1,4 @@
-//! Calls of the OpenAPI of Alibaba Cloud: RPC style, signed with `ACS3-HMAC-SHA256`.
+//! Calls of the API of Alibaba Cloud: RPC style, signed with `ACS3-HMAC-SHA256`.
 
 mod answer;
 mod client_token;
@@ -149,6 +149,12 @@ impl AlibabaApi {
             Ok(parameters) => parameters,
             Err(reason) => return Ok(CallAnswer::own(OwnCode::Undelivered, reason)),
         };
+        // The client's resolver sees host names only; an address is checked here, before a key is
+        // fetched or anything is connected.
+        if let Err(denied) = self.settings.egress.check_url(&self.settings.endpoint) {
+            let reason = api_request::denied_text(&denied.to_string());
+            return Ok(CallAnswer::own(OwnCode::Undelivered, reason));
+        }
         let mut key = self.settings.credentials.key().await.map_err(not_sent)?;
         let (mut clock_set, mut key_replaced) = (false, false);
         // At most three requests: each correction is made once.

@@ -128,7 +128,7 @@ impl HttpApi {
             .map(SecretString::expose_secret)
             .collect();
         match api_request::send(builder, settings.timeout).await {
-            Ok(response) => classify(response, &secrets, is_read, Timestamp::now()),
+            Ok(response) => classify(&response, &secrets, is_read, Timestamp::now()),
             Err(failure) => failure.outcome(is_read),
         }
     }

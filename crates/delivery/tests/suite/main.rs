@@ -11,6 +11,8 @@
     reason = "tests"
 )]
 
+mod alibaba;
+mod call_config;
 mod call_schedule;
 mod command;
 mod config;
@@ -18,6 +20,7 @@ mod dingtalk;
 mod email;
 mod file;
 mod final_answers;
+mod http_api;
 mod queue;
 #[path = "../support/receiver.rs"]
 mod receiver;

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) at: Instant,
+    pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
@@ -83,12 +84,14 @@ impl Receiver {
 
 async fn handle(
     State(receiver): State<Receiver>,
+    method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let call = Call {
         at: Instant::now(),
+        method,
         uri,
         headers,
         body: String::from_utf8_lossy(&body).into_owned(),

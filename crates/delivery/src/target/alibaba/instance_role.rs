@@ -36,7 +36,7 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
 /// How long before it expires a key is renewed, as in the official SDKs: long enough for a metadata
 /// service that fails for some minutes.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_mins(15);
-/// A key that is about to expire when it is handed out is not asked for again at each call.
+/// A key that is about to expire when it is handed out is not fetched again at each call.
 const SHORTEST_USE: SignedDuration = SignedDuration::from_mins(1);
 /// The service is on the same machine.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -51,6 +51,7 @@ impl InstanceRole {
     ///
     /// # Errors
     /// When no HTTP client can be built.
+    #[expect(clippy::missing_panics_doc, reason = "the URL is a constant")]
     pub fn new(role: Option<String>) -> Result<Self, ClientError> {
         let service = format!("http://{ADDRESS}/");
         let service = Url::parse(&service).expect("an address is a URL");
@@ -120,12 +121,11 @@ impl InstanceRole {
         let ttl = ("x-aliyun-ecs-metadata-token-ttl-seconds", TOKEN_SECONDS);
         let token = self.get(Method::PUT, "latest/api/token", ttl).await?;
         let token = ("x-aliyun-ecs-metadata-token", token.trim());
-        let role = match &self.role {
-            Some(role) => role.clone(),
-            None => {
-                let roles = self.get(Method::GET, ROLES, token).await?;
-                roles.lines().next().unwrap_or_default().trim().to_owned()
-            }
+        let role = if let Some(role) = &self.role {
+            role.clone()
+        } else {
+            let roles = self.get(Method::GET, ROLES, token).await?;
+            roles.lines().next().unwrap_or_default().trim().to_owned()
         };
         if !is_role_name(&role) {
             return Err(format!("{}: invalid name of a role", self.title()));
@@ -182,7 +182,8 @@ pub fn is_role_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(is_letter) && !text.starts_with('.')
 }
 
-/// `{"Code": "Success", "AccessKeyId": …, "AccessKeySecret": …, "SecurityToken": …, "Expiration": …}`
+/// `{"Code": "Success", "AccessKeyId": …, "AccessKeySecret": …, "SecurityToken": …,
+/// "Expiration": …}`
 fn read_key(body: &str, now: Timestamp) -> Option<CachedKey> {
     let json = Json::parse(body).ok()?;
     let text = |key| json.get(key)?.as_str().filter(|text| !text.is_empty());

@@ -1,5 +1,6 @@
 //! The signature `ACS3-HMAC-SHA256`, documented as "V3 request structure and signature method"
-//! (<https://www.alibabacloud.com/help/en/sdk/product-overview/v3-request-structure-and-signature>).
+//! at
+//! <https://www.alibabacloud.com/help/en/sdk/product-overview/v3-request-structure-and-signature>.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +33,7 @@ const ALGORITHM: &str = "ACS3-HMAC-SHA256";
 /// The content type of a form.
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The headers of a signed request except `host`, the signature among them, and the signature alone.
+/// The headers of a signed request except `host`, the signature among them; and the signature.
 ///
 /// The official SDKs sign `accept` and `user-agent` too; the documentation requires `host`,
 /// `content-type` and all `x-acs-*`. A proxy on the way may change the others.
@@ -105,10 +106,10 @@ fn canonical_request(
     body_hash: &str,
 ) -> String {
     let query = canonical_query(query);
-    let lines: String = headers
+    let lines = headers
         .iter()
-        .map(|(name, value)| format!("{name}:{}\n", value.trim()))
-        .collect();
+        .map(|(name, value)| format!("{name}:{}\n", value.trim()));
+    let lines = lines.collect::<Vec<_>>().concat();
     format!("POST\n/\n{query}\n{lines}\n{names}\n{body_hash}")
 }
 

@@ -18,7 +18,7 @@ const MESSAGE_BYTES: usize = 500;
 /// Throttled, and unavailable with an error code or a time, are sent again. A gateway that has no
 /// answer (502, 503, 504) knows nothing of the outcome. Everything else is an answer.
 pub(super) fn classify(
-    response: BoundedResponse,
+    response: &BoundedResponse,
     secrets: &[&str],
     is_read: bool,
     now: Timestamp,
@@ -26,7 +26,7 @@ pub(super) fn classify(
     let status = response.status;
     let retry_after = response.retry_after(now);
     let has_time = response.headers.contains_key(RETRY_AFTER);
-    let body = match read(&response) {
+    let body = match read(response) {
         Ok(body) => redact(body, secrets),
         Err(reason) if status <= 299 => {
             let reason = redact_text(reason, secrets);
