@@ -19,8 +19,8 @@
 //! about: RAM users (`Forbidden.SubUser`, `Forbidden.NotSupportRAM`), trunk, member and slave
 //! interfaces (`InvalidOperation.EniLinked`, `InvalidOperation.HasSlaveEniBonded`), the classic
 //! network (`InvalidSecurityGroupId.NotVpc`), a list of resource groups
-//! (`InvalidResourceGroup.NotFound`), assigning addresses after the creation
-//! (`InvalidIp.IpUnassigned`), and concurrent requests (`Operation.Conflict`, `InternalError`).
+//! (`InvalidResourceGroup.NotFound`), and concurrent requests (`Operation.Conflict`,
+//! `InternalError`).
 
 use reflexarc_event::EniStatus;
 
@@ -69,6 +69,15 @@ impl ApiError {
             404,
             "InvalidEcsId.NotFound",
             format!("The specified instance {id} does not exist."),
+        )
+    }
+
+    /// The error of actions that are about an instance, which has another code.
+    pub(crate) fn unknown_instance_id(id: &str) -> Self {
+        Self::new(
+            404,
+            "InvalidInstanceId.NotFound",
+            format!("The specified InstanceId {id} does not exist."),
         )
     }
 

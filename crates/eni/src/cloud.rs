@@ -9,23 +9,35 @@
 //! | `DetachNetworkInterface` | `begin_detach` | `finish_detach` | `cloud/detach.rs` |
 //! | `DeleteNetworkInterface` | `begin_delete` | `finish_delete` | `cloud/delete.rs` |
 //! | `DescribeNetworkInterfaces` | `describe` | at once | `cloud/describe.rs` |
-//! | starting, stopping and releasing instances | | at once | `cloud/instances.rs` |
+//! | assigning and unassigning addresses | `assign`, `unassign` | at once | `cloud/addresses.rs` |
+//! | attributes of one interface | `modify`, `describe_attribute` | at once | `cloud/attributes.rs` |
+//! | starting, stopping and restarting instances | `change_instances` | `complete_transition` | `cloud/transitions.rs` |
+//! | placing and releasing instances | | at once | `cloud/instances.rs` |
+//! | listing instances and their types | `describe_instances` … | at once | `cloud/describe_instances.rs` |
+//! | tags | `tag`, `untag`, `list_tags` | at once | `cloud/tags.rs` |
 //!
 //! Common to all of them: who may use which resource is in `cloud/access.rs`, the clock and the
 //! operations in progress in `cloud/completion.rs` over the queue of `cloud/pending.rs`, events in
 //! `cloud/outcomes.rs`, repeated creations in `cloud/tokens.rs`.
 
 mod access;
+mod addresses;
 mod attach;
+mod attributes;
 mod completion;
 mod create;
 mod delete;
 mod describe;
+mod describe_instances;
 mod detach;
 mod instances;
+mod notifications;
 mod outcomes;
+mod paging;
 mod pending;
+mod tags;
 mod tokens;
+mod transitions;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -34,10 +46,12 @@ use reflexarc_event::{EniStatus, Operation};
 
 use self::pending::PendingRequests;
 use self::tokens::ClientTokens;
-use crate::events::{NoEventReason, RequestOutcome};
+use self::transitions::PendingTransitions;
+use crate::events::{NoEventReason, Notification, RequestOutcome};
 use crate::ids::Ids;
 use crate::request::RequestOrigin;
 use crate::resources::{Account, Instance, Interface, SecurityGroup, VSwitch};
+use crate::rpc::ActionTrail;
 use crate::{
     Answer, ApiError, CreateInterface, Fault, Limits, Reply, Request, Timing, TooManyFaults,
 };
@@ -58,9 +72,12 @@ pub struct Cloud {
     interfaces: BTreeMap<String, Interface>,
     faults: Vec<Fault>,
     pending: PendingRequests,
+    transitions: PendingTransitions,
     tokens: ClientTokens,
     outcomes: VecDeque<RequestOutcome>,
     changes: VecDeque<StatusChange>,
+    notifications: VecDeque<Notification>,
+    action_trail: ActionTrail,
 }
 
 /// A change of an interface's status.
@@ -96,9 +113,12 @@ impl Cloud {
             interfaces: BTreeMap::new(),
             faults: Vec::new(),
             pending: PendingRequests::default(),
+            transitions: PendingTransitions::default(),
             tokens: ClientTokens::default(),
             outcomes: VecDeque::new(),
             changes: VecDeque::new(),
+            notifications: VecDeque::new(),
+            action_trail: ActionTrail::default(),
         }
     }
 
@@ -120,6 +140,13 @@ impl Cloud {
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.ids = Ids::new(seed);
+        self
+    }
+
+    /// Sets which calls of actions make events.
+    #[must_use]
+    pub fn with_action_trail(mut self, setting: ActionTrail) -> Self {
+        self.action_trail = setting;
         self
     }
 
@@ -197,7 +224,7 @@ impl Cloud {
         self.begin_create(caller, id, wanted)?;
         self.finish_create(id, true);
         if let Some(instance) = instance {
-            self.begin_attach(caller, id, instance)?;
+            self.begin_attach(caller, id, instance, None)?;
             self.finish_attach(id, true);
         }
         Ok(())
@@ -257,6 +284,11 @@ impl Cloud {
         &self.limits
     }
 
+    /// Which calls of actions make events.
+    pub fn action_trail(&self) -> ActionTrail {
+        self.action_trail
+    }
+
     /// Every account, sorted by id.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.accounts.values()
@@ -314,8 +346,9 @@ impl Cloud {
             Request::Attach {
                 interface,
                 instance,
+                network_card,
             } => {
-                self.begin_attach(caller, &interface, &instance)?;
+                self.begin_attach(caller, &interface, &instance, network_card)?;
                 self.schedule(
                     RequestOrigin::new(request_id, caller, Operation::Attach),
                     &interface,
@@ -341,9 +374,28 @@ impl Cloud {
                 );
                 Ok(Answer::Accepted)
             }
+            Request::Assign(wanted) => self.assign(request_id, caller, wanted),
+            Request::Unassign {
+                interface,
+                addresses,
+            } => self.unassign(caller, &interface, &addresses),
+            Request::Modify(change) => self.modify(caller, &change),
+            Request::DescribeAttribute { interface } => self.describe_attribute(caller, &interface),
             Request::Describe { filter, paging } => self
                 .describe(caller, &filter, &paging)
                 .map(Answer::Described),
+            Request::ChangeInstances(wanted) => self.change_instances(request_id, caller, wanted),
+            Request::DescribeInstances { filter, paging } => {
+                self.describe_instances(caller, &filter, &paging)
+            }
+            Request::DescribeInstanceTypes {
+                names,
+                families,
+                paging,
+            } => self.describe_instance_types(caller, &names, &families, &paging),
+            Request::Tag { resources, tags } => self.tag(caller, &resources, &tags),
+            Request::Untag { resources, keys } => self.untag(caller, &resources, keys.as_deref()),
+            Request::ListTags(wanted) => self.list_tags(caller, &wanted),
         }
     }
 
@@ -368,6 +420,8 @@ impl Cloud {
     fn set_instance(&mut self, interface: &str, instance: Option<&str>) {
         if let Some(interface) = self.interfaces.get_mut(interface) {
             interface.instance = instance.map(str::to_owned);
+            // The attachment that follows sets it.
+            interface.network_card = None;
         }
     }
 

@@ -1,8 +1,10 @@
-//! What leaves the control plane when a request ends: its outcome, the completion event, and the
-//! buses that deliver events to accounts.
+//! What leaves the control plane: the outcome of a request with the completion event, notifications
+//! about other changes, and the buses that deliver events to accounts.
 
 mod bus;
+mod notification;
 mod outcome;
 
 pub use bus::{Bus, BusEnvelope};
+pub use notification::Notification;
 pub use outcome::{NoEventReason, PublishedEvent, RequestOutcome};

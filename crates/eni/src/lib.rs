@@ -50,7 +50,11 @@ pub use api_error::ApiError;
 pub use cloud::{Cloud, StatusChange};
 pub use fault::{Fault, FaultMode, InvalidFault, TooManyFaults};
 pub use limits::Limits;
-pub use request::{Answer, CreateInterface, DescribeFilter, Page, Paging, Reply, Request};
+pub use request::{
+    Answer, AssignAddresses, CreateInterface, DescribeFilter, InstanceDetails, InstanceFilter,
+    InstanceOperation, InstanceRequest, ListTags, Listed, ModifyInterface, Paging, Reply, Request,
+    ResourceTag, TaggedKind, TaggedResources,
+};
 pub use timing::Timing;
 
 /// The example of the README runs as a test.

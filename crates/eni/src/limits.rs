@@ -32,6 +32,13 @@ pub struct Limits {
     pub described_ids: usize,
     /// Interfaces on one page of a description.
     pub page: usize,
+    /// Instances, instance types and their ids in one description, and on one page of it; also the
+    /// instances that one request starts, stops, restarts or releases.
+    pub instances: usize,
+    /// Resources whose tags one request changes or lists.
+    pub tagged: usize,
+    /// Tags on one page of a list.
+    pub tags_page: usize,
     /// Requests in progress in the region, and remembered client tokens.
     pub pending: usize,
     /// Injected faults.
@@ -56,6 +63,12 @@ impl Limits {
         // Documented for DescribeNetworkInterfaces.
         described_ids: 100,
         page: 500,
+        // Documented for DescribeInstances and for StartInstances and the like.
+        instances: 100,
+        // Documented for TagResources.
+        tagged: 50,
+        // Not documented.
+        tags_page: 1_000,
         // Not the service's: they only bound memory, far above what a scenario needs.
         pending: 10_000,
         faults: 10_000,

@@ -1,12 +1,17 @@
 //! Requests to the control plane and their replies, as data.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+mod instances;
+mod interfaces;
+mod tags;
 
-use ipnet::{Ipv4Net, Ipv6Net};
-use reflexarc_event::{EniStatus, Operation};
+pub use instances::{InstanceDetails, InstanceFilter, InstanceOperation, InstanceRequest};
+pub use interfaces::{AssignAddresses, CreateInterface, DescribeFilter, ModifyInterface};
+pub use tags::{ListTags, TaggedKind, TaggedResources};
+
+use reflexarc_event::Operation;
 
 use crate::ApiError;
-use crate::resources::{AddressSelection, Interface, InterfaceType};
+use crate::resources::{Addresses, InstanceStatus, InstanceType, Interface};
 
 /// One request to the control plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +25,8 @@ pub enum Request {
         interface: String,
         /// The instance's id.
         instance: String,
+        /// The index of the network card.
+        network_card: Option<usize>,
     },
     /// Detach an interface from the instance it is attached to.
     Detach {
@@ -33,6 +40,22 @@ pub enum Request {
         /// The interface's id.
         interface: String,
     },
+    /// Assign secondary addresses and prefixes to an interface.
+    Assign(AssignAddresses),
+    /// Take secondary addresses and prefixes from an interface.
+    Unassign {
+        /// The interface's id.
+        interface: String,
+        /// The addresses and prefixes; without a primary address.
+        addresses: Addresses,
+    },
+    /// Change attributes of an interface.
+    Modify(ModifyInterface),
+    /// Show all attributes of an interface.
+    DescribeAttribute {
+        /// The interface's id.
+        interface: String,
+    },
     /// List interfaces.
     Describe {
         /// Which interfaces.
@@ -40,118 +63,57 @@ pub enum Request {
         /// Which page of them.
         paging: Paging,
     },
+    /// Start, stop, restart or release instances.
+    ChangeInstances(InstanceRequest),
+    /// List instances.
+    DescribeInstances {
+        /// Which instances.
+        filter: InstanceFilter,
+        /// Which page of them.
+        paging: Paging,
+    },
+    /// List instance types.
+    DescribeInstanceTypes {
+        /// The names of the types; all types when empty.
+        names: Vec<String>,
+        /// The instance families; all families when empty.
+        families: Vec<String>,
+        /// Which page of them.
+        paging: Paging,
+    },
+    /// Add tags to resources, or replace the values of tags that they have.
+    Tag {
+        /// The resources.
+        resources: TaggedResources,
+        /// Keys and values; at least one.
+        tags: Vec<(String, String)>,
+    },
+    /// Remove tags from resources.
+    Untag {
+        /// The resources.
+        resources: TaggedResources,
+        /// The keys; every tag when absent.
+        keys: Option<Vec<String>>,
+    },
+    /// List the tags of resources.
+    ListTags(ListTags),
 }
 
-/// The secondary interface that a request creates.
-///
-/// ```
-/// use reflexarc_eni::resources::AddressSelection;
-/// use reflexarc_eni::{CreateInterface, Request};
-/// use reflexarc_event::Operation;
-///
-/// let wanted = CreateInterface {
-///     secondary: AddressSelection::Count(4),
-///     client_token: Some("once".into()),
-///     ..CreateInterface::new("vsw-a", ["sg-a"])
-/// };
-/// assert_eq!(Request::Create(wanted).operation(), Some(Operation::Create));
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct CreateInterface {
-    /// The vSwitch that allocates the addresses.
-    pub vswitch: String,
-    /// The security groups to join, all in the vSwitch's VPC; at least one.
-    pub security_groups: Vec<String>,
-    /// The primary address; any free one when absent.
-    pub primary: Option<Ipv4Addr>,
-    /// Secondary addresses.
-    pub secondary: AddressSelection<Ipv4Addr>,
-    /// IPv4 prefixes, each a /28.
-    pub ipv4_prefixes: AddressSelection<Ipv4Net>,
-    /// IPv6 addresses.
-    pub ipv6: AddressSelection<Ipv6Addr>,
-    /// IPv6 prefixes, each a /80.
-    pub ipv6_prefixes: AddressSelection<Ipv6Net>,
-    /// The name; may be empty.
-    pub name: String,
-    /// The description; may be empty.
-    pub description: String,
-    /// Keys and values of tags.
-    pub tags: Vec<(String, String)>,
-    /// The resource group; may be empty.
-    pub resource_group: String,
-    /// Whether the interface is deleted with its instance; `true` when absent.
-    pub delete_on_release: Option<bool>,
-    /// Makes the request idempotent: repeating it with the token of an accepted request changes
-    /// nothing and returns the same interface.
-    pub client_token: Option<String>,
-}
-
-/// Which interfaces to list: those that meet every criterion that is given. A list is met by any of
-/// its entries.
-///
-/// ```
-/// use reflexarc_eni::resources::Account;
-/// use reflexarc_eni::{Answer, Cloud, DescribeFilter, Paging, Request};
-/// use reflexarc_event::EniStatus;
-///
-/// let start = "2026-01-01T00:00:00Z".parse()?;
-/// let mut cloud = Cloud::new("cn-hangzhou", 7, start);
-/// cloud.add_account(Account::user("1001"));
-/// let filter = DescribeFilter { status: Some(EniStatus::Available), ..DescribeFilter::default() };
-/// let paging = Paging::Token { size: 50, token: None };
-/// let reply = cloud.call("1001", Request::Describe { filter, paging }, start);
-/// let Ok(Answer::Described(page)) = reply.result else { panic!("refused") };
-/// assert_eq!((page.total, page.next), (0, None));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct DescribeFilter {
-    /// Interface ids.
-    pub ids: Vec<String>,
-    /// The instance the interface is attached to.
-    pub instance: Option<String>,
-    /// The status.
-    pub status: Option<EniStatus>,
-    /// Primary or secondary.
-    pub kind: Option<InterfaceType>,
-    /// Whether a cloud service manages the interface.
-    pub managed: Option<bool>,
-    /// The vSwitch.
-    pub vswitch: Option<String>,
-    /// The VPC.
-    pub vpc: Option<String>,
-    /// A security group; primary interfaces never match, as the API documents.
-    pub security_group: Option<String>,
-    /// The primary address.
-    pub primary: Option<Ipv4Addr>,
-    /// Private addresses, primary or secondary.
-    pub private: Vec<Ipv4Addr>,
-    /// IPv6 addresses.
-    pub ipv6: Vec<Ipv6Addr>,
-    /// The name.
-    pub name: Option<String>,
-    /// The resource group.
-    pub resource_group: Option<String>,
-    /// Tags, of which the interface must have all; without a value, any value matches.
-    pub tags: Vec<(String, Option<String>)>,
-}
-
-/// Which page of a list of interfaces.
+/// Which page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Paging {
-    /// The older form: page `number`, counted from 1, of `size` interfaces.
+    /// The older form: page `number`, counted from 1, of `size` items.
     Numbered {
         /// The page's number, from 1.
         number: usize,
-        /// Interfaces on a page.
+        /// Items on a page.
         size: usize,
     },
-    /// At most `size` interfaces after the position that `token` names.
+    /// At most `size` items after the position that `token` names.
     Token {
-        /// Interfaces on a page.
+        /// Items on a page.
         size: usize,
-        /// [`Page::next`] of the page before; absent for the first page.
+        /// [`Listed::next`] of the page before; absent for the first page.
         token: Option<String>,
     },
 }
@@ -174,18 +136,55 @@ pub enum Answer {
     Created(Box<Interface>),
     /// The operation is in progress or already done.
     Accepted,
-    /// Interfaces.
-    Described(Page),
+    /// Interfaces, as the caller may see them: the instance is hidden from the owner of an
+    /// interface that a service manages.
+    Described(Listed<Interface>),
+    /// The secondary private addresses and IPv4 prefixes that the request assigned.
+    AssignedPrivate {
+        /// The interface's id.
+        interface: String,
+        /// The addresses and prefixes.
+        addresses: Addresses,
+    },
+    /// The IPv6 addresses and prefixes that the request assigned.
+    AssignedIpv6 {
+        /// The interface's id.
+        interface: String,
+        /// The addresses and prefixes.
+        addresses: Addresses,
+    },
+    /// One interface, with all attributes.
+    Attributes(Box<Interface>),
+    /// The ids of the changed instances, with the status before and after.
+    InstancesChanged(Vec<(String, InstanceStatus, InstanceStatus)>),
+    /// Instances.
+    Instances(Listed<InstanceDetails>),
+    /// Instance types.
+    InstanceTypes(Listed<InstanceType>),
+    /// Tags.
+    Tags(Listed<ResourceTag>),
 }
 
-/// One page of interfaces, sorted by id.
+/// A tag of a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceTag {
+    /// The resource's kind.
+    pub kind: TaggedKind,
+    /// The resource's id.
+    pub resource: String,
+    /// The key.
+    pub key: String,
+    /// The value; may be empty.
+    pub value: String,
+}
+
+/// One page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Page {
-    /// The interfaces as the caller may see them: the instance is hidden from the owner of an
-    /// interface that a service manages.
-    pub interfaces: Vec<Interface>,
-    /// The number of interfaces on all pages.
+pub struct Listed<T> {
+    /// What is on the page.
+    pub items: Vec<T>,
+    /// The number of items on all pages.
     pub total: usize,
     /// The requested page.
     pub paging: Paging,
@@ -203,14 +202,14 @@ pub(crate) struct RequestOrigin {
 }
 
 impl Request {
-    /// The operation that the request starts; none for a description.
+    /// The operation that the request starts; none for a request that ends with its reply.
     pub fn operation(&self) -> Option<Operation> {
         match self {
             Self::Create(_) => Some(Operation::Create),
             Self::Attach { .. } => Some(Operation::Attach),
             Self::Detach { .. } => Some(Operation::Detach),
             Self::Delete { .. } => Some(Operation::Delete),
-            Self::Describe { .. } => None,
+            _ => None,
         }
     }
 
@@ -219,19 +218,12 @@ impl Request {
         match self {
             Self::Attach { interface, .. }
             | Self::Detach { interface, .. }
-            | Self::Delete { interface } => Some(interface),
-            Self::Create(_) | Self::Describe { .. } => None,
-        }
-    }
-}
-
-impl CreateInterface {
-    /// An interface with one address and nothing else.
-    pub fn new<'a>(vswitch: &str, security_groups: impl IntoIterator<Item = &'a str>) -> Self {
-        Self {
-            vswitch: vswitch.to_owned(),
-            security_groups: security_groups.into_iter().map(str::to_owned).collect(),
-            ..Self::default()
+            | Self::Delete { interface }
+            | Self::Unassign { interface, .. }
+            | Self::DescribeAttribute { interface } => Some(interface),
+            Self::Assign(wanted) => Some(&wanted.interface),
+            Self::Modify(change) => Some(&change.interface),
+            _ => None,
         }
     }
 }

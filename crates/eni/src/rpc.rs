@@ -1,27 +1,32 @@
 //! The ECS RPC API (version 2014-05-26) over HTTP, as a pure function from a request and the time
 //! to a response.
 //!
-//! A request passes through `authentication` (keys, clock, `signature`, nonce), `actions` (its
-//! `parameters` become a [`crate::Request`]), the [`Cloud`], and `response` (JSON).
+//! A request passes through `authentication` (keys, sessions, clock, `signature`, nonce), `actions`
+//! (its `parameters` become a [`crate::Request`]), the [`Cloud`], and `response` (JSON).
+//! [`Cloud::answer`] is the same without HTTP and authentication.
 
+mod action_trail;
 mod actions;
 mod answer;
 mod authentication;
+mod caller;
 mod http;
 mod parameters;
 mod response;
 mod signature;
 
+pub use action_trail::ActionTrail;
 pub use actions::perform;
 pub use answer::RpcResponse;
-pub use authentication::{AccessKey, RequestLimits};
+pub use authentication::{AccessKey, RequestLimits, Session};
+pub use caller::Caller;
 pub use http::{HttpRequest, HttpResponse};
 pub use parameters::Parameters;
 
 use jiff::Timestamp;
 
 use self::authentication::Authenticator;
-use crate::events::RequestOutcome;
+use crate::events::{Notification, RequestOutcome};
 use crate::{Cloud, StatusChange};
 
 /// A region with its API: signed requests in, JSON out.
@@ -31,7 +36,7 @@ use crate::{Cloud, StatusChange};
 /// use reflexarc_eni::rpc::{AccessKey, Endpoint, HttpRequest, RequestLimits};
 ///
 /// let start = "2026-01-01T00:00:00Z".parse()?;
-/// let key = AccessKey { id: "key".into(), secret: "s".into(), account: "1001".into() };
+/// let key = AccessKey::new("key", "secret", "1001");
 /// let cloud = Cloud::new("cn-hangzhou", 7, start);
 /// let mut endpoint = Endpoint::new(cloud, [key], RequestLimits::DEFAULT);
 /// let unsigned = HttpRequest { method: "GET".into(), ..HttpRequest::default() };
@@ -66,7 +71,8 @@ impl Endpoint {
         let response = match self.authenticator.authenticate(request, now) {
             Ok(call) => {
                 let (action, parameters) = (&call.action, &call.parameters);
-                let reply = perform(&mut self.cloud, &call.account, action, parameters, now);
+                let cloud = &mut self.cloud;
+                let reply = actions::perform_for(cloud, &call.caller, action, parameters, now);
                 response::write(&reply, host)
             }
             Err(error) => response::error(&error, self.cloud.new_request_id(), host),
@@ -87,6 +93,11 @@ impl Endpoint {
     /// Takes the status changes, see [`Cloud::take_changes`].
     pub fn take_changes(&mut self) -> Vec<StatusChange> {
         self.cloud.take_changes()
+    }
+
+    /// Takes the notifications, see [`Cloud::take_notifications`].
+    pub fn take_notifications(&mut self) -> Vec<Notification> {
+        self.cloud.take_notifications()
     }
 
     /// The region.

@@ -31,6 +31,10 @@ pub struct Timing {
     /// The delay between the reply to a creation, with the status Creating, and its failure; 1 s by
     /// default.
     pub late_failure: SignedDuration,
+    /// The start of an instance, from Starting to Running; 5 s by default.
+    pub start: SignedDuration,
+    /// The stop of an instance, from Stopping to Stopped; 5 s by default.
+    pub stop: SignedDuration,
 }
 
 impl Timing {
@@ -63,6 +67,8 @@ impl Default for Timing {
             detach: seconds(2),
             delete: seconds(1),
             late_failure: seconds(1),
+            start: seconds(5),
+            stop: seconds(5),
         }
     }
 }

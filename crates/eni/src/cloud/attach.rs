@@ -17,6 +17,7 @@ impl Cloud {
         caller: &str,
         interface: &str,
         instance: &str,
+        network_card: Option<usize>,
     ) -> Result<(), ApiError> {
         let account = self.account(caller)?;
         let found = self.interface_for(account, interface)?;
@@ -49,6 +50,9 @@ impl Cloud {
         }
         // The instance first: the status change that is recorded names it.
         self.set_instance(interface, Some(instance));
+        if let Some(found) = self.interfaces.get_mut(interface) {
+            found.network_card = network_card;
+        }
         self.set_status(interface, EniStatus::Attaching);
         Ok(())
     }

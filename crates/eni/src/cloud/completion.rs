@@ -14,17 +14,25 @@ impl Cloud {
     /// Moves the clock forward to `to` and completes the operations that are due by then, in order,
     /// each at its own time. A time before [`Cloud::now`] changes nothing.
     pub fn advance(&mut self, to: Timestamp) {
-        while let Some((due, request)) = self.pending.pop_due(to) {
-            // The event of a completion carries its own time, not `to`.
-            self.now = self.now.max(due);
-            self.complete(request);
+        loop {
+            // In the order of time, and at one instant interfaces before instances.
+            let instance = self.transitions.next_due();
+            let until = instance.map_or(to, |due| due.min(to));
+            if let Some((due, request)) = self.pending.pop_due(until) {
+                // The event of a completion carries its own time, not `to`.
+                self.now = self.now.max(due);
+                self.complete(request);
+            } else if !self.complete_transition(to) {
+                break;
+            }
         }
         self.now = self.now.max(to);
     }
 
-    /// When the next operation in progress completes.
+    /// When the next operation in progress, or change of an instance, completes.
     pub fn next_completion(&self) -> Option<Timestamp> {
-        self.pending.next_due()
+        let due = [self.pending.next_due(), self.transitions.next_due()];
+        due.into_iter().flatten().min()
     }
 
     /// Schedules the completion of an accepted request. An operation that takes no time is complete

@@ -1,17 +1,17 @@
 //! `CreateNetworkInterface`.
 
-use std::collections::BTreeSet;
-
 use reflexarc_event::{EniStatus, Operation};
 
 use super::Cloud;
-use super::tokens::TokenCreation;
+use super::tags::check_duplicates;
+use super::tokens::TokenUse;
 use crate::events::NoEventReason;
 use crate::request::RequestOrigin;
 use crate::resources::{
-    AddressSelection, Addresses, AllocationError, AllocationRequest, Interface, InterfaceType,
+    Account, AddressSelection, Addresses, AllocationError, AllocationRequest, Interface,
+    InterfaceType, PrimaryRequest,
 };
-use crate::{Answer, ApiError, CreateInterface};
+use crate::{Answer, ApiError, CreateInterface, Request};
 
 impl Cloud {
     /// Creates an interface, or returns the one that an earlier request with the same client token
@@ -22,27 +22,21 @@ impl Cloud {
         caller: &str,
         wanted: CreateInterface,
     ) -> Result<Answer, ApiError> {
-        // A token belongs to an account: two accounts may use the same one.
         let origin = RequestOrigin::new(request_id, caller, Operation::Create);
         let token = wanted.client_token.clone();
-        let earlier = token
-            .as_ref()
-            .and_then(|token| self.tokens.get(caller, token));
-        if let Some(earlier) = earlier.cloned() {
-            return self.repeat_creation(origin, earlier, &wanted);
+        let request = Request::Create(wanted.clone());
+        if let Some(earlier) = self.token_use(caller, token.as_deref(), &request)? {
+            return self.repeat_creation(origin, earlier);
         }
         let id = self.ids.resource("eni");
         self.begin_create(caller, &id, &wanted)?;
-        if let Some(token) = token {
-            let request_id = request_id.to_owned();
-            let creation = TokenCreation {
-                wanted,
-                request_id,
-                interface: id.clone(),
-            };
-            self.tokens
-                .insert(caller, token, creation, self.limits.pending);
-        }
+        let used = TokenUse {
+            request,
+            request_id: request_id.to_owned(),
+            interface: id.clone(),
+            addresses: Addresses::default(),
+        };
+        self.remember_token(caller, token, used);
         // A creation without a fault completes here, so the answer has the status Available.
         self.schedule(origin, &id);
         self.created(&id)
@@ -66,15 +60,7 @@ impl Cloud {
             vswitch.vpc.clone(),
             vswitch.zone.clone(),
         );
-        for group in &wanted.security_groups {
-            if self.security_group_for(&account, group)?.vpc != vpc {
-                let message = format!(
-                    "Security group {group} and vSwitch {} are not in one VPC.",
-                    wanted.vswitch
-                );
-                return Err(ApiError::new(403, "InvalidOperation.VpcMismatch", message));
-            }
-        }
+        self.check_groups(&account, &wanted.security_groups, &vpc)?;
         // Services have no quota of their own, and what they create does not count for the owner.
         let existing = self
             .interfaces
@@ -115,8 +101,27 @@ impl Cloud {
             delete_on_release: wanted.delete_on_release.unwrap_or(true),
             created: self.now,
             attach_granted: Vec::new(),
+            settings: wanted.settings.clone(),
+            network_card: None,
         };
         self.insert_interface(interface);
+        Ok(())
+    }
+
+    /// Checks that the account may use the security groups, and that they are in the VPC.
+    pub(super) fn check_groups(
+        &self,
+        account: &Account,
+        groups: &[String],
+        vpc: &str,
+    ) -> Result<(), ApiError> {
+        for group in groups {
+            if self.security_group_for(account, group)?.vpc != vpc {
+                let message =
+                    format!("Security group {group} and the interface are not in one VPC.");
+                return Err(ApiError::new(403, "InvalidOperation.VpcMismatch", message));
+            }
+        }
         Ok(())
     }
 
@@ -144,26 +149,16 @@ impl Cloud {
             return Err(ApiError::unknown_vswitch(vswitch));
         };
         let request = AllocationRequest {
-            primary: wanted.primary,
+            primary: wanted
+                .primary
+                .map_or(PrimaryRequest::Free, PrimaryRequest::Explicit),
             secondary: &wanted.secondary,
             ipv4_prefixes: &wanted.ipv4_prefixes,
             ipv6: &wanted.ipv6,
             ipv6_prefixes: &wanted.ipv6_prefixes,
         };
-        found.pool.allocate(&request).map_err(|error| {
-            let (status, code) = match &error {
-                AllocationError::NotEnough => (403, "InvalidVSwitchId.IpNotEnough"),
-                // The API reports invalid IPv4 and IPv6 addresses under different codes.
-                AllocationError::Invalid(address) if address.contains(':') => {
-                    (403, "InvalidIp.Address")
-                }
-                AllocationError::Invalid(_) => (403, "InvalidVSwitchId.IpInvalid"),
-                AllocationError::InUse(_) => (403, "InvalidIp.IpAssigned"),
-                AllocationError::Duplicate(_) => (403, "InvalidIp.IpRepeated"),
-                AllocationError::NoIpv6 => (400, "InvalidParameter"),
-            };
-            ApiError::new(status, code, format!("vSwitch {vswitch}: {error}."))
-        })
+        let allocated = found.pool.allocate(&request);
+        allocated.map_err(|error| allocation_error(vswitch, &error))
     }
 
     /// Returns addresses to their vSwitch.
@@ -173,18 +168,39 @@ impl Cloud {
         }
     }
 
-    /// Answers a request with a client token that was used before.
-    fn repeat_creation(
-        &mut self,
-        origin: RequestOrigin,
-        earlier: TokenCreation,
-        wanted: &CreateInterface,
-    ) -> Result<Answer, ApiError> {
-        if earlier.wanted != *wanted {
+    /// The earlier request with this client token.
+    ///
+    /// # Errors
+    /// When that request was another one.
+    pub(super) fn token_use(
+        &self,
+        caller: &str,
+        token: Option<&str>,
+        request: &Request,
+    ) -> Result<Option<TokenUse>, ApiError> {
+        // A token belongs to an account: two accounts may use the same one.
+        let earlier = token.and_then(|token| self.tokens.get(caller, token));
+        if earlier.is_some_and(|earlier| earlier.request != *request) {
             let message =
                 "The request uses the client token of an earlier one with other parameters.";
             return Err(ApiError::new(400, "IdempotentParameterMismatch", message));
         }
+        Ok(earlier.cloned())
+    }
+
+    /// Remembers an accepted request, if it carried a client token.
+    pub(super) fn remember_token(&mut self, caller: &str, token: Option<String>, used: TokenUse) {
+        if let Some(token) = token {
+            self.tokens.insert(caller, token, used, self.limits.pending);
+        }
+    }
+
+    /// Answers a creation with a client token that was used before.
+    fn repeat_creation(
+        &mut self,
+        origin: RequestOrigin,
+        earlier: TokenUse,
+    ) -> Result<Answer, ApiError> {
         let answer = self.created(&earlier.interface)?;
         // Only the first request has an event, or one operation would be reported twice.
         let reason = NoEventReason::Repeated {
@@ -237,18 +253,11 @@ impl Cloud {
             let message = format!("{requested} tags requested, at most {allowed} allowed.");
             return Err(ApiError::new(403, "QuotaExceed.Tags", message));
         }
-        let mut keys = BTreeSet::new();
-        match wanted.tags.iter().find(|(key, _)| !keys.insert(key)) {
-            Some((key, _)) => {
-                let message = format!("There are two tags {key}.");
-                Err(ApiError::new(400, "Duplicate.TagKey", message))
-            }
-            None => Ok(()),
-        }
+        check_duplicates(&wanted.tags)
     }
 
     /// Checks that an interface with these addresses fits into each security group.
-    fn check_group_capacity(
+    pub(super) fn check_group_capacity(
         &self,
         groups: &[String],
         addresses: &Addresses,
@@ -279,6 +288,20 @@ impl Cloud {
         }
         Ok(())
     }
+}
+
+/// The error of a vSwitch that cannot allocate addresses.
+pub(super) fn allocation_error(vswitch: &str, error: &AllocationError) -> ApiError {
+    let (status, code) = match error {
+        AllocationError::NotEnough => (403, "InvalidVSwitchId.IpNotEnough"),
+        // The API reports invalid IPv4 and IPv6 addresses under different codes.
+        AllocationError::Invalid(address) if address.contains(':') => (403, "InvalidIp.Address"),
+        AllocationError::Invalid(_) => (403, "InvalidVSwitchId.IpInvalid"),
+        AllocationError::InUse(_) => (403, "InvalidIp.IpAssigned"),
+        AllocationError::Duplicate(_) => (403, "InvalidIp.IpRepeated"),
+        AllocationError::NoIpv6 => (400, "InvalidParameter"),
+    };
+    ApiError::new(status, code, format!("vSwitch {vswitch}: {error}."))
 }
 
 impl Interface {

@@ -1,8 +1,9 @@
 //! `DescribeNetworkInterfaces`.
 
 use super::Cloud;
+use super::paging::page_of;
 use crate::resources::{Account, Interface, InterfaceType};
-use crate::{ApiError, DescribeFilter, Page, Paging};
+use crate::{ApiError, DescribeFilter, Listed, Paging};
 
 impl Cloud {
     /// The interfaces that the caller may see and that match the filter, one page of them.
@@ -11,7 +12,7 @@ impl Cloud {
         caller: &str,
         filter: &DescribeFilter,
         paging: &Paging,
-    ) -> Result<Page, ApiError> {
+    ) -> Result<Listed<Interface>, ApiError> {
         let account = self.account(caller)?;
         if filter.ids.len() > self.limits.described_ids {
             let message = format!(
@@ -28,14 +29,8 @@ impl Cloud {
             .filter_map(|interface| visible_to(account, interface))
             .filter(|interface| filter.matches(interface))
             .collect();
-        let total = found.len();
-        let (interfaces, next) = page_of(found, paging, self.limits.page);
-        Ok(Page {
-            interfaces,
-            total,
-            paging: paging.clone(),
-            next,
-        })
+        let key = |interface: &Interface| interface.id.clone();
+        page_of(found, key, paging, self.limits.page)
     }
 }
 
@@ -78,7 +73,7 @@ impl DescribeFilter {
 }
 
 /// The interface as the account sees it: it sees its own and those it manages for other accounts.
-fn visible_to(account: &Account, interface: &Interface) -> Option<Interface> {
+pub(super) fn visible_to(account: &Account, interface: &Interface) -> Option<Interface> {
     if interface.is_operated_by(&account.id) {
         return Some(interface.clone());
     }
@@ -86,45 +81,6 @@ fn visible_to(account: &Account, interface: &Interface) -> Option<Interface> {
         instance: None,
         ..interface.clone()
     })
-}
-
-/// One page of the interfaces, which are sorted by id, and the token of the next page.
-///
-/// The token is the last id of the page, so a page begins at the first greater id: with ids a, c, d
-/// and size 1 the tokens are a, then c. If b is created in between it is listed, and if a is
-/// deleted nothing is skipped or repeated, which a token that counts interfaces could not
-/// guarantee.
-fn page_of(
-    found: Vec<Interface>,
-    paging: &Paging,
-    limit: usize,
-) -> (Vec<Interface>, Option<String>) {
-    match paging {
-        Paging::Numbered { number, size } => {
-            // The offset uses the requested size even where the page itself is cut to the limit.
-            let skipped = number.saturating_sub(1).saturating_mul(*size);
-            (
-                found
-                    .into_iter()
-                    .skip(skipped)
-                    .take((*size).min(limit))
-                    .collect(),
-                None,
-            )
-        }
-        Paging::Token { size, token } => {
-            let is_after =
-                |interface: &Interface| token.as_ref().is_none_or(|last| interface.id > *last);
-            let size = (*size).min(limit);
-            // One more than the page tells whether there is a next page.
-            let mut page: Vec<Interface> =
-                found.into_iter().filter(is_after).take(size + 1).collect();
-            let has_more = page.len() > size;
-            page.truncate(size);
-            let next = page.last().filter(|_| has_more).map(|last| last.id.clone());
-            (page, next)
-        }
-    }
 }
 
 fn has_tag(interface: &Interface, key: &str, value: Option<&str>) -> bool {

@@ -1,12 +1,15 @@
 //! The life of an instance: it starts with a primary interface, changes its status, and takes
-//! interfaces with it when it is released. No API calls here; scenarios and tests drive it.
+//! interfaces with it when it is released. The API starts, stops and releases instances, it does
+//! not create them: scenarios and tests do.
 
 use reflexarc_event::{EniStatus, Operation};
 
 use super::Cloud;
 use crate::events::NoEventReason;
 use crate::request::RequestOrigin;
-use crate::resources::{Instance, InstanceStatus, InstanceType, Interface, InterfaceType};
+use crate::resources::{
+    Instance, InstanceStatus, InstanceType, Interface, InterfaceSettings, InterfaceType,
+};
 use crate::{ApiError, CreateInterface};
 
 impl Cloud {
@@ -58,6 +61,8 @@ impl Cloud {
             delete_on_release: true,
             created: self.now,
             attach_granted: Vec::new(),
+            settings: InterfaceSettings::default(),
+            network_card: None,
         };
         let (interface, request_id) = (primary.id.clone(), self.ids.guid());
         let status = InstanceStatus::Running;
@@ -68,6 +73,12 @@ impl Cloud {
             vpc,
             zone,
             status,
+            name: id.to_owned(),
+            tags: Vec::new(),
+            resource_group: String::new(),
+            created: self.now,
+            started: self.now,
+            stopped_mode: None,
         };
         self.instances.insert(id.to_owned(), instance);
         self.insert_interface(primary.clone());
@@ -89,7 +100,7 @@ impl Cloud {
         Ok(())
     }
 
-    /// Changes an instance's status.
+    /// Changes an instance's status at once, with an event, and ends a change in progress.
     ///
     /// # Errors
     /// When there is no such instance.
@@ -98,26 +109,56 @@ impl Cloud {
         id: &str,
         status: InstanceStatus,
     ) -> Result<(), ApiError> {
-        let instance = self
-            .instances
-            .get_mut(id)
-            .ok_or_else(|| ApiError::unknown_instance(id))?;
-        instance.status = status;
+        if !self.instances.contains_key(id) {
+            return Err(ApiError::unknown_instance(id));
+        }
+        self.cancel_transitions(id);
+        self.set_status_of_instance(id, status);
         Ok(())
     }
 
     /// Releases an instance. Its primary interface and those with `delete_on_release` are deleted,
-    /// the others become Available. None of this makes an event: events belong to requests for an
-    /// interface operation, and the release of an instance is none.
+    /// the others become Available. None of this makes an event of an interface: those belong to
+    /// requests for an interface operation, and the release of an instance is none. The instance
+    /// itself has one.
     ///
     /// # Errors
     /// When there is no such instance.
     pub fn release_instance(&mut self, id: &str) -> Result<(), ApiError> {
+        let request_id = self.ids.guid();
+        self.release(&request_id, id)
+    }
+
+    /// Sets the name and the tags of an instance.
+    ///
+    /// # Errors
+    /// When there is no such instance.
+    pub fn label_instance(
+        &mut self,
+        id: &str,
+        name: Option<&str>,
+        tags: Vec<(String, String)>,
+    ) -> Result<(), ApiError> {
+        let instance = self
+            .instances
+            .get_mut(id)
+            .ok_or_else(|| ApiError::unknown_instance(id))?;
+        if let Some(name) = name {
+            name.clone_into(&mut instance.name);
+        }
+        instance.tags = tags;
+        Ok(())
+    }
+
+    /// Releases an instance in a request.
+    pub(super) fn release(&mut self, request_id: &str, id: &str) -> Result<(), ApiError> {
         let instance = self
             .instances
             .remove(id)
             .ok_or_else(|| ApiError::unknown_instance(id))?;
-        let request_id = self.ids.guid();
+        self.cancel_transitions(id);
+        // Before the interfaces are gone: the event has the primary address.
+        self.publish_state(&instance, "Deleted");
         let attached: Vec<Interface> = self.interfaces_of(id).cloned().collect();
         for interface in attached {
             self.abort_pending(&interface.id);
@@ -125,11 +166,11 @@ impl Cloud {
                 InterfaceType::Primary => NoEventReason::PrimaryInterface,
                 InterfaceType::Secondary => NoEventReason::InstanceRelease,
             };
-            let origin = RequestOrigin::new(&request_id, &instance.owner, Operation::Detach);
+            let origin = RequestOrigin::new(request_id, &instance.owner, Operation::Detach);
             self.detach_at_release(&interface);
             self.record_no_event(origin, Some(interface.id.clone()), reason.clone());
             if interface.kind == InterfaceType::Primary || interface.delete_on_release {
-                let origin = RequestOrigin::new(&request_id, &instance.owner, Operation::Delete);
+                let origin = RequestOrigin::new(request_id, &instance.owner, Operation::Delete);
                 self.set_status(&interface.id, EniStatus::Deleting);
                 self.finish_delete(&interface.id, true);
                 self.record_no_event(origin, Some(interface.id.clone()), reason);

@@ -125,7 +125,7 @@ impl Cloud {
 
 /// Who gets the event: the service that manages the interface, else the caller, even where the
 /// caller does not own the interface.
-fn recipient<'a>(interface: &'a Interface, caller: &'a str) -> &'a str {
+pub(super) fn recipient<'a>(interface: &'a Interface, caller: &'a str) -> &'a str {
     interface
         .managed_by
         .as_ref()

@@ -1,49 +1,46 @@
-//! Client tokens: creations that may be repeated.
+//! Client tokens: requests that may be repeated.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::CreateInterface;
+use crate::Request;
+use crate::resources::Addresses;
 
-/// The accepted creations that carried a client token, by account and token.
+/// The accepted requests that carried a client token, by account and token.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ClientTokens {
-    creations: BTreeMap<(String, String), TokenCreation>,
+    uses: BTreeMap<(String, String), TokenUse>,
     /// The same keys, oldest first.
     order: VecDeque<(String, String)>,
 }
 
-/// An accepted creation that carried a client token.
+/// An accepted request that carried a client token.
 #[derive(Debug, Clone)]
-pub(super) struct TokenCreation {
-    /// The request's parameters: a repeated request must have the same ones.
-    pub(super) wanted: CreateInterface,
+pub(super) struct TokenUse {
+    /// A repeated request must be the same.
+    pub(super) request: Request,
     pub(super) request_id: String,
-    /// The id of the created interface.
+    /// The id of the created or changed interface; empty for a request about instances.
     pub(super) interface: String,
+    /// The addresses that the request assigned.
+    pub(super) addresses: Addresses,
 }
 
 impl ClientTokens {
-    /// The creation that an account made with this token.
-    pub(super) fn get(&self, account: &str, token: &str) -> Option<&TokenCreation> {
-        self.creations.get(&(account.to_owned(), token.to_owned()))
+    /// The request that an account made with this token.
+    pub(super) fn get(&self, account: &str, token: &str) -> Option<&TokenUse> {
+        self.uses.get(&(account.to_owned(), token.to_owned()))
     }
 
-    /// Remembers a creation. Beyond `limit` the oldest is forgotten: clients repeat a request
+    /// Remembers a request. Beyond `limit` the oldest is forgotten: clients repeat a request
     /// within seconds of a lost reply, so only recent tokens matter.
-    pub(super) fn insert(
-        &mut self,
-        account: &str,
-        token: String,
-        creation: TokenCreation,
-        limit: usize,
-    ) {
-        if self.creations.len() >= limit
+    pub(super) fn insert(&mut self, account: &str, token: String, used: TokenUse, limit: usize) {
+        if self.uses.len() >= limit
             && let Some(oldest) = self.order.pop_front()
         {
-            self.creations.remove(&oldest);
+            self.uses.remove(&oldest);
         }
         let key = (account.to_owned(), token);
         self.order.push_back(key.clone());
-        self.creations.insert(key, creation);
+        self.uses.insert(key, used);
     }
 }

@@ -69,12 +69,22 @@ pub enum AllocationError {
 
 /// The addresses that an interface requests from its vSwitch.
 pub(crate) struct AllocationRequest<'a> {
-    /// The primary address; any free one when absent.
-    pub(crate) primary: Option<Ipv4Addr>,
+    pub(crate) primary: PrimaryRequest,
     pub(crate) secondary: &'a AddressSelection<Ipv4Addr>,
     pub(crate) ipv4_prefixes: &'a AddressSelection<Ipv4Net>,
     pub(crate) ipv6: &'a AddressSelection<Ipv6Addr>,
     pub(crate) ipv6_prefixes: &'a AddressSelection<Ipv6Net>,
+}
+
+/// Which primary address an interface requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PrimaryRequest {
+    /// None: the interface has one.
+    None,
+    /// Any free one.
+    Free,
+    /// This one.
+    Explicit(Ipv4Addr),
 }
 
 impl AddressPool {
@@ -106,7 +116,7 @@ impl AddressPool {
         };
         // Explicit addresses first: otherwise a free address picked for this request could be one
         // that the same request names.
-        if let Some(primary) = request.primary {
+        if let PrimaryRequest::Explicit(primary) = request.primary {
             allocation.reserve(primary.into())?;
         }
         let mut secondary = allocation.reserve_all(request.secondary, IpAddr::V4)?;
@@ -116,8 +126,9 @@ impl AddressPool {
         let mut ipv6_prefixes =
             allocation.reserve_prefixes(request.ipv6_prefixes, IpNet::V6, IPV6_PREFIX)?;
         let primary = match request.primary {
-            Some(primary) => primary,
-            None => allocation.pick_ipv4()?,
+            PrimaryRequest::None => None,
+            PrimaryRequest::Free => Some(allocation.pick_ipv4()?),
+            PrimaryRequest::Explicit(primary) => Some(primary),
         };
         for _ in 0..request.secondary.count() {
             secondary.push(allocation.pick_ipv4()?);
@@ -140,7 +151,7 @@ impl AddressPool {
         self.allocated.extend(addresses);
         self.allocated_prefixes.extend(prefixes);
         Ok(Addresses {
-            primary: Some(primary),
+            primary,
             secondary,
             ipv4_prefixes,
             ipv6,
@@ -360,7 +371,7 @@ mod tests {
         prefixes: &'a AddressSelection<Ipv4Net>,
     ) -> AllocationRequest<'a> {
         AllocationRequest {
-            primary: None,
+            primary: PrimaryRequest::Free,
             secondary,
             ipv4_prefixes: prefixes,
             ipv6: &AddressSelection::None,

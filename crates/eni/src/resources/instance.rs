@@ -1,5 +1,7 @@
 //! ECS instances, as far as interfaces are attached to them.
 
+use jiff::Timestamp;
+
 /// An ECS instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
@@ -15,6 +17,18 @@ pub struct Instance {
     pub zone: String,
     /// The status.
     pub status: InstanceStatus,
+    /// The name.
+    pub name: String,
+    /// Keys and values of tags.
+    pub tags: Vec<(String, String)>,
+    /// The resource group; may be empty.
+    pub resource_group: String,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was started last.
+    pub started: Timestamp,
+    /// What is charged while it is stopped; absent while it is not.
+    pub stopped_mode: Option<String>,
 }
 
 /// The status of an instance. Interfaces are attached and detached only while it is running or
@@ -45,6 +59,12 @@ pub struct InstanceType {
     pub ipv4: usize,
     /// IPv6 addresses of one interface (`EniIpv6AddressQuantity`).
     pub ipv6: usize,
+    /// Virtual CPUs.
+    pub cpus: usize,
+    /// Memory in GiB.
+    pub memory: usize,
+    /// Queues of one interface (`MaximumQueueNumberPerEni`).
+    pub queues: usize,
 }
 
 impl InstanceType {
@@ -56,6 +76,9 @@ impl InstanceType {
             interfaces: 3,
             ipv4: 6,
             ipv6: 6,
+            cpus: 2,
+            memory: 8,
+            queues: 2,
         }
     }
 
@@ -66,7 +89,24 @@ impl InstanceType {
             interfaces: 4,
             ipv4: 15,
             ipv6: 15,
+            cpus: 8,
+            memory: 32,
+            queues: 8,
         }
+    }
+}
+
+impl InstanceType {
+    /// Every type of the region.
+    pub(crate) fn all() -> [Self; 2] {
+        [Self::g7_large(), Self::g7_2xlarge()]
+    }
+
+    /// The instance family, `ecs.g7` of `ecs.g7.large`.
+    pub fn family(&self) -> &str {
+        self.name
+            .rsplit_once('.')
+            .map_or(&self.name, |(family, _)| family)
     }
 }
 

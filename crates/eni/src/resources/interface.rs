@@ -6,6 +6,8 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use jiff::Timestamp;
 use reflexarc_event::EniStatus;
 
+use super::InterfaceSettings;
+
 /// One interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {
@@ -48,6 +50,10 @@ pub struct Interface {
     pub created: Timestamp,
     /// The ids of other accounts that may attach it to their instances.
     pub attach_granted: Vec<String>,
+    /// The settings of its queues and connections.
+    pub settings: InterfaceSettings,
+    /// The index of the network card that its attachment requests.
+    pub network_card: Option<usize>,
 }
 
 /// The type of an interface.
@@ -138,6 +144,30 @@ impl Addresses {
             .map(IpAddr::V4);
         ipv4.chain(self.ipv6.iter().copied().map(IpAddr::V6))
             .collect()
+    }
+
+    /// Whether there is no address and no prefix.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds addresses and prefixes that it does not have, after its own.
+    pub(crate) fn extend(&mut self, more: &Self) {
+        self.secondary.extend(&more.secondary);
+        self.ipv4_prefixes.extend(&more.ipv4_prefixes);
+        self.ipv6.extend(&more.ipv6);
+        self.ipv6_prefixes.extend(&more.ipv6_prefixes);
+    }
+
+    /// Removes addresses and prefixes; the primary address stays.
+    pub(crate) fn remove(&mut self, unwanted: &Self) {
+        self.secondary
+            .retain(|one| !unwanted.secondary.contains(one));
+        self.ipv4_prefixes
+            .retain(|one| !unwanted.ipv4_prefixes.contains(one));
+        self.ipv6.retain(|one| !unwanted.ipv6.contains(one));
+        self.ipv6_prefixes
+            .retain(|one| !unwanted.ipv6_prefixes.contains(one));
     }
 
     /// The number of private IPv4 addresses.

@@ -55,6 +55,8 @@ pub struct SecurityGroup {
     pub enterprise: bool,
     /// The maximum of what the group counts.
     pub capacity: usize,
+    /// Keys and values of tags.
+    pub tags: Vec<(String, String)>,
 }
 
 impl SecurityGroup {
@@ -67,6 +69,7 @@ impl SecurityGroup {
             enterprise: false,
             // The documented capacity of a basic group in a VPC.
             capacity: 6_000,
+            tags: Vec::new(),
         }
     }
 

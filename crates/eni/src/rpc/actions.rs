@@ -1,11 +1,16 @@
-//! The five actions: parameters become a request to the control plane.
+//! The actions: parameters become a request to the control plane.
+
+mod addresses;
+mod instances;
+mod interfaces;
+mod tags;
 
 use jiff::Timestamp;
-use reflexarc_event::{EniStatus, Operation};
+use reflexarc_event::Operation;
 
+use super::Caller;
 use super::parameters::{self, Parameters};
-use crate::resources::InterfaceType;
-use crate::{ApiError, Cloud, CreateInterface, DescribeFilter, Limits, Paging, Reply, Request};
+use crate::{ApiError, Cloud, InstanceOperation, Limits, Paging, Reply, Request};
 
 /// Performs an action of the account at `now`. A request with invalid parameters is refused like
 /// any other.
@@ -28,50 +33,128 @@ pub fn perform(
     parameters: &Parameters,
     now: Timestamp,
 ) -> Reply {
-    match read(cloud, action, parameters) {
-        Ok(request) => cloud.call(account, request, now),
+    perform_for(cloud, &Caller::of_account(account), action, parameters, now)
+}
+
+/// Performs an action of the caller, and records it for `ActionTrail`.
+pub(super) fn perform_for(
+    cloud: &mut Cloud,
+    caller: &Caller,
+    action: &str,
+    parameters: &Parameters,
+    now: Timestamp,
+) -> Reply {
+    let reply = match read(cloud, action, parameters) {
+        Ok(request) => cloud.call(&caller.account, request, now),
         Err(error) => {
             let operation = Operation::ALL
                 .into_iter()
                 .find(|known| known.as_str() == action);
             let interface = parameters.optional("NetworkInterfaceId");
-            cloud.refuse(account, operation, interface, error, now)
+            cloud.refuse(&caller.account, operation, interface, error, now)
         }
+    };
+    // A call of an action that does not exist reaches no service that could record it.
+    if reader(action).is_some() {
+        cloud.record_api_call(caller, action, parameters, &reply);
     }
+    reply
+}
+
+/// Reads the parameters of an action.
+type Reader = fn(&Parameters, &Limits) -> Result<Request, ApiError>;
+
+/// The reader of an action, and whether the action requires `RegionId`.
+fn reader(action: &str) -> Option<(Reader, bool)> {
+    let found: (Reader, bool) = match action {
+        "CreateNetworkInterface" => (
+            |parameters, limits| interfaces::create(parameters, limits).map(Request::Create),
+            true,
+        ),
+        "AttachNetworkInterface" => (|parameters, _| interfaces::attach(parameters), true),
+        "DetachNetworkInterface" => (|parameters, _| interfaces::detach(parameters), true),
+        "DeleteNetworkInterface" => (
+            |parameters, _| {
+                let interface = parameters.required("NetworkInterfaceId")?.to_owned();
+                Ok(Request::Delete { interface })
+            },
+            true,
+        ),
+        "DescribeNetworkInterfaces" => (
+            |parameters, limits| {
+                let filter = interfaces::filter(parameters)?;
+                let paging = paging(parameters, 10, limits.page)?;
+                Ok(Request::Describe { filter, paging })
+            },
+            true,
+        ),
+        "ModifyNetworkInterfaceAttribute" => (
+            |parameters, _| interfaces::modify(parameters).map(Request::Modify),
+            true,
+        ),
+        "DescribeNetworkInterfaceAttribute" => (
+            |parameters, _| {
+                let interface = parameters.required("NetworkInterfaceId")?.to_owned();
+                Ok(Request::DescribeAttribute { interface })
+            },
+            true,
+        ),
+        "AssignPrivateIpAddresses" => (addresses::assign_private, true),
+        "UnassignPrivateIpAddresses" => (
+            |parameters, _| addresses::unassign_private(parameters),
+            true,
+        ),
+        "AssignIpv6Addresses" => (addresses::assign_ipv6, true),
+        "UnassignIpv6Addresses" => (|parameters, _| addresses::unassign_ipv6(parameters), true),
+        "TagResources" => (tags::tag, true),
+        "UntagResources" => (tags::untag, true),
+        "ListTagResources" => (tags::list, true),
+        _ => return instance_reader(action),
+    };
+    Some(found)
+}
+
+/// The reader of an action on instances. Those on one instance have no `RegionId`: its id is enough.
+fn instance_reader(action: &str) -> Option<(Reader, bool)> {
+    use InstanceOperation::{Release, Restart, Start, Stop};
+    let found: (Reader, bool) = match action {
+        "DescribeInstances" => (instances::describe, true),
+        "DescribeInstanceTypes" => (instances::describe_types, false),
+        "StartInstance" => (|parameters, _| instances::change(parameters, Start), false),
+        "StopInstance" => (|parameters, _| instances::change(parameters, Stop), false),
+        "RebootInstance" => (
+            |parameters, _| instances::change(parameters, Restart),
+            false,
+        ),
+        "DeleteInstance" => (
+            |parameters, _| instances::change(parameters, Release),
+            false,
+        ),
+        "StartInstances" => (
+            |parameters, _| instances::change_several(parameters, Start),
+            true,
+        ),
+        "StopInstances" => (
+            |parameters, _| instances::change_several(parameters, Stop),
+            true,
+        ),
+        "RebootInstances" => (
+            |parameters, _| instances::change_several(parameters, Restart),
+            true,
+        ),
+        "DeleteInstances" => (
+            |parameters, _| instances::change_several(parameters, Release),
+            true,
+        ),
+        _ => return None,
+    };
+    Some(found)
 }
 
 fn read(cloud: &Cloud, action: &str, parameters: &Parameters) -> Result<Request, ApiError> {
-    type Read = fn(&Parameters, &Limits) -> Result<Request, ApiError>;
-    let read: Read = match action {
-        "CreateNetworkInterface" => {
-            |parameters, limits| create(parameters, limits).map(Request::Create)
-        }
-        "AttachNetworkInterface" => |parameters, _| {
-            let (interface, instance) = interface_and_instance(parameters)?;
-            Ok(Request::Attach {
-                interface,
-                instance,
-            })
-        },
-        "DetachNetworkInterface" => |parameters, _| {
-            let (interface, instance) = interface_and_instance(parameters)?;
-            Ok(Request::Detach {
-                interface,
-                instance,
-            })
-        },
-        "DeleteNetworkInterface" => |parameters, _| {
-            let interface = parameters.required("NetworkInterfaceId")?.to_owned();
-            Ok(Request::Delete { interface })
-        },
-        "DescribeNetworkInterfaces" => |parameters, limits| {
-            let (filter, paging) = (filter(parameters)?, paging(parameters, limits)?);
-            Ok(Request::Describe { filter, paging })
-        },
-        _ => {
-            let message = "Specified api is not found, please check your url and method.";
-            return Err(ApiError::new(404, "InvalidAction.NotFound", message));
-        }
+    let Some((read, needs_region)) = reader(action) else {
+        let message = "Specified api is not found, please check your url and method.";
+        return Err(ApiError::new(404, "InvalidAction.NotFound", message));
     };
     let region = parameters.optional("RegionId");
     if let Some(region) = region.filter(|region| *region != cloud.region()) {
@@ -79,127 +162,18 @@ fn read(cloud: &Cloud, action: &str, parameters: &Parameters) -> Result<Request,
         return Err(ApiError::new(404, "InvalidRegionId.NotFound", message));
     }
     let request = read(parameters, cloud.limits())?;
-    parameters.required("RegionId")?;
+    if needs_region {
+        parameters.required("RegionId")?;
+    }
     Ok(request)
 }
 
-fn create(parameters: &Parameters, limits: &Limits) -> Result<CreateInterface, ApiError> {
-    // Two forms of one parameter: the older one takes a single group, the newer one a list.
-    let one_group = parameters.optional("SecurityGroupId");
-    let groups = parameters.list("SecurityGroupIds");
-    let security_groups = match (one_group, groups.is_empty()) {
-        (Some(_), false) => {
-            return Err(parameters::conflict(
-                "SecurityGroupId",
-                "SecurityGroupIds.N",
-            ));
-        }
-        (None, true) => return Err(parameters::missing("SecurityGroupId")),
-        (Some(group), true) => vec![group.to_owned()],
-        (None, false) => groups.into_iter().map(str::to_owned).collect(),
-    };
-    // The API has this name for the type of the interface, not of an instance.
-    match parameters.optional("InstanceType") {
-        None | Some("Secondary") => {}
-        Some("Trunk") => return Err(unsupported("InstanceType", "Trunk")),
-        Some(other) => return Err(parameters::invalid("InstanceType", other)),
-    }
-    match parameters.optional("NetworkInterfaceTrafficMode") {
-        None | Some("Standard") => {}
-        Some("HighPerformance") => {
-            return Err(unsupported(
-                "NetworkInterfaceTrafficMode",
-                "HighPerformance",
-            ));
-        }
-        Some(other) => return Err(parameters::invalid("NetworkInterfaceTrafficMode", other)),
-    }
-    // Checked and then ignored: queues have no effect on statuses and events.
-    parameters.number("QueueNumber", 1, 2048)?;
-    let client_token = parameters.optional("ClientToken");
-    // The documented form of client tokens.
-    if let Some(token) = client_token.filter(|token| token.len() > 64 || !token.is_ascii()) {
-        return Err(parameters::invalid("ClientToken", token));
-    }
-    let tags = parameters
-        .tags()?
-        .into_iter()
-        .map(|(key, value)| (key, value.unwrap_or_default()))
-        .collect();
-    let owned = |text: Option<&str>| text.unwrap_or_default().to_owned();
-    Ok(CreateInterface {
-        vswitch: parameters.required("VSwitchId")?.to_owned(),
-        security_groups,
-        primary: parameters.parsed("PrimaryIpAddress")?,
-        secondary: parameters.selection(
-            "PrivateIpAddress",
-            "SecondaryPrivateIpAddressCount",
-            limits.secondary_counted,
-        )?,
-        ipv4_prefixes: parameters.selection("Ipv4Prefix", "Ipv4PrefixCount", limits.prefixes)?,
-        ipv6: parameters.selection("Ipv6Address", "Ipv6AddressCount", limits.ipv6)?,
-        ipv6_prefixes: parameters.selection("Ipv6Prefix", "Ipv6PrefixCount", limits.prefixes)?,
-        name: owned(parameters.text("NetworkInterfaceName", 2, 128)?),
-        description: owned(parameters.text("Description", 2, 256)?),
-        tags,
-        resource_group: owned(parameters.optional("ResourceGroupId")),
-        delete_on_release: parameters.flag("DeleteOnRelease")?,
-        client_token: client_token.map(str::to_owned),
-    })
-}
-
-fn interface_and_instance(parameters: &Parameters) -> Result<(String, String), ApiError> {
-    // Attaches to a trunk interface, which is not simulated. Ignoring it would attach to the
-    // instance.
-    if let Some(trunk) = parameters.optional("TrunkNetworkInstanceId") {
-        return Err(unsupported("TrunkNetworkInstanceId", trunk));
-    }
-    let interface = parameters.required("NetworkInterfaceId")?.to_owned();
-    Ok((interface, parameters.required("InstanceId")?.to_owned()))
-}
-
-fn filter(parameters: &Parameters) -> Result<DescribeFilter, ApiError> {
-    let owned = |name: &str| parameters.optional(name).map(str::to_owned);
-    let status = parameters.optional("Status").map(|name| {
-        let found = EniStatus::ALL
-            .into_iter()
-            .find(|status| status.as_str() == name);
-        found.ok_or_else(|| parameters::invalid("Status", name))
-    });
-    let kind = parameters.optional("Type").map(|name| match name {
-        "Primary" => Ok(InterfaceType::Primary),
-        "Secondary" => Ok(InterfaceType::Secondary),
-        "Trunk" | "Member" => Err(unsupported("Type", name)),
-        other => Err(parameters::invalid("Type", other)),
-    });
-    Ok(DescribeFilter {
-        ids: parameters
-            .list("NetworkInterfaceId")
-            .into_iter()
-            .map(str::to_owned)
-            .collect(),
-        instance: owned("InstanceId"),
-        status: status.transpose()?,
-        kind: kind.transpose()?,
-        managed: parameters.flag("ServiceManaged")?,
-        vswitch: owned("VSwitchId"),
-        vpc: owned("VpcId"),
-        security_group: owned("SecurityGroupId"),
-        primary: parameters.parsed("PrimaryIpAddress")?,
-        private: parameters.parsed_list("PrivateIpAddress")?,
-        ipv6: parameters.parsed_list("Ipv6Address")?,
-        name: owned("NetworkInterfaceName"),
-        resource_group: owned("ResourceGroupId"),
-        tags: parameters.tags()?,
-    })
-}
-
 /// Reads the page. Tokens take precedence over page numbers, which the service has deprecated.
-fn paging(parameters: &Parameters, limits: &Limits) -> Result<Paging, ApiError> {
-    let size = parameters.number("MaxResults", 10, limits.page)?;
+fn paging(parameters: &Parameters, min: usize, max: usize) -> Result<Paging, ApiError> {
+    let size = parameters.number("MaxResults", min, max)?;
     let token = parameters.optional("NextToken").map(str::to_owned);
     let number = parameters.number("PageNumber", 1, usize::MAX)?;
-    let page_size = parameters.number("PageSize", 1, limits.page)?;
+    let page_size = parameters.number("PageSize", 1, max)?;
     // `MaxResults` without a token is the first page of the newer form.
     Ok(match (size, token) {
         (None, None) => Paging::Numbered {
@@ -213,8 +187,37 @@ fn paging(parameters: &Parameters, limits: &Limits) -> Result<Paging, ApiError> 
     })
 }
 
+/// The client token in the documented form.
+fn client_token(parameters: &Parameters) -> Result<Option<String>, ApiError> {
+    let token = parameters.optional("ClientToken");
+    match token.filter(|token| token.len() > 64 || !token.is_ascii()) {
+        Some(token) => Err(parameters::invalid("ClientToken", token)),
+        None => Ok(token.map(str::to_owned)),
+    }
+}
+
+/// Refuses parameters, and groups of parameters, that the service has and the simulation does not:
+/// to accept one and do nothing would hide from a client that it is wrong here.
+fn refuse_unsupported(parameters: &Parameters, names: &[&str]) -> Result<(), ApiError> {
+    let is_unsupported = |given: &str| {
+        let mut names = names.iter();
+        names.any(|name| {
+            let rest = given.strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    };
+    let found = parameters
+        .iter()
+        .find(|(name, value)| !value.is_empty() && is_unsupported(name));
+    match found {
+        Some((name, value)) => Err(unsupported(name, value)),
+        None => Ok(()),
+    }
+}
+
 /// The error for a value that the service supports and the simulation does not.
 fn unsupported(name: &str, value: &str) -> ApiError {
+    let value = reflexarc_diagnostic::truncate(value, 64);
     ApiError::new(
         400,
         "UnsupportedParameter",

@@ -1,16 +1,16 @@
-//! Authentication of requests: known key, fresh time, valid signature, unused nonce.
+//! Authentication of requests: known key, fresh time, valid signature, valid token, unused nonce.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::HttpRequest;
 use super::parameters::{self, Parameters};
 use super::signature::{self, SignedCall};
+use super::{Caller, HttpRequest};
 use crate::ApiError;
 
 /// The version of the API.
-const VERSION: &str = "2014-05-26";
+pub(super) const VERSION: &str = "2014-05-26";
 
 /// An access key and the account that it authenticates.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,6 +21,21 @@ pub struct AccessKey {
     pub secret: String,
     /// The account's id.
     pub account: String,
+    /// The session of a role that the key belongs to; absent for a key of the account itself.
+    pub session: Option<Session>,
+}
+
+/// A session of a role, as `AssumeRole` of STS starts it: its requests carry a token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The token.
+    pub token: String,
+    /// The name of the role.
+    pub role: String,
+    /// The name of the session.
+    pub name: String,
+    /// When the token expires; never when absent.
+    pub expires: Option<Timestamp>,
 }
 
 /// Limits of requests that are not yet authenticated.
@@ -39,7 +54,7 @@ pub struct RequestLimits {
 
 /// An authenticated call of an action.
 pub(super) struct AuthenticatedCall {
-    pub(super) account: String,
+    pub(super) caller: Caller,
     pub(super) action: String,
     pub(super) parameters: Parameters,
 }
@@ -113,12 +128,16 @@ impl Authenticator {
         };
         self.check_time(&call.time, now)?;
         signature::verify(request, &parameters, &call, &key.secret)?;
-        let account = key.account.clone();
+        let token = request.header("x-acs-security-token");
+        let token = token.or_else(|| parameters.optional("SecurityToken"));
+        self.check_token(key, token.filter(|token| !token.is_empty()), now)?;
+        let user_agent = request.header("user-agent").unwrap_or_default();
+        let caller = Caller::of_key(key, &request.source_address, user_agent);
         // Last: only requests with a valid signature use up nonces, or anyone could block a nonce,
         // or fill the memory for nonces, without a key.
         self.use_nonce(call.key, call.nonce, now)?;
         Ok(AuthenticatedCall {
-            account,
+            caller,
             action: call.action,
             parameters,
         })
@@ -148,6 +167,44 @@ impl Authenticator {
         Ok(())
     }
 
+    /// Checks the token of a session: a key of a session needs the one of that session, and a key of
+    /// an account none.
+    fn check_token(
+        &self,
+        key: &AccessKey,
+        token: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), ApiError> {
+        let is_known = |token: &str| {
+            let mut sessions = self.keys.values().filter_map(|key| key.session.as_ref());
+            sessions.any(|session| session.token == token)
+        };
+        let (code, message) = match (&key.session, token) {
+            (None, None) => return Ok(()),
+            // Without its token, a key of a session is no key.
+            (Some(_), None) => {
+                let message = "Specified access key is not found.";
+                return Err(ApiError::new(404, "InvalidAccessKeyId.NotFound", message));
+            }
+            (Some(session), Some(token)) if session.token == token => {
+                if session.expires.is_none_or(|expires| now < expires) {
+                    return Ok(());
+                }
+                let message = "Specified SecurityToken is expired.";
+                ("InvalidSecurityToken.Expired", message)
+            }
+            (_, Some(token)) if is_known(token) => {
+                let message = "Specified SecurityToken mismatch with the AccessKey.";
+                ("InvalidSecurityToken.MismatchWithAccessKey", message)
+            }
+            (_, Some(_)) => {
+                let message = "Specified SecurityToken is malformed.";
+                ("InvalidSecurityToken.Malformed", message)
+            }
+        };
+        Err(ApiError::new(400, code, message))
+    }
+
     fn use_nonce(&mut self, key: String, nonce: String, now: Timestamp) -> Result<(), ApiError> {
         while self.expiry.first().is_some_and(|(until, ..)| *until < now) {
             if let Some((_, key, nonce)) = self.expiry.pop_first() {
@@ -173,6 +230,29 @@ impl Authenticator {
     }
 }
 
+impl AccessKey {
+    /// A key of the account itself.
+    pub fn new(id: &str, secret: &str, account: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            secret: secret.to_owned(),
+            account: account.to_owned(),
+            session: None,
+        }
+    }
+}
+
+/// Leaves out the token.
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("role", &self.role)
+            .field("name", &self.name)
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Leaves out the secret.
 impl std::fmt::Debug for AccessKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -181,6 +261,23 @@ impl std::fmt::Debug for AccessKey {
             .field("account", &self.account)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a parameter authenticates the request and says nothing about what it does.
+pub(super) fn is_credential(name: &str) -> bool {
+    const NAMES: [&str; 10] = [
+        "AccessKeyId",
+        "Action",
+        "Format",
+        "SecurityToken",
+        "Signature",
+        "SignatureMethod",
+        "SignatureNonce",
+        "SignatureVersion",
+        "Timestamp",
+        "Version",
+    ];
+    NAMES.contains(&name)
 }
 
 /// The body if it is a form; a body of another type has no parameters.

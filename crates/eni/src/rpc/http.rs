@@ -15,6 +15,8 @@ pub struct HttpRequest {
     pub headers: Vec<(String, String)>,
     /// The body: a form, or empty.
     pub body: Vec<u8>,
+    /// The address of the client; may be empty.
+    pub source_address: String,
 }
 
 /// An HTTP response with a JSON body.

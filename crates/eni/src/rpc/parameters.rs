@@ -34,6 +34,11 @@ impl Parameters {
             .filter(|value| !value.is_empty())
     }
 
+    /// Whether the parameter is there, also if it is empty.
+    pub(crate) fn is_given(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// Every parameter, sorted by name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0

@@ -1,17 +1,33 @@
 //! Responses in JSON, with the members that the API reference documents.
 
+mod instances;
+mod interfaces;
+
 use reflexarc_event::Json;
 
 use super::RpcResponse;
-use crate::resources::Interface;
-use crate::{Answer, ApiError, Page, Paging, Reply};
+use crate::resources::{Addresses, Interface};
+use crate::{Answer, ApiError, Listed, Paging, Reply, ResourceTag};
 
 /// The response to an authenticated request.
 pub(super) fn write(reply: &Reply, host: &str) -> RpcResponse {
     let mut members = match &reply.result {
         Ok(Answer::Accepted) => Vec::new(),
-        Ok(Answer::Created(interface)) => created_interface(interface),
+        Ok(Answer::Created(interface)) => interfaces::created(interface),
         Ok(Answer::Described(page)) => described(page),
+        Ok(Answer::Attributes(interface)) => interfaces::attributes(interface),
+        Ok(Answer::AssignedPrivate {
+            interface,
+            addresses,
+        }) => assigned_private(interface, addresses),
+        Ok(Answer::AssignedIpv6 {
+            interface,
+            addresses,
+        }) => assigned_ipv6(interface, addresses),
+        Ok(Answer::InstancesChanged(changed)) => instances::changed(changed),
+        Ok(Answer::Instances(page)) => instances::described(page),
+        Ok(Answer::InstanceTypes(page)) => instances::types(page),
+        Ok(Answer::Tags(page)) => tag_resources(page),
         Err(failure) => return error(failure, reply.request_id.clone(), host),
     };
     members.insert(0, ("RequestId", reply.request_id.as_str().into()));
@@ -41,124 +57,102 @@ pub(super) fn error(error: &ApiError, request_id: String, host: &str) -> RpcResp
     }
 }
 
-fn described(page: &Page) -> Vec<(&'static str, Json)> {
-    let sets: Vec<Json> = page
-        .interfaces
-        .iter()
-        .map(|interface| object(described_interface(interface)))
+fn described(page: &Listed<Interface>) -> Vec<(&'static str, Json)> {
+    let sets = page.items.iter();
+    let sets: Vec<Json> = sets
+        .map(|interface| object(interfaces::described(interface)))
         .collect();
-    let mut members = vec![
-        (
-            "NetworkInterfaceSets",
-            object([("NetworkInterfaceSet", sets.into())]),
-        ),
-        ("TotalCount", number(page.total)),
-    ];
+    let sets = object([("NetworkInterfaceSet", sets.into())]);
+    listed(page, ("NetworkInterfaceSets", sets))
+}
+
+/// The members of a list: the items, their total, and the position of the page.
+fn listed<T>(page: &Listed<T>, items: (&'static str, Json)) -> Vec<(&'static str, Json)> {
+    let mut members = vec![items, ("TotalCount", number(page.total))];
     match &page.paging {
         Paging::Numbered { number: page, size } => {
             members.extend([("PageNumber", number(*page)), ("PageSize", number(*size))]);
         }
-        Paging::Token { .. } => {
-            // On the last page the token is empty, not absent.
-            members.push(("NextToken", page.next.as_deref().unwrap_or_default().into()));
-        }
+        Paging::Token { .. } => members.push(next_token(page)),
     }
     members
 }
 
-/// The members of an interface in a description: those of a creation and more.
-fn described_interface(interface: &Interface) -> Vec<(&'static str, Json)> {
-    let mut members = created_interface(interface);
-    let instance = interface.instance.as_deref().unwrap_or_default();
-    // The instance is in two places: `InstanceId` is the older member, `Attachment` the newer one.
-    let attachment = match &interface.instance {
-        Some(instance) => object([("InstanceId", instance.as_str().into())]),
-        None => object([]),
-    };
-    members.extend([
-        (
-            "CreationTime",
-            interface
-                .created
-                .strftime("%Y-%m-%dT%H:%M:%SZ")
-                .to_string()
-                .into(),
-        ),
-        ("DeleteOnRelease", interface.delete_on_release.into()),
-        ("InstanceId", instance.into()),
-        ("Attachment", attachment),
-        ("NetworkInterfaceTrafficMode", "Standard".into()),
-    ]);
-    members
+/// The token of the next page: on the last page it is empty, not absent.
+fn next_token<T>(page: &Listed<T>) -> (&'static str, Json) {
+    let token = page.next.as_deref().unwrap_or_default();
+    ("NextToken", token.into())
 }
 
-/// The members of an interface in the response to a creation.
-fn created_interface(interface: &Interface) -> Vec<(&'static str, Json)> {
-    let addresses = &interface.addresses;
-    let primary = addresses
-        .primary
-        .map(|address| address.to_string())
-        .unwrap_or_default();
-    let private = addresses
-        .primary
+fn assigned_private(interface: &str, addresses: &Addresses) -> Vec<(&'static str, Json)> {
+    let texts = |values: Vec<String>| -> Json {
+        let values: Vec<Json> = values.into_iter().map(Json::from).collect();
+        values.into()
+    };
+    let secondary = addresses
+        .secondary
         .iter()
-        .chain(&addresses.secondary)
-        .map(|address| {
-            let is_primary = addresses.primary == Some(*address);
-            object([
-                ("PrivateIpAddress", address.to_string().into()),
-                ("Primary", is_primary.into()),
-            ])
-        });
-    let tags = interface.tags.iter().map(|(key, value)| {
+        .map(ToString::to_string)
+        .collect();
+    let prefixes = addresses
+        .ipv4_prefixes
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let assigned = object([
+        ("NetworkInterfaceId", interface.into()),
+        (
+            "PrivateIpSet",
+            object([("PrivateIpAddress", texts(secondary))]),
+        ),
+        // Unlike everywhere else, the key of the prefixes is in the plural.
+        ("Ipv4PrefixSet", object([("Ipv4Prefixes", texts(prefixes))])),
+    ]);
+    vec![("AssignedPrivateIpAddressesSet", assigned)]
+}
+
+fn assigned_ipv6(interface: &str, addresses: &Addresses) -> Vec<(&'static str, Json)> {
+    // The addresses have one list level less than in descriptions.
+    let texts = |key: &'static str, values: Vec<String>| -> Json {
+        let values: Vec<Json> = values.into_iter().map(Json::from).collect();
+        object([(key, values.into())])
+    };
+    let ipv6 = addresses.ipv6.iter().map(ToString::to_string).collect();
+    let prefixes = addresses
+        .ipv6_prefixes
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    vec![
+        ("NetworkInterfaceId", interface.into()),
+        ("Ipv6Sets", texts("Ipv6Address", ipv6)),
+        ("Ipv6PrefixSets", texts("Ipv6Prefix", prefixes)),
+    ]
+}
+
+fn tag_resources(page: &Listed<ResourceTag>) -> Vec<(&'static str, Json)> {
+    let found = page.items.iter().map(|tag| {
+        object([
+            ("ResourceType", tag.kind.name().into()),
+            ("ResourceId", tag.resource.as_str().into()),
+            ("TagKey", tag.key.as_str().into()),
+            ("TagValue", tag.value.as_str().into()),
+        ])
+    });
+    let found: Vec<Json> = found.collect();
+    let found = object([("TagResource", found.into())]);
+    vec![("TagResources", found), next_token(page)]
+}
+
+/// The tags of a resource in a description.
+fn tags(tags: &[(String, String)]) -> Json {
+    let tags = tags.iter().map(|(key, value)| {
         object([
             ("TagKey", key.as_str().into()),
             ("TagValue", value.as_str().into()),
         ])
     });
-    let groups: Vec<Json> = interface
-        .security_groups
-        .iter()
-        .map(|group| group.as_str().into())
-        .collect();
-    let mut members = vec![
-        ("NetworkInterfaceId", interface.id.as_str().into()),
-        ("NetworkInterfaceName", interface.name.as_str().into()),
-        ("Description", interface.description.as_str().into()),
-        ("Status", interface.status.as_str().into()),
-        ("Type", interface.kind.name().into()),
-        ("VSwitchId", interface.vswitch.as_str().into()),
-        ("VpcId", interface.vpc.as_str().into()),
-        ("ZoneId", interface.zone.as_str().into()),
-        ("MacAddress", interface.mac.as_str().into()),
-        ("PrivateIpAddress", primary.into()),
-        (
-            "PrivateIpSets",
-            object([("PrivateIpSet", private.collect::<Vec<_>>().into())]),
-        ),
-        ("Ipv6Sets", set("Ipv6Set", "Ipv6Address", &addresses.ipv6)),
-        (
-            "Ipv4PrefixSets",
-            set("Ipv4PrefixSet", "Ipv4Prefix", &addresses.ipv4_prefixes),
-        ),
-        (
-            "Ipv6PrefixSets",
-            set("Ipv6PrefixSet", "Ipv6Prefix", &addresses.ipv6_prefixes),
-        ),
-        (
-            "SecurityGroupIds",
-            object([("SecurityGroupId", groups.into())]),
-        ),
-        ("Tags", object([("Tag", tags.collect::<Vec<_>>().into())])),
-        ("ResourceGroupId", interface.resource_group.as_str().into()),
-        ("OwnerId", interface.owner.as_str().into()),
-        ("ServiceManaged", interface.is_managed().into()),
-    ];
-    // Only managed interfaces have this member.
-    if let Some((_, service)) = &interface.managed_by {
-        members.push(("ServiceID", (*service).into()));
-    }
-    members
+    object([("Tag", tags.collect::<Vec<_>>().into())])
 }
 
 /// `{outer: [{inner: value}, …]}`: the API wraps each list into an object.

@@ -1,5 +1,7 @@
 //! Building the world of a scenario from the tables of its file.
 
+mod accounts;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -8,9 +10,8 @@ use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 use super::values::{duration, required};
 use super::world::{DEFAULT_WORLD, NamedAccount, World};
-use crate::events::{Bus, BusEnvelope};
-use crate::resources::{Account, InstanceStatus, InstanceType, Interface, SecurityGroup, VSwitch};
-use crate::rpc::AccessKey;
+use crate::resources::{InstanceStatus, InstanceType, Interface, SecurityGroup, VSwitch};
+use crate::rpc::ActionTrail;
 use crate::{Cloud, CreateInterface, Timing};
 
 /// The world that the file describes, or the default one where it describes none. `None` when it
@@ -72,7 +73,11 @@ impl Builder {
     /// An empty region with the settings at the top of the file.
     fn new(root: &TableReader<'_>, start: Timestamp) -> Self {
         let seed = root.integer("seed", 0..=u64::MAX);
-        let cloud = Cloud::new(&region(root), seed.unwrap_or(1), start).with_timing(timing(root));
+        let settings = ActionTrail::ALL.map(|setting| (setting.name(), setting));
+        let action_trail = root.choice("action_trail", &settings).unwrap_or_default();
+        let cloud = Cloud::new(&region(root), seed.unwrap_or(1), start)
+            .with_timing(timing(root))
+            .with_action_trail(action_trail);
         Self {
             accounts: Vec::new(),
             cloud,
@@ -104,6 +109,7 @@ impl Builder {
         // What happened while the world was built is not part of the timeline.
         self.cloud.take_outcomes();
         self.cloud.take_changes();
+        self.cloud.take_notifications();
         let Self {
             accounts,
             cloud,
@@ -118,74 +124,6 @@ impl Builder {
             names,
             has_seed,
         })
-    }
-
-    fn add_account(&mut self, table: &TableReader<'_>) -> Option<()> {
-        let name = required(table, "name", "add a name for the steps to use");
-        let id = required(table, "id", "add the account's number, digits only");
-        let service = table.integer("service", 0..=i64::MAX.unsigned_abs());
-        let is_preview = table.boolean("preview").unwrap_or(false);
-        let quota = table.integer("quota", 0..=u64::MAX);
-        let key = table.table("key").map(|key| {
-            let id = required(&key, "id", "add the key's id");
-            let secret = required(&key, "secret", "add the key's secret");
-            key.finish();
-            (id, secret)
-        });
-        let envelopes = BusEnvelope::ALL.map(|envelope| (envelope.name(), envelope));
-        let envelope = table.choice("form", &envelopes).unwrap_or_default();
-        let to = table.string("to");
-        let (name, id) = (name?, id?);
-        let has_valid_id = !id.text().is_empty() && id.text().bytes().all(|b| b.is_ascii_digit());
-        if !has_valid_id {
-            let message = format!("invalid account id `{}`", id.text());
-            table.fault("id", Code::SCENARIO_VALUE, message, "use digits only");
-        }
-        // Names identify accounts in the file, ids in the cloud: both must be unique.
-        if self.accounts.iter().any(|known| known.name == name.text()) {
-            let message = format!("duplicate account name `{}`", name.text());
-            report(table, Code::SCENARIO_DUPLICATE, name.span(), message);
-            return None;
-        }
-        if self
-            .accounts
-            .iter()
-            .any(|known| known.account.id == id.text())
-        {
-            let message = format!("duplicate account id `{}`", id.text());
-            report(table, Code::SCENARIO_DUPLICATE, id.span(), message);
-            return None;
-        }
-        let mut account = match service {
-            Some(number) => Account::service(id.text(), number),
-            None => Account::user(id.text()),
-        };
-        account = account.with_preview(is_preview);
-        if let Some(quota) = quota {
-            account = account.with_quota(quota);
-        }
-        let key = match key {
-            Some((key, secret)) => Some(AccessKey {
-                id: key?.into_text(),
-                secret: secret?.into_text(),
-                account: account.id.clone(),
-            }),
-            None => None,
-        };
-        self.cloud.add_account(account.clone());
-        let bus = Bus {
-            account: account.id.clone(),
-            envelope,
-        };
-        self.accounts.push(NamedAccount {
-            name: name.into_text(),
-            account,
-            key,
-            bus,
-            to,
-        });
-        // An account with an invalid id is added, so that what belongs to it is not reported too.
-        has_valid_id.then_some(())
     }
 
     fn add_vswitch(&mut self, table: &TableReader<'_>) -> Option<()> {
@@ -239,6 +177,7 @@ impl Builder {
         let statuses = InstanceStatus::ALL.map(|status| (status.name(), status));
         let status = table.choice("status", &statuses);
         let primary = table.embedded("primary");
+        let (name, tags) = (table.string("name"), tags(table));
         let (id, groups) = (id?, groups?);
         let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
         if let Err(error) = self
@@ -253,6 +192,9 @@ impl Builder {
                 .set_instance_status(id.text(), status)
                 .expect("the instance was just added");
         }
+        self.cloud
+            .label_instance(id.text(), name.as_deref(), tags?)
+            .expect("the instance was just added");
         if let Some(name) = primary {
             let on_instance = |found: &&Interface| found.instance.as_deref() == Some(id.text());
             let primary = self.cloud.interfaces().find(on_instance);
@@ -272,9 +214,15 @@ impl Builder {
         let vswitch = required(table, "vswitch", "add the vSwitch of its addresses");
         let groups = security_groups(table);
         let instance = table.string("instance");
+        let delete_on_release = table.boolean("delete_on_release");
+        let tags = tags(table);
         let (name, id, owner, groups) = (name?, id?, owner?, groups?);
         let groups = groups.iter().map(String::as_str);
-        let wanted = CreateInterface::new(vswitch?.text(), groups);
+        let wanted = CreateInterface {
+            tags: tags?,
+            delete_on_release,
+            ..CreateInterface::new(vswitch?.text(), groups)
+        };
         let placed = self
             .cloud
             .place_interface(&owner, id.text(), &wanted, instance.as_deref());
@@ -342,6 +290,8 @@ fn timing(root: &TableReader<'_>) -> Timing {
         detach: duration(&table, "detach").unwrap_or(default.detach),
         delete: duration(&table, "delete").unwrap_or(default.delete),
         late_failure: duration(&table, "late_failure").unwrap_or(default.late_failure),
+        start: duration(&table, "start").unwrap_or(default.start),
+        stop: duration(&table, "stop").unwrap_or(default.stop),
     };
     table.finish();
     timing
@@ -367,7 +317,7 @@ fn instance_type(table: &TableReader<'_>) -> Option<InstanceType> {
         interfaces: interfaces.unwrap_or(kind.interfaces),
         ipv4: ipv4.unwrap_or(kind.ipv4),
         ipv6: ipv6.unwrap_or(kind.ipv6),
-        name: kind.name,
+        ..kind
     })
 }
 
@@ -377,6 +327,25 @@ fn security_groups(table: &TableReader<'_>) -> Option<Vec<String>> {
     }
     let groups = table.strings("security_groups")?;
     Some(groups.into_iter().map(EmbeddedText::into_text).collect())
+}
+
+/// The tags of a resource, `tags = { team = "network" }`; none when absent.
+fn tags(table: &TableReader<'_>) -> Option<Vec<(String, String)>> {
+    let Some(found) = table.table("tags") else {
+        return Some(Vec::new());
+    };
+    let keys: Vec<String> = found
+        .raw()
+        .keys()
+        .map(|key| key.get_ref().to_string())
+        .collect();
+    let tags = keys.into_iter().map(|key| {
+        let value = found.string(&key)?;
+        Some((key, value))
+    });
+    let tags = tags.collect();
+    found.finish();
+    tags
 }
 
 fn network<T: std::str::FromStr>(

@@ -348,9 +348,10 @@ impl Simulation {
     }
 
     /// Takes what happened in the region: the status changes before the outcomes, because an event
-    /// contains the status after the change.
+    /// contains the status after the change, and notifications last.
     fn collect(&mut self) {
         let cloud = &mut self.world.cloud;
+        let notifications = cloud.take_notifications();
         self.ready.extend(
             cloud
                 .take_changes()
@@ -359,5 +360,17 @@ impl Simulation {
         );
         self.ready
             .extend(cloud.take_outcomes().into_iter().map(TimelineEvent::Ended));
+        for notification in notifications {
+            // Only accounts of the world have a bus.
+            let Some(account) = self.world.account(&notification.recipient) else {
+                continue;
+            };
+            let published = TimelineEvent::Published {
+                at: notification.at,
+                account: account.account.id.clone(),
+                event: account.bus.envelope.wrap(&notification.event),
+            };
+            self.ready.push_back(published);
+        }
     }
 }

@@ -35,7 +35,8 @@ pub enum TimelineEvent {
     StatusChanged(StatusChange),
     /// A request has ended: with an event, or without one for a reason.
     Ended(RequestOutcome),
-    /// An event of a step, not of the control plane, went to a bus.
+    /// An event that ends no request went to a bus, as it leaves that bus: one of a step, or a
+    /// notification of the control plane.
     Published {
         /// When it was published.
         at: Timestamp,

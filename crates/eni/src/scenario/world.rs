@@ -39,6 +39,8 @@ pub struct NamedAccount {
     pub account: Account,
     /// Its access key, for the API over HTTP.
     pub key: Option<AccessKey>,
+    /// The key of a session of a role of the account, with its token.
+    pub session: Option<AccessKey>,
     /// Its bus.
     pub bus: Bus,
     /// The URL to which its events are sent over HTTP; the common one when absent.
@@ -60,6 +62,7 @@ impl World {
     pub fn keys(&self) -> impl Iterator<Item = AccessKey> {
         self.accounts
             .iter()
-            .filter_map(|account| account.key.clone())
+            .flat_map(|account| [&account.key, &account.session])
+            .filter_map(Clone::clone)
     }
 }

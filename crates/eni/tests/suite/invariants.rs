@@ -115,6 +115,7 @@ fn run(cloud: &mut Cloud, ledger: &mut Ledger, step: &Step) {
                 Operation::Attach => Request::Attach {
                     interface,
                     instance,
+                    network_card: None,
                 },
                 Operation::Detach => Request::Detach {
                     interface,

@@ -23,11 +23,7 @@ pub(crate) fn endpoint() -> Endpoint {
 }
 
 fn endpoint_within(limits: RequestLimits) -> Endpoint {
-    let key = |id: &str, account: &str| AccessKey {
-        id: id.into(),
-        secret: "secret".into(),
-        account: account.into(),
-    };
+    let key = |id: &str, account: &str| AccessKey::new(id, "secret", account);
     Endpoint::new(
         cloud(),
         [key("AK1", USER), key("AK2", PLAIN), key("AK9", SERVICE)],
@@ -86,7 +82,7 @@ fn get(query: &str) -> HttpRequest {
         path: "/".into(),
         query: query.into(),
         headers,
-        body: Vec::new(),
+        ..HttpRequest::default()
     }
 }
 
@@ -164,7 +160,7 @@ fn acs3_signatures_of_the_official_sdk_are_accepted() {
         headers: headers
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .to_vec(),
-        body: Vec::new(),
+        ..HttpRequest::default()
     };
     let response = endpoint.serve(&request, start());
     assert_eq!(response.status, 200, "{}", response.body);
@@ -411,11 +407,7 @@ fn a_creation_that_will_fail_is_accepted() {
             times: 1,
         })
         .unwrap();
-    let key = AccessKey {
-        id: "AK1".into(),
-        secret: "secret".into(),
-        account: USER.into(),
-    };
+    let key = AccessKey::new("AK1", "secret", USER);
     let mut endpoint = Endpoint::new(cloud, [key], RequestLimits::DEFAULT);
     let response = call(
         &mut endpoint,
@@ -437,10 +429,6 @@ fn a_creation_that_will_fail_is_accepted() {
 
 #[test]
 fn debug_output_has_no_secrets() {
-    let key = AccessKey {
-        id: "AK1".into(),
-        secret: "very-secret".into(),
-        account: USER.into(),
-    };
+    let key = AccessKey::new("AK1", "very-secret", USER);
     assert!(!format!("{key:?}").contains("very-secret"));
 }

@@ -54,6 +54,7 @@ pub(crate) fn cloud() -> Cloud {
     }
     cloud.take_outcomes();
     cloud.take_changes();
+    cloud.take_notifications();
     cloud
 }
 
@@ -85,6 +86,7 @@ pub(crate) fn attach(interface: &str, owner: &str) -> Request {
     Request::Attach {
         interface: interface.to_owned(),
         instance: format!("i-{owner}"),
+        network_card: None,
     }
 }
 
