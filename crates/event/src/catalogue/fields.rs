@@ -86,11 +86,11 @@ const fn list(events: &'static [&'static str], path: &'static str) -> CatalogueF
     }
 }
 
-/// An object that every event may have.
-const fn object(path: &'static str) -> CatalogueField {
+/// An object.
+const fn object(events: &'static [&'static str], path: &'static str) -> CatalogueField {
     CatalogueField {
         shape: None,
-        ..every(path)
+        ..of(events, path)
     }
 }
 
@@ -124,6 +124,7 @@ const MIGRATION: &[&str] = &["Instance:LiveMigrationAcrossDDH"];
 const PERFORMANCE_MODE: &[&str] = &["Instance:PerformanceModeChange"];
 const PERFORMANCE: &[&str] = &["Instance:BurstablePerformanceRestricted"];
 const VSWITCH: &[&str] = &["Instance:VSwitchChanged"];
+const TRAIL: &[&str] = &["ActionTrail:*"];
 
 const FIELDS: &[CatalogueField] = &[
     // The native form.
@@ -136,7 +137,7 @@ const FIELDS: &[CatalogueField] = &[
     every("userId"),
     every("eventTime"),
     every("regionId"),
-    object("content"),
+    object(&[], "content"),
     every("instanceName"),
     // What Cloud Monitor adds.
     every("traceId"),
@@ -262,6 +263,48 @@ const FIELDS: &[CatalogueField] = &[
     ),
     of(SNAPSHOT, "content.startTime"),
     of(SNAPSHOT, "content.endTime"),
+    // Calls of APIs, from the page "Management event structure" of ActionTrail.
+    of(TRAIL, "content.eventId"),
+    of(TRAIL, "content.eventVersion"),
+    valued("content.eventCategory", TRAIL, &["Management", "Data"]),
+    valued(
+        "content.eventType",
+        TRAIL,
+        &["ApiCall", "ConsoleOperation", "AliyunServiceEvent"],
+    ),
+    of(TRAIL, "content.eventName"),
+    valued("content.eventRW", TRAIL, &["Write", "Read"]),
+    of(TRAIL, "content.eventSource"),
+    of(TRAIL, "content.eventTime"),
+    of(TRAIL, "content.acsRegion"),
+    of(TRAIL, "content.apiVersion"),
+    of(TRAIL, "content.serviceName"),
+    of(TRAIL, "content.requestId"),
+    of(TRAIL, "content.sourceIpAddress"),
+    of(TRAIL, "content.userAgent"),
+    object(TRAIL, "content.userIdentity"),
+    valued(
+        "content.userIdentity.type",
+        TRAIL,
+        &["root-account", "ram-user", "assumed-role", "system"],
+    ),
+    of(TRAIL, "content.userIdentity.principalId"),
+    of(TRAIL, "content.userIdentity.accountId"),
+    of(TRAIL, "content.userIdentity.accessKeyId"),
+    of(TRAIL, "content.userIdentity.userName"),
+    object(TRAIL, "content.userIdentity.sessionContext"),
+    of(TRAIL, "content.recipientAccountId"),
+    of(TRAIL, "content.isGlobal"),
+    of(TRAIL, "content.errorCode"),
+    of(TRAIL, "content.errorMessage"),
+    object(TRAIL, "content.requestParameters"),
+    of(TRAIL, "content.requestParameterJson"),
+    object(TRAIL, "content.responseElements"),
+    object(TRAIL, "content.referencedResources"),
+    object(TRAIL, "content.additionalEventData"),
+    object(TRAIL, "content.eventAttributes"),
+    of(TRAIL, "content.resourceType"),
+    of(TRAIL, "content.resourceName"),
 ];
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reflexarc_delivery::http::EgressPolicy;
-use reflexarc_eni::events::{Bus, PublishedEvent};
+use reflexarc_eni::events::Bus;
 use reflexarc_eni::scenario::World;
 use reflexarc_event::Event;
 use reqwest::Url;
@@ -91,14 +91,12 @@ impl Forwarder {
         })
     }
 
-    /// Forwards an event of its recipient's bus.
-    pub(super) fn send(&mut self, published: &PublishedEvent) -> Result<(), Failure> {
-        let Some(account) = self.accounts.get(&published.recipient) else {
+    /// Forwards an event, which is in its native form, from its recipient's bus.
+    pub(super) fn send(&mut self, recipient: &str, event: &Event) -> Result<(), Failure> {
+        let Some(account) = self.accounts.get(recipient) else {
             return Ok(());
         };
-        let Some(event) = account.bus.receive(published) else {
-            return Ok(());
-        };
+        let event = account.bus.envelope.wrap(event);
         if let Some(path) = &account.file {
             append(path, &event)
                 .map_err(|error| Failure::Runtime(format!("{}: {error}", path.display())))?;

@@ -1,12 +1,14 @@
 //! `--listen`: the ECS API over HTTP, on the real clock.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use reflexarc_eni::rpc::{Endpoint, HttpRequest, RequestLimits};
@@ -15,15 +17,18 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::forward::Forwarder;
-use super::shared_cloud::SharedCloud;
+use super::shared_cloud::{CloudOutput, SharedCloud};
 use super::timeline::Entry;
 use super::{Args, faults};
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, Output};
 
-/// The maximum number of outcomes that wait to be printed and forwarded; when it is reached,
-/// requests wait.
-const OUTCOME_QUEUE: usize = 10_000;
+/// The maximum number of outcomes and events that wait to be printed and forwarded; when it is
+/// reached, requests wait.
+const OUTPUT_QUEUE: usize = 10_000;
+
+/// How much of a body beyond the limit is read and dropped, in bytes.
+const MAX_DISCARDED: usize = 16 << 20;
 
 /// Serves the API until the process is interrupted.
 pub(super) fn run(
@@ -54,7 +59,7 @@ async fn serve(
         // With one seed for all runs, a second run would repeat the ids of the first one.
         region = region.with_seed(Timestamp::now().as_microsecond().unsigned_abs());
     }
-    let (sender, mut outcomes) = mpsc::channel(OUTCOME_QUEUE);
+    let (sender, mut outputs) = mpsc::channel(OUTPUT_QUEUE);
     let endpoint = Endpoint::new(region, world.keys(), RequestLimits::DEFAULT);
     let cloud = Arc::new(SharedCloud::new(endpoint, sender));
     let control = if bound.ip().is_loopback() {
@@ -62,12 +67,8 @@ async fn serve(
     } else {
         Router::new()
     };
-    // One byte above the API's own limit, so that the API answers with its own error code.
-    let body_limit = DefaultBodyLimit::max(RequestLimits::DEFAULT.bytes + 1);
-    let app = control
-        .fallback(answer)
-        .layer(body_limit)
-        .with_state(Arc::clone(&cloud));
+    let app = control.fallback(answer).with_state(Arc::clone(&cloud));
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     output.line(format_args!("listening on http://{bound}"))?;
     output.flush()?;
     // Times in the output are relative to this.
@@ -86,16 +87,26 @@ async fn serve(
                 interrupted?;
                 return Ok(Exit::Done);
             }
-            Some(outcome) = outcomes.recv() => {
+            Some(sent) = outputs.recv() => {
                 // Interfaces have no names here, because the script is not run.
-                let entry = Entry::ended(&outcome, &world, str::to_owned);
+                let entry = match &sent {
+                    CloudOutput::Ended(outcome) => Entry::ended(outcome, &world, str::to_owned),
+                    CloudOutput::Notification(sent) => Entry::notified(sent, &world),
+                };
                 match args.format {
                     Format::Human => entry.print(start, output)?,
                     Format::Json | Format::Ndjson => output.json(&entry)?,
                 }
                 output.flush()?;
-                if let Ok(published) = &outcome.published {
-                    forwarder.send(published)?;
+                match &sent {
+                    CloudOutput::Ended(outcome) => {
+                        if let Ok(published) = &outcome.published {
+                            forwarder.send(&published.recipient, &published.event)?;
+                        }
+                    }
+                    CloudOutput::Notification(sent) => {
+                        forwarder.send(&sent.recipient, &sent.event)?;
+                    }
                 }
             }
             warning = forwarder.warning() => output.error(&warning),
@@ -105,21 +116,21 @@ async fn serve(
 
 async fn answer(
     State(cloud): State<Arc<SharedCloud>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    request: Request,
 ) -> Response {
-    let headers = headers.iter().map(|(name, value)| {
+    let (parts, body) = request.into_parts();
+    let headers = parts.headers.iter().map(|(name, value)| {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
         (name.as_str().to_owned(), value)
     });
     let request = HttpRequest {
-        method: method.as_str().to_owned(),
-        path: uri.path().to_owned(),
-        query: uri.query().unwrap_or_default().to_owned(),
+        method: parts.method.as_str().to_owned(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: headers.collect(),
-        body: body.to_vec(),
+        body: read_body(body).await,
+        source_address: client.ip().to_string(),
     };
     let response = cloud.serve(&request).await;
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -131,4 +142,26 @@ async fn answer(
         ("x-acs-request-id", response.request_id),
     ];
     (status, headers, response.body).into_response()
+}
+
+/// The body, and of a larger one than the API accepts only so much that the API refuses it with its
+/// own error.
+async fn read_body(mut body: Body) -> Vec<u8> {
+    let most = RequestLimits::DEFAULT.bytes + 1;
+    let mut read = Vec::new();
+    // The rest is read and dropped: a client that still sends does not read a response, and would
+    // report a broken connection in place of the error.
+    let mut discarded = 0;
+    while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let Ok(chunk) = frame.into_data() else {
+            continue;
+        };
+        let room = most - read.len();
+        read.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        discarded += chunk.len().saturating_sub(room);
+        if discarded > MAX_DISCARDED {
+            break;
+        }
+    }
+    read
 }

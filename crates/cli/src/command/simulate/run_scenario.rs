@@ -11,7 +11,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use reflexarc::{Evaluation, Rule, RuleEffects, RuleSet, WindowKind};
 use reflexarc_eni::scenario::{Scenario, Simulation, TimelineEvent, World};
-use reflexarc_event::{EniStatus, Event, EventIdentity, Json, NativeEvent};
+use reflexarc_event::{EniStatus, Event, EventIdentity, NativeEvent};
 use reflexarc_reaction::MemoryState;
 
 use self::targets::{check_target_faults, warn_of_unknown_targets};
@@ -20,7 +20,7 @@ use super::delayed_actions::DelayedActions;
 use super::open_matches::OpenMatches;
 use super::pending_calls::PendingCalls;
 use super::target_queues::{TargetCall, TargetQueues};
-use super::timeline::{Content, Entry};
+use super::timeline::{Content, Entry, interface_of};
 use super::{Args, config, plot, stand_in};
 use crate::exit::{Exit, Failure};
 use crate::output::firing::has_fired;
@@ -462,15 +462,6 @@ fn interface_statuses(world: &World) -> BTreeMap<String, EniStatus> {
     interfaces
         .map(|interface| (name_of(&interface.id), interface.status))
         .collect()
-}
-
-/// The id of the interface that an event is about, in the native form or a CloudEvent.
-fn interface_of(event: &Event) -> Option<&str> {
-    let content = event
-        .tree()
-        .get("content")
-        .or_else(|| event.tree().get("data"))?;
-    content.get("eniId").and_then(Json::as_str)
 }
 
 fn write_plot(path: &Path, svg: &str) -> Result<(), Failure> {

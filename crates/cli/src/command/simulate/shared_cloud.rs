@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reflexarc_eni::Cloud;
-use reflexarc_eni::events::RequestOutcome;
+use reflexarc_eni::events::{Notification, RequestOutcome};
 use reflexarc_eni::rpc::{Endpoint, HttpRequest, HttpResponse};
 use tokio::sync::{Notify, mpsc};
 
@@ -13,19 +13,27 @@ use tokio::sync::{Notify, mpsc};
 /// would do.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// An endpoint on the real clock, and the channel for the outcomes of its requests.
+/// What leaves the cloud, apart from responses.
+pub(super) enum CloudOutput {
+    /// The end of a request for an operation, with or without an event.
+    Ended(RequestOutcome),
+    /// Another event.
+    Notification(Notification),
+}
+
+/// An endpoint on the real clock, and the channel for what leaves it.
 pub(super) struct SharedCloud {
     endpoint: Mutex<Endpoint>,
-    outcomes: mpsc::Sender<RequestOutcome>,
+    outputs: mpsc::Sender<CloudOutput>,
     /// Notified after every request: an operation may be due earlier than the clock waits for.
     changed: Notify,
 }
 
 impl SharedCloud {
-    pub(super) fn new(endpoint: Endpoint, outcomes: mpsc::Sender<RequestOutcome>) -> Self {
+    pub(super) fn new(endpoint: Endpoint, outputs: mpsc::Sender<CloudOutput>) -> Self {
         Self {
             endpoint: Mutex::new(endpoint),
-            outcomes,
+            outputs,
             changed: Notify::new(),
         }
     }
@@ -39,12 +47,12 @@ impl SharedCloud {
     pub(super) async fn serve(&self, request: &HttpRequest) -> HttpResponse {
         // The lock is released before the channel is awaited: when the channel is full, only this
         // request waits, not the whole cloud.
-        let (response, outcomes) = {
+        let (response, outputs) = {
             let mut endpoint = self.lock();
             let response = endpoint.serve(request, Timestamp::now());
-            (response, take_outcomes(&mut endpoint))
+            (response, take_outputs(&mut endpoint))
         };
-        self.send(outcomes).await;
+        self.send(outputs).await;
         self.changed.notify_one();
         response
     }
@@ -52,15 +60,15 @@ impl SharedCloud {
     /// Completes operations when they are due, without end.
     pub(super) async fn run_clock(&self) {
         loop {
-            let (outcomes, next) = {
+            let (outputs, next) = {
                 let mut endpoint = self.lock();
                 endpoint.advance(Timestamp::now());
                 (
-                    take_outcomes(&mut endpoint),
+                    take_outputs(&mut endpoint),
                     endpoint.cloud().next_completion(),
                 )
             };
-            self.send(outcomes).await;
+            self.send(outputs).await;
             // A completion that became due in the meantime has a negative distance: no wait.
             let wait = next.map_or(IDLE, |next| {
                 Duration::try_from(next.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO)
@@ -72,10 +80,10 @@ impl SharedCloud {
         }
     }
 
-    async fn send(&self, outcomes: Vec<RequestOutcome>) {
-        for outcome in outcomes {
+    async fn send(&self, outputs: Vec<CloudOutput>) {
+        for output in outputs {
             // The receiver lives as long as the server, so this cannot fail.
-            let _ = self.outcomes.send(outcome).await;
+            let _ = self.outputs.send(output).await;
         }
     }
 
@@ -84,9 +92,13 @@ impl SharedCloud {
     }
 }
 
-fn take_outcomes(endpoint: &mut Endpoint) -> Vec<RequestOutcome> {
+fn take_outputs(endpoint: &mut Endpoint) -> Vec<CloudOutput> {
     // Only a scenario's timeline shows status changes; here they are dropped before they fill the
     // journal.
     endpoint.take_changes();
-    endpoint.take_outcomes()
+    let ended = endpoint.take_outcomes().into_iter().map(CloudOutput::Ended);
+    let notifications = endpoint.take_notifications().into_iter();
+    ended
+        .chain(notifications.map(CloudOutput::Notification))
+        .collect()
 }

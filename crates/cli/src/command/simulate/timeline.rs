@@ -6,7 +6,7 @@ mod json;
 use jiff::Timestamp;
 use reflexarc::{Failure as RuleFailure, RuleEffects};
 use reflexarc_eni::StatusChange;
-use reflexarc_eni::events::{NoEventReason, RequestOutcome};
+use reflexarc_eni::events::{NoEventReason, Notification, RequestOutcome};
 use reflexarc_eni::scenario::{TargetFault, TargetFaultMode, TimelineEvent, World};
 use reflexarc_event::{EniStatus, Event, Json};
 use reflexarc_reaction::{Action, CallAnswer};
@@ -67,7 +67,7 @@ pub(super) enum Content {
         /// Whether the reason is that the request was refused.
         is_refused: bool,
     },
-    /// An event of the script.
+    /// An event that ends no request: one of the script, or a notification of the cloud.
     Published { event: Event },
     /// A note about the simulation itself.
     Note { text: String },
@@ -170,7 +170,9 @@ impl Entry {
             } => Self {
                 at: *at,
                 account: account_name(account),
-                interface: None,
+                interface: interface_of(event)
+                    .filter(|id| world.cloud.interface(id).is_some())
+                    .map(name_of),
                 content: Content::Published {
                     event: event.clone(),
                 },
@@ -187,6 +189,18 @@ impl Entry {
             account: None,
             interface: None,
             content: Content::Note { text },
+        }
+    }
+
+    /// An event that ends no request, in its native form.
+    pub(super) fn notified(sent: &Notification, world: &World) -> Self {
+        Self {
+            at: sent.at,
+            account: Some(world.account_name(&sent.recipient).to_owned()),
+            interface: interface_of(&sent.event).map(str::to_owned),
+            content: Content::Published {
+                event: sent.event.clone(),
+            },
         }
     }
 
@@ -366,6 +380,15 @@ impl Entry {
             }
         }
     }
+}
+
+/// The id of the interface that an event is about, in the native form or a CloudEvent.
+pub(super) fn interface_of(event: &Event) -> Option<&str> {
+    let content = event
+        .tree()
+        .get("content")
+        .or_else(|| event.tree().get("data"))?;
+    content.get("eniId").and_then(Json::as_str)
 }
 
 fn target_fault_text(fault: &TargetFault) -> String {
