@@ -3,10 +3,12 @@
 //! A queue repeats *claim* (take due deliveries out of the outbox), *send*, *decide* (the retry
 //! policy) and *settle* (record the attempt). Queues share nothing but the store, so that a target
 //! that hangs delays no other. There are two kinds: a `ConcurrentQueue` sends several deliveries at
-//! a time, a `RateLimitedQueue` makes one call after another within a target's limits. In front
-//! of both is a `TargetGate`: while it is shut (the receiver fails, or an operator has paused the
+//! a time, a `RateLimitedQueue` makes one call after another within a target's limits. A target
+//! that takes calls of operations has a `CallQueue`, whose calls end in answers. In front
+//! of each is a `TargetGate`: while it is shut (the receiver fails, or an operator has paused the
 //! target), the queue claims nothing.
 
+mod call_queue;
 mod concurrent;
 pub(crate) mod dead_letters;
 mod queues;
@@ -25,6 +27,7 @@ use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{
     Batch, CallTicket, Decision, Delivery, DeliveryId, RateLimit, Receipt, SendError, shorten,
 };
+use reflexarc_reaction::OwnCode;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -159,7 +162,14 @@ async fn claim(queue: &TargetConfig, context: &DispatchContext, limit: ClaimLimi
         .submit_claim(&queue.name, context.clock.now(), lease, limit)
         .await;
     match reply {
-        Ok(claimed) => claimed.runs.into_iter().map(VecDeque::from).collect(),
+        Ok(claimed) => {
+            let runs = claimed.runs.into_iter().map(VecDeque::from).collect();
+            if queue.calls.is_some() {
+                runs
+            } else {
+                without_calls(queue, context, runs)
+            }
+        }
         Err(error) => {
             let detail = format!("cannot claim deliveries for {}: {error}", queue.name);
             context.store_failed("claim", &detail);
@@ -169,6 +179,31 @@ async fn claim(queue: &TargetConfig, context: &DispatchContext, limit: ClaimLimi
             Vec::new()
         }
     }
+}
+
+/// The runs of a target that takes messages, up to the first call of each, which it cannot take.
+fn without_calls(queue: &TargetConfig, context: &DispatchContext, mut runs: Vec<Run>) -> Vec<Run> {
+    for run in &mut runs {
+        let Some(place) = run.iter().position(|one| one.action.is_call()) else {
+            continue;
+        };
+        let rest = run.split_off(place);
+        let reason = format!(
+            "{} is of type {}, which takes no calls",
+            queue.name,
+            queue.target.kind()
+        );
+        let (id, now) = (rest[0].id, context.clock.now());
+        // It takes effect when the claim is released. If the store fails, the next claim repeats it.
+        drop(
+            context
+                .store
+                .submit_withdraw_call(id, OwnCode::Undelivered, reason, now),
+        );
+        release_claims(context, rest.iter().map(|one| one.id));
+    }
+    runs.retain(|run| !run.is_empty());
+    runs
 }
 
 /// Releases claims of deliveries that are not sent now; they are due at once, as far as their order

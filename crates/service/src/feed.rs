@@ -20,14 +20,16 @@ const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_secs(10);
 /// A running pipeline that is fed by its caller.
 pub struct Feed {
     pipeline: Pipeline,
+    /// The names of the targets that take calls.
+    call_targets: Vec<String>,
 }
 
 impl ServiceBuilder {
-    /// Starts everything but the HTTP server, reloads, traces and deadlines. Must be called within
-    /// a tokio runtime, but not from async code.
+    /// Starts everything but the HTTP server, reloads, traces, deadlines and calls. Must be called
+    /// within a tokio runtime, but not from async code.
     //
-    // Deadlines wait for the service: the rules of a command may be some of its rules only, and
-    // would close the matches of all others.
+    // Deadlines and calls wait for the service: the rules of a command may be some of its rules
+    // only, and would close the matches of all others and answer their calls.
     ///
     /// # Errors
     /// If the store fails, or another process delivers from it.
@@ -35,8 +37,14 @@ impl ServiceBuilder {
         // Nothing else waits for these rules, and the events of a day come within a minute.
         self.config.budgets.default = RuleBudget::UNLIMITED;
         self.config.budgets.rules.clear();
-        let pipeline = self.start_pipeline(Arc::default(), &Telemetry::default())?;
-        Ok(Feed { pipeline })
+        let calls = self.config.queues.iter();
+        let calls = calls.filter(|queue| queue.calls.is_some());
+        let call_targets = calls.map(|queue| queue.name.clone()).collect();
+        let pipeline = self.start_pipeline(Arc::default(), &Telemetry::default(), false)?;
+        Ok(Feed {
+            pipeline,
+            call_targets,
+        })
     }
 }
 
@@ -62,8 +70,8 @@ impl Feed {
     }
 
     /// Waits until every delivery in the outbox has been attempted at least once, then stops; not
-    /// for those of targets that have not accepted any for ten seconds, nor for those that wait for
-    /// another one, which failed. Returns how many deliveries
+    /// for calls, for those of targets that have not accepted any for ten seconds, nor for those
+    /// that wait for another one, which failed. Returns how many deliveries
     /// are left to retry; the next process that serves the store does that.
     ///
     /// # Errors
@@ -76,7 +84,7 @@ impl Feed {
             ..
         } = &self.pipeline;
         // Polled: this is the end of a command, not worth a channel from every queue.
-        while accepting_targets_wait(&**store, &queues.gates().statuses())? {
+        while accepting_targets_wait(&**store, &queues.gates().statuses(), &self.call_targets)? {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         // Retries are left: their waits may be minutes or hours, and a command should end.
@@ -93,7 +101,11 @@ impl Feed {
 /// Whether deliveries wait for their first attempt whose targets accept deliveries, or did until a
 /// moment ago. Those of a target that is down are attempted one by one, with pauses, which could
 /// take hours.
-fn accepting_targets_wait(store: &dyn Store, targets: &[TargetStatus]) -> Result<bool, StoreError> {
+fn accepting_targets_wait(
+    store: &dyn Store,
+    targets: &[TargetStatus],
+    call_targets: &[String],
+) -> Result<bool, StoreError> {
     let is_down = |target: &&TargetStatus| {
         let down_for = target
             .since
@@ -102,6 +114,7 @@ fn accepting_targets_wait(store: &dyn Store, targets: &[TargetStatus]) -> Result
     };
     let down: Vec<_> = targets.iter().filter(is_down).collect();
     let unattempted = store.unattempted(Timestamp::now())?;
-    let mut waiting = unattempted.iter().map(|(target, _)| target);
+    let waiting = unattempted.iter().map(|(target, _)| target);
+    let mut waiting = waiting.filter(|name| !call_targets.contains(name));
     Ok(waiting.any(|name| !down.iter().any(|target| target.target == *name)))
 }

@@ -58,7 +58,7 @@ use self::admission::Admission;
 pub(crate) use self::admission::{AdmissionPermit, Overloaded, Source};
 pub(crate) use self::budget::BudgetAccounts;
 pub(crate) use self::failures::FailureTracker;
-pub(crate) use self::firing::{arm, fire};
+pub(crate) use self::firing::{answer, arm, fire};
 use self::sequencer::CommitSequencer;
 pub(crate) use self::weight::{release_trees, values_at_most};
 use self::worker::{EvaluationWorker, WorkItem};

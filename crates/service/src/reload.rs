@@ -240,6 +240,7 @@ impl Reloader {
         let before = self.live.rules.load_full();
         let (count, removed) = (rules.len(), removed_rules(&before, &rules));
         let closed = self.timeline.replace_rules(rules)?;
+        self.timeline.withdraw_calls_of_other_rules();
         let now = self.started.elapsed();
         lock(&self.rule_counts).record(count, force, now);
         // Also if few: it may not be meant, and the alerts of these rules do not come again.

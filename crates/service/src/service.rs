@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use reflexarc::RuleSet;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::ServiceClock;
@@ -40,7 +40,7 @@ use crate::shutdown::stopped;
 use crate::store::{Store, StoreError, StoreLock};
 use crate::store_health::{StoreHealth, watch_store};
 use crate::telemetry::{Collector, ExporterHandle, Metrics, Redactor, Telemetry};
-use crate::timeline::{ServiceTimeline, TimelineParts, fire_regularly};
+use crate::timeline::{ServiceTimeline, TimelineParts, answer_regularly, fire_regularly};
 
 /// How long spans that are waiting may take to be exported at the end.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -66,6 +66,8 @@ pub(crate) struct Pipeline {
     pub(crate) shutdown_timeout: Duration,
     pub(crate) clock: ServiceClock,
     pub(crate) timeline: ServiceTimeline,
+    /// Notified when calls were withdrawn.
+    pub(crate) withdrawn: Arc<Notify>,
     /// True once what an earlier process left has been taken over.
     pub(crate) resumed: watch::Receiver<bool>,
     pub(crate) lock: StoreLock,
@@ -115,11 +117,12 @@ impl ServiceBuilder {
         // On a thread that may block, because preparing the store waits for commits.
         let (pipeline_metrics, pipeline_telemetry) = (metrics.clone(), telemetry.clone());
         let pipeline = blocking(move || {
-            let pipeline = self.start_pipeline(pipeline_metrics, &pipeline_telemetry)?;
+            let pipeline = self.start_pipeline(pipeline_metrics, &pipeline_telemetry, true)?;
             // Before the first event, and before any deadline: the rules may be others now.
             let timeline = &pipeline.timeline;
             pipeline.store.set_timeline(Arc::new(timeline.clone()));
             timeline.begin()?;
+            timeline.withdraw_calls_of_other_rules();
             Ok(pipeline)
         })
         .await?;
@@ -144,6 +147,7 @@ impl ServiceBuilder {
             shutdown_timeout,
             clock,
             timeline,
+            withdrawn: _,
             resumed: _,
             lock: _lock,
         } = pipeline;
@@ -229,10 +233,12 @@ impl ServiceBuilder {
 
     /// Starts the pipeline. Nothing in it takes longer if the store is larger. Blocks; must be
     /// called within a tokio runtime, but not from async code.
+    /// `serves_calls`: whether calls are sent, whose answers run rules.
     pub(crate) fn start_pipeline(
         self,
         metrics: Arc<Metrics>,
         telemetry: &Telemetry,
+        serves_calls: bool,
     ) -> Result<Pipeline, StoreError> {
         let Self {
             config,
@@ -243,6 +249,9 @@ impl ServiceBuilder {
         let wake = Wake::new(config.queues.iter().map(|queue| queue.name.clone()));
         // Before the first delivery can become a dead letter.
         store.observe_dead_letters(dead_letters::observer(metrics.clone()));
+        let withdrawn = Arc::new(Notify::new());
+        let observer = withdrawn.clone();
+        store.observe_withdrawn_calls(Arc::new(move || observer.notify_one()));
         let problems = metrics.problems.clone();
         // Before anything is written or compared with what an earlier process has written. Without
         // a configuration file (tests, embedded use) there is no place for the record.
@@ -255,22 +264,10 @@ impl ServiceBuilder {
         let clock = ServiceClock::open(record, newest);
         clock.record();
         check_clock(&clock, &metrics);
-        let pipeline_metrics = metrics.clone();
         let gates = TargetGates::default();
         gates.restore(store.paused_targets()?);
+        gates.restore_change_stops(store.change_stops()?, &metrics);
         let (sender, resumed) = watch::channel(false);
-        let queues = Queues::start(
-            config.queues,
-            wake.clone(),
-            store.clone(),
-            metrics,
-            resumed.clone(),
-            clock.clone(),
-            config.redactor.clone(),
-            telemetry.clone(),
-            gates,
-            config.limits.delivery_bytes,
-        );
         config.budgets.warn_unknown_rules(&rules);
         let live = LiveConfig::new(
             rules,
@@ -295,13 +292,26 @@ impl ServiceBuilder {
         let parts = TimelineParts {
             rules: live.rules.clone(),
             failures: intake.failures().clone(),
-            metrics: pipeline_metrics,
+            metrics: metrics.clone(),
             clock: clock.clone(),
             wake: wake.clone(),
             store: Arc::downgrade(&store),
         };
         let looked = clock.recorded_before().max(newest);
         let timeline = ServiceTimeline::new(parts, deadlines, looked);
+        let queues = Queues::start(
+            config.queues,
+            wake.clone(),
+            store.clone(),
+            metrics,
+            resumed.clone(),
+            clock.clone(),
+            config.redactor.clone(),
+            telemetry.clone(),
+            gates,
+            config.limits.delivery_bytes,
+            serves_calls.then(|| timeline.clone()),
+        );
         // Only with the lock and before the queues claim: it releases every claim there is. Beside
         // the intake, because it looks at all that is pending.
         let resuming = resume(store.clone(), wake.clone(), clock.clone(), problems, sender);
@@ -319,6 +329,7 @@ impl ServiceBuilder {
             shutdown_timeout: config.shutdown_timeout,
             clock,
             timeline,
+            withdrawn,
             resumed,
             lock,
         })
@@ -347,7 +358,7 @@ fn start_background(
     health: &Arc<StoreHealth>,
     few_connections: Option<String>,
     stop: &watch::Receiver<bool>,
-) -> [JoinHandle<()>; 5] {
+) -> [JoinHandle<()>; 6] {
     let store = || pipeline.store.clone();
     let progress = Arc::new(RetentionProgress::new());
     let maintenance = Maintenance {
@@ -369,7 +380,13 @@ fn start_background(
         few_connections,
     };
     let damage = check_store(store(), health.clone(), metrics.clone(), stop.clone());
+    let answers = answer_regularly(
+        pipeline.timeline.clone(),
+        pipeline.withdrawn.clone(),
+        stop.clone(),
+    );
     [
+        tokio::spawn(answers),
         tokio::spawn(fire_regularly(pipeline.timeline.clone(), stop.clone())),
         tokio::spawn(maintenance.run(stop.clone())),
         tokio::spawn(check_regularly(sources, stop.clone())),

@@ -14,7 +14,7 @@ pub(crate) use self::log::check_filter;
 pub use self::log::{LoggingError, Redactor, start_logging};
 pub use self::metrics::Metrics;
 pub(crate) use self::metrics::{
-    FiringLabel, OutcomeLabel, RuleLabel, StatusLabel, TargetLabel, TargetStateLabel,
+    CallLabel, FiringLabel, OutcomeLabel, RuleLabel, StatusLabel, TargetLabel, TargetStateLabel,
 };
 pub(crate) use self::problems::{ProblemKind, Problems};
 pub use self::traces::Telemetry;

@@ -8,6 +8,7 @@
 //! | `firing` | a deadline has passed | the reaction of the rule; its state and deliveries |
 //! | `resumed` | nothing looked at deadlines for 15 seconds, and some have passed | they wait for `settle` |
 //! | `clock` | a jump of the wall clock was accepted | all deadlines move by as much |
+//! | `answer` | a call was answered | what the rule does with it |
 //! | `reload` | the rules changed | matches of windows that are gone are closed |
 //!
 //! # Order
@@ -17,6 +18,7 @@
 //! the engine fires what is overdue of the matches that an event changes. The scheduler
 //! (`scheduler.rs`) fires what no event does.
 
+mod answers;
 mod entries;
 #[cfg(test)]
 mod replay_tests;
@@ -30,9 +32,10 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
-use reflexarc::{Evaluation, RuleSet};
+use reflexarc::{Evaluation, Rule, RuleSet};
 use reflexarc_event::Json;
 
+pub(crate) use self::answers::{EndedCall, answer_regularly};
 use self::entries::{clock_entry, firing_entry, reload_entry, resumed_entry};
 use self::report::Report;
 pub(crate) use self::scheduler::fire_regularly;
@@ -150,6 +153,12 @@ impl ServiceTimeline {
             Ok(Some(timeline.after_commit(transaction, report, None)?))
         });
         self.submit(work)?.wait()
+    }
+
+    /// Whether the live rules have this one, and it is enabled.
+    pub(crate) fn has_rule(&self, rule: &str) -> bool {
+        let rules = self.inner.parts.rules.load();
+        rules.get(rule).is_some_and(Rule::enabled)
     }
 
     /// Whether a deadline has passed, or may have.

@@ -88,6 +88,11 @@ impl RuleSet {
         watch: Watch<'_>,
     ) -> Evaluation {
         let matching = |event: &NativeEvent| self.found(&self.matching(event));
+        // The caller may be behind with deadlines: what the answer emits comes after them.
+        let watch = Watch {
+            fires_overdue: true,
+            ..watch
+        };
         let context = self.context(&matching, state, now, watch);
         match self.answering_rule(&call.rule) {
             Some(rule) => evaluate::answer(rule, call, &context),

@@ -7,11 +7,12 @@ use reflexarc_delivery::config::{ConfigDigest, TargetConfig, unknown_target_mess
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{DispatchContext, TargetGates, Wake, serve};
+use super::{DispatchContext, TargetGates, Wake, call_queue, serve};
 use crate::clock::ServiceClock;
 use crate::shutdown::stopped;
 use crate::store::Store;
 use crate::telemetry::{Metrics, ProblemKind, Redactor, Telemetry};
+use crate::timeline::ServiceTimeline;
 
 /// Runs one queue for each target.
 pub(crate) struct Queues {
@@ -19,7 +20,17 @@ pub(crate) struct Queues {
     wake: Wake,
     /// Whether the claims of an earlier process are released.
     resumed: watch::Receiver<bool>,
+    /// Processes the answers to calls; `None` where calls wait for another process.
+    timeline: Option<ServiceTimeline>,
     running: Mutex<BTreeMap<String, RunningQueue>>,
+}
+
+/// What a queue is served with.
+struct Served {
+    queue: TargetConfig,
+    context: DispatchContext,
+    wake: Wake,
+    timeline: Option<ServiceTimeline>,
 }
 
 struct RunningQueue {
@@ -44,6 +55,7 @@ impl Queues {
         telemetry: Telemetry,
         gates: TargetGates,
         delivery_bytes: usize,
+        timeline: Option<ServiceTimeline>,
     ) -> Self {
         let context = DispatchContext {
             store,
@@ -60,6 +72,7 @@ impl Queues {
             context,
             wake,
             resumed,
+            timeline,
             running: Mutex::default(),
         };
         started.replace(queues);
@@ -123,8 +136,13 @@ impl Queues {
             };
             let (name, digest) = (queue.name.clone(), Some(queue.digest));
             let resumed = self.resumed.clone();
-            let task = run_after(previous, resumed, queue, context, self.wake.clone());
-            let task = tokio::spawn(task);
+            let served = Served {
+                queue,
+                context,
+                wake: self.wake.clone(),
+                timeline: self.timeline.clone(),
+            };
+            let task = tokio::spawn(run_after(previous, resumed, served));
             running.insert(name, RunningQueue { digest, stop, task });
         }
     }
@@ -155,10 +173,14 @@ impl Queues {
 async fn run_after(
     previous: Option<JoinHandle<()>>,
     mut resumed: watch::Receiver<bool>,
-    queue: TargetConfig,
-    mut context: DispatchContext,
-    wake: Wake,
+    served: Served,
 ) {
+    let Served {
+        queue,
+        mut context,
+        wake,
+        timeline,
+    } = served;
     // From the start, so that operators see every target and can pause it.
     if context.gates.status(&queue.name).is_none() {
         drop(context.gates.open(&queue));
@@ -176,7 +198,13 @@ async fn run_after(
     // Absent if another reload has removed the target meanwhile; then this queue is stopped soon,
     // and until then polling is enough.
     let notify = wake.get(&queue.name).unwrap_or_default();
-    serve(queue, context, notify).await;
+    match (queue.calls.clone(), timeline) {
+        (Some(calls), Some(timeline)) => {
+            call_queue::serve(queue, calls, context, timeline, notify).await;
+        }
+        (Some(_), None) => stopped(&mut context.stop).await,
+        (None, _) => serve(queue, context, notify).await,
+    }
 }
 
 /// Waits until the queue of a removed target has ended, then moves what is left to the dead

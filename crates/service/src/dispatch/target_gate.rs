@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::signed;
-use crate::store::TargetPause;
+use crate::store::{ChangePeriod, ChangeStop, TargetPause};
 use crate::telemetry::{Metrics, ProblemKind, TargetLabel};
 
 /// The gates of all targets by name, and the pauses of operators. Clones share them.
@@ -26,6 +26,8 @@ struct Gates {
     by_name: BTreeMap<String, Arc<TargetGate>>,
     /// Also of targets that do not exist: they are paused when they come back.
     pauses: BTreeMap<String, TargetPause>,
+    /// Targets that make no more changes until they are resumed, and how many they have made.
+    change_stops: BTreeMap<String, String>,
 }
 
 /// Decides when the next call of one target may begin.
@@ -71,6 +73,8 @@ pub(crate) struct TargetStatus {
     pub(crate) paused_by: Option<String>,
     /// The rules whose firings are merged into one message a minute.
     pub(crate) flooding: Vec<String>,
+    /// How many changes it has made, if it makes no more until it is resumed.
+    pub(crate) changes_stopped: Option<String>,
 }
 
 /// How often the log repeats that a target does not accept deliveries.
@@ -84,6 +88,11 @@ pub(crate) fn failing(failures: u32, reason: &str) -> String {
     format!("{failures} failures in a row: {reason}")
 }
 
+/// What the list of problems says of a target that makes no more changes.
+pub(crate) fn stopped_detail(limit: u32, per: ChangePeriod) -> String {
+    format!("{limit} changes a {} were made", per.as_str())
+}
+
 /// What the list of problems says of a target that rules flood.
 pub(crate) fn flood_detail(rules: &[String]) -> String {
     format!("firings are merged: {}", rules.join(", "))
@@ -93,6 +102,22 @@ impl TargetGates {
     /// Paused targets, as the store has kept them. For gates that are opened afterwards.
     pub(crate) fn restore(&self, pauses: Vec<(String, TargetPause)>) {
         self.lock().pauses = pauses.into_iter().collect();
+    }
+
+    /// Targets that make no more changes, as the store has kept them.
+    pub(crate) fn restore_change_stops(&self, stops: Vec<(String, ChangeStop)>, metrics: &Metrics) {
+        for (target, stop) in stops {
+            let detail = stopped_detail(stop.limit, stop.per);
+            metrics
+                .problems
+                .holds(ProblemKind::ChangesStopped, &target, &detail);
+            self.stop_changes(&target, detail);
+        }
+    }
+
+    /// Shows that a target makes no more changes until it is resumed.
+    pub(crate) fn stop_changes(&self, target: &str, detail: String) {
+        self.lock().change_stops.insert(target.to_owned(), detail);
     }
 
     /// A new gate for a queue that starts, with a closed breaker: the settings that a reload has
@@ -125,6 +150,7 @@ impl TargetGates {
     pub(crate) fn resume(&self, target: &str) {
         let mut gates = self.lock();
         gates.pauses.remove(target);
+        gates.change_stops.remove(target);
         if let Some(gate) = gates.by_name.get(target) {
             gate.resume();
         }
@@ -137,13 +163,18 @@ impl TargetGates {
 
     /// The state of one target, if a queue serves it.
     pub(crate) fn status(&self, target: &str) -> Option<TargetStatus> {
-        self.lock().by_name.get(target).map(|gate| gate.status())
+        let gates = self.lock();
+        let status = gates.by_name.get(target)?.status();
+        Some(gates.with_change_stop(status))
     }
 
     /// The state of every target, by name.
     pub(crate) fn statuses(&self) -> Vec<TargetStatus> {
-        let gates: Vec<_> = self.lock().by_name.values().cloned().collect();
-        gates.iter().map(|gate| gate.status()).collect()
+        let gates = self.lock();
+        let statuses = gates.by_name.values().map(|gate| gate.status());
+        statuses
+            .map(|status| gates.with_change_stop(status))
+            .collect()
     }
 
     /// The age from which on pending deliveries of each target are a problem.
@@ -157,6 +188,15 @@ impl TargetGates {
 
     fn lock(&self) -> MutexGuard<'_, Gates> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Gates {
+    fn with_change_stop(&self, status: TargetStatus) -> TargetStatus {
+        TargetStatus {
+            changes_stopped: self.change_stops.get(&status.target).cloned(),
+            ..status
+        }
     }
 }
 
@@ -349,6 +389,7 @@ impl TargetGate {
             next_call,
             paused_by: pause.map(|pause| pause.by.clone()),
             flooding: state.flooding.clone(),
+            changes_stopped: None,
         }
     }
 

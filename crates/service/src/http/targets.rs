@@ -104,6 +104,7 @@ async fn change(
         );
     } else {
         problems.end(ProblemKind::TargetPaused, &name);
+        problems.end(ProblemKind::ChangesStopped, &name);
         tracing::info!(to = name, who = client, "an operator resumed the target");
     }
     // Last: a store that fails must not keep an operator from stopping calls.
@@ -156,6 +157,9 @@ fn status_json(status: TargetStatus) -> Json {
         ("paused_by", Json::optional(status.paused_by.as_deref())),
     ]);
     // Only while there are some.
+    if let (Json::Object(members), Some(stopped)) = (&mut json, status.changes_stopped) {
+        members.push(("changes_stopped".into(), stopped.into()));
+    }
     if let (Json::Object(members), false) = (&mut json, status.flooding.is_empty()) {
         members.push(("flooding".into(), Json::strings(&status.flooding)));
     }

@@ -1,7 +1,7 @@
-//! Evaluating a deadline, on the thread of the store's writer.
+//! Evaluating a deadline or the answer to a call, on the thread of the store's writer.
 
 use jiff::Timestamp;
-use reflexarc::{Evaluation, Failure, RuleSet};
+use reflexarc::{AnsweredCall, Evaluation, Failure, RuleSet};
 
 use super::stopwatch::ThreadStopwatch;
 use super::worker::catch_panic;
@@ -24,6 +24,30 @@ pub(crate) fn fire(
     let evaluation = fired.unwrap_or_else(|| panicked(due));
     stored.into_reads()?;
     Ok(evaluation)
+}
+
+/// Runs what a rule does with the answer to its call.
+///
+/// # Errors
+/// If the store cannot be read.
+pub(crate) fn answer(
+    rules: &RuleSet,
+    call: &AnsweredCall,
+    state: &dyn StateReader,
+    now: Timestamp,
+) -> Result<Evaluation, StoreError> {
+    let stored = StoredState::new(state);
+    let watch = ThreadStopwatch::start();
+    let stopwatch = || watch.elapsed();
+    let answered = catch_panic(|| rules.answer_timed(call, &stored, now, &stopwatch));
+    stored.into_reads()?;
+    Ok(answered.unwrap_or_else(|| {
+        let mut evaluation = Evaluation::default();
+        let message = "internal error while an answer was processed";
+        let failure = Failure::new(call.rule.as_str(), message);
+        evaluation.failures.push(failure);
+        evaluation
+    }))
 }
 
 /// What rules wait for before any event, begun at `now`.

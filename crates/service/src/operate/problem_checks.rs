@@ -129,11 +129,14 @@ fn check_pending(store: &dyn Store, rules: &RuleSet, problems: &Problems) {
 /// Lists the targets that are paused, and those whose circuit breakers are not closed.
 fn check_targets(gates: &TargetGates, problems: &Problems) {
     let (mut paused, mut not_accepting) = (BTreeMap::new(), BTreeMap::new());
-    let mut flooded = BTreeMap::new();
+    let (mut flooded, mut stopped) = (BTreeMap::new(), BTreeMap::new());
     for status in gates.statuses() {
         if !status.flooding.is_empty() {
             let detail = flood_detail(&status.flooding);
             flooded.insert(status.target.clone(), (1, detail));
+        }
+        if let Some(detail) = status.changes_stopped {
+            stopped.insert(status.target.clone(), (1, detail));
         }
         let reason = status.reason.as_deref().unwrap_or_default();
         if let Some(by) = &status.paused_by {
@@ -146,6 +149,7 @@ fn check_targets(gates: &TargetGates, problems: &Problems) {
     problems.set(ProblemKind::TargetPaused, &paused);
     problems.set(ProblemKind::TargetFailing, &not_accepting);
     problems.set(ProblemKind::Flood, &flooded);
+    problems.set(ProblemKind::ChangesStopped, &stopped);
 }
 
 /// What the list of problems says of a paused target.

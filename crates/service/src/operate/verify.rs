@@ -10,6 +10,7 @@
 //! | firing | what is due of the match is run, at its deadline |
 //! | resumed, clock | deadlines are moved as they were |
 //! | reload | matches that the rules do not have are closed, and what they wait for begins |
+//! | answer | the rule that called gets the answer, at the time that it had |
 //! | closed | the match is removed |
 //!
 //! Evaluations that ended because of time or a budget depend on the machine, and are taken as
@@ -18,9 +19,9 @@
 use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc::{Evaluation, RuleSet};
-use reflexarc_event::Json;
-use reflexarc_reaction::{MemoryState, State as _, StateChange};
+use reflexarc::{AnsweredCall, Evaluation, RuleSet};
+use reflexarc_event::{Event, Json, NativeEvent};
+use reflexarc_reaction::{CallAnswer, MemoryState, State as _, StateChange};
 use sha2::{Digest as _, Sha256};
 
 use crate::store::{
@@ -181,6 +182,11 @@ impl Verifier<'_> {
                 let key = detail.get("key").unwrap_or(&Json::Null).to_string();
                 self.rules.fire(rule, &key, &self.state, at)
             }
+            EntryKind::Answer => {
+                let call = answered_call(detail)
+                    .map_err(|reason| StoreError::Failed(format!("entry {position}: {reason}")))?;
+                self.rules.answer(&call, &self.state, at)
+            }
             EntryKind::Resumed => {
                 self.postpone(at);
                 Evaluation::default()
@@ -275,6 +281,38 @@ impl Verifier<'_> {
         self.digest.update(now.as_bytes());
         self.digest.update(b"\n");
     }
+}
+
+/// The call that an entry is about, with its answer.
+fn answered_call(detail: &Json) -> Result<AnsweredCall, String> {
+    let missing = |name: &str| format!("`{name}` is missing from an answer");
+    let get = |name: &str| detail.get(name).ok_or_else(|| missing(name));
+    let call = get("call")?;
+    let text = |json: &Json, name: &str| {
+        let text = json.get(name).and_then(Json::as_str);
+        text.map(str::to_owned).ok_or_else(|| missing(name))
+    };
+    let event = match get("event")? {
+        Json::Null => None,
+        event => {
+            let event = Event::from_json(event.to_string()).map_err(|error| error.to_string())?;
+            // As the rule saw it: it was converted when it came.
+            Some(NativeEvent::as_is(event))
+        }
+    };
+    let answer = CallAnswer::from_json(get("answer")?).ok_or_else(|| missing("answer"))?;
+    let parameters = call.get("parameters").cloned();
+    let parameters = parameters.ok_or_else(|| missing("parameters"))?;
+    let hop = get("hop")?
+        .as_i64()
+        .and_then(|hop| usize::try_from(hop).ok());
+    let key = Some(get("key")?.clone()).filter(|key| *key != Json::Null);
+    let (target, operation) = (text(call, "target")?, text(call, "operation")?);
+    let rule = text(detail, "rule")?;
+    let call = AnsweredCall::new(rule, event, target, operation, parameters, answer);
+    Ok(call
+        .with_key(key)
+        .with_hop(hop.ok_or_else(|| missing("hop"))?))
 }
 
 /// The rules whose reactions ended by time or budget.

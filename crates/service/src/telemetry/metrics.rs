@@ -62,6 +62,9 @@ pub struct Metrics {
     pub accepting: Histogram,
     /// Attempts by target and outcome.
     pub attempts: Family<AttemptLabel, Counter>,
+    /// Calls of operations that were answered, by target and code: `ok`, `refused` for an error of
+    /// the API, else one of our own.
+    pub calls: Family<CallLabel, Counter>,
     /// Duration of attempts, by target.
     pub sending: Family<TargetLabel, Histogram>,
     /// Deliveries that became dead letters, by target and reason.
@@ -123,6 +126,15 @@ pub struct TargetStateLabel {
     pub target: String,
     /// As [`reflexarc_delivery::BreakerState::as_str`].
     pub state: &'static str,
+}
+
+/// A target for calls and the code of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CallLabel {
+    /// The target's name in the configuration.
+    pub target: String,
+    /// `ok`, `refused` for an error of the API, or as [`reflexarc_reaction::OwnCode::as_str`].
+    pub code: &'static str,
 }
 
 /// A rule.
@@ -200,6 +212,7 @@ impl Metrics {
             // From 1 ms, about one sync of the disk, to 8 s.
             accepting: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             attempts: Family::default(),
+            calls: Family::default(),
             dead_letters: Family::default(),
             unknown_targets: Mutex::default(),
             sending: Family::new_with_constructor(sending),
@@ -369,6 +382,11 @@ impl Metrics {
             "delivery_attempts",
             "Attempts by target and outcome",
             metrics.attempts.clone(),
+        );
+        registry.register(
+            "calls",
+            "Calls of operations that were answered, by target and code",
+            metrics.calls.clone(),
         );
         registry.register(
             "dead_letters",

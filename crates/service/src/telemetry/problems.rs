@@ -35,6 +35,10 @@ pub(crate) enum ProblemKind {
     ReactionFailed,
     /// Reactions that did not run because their rule was over its budget; by rule.
     OverBudget,
+    /// Calls that failed, whose rules do not process the answer; by rule.
+    CallFailed,
+    /// A target makes no more changes because it has made as many as it may; by target.
+    ChangesStopped,
     /// A reload that did not take everything.
     ReloadRefused,
     /// Rules that do not exist and have state or pending deliveries; by rule.
@@ -105,12 +109,14 @@ struct ProblemLabel {
 }
 
 impl ProblemKind {
-    pub(crate) const ALL: [Self; 32] = [
+    pub(crate) const ALL: [Self; 34] = [
         Self::DeadLetters,
         Self::DeadLettersDropped,
         Self::RetriesExhausted,
         Self::ReactionFailed,
         Self::OverBudget,
+        Self::CallFailed,
+        Self::ChangesStopped,
         Self::ReloadRefused,
         Self::RuleGone,
         Self::StateFilling,
@@ -148,6 +154,8 @@ impl ProblemKind {
             Self::RetriesExhausted => "retries_exhausted",
             Self::ReactionFailed => "reaction_failed",
             Self::OverBudget => "over_budget",
+            Self::CallFailed => "call_failed",
+            Self::ChangesStopped => "changes_stopped",
             Self::ReloadRefused => "reload_refused",
             Self::RuleGone => "rule_gone",
             Self::StateFilling => "state_filling",
@@ -199,6 +207,14 @@ impl ProblemKind {
             Self::OverBudget => {
                 "make the rule cheaper or raise its budget in [budgets.rules], then send the lost \
                  actions with `reflexarc replay --failed --deliver`"
+            }
+            Self::CallFailed => {
+                "see `reflexarc trace` of the event; add `answered` to the rule, which decides what \
+                 is to be done then"
+            }
+            Self::ChangesStopped => {
+                "see `reflexarc outbox list --target NAME --status answered` for what was changed; \
+                 if that is right, let it go on with `reflexarc target resume NAME`"
             }
             Self::ReloadRefused => "correct the files as `refused_reload` says, or confirm it",
             Self::RuleGone => {

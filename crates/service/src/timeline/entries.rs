@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc::{Evaluation, FiringReason};
+use reflexarc::{AnsweredCall, Evaluation, FiringReason};
 use reflexarc_delivery::EventRef;
 use reflexarc_event::{EventIdentity, Json, NativeEvent};
 
-use crate::store::{DueMatch, EntryKind, NewEntry};
+use crate::store::{DueMatch, EntryKind, NewEntry, WaitingCall};
 
 /// The source of entries that are about no event.
 const SOURCE: &str = "reflexarc";
@@ -49,6 +49,43 @@ pub(super) fn firing_entry(due: &DueMatch, evaluation: &Evaluation) -> NewEntry 
         event: about.as_ref().map_or_else(own, EventRef::from),
         resource: about.map_or_else(String::new, |about| about.resource),
         detail: Json::Object(detail),
+    }
+}
+
+/// The answer to a call.
+pub(super) fn answer_entry(at: Timestamp, waiting: &WaitingCall, call: &AnsweredCall) -> NewEntry {
+    let delivery = &waiting.delivery;
+    let event = call.event.as_ref();
+    let event = event.map_or(Json::Null, |event| event.event().tree().clone());
+    let called = Json::object([
+        ("target", call.target.as_str().into()),
+        ("operation", call.operation.as_str().into()),
+        ("parameters", call.parameters.clone()),
+    ]);
+    // All that its evaluation depends on, besides the state: the delivery is removed with its
+    // event, which may be before this entry.
+    let detail = Json::object([
+        ("rule", call.rule.as_str().into()),
+        ("key", call.key.clone().unwrap_or(Json::Null)),
+        ("delivery", delivery.id.to_string().into()),
+        ("hop", Json::count(call.hop)),
+        ("call", called),
+        ("answer", call.answer.to_json()),
+        ("event", event),
+    ]);
+    NewEntry {
+        kind: EntryKind::Answer,
+        at,
+        identity: EventIdentity {
+            source: SOURCE.to_owned(),
+            id: delivery.id.to_string(),
+            name: call.rule.clone(),
+            resource: String::new(),
+            time: at.to_string(),
+        },
+        event: delivery.event.clone(),
+        resource: delivery.resource.clone(),
+        detail,
     }
 }
 

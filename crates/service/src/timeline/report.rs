@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc::{Evaluation, FiringReason, RuleSet};
+use reflexarc::{AnsweredCall, Evaluation, FiringReason, RuleSet};
+use reflexarc_delivery::DeliveryId;
 
 use super::TimelineParts;
 use crate::store::{Accepted, DueMatch};
-use crate::telemetry::{FiringLabel, RuleLabel};
+use crate::telemetry::{CallLabel, FiringLabel, ProblemKind, RuleLabel};
 
 /// What happened in a transaction.
 #[derive(Default)]
@@ -16,8 +17,18 @@ pub(super) struct Report {
     pub(super) looked: Option<Timestamp>,
     fired: Vec<Fired>,
     targets: BTreeSet<String>,
+    answered: Vec<AnsweredReport>,
     /// Pending matches that were closed because their windows are gone, by rule.
     pub(super) closed: BTreeMap<String, u64>,
+}
+
+/// A call that was answered.
+pub(super) struct AnsweredReport {
+    pub(super) delivery: DeliveryId,
+    pub(super) call: AnsweredCall,
+    /// Whether the rule has seen the answer.
+    pub(super) is_processed: bool,
+    pub(super) evaluation: Evaluation,
 }
 
 struct Fired {
@@ -43,6 +54,20 @@ impl Report {
         });
     }
 
+    /// Adds an answer. `next_is_due`: another delivery to its target may be sent now.
+    pub(super) fn add_answer(
+        &mut self,
+        answered: AnsweredReport,
+        accepted: Accepted,
+        next_is_due: bool,
+    ) {
+        self.targets.extend(accepted.targets);
+        if next_is_due {
+            self.targets.insert(answered.call.target.clone());
+        }
+        self.answered.push(answered);
+    }
+
     /// Counts what happened under `rules`, and wakes the queues that have something to send.
     /// Returns the targets that have no queue.
     pub(super) fn publish(self, parts: &TimelineParts, rules: &RuleSet) -> Vec<String> {
@@ -60,6 +85,9 @@ impl Report {
             metrics.firings.get_or_create(&label).inc();
             parts.failures.observe(rules, &fired.evaluation);
         }
+        for answered in self.answered {
+            answered.publish(parts, rules);
+        }
         for (rule, count) in self.closed {
             let label = RuleLabel { rule };
             metrics.closed_by_reload.get_or_create(&label).inc_by(count);
@@ -68,6 +96,59 @@ impl Report {
         targets
             .filter(|target| !parts.wake.notify(target))
             .collect()
+    }
+}
+
+impl AnsweredReport {
+    fn publish(&self, parts: &TimelineParts, rules: &RuleSet) {
+        let Self {
+            delivery,
+            call,
+            is_processed,
+            evaluation,
+        } = self;
+        let (metrics, answer) = (&parts.metrics, &call.answer);
+        let code = match (answer.ok, answer.own_code()) {
+            (true, _) => "ok",
+            (false, Some(code)) => code.as_str(),
+            // The codes of an API are without bound, and so would be the time series.
+            (false, None) => "refused",
+        };
+        let label = CallLabel {
+            target: call.target.clone(),
+            code,
+        };
+        metrics.calls.get_or_create(&label).inc();
+        metrics.failures.inc_by(evaluation.failures.len() as u64);
+        parts.failures.observe(rules, evaluation);
+        let (rule, to, operation) = (&call.rule, &call.target, &call.operation);
+        if answer.ok || *is_processed {
+            tracing::info!(
+                rule,
+                to,
+                operation,
+                %delivery,
+                code,
+                answer = answer.summary(),
+                "a call was answered"
+            );
+            return;
+        }
+        let detail = format!("{operation} at {to}: {}", answer.summary());
+        if metrics
+            .problems
+            .occurred(ProblemKind::CallFailed, rule, 1, &detail)
+        {
+            tracing::warn!(
+                rule,
+                to,
+                operation,
+                %delivery,
+                code,
+                answer = answer.summary(),
+                "a call failed, and its rule does not process the answer"
+            );
+        }
     }
 }
 

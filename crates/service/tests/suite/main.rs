@@ -13,6 +13,7 @@
 
 mod attacks;
 mod budgets;
+mod calls;
 mod config;
 mod config_fixes;
 mod delays;
