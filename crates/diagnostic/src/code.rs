@@ -229,6 +229,9 @@ registry! {
     419 KEY_WITHOUT_EFFECT "Key of a time window that has no effect";
     420 SELF_CLOSING "Filter of a time window that also matches the events before it";
     421 WINDOW_NEVER_FIRES "Time window whose match is never complete";
+    422 ANSWERED_WITHOUT_CALL "Script `answered` of a rule that calls nothing";
+    423 CALL_WITHOUT_ANSWERED "Call whose answer the rule does not get";
+    424 UNKNOWN_CALL "Answer of a test to a call that the rule does not make";
     430 OVERLAPPING_RULES "Rule that matches only what another rule with the same target matches";
     431 UNUSED_ALLOW "Code in `allow` that the rule does not need";
     440 UNKNOWN_TABLE "Lookup in a table that does not exist";
@@ -251,6 +254,8 @@ registry! {
     506 DUPLICATE_FUNCTION "Function that is already defined";
     507 PLACEHOLDER "Placeholder that is sent as it stands";
     508 MISSING_EVENT "Field of an event that may be missing";
+    509 UNKNOWN_CALL_FIELD "Field that `call` or `answer` does not have";
+    510 MISSING_BODY "Field of an answer that may have no body";
     520 MISSING_ROW "Column of a row that may be missing";
 
     // 06: configuration and the service

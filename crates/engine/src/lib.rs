@@ -29,6 +29,8 @@ mod ahead_history;
 mod allow;
 mod answered_call;
 mod budget;
+mod call_fields;
+mod call_findings;
 mod content_hash;
 mod coverage;
 mod delayed_actions;

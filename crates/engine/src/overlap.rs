@@ -13,7 +13,7 @@ use crate::rule::Rule;
 pub(crate) fn hints(rules: &[&Rule], limits: &RuleSetLimits) -> Vec<FileDiagnostics> {
     let targets: Vec<BTreeMap<String, Span>> = rules
         .iter()
-        .map(|rule| rule.targets().into_iter().collect())
+        .map(|rule| rule.message_targets().into_iter().collect())
         .collect();
     let mut by_target: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, targets) in targets.iter().enumerate() {

@@ -127,7 +127,7 @@ impl Response {
     }
 
     /// The operations that it calls, each with its location in the file.
-    fn calls(&self) -> Vec<RuleCall> {
+    pub(crate) fn calls(&self) -> Vec<RuleCall> {
         let Self::Script { reaction, source } = self else {
             return Vec::new();
         };
@@ -331,6 +331,25 @@ impl Rule {
         targets.collect()
     }
 
+    /// Those of its targets that get messages and documents, and not calls.
+    ///
+    /// ```
+    /// use reflexarc::RuleSet;
+    ///
+    /// let script = r#"call("ecs", "DescribeInstances", #{}); notify("team", "x");"#;
+    /// let rules = RuleSet::compile([("a.toml", format!("when = 'a exists'\nthen = '{script}'"))])?;
+    /// let targets = rules.get("a").ok_or("no such rule")?.message_targets();
+    /// assert_eq!((targets.len(), targets[0].0.as_str()), (1, "team"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn message_targets(&self) -> Vec<(String, Span)> {
+        // The literal of a call stands in the call itself, and is used for nothing else.
+        let calls = self.calls();
+        let mut targets = self.targets();
+        targets.retain(|(_, span)| calls.iter().all(|call| call.target_span != *span));
+        targets
+    }
+
     /// The names of the files that its tests take events from.
     pub(crate) fn event_files(&self) -> impl Iterator<Item = &str> {
         let events = self
@@ -346,8 +365,8 @@ impl Rule {
 
     /// What its filters use that a dialect does not have (errors) and where that service would give
     /// another result (warnings), as [`Pattern::check`] does; spans are bytes of the rule's file.
-    /// For reflexarc: warnings and hints about the filter, without those that the rule allows, and
-    /// hints about codes in `allow` that are not needed.
+    /// For reflexarc: warnings and hints about the filter and hints about calls, without those that
+    /// the rule allows, and hints about codes in `allow` that are not needed.
     ///
     /// ```
     /// use reflexarc::{Dialect, RuleSet};
@@ -371,6 +390,7 @@ impl Rule {
         }
         let (_, mut removed) = self.warnings_and_removed();
         let mut found = self.findings().filter.to_vec();
+        found.extend(self.findings().hints().cloned());
         removed.extend(self.allowed.remove_from(&mut found));
         found.extend(self.allowed.unused(&removed));
         found
@@ -450,6 +470,7 @@ impl Rule {
                 gates: &self.gates,
                 response: Some(&self.response),
                 answered: self.answered.as_ref(),
+                is_incomplete: false,
                 tests: &self.tests,
                 labels: &self.info.labels,
                 limits: &self.limits,

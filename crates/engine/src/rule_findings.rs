@@ -12,6 +12,8 @@ use reflexarc_event::{FieldShape, field_shape};
 use reflexarc_pattern::{Dialect, Path, Pattern, SpannedPattern};
 
 use crate::RuleSetLimits;
+use crate::call_fields;
+use crate::call_findings;
 use crate::event_fields::EventFilters;
 use crate::event_key::EventKey;
 use crate::field_evidence::shows_one_value;
@@ -38,6 +40,8 @@ pub(crate) struct RuleParts<'r> {
     pub(crate) response: Option<&'r Response>,
     /// `answered`.
     pub(crate) answered: Option<&'r Response>,
+    /// Whether a part of the rule is invalid, and so missing here.
+    pub(crate) is_incomplete: bool,
     pub(crate) tests: &'r [RuleTest],
     pub(crate) labels: &'r BTreeMap<String, String>,
     pub(crate) limits: &'r RuleSetLimits,
@@ -48,7 +52,7 @@ pub(crate) struct RuleParts<'r> {
 pub(crate) struct RuleFindings {
     /// About the filters.
     pub(crate) filter: Box<[Diagnostic]>,
-    /// Warnings about the gates, the window and the reaction.
+    /// Warnings and hints about the gates, the window and the reaction.
     pub(crate) others: Box<[Diagnostic]>,
 }
 
@@ -110,6 +114,7 @@ impl RuleParts<'_> {
             self.add_response(window.resolved.as_ref(), filters, &mut findings);
         }
         findings.others.extend(self.unused_lookups());
+        findings.others.extend(self.call_findings());
         keep_most_severe(&mut findings.others, self.limits.findings);
         RuleFindings {
             filter: findings.filters.into(),
@@ -188,6 +193,17 @@ impl RuleParts<'_> {
         unused.map(|lookup| warning(lookup)).collect()
     }
 
+    /// What is found about the calls. Nothing where a script is missing or invalid: it may be the
+    /// one that calls.
+    fn call_findings(&self) -> Vec<Diagnostic> {
+        let resolved = self.window.and_then(|window| window.resolved.as_ref());
+        let responses: Vec<&Response> = self.response.into_iter().chain(resolved).collect();
+        if self.is_incomplete {
+            return Vec::new();
+        }
+        call_findings::check(&responses, self.answered, self.tests)
+    }
+
     /// Adds the warnings about a script or message, located in the file.
     fn add_response(
         &self,
@@ -201,6 +217,7 @@ impl RuleParts<'_> {
                 let found = reaction.warnings().iter().cloned();
                 let of_rule = rule_fields::check(&reaction.rule_fields(), self.labels);
                 let found = found.chain(misspelt).chain(of_rule);
+                let found = found.chain(call_fields::check(reaction));
                 let found = found.map(|warning| source.map_spans(warning));
                 findings.others.extend(found);
             }
@@ -235,6 +252,14 @@ impl RuleFindings {
             found.severity == Severity::Warning || found.code == Code::TOO_MANY_FINDINGS
         };
         self.filter.iter().chain(&self.others).filter(is_warning)
+    }
+
+    /// The hints that are not about the filters.
+    pub(crate) fn hints(&self) -> impl Iterator<Item = &Diagnostic> {
+        let others = self.others.iter();
+        others.filter(|found| {
+            found.severity == Severity::Hint && found.code != Code::TOO_MANY_FINDINGS
+        })
     }
 }
 

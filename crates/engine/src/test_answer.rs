@@ -1,7 +1,7 @@
 //! `answer` of a `[[test]]` or one of its steps: the answer to a call that the rule made.
 
 use reflexarc_diagnostic::toml::{DeValue, EmbeddedText, TableReader};
-use reflexarc_diagnostic::{Code, Diagnostic};
+use reflexarc_diagnostic::{Code, Diagnostic, Span};
 use reflexarc_event::Json;
 use reflexarc_reaction::CallAnswer;
 
@@ -13,6 +13,8 @@ use crate::toml_json::{error_span, json};
 pub(crate) struct TestAnswer {
     pub(crate) target: String,
     pub(crate) operation: String,
+    /// The location of the operation in the file, quotes included.
+    pub(crate) operation_span: Span,
     pub(crate) answer: CallAnswer,
 }
 
@@ -44,6 +46,7 @@ fn read_answer(table: &TableReader<'_>) -> Option<TestAnswer> {
     Some(TestAnswer {
         target: target?,
         operation: operation?,
+        operation_span: table.span_of("operation"),
         answer: answer?,
     })
 }

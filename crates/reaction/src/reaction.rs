@@ -13,7 +13,7 @@ use crate::read_fields::fields_read;
 use crate::run::{RUN, Run, Stop};
 use crate::sandbox::Sandbox;
 use crate::value::{EventValue, text_bytes};
-use crate::variable_scope::LOOKUP;
+use crate::variable_scope::{ANSWER, CALL, LOOKUP};
 use crate::window_input::WindowReads;
 use crate::workspace::{Workspace, Workspaces};
 use crate::{
@@ -282,6 +282,16 @@ impl Reaction {
         variable_field::of_script(&self.ast, &self.source, "closing")
     }
 
+    /// The fields of `call` that the script reads with dots; none where it is no variable.
+    pub fn call_fields(&self) -> Vec<VariableField> {
+        self.fields_of_call(CALL)
+    }
+
+    /// The fields of `answer` that the script reads with dots; none where it is no variable.
+    pub fn answer_fields(&self) -> Vec<VariableField> {
+        self.fields_of_call(ANSWER)
+    }
+
     /// The fields of `lookup` that the script reads with dots.
     pub fn lookup_fields(&self) -> Vec<VariableField> {
         variable_field::of_script(&self.ast, &self.source, LOOKUP)
@@ -305,6 +315,14 @@ impl Reaction {
     }
 
     /// The bytes of text that a run can take from its input: what large values may come of.
+    fn fields_of_call(&self, variable: &str) -> Vec<VariableField> {
+        if self.variables.scope.has_call() {
+            variable_field::of_script(&self.ast, &self.source, variable)
+        } else {
+            Vec::new()
+        }
+    }
+
     fn input_bytes(&self, input: &Input<'_>) -> usize {
         let event = input.event.map_or(0, ScriptEvent::bytes);
         let event = event + input.lookup.map_or(0, text_bytes);

@@ -114,6 +114,7 @@ impl Rule {
                     gates: &content.gates,
                     response: response.as_ref(),
                     answered: answered.as_ref(),
+                    is_incomplete: true,
                     tests: &content.tests,
                     labels: &info.labels,
                     limits: tables.limits,

@@ -7,6 +7,7 @@
 
 mod answers;
 mod budgets;
+mod call_findings;
 mod checking;
 mod converted_events;
 mod disabled;

@@ -9,6 +9,9 @@
 //!
 //! The same for the row of a lookup, which is `()` where none is found: `lookup.vswitch.id`.
 //!
+//! And for the body of an answer, which a failed call may not have: `answer.body.TotalCount`. There,
+//! any condition on `answer` is taken for one on whether it has the body.
+//!
 //! A condition that uses the event in another way is taken for one of the author's that holds only
 //! with an event: a warning too few is better than one about a script that is right.
 
@@ -17,8 +20,11 @@ use std::collections::BTreeSet;
 use reflexarc_diagnostic::{Code, Diagnostic};
 use rhai::{AST, ASTFlags, ASTNode, Expr, Position, Stmt};
 
-use crate::variable_scope::LOOKUP;
+use crate::variable_scope::{ANSWER, LOOKUP};
 use crate::{ScriptVariables, SourceLocation, variable_field, walk};
+
+/// The member of an answer that is `()` where the call failed before it was sent.
+const BODY: &str = "body";
 
 /// The warnings about a script with variables of this scope, by location. At most `checks` reads of
 /// each variable are looked at.
@@ -35,7 +41,8 @@ pub(super) fn check(
     let events = events.map(|variable| (variable, None));
     let names = looked_up(ast, source, variables);
     let rows = names.iter().map(|name| (LOOKUP, Some(name.as_str())));
-    for (variable, member) in events.chain(rows) {
+    let answer = variables.scope.has_call().then_some((ANSWER, Some(BODY)));
+    for (variable, member) in events.chain(rows).chain(answer) {
         let presence = Presence::of(ast, variable, member);
         let mut left = checks;
         for statement in ast.statements() {
@@ -115,6 +122,10 @@ impl<'v> Presence<'v> {
         presence
     }
 
+    fn is_answer(&self) -> bool {
+        self.variable == ANSWER
+    }
+
     fn is_variable(&self, expression: &Expr) -> bool {
         // Only variables of the script have an index: how far back they were defined.
         matches!(expression, Expr::Variable(name, ..)
@@ -166,6 +177,10 @@ impl<'v> Presence<'v> {
         else {
             return true;
         };
+        // `answer.ok` and `answer.code` say whether there is a body.
+        if self.is_answer() {
+            return true;
+        }
         if !self.is_variable(&chain.lhs) {
             return true;
         }
@@ -297,7 +312,10 @@ impl<'v> Presence<'v> {
                     if_false: if_true,
                 }
             }
-            Expr::FnCall(call, _) if matches!(call.name.as_str(), "==" | "!=") => {
+            // `answer.ok == false` and `answer.code == ""` hold with and without a body.
+            Expr::FnCall(call, _)
+                if matches!(call.name.as_str(), "==" | "!=") && !self.is_answer() =>
+            {
                 let is_unit = |operand: &Expr| matches!(operand, Expr::Unit(_));
                 let is_considered = call.args.iter().any(|operand| self.is_considered(operand));
                 // `event?.result == "failed"` holds only with an event, as `event?.result != ()`.
@@ -346,6 +364,15 @@ impl<'v> Presence<'v> {
                 let message =
                     format!("`{name}` may be missing, `()`; a field of it is an error then");
                 (name, Code::MISSING_EVENT, message)
+            }
+            Some(_) if self.is_answer() => {
+                let message = "`answer.body` may be missing, `()`, if the call failed; a field of \
+                               it is an error then";
+                let span = SourceLocation::token(access.position, source);
+                let hint = Diagnostic::hint(Code::MISSING_BODY, span, message);
+                // Without a fix: `?.` would do nothing in silence if a call fails.
+                return hint
+                    .with_help("check `answer.ok` first: if !answer.ok { skip(answer.code) }");
             }
             Some(member) => {
                 let name = format!("{}.{member}", self.variable);
