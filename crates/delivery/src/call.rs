@@ -29,6 +29,24 @@ pub trait CallApi: Send + Sync {
 
     /// Sends the request once.
     fn call<'a>(&'a self, call: &'a CallRequest<'a>) -> CallFuture<'a>;
+
+    /// The patterns of the operations that may be called, for lists.
+    fn allowed(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether operations that change something are not sent, for lists.
+    fn is_dry_run(&self) -> bool {
+        false
+    }
+
+    /// An operation that changes nothing, and its parameters, to test address and credentials with.
+    ///
+    /// # Errors
+    /// When none is known, and what to allow.
+    fn test_call(&self) -> Result<(String, Json), String> {
+        Err("the API has no operation to test it with".to_owned())
+    }
 }
 
 /// How calls of an operation are treated.

@@ -24,6 +24,11 @@ impl OperationPatterns {
         self.0.iter().any(|pattern| matches(pattern, operation))
     }
 
+    /// The operations that are named in full.
+    pub(crate) fn named(&self) -> impl Iterator<Item = &str> {
+        self.iter().filter(|pattern| !pattern.contains('*'))
+    }
+
     /// The patterns.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)

@@ -1,17 +1,22 @@
 //! `reflexarc target`: list the targets, send a test message to one, pause and resume one.
 
 use jiff::Timestamp;
-use reflexarc_delivery::Delivery;
 use reflexarc_delivery::config::TargetConfig;
+use reflexarc_delivery::{CallRequest, CallSettings, ChangeLimit, Delivery, shorten};
+use reflexarc_diagnostic::format_duration;
 use reflexarc_event::{EventIdentity, Json};
 use reflexarc_reaction::{Action, Message};
 use reflexarc_service::security::Role;
+use reflexarc_service::telemetry::Redactor;
 
 use crate::config_args::{ConfigArgs, tokio_runtime};
 use crate::exit::{Exit, Failure};
 use crate::output::table::Table;
 use crate::output::{Format, Output};
 use crate::service_args::{ServiceArgs, refused};
+
+/// How much of the answer to a test is printed.
+const TEST_BODY_BYTES: usize = 500;
 
 /// Subcommands of `target`.
 #[derive(Debug, clap::Subcommand)]
@@ -69,8 +74,11 @@ Exit codes:
     },
     /// Send a message that is marked as a test, and print the response of the receiver
     #[command(after_help = "\
+A target that takes calls (types alibaba and http) gets no message: an operation that it allows and \
+that changes nothing is called, such as DescribeNetworkInterfaces or GET /, and the answer is printed.
+
 Exit codes:
-  0 delivered
+  0 delivered, or answered without an error
   3 invalid configuration, or unknown target
   5 not delivered")]
     Test {
@@ -115,6 +123,7 @@ fn list(config: &ConfigArgs, format: Format, output: &mut Output) -> Result<Exit
     };
     if format == Format::Human {
         print_table(&queues, &states, output)?;
+        print_calls(&queues, output)?;
         if queues.is_empty() {
             output.status("no targets are configured");
         }
@@ -127,6 +136,9 @@ fn list(config: &ConfigArgs, format: Format, output: &mut Output) -> Result<Exit
             ("type", queue.target.kind().into()),
             ("endpoint", queue.target.endpoint().into()),
         ]);
+        if let (Json::Object(members), Some(calls)) = (&mut document, &queue.calls) {
+            members.push(("calls".to_owned(), calls_json(calls)));
+        }
         let state = state_of(&states, &queue.name);
         if let (Json::Object(members), Some(Json::Object(state))) = (&mut document, state) {
             // Without the name, which is there.
@@ -136,6 +148,51 @@ fn list(config: &ConfigArgs, format: Format, output: &mut Output) -> Result<Exit
     }
     output.end(format)?;
     Ok(exit)
+}
+
+/// What a target lets rules call.
+fn calls_json(calls: &CallSettings) -> Json {
+    Json::object([
+        ("allow", Json::strings(calls.api.allowed())),
+        ("dry_run", calls.api.is_dry_run().into()),
+        (
+            "max_changes",
+            Json::object([
+                ("per_minute", Json::count(calls.changes.per_minute)),
+                ("per_day", Json::count(calls.changes.per_day)),
+            ]),
+        ),
+        ("expires", format_duration(calls.expires).into()),
+    ])
+}
+
+/// Prints what the targets that take calls let rules call; nothing where none does.
+fn print_calls(queues: &[TargetConfig], output: &mut Output) -> Result<(), Failure> {
+    let mut taking = queues
+        .iter()
+        .filter_map(|queue| Some((queue, queue.calls.as_ref()?)))
+        .peekable();
+    if taking.peek().is_none() {
+        return Ok(());
+    }
+    output.line("")?;
+    let mut table = Table::new(["TARGET", "ALLOWED CALLS", "CHANGES", "EXPIRES"]);
+    for (queue, calls) in taking {
+        let ChangeLimit {
+            per_minute,
+            per_day,
+        } = calls.changes;
+        let changes = if calls.api.is_dry_run() {
+            "dry run".to_owned()
+        } else {
+            format!("at most {per_minute} a minute, {per_day} a day")
+        };
+        let expires = format_duration(calls.expires);
+        let allowed = calls.api.allowed().join(", ");
+        table.row([&queue.name, &allowed, &changes, &expires], output)?;
+    }
+    table.finish(output)?;
+    Ok(())
 }
 
 /// Prints the targets; with their states where these are known.
@@ -238,6 +295,9 @@ fn test(name: &str, config: &ConfigArgs, output: &mut Output) -> Result<Exit, Fa
             names.join(", ")
         )));
     };
+    if let Some(calls) = &queue.calls {
+        return test_call(queue, calls, &config.redactor, output);
+    }
     // The target is called directly: no queue, retry or rate limit is between the test and its
     // result.
     let runtime = tokio_runtime()?;
@@ -261,6 +321,43 @@ fn test(name: &str, config: &ConfigArgs, output: &mut Output) -> Result<Exit, Fa
             "no response within {:?}",
             queue.timeout
         ))),
+    }
+}
+
+/// Calls an operation that changes nothing.
+fn test_call(
+    queue: &TargetConfig,
+    calls: &CallSettings,
+    redactor: &Redactor,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let (operation, parameters) = calls.api.test_call().map_err(Failure::Runtime)?;
+    let request = CallRequest {
+        id: test_delivery(&queue.name)[0].id,
+        operation: &operation,
+        parameters: &parameters,
+    };
+    let runtime = tokio_runtime()?;
+    let called = runtime
+        .block_on(async { tokio::time::timeout(queue.timeout, calls.api.call(&request)).await });
+    runtime.shutdown_background();
+    let failure = |reason: &str| {
+        let reason = redactor.redact(reason);
+        Err(Failure::Runtime(format!("{operation}: {reason}")))
+    };
+    match called {
+        Ok(Ok(answer)) if answer.ok => {
+            let body = redactor.redact(&answer.body.to_string());
+            let status = answer.status.unwrap_or_default();
+            output.line(format_args!(
+                "answered: {operation}: HTTP {status} {}",
+                shorten(&body, TEST_BODY_BYTES)
+            ))?;
+            Ok(Exit::Done)
+        }
+        Ok(Ok(answer)) => failure(&format!("{}: {}", answer.code, answer.message)),
+        Ok(Err(error)) => failure(&error.to_string()),
+        Err(_) => failure(&format!("no response within {:?}", queue.timeout)),
     }
 }
 

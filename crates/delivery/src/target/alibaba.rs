@@ -84,6 +84,12 @@ pub const ECS_VERSION: &str = "2014-05-26";
 /// What a target of ECS allows unless it says otherwise: operations that only read.
 pub const ECS_READS: [&str; 2] = ["Describe*", "ListTagResources"];
 
+/// Operations of ECS that need no parameters.
+const ECS_TESTS: [&str; 3] = [
+    "DescribeNetworkInterfaces",
+    "DescribeInstances",
+    "DescribeRegions",
+];
 /// What the names of operations that change nothing begin with.
 const READ_PREFIXES: [&str; 6] = ["Describe", "Get", "List", "Lookup", "Query", "Search"];
 
@@ -281,6 +287,33 @@ impl CallApi for AlibabaApi {
 
     fn call<'a>(&'a self, call: &'a CallRequest<'a>) -> CallFuture<'a> {
         Box::pin(self.answer(call))
+    }
+
+    fn allowed(&self) -> Vec<String> {
+        self.settings.allow.iter().map(str::to_owned).collect()
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.settings.dry_run
+    }
+
+    fn test_call(&self) -> Result<(String, Json), String> {
+        let allow = &self.settings.allow;
+        // Without parameters they list the first few of the region.
+        let usual = ECS_TESTS
+            .into_iter()
+            .filter(|_| self.settings.product == ECS);
+        let usual = usual.filter(|operation| allow.matches(operation));
+        // Of other products, what is known is what is allowed. One that lacks a parameter is
+        // refused for that only if the key is accepted.
+        let named = allow.named().filter(|operation| is_read(operation));
+        match usual.chain(named).next() {
+            Some(operation) => Ok((operation.to_owned(), Json::object::<String>([]))),
+            None => Err(format!(
+                "the target allows no operation to test it with; add one to `allow`, such as {}",
+                ECS_TESTS[0]
+            )),
+        }
     }
 }
 

@@ -189,6 +189,28 @@ impl CallApi for HttpApi {
     fn call<'a>(&'a self, call: &'a CallRequest<'a>) -> CallFuture<'a> {
         Box::pin(self.answer(call))
     }
+
+    fn allowed(&self) -> Vec<String> {
+        self.settings.allow.iter().map(str::to_owned).collect()
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.settings.dry_run
+    }
+
+    fn test_call(&self) -> Result<(String, Json), String> {
+        let allow = &self.settings.allow;
+        let is_test = |operation: &&str| is_read(operation) && !operation.contains('{');
+        let root = Some("GET /").filter(|root| allow.matches(root));
+        match allow.named().find(is_test).or(root) {
+            Some(operation) => Ok((operation.to_owned(), Json::object::<String>([]))),
+            None => Err(
+                "the target allows no operation to test it with; add one without `*` and `{}` to \
+                 `allow`, such as GET /health"
+                    .to_owned(),
+            ),
+        }
+    }
 }
 
 /// Whether a text may be a pattern of operations: a method or `*`, and a path or `*`.
