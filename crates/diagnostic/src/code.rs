@@ -268,6 +268,8 @@ registry! {
     606 CONFIG_SECRET "Secret written into the configuration, or not found";
     607 CONFIG_DEPRECATED "Deprecated key in the configuration";
     608 UNKNOWN_TARGET "Rule that names a target which the configuration does not define";
+    609 WRONG_TARGET "Call of a target that takes no calls, or a message to one that takes only calls";
+    610 CALL_NOT_ALLOWED "Call of an operation that the target does not allow";
 
     // 07: simulation and import
     700 SCENARIO_TOML "Scenario file that is not valid TOML, or with an unknown key";

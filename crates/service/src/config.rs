@@ -29,6 +29,7 @@ pub(crate) use self::parts::{ConfigPart, PartialConfig, Validity};
 use self::sections::HttpSection;
 use crate::budgets::Budgets;
 use crate::limits::Limits;
+use crate::rule_calls::check_calls;
 use crate::rule_targets::check_targets;
 use crate::security::{AccessRules, EventBridge, TlsIdentity, Tokens};
 use crate::store::{Retention, StoreOptions};
@@ -163,7 +164,7 @@ impl Config {
     }
 
     /// Loads the rules, of which there must be some: a service without rules does nothing, and that
-    /// is never meant. Every target that they name must be configured.
+    /// is never meant. Every target that they name must be configured, and fit.
     ///
     /// # Errors
     /// With all diagnostics.
@@ -173,7 +174,19 @@ impl Config {
             return Err(self.no_rules().into());
         }
         check_targets(&rules, &self.target_names)?;
-        Ok(rules)
+        // None are known where secrets are left out.
+        let (wrong, _) = self.check_calls(&rules);
+        if wrong.is_empty() {
+            Ok(rules)
+        } else {
+            Err(InvalidFiles::new(wrong))
+        }
+    }
+
+    /// What does not fit in the calls of rules: files with errors, and those with warnings.
+    pub fn check_calls(&self, rules: &RuleSet) -> (Vec<FileDiagnostics>, Vec<FileDiagnostics>) {
+        let files = check_calls(rules, &self.queues).into_iter();
+        files.partition(FileDiagnostics::has_errors)
     }
 
     /// Loads rules from these paths, with the limits of this configuration.

@@ -1,10 +1,14 @@
 //! `reflexarc config`: check the configuration, or create one.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
+use reflexarc::{Rule, RuleSet};
+use reflexarc_delivery::CallAdmission;
+use reflexarc_delivery::config::TargetConfig;
 use reflexarc_diagnostic::InvalidFiles;
 use reflexarc_service::SqliteStore;
 use reflexarc_service::config::TEMPLATE;
@@ -66,7 +70,11 @@ fn check(config: &ConfigArgs, without_secrets: bool, output: &mut Output) -> Res
     // All of them are reported, not only the first that would keep the service from starting.
     let rules = config.load_rules().map_err(InvalidFiles::into_files);
     match &rules {
-        Ok(rules) => output.diagnostics(rules.warnings()),
+        Ok(rules) => {
+            output.diagnostics(rules.warnings());
+            let (_, unfit) = config.check_calls(rules);
+            output.diagnostics(&unfit);
+        }
         Err(files) => {
             output.diagnostics(&with_warnings_of_valid(files.clone(), &config.rule_paths));
             valid = false;
@@ -84,7 +92,8 @@ fn check(config: &ConfigArgs, without_secrets: bool, output: &mut Output) -> Res
     if !valid {
         return Ok(Exit::Invalid);
     }
-    let rules = plural(rules.map_or(0, |rules| rules.len()) as u64, "rule");
+    let calls = rules.as_ref().map(|rules| calls(rules, &config.queues));
+    let rules = plural(rules.as_ref().map_or(0, RuleSet::len) as u64, "rule");
     let targets = plural(config.target_names.len() as u64, "target");
     let unchecked = if without_secrets {
         " (secrets, store and address not checked)"
@@ -94,7 +103,37 @@ fn check(config: &ConfigArgs, without_secrets: bool, output: &mut Output) -> Res
     output.line(format_args!(
         "the configuration is valid: {rules}, {targets}{unchecked}"
     ))?;
+    for line in calls.into_iter().flatten() {
+        output.line(line)?;
+    }
     Ok(Exit::Done)
+}
+
+/// What the rules call, for each target, and how it is treated:
+/// `calls of ecs: DeleteNetworkInterface (dry run), DescribeNetworkInterfaces (reads)`.
+fn calls(rules: &RuleSet, queues: &[TargetConfig]) -> Vec<String> {
+    let enabled = rules.rules().filter(|rule| rule.enabled());
+    let called: Vec<_> = enabled.flat_map(Rule::calls).collect();
+    let line = |queue: &TargetConfig| {
+        let settings = queue.calls.as_ref()?;
+        let operations: BTreeSet<&str> = called
+            .iter()
+            .filter(|call| call.target == queue.name)
+            .map(|call| call.operation.as_str())
+            .collect();
+        let operations = operations.into_iter().map(|operation| {
+            let treated = match settings.api.admit(operation) {
+                CallAdmission::NotAllowed(_) => "not allowed",
+                CallAdmission::DryRun => "dry run",
+                CallAdmission::Read => "reads",
+                CallAdmission::Change { .. } => "changes",
+            };
+            format!("{operation} ({treated})")
+        });
+        let operations = operations.collect::<Vec<_>>().join(", ");
+        (!operations.is_empty()).then(|| format!("calls of {}: {operations}", queue.name))
+    };
+    queues.iter().filter_map(line).collect()
 }
 
 /// Whether the service could listen on an address. One that is in use is right: most likely the

@@ -8,7 +8,7 @@ use reflexarc_eni::scenario::Scenario;
 use reflexarc_event::Event;
 use reflexarc_pattern::{Dialect, Pattern};
 use reflexarc_service::config::Secrets;
-use reflexarc_service::{Config, check_targets};
+use reflexarc_service::{Config, check_calls, check_targets};
 
 use crate::reflexarc;
 
@@ -79,18 +79,26 @@ fn findings(code: Code, example: &Example) -> Vec<Diagnostic> {
     }
 }
 
-/// The findings in a configuration, and in a rule that notifies `network-team`.
+/// The findings in a configuration, and in a rule that calls `ecs` or notifies `network-team`.
 fn configuration_findings(text: &str) -> Vec<Diagnostic> {
     let environment = |name: &str| (name == "TEAM_SECRET").then(|| "s3cret".to_owned());
     let secrets = Secrets::Resolve(&environment);
     match Config::read(text, Path::new("."), secrets) {
         Ok(config) => {
-            let rule = "when = 'a exists'\nnotify = [\"network-team\"]\n";
-            let rules = RuleSet::compile([("rule.toml", rule)]).unwrap();
+            let script =
+                r#"call("ecs", "DeleteNetworkInterface", #{ NetworkInterfaceId: "eni-1" })"#;
+            let rule = if text.contains("[targets.ecs]") {
+                format!("when = 'a exists'\nthen = '{script}'\n")
+            } else {
+                "when = 'a exists'\nnotify = [\"network-team\"]\n".to_owned()
+            };
+            let rules = RuleSet::compile([("rule.toml", rule.as_str())]).unwrap();
             let unknown = check_targets(&rules, &config.target_names).err();
             let warnings = config.warnings.iter().flat_map(|file| &file.diagnostics);
             let unknown = unknown.iter().flat_map(InvalidFiles::diagnostics);
-            warnings.chain(unknown).cloned().collect()
+            let calls = check_calls(&rules, &config.queues).into_iter();
+            let calls = calls.flat_map(|file| file.diagnostics);
+            warnings.chain(unknown).cloned().chain(calls).collect()
         }
         Err(error) => error.diagnostics().cloned().collect(),
     }

@@ -92,6 +92,7 @@ impl Loaded {
         if !loaded.refused.contains(&ConfigPart::Rules) {
             let rules = config.read_rules(&paths);
             loaded.take_rules(rules, running, &paths, targets.as_deref(), force);
+            loaded.check_calls(&config);
         } else if let Some(new) = &targets {
             loaded.check_new_targets(running.rules, new);
         }
@@ -158,6 +159,22 @@ impl Loaded {
             return self.keep_rules(running, new_targets);
         }
         self.rules = Some(rules);
+    }
+
+    /// Refuses the new rules if they call what takes no calls among the new targets.
+    fn check_calls(&mut self, config: &Config) {
+        let Some(rules) = &self.rules else {
+            return;
+        };
+        if self.refused.contains(&ConfigPart::Targets) {
+            return;
+        }
+        let (wrong, _) = config.check_calls(rules);
+        if !wrong.is_empty() {
+            self.errors.extend(wrong);
+            self.rules = None;
+            self.refuse(ConfigPart::Rules);
+        }
     }
 
     /// The rules in effect stay: the new targets are taken only if they fit.
