@@ -11,6 +11,7 @@ mod copies;
 mod delays;
 mod losses;
 mod matches;
+mod naive_calls;
 mod naive_delays;
 mod naive_queue;
 mod order;
@@ -98,6 +99,9 @@ macro_rules! every_promise {
                 a_replay_delays_from_its_time_and_names_its_own,
                 a_redriven_delivery_is_due_at_once_and_keeps_its_name,
                 events_of_delayed_deliveries_are_kept,
+            ]
+            naive_calls: [
+                answers_are_those_of_the_naive_calls,
             ]
             naive_delays: [
                 delays_are_those_of_the_naive_outbox,
