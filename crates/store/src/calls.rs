@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use reflexarc_delivery::{Delivery, DeliveryId};
 use reflexarc_event::NativeEvent;
-use reflexarc_reaction::OwnCode;
+use reflexarc_reaction::{CallAnswer, OwnCode};
 
 /// A call that has got its answer, with what the rule sees beside it.
 #[derive(Debug, Clone)]
@@ -18,6 +18,9 @@ pub struct WaitingCall {
     pub event: Option<NativeEvent>,
     /// The number of `emit`s, calls and answers between the original event and the call.
     pub hop: usize,
+    /// Its answer: the one that was given. Where that says that the call was not sent, but how an
+    /// attempt ended is not known, it is [`OwnCode::OutcomeUnknown`] instead.
+    pub answer: CallAnswer,
     /// Whether another delivery has been waiting for this one and may be claimed now.
     pub next_is_due: bool,
 }

@@ -9,6 +9,7 @@
 //! for each other.
 
 mod accept;
+mod answers;
 mod archive;
 mod archived_event;
 mod attempts;

@@ -112,7 +112,7 @@ impl ServiceTimeline {
         let Some(waiting) = transaction.settle_call(ended.id, attempt, &ended.answer, now)? else {
             return Ok(());
         };
-        let Some(call) = answered_call(&waiting, &ended.answer) else {
+        let Some(call) = answered_call(&waiting) else {
             return Ok(());
         };
         // Never before what is in the archive already: a clock may step back.
@@ -180,7 +180,7 @@ async fn answer_step(timeline: &ServiceTimeline) -> Result<bool, StoreError> {
 }
 
 /// What the rule sees of a call; `None` for a delivery that is none.
-fn answered_call(waiting: &WaitingCall, answer: &CallAnswer) -> Option<AnsweredCall> {
+fn answered_call(waiting: &WaitingCall) -> Option<AnsweredCall> {
     let delivery = &waiting.delivery;
     let Action::Call {
         target,
@@ -198,7 +198,7 @@ fn answered_call(waiting: &WaitingCall, answer: &CallAnswer) -> Option<AnsweredC
         target.as_str(),
         operation.as_str(),
         parameters.clone(),
-        answer.clone(),
+        waiting.answer.clone(),
     );
     let key = key.map(|key| Json::parse(key).unwrap_or_else(|_| key.into()));
     Some(call.with_key(key).with_hop(waiting.hop))

@@ -1,7 +1,7 @@
 //! One archived event: reading it back, and checking it.
 
 use reflexarc_delivery::EventRef;
-use reflexarc_event::{Event, Json, NativeEvent};
+use reflexarc_event::{Event, EventError, Json, Limits, NativeEvent};
 use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -65,6 +65,17 @@ pub(super) fn read_native(
     Ok(reported.ok())
 }
 
+/// Reads what this program has written: an event inside a description, or in native form, may exceed
+/// the limits of what is received by as much as the description adds.
+pub(super) fn read_own(bytes: Vec<u8>) -> Result<Event, EventError> {
+    let limits = Limits {
+        bytes: bytes.len(),
+        depth: EVALUATION_DEPTH,
+        ..Limits::DEFAULT
+    };
+    Event::from_json_within(bytes, &limits)
+}
+
 /// Checks the checksums of a row with the columns of the table.
 pub(super) fn verify_row(row: &Row<'_>) -> Result<(), String> {
     fn packed<'a>(row: &'a Row<'_>, name: &str) -> Result<Option<&'a [u8]>, String> {
@@ -104,7 +115,12 @@ fn decode_row(row: &Row<'_>, seq: i64) -> Result<(Archived, usize), String> {
     if bytes.len() != size {
         return Err(format!("expected {size} bytes, found {}", bytes.len()));
     }
-    let event = Event::from_json(bytes).map_err(|error| error.to_string())?;
+    let entry: i64 = column(row, 9)?;
+    let event = match EntryKind::from_number(entry) {
+        Some(EntryKind::Event | EntryKind::Emitted) => Event::from_json(bytes),
+        _ => read_own(bytes),
+    };
+    let event = event.map_err(|error| error.to_string())?;
     let mut evaluation_bytes = 0;
     let evaluation = match column::<Option<Vec<u8>>>(row, 8)? {
         Some(packed) => {
@@ -115,7 +131,6 @@ fn decode_row(row: &Row<'_>, seq: i64) -> Result<(Archived, usize), String> {
         }
         None => None,
     };
-    let entry = column(row, 9)?;
     let archived = Archived {
         seq,
         entry: EntryKind::from_number(entry).ok_or("its kind is unknown to this version")?,

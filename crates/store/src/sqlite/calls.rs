@@ -22,18 +22,14 @@
 use std::cell::Cell;
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_delivery::{DeadLetterCause, Decision, DeliveryId, EventRef};
-use reflexarc_event::{Event, NativeEvent};
-use reflexarc_reaction::{CallAnswer, OwnCode};
-use rusqlite::{Connection, OptionalExtension, Row};
+use reflexarc_delivery::{Decision, DeliveryId};
+use reflexarc_event::Event;
+use reflexarc_reaction::OwnCode;
+use rusqlite::{Connection, OptionalExtension};
 
-use super::compression::{pack, unpack};
-use super::records::{COLUMNS, UnreadableRow, read_row};
-use super::{attempts, changes, micros, order, outbox};
-use crate::{
-    AttemptOutcome, DeadLetter, DeadLetterReport, DeliveryRecord, DeliveryStatus, StoreError,
-    WaitingCall, WithdrawnCall,
-};
+use super::compression::pack;
+use super::{changes, micros, outbox};
+use crate::{DeliveryStatus, StoreError, WithdrawnCall};
 
 /// What version 8 added for calls.
 // A table of its own, not columns of `delivery`: nothing of a store without calls becomes larger or
@@ -64,10 +60,6 @@ CREATE INDEX waiting_call_withdrawn ON waiting_call (withdrawn) WHERE withdrawn 
 
 /// Calls that one transaction lets expire. Accepting events waits for it.
 pub(super) const EXPIRE_STEP: usize = 1_000;
-
-/// The most that an event in native form may expand to when it is read back; only a damaged row
-/// says more.
-const EVENT_BYTES: i64 = 256 << 20;
 
 thread_local! {
     /// Whether the open transaction has withdrawn a call. The writer is one thread, and its jobs
@@ -233,20 +225,23 @@ pub(super) const RELEASED: &str = "SELECT c.id
 
 /// Withdraws a call that has a code and is not being sent: its answer is processed next.
 fn end(connection: &Connection, id: DeliveryId, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "SELECT code, reason FROM waiting_call WHERE id = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let (mut code, mut reason) = statement.query_row([id.as_bytes()], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+    })?;
     // That it was not sent would be untrue then.
     if changes::may_have_been_sent(connection, id)? {
-        let sql = "UPDATE waiting_call SET code = ?2,
-                       reason = 'an attempt has no known outcome; ' || code || ': ' || reason
-                   WHERE id = ?1";
-        let unknown = (id.as_bytes(), OwnCode::OutcomeUnknown.as_str());
-        connection.prepare_cached(sql)?.execute(unknown)?;
+        reason = changes::unknown_message(&format!("{code}: {reason}"));
+        OwnCode::OutcomeUnknown.as_str().clone_into(&mut code);
     }
-    let sql = "UPDATE waiting_call SET withdrawn =
+    let sql = "UPDATE waiting_call SET code = ?2, reason = ?3, withdrawn =
                    (SELECT coalesce(max(withdrawn), 0) + 1 FROM waiting_call
                     WHERE withdrawn IS NOT NULL)
-               WHERE id = ?1 RETURNING code || ': ' || reason";
-    let mut statement = connection.prepare_cached(sql)?;
-    let reason: String = statement.query_row([id.as_bytes()], |row| row.get(0))?;
+               WHERE id = ?1";
+    let withdrawn = (id.as_bytes(), &code, &reason);
+    connection.prepare_cached(sql)?.execute(withdrawn)?;
+    let reason = format!("{code}: {reason}");
     let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Withdrawn);
     outbox::transfer(connection, id, from, to, Some(&reason), now)?;
     HAS_WITHDRAWN.set(true);
@@ -373,187 +368,6 @@ pub(super) fn has_withdrawn(connection: &Connection) -> Result<bool, StoreError>
     let sql = "SELECT EXISTS (SELECT 1 FROM waiting_call WHERE withdrawn IS NOT NULL)";
     let mut statement = connection.prepare_cached(sql)?;
     Ok(statement.query_row((), |row| row.get(0))?)
-}
-
-/// What became of a call whose answer has come.
-pub(super) enum Answered {
-    /// It has this answer, and no other.
-    Now(Box<WaitingCall>),
-    /// It was answered before, or does not exist.
-    Before,
-    /// What its answer needs is damaged: it has become a dead letter.
-    Damaged(DeadLetterReport),
-}
-
-/// Ends a call with its answer.
-pub(super) fn settle(
-    connection: &Connection,
-    id: DeliveryId,
-    attempt: Option<&AttemptOutcome>,
-    answer: &CallAnswer,
-    now: Timestamp,
-) -> Result<Answered, StoreError> {
-    let Some(call) = find(connection, id)? else {
-        return before(connection, id, attempt, answer, now);
-    };
-    forget(connection, id)?;
-    let (record, hop, event) = match call {
-        Ok(call) => call,
-        Err(reason) => return dead_letter(connection, id, reason, answer, now),
-    };
-    if let Some(attempt) = attempt {
-        attempts::record(connection, &record.delivery, attempt)?;
-    }
-    let place = outbox::place_of(connection, id)?;
-    let sql = "UPDATE delivery SET status = ?2, finished = ?3, reason = ?4, attempt = attempt + ?5,
-                                   claimed = 0
-               WHERE id = ?1";
-    connection.prepare_cached(sql)?.execute((
-        id.as_bytes(),
-        DeliveryStatus::Answered.number(),
-        micros(now),
-        (!answer.ok).then(|| answer.summary()),
-        attempt.is_some(),
-    ))?;
-    // What comes after a withdrawn one has been let go then.
-    let next_is_due = match place.filter(|_| record.status == DeliveryStatus::Pending) {
-        Some(place) => order::update_next(connection, &record.delivery.target, place, now)?,
-        None => false,
-    };
-    Ok(Answered::Now(Box::new(WaitingCall {
-        delivery: record.delivery,
-        event,
-        hop,
-        next_is_due,
-    })))
-}
-
-/// What is kept of a call.
-type Kept = (DeliveryRecord, usize, Option<NativeEvent>);
-
-/// A call without an answer; the inner error is why it cannot be read.
-fn find(
-    connection: &Connection,
-    id: DeliveryId,
-) -> Result<Option<Result<Kept, String>>, StoreError> {
-    let sql = "SELECT hop, size, event FROM waiting_call WHERE id = ?1";
-    let mut statement = connection.prepare_cached(sql)?;
-    let found = statement.query_row([id.as_bytes()], |row| {
-        let hop: i64 = row.get(0)?;
-        Ok((
-            usize::try_from(hop).unwrap_or(usize::MAX),
-            read_event(row, 1)?,
-        ))
-    });
-    let Some((hop, event)) = found.optional()? else {
-        return Ok(None);
-    };
-    let sql = format!("SELECT {COLUMNS} FROM delivery WHERE id = ?1");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let record = statement.query_row([id.as_bytes()], read_row).optional()?;
-    Ok(Some(match (record, event) {
-        (Some(Ok(record)), Ok(event)) => Ok((record, hop, event)),
-        (_, Err(reason)) => Err(format!("its event is damaged: {reason}")),
-        (Some(Err(UnreadableRow { reason, .. })), _) => Err(reason.to_owned()),
-        (None, _) => Err("its delivery is missing".to_owned()),
-    }))
-}
-
-/// The event in the columns `size, event` from this one on.
-fn read_event(
-    row: &Row<'_>,
-    first: usize,
-) -> rusqlite::Result<Result<Option<NativeEvent>, String>> {
-    let size = row.get::<_, i64>(first)?.clamp(0, EVENT_BYTES);
-    let packed: Option<Vec<u8>> = row.get(first + 1)?;
-    let Some(packed) = packed else {
-        return Ok(Ok(None));
-    };
-    let bytes = unpack(&packed, usize::try_from(size).unwrap_or_default());
-    let event = bytes.and_then(|bytes| Event::from_json(bytes).map_err(|error| error.to_string()));
-    // In native form already: it is the event as the rule saw it.
-    Ok(event.map(|event| Some(NativeEvent::as_is(event))))
-}
-
-/// Checks the event in a row of `waiting_call`, with the columns of the table, and that there is a
-/// delivery which waits.
-pub(super) fn verify_row(connection: &Connection, row: &Row<'_>) -> Result<(), String> {
-    let failed = |error: rusqlite::Error| error.to_string();
-    let id: [u8; 16] = row.get("id").map_err(failed)?;
-    let size = row.as_ref().column_index("size").map_err(failed)?;
-    read_event(row, size).map_err(failed)??;
-    let sql = "SELECT status IN (0, 6) FROM delivery WHERE id = ?1";
-    let waits = connection
-        .prepare_cached(sql)
-        .and_then(|mut statement| statement.query_row([id], |row| row.get(0)).optional());
-    match waits {
-        // What cannot be read is found when that part is checked.
-        Ok(Some(true)) | Err(_) => Ok(()),
-        Ok(Some(false)) => Err("its delivery does not wait for an answer".to_owned()),
-        Ok(None) => Err("it has no delivery".to_owned()),
-    }
-}
-
-/// A call that has no row of its own: answered before, or damaged.
-fn before(
-    connection: &Connection,
-    id: DeliveryId,
-    attempt: Option<&AttemptOutcome>,
-    answer: &CallAnswer,
-    now: Timestamp,
-) -> Result<Answered, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM delivery WHERE id = ?1");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let record = statement.query_row([id.as_bytes()], read_row).optional()?;
-    let Some(Ok(record)) = record else {
-        return Ok(Answered::Before);
-    };
-    if matches!(
-        record.status,
-        DeliveryStatus::Pending | DeliveryStatus::Withdrawn
-    ) {
-        let reason = "what its answer needs is missing".to_owned();
-        return dead_letter(connection, id, reason, answer, now);
-    }
-    // Its claim had expired, and another attempt was answered first. The trace shows both.
-    if let Some(attempt) = attempt {
-        attempts::record(connection, &record.delivery, attempt)?;
-    }
-    Ok(Answered::Before)
-}
-
-/// Ends a call whose answer cannot be processed: with a reason, and reported, and not in silence.
-fn dead_letter(
-    connection: &Connection,
-    id: DeliveryId,
-    reason: String,
-    answer: &CallAnswer,
-    now: Timestamp,
-) -> Result<Answered, StoreError> {
-    let reason = format!(
-        "its answer cannot be processed: {reason}; it was {}",
-        answer.summary()
-    );
-    let place = outbox::place_of(connection, id)?;
-    let sql = "UPDATE delivery SET status = 2, finished = ?2, reason = ?3 WHERE id = ?1
-               RETURNING target, rule, source, event";
-    let mut statement = connection.prepare_cached(sql)?;
-    let ended = statement.query_row((id.as_bytes(), micros(now), &reason), |row| {
-        let event = EventRef {
-            source: row.get(2)?,
-            id: row.get(3)?,
-        };
-        let rule = row.get(1)?;
-        Ok((row.get::<_, String>(0)?, DeadLetter { id, rule, event }))
-    });
-    let Some((target, letter)) = ended.optional()? else {
-        return Err(StoreError::Failed(format!("call {id}: {reason}")));
-    };
-    if let Some(place) = place {
-        order::update_next(connection, &target, place, now)?;
-    }
-    let report = DeadLetterReport::of_one(target, letter, DeadLetterCause::Unreadable, reason);
-    Ok(Answered::Damaged(report))
 }
 
 /// Moves the times from which calls expire by `offset`, because the clock was set by as much.

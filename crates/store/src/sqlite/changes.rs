@@ -119,6 +119,11 @@ pub(super) fn may_have_been_sent(
     Ok(statement.query_row([id.as_bytes()], |row| row.get(0))?)
 }
 
+/// The message of the answer to such a change, in place of one that says it was not sent.
+pub(super) fn unknown_message(summary: &str) -> String {
+    format!("an attempt has no known outcome; {summary}")
+}
+
 /// Lets a target make changes again. Those it has made count no more: else the next one would stop
 /// it at once. Returns whether it was stopped.
 pub(super) fn resume(connection: &Connection, target: &str) -> Result<bool, StoreError> {

@@ -20,12 +20,11 @@ use std::cmp::Ordering;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, ToSql};
 
-use super::archived_event;
-use super::calls;
 use super::damage::{is_local, out_of_order};
 use super::key::{Key, KeyColumn, compare, read_key};
 use super::references;
 use super::trees::{Tree, trees};
+use super::{answers, archived_event};
 use crate::{StoreCheck, StoreError};
 
 /// The largest number of rows in a step.
@@ -199,7 +198,7 @@ fn verify(connection: &Connection, tree: &Tree, row: &Row<'_>) -> Result<(), Str
             references::verify_match(positions.as_blob().map_err(|error| error.to_string())?)
         }
         "kept_event" => references::verify_event(connection, row.get("seq").map_err(failed)?),
-        "waiting_call" => calls::verify_row(connection, row),
+        "waiting_call" => answers::verify_row(connection, row),
         _ => Ok(()),
     }
 }

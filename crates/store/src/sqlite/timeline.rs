@@ -8,10 +8,10 @@ use reflexarc_delivery::DeliveryId;
 use reflexarc_event::{Json, NativeEvent};
 use reflexarc_reaction::{CallAnswer, Entry, KeptMatch};
 
-use super::calls::Answered;
+use super::answers::Answered;
 use super::entry_clock::EntryClock;
 use super::writer::{SharedConnection, lock};
-use super::{accept, archive, calls, changes, deadlines, delays};
+use super::{accept, answers, archive, calls, changes, deadlines, delays};
 use crate::dead_letters::Observed;
 use crate::{
     Accepted, AfterCommit, AttemptOutcome, DueMatch, EntryKind, NewEntry, StateReader, StoreError,
@@ -101,7 +101,7 @@ impl TimeTransaction for SqliteTimeTransaction<'_> {
         answer: &CallAnswer,
         now: Timestamp,
     ) -> Result<Option<WaitingCall>, StoreError> {
-        match calls::settle(&lock(self.connection), id, attempt, answer, now)? {
+        match answers::settle(&lock(self.connection), id, attempt, answer, now)? {
             Answered::Now(call) => Ok(Some(*call)),
             Answered::Before => Ok(None),
             Answered::Damaged(report) => {

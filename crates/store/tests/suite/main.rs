@@ -10,9 +10,11 @@
     reason = "tests"
 )]
 
+mod call_crashes;
 mod contract;
 mod crash;
 mod damage;
+mod damaged_calls;
 mod disks;
 mod files;
 mod outbox_speed;

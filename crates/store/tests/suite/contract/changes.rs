@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use reflexarc_delivery::{ChangeLimit, Decision, DeliveryId};
-use reflexarc_reaction::OwnCode;
+use reflexarc_reaction::{CallAnswer, OwnCode};
 use reflexarc_store::ChangeReservation::{LimitReached, Reserved, SentBefore};
 use reflexarc_store::{ChangePeriod, ChangeReservation, Store, TargetPause, TimeTransaction};
 
@@ -137,13 +137,25 @@ pub(super) fn a_change_that_may_have_been_sent_is_not_denied(backend: &dyn Backe
         "{call:?}"
     );
     assert!(answer(store, id, None, ok(), 5).is_some());
-    // Old ones are removed, unless their outcome is not known.
+    // An answer that says so is not given either, unless it is that of an attempt.
     store.set_pause("t", None).unwrap();
-    let open = accept_call(store, "2", "r", 10);
-    assert_eq!(reserve(store, open, 10), Reserved);
+    for (with, expected) in [
+        (None, OwnCode::OutcomeUnknown),
+        (Some(attempt("failed")), OwnCode::RuleGone),
+    ] {
+        let id = accept_call(store, &format!("{expected}"), "r", 6);
+        assert_eq!(reserve(store, id, 6), Reserved);
+        let gone = CallAnswer::own(OwnCode::RuleGone, "it is gone");
+        let settled = answer(store, id, with, gone, 6).unwrap();
+        assert_eq!(settled.answer.own_code(), Some(expected));
+        assert!(settled.answer.message.ends_with("it is gone"));
+    }
+    // Old ones are removed, unless their outcome is not known.
+    let open = accept_call(store, "open", "r", 100);
+    assert_eq!(reserve(store, open, 100), Reserved);
     let retention = reflexarc_store::Retention::default();
-    store.prune(&retention, at(10 + 86_400)).unwrap();
-    assert_eq!(reserve(store, open, 10 + 86_400), SentBefore);
+    store.prune(&retention, at(100 + 86_400)).unwrap();
+    assert_eq!(reserve(store, open, 100 + 86_400), SentBefore);
 }
 
 pub(super) fn the_clock_does_not_open_the_limit(backend: &dyn Backend) {
