@@ -224,6 +224,13 @@ fn print_table(
         let state = state_of(states, &queue.name);
         let shown = |key| state.and_then(|state| text(state, key)).unwrap_or("-");
         let [name, since, next, reason] = ["state", "since", "next_call", "reason"].map(shown);
+        // Calls that only read go on, so that the state says nothing of it.
+        let stopped = state.and_then(|state| text(state, "changes_stopped"));
+        let stopped = stopped.map(|detail| format!("no more changes until resumed: {detail}"));
+        let reason = stopped
+            .as_deref()
+            .filter(|_| reason == "-")
+            .unwrap_or(reason);
         let row = [&queue.name, kind, &endpoint, name, since, next, reason];
         table.row(row, output)?;
     }

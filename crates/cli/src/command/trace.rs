@@ -2,6 +2,7 @@
 
 use reflexarc::RuleSet;
 use reflexarc_event::{Json, NativeEvent};
+use reflexarc_reaction::CallAnswer;
 use reflexarc_service::Store;
 use reflexarc_service::operate::trace;
 use reflexarc_service::store::{Archived, PageLimits};
@@ -27,7 +28,8 @@ Prints the event as received and in native form, which of the current rules matc
 recorded evaluation (actions, log, failures), and every delivery with its attempts and the \
 receiver's responses. Of rules with a time window: which match the event opened, continued or \
 closed, with its deadline, and as entries of their own each firing and resolution of the matches \
-that it opened, and who closed one.
+that it opened, and who closed one. Of calls of operations: each answer with what the rule did \
+with it.
 
 Exit codes:
   0 found
@@ -133,8 +135,14 @@ fn print(trace: &Json, output: &mut Output) -> Result<(), Failure> {
     print_deliveries(trace, output)
 }
 
-/// Prints an entry that is no event: a deadline that came, or what an operator did.
+/// Prints an entry that is no event: a deadline that came, the answer to a call, or what an operator
+/// did.
 fn print_entry(trace: &Json, output: &mut Output) -> Result<(), Failure> {
+    if let (Some(detail), "answer") = (trace.get("detail"), field(trace, "entry").as_str()) {
+        print_answer(trace, detail, output)?;
+        print_evaluation(trace, "", output)?;
+        return print_deliveries(trace, output);
+    }
     output.line(format_args!(
         "{} at {}",
         field(trace, "entry"),
@@ -151,6 +159,32 @@ fn print_entry(trace: &Json, output: &mut Output) -> Result<(), Failure> {
     }
     print_evaluation(trace, "", output)?;
     print_deliveries(trace, output)
+}
+
+/// Prints the answer to a call, without the event that began it, which is in the trace already.
+fn print_answer(trace: &Json, detail: &Json, output: &mut Output) -> Result<(), Failure> {
+    let (nothing, time) = (Json::Null, time_of(&field(trace, "at")));
+    let call = detail.get("call").unwrap_or(&nothing);
+    let answer = detail.get("answer").unwrap_or(&nothing);
+    let said = CallAnswer::from_json(answer).map(|answer| answer.summary());
+    let status = answer.get("status").and_then(Json::as_i64);
+    let status = status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
+    output.line(format_args!(
+        "answer to {} at {}, {time}: {}{status}",
+        field(call, "operation"),
+        field(call, "target"),
+        printable_str(&said.unwrap_or_default())
+    ))?;
+    for name in ["rule", "key", "delivery", "hop"] {
+        if detail.get(name).is_some_and(|value| *value != Json::Null) {
+            output.line(format_args!("  {name}: {}", field(detail, name)))?;
+        }
+    }
+    output.line(format_args!("  parameters: {}", field(call, "parameters")))?;
+    if answer.get("body").is_some_and(|body| *body != Json::Null) {
+        output.line(format_args!("  body: {}", field(answer, "body")))?;
+    }
+    Ok(())
 }
 
 /// Prints what each rule did; `when` says at which time.

@@ -213,8 +213,8 @@ impl ProblemKind {
                  is to be done then"
             }
             Self::ChangesStopped => {
-                "see `reflexarc outbox list --target NAME --status answered` for what was changed; \
-                 if that is right, let it go on with `reflexarc target resume NAME`"
+                "see `reflexarc archive list --kind answer` for what was called; if that is right, \
+                 let the target go on with `reflexarc target resume NAME`"
             }
             Self::ReloadRefused => "correct the files as `refused_reload` says, or confirm it",
             Self::RuleGone => {

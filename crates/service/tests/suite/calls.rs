@@ -234,6 +234,27 @@ if call.operation == "DescribeEnis" && answer.body.Status == "Available" {
 }
 
 #[tokio::test]
+async fn large_and_deep_answers_stay_readable() {
+    let deep = format!("{}1{}", "[".repeat(120), "]".repeat(120));
+    let text = "x".repeat((1 << 20) - 1_000);
+    let body = Json::parse(format!(r#"{{"Deep": {deep}, "Text": "{text}"}}"#)).unwrap();
+    let api = StubApi::new([Ok(CallAnswer::ok(200, body.clone()))]);
+    let text = r#"
+when = 'content.result == "failed"'
+then = 'call("ecs", "DescribeEnis", #{ Id: event.content.eniId })'
+answered = 'send("out", #{ op: call.operation, ok: answer.ok, size: answer.body.Text.len() })'
+"#;
+    let serving = serving(&api, text).await;
+    accept(&serving, "1").await;
+    assert_eq!(until_written(&serving, 1).await, ["DescribeEnis ok"]);
+    let kept = answers(&serving).remove(0);
+    assert_eq!(kept.get("answer").unwrap().get("body"), Some(&body));
+    let verified = verify_archive(serving.store.as_ref(), &rules(text)).unwrap();
+    assert_eq!((verified.different, verified.damaged.len()), (0, 0));
+    serving.stop().await;
+}
+
+#[tokio::test]
 async fn calls_that_are_not_sent_have_answers_of_their_own() {
     for (operation, expected) in [
         ("Forbidden", "Forbidden NotAllowed"),
