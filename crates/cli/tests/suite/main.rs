@@ -12,6 +12,7 @@ mod check_fix;
 mod commands;
 mod config_check;
 mod crash;
+mod crash_calls;
 mod crash_timers;
 mod deploy;
 mod disabled;
