@@ -48,6 +48,8 @@ pub enum ChangeReservation {
     /// It has been reserved before, and how that attempt ended is not known: its process was
     /// killed, or there was no response. It may have been executed.
     SentBefore,
+    /// It must not: it was withdrawn or answered meanwhile. Its claim is to be released.
+    Withdrawn,
     /// It must not: the target has made as many changes as it may, now or before, and makes no more
     /// until it is resumed.
     LimitReached {

@@ -198,7 +198,10 @@ impl Caller {
                     let answer = self.change_limit(per);
                     return self.answer(&delivery, None, answer).await;
                 }
-                None => return release_claims(&self.context, [delivery.id]),
+                // Cancelled since it was claimed, or the store fails.
+                Some(ChangeReservation::Withdrawn) | None => {
+                    return release_claims(&self.context, [delivery.id]);
+                }
             },
             _ => false,
         };

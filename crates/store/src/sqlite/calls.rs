@@ -248,6 +248,13 @@ fn end(connection: &Connection, id: DeliveryId, now: Timestamp) -> Result<(), St
     Ok(())
 }
 
+/// Whether a call waits for an answer and was not cancelled since it was claimed.
+pub(super) fn may_be_sent(connection: &Connection, id: DeliveryId) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM waiting_call WHERE id = ?1 AND code IS NULL)";
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.query_row([id.as_bytes()], |row| row.get(0))?)
+}
+
 /// Whether a call was withdrawn on this thread since this was asked last.
 pub(super) fn take_has_withdrawn() -> bool {
     HAS_WITHDRAWN.take()
@@ -333,7 +340,8 @@ pub(super) fn withdraw_of_target(
     for id in ids(connection, OF_TARGET, [target])? {
         withdraw(connection, id, OwnCode::Undelivered, reason, now)?;
     }
-    Ok(())
+    // No queue looks at those whose claims have expired.
+    withdraw_released(connection, now)
 }
 
 /// The calls whose answers are processed next, in the order in which they were withdrawn.

@@ -23,7 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::{ChangeLimit, DeliveryId};
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{instant, micros};
+use super::{calls, instant, micros};
 use crate::{ChangePeriod, ChangeReservation, ChangeStop, StoreError};
 
 /// What version 8 added for changes.
@@ -63,6 +63,9 @@ pub(super) fn reserve(
     limit: ChangeLimit,
     now: Timestamp,
 ) -> Result<ChangeReservation, StoreError> {
+    if !calls::may_be_sent(connection, id)? {
+        return Ok(ChangeReservation::Withdrawn);
+    }
     let sql = "SELECT open FROM change WHERE id = ?1";
     let mut statement = connection.prepare_cached(sql)?;
     let open: Option<bool> = statement

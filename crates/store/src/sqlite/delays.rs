@@ -44,7 +44,8 @@ pub(super) struct InProgress {
 
 /// Those that wait under a name. With `IS`, as the scope may be NULL; the condition on `delay_key`
 /// is written out, as the partial index needs it.
-pub(super) const NAMED: &str = "SELECT id, target, claimed = 1 AND due > ?4 FROM delivery
+pub(super) const NAMED: &str = "SELECT id, target, claimed = 1 AND due > ?4,
+        EXISTS (SELECT 1 FROM waiting_call AS c WHERE c.id = delivery.id) FROM delivery
     WHERE status = 0 AND delay_key IS NOT NULL
           AND rule = ?1 AND scope IS ?2 AND delay_key = ?3
           AND (?5 IS NULL OR replay = ?5 AND (seq, number) < (?6, ?7))";
@@ -73,16 +74,18 @@ pub(super) fn cancel(
     );
     let read = |row: &Row<'_>| {
         let id = DeliveryId::from(row.get::<_, [u8; 16]>(0)?);
-        Ok((id, row.get::<_, String>(1)?, row.get::<_, bool>(2)?))
+        let (is_claimed, is_call) = (row.get::<_, bool>(2)?, row.get::<_, bool>(3)?);
+        Ok((id, row.get::<_, String>(1)?, is_claimed, is_call))
     };
     let named = statement.query_map(parameters, read)?;
     // Collected before anything is changed: SQLite does not define what a SELECT returns else.
     let named = named.collect::<Result<Vec<_>, _>>()?;
     let mut in_progress = Vec::new();
-    for (id, target, is_claimed) in named {
-        // A call is not cancelled in silence: its answer says so.
-        let withdrawn = calls::withdraw(connection, id, OwnCode::Cancelled, reason, now)?;
-        if withdrawn.is_none() {
+    for (id, target, is_claimed, is_call) in named {
+        if is_call {
+            // It is not cancelled in silence: its answer says so.
+            calls::withdraw(connection, id, OwnCode::Cancelled, reason, now)?;
+        } else {
             let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Cancelled);
             outbox::transfer(connection, id, from, to, Some(reason), now)?;
         }

@@ -149,6 +149,7 @@ macro_rules! every_promise {
                 a_change_counts_once_and_is_closed_by_a_retry,
                 a_target_stops_at_its_limit_until_it_is_resumed,
                 a_change_that_may_have_been_sent_is_not_denied,
+                what_was_cancelled_before_it_was_sent_is_not_sent,
                 the_clock_does_not_open_the_limit,
             ]
             copies: [

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use reflexarc_delivery::{ChangeLimit, Decision, DeliveryId};
 use reflexarc_reaction::{CallAnswer, OwnCode};
-use reflexarc_store::ChangeReservation::{LimitReached, Reserved, SentBefore};
+use reflexarc_store::ChangeReservation::{LimitReached, Reserved, SentBefore, Withdrawn};
 use reflexarc_store::{ChangePeriod, ChangeReservation, Store, TargetPause, TimeTransaction};
 
 use super::Backend;
@@ -156,6 +156,31 @@ pub(super) fn a_change_that_may_have_been_sent_is_not_denied(backend: &dyn Backe
     let retention = reflexarc_store::Retention::default();
     store.prune(&retention, at(100 + 86_400)).unwrap();
     assert_eq!(reserve(store, open, 100 + 86_400), SentBefore);
+}
+
+pub(super) fn what_was_cancelled_before_it_was_sent_is_not_sent(backend: &dyn Backend) {
+    let store = &*backend.open();
+    let id = accept_call(store, "1", "r", 0);
+    claim_one(store, 0);
+    assert_eq!(store.cancel(id, at(0)), Ok(true));
+    assert_eq!(reserve(store, id, 0), Withdrawn);
+    store.submit_release(vec![id], at(0)).wait().unwrap();
+    assert_eq!(withdrawn(store)[0].code, OwnCode::Cancelled);
+    assert!(answer(store, id, None, ok(), 0).is_some());
+    assert_eq!(reserve(store, id, 0), Withdrawn);
+    // One that was sent, and is cancelled before it is sent again.
+    let sent = accept_call(store, "2", "r", 1);
+    let claimed = claim_one(store, 1);
+    assert_eq!(reserve(store, sent, 1), Reserved);
+    let retry = Decision::RetryAt(at(2));
+    store
+        .settle(claimed, attempt("unknown"), retry, at(1))
+        .unwrap();
+    claim_one(store, 2);
+    assert_eq!(store.cancel(sent, at(2)), Ok(true));
+    assert_eq!(reserve(store, sent, 2), Withdrawn);
+    store.submit_release(vec![sent], at(2)).wait().unwrap();
+    assert_eq!(withdrawn(store)[0].code, OwnCode::OutcomeUnknown);
 }
 
 pub(super) fn the_clock_does_not_open_the_limit(backend: &dyn Backend) {

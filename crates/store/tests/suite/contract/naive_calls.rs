@@ -173,6 +173,10 @@ impl NaiveCalls {
     }
 
     fn reserve(&mut self, id: DeliveryId, now: i64) -> ChangeReservation {
+        let one = self.one(id);
+        if one.end != End::Waits || one.code.is_some() {
+            return ChangeReservation::Withdrawn;
+        }
         let known = self.changes.iter().position(|change| change.id == id);
         if known.is_some_and(|place| self.changes[place].is_open) {
             return ChangeReservation::SentBefore;
