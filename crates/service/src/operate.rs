@@ -1,5 +1,6 @@
 //! What operators use: traces, replay, and a client of a running service.
 
+mod answer_entry;
 mod pending;
 mod problem_checks;
 mod remote;

@@ -22,7 +22,8 @@ would no longer return (-). Each event is evaluated at the time when it was acce
 starts empty and lasts for the replay; the state in the store is neither read nor changed.
 
 Deadlines of rules with a time window fire on the clock of the archive, and what they lead to is \
-compared with the firings that were recorded, and delivered like the rest.
+compared with the firings that were recorded, and delivered like the rest. Calls of operations are \
+never made again: `answered` runs with the answers of then.
 
 With --verify, all entries of the archive are evaluated again from an empty state, in the order and \
 at the times in which they happened. With the rules and tables of then, that gives the recorded \
@@ -94,8 +95,8 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         deliver: args.deliver.then(name),
     };
     let (mut events, mut differing, mut failures, mut deliveries) = (0_u64, 0_u64, 0, 0);
-    let mut firings = 0_u64;
-    let (mut left_out, mut repeated) = (LeftOut::default(), 0);
+    let (mut firings, mut answers) = (0_u64, 0_u64);
+    let (mut left_out, mut repeated, mut calls) = (LeftOut::default(), 0, 0);
     // The replay stops when `visit` returns false; the failure of printing waits in `printed`.
     let mut printed = Ok(());
     output.begin(format)?;
@@ -107,11 +108,12 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
                 return true;
             }
         };
-        if replayed.archived.entry == EntryKind::Firing {
-            firings += 1;
-        } else {
-            events += 1;
+        match replayed.archived.entry {
+            EntryKind::Firing => firings += 1,
+            EntryKind::Answer => answers += 1,
+            _ => events += 1,
         }
+        calls += replayed.calls;
         failures += replayed.failures.len();
         deliveries += replayed.deliveries.len();
         repeated += replayed.repeated;
@@ -130,14 +132,22 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             0 => String::new(),
             repeated => format!(" ({repeated} were there already)"),
         };
-        format!(", {deliveries} added to the outbox as replay {name}{already}")
+        let calls = match calls {
+            0 => String::new(),
+            calls => format!(", {} left out", plural(calls as u64, "call")),
+        };
+        format!(", {deliveries} added to the outbox as replay {name}{already}{calls}")
     });
     let fired = match firings {
         0 => String::new(),
         firings => format!(" and {}", plural(firings, "firing")),
     };
+    let answered = match answers {
+        0 => String::new(),
+        answers => format!(" and {}", plural(answers, "answer")),
+    };
     output.status(&format!(
-        "{}{fired}, {differing} with differences, {} failed{queued}",
+        "{}{fired}{answered}, {differing} with differences, {} failed{queued}",
         plural(events, "event"),
         plural(failures as u64, "reaction")
     ));

@@ -8,6 +8,7 @@ use reflexarc_delivery::DeliveryId;
 use reflexarc_event::{EventError, EventIdentity, Json};
 use reflexarc_reaction::MemoryState;
 
+use super::answer_entry::answered_call;
 use super::replay_firings::Firings;
 use crate::store::{
     Archived, DamagedEvent, EntryKind, Incoming, ReplayAccepted, Selection, Store, StoreError,
@@ -55,7 +56,7 @@ pub struct Replay {
     pub deliver: Option<String>,
 }
 
-/// One replayed event, or firing.
+/// One replayed event, firing or answer to a call.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Replayed {
@@ -74,6 +75,8 @@ pub struct Replayed {
     pub deliveries: Vec<DeliveryId>,
     /// Number of deliveries that an earlier replay of this name had put into the outbox.
     pub repeated: usize,
+    /// Number of calls of operations that were left out: they are never made again.
+    pub calls: usize,
 }
 
 impl Replay {
@@ -84,6 +87,9 @@ impl Replay {
     /// Deadlines of rules with a time window fire on the clock of the archive, and wait after the
     /// times in which nothing ran as they did. Each firing is visited, as an entry of its own: with
     /// the one that was recorded for the same rule, key and deadline, if there is one.
+    ///
+    /// Answers to calls are those of then, also where the rules call otherwise now; the calls
+    /// themselves are never made again.
     ///
     /// Rule state starts empty and lives as long as the replay; the store's state is neither read
     /// nor changed. So rules with state may differ at the beginning: a counter starts at 0 although
@@ -115,8 +121,16 @@ impl Replay {
                 EntryKind::Event => self.replay_event(store, rules, &mut state, archived),
                 EntryKind::Firing => {
                     let evaluation = firings.take(&archived);
-                    self.replay_firing(store, archived, evaluation)
+                    self.replay_entry(store, archived, evaluation)
                 }
+                // With the answer of then: no operation is called again.
+                EntryKind::Answer => answered_call(&archived).and_then(|call| {
+                    let evaluation = rules.answer(&call, &state, archived.received);
+                    for (rule, changes) in evaluation.changes() {
+                        state.apply(rule, changes);
+                    }
+                    self.replay_entry(store, archived, evaluation)
+                }),
                 _ => return true,
             };
             match replayed {
@@ -138,15 +152,15 @@ impl Replay {
             if is_over || failure.is_some() {
                 break;
             }
-            let replayed = self.replay_firing(store, archived, evaluation)?;
+            let replayed = self.replay_entry(store, archived, evaluation)?;
             is_over = replayed.is_some_and(|replayed| !visit(Ok(replayed)));
         }
         failure.map_or(Ok(()), Err)
     }
 
-    /// Compares what a deadline leads to now with the recorded entry, and delivers it. `None` if
-    /// nothing of it is selected.
-    fn replay_firing(
+    /// Compares what a deadline or answer leads to now with the recorded entry, and delivers it.
+    /// `None` if nothing of it is selected.
+    fn replay_entry(
         &self,
         store: &dyn Store,
         archived: Archived,
@@ -165,12 +179,11 @@ impl Replay {
             .as_ref()
             .filter(|_| !evaluation.rules.is_empty())
         {
-            let incoming = incoming_of_firing(&replayed.archived, &evaluation)?;
+            let incoming = incoming_of_entry(&replayed.archived, &evaluation)?;
             let archived = &replayed.archived;
             let (name, now) = (name.clone(), Timestamp::now());
             let accepted = store.accept_replay(archived, incoming, evaluation, name, now)?;
-            replayed.deliveries = accepted.deliveries;
-            replayed.repeated = accepted.repeated;
+            replayed.deliver(accepted);
         }
         Ok(Some(replayed))
     }
@@ -223,8 +236,7 @@ impl Replay {
             )?,
             None => ReplayAccepted::default(),
         };
-        replayed.deliveries = accepted.deliveries;
-        replayed.repeated = accepted.repeated;
+        replayed.deliver(accepted);
         Ok(Some(replayed))
     }
 }
@@ -252,7 +264,14 @@ impl Replayed {
             failures: failures.collect(),
             deliveries: Vec::new(),
             repeated: 0,
+            calls: 0,
         }
+    }
+
+    fn deliver(&mut self, accepted: ReplayAccepted) {
+        self.deliveries = accepted.deliveries;
+        self.repeated = accepted.repeated;
+        self.calls = accepted.calls;
     }
 
     /// Whether the rules return the same actions as at the time.
@@ -275,19 +294,22 @@ impl Replayed {
             ("repeated", Json::count(self.repeated)),
         ]);
         // Only where it is no event, so that other documents stay as they were.
-        if let (Json::Object(members), EntryKind::Firing) = (&mut json, self.archived.entry) {
-            members.push(("entry".to_owned(), "firing".into()));
+        if let Json::Object(members) = &mut json {
+            if self.archived.entry != EntryKind::Event {
+                let entry = self.archived.entry.as_str();
+                members.push(("entry".to_owned(), entry.into()));
+            }
+            if self.calls > 0 {
+                members.push(("calls_left_out".to_owned(), Json::count(self.calls)));
+            }
         }
         json
     }
 }
 
-/// A firing as what causes deliveries: under the name and resource of its event, and distinct by
-/// rule and deadline.
-fn incoming_of_firing(
-    archived: &Archived,
-    evaluation: &Evaluation,
-) -> Result<Incoming, StoreError> {
+/// A firing or answer as what causes deliveries: under the name and resource of its event, and
+/// distinct by rule and time.
+fn incoming_of_entry(archived: &Archived, evaluation: &Evaluation) -> Result<Incoming, StoreError> {
     let failed = |error: EventError| StoreError::Failed(format!("entry {}: {error}", archived.seq));
     let mut incoming = Incoming::new(archived.event.clone()).map_err(failed)?;
     incoming.name.clone_from(&archived.name);

@@ -19,11 +19,12 @@
 use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc::{AnsweredCall, Evaluation, RuleSet};
-use reflexarc_event::{Event, Json, NativeEvent};
-use reflexarc_reaction::{CallAnswer, MemoryState, State as _, StateChange};
+use reflexarc::{Evaluation, RuleSet};
+use reflexarc_event::Json;
+use reflexarc_reaction::{MemoryState, State as _, StateChange};
 use sha2::{Digest as _, Sha256};
 
+use super::answer_entry::answered_call;
 use crate::store::{
     Archived, DamagedEvent, EntryKind, Incoming, Selection, Store, StoreError, evaluation_to_json,
 };
@@ -183,8 +184,7 @@ impl Verifier<'_> {
                 self.rules.fire(rule, &key, &self.state, at)
             }
             EntryKind::Answer => {
-                let call = answered_call(detail)
-                    .map_err(|reason| StoreError::Failed(format!("entry {position}: {reason}")))?;
+                let call = answered_call(archived)?;
                 self.rules.answer(&call, &self.state, at)
             }
             EntryKind::Resumed => {
@@ -281,38 +281,6 @@ impl Verifier<'_> {
         self.digest.update(now.as_bytes());
         self.digest.update(b"\n");
     }
-}
-
-/// The call that an entry is about, with its answer.
-fn answered_call(detail: &Json) -> Result<AnsweredCall, String> {
-    let missing = |name: &str| format!("`{name}` is missing from an answer");
-    let get = |name: &str| detail.get(name).ok_or_else(|| missing(name));
-    let call = get("call")?;
-    let text = |json: &Json, name: &str| {
-        let text = json.get(name).and_then(Json::as_str);
-        text.map(str::to_owned).ok_or_else(|| missing(name))
-    };
-    let event = match get("event")? {
-        Json::Null => None,
-        event => {
-            let event = Event::from_json(event.to_string()).map_err(|error| error.to_string())?;
-            // As the rule saw it: it was converted when it came.
-            Some(NativeEvent::as_is(event))
-        }
-    };
-    let answer = CallAnswer::from_json(get("answer")?).ok_or_else(|| missing("answer"))?;
-    let parameters = call.get("parameters").cloned();
-    let parameters = parameters.ok_or_else(|| missing("parameters"))?;
-    let hop = get("hop")?
-        .as_i64()
-        .and_then(|hop| usize::try_from(hop).ok());
-    let key = Some(get("key")?.clone()).filter(|key| *key != Json::Null);
-    let (target, operation) = (text(call, "target")?, text(call, "operation")?);
-    let rule = text(detail, "rule")?;
-    let call = AnsweredCall::new(rule, event, target, operation, parameters, answer);
-    Ok(call
-        .with_key(key)
-        .with_hop(hop.ok_or_else(|| missing("hop"))?))
 }
 
 /// The rules whose reactions ended by time or budget.

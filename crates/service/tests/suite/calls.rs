@@ -14,7 +14,7 @@ use reflexarc_delivery::{
 };
 use reflexarc_event::Json;
 use reflexarc_reaction::CallAnswer;
-use reflexarc_service::operate::verify_archive;
+use reflexarc_service::operate::{Replay, verify_archive};
 use reflexarc_service::store::{DeliveryStatus, EntryKind, Selection};
 
 use crate::delivering::{queue, quick};
@@ -515,6 +515,46 @@ async fn a_failing_answered_loses_nothing() {
     assert_eq!(answers.len(), 1);
     let (_, status) = serving.get("/status", None).await;
     assert!(status.to_string().contains("reaction_failed"), "{status}");
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn a_replay_runs_answered_again_and_calls_nothing() {
+    let api = StubApi::new([]);
+    let broken = rule("DescribeEnis").replace("answered = '", "answered = 'event.id.no.field;");
+    let serving = serving(&api, &broken).await;
+    accept(&serving, "1").await;
+    eventually(|| (!answers(&serving).is_empty()).then_some(())).await;
+    let folder = serving.stop().await;
+
+    let text = rule("DescribeEnis");
+    let mut parts = parts(&folder);
+    with_api(&mut parts, &api, &text);
+    let serving = Serving::run(folder, parts).await;
+    let store = serving.store.clone();
+    let replayed = tokio::task::spawn_blocking(move || {
+        let run = |failed: bool| {
+            let replay = Replay {
+                failed,
+                deliver: Some(format!("failed={failed}")),
+                ..Replay::default()
+            };
+            let mut counts = (0, 0);
+            let visited = replay.run(store.as_ref(), &rules(&text), |replayed| {
+                let replayed = replayed.unwrap();
+                counts.0 += replayed.deliveries.len();
+                counts.1 += replayed.calls;
+                true
+            });
+            visited.unwrap();
+            counts
+        };
+        [run(true), run(false)]
+    });
+    // Only what was lost; then all, but for the call.
+    assert_eq!(replayed.await.unwrap(), [(1, 0), (1, 1)]);
+    assert_eq!(until_written(&serving, 2).await, ["DescribeEnis ok"; 2]);
+    assert_eq!(api.operations().len(), 1);
     serving.stop().await;
 }
 
