@@ -112,6 +112,9 @@ pub(super) fn lookup(path: &str, comparisons: &Comparisons) -> Lookup {
 
 /// Compares a path that the catalogue does not have with all that it has.
 fn compare(path: &str) -> Lookup {
+    if is_in_open_object(path) {
+        return Lookup::Known;
+    }
     if let Some(field) = below(path) {
         return Lookup::Below(field);
     }
@@ -187,14 +190,34 @@ pub(super) fn finding_below(
 /// The field that has no fields and that the path leads below.
 fn below(path: &str) -> Option<&'static str> {
     let parent = |known: &'static str| {
-        let has_fields = matches!(known, "content" | "resource");
-        !has_fields
-            && path
-                .strip_prefix(known)
-                .is_some_and(|rest| rest.starts_with('.'))
+        let has_fields = known == "resource" || OBJECTS.contains(&known);
+        !has_fields && is_below(path, known)
     };
     find(parent).map(|field| field.path)
 }
+
+/// Whether the path leads into an object whose fields are not documented, such as the parameters of
+/// a call: `content.requestParameters.InstanceId`.
+fn is_in_open_object(path: &str) -> bool {
+    let mut objects = OBJECTS.iter();
+    objects.any(|object| {
+        let is_open = || find(|known| is_below(known, object)).is_none();
+        is_below(path, object) && is_open()
+    })
+}
+
+fn is_below(path: &str, parent: &str) -> bool {
+    path.strip_prefix(parent)
+        .is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// The objects of the catalogue.
+static OBJECTS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let objects = catalogue_fields()
+        .iter()
+        .filter(|field| field.shape.is_none());
+    objects.map(|field| field.path).collect()
+});
 
 /// Another spelling of the same words: `regionID`, `content.eni_id`.
 fn other_spelling(path: &str) -> Option<Meant> {

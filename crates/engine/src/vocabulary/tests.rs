@@ -276,6 +276,15 @@ fn a_field_without_fields_is_compared_itself() {
 }
 
 #[test]
+fn the_parameters_of_a_recorded_call_have_any_names() {
+    assert_silent(&[
+        r#"name == "ActionTrail:ApiCall" and content.requestParameters.InstanceId exists"#,
+        r#"name == "ActionTrail:ApiCall" and content.userIdentity.type == "assumed-role""#,
+        r#"name == "ActionTrail:ApiCall" and content.eventType == "ApiCall""#,
+    ]);
+}
+
+#[test]
 fn common_words_are_reported_in_ecs_events_only() {
     let severity = |text: &str| {
         let pattern: Pattern = text.parse().expect("a filter");
