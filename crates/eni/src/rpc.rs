@@ -80,6 +80,13 @@ impl Endpoint {
         HttpResponse::from(response)
     }
 
+    /// The response to a request that is too large to be read.
+    pub fn too_large(&mut self) -> HttpResponse {
+        let (error, host) = (authentication::too_large(), self.cloud.host());
+        let response = response::error(&error, self.cloud.new_request_id(), &host);
+        HttpResponse::from(response)
+    }
+
     /// Moves the clock forward, see [`Cloud::advance`].
     pub fn advance(&mut self, to: Timestamp) {
         self.cloud.advance(to);

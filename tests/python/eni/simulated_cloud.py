@@ -72,7 +72,7 @@ class Cloud:
             return [
                 event
                 for event in self.events(account)
-                if event["content"]["requestId"] == request_id
+                if event["content"].get("requestId") == request_id
             ]
 
         return wait_for(found)[0]

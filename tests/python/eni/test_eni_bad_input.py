@@ -6,8 +6,10 @@ from datetime import datetime, timedelta, timezone
 import pytest
 import requests
 from alibabacloud_ecs20140526 import models
+from alibabacloud_tea_openapi import models as open_api
 from alibabacloud_tea_openapi.exceptions import ClientException
 from alibabacloud_tea_openapi.utils import Utils
+from darabonba.runtime import RuntimeOptions
 from simulated_cloud import REGION
 
 
@@ -87,10 +89,112 @@ def test_invalid_parameters_are_refused(cloud):
     )
 
 
-def test_unknown_actions_are_refused(cloud):
-    request = models.DescribeInstancesRequest(region_id=REGION)
+def call_api(client, action, version="2014-05-26", **query):
+    """Call any action of any version, as generic clients of the SDK do."""
+    params = open_api.Params(
+        action=action,
+        version=version,
+        protocol="HTTPS",
+        pathname="/",
+        method="POST",
+        auth_type="AK",
+        style="RPC",
+        req_body_type="formData",
+        body_type="json",
+    )
+    request = open_api.OpenApiRequest(query={"RegionId": REGION, **query})
+    return client.call_api(params, request, RuntimeOptions())
+
+
+def test_unknown_actions_and_versions_are_refused(cloud):
     client = cloud.client("tenant")
-    assert refusal(lambda: client.describe_instances(request)) == (404, "InvalidAction.NotFound")
+    assert refusal(lambda: client.describe_disks(models.DescribeDisksRequest())) == (
+        404,
+        "InvalidAction.NotFound",
+    )
+    assert refusal(lambda: call_api(client, "FlyToTheMoon")) == (404, "InvalidAction.NotFound")
+    old = lambda: call_api(client, "DescribeNetworkInterfaces", version="2011-01-01")  # noqa: E731
+    assert refusal(old) == (404, "InvalidVersion")
+    known = call_api(client, "DescribeNetworkInterfaces")
+    assert known["body"]["TotalCount"] >= 1
+
+
+def test_parameters_that_are_too_large_are_refused(cloud):
+    large = "x" * (1 << 20)
+    client = cloud.client("tenant")
+    # In the address of the request, which is larger than HTTP servers accept.
+    assert refusal(
+        lambda: client.create_network_interface(
+            models.CreateNetworkInterfaceRequest(
+                region_id=REGION,
+                v_switch_id="vsw-tenant",
+                security_group_id="sg-tenant",
+                description=large,
+            )
+        )
+    ) == (413, "RequestEntityTooLarge")
+    # In its body.
+    params = {"Action": "DescribeNetworkInterfaces", "Description": large}
+    posted = requests.post(f"http://{cloud.endpoint}/", data=params, timeout=10)
+    assert code(posted) == (413, "RequestEntityTooLarge")
+    # Within the limit of the request, but not of the parameter.
+    description = models.CreateNetworkInterfaceRequest(
+        region_id=REGION,
+        v_switch_id="vsw-tenant",
+        security_group_id="sg-tenant",
+        description=large[: 30 << 10],
+    )
+    assert refusal(lambda: client.create_network_interface(description)) == (
+        400,
+        "InvalidParameter",
+    )
+    assert call_api(client, "DescribeNetworkInterfaces")["body"]["TotalCount"] >= 1
+
+
+SESSION = {
+    "access_key_id": "STS.tenant-key",
+    "access_key_secret": "tenant-session-secret",
+    "security_token": "tenant-session-token",
+}
+
+
+@pytest.mark.parametrize("algorithm", [None, "v2"], ids=["ACS3-HMAC-SHA256", "HMAC-SHA1"])
+def test_sessions_of_roles_need_their_token(cloud, algorithm):
+    request = models.DescribeNetworkInterfacesRequest(region_id=REGION)
+
+    def describe(**changes):
+        config = {**SESSION, "signature_algorithm": algorithm, **changes}
+        return cloud.client("tenant", **config).describe_network_interfaces(request)
+
+    assert describe().body.total_count >= 1
+    key = {"access_key_id": "tenant-key", "access_key_secret": "tenant-secret"}
+    for changes, expected in [
+        ({"security_token": "guess"}, (400, "InvalidSecurityToken.Malformed")),
+        ({"security_token": None}, (404, "InvalidAccessKeyId.NotFound")),
+        (key, (400, "InvalidSecurityToken.MismatchWithAccessKey")),
+        ({"access_key_secret": "guess"}, (400, "SignatureDoesNotMatch")),
+    ]:
+        assert refusal(lambda changes=changes: describe(**changes)) == expected
+
+
+def test_expired_tokens_are_refused(start_cloud, tmp_path):
+    world = tmp_path / "world.toml"
+    world.write_text(
+        """
+[[account]]
+name = "tenant"
+id = "1690704567890130"
+session = { id = "STS.short", secret = "s", token = "t", expires = "0s" }
+"""
+    )
+    client = start_cloud(str(world)).client(
+        "tenant", access_key_id="STS.short", access_key_secret="s", security_token="t"
+    )
+    request = models.DescribeNetworkInterfacesRequest(region_id=REGION)
+    assert refusal(lambda: client.describe_network_interfaces(request)) == (
+        400,
+        "InvalidSecurityToken.Expired",
+    )
 
 
 def test_stale_time_stamps_are_refused(cloud):

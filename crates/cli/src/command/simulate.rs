@@ -1,5 +1,6 @@
 //! `reflexarc simulate`: the simulated cloud, as a scenario on a virtual clock or an API over HTTP.
 
+mod api_listener;
 mod attempt;
 mod call_targets;
 mod config;

@@ -99,7 +99,7 @@ impl Cloud {
     ) -> Vec<(&'static str, Json)> {
         let event_id = self.new_request_id();
         let error = reply.result.as_ref().err();
-        let source = format!("ecs.{}.aliyuncs.com", self.region());
+        let source = self.host();
         let mut content = vec![
             ("eventId", Json::from(event_id)),
             ("eventVersion", 1.into()),

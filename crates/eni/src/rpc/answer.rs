@@ -64,6 +64,11 @@ impl Cloud {
 
     /// The response to a request; errors contain the name of the region's endpoint.
     pub(crate) fn response(&self, reply: &Reply) -> RpcResponse {
-        response::write(reply, &format!("ecs.{}.aliyuncs.com", self.region()))
+        response::write(reply, &self.host())
+    }
+
+    /// The name of the region's endpoint.
+    pub(crate) fn host(&self) -> String {
+        format!("ecs.{}.aliyuncs.com", self.region())
     }
 }

@@ -145,8 +145,7 @@ impl Authenticator {
 
     fn check_http(&self, request: &HttpRequest) -> Result<(), ApiError> {
         if request.query.len() + request.body.len() > self.limits.bytes {
-            let message = "The request is larger than the service accepts.";
-            return Err(ApiError::new(413, "RequestEntityTooLarge", message));
+            return Err(too_large());
         }
         if !matches!(request.method.as_str(), "GET" | "POST") {
             let message = "This http method is not supported.";
@@ -261,6 +260,12 @@ impl std::fmt::Debug for AccessKey {
             .field("account", &self.account)
             .finish_non_exhaustive()
     }
+}
+
+/// The error for a request that is too large.
+pub(super) fn too_large() -> ApiError {
+    let message = "The request is larger than the service accepts.";
+    ApiError::new(413, "RequestEntityTooLarge", message)
 }
 
 /// Whether a parameter authenticates the request and says nothing about what it does.

@@ -16,6 +16,7 @@ use reflexarc_eni::scenario::{Scenario, World};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use super::api_listener::{ApiListener, ClientAddress};
 use super::forward::Forwarder;
 use super::shared_cloud::{CloudOutput, SharedCloud};
 use super::timeline::Entry;
@@ -68,7 +69,9 @@ async fn serve(
         Router::new()
     };
     let app = control.fallback(answer).with_state(Arc::clone(&cloud));
-    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    let app = app.into_make_service_with_connect_info::<ClientAddress>();
+    let listener = ApiListener { listener, cloud };
+    let cloud = Arc::clone(&listener.cloud);
     output.line(format_args!("listening on http://{bound}"))?;
     output.flush()?;
     // Times in the output are relative to this.
@@ -116,7 +119,7 @@ async fn serve(
 
 async fn answer(
     State(cloud): State<Arc<SharedCloud>>,
-    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    ConnectInfo(ClientAddress(client)): ConnectInfo<ClientAddress>,
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();

@@ -57,6 +57,11 @@ impl SharedCloud {
         response
     }
 
+    /// The response to a request that is too large to be one.
+    pub(super) fn too_large(&self) -> HttpResponse {
+        self.lock().too_large()
+    }
+
     /// Completes operations when they are due, without end.
     pub(super) async fn run_clock(&self) {
         loop {
