@@ -50,6 +50,7 @@ mod statements;
 mod targets;
 mod timeline;
 mod trees;
+mod withdrawn;
 mod write_clock;
 mod writer;
 
@@ -63,9 +64,10 @@ use rusqlite::Connection;
 pub(crate) use self::check::CheckPlace;
 use self::entry_clock::EntryClock;
 use self::files::StoreFiles;
+use self::withdrawn::WithdrawnCalls;
 use self::write_clock::WriteClock;
 use crate::dead_letters::Observed;
-use crate::{Pruned, StoreError, StoreOptions, WithdrawnCallObserver};
+use crate::{Pruned, StoreError, StoreOptions};
 
 /// A store in one SQLite file. Dropping it finishes what was submitted.
 pub struct SqliteStore {
@@ -79,7 +81,7 @@ pub struct SqliteStore {
     /// What retention has removed and not reported yet.
     pruned: Mutex<Pruned>,
     dead_letters: Observed,
-    withdrawn_calls: Arc<Mutex<Option<WithdrawnCallObserver>>>,
+    withdrawn_calls: WithdrawnCalls,
     timeline: timeline::SharedTimeline,
     /// Read-only connections that are not in use.
     // Grows to the largest number of readers at one time and stays there. Opening one costs a few
@@ -108,23 +110,15 @@ impl SqliteStore {
         let window = options.duplicate_window.as_micros();
         let entry_clock = EntryClock::new();
         let undone = entry_clock.clone();
-        let withdrawn_calls: Arc<Mutex<Option<WithdrawnCallObserver>>> = Arc::default();
-        let observers = withdrawn_calls.clone();
-        let committed = move || {
-            if calls::take_has_withdrawn() {
-                let observer = observers.lock().unwrap_or_else(PoisonError::into_inner);
-                // Cloned, so that it runs without the lock.
-                let observer = observer.clone();
-                observer.iter().for_each(|observer| observer());
-            }
-        };
+        let withdrawn_calls = WithdrawnCalls::default();
+        let committed = withdrawn_calls.clone();
         Ok(Self {
             duplicate_window: i64::try_from(window).unwrap_or(i64::MAX),
             writer: writer::Writer::start(
                 connection,
                 files.clone(),
                 move || undone.forget(),
-                committed,
+                move || committed.committed(),
             )?,
             clock: WriteClock::new(),
             entry_clock,

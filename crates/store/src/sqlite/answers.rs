@@ -49,7 +49,7 @@ pub(super) fn settle(
     calls::forget(connection, id)?;
     let (record, hop, event) = match call {
         Ok(call) => call,
-        Err(reason) => return dead_letter(connection, id, reason, &answer, now),
+        Err(reason) => return dead_letter(connection, id, &reason, &answer, now),
     };
     if let Some(attempt) = attempt {
         attempts::record(connection, &record.delivery, attempt)?;
@@ -186,7 +186,7 @@ fn before(
     }
     let (pending, withdrawn) = (DeliveryStatus::Pending, DeliveryStatus::Withdrawn);
     if [pending, withdrawn].contains(&record.status) {
-        let reason = "what its answer needs is missing".to_owned();
+        let reason = "what its answer needs is missing";
         return dead_letter(connection, id, reason, answer, now);
     }
     // Its claim had expired, and another attempt was answered first. The trace shows both.
@@ -200,7 +200,7 @@ fn before(
 fn dead_letter(
     connection: &Connection,
     id: DeliveryId,
-    reason: String,
+    reason: &str,
     answer: &CallAnswer,
     now: Timestamp,
 ) -> Result<Answered, StoreError> {

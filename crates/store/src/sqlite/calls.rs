@@ -19,8 +19,6 @@
 //! call that is claimed only gets the code: if the attempt ends with an answer, that is the answer;
 //! if it does not, the call is withdrawn then.
 
-use std::cell::Cell;
-
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::{Decision, DeliveryId};
 use reflexarc_event::Event;
@@ -28,7 +26,7 @@ use reflexarc_reaction::OwnCode;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::compression::pack;
-use super::{changes, micros, outbox};
+use super::{changes, micros, outbox, withdrawn};
 use crate::{DeliveryStatus, StoreError, WithdrawnCall};
 
 /// What version 8 added for calls.
@@ -60,12 +58,6 @@ CREATE INDEX waiting_call_withdrawn ON waiting_call (withdrawn) WHERE withdrawn 
 
 /// Calls that one transaction lets expire. Accepting events waits for it.
 pub(super) const EXPIRE_STEP: usize = 1_000;
-
-thread_local! {
-    /// Whether the open transaction has withdrawn a call. The writer is one thread, and its jobs
-    /// get a connection and nothing else.
-    static HAS_WITHDRAWN: Cell<bool> = const { Cell::new(false) };
-}
 
 /// An event in native form, as it is stored with each of the calls that it led to.
 pub(super) struct PackedEvent {
@@ -244,7 +236,7 @@ fn end(connection: &Connection, id: DeliveryId, now: Timestamp) -> Result<(), St
     let reason = format!("{code}: {reason}");
     let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Withdrawn);
     outbox::transfer(connection, id, from, to, Some(&reason), now)?;
-    HAS_WITHDRAWN.set(true);
+    withdrawn::record();
     Ok(())
 }
 
@@ -253,11 +245,6 @@ pub(super) fn may_be_sent(connection: &Connection, id: DeliveryId) -> Result<boo
     let sql = "SELECT EXISTS (SELECT 1 FROM waiting_call WHERE id = ?1 AND code IS NULL)";
     let mut statement = connection.prepare_cached(sql)?;
     Ok(statement.query_row([id.as_bytes()], |row| row.get(0))?)
-}
-
-/// Whether a call was withdrawn on this thread since this was asked last.
-pub(super) fn take_has_withdrawn() -> bool {
-    HAS_WITHDRAWN.take()
 }
 
 /// Lets the calls of a target expire that were due before `due_before`, at most [`EXPIRE_STEP`].
@@ -345,7 +332,7 @@ pub(super) fn withdraw_of_target(
 }
 
 /// The calls whose answers are processed next, in the order in which they were withdrawn.
-pub(super) fn withdrawn(
+pub(super) fn list_withdrawn(
     connection: &Connection,
     limit: usize,
 ) -> Result<Vec<WithdrawnCall>, StoreError> {
@@ -367,7 +354,7 @@ pub(super) fn withdrawn(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The query of [`withdrawn`].
+/// The query of [`list_withdrawn`].
 pub(super) const WITHDRAWN: &str = "SELECT id, code, reason FROM waiting_call
     WHERE withdrawn IS NOT NULL ORDER BY withdrawn LIMIT ?1";
 

@@ -406,8 +406,7 @@ impl Store for SqliteStore {
     }
 
     fn observe_withdrawn_calls(&self, observer: WithdrawnCallObserver) {
-        let observers = self.withdrawn_calls.lock();
-        *observers.unwrap_or_else(PoisonError::into_inner) = Some(observer);
+        self.withdrawn_calls.set(observer);
     }
 
     fn submit_dead_letter_target(
@@ -432,13 +431,12 @@ impl Store for SqliteStore {
         // retried, but the attempt that runs is not interrupted (see `outbox::settle`).
         const REASON: &str = "cancelled by an operator";
         self.change(move |connection| {
-            match calls::withdraw(connection, id, OwnCode::Cancelled, REASON, now)? {
-                Some(withdrawal) => Ok(withdrawal.is_new()),
-                None => {
-                    let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Cancelled);
-                    outbox::transfer(connection, id, from, to, Some(REASON), now)
-                }
+            let withdrawal = calls::withdraw(connection, id, OwnCode::Cancelled, REASON, now)?;
+            if let Some(withdrawal) = withdrawal {
+                return Ok(withdrawal.is_new());
             }
+            let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Cancelled);
+            outbox::transfer(connection, id, from, to, Some(REASON), now)
         })
     }
 

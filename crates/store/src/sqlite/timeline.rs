@@ -114,7 +114,7 @@ impl TimeTransaction for SqliteTimeTransaction<'_> {
     }
 
     fn withdrawn_calls(&self, limit: usize) -> Result<Vec<WithdrawnCall>, StoreError> {
-        calls::withdrawn(&lock(self.connection), limit)
+        calls::list_withdrawn(&lock(self.connection), limit)
     }
 
     fn shift_times(&mut self, offset: SignedDuration) -> Result<(u64, u64), StoreError> {

@@ -76,13 +76,8 @@ impl Writer {
             // Named, so that `top -H` and stack dumps show which thread is busy.
             .name("store".into())
             .spawn(move || {
-                run(
-                    &Mutex::new(connection),
-                    &jobs,
-                    &own_files,
-                    &undone,
-                    &committed,
-                )
+                let connection = Mutex::new(connection);
+                run(&connection, &jobs, &own_files, &undone, &committed);
             })
             .map_err(|error| {
                 StoreError::Failed(format!("cannot start the writer thread: {error}"))

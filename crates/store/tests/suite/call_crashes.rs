@@ -15,13 +15,13 @@ use reflexarc_store::{
 use crate::samples::{LEASE, at, attempt, call, evaluation, incoming_of, open};
 
 /// Calls that are made; every second one leads to another.
-const CALLS: i64 = 8;
+const CALLS: u8 = 8;
 
-fn accept(store: &SqliteStore, number: i64) {
+fn accept(store: &SqliteStore, number: u8) {
     let action = call("t", "Delete").with_key(number.to_string());
     let calling = evaluation("r", vec![action], vec![]);
     let event = incoming_of(&number.to_string(), "");
-    store.accept(event, calling, at(number)).unwrap();
+    store.accept(event, calling, at(number.into())).unwrap();
 }
 
 /// As the service does: the answer, its entry and what the rule does with it in one transaction.
@@ -156,7 +156,7 @@ fn calls_are_answered_once_wherever_a_process_is_killed() {
             let again = call("t", "Delete").with_key(number.to_string());
             let event = incoming_of(&format!("again {number}"), "");
             let again = evaluation("r", vec![again], vec![]);
-            store.accept(event, again, at(number)).unwrap();
+            store.accept(event, again, at(number.into())).unwrap();
         }
     }
     for round in 0..6 {
@@ -167,7 +167,7 @@ fn calls_are_answered_once_wherever_a_process_is_killed() {
         }
     }
     let whole = answers_of(&store);
-    assert!(whole.len() > CALLS as usize + 2, "{whole:?}");
+    assert!(whole.len() > usize::from(CALLS) + 2, "{whole:?}");
     let copied = tempfile::tempdir().unwrap();
     SqliteStore::backup(store.path(), &copied.path().join("store.db")).unwrap();
     assert_eq!(

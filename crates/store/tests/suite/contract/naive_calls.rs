@@ -169,7 +169,9 @@ impl NaiveCalls {
             one.end == End::Waits && one.code.is_some() && !is_sent
         };
         let ids: Vec<_> = self.all.iter().filter(ended).map(|one| one.id).collect();
-        ids.into_iter().for_each(|id| self.end(id));
+        for id in ids {
+            self.end(id);
+        }
     }
 
     fn reserve(&mut self, id: DeliveryId, now: i64) -> ChangeReservation {
@@ -298,39 +300,8 @@ impl CallRun<'_> {
                 self.accept_event(cancelling, now);
                 self.cancel_named(rule, now);
             }
-            Step::Expire(ago) => {
-                let expired = self.with(|store| {
-                    let before = at(now - ago);
-                    let reply = store.submit_expire_calls(&self.target, before, at(now));
-                    reply.wait().unwrap()
-                });
-                let mut late: Vec<_> = self.naive.all.clone();
-                late.retain(|one| {
-                    let is_sent = one.claimed_until.is_some_and(|until| until > now);
-                    let waits = one.end == End::Waits && one.code.is_none();
-                    waits && !is_sent && one.first_due < now - ago
-                });
-                late.sort_by_key(|one| (one.first_due, one.id));
-                for one in &late {
-                    self.naive.withdraw(one.id, OwnCode::Expired, now);
-                }
-                prop_assert_eq!(expired, late.len());
-            }
-            Step::KeepRule(kept) => {
-                let live = vec![self.rule(kept)];
-                let gone = self.with(|store| {
-                    let reply = store.submit_withdraw_calls_of_other_rules(live, at(now));
-                    reply.wait().unwrap()
-                });
-                let mut others = self.naive.all.clone();
-                others
-                    .retain(|one| one.rule != kept && one.end == End::Waits && one.code.is_none());
-                others.sort_by_key(|one| (one.rule, one.id));
-                for one in &others {
-                    self.naive.withdraw(one.id, OwnCode::RuleGone, now);
-                }
-                prop_assert_eq!(gone, others.len());
-            }
+            Step::Expire(ago) => return self.expire(ago, now),
+            Step::KeepRule(kept) => return self.keep_rule(kept, now),
             Step::UnknownTarget => {
                 let reason = "gone".to_owned();
                 self.with(|store| store.dead_letter_target(&self.target, reason, at(now)))
@@ -343,22 +314,7 @@ impl CallRun<'_> {
             }
             Step::Process(limit) => return self.process(limit, now),
             Step::Pass(seconds) => self.clock.set(now + seconds),
-            Step::Kill => {
-                // Dropped first: one process at a time has the file.
-                drop(self.store.borrow_mut().take());
-                *self.store.borrow_mut() = Some(backend.open());
-                self.with(|store| store.release_claims(at(now))).unwrap();
-                self.claimed.clear();
-                let mut released = false;
-                for one in &mut self.naive.all {
-                    if one.end == End::Waits && one.claimed_until.take().is_some() {
-                        (one.not_before, released) = (now, true);
-                    }
-                }
-                if released {
-                    self.naive.end_released(now);
-                }
-            }
+            Step::Kill => self.kill(backend, now),
             Step::Resume => {
                 self.with(|store| store.set_pause(&self.target, None))
                     .unwrap();
@@ -378,6 +334,59 @@ impl CallRun<'_> {
             }
         }
         Ok(())
+    }
+
+    fn expire(&mut self, ago: i64, now: i64) -> Result<(), TestCaseError> {
+        let expired = self.with(|store| {
+            let before = at(now - ago);
+            let reply = store.submit_expire_calls(&self.target, before, at(now));
+            reply.wait().unwrap()
+        });
+        let mut late: Vec<_> = self.naive.all.clone();
+        late.retain(|one| {
+            let is_sent = one.claimed_until.is_some_and(|until| until > now);
+            let waits = one.end == End::Waits && one.code.is_none();
+            waits && !is_sent && one.first_due < now - ago
+        });
+        late.sort_by_key(|one| (one.first_due, one.id));
+        for one in &late {
+            self.naive.withdraw(one.id, OwnCode::Expired, now);
+        }
+        prop_assert_eq!(expired, late.len());
+        Ok(())
+    }
+
+    fn keep_rule(&mut self, kept: usize, now: i64) -> Result<(), TestCaseError> {
+        let live = vec![self.rule(kept)];
+        let gone = self.with(|store| {
+            let reply = store.submit_withdraw_calls_of_other_rules(live, at(now));
+            reply.wait().unwrap()
+        });
+        let mut others = self.naive.all.clone();
+        others.retain(|one| one.rule != kept && one.end == End::Waits && one.code.is_none());
+        others.sort_by_key(|one| (one.rule, one.id));
+        for one in &others {
+            self.naive.withdraw(one.id, OwnCode::RuleGone, now);
+        }
+        prop_assert_eq!(gone, others.len());
+        Ok(())
+    }
+
+    fn kill(&mut self, backend: &dyn Backend, now: i64) {
+        // Dropped first: one process at a time has the file.
+        drop(self.store.borrow_mut().take());
+        *self.store.borrow_mut() = Some(backend.open());
+        self.with(|store| store.release_claims(at(now))).unwrap();
+        self.claimed.clear();
+        let mut released = false;
+        for one in &mut self.naive.all {
+            if one.end == End::Waits && one.claimed_until.take().is_some() {
+                (one.not_before, released) = (now, true);
+            }
+        }
+        if released {
+            self.naive.end_released(now);
+        }
     }
 
     fn accept_event(&mut self, evaluation: reflexarc::Evaluation, now: i64) -> Vec<DeliveryId> {
