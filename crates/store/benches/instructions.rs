@@ -8,7 +8,8 @@
 //!
 //! The cases: `read`, from the bytes of an event to what is accepted, which all others begin with;
 //! `plain`, no rule matched; `state`, a state entry is set; `send`, and a document is sent;
-//! `copy`, a second copy of each event comes; `deliver`, as `send`, and the document is delivered.
+//! `copy`, a second copy of each event comes; `deliver`, as `send`, and the document is delivered;
+//! `call`, an operation is called; `answer`, and the call is answered.
 //! The difference of two counts, divided by that of the numbers, is one event.
 #![allow(
     missing_docs,
@@ -26,10 +27,12 @@ use std::hint::black_box;
 use reflexarc::Evaluation;
 use reflexarc_delivery::Decision;
 use reflexarc_event::{Event, Json};
-use reflexarc_reaction::StateChange;
-use reflexarc_store::{EvaluateInTransaction, Incoming, Reply, SqliteStore, Store};
+use reflexarc_reaction::{CallAnswer, StateChange};
+use reflexarc_store::{
+    EvaluateInTransaction, Incoming, Reply, SqliteStore, Store, TimeTransaction,
+};
 
-use self::samples::{LEASE, at, attempt, evaluation, event_text, open, send};
+use self::samples::{LEASE, at, attempt, call, evaluation, event_text, open, send};
 
 /// Resources that events are about.
 const RESOURCES: usize = 5_000;
@@ -43,7 +46,9 @@ fn main() {
     if count == 0 {
         return;
     }
-    let known = ["read", "plain", "state", "send", "copy", "deliver"];
+    let known = [
+        "read", "plain", "state", "send", "copy", "deliver", "call", "answer",
+    ];
     assert!(known.contains(&case.as_str()), "expected one of {known:?}");
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
@@ -59,6 +64,9 @@ fn main() {
         }
         if case == "deliver" {
             deliver(&store);
+        }
+        if case == "answer" {
+            answer(&store);
         }
     }
 }
@@ -77,6 +85,7 @@ fn prepare(case: &str, number: usize) -> (Incoming, EvaluateInTransaction) {
     let result = match case {
         "state" => evaluation("failed-attach", vec![], vec![entry]),
         "send" | "deliver" => evaluation("failed-attach", vec![send("t", 1)], vec![entry]),
+        "call" | "answer" => evaluation("failed-attach", vec![call("t", "Detach")], vec![entry]),
         _ => Evaluation::default(),
     };
     (incoming, Box::new(move |_, _, _| Ok(result)))
@@ -102,5 +111,24 @@ fn deliver(store: &SqliteStore) {
         for reply in replies {
             reply.wait().unwrap();
         }
+    }
+}
+
+/// Claims all calls that are due and settles each with an answer, without the entry of the archive.
+fn answer(store: &SqliteStore) {
+    loop {
+        let claimed = store.claim("t", at(0), LEASE, 256).unwrap();
+        if claimed.is_empty() {
+            return;
+        }
+        let work = Box::new(move |transaction: &mut dyn TimeTransaction| {
+            let answer = CallAnswer::ok(200, Json::Null);
+            for call in claimed {
+                let attempt = attempt("answered");
+                transaction.settle_call(call.id, Some(&attempt), &answer, at(0))?;
+            }
+            Ok(None)
+        });
+        store.submit_time(work).wait().unwrap();
     }
 }

@@ -5,7 +5,7 @@
 //! and no rule gets one without the event that it belongs to.
 
 use jiff::Timestamp;
-use reflexarc_delivery::{DeadLetterCause, DeliveryId, EventRef};
+use reflexarc_delivery::{DeadLetterCause, DeliveryId, EventRef, shorten};
 use reflexarc_event::NativeEvent;
 use reflexarc_reaction::{CallAnswer, OwnCode};
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -19,6 +19,9 @@ use crate::{
     AttemptOutcome, DeadLetter, DeadLetterReport, DeliveryRecord, DeliveryStatus, StoreError,
     WaitingCall,
 };
+
+/// The longest summary of an answer with its delivery, in bytes. A message of an API may be large.
+const SUMMARY_BYTES: usize = 4_096;
 
 /// The most that an event in native form may expand to when it is read back; only a damaged row
 /// says more.
@@ -62,7 +65,7 @@ pub(super) fn settle(
         id.as_bytes(),
         DeliveryStatus::Answered.number(),
         micros(now),
-        (!answer.ok).then(|| answer.summary()),
+        (!answer.ok).then(|| summary(&answer)),
         attempt.is_some(),
     ))?;
     // What comes after a withdrawn one has been let go then.
@@ -96,6 +99,11 @@ fn known_answer(
         return Ok(CallAnswer::own(OwnCode::OutcomeUnknown, message));
     }
     Ok(answer.clone())
+}
+
+/// Code and message, as far as a list shows them; the entry of the archive has all of it.
+fn summary(answer: &CallAnswer) -> String {
+    shorten(&answer.summary(), SUMMARY_BYTES)
 }
 
 /// What is kept of a call.
@@ -206,7 +214,7 @@ fn dead_letter(
 ) -> Result<Answered, StoreError> {
     let reason = format!(
         "its answer cannot be processed: {reason}; it was {}",
-        answer.summary()
+        summary(answer)
     );
     let place = outbox::place_of(connection, id)?;
     let sql = "UPDATE delivery SET status = 2, finished = ?2, reason = ?3 WHERE id = ?1

@@ -365,20 +365,27 @@ pub(super) fn has_withdrawn(connection: &Connection) -> Result<bool, StoreError>
     Ok(statement.query_row((), |row| row.get(0))?)
 }
 
-/// Moves the times from which calls expire by `offset`, because the clock was set by as much.
+/// Moves all times of waiting calls by `offset`, because the clock was set by as much: when they
+/// expire, are due, and until when they are claimed. Else one that is being sent would seem to have
+/// been left behind by a process that was killed. The ends of delays were moved before.
 pub(super) fn shift(connection: &Connection, offset: SignedDuration) -> Result<(), StoreError> {
     let offset = i64::try_from(offset.as_micros()).unwrap_or(i64::MAX);
     connection.prepare_cached(SHIFT)?.execute([offset])?;
-    connection.prepare_cached(SHIFT_SERIES)?.execute(())?;
+    connection
+        .prepare_cached(SHIFT_DELIVERIES)?
+        .execute([offset])?;
     Ok(())
 }
 
 /// Moves what has not been withdrawn.
 pub(super) const SHIFT: &str = "UPDATE waiting_call SET due = due + ?1 WHERE withdrawn IS NULL";
-/// Retry policies count from the same time.
-pub(super) const SHIFT_SERIES: &str = "UPDATE delivery
-    SET since = (SELECT due FROM waiting_call AS c WHERE c.id = delivery.id)
-    WHERE id IN (SELECT id FROM waiting_call WHERE withdrawn IS NULL)";
+/// And the deliveries of the same, but those that waited for the end of a delay: they have moved,
+/// and `since` with them, which is when a call was due at first.
+pub(super) const SHIFT_DELIVERIES: &str = "UPDATE delivery
+    SET since = since + ?1, due = due + ?1, set_at = set_at + ?1,
+        retry = retry + ?1, failed = failed + ?1
+    WHERE id IN (SELECT id FROM waiting_call WHERE withdrawn IS NULL)
+          AND since <> (SELECT due FROM waiting_call AS c WHERE c.id = delivery.id)";
 
 fn ids(
     connection: &Connection,

@@ -26,7 +26,7 @@ static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Statements that scan a table or index, and why they may: none runs for an event, a claim, a
 /// trace or a step of retention.
-const SCANS: [(&str, &str); 26] = [
+const SCANS: [(&str, &str); 25] = [
     ("FROM pragma_", "reads the schema"),
     ("FROM sqlite_schema", "reads the schema"),
     ("ORDER BY seq DESC LIMIT 1", "reads one row"),
@@ -77,10 +77,6 @@ const SCANS: [(&str, &str); 26] = [
     ("set_at > ?1", "runs once when the clock was set back"),
     ("since = since + ?1", "runs once when the clock was set"),
     ("SET due = due + ?1", "runs once when the clock was set"),
-    (
-        "SET since = (SELECT due",
-        "runs once when the clock was set",
-    ),
     (
         "FROM change_stop ORDER BY",
         "reads the stopped targets, at the start",

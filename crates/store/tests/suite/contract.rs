@@ -138,6 +138,7 @@ macro_rules! every_promise {
                 a_waiting_call_is_withdrawn_and_never_cancelled,
                 a_call_that_is_being_sent_is_withdrawn_without_an_answer,
                 calls_expire_by_when_they_were_due,
+                waiting_calls_move_with_the_clock,
                 calls_of_rules_that_are_gone_are_withdrawn,
                 calls_of_an_unknown_target_are_answered,
                 withdrawn_calls_are_observed,

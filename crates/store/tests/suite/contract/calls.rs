@@ -361,6 +361,43 @@ pub(super) fn calls_expire_by_when_they_were_due(backend: &dyn Backend) {
     assert_eq!(expire("t", 86_601, 86_601), 1);
 }
 
+/// A call that is being sent is not sent again because the clock was set.
+pub(super) fn waiting_calls_move_with_the_clock(backend: &dyn Backend) {
+    let store = &*backend.open();
+    let shift = |seconds| {
+        let work = Box::new(move |transaction: &mut dyn TimeTransaction| {
+            transaction.shift_times(SignedDuration::from_secs(seconds))?;
+            Ok(None)
+        });
+        store.submit_time(work).wait().unwrap();
+    };
+    let sending = accept_call(store, "1", "r", 0);
+    claim_one(store, 0);
+    let failing = accept_call(store, "2", "r", 0);
+    let retry = Decision::RetryAt(at(50));
+    store
+        .settle(claim_one(store, 1), attempt("failed"), retry, at(1))
+        .unwrap();
+    let delayed = call("t", "A").with_after(SignedDuration::from_secs(40));
+    let delayed = accept(store, "3", of_key("r", None, delayed), 0).deliveries[0];
+    let message = accept(store, "4", of_key("r", None, send("u", 1)), 0).deliveries[0];
+    let due = |id| store.delivery(id).unwrap().unwrap().0.due;
+    for offset in [86_400, -200_000] {
+        let before = [sending, failing, delayed].map(due);
+        shift(offset);
+        let after = [sending, failing, delayed].map(due);
+        for (before, after) in before.into_iter().zip(after) {
+            assert_eq!(after, before + SignedDuration::from_secs(offset));
+        }
+    }
+    assert_eq!(due(message), at(0));
+    let now = 86_400 - 200_000;
+    assert_eq!(store.claim("t", at(now + 2), LEASE, 9).unwrap(), []);
+    assert_eq!(claim_one(store, now + 40).id, delayed);
+    assert_eq!(claim_one(store, now + 50).id, failing);
+    assert_eq!(claim_one(store, now + 60).id, sending);
+}
+
 pub(super) fn calls_of_rules_that_are_gone_are_withdrawn(backend: &dyn Backend) {
     let store = &*backend.open();
     let live = accept_call(store, "1", "live", 0);
