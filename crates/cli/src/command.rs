@@ -128,7 +128,7 @@ pub(crate) enum Command {
     /// Check the configuration, or create one
     #[command(subcommand)]
     Config(config::Config),
-    /// Show help for a command, or a reference: `help rule`, `help pattern`, `help reaction`
+    /// Show help for a command, or a reference: `help rule`, `help pattern`, `help reaction`, `help calls`
     Help(help::Args),
     /// Simulate the cloud: run a scenario, or serve the ECS API over HTTP
     Simulate(Box<simulate::Args>),

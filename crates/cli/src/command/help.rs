@@ -14,11 +14,12 @@ Examples:
   reflexarc help rule         reference: keys of rule files, and their tests
   reflexarc help pattern      reference: the filter language of `when`
   reflexarc help reaction     reference: the functions that scripts in `then` can call
+  reflexarc help calls        reference: targets whose API rules call
   reflexarc help RA0201       what a diagnostic code means, with an example
   reflexarc help codes        all diagnostic codes
   reflexarc help run          help for one command")]
 pub(crate) struct Args {
-    /// A command, a diagnostic code, or one of `rule`, `pattern`, `reaction`, `codes`
+    /// A command, a diagnostic code, or one of `rule`, `pattern`, `reaction`, `calls`, `codes`
     #[arg(value_name = "TOPIC")]
     topics: Vec<String>,
     /// Print references without a pager
@@ -27,10 +28,11 @@ pub(crate) struct Args {
 }
 
 /// Topics with a reference.
-const REFERENCES: [(&str, &str); 3] = [
+const REFERENCES: [(&str, &str); 4] = [
     ("rule", reflexarc::REFERENCE),
     ("pattern", reflexarc_pattern::REFERENCE),
     ("reaction", reflexarc_reaction::REFERENCE),
+    ("calls", reflexarc_delivery::REFERENCE),
 ];
 
 /// The topic that lists all diagnostic codes.

@@ -282,6 +282,7 @@ fn help_prints_references_and_commands() {
         ("rule", reflexarc::REFERENCE),
         ("pattern", reflexarc_pattern::REFERENCE),
         ("reaction", reflexarc_reaction::REFERENCE),
+        ("calls", reflexarc_delivery::REFERENCE),
     ] {
         assert_eq!(
             reflexarc(&["help", topic]).stdout.trim_end(),

@@ -25,12 +25,13 @@ const ONLY_PARSED: [&str; 8] = [
 ];
 
 /// Documents whose command lines are checked.
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "ARCHITECTURE.md",
     "deploy/README.md",
+    "crates/delivery/REFERENCE.md",
     "crates/engine/REFERENCE.md",
     "crates/pattern/REFERENCE.md",
     "crates/reaction/REFERENCE.md",

@@ -356,6 +356,38 @@ fn default_chain(
     }
 }
 
+#[test]
+fn configurations_of_the_reference_are_valid() {
+    let mut parts = reflexarc_delivery::REFERENCE.split("```toml\n");
+    let before = parts.next().unwrap();
+    assert!(before.contains("## Keys of both types"));
+    let mut read = 0;
+    for part in parts {
+        let (text, _) = part.split_once("```").unwrap();
+        let document = Document::parse(text, "the configuration", FaultCodes::CONFIG);
+        let context = ConfigContext::new(Path::new("/nonexistent"), Secrets::Blank);
+        let root = ConfigTable::new(&context, document.root());
+        read += targets(&root).len();
+        root.finish();
+        assert_eq!(document.into_diagnostics(), [], "{text}");
+    }
+    assert_eq!(read, 6);
+}
+
+#[test]
+fn the_reference_lists_operations_with_a_client_token() {
+    let (_, rest) = reflexarc_delivery::REFERENCE
+        .split_once("the official SDK:\n\n")
+        .unwrap();
+    let (list, _) = rest.split_once(".\n").unwrap();
+    let listed: Vec<&str> = list
+        .split(',')
+        .map(|name| name.trim().trim_matches('`'))
+        .collect();
+    let table = include_str!("../../src/target/alibaba/client_token_operations.txt");
+    assert_eq!(listed, table.lines().collect::<Vec<_>>());
+}
+
 const CLI: &str = ".aliyun/config.json";
 const INI: &str = ".alibabacloud/credentials.ini";
 
