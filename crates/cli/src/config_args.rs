@@ -47,7 +47,7 @@ impl ConfigArgs {
 
     /// Reads the configuration with every secret empty: its targets can be described, but not used.
     pub(crate) fn load_with_blank_secrets(&self) -> Result<Config, Failure> {
-        Ok(Config::load(&self.config, Secrets::Blank)?)
+        load_with_blank_secrets(&self.config)
     }
 
     /// The running service of the configuration.
@@ -82,6 +82,11 @@ impl ConfigArgs {
 /// Reads a configuration without resolving its secrets.
 pub(crate) fn load_without_secrets(path: &Path) -> Result<Config, Failure> {
     Ok(Config::load(path, Secrets::Skip)?)
+}
+
+/// Reads a configuration with every secret empty.
+pub(crate) fn load_with_blank_secrets(path: &Path) -> Result<Config, Failure> {
+    Ok(Config::load(path, Secrets::Blank)?)
 }
 
 /// Starts logging and opens the store, for a process that delivers.

@@ -1,5 +1,6 @@
 //! Output of the commands: data goes to stdout, messages go to stderr.
 
+pub(crate) mod calls;
 pub(crate) mod delayed;
 pub(crate) mod delivery;
 pub(crate) mod diff;

@@ -6,6 +6,7 @@ mod credentials;
 mod default_credentials;
 mod email;
 mod http_api;
+mod known_target;
 mod network;
 mod policies;
 mod table;
@@ -17,9 +18,10 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+pub use self::known_target::{KnownTarget, TargetInput};
 pub use self::network::headers;
 pub use self::table::{ConfigContext, ConfigTable, Secrets};
-pub use self::targets::{target_names, targets};
+pub use self::targets::{known_targets, targets};
 pub use self::urls::{url, url_or_reference};
 use crate::call::CallSettings;
 use crate::circuit_breaker::BreakerPolicy;

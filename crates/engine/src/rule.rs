@@ -402,6 +402,11 @@ impl Rule {
         self.warnings_and_removed().0
     }
 
+    /// Removes the warnings and hints that the rule allows.
+    pub fn remove_allowed(&self, found: &mut Vec<Diagnostic>) {
+        self.allowed.remove_from(found);
+    }
+
     /// The location in its file of a span of its filter.
     ///
     /// ```

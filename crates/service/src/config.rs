@@ -19,7 +19,7 @@ use jiff::SignedDuration;
 use reflexarc::{FileDiagnostics, InvalidFiles, ReactionLimits, RuleSet};
 pub use reflexarc_delivery::config::Secrets;
 use reflexarc_delivery::config::{
-    self as delivery_config, ConfigContext, ConfigTable, TargetConfig,
+    self as delivery_config, ConfigContext, ConfigTable, KnownTarget, TargetConfig,
 };
 use reflexarc_diagnostic::toml::{Document, EmbeddedText, FaultCodes};
 use reflexarc_diagnostic::{Code, Diagnostic};
@@ -29,7 +29,6 @@ pub(crate) use self::parts::{ConfigPart, PartialConfig, Validity};
 use self::sections::HttpSection;
 use crate::budgets::Budgets;
 use crate::limits::Limits;
-use crate::rule_calls::check_calls;
 use crate::rule_targets::check_targets;
 use crate::security::{AccessRules, EventBridge, TlsIdentity, Tokens};
 use crate::store::{Retention, StoreOptions};
@@ -92,8 +91,8 @@ pub struct Config {
     pub collector: Option<Collector>,
     /// Longest time for open requests, and then for running sends, to finish after a stop.
     pub shutdown_timeout: Duration,
-    /// The names of all targets.
-    pub target_names: Vec<String>,
+    /// All targets by name.
+    pub known_targets: Vec<KnownTarget>,
     /// One for each target. None with [`Secrets::Skip`]; not to be sent with if
     /// [`Secrets::Blank`].
     pub queues: Vec<TargetConfig>,
@@ -173,20 +172,8 @@ impl Config {
         if rules.is_empty() {
             return Err(self.no_rules().into());
         }
-        check_targets(&rules, &self.target_names)?;
-        // None are known where secrets are left out.
-        let (wrong, _) = self.check_calls(&rules);
-        if wrong.is_empty() {
-            Ok(rules)
-        } else {
-            Err(InvalidFiles::new(wrong))
-        }
-    }
-
-    /// What does not fit in the calls of rules: files with errors, and those with warnings.
-    pub fn check_calls(&self, rules: &RuleSet) -> (Vec<FileDiagnostics>, Vec<FileDiagnostics>) {
-        let files = check_calls(rules, &self.queues).into_iter();
-        files.partition(FileDiagnostics::has_errors)
+        check_targets(&rules, &self.known_targets)?;
+        Ok(rules)
     }
 
     /// Loads rules from these paths, with the limits of this configuration.
@@ -297,9 +284,9 @@ impl Config {
                 shutdown_timeout(root),
             )
         });
-        let (target_names, queues) = tracker.read(&[ConfigPart::Targets], || {
+        let (known_targets, queues) = tracker.read(&[ConfigPart::Targets], || {
             (
-                delivery_config::target_names(root),
+                delivery_config::known_targets(root),
                 delivery_config::targets(root),
             )
         });
@@ -319,7 +306,7 @@ impl Config {
             log: log.unwrap_or(default.log),
             collector,
             shutdown_timeout: timeout.unwrap_or(default.shutdown_timeout),
-            target_names,
+            known_targets,
             queues,
             ..Self::default()
         }
@@ -350,7 +337,7 @@ impl Default for Config {
             log: "info".to_owned(),
             collector: None,
             shutdown_timeout: Duration::from_secs(30),
-            target_names: Vec::new(),
+            known_targets: Vec::new(),
             queues: Vec::new(),
             redactor: Redactor::default(),
             warnings: None,

@@ -145,7 +145,7 @@ impl Reloader {
         // win.
         let _reloading = lock(&self.reloading);
         let rules = self.live.rules.load_full();
-        let (targets, rule_paths) = (self.queues.wake().names(), self.rule_paths());
+        let (targets, rule_paths) = (self.queues.known_targets(), self.rule_paths());
         let running = Running {
             rules: &rules,
             most_rules: lock(&self.rule_counts).largest(self.started.elapsed()),

@@ -1,14 +1,13 @@
-//! Whether the calls of rules fit the targets that they name: which of them take calls, and which
-//! operations they allow.
+//! Whether the targets of calls allow their operations.
 
 use reflexarc::{FileDiagnostics, Rule, RuleSet};
 use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{CallAdmission, CallSettings};
 use reflexarc_diagnostic::{Code, Diagnostic};
 
-/// What does not fit in enabled rules: errors where a target takes no calls, or nothing else;
-/// warnings where it does not allow an operation, whose calls would all be answered `NotAllowed`.
-/// Unknown targets are not reported, see [`check_targets`](crate::check_targets).
+/// Warnings about calls of enabled rules whose targets do not allow the operation: all of them would
+/// be answered `NotAllowed`. Other targets are not reported, see
+/// [`check_targets`](crate::check_targets).
 pub fn check_calls(rules: &RuleSet, targets: &[TargetConfig]) -> Vec<FileDiagnostics> {
     let enabled = rules.rules().filter(|rule| rule.enabled());
     let files = enabled.map(|rule| FileDiagnostics {
@@ -20,47 +19,16 @@ pub fn check_calls(rules: &RuleSet, targets: &[TargetConfig]) -> Vec<FileDiagnos
 }
 
 fn check_rule(rule: &Rule, targets: &[TargetConfig]) -> Vec<Diagnostic> {
-    let find = |name: &str| targets.iter().find(|target| target.name == name);
-    let calls = rule.calls();
-    let mut found = Vec::new();
-    for call in &calls {
-        let Some(target) = find(&call.target) else {
-            continue;
-        };
-        let (name, operation) = (&call.target, &call.operation);
-        match &target.calls {
-            None => found.push(
-                Diagnostic::error(
-                    Code::WRONG_TARGET,
-                    call.target_span.clone(),
-                    format!(
-                        "`{name}` is of type {}, which takes no calls",
-                        target.target.kind()
-                    ),
-                )
-                .with_help("name a target of type alibaba or http, or use `send`"),
-            ),
-            Some(settings) => found.extend(not_allowed(operation, name, settings).map(|fault| {
-                let (message, help) = fault;
-                let span = call.operation_span.clone();
-                Diagnostic::warning(Code::CALL_NOT_ALLOWED, span, message).with_help(help)
-            })),
-        }
-    }
-    // The targets of calls are among those that the rule names.
-    let is_call = |span: &reflexarc::Span| calls.iter().any(|call| call.target_span == *span);
-    for (name, span) in rule
-        .targets()
-        .into_iter()
-        .filter(|(_, span)| !is_call(span))
-    {
-        if let Some(target) = find(&name).filter(|target| target.calls.is_some()) {
-            let kind = target.target.kind();
-            let message = format!("`{name}` is of type {kind}, which takes calls only");
-            let help = "use `call`, or name a target for messages and documents";
-            found.push(Diagnostic::error(Code::WRONG_TARGET, span, message).with_help(help));
-        }
-    }
+    let calls = rule.calls().into_iter();
+    let found = calls.filter_map(|call| {
+        let target = targets.iter().find(|target| target.name == call.target)?;
+        let settings = target.calls.as_ref()?;
+        let (message, help) = not_allowed(&call.operation, &call.target, settings)?;
+        let warning = Diagnostic::warning(Code::CALL_NOT_ALLOWED, call.operation_span, message);
+        Some(warning.with_help(help))
+    });
+    let mut found: Vec<Diagnostic> = found.collect();
+    rule.remove_allowed(&mut found);
     found
 }
 

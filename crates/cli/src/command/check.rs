@@ -3,25 +3,29 @@
 mod events;
 mod fix;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use reflexarc::{Rule, RuleSet};
+use reflexarc_delivery::config::TargetConfig;
 use reflexarc_diagnostic::{
     Code, Diagnostic, FileDiagnostics, InvalidFiles, Severity, remove_allowed,
 };
 use reflexarc_pattern::Dialect;
-use reflexarc_service::check_targets;
+use reflexarc_service::{check_calls, check_targets};
 
-use crate::config_args::load_without_secrets;
+use crate::config_args::{load_with_blank_secrets, load_without_secrets};
 use crate::exit::{Exit, Failure};
 use crate::input::{load_rules, with_warnings_of_valid};
-use crate::output::Output;
+use crate::output::calls::CallList;
 use crate::output::findings::{Finding, FindingsFormat, FindingsWriter};
 use crate::output::text::plural;
+use crate::output::{Format, Output};
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+After the findings it lists the operations that enabled rules can call, and the disabled rules.
+
 With --events, reports what looks wrong in events: unknown names and operations, contradictions, \
 malformed addresses and times, masked values. Events are read as `run` reads them; several of \
 them in one file are reported with their lines. Hints never change the exit code.
@@ -37,6 +41,7 @@ Examples:
   reflexarc check rules
   reflexarc check rules --dialect aws            what would AWS EventBridge reject?
   reflexarc check rules --config reflexarc.toml   does every target exist?
+  reflexarc check rules --calls --format json     what can the rules call?
   reflexarc check rules --fix                    apply the fixes
   reflexarc check rules --allow RA0214           without this hint
   reflexarc check rules --format sarif > reflexarc.sarif
@@ -57,10 +62,14 @@ pub(crate) struct Args {
     /// Also check whether another service accepts the filters: aws, alibaba
     #[arg(long, value_name = "NAME")]
     dialect: Option<Dialect>,
-    /// Also check that this configuration has every target that the rules name; without PATH, check
-    /// its rules
+    /// Also check that this configuration has every target that the rules name, and allows the
+    /// operations that they call; without PATH, check its rules
     #[arg(long, value_name = "FILE", conflicts_with = "events")]
     config: Option<PathBuf>,
+    /// List only the operations that the rules can call: with --config, also how their targets
+    /// treat them
+    #[arg(long, conflicts_with_all = ["events", "dialect", "fix"])]
+    calls: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: FindingsFormat,
@@ -142,8 +151,17 @@ fn check_rules(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         Ok(rules) => (Some(rules.len()), rules.warnings().to_vec()),
         Err(files) => (None, with_warnings_of_valid(files.clone(), paths)),
     };
+    let targets = args.config.as_deref().map(call_targets).unwrap_or_default();
+    if args.calls
+        && let Ok(rules) = &loaded
+    {
+        return list_calls(rules, &targets, args.format, output);
+    }
     let unknown_targets = match (&loaded, &config) {
-        (Ok(rules), Some(config)) => check_targets(rules, &config.target_names).err(),
+        (Ok(rules), Some(config)) => {
+            files.extend(check_calls(rules, &targets));
+            check_targets(rules, &config.known_targets).err()
+        }
         _ => None,
     };
     let is_refused = unknown_targets.is_some();
@@ -190,6 +208,9 @@ fn check_rules(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         if !disabled.is_empty() {
             output.line(format_args!("disabled: {}", disabled.join(", ")))?;
         }
+        for line in CallList::of(rules).lines(&targets) {
+            output.line(line)?;
+        }
     }
     if args.format == FindingsFormat::Human {
         let rules = count.map_or_else(String::new, |count| {
@@ -207,6 +228,41 @@ fn check_rules(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             Exit::Negative
         },
     )
+}
+
+/// The targets of a configuration that take calls, which are never used here. None where one of
+/// them needs a secret to be read: then nothing is known of what it allows.
+fn call_targets(path: &Path) -> Vec<TargetConfig> {
+    load_with_blank_secrets(path).map_or_else(|_| Vec::new(), |config| config.queues)
+}
+
+fn list_calls(
+    rules: &RuleSet,
+    targets: &[TargetConfig],
+    format: FindingsFormat,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let calls = CallList::of(rules);
+    let format = match format {
+        FindingsFormat::Human => {
+            for line in calls.lines(targets) {
+                output.line(line)?;
+            }
+            return Ok(Exit::Done);
+        }
+        FindingsFormat::Json => Format::Json,
+        FindingsFormat::Ndjson => Format::Ndjson,
+        FindingsFormat::Sarif | FindingsFormat::Github => {
+            let message = "--calls has no findings; use --format human, json or ndjson";
+            return Err(Failure::Usage(message.to_owned()));
+        }
+    };
+    output.begin(format)?;
+    for call in calls.to_json(targets) {
+        output.element(format, &call)?;
+    }
+    output.end(format)?;
+    Ok(Exit::Done)
 }
 
 /// The diagnostics of a dialect about the filters of the rules, as far as `wanted` keeps them.

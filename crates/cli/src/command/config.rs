@@ -1,22 +1,19 @@
 //! `reflexarc config`: check the configuration, or create one.
 
-use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
-use reflexarc::{Rule, RuleSet};
-use reflexarc_delivery::CallAdmission;
-use reflexarc_delivery::config::TargetConfig;
 use reflexarc_diagnostic::InvalidFiles;
-use reflexarc_service::SqliteStore;
 use reflexarc_service::config::TEMPLATE;
+use reflexarc_service::{SqliteStore, check_calls};
 
 use crate::config_args::ConfigArgs;
 use crate::exit::{Exit, Failure};
 use crate::input::with_warnings_of_valid;
 use crate::output::Output;
+use crate::output::calls::CallList;
 use crate::output::text::plural;
 
 /// Subcommands of `config`.
@@ -26,7 +23,8 @@ pub(crate) enum Config {
     #[command(after_help = "\
 Checks what `serve` needs to start: the configuration with its secrets and certificates, the rules \
 and the targets that they name, and that the store and the address can be used. A service that is \
-running is not disturbed.
+running is not disturbed. Lists the operations that the rules can call, and how their targets treat \
+them: read, change, dry run or not allowed.
 
 Exit codes: 0 valid · 3 invalid")]
     Check {
@@ -59,21 +57,27 @@ pub(crate) fn run(args: &Config, output: &mut Output) -> Result<Exit, Failure> {
     }
 }
 
-fn check(config: &ConfigArgs, without_secrets: bool, output: &mut Output) -> Result<Exit, Failure> {
+fn check(args: &ConfigArgs, without_secrets: bool, output: &mut Output) -> Result<Exit, Failure> {
     let config = if without_secrets {
-        config.load_without_secrets()?
+        args.load_without_secrets()?
     } else {
-        config.load()?
+        args.load()?
     };
     output.diagnostics(&config.warnings);
     let mut valid = true;
     // All of them are reported, not only the first that would keep the service from starting.
     let rules = config.load_rules().map_err(InvalidFiles::into_files);
+    let targets = if without_secrets {
+        // What they allow is known where no secret has to be read for it.
+        let blank = args.load_with_blank_secrets();
+        blank.map_or_else(|_| Vec::new(), |config| config.queues)
+    } else {
+        config.queues
+    };
     match &rules {
         Ok(rules) => {
             output.diagnostics(rules.warnings());
-            let (_, unfit) = config.check_calls(rules);
-            output.diagnostics(&unfit);
+            output.diagnostics(&check_calls(rules, &targets));
         }
         Err(files) => {
             output.diagnostics(&with_warnings_of_valid(files.clone(), &config.rule_paths));
@@ -92,9 +96,10 @@ fn check(config: &ConfigArgs, without_secrets: bool, output: &mut Output) -> Res
     if !valid {
         return Ok(Exit::Invalid);
     }
-    let calls = rules.as_ref().map(|rules| calls(rules, &config.queues));
-    let rules = plural(rules.as_ref().map_or(0, RuleSet::len) as u64, "rule");
-    let targets = plural(config.target_names.len() as u64, "target");
+    let calls = rules.iter().map(CallList::of);
+    let calls: Vec<String> = calls.flat_map(|list| list.lines(&targets)).collect();
+    let rules = plural(rules.map_or(0, |rules| rules.len()) as u64, "rule");
+    let targets = plural(config.known_targets.len() as u64, "target");
     let unchecked = if without_secrets {
         " (secrets, store and address not checked)"
     } else {
@@ -103,37 +108,10 @@ fn check(config: &ConfigArgs, without_secrets: bool, output: &mut Output) -> Res
     output.line(format_args!(
         "the configuration is valid: {rules}, {targets}{unchecked}"
     ))?;
-    for line in calls.into_iter().flatten() {
+    for line in calls {
         output.line(line)?;
     }
     Ok(Exit::Done)
-}
-
-/// What the rules call, for each target, and how it is treated:
-/// `calls of ecs: DeleteNetworkInterface (dry run), DescribeNetworkInterfaces (reads)`.
-fn calls(rules: &RuleSet, queues: &[TargetConfig]) -> Vec<String> {
-    let enabled = rules.rules().filter(|rule| rule.enabled());
-    let called: Vec<_> = enabled.flat_map(Rule::calls).collect();
-    let line = |queue: &TargetConfig| {
-        let settings = queue.calls.as_ref()?;
-        let operations: BTreeSet<&str> = called
-            .iter()
-            .filter(|call| call.target == queue.name)
-            .map(|call| call.operation.as_str())
-            .collect();
-        let operations = operations.into_iter().map(|operation| {
-            let treated = match settings.api.admit(operation) {
-                CallAdmission::NotAllowed(_) => "not allowed",
-                CallAdmission::DryRun => "dry run",
-                CallAdmission::Read => "reads",
-                CallAdmission::Change { .. } => "changes",
-            };
-            format!("{operation} ({treated})")
-        });
-        let operations = operations.collect::<Vec<_>>().join(", ");
-        (!operations.is_empty()).then(|| format!("calls of {}: {operations}", queue.name))
-    };
-    queues.iter().filter_map(line).collect()
 }
 
 /// Whether the service could listen on an address. One that is in use is right: most likely the

@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     }
     if args.deliver {
         // A dry run is how an author looks at rules whose targets do not exist yet.
-        check_targets(&rules, &config.target_names)?;
+        check_targets(&rules, &config.known_targets)?;
     }
     if let Some(rule) = args.rule.as_ref().filter(|rule| rules.get(rule).is_none()) {
         return Err(Failure::Usage(format!("unknown rule `{rule}`")));

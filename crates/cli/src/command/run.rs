@@ -285,7 +285,7 @@ fn deliver_events(
         rules
     };
     let rules = config.read_rules(&paths)?;
-    check_targets(&rules, &config.target_names)?;
+    check_targets(&rules, &config.known_targets)?;
     rule_warnings::draw(&rules, output);
     deliver::run(rules, input::open_all(events)?, config, output)
 }

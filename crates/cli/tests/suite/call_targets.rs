@@ -86,13 +86,14 @@ fn config_check_shows_how_calls_are_treated() {
         ("region = \"cn-beijing\"\nallow = \"*\"", "dry run"),
         (
             "endpoint = \"http://127.0.0.1:1\"\nallow = \"*\"",
-            "changes",
+            "change, at most 10 a minute and 100 a day",
         ),
     ] {
         let checked = workspace(&ecs(keys)).run(&["config", "check"]);
         assert_eq!(checked.code, 0, "{}", checked.stderr);
         let line = format!(
-            "calls of ecs: DeleteNetworkInterface ({treated}), DescribeNetworkInterfaces (reads)\n"
+            "calls: ecs DeleteNetworkInterface (failed): {treated}\n\
+             calls: ecs DescribeNetworkInterfaces (failed): read\n"
         );
         assert!(checked.stdout.ends_with(&line), "{}", checked.stdout);
         let is_warned = checked.stderr.contains("RA0610");

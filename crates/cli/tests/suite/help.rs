@@ -93,7 +93,7 @@ fn configuration_findings(text: &str) -> Vec<Diagnostic> {
                 "when = 'a exists'\nnotify = [\"network-team\"]\n".to_owned()
             };
             let rules = RuleSet::compile([("rule.toml", rule.as_str())]).unwrap();
-            let unknown = check_targets(&rules, &config.target_names).err();
+            let unknown = check_targets(&rules, &config.known_targets).err();
             let warnings = config.warnings.iter().flat_map(|file| &file.diagnostics);
             let unknown = unknown.iter().flat_map(InvalidFiles::diagnostics);
             let calls = check_calls(&rules, &config.queues).into_iter();

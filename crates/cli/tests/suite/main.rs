@@ -6,6 +6,7 @@
 )]
 
 mod bad_input;
+mod call_lists;
 mod call_targets;
 mod check_events;
 mod check_fix;

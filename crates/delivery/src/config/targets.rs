@@ -17,7 +17,7 @@ use super::http_api::http_api;
 use super::network::{check_address, egress, headers};
 use super::policies::{answers, breaker, firing_limit, order_wait, policy};
 use super::urls::{url, url_or_reference};
-use super::{ConfigDigest, ConfigTable, Secrets, TargetConfig};
+use super::{ConfigDigest, ConfigTable, KnownTarget, Secrets, TargetConfig, TargetInput};
 use crate::call::{CallApi, CallSettings};
 use crate::http::EgressPolicy;
 use crate::readable_time;
@@ -35,6 +35,12 @@ enum TargetType {
     Command,
     File,
     Stdout,
+}
+
+impl TargetType {
+    fn takes_calls(self) -> bool {
+        matches!(self, Self::Alibaba | Self::Http)
+    }
 }
 
 const TARGET_TYPES: [(&str, TargetType); 8] = [
@@ -62,16 +68,33 @@ pub fn targets(root: &ConfigTable<'_>) -> Vec<TargetConfig> {
     targets.collect()
 }
 
-/// The names of all targets of the configuration, with whatever secrets and errors they have.
-pub fn target_names(root: &ConfigTable<'_>) -> Vec<String> {
+/// All targets of the configuration, with whatever secrets and errors they have.
+pub fn known_targets(root: &ConfigTable<'_>) -> Vec<KnownTarget> {
     let mut keys = root.raw().iter();
     let targets = keys.find(|(key, _)| key.get_ref() == "targets");
     match targets.map(|(_, value)| value.get_ref()) {
         Some(DeValue::Table(tables)) => {
-            let names = tables.keys().map(|name| name.get_ref().to_string());
-            names.collect()
+            let known = tables.iter().map(|(name, table)| KnownTarget {
+                name: name.get_ref().to_string(),
+                input: input(table.get_ref()),
+            });
+            known.collect()
         }
         _ => Vec::new(),
+    }
+}
+
+/// What the target of a table takes, by its type alone.
+fn input(table: &DeValue<'_>) -> TargetInput {
+    let DeValue::Table(keys) = table else {
+        return TargetInput::Unknown;
+    };
+    let written = keys.get("type").and_then(|value| value.get_ref().as_str());
+    let mut kinds = TARGET_TYPES.iter();
+    match kinds.find(|(name, _)| Some(*name) == written) {
+        Some((name, kind)) if kind.takes_calls() => TargetInput::Calls(name),
+        Some((name, _)) => TargetInput::Messages(name),
+        None => TargetInput::Unknown,
     }
 }
 
@@ -105,7 +128,7 @@ fn target(
     let order_wait = order_wait(&keys);
     let is_for_people = matches!(kind, Some(TargetType::Email | TargetType::DingTalk));
     let firing_limit = is_for_people.then(|| firing_limit(&keys)).flatten();
-    let takes_calls = matches!(kind, Some(TargetType::Alibaba | TargetType::Http));
+    let takes_calls = kind.is_some_and(TargetType::takes_calls);
     let call_keys = takes_calls.then(|| CallKeys::read(&keys));
     let mut calls = None;
     // An unknown type ends the reading here: which other keys are known depends on it.

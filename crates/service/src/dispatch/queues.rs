@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use reflexarc_delivery::config::{ConfigDigest, TargetConfig, unknown_target_message};
+use reflexarc_delivery::config::{
+    ConfigDigest, KnownTarget, TargetConfig, TargetInput, unknown_target_message,
+};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -36,6 +38,7 @@ struct Served {
 struct RunningQueue {
     /// `None` once the target has been removed.
     digest: Option<ConfigDigest>,
+    input: TargetInput,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -82,6 +85,17 @@ impl Queues {
     /// What wakes the queues.
     pub(crate) fn wake(&self) -> &Wake {
         &self.wake
+    }
+
+    /// The targets that have a queue.
+    pub(crate) fn known_targets(&self) -> Vec<KnownTarget> {
+        let running = self.lock();
+        let present = running.iter().filter(|(_, queue)| queue.digest.is_some());
+        let known = present.map(|(name, queue)| KnownTarget {
+            name: name.clone(),
+            input: queue.input,
+        });
+        known.collect()
     }
 
     /// When calls of each target may begin.
@@ -135,6 +149,7 @@ impl Queues {
                 ..self.context.clone()
             };
             let (name, digest) = (queue.name.clone(), Some(queue.digest));
+            let input = TargetInput::from(&queue);
             let resumed = self.resumed.clone();
             let served = Served {
                 queue,
@@ -143,7 +158,13 @@ impl Queues {
                 timeline: self.timeline.clone(),
             };
             let task = tokio::spawn(run_after(previous, resumed, served));
-            running.insert(name, RunningQueue { digest, stop, task });
+            let queue = RunningQueue {
+                digest,
+                input,
+                stop,
+                task,
+            };
+            running.insert(name, queue);
         }
     }
 

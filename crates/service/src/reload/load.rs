@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use reflexarc::{FileDiagnostics, InvalidFiles, RuleSet};
+use reflexarc_delivery::config::KnownTarget;
 use reflexarc_diagnostic::{Code, Diagnostic};
 
 use crate::config::{
@@ -21,7 +22,7 @@ pub(super) struct Running<'a> {
     pub(super) rules: &'a RuleSet,
     /// The largest number of rules within a day.
     pub(super) most_rules: usize,
-    pub(super) targets: &'a [String],
+    pub(super) targets: &'a [KnownTarget],
     pub(super) rule_paths: &'a [PathBuf],
 }
 
@@ -87,17 +88,16 @@ impl Loaded {
             loaded.refuse(ConfigPart::Tokens);
         }
         let targets = (!loaded.refused.contains(&ConfigPart::Targets))
-            .then(|| std::mem::take(&mut config.target_names));
+            .then(|| std::mem::take(&mut config.known_targets));
         let paths = std::mem::take(&mut config.rule_paths);
         if !loaded.refused.contains(&ConfigPart::Rules) {
             let rules = config.read_rules(&paths);
             loaded.take_rules(rules, running, &paths, targets.as_deref(), force);
-            loaded.check_calls(&config);
         } else if let Some(new) = &targets {
             loaded.check_new_targets(running.rules, new);
         }
         config.rule_paths = paths;
-        config.target_names = targets.unwrap_or_default();
+        config.known_targets = targets.unwrap_or_default();
         loaded.config = Some(config);
         loaded
     }
@@ -128,7 +128,7 @@ impl Loaded {
         rules: Result<RuleSet, InvalidFiles>,
         running: &Running<'_>,
         paths: &[PathBuf],
-        new_targets: Option<&[String]>,
+        new_targets: Option<&[KnownTarget]>,
         force: bool,
     ) {
         let after = new_targets.unwrap_or(running.targets);
@@ -161,24 +161,8 @@ impl Loaded {
         self.rules = Some(rules);
     }
 
-    /// Refuses the new rules if they call what takes no calls among the new targets.
-    fn check_calls(&mut self, config: &Config) {
-        let Some(rules) = &self.rules else {
-            return;
-        };
-        if self.refused.contains(&ConfigPart::Targets) {
-            return;
-        }
-        let (wrong, _) = config.check_calls(rules);
-        if !wrong.is_empty() {
-            self.errors.extend(wrong);
-            self.rules = None;
-            self.refuse(ConfigPart::Rules);
-        }
-    }
-
     /// The rules in effect stay: the new targets are taken only if they fit.
-    fn keep_rules(&mut self, running: &Running<'_>, new_targets: Option<&[String]>) {
+    fn keep_rules(&mut self, running: &Running<'_>, new_targets: Option<&[KnownTarget]>) {
         if let Some(new) = new_targets
             && !self.refused.contains(&ConfigPart::Targets)
         {
@@ -186,7 +170,7 @@ impl Loaded {
         }
     }
 
-    fn check_new_targets(&mut self, rules: &RuleSet, targets: &[String]) {
+    fn check_new_targets(&mut self, rules: &RuleSet, targets: &[KnownTarget]) {
         let Err(invalid) = check_targets(rules, targets) else {
             return;
         };

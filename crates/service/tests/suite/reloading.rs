@@ -16,6 +16,10 @@ use crate::serving::{Parts, RULE, Serving};
 
 const OUT: &str = "[targets.out]\ntype = \"file\"\npath = \"out.ndjson\"\n";
 
+/// The same target, which takes calls.
+const HTTP_API: &str = "[targets.out]\ntype = \"http\"\nurl = \"http://127.0.0.1:8323\"\n\
+                        networks = [\"127.0.0.0/8\"]\n";
+
 /// A service with this configuration file and these other files in its folder.
 pub(crate) async fn start(config: &str, files: &[(&str, &[u8])]) -> Serving {
     let folder = tempfile::tempdir().unwrap();
@@ -563,6 +567,24 @@ async fn refused_reloads_are_in_the_status() {
     };
     serving.write("rules/failed.toml", RULE.replace("\"out\"", "\"uot\""));
     refused("failed.toml", 3, "unknown target `uot`").await;
+    // The rules that name a target and the target itself go on together.
+    serving.write("rules/failed.toml", RULE);
+    serving.write("reflexarc.toml", HTTP_API);
+    refused(
+        "failed.toml",
+        3,
+        "`out` is of type http, which takes calls only",
+    )
+    .await;
+    serving.write("reflexarc.toml", OUT);
+    let calling = RULE.replace("send(\"out\", ", "call(\"out\", \"GET /\", ");
+    serving.write("rules/failed.toml", calling);
+    refused(
+        "failed.toml",
+        3,
+        "`out` is of type file, which takes no calls",
+    )
+    .await;
     serving.write("rules/failed.toml", RULE);
     // The target of a rule is renamed, but the rule is not.
     serving.write("reflexarc.toml", OUT.replace("targets.out", "targets.new"));

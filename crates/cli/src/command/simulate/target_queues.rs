@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
-use reflexarc_delivery::config::{TargetConfig, unknown_target_message};
+use reflexarc_delivery::config::{KnownTarget, TargetConfig, unknown_target_message};
 use reflexarc_delivery::dingtalk::DingTalk;
 use reflexarc_delivery::{
     Admission, Batch, BreakerPolicy, CallSchedule, CircuitBreaker, DeadLetterCause, Decision,
@@ -29,6 +29,8 @@ pub(super) struct TargetQueues {
     queues: BTreeMap<String, TargetQueue>,
     /// The names of the targets, for messages about unknown ones.
     known: Vec<String>,
+    /// The same with what each takes.
+    known_targets: Vec<KnownTarget>,
     /// The number of deliveries that were queued, retries included: those that are due at one
     /// instant are attempted in this order.
     sequence: u64,
@@ -90,6 +92,14 @@ impl TargetQueues {
             )
         });
         let mut queues: BTreeMap<String, TargetQueue> = stand_ins.collect();
+        let stand_ins = queues.keys().map(KnownTarget::named);
+        let is_stand_in =
+            |known: &KnownTarget| configured.iter().all(|target| target.name != known.name);
+        let mut known_targets: Vec<KnownTarget> = stand_ins.filter(is_stand_in).collect();
+        known_targets.extend(configured.iter().map(|target| KnownTarget {
+            name: target.name.clone(),
+            input: target.into(),
+        }));
         // After the stand-ins: a configured target replaces the stand-in with its name.
         queues.extend(configured.into_iter().map(|queue| {
             (
@@ -107,13 +117,14 @@ impl TargetQueues {
             start,
             queues,
             known,
+            known_targets,
             sequence: 0,
         }
     }
 
-    /// The names of all targets, stand-ins included.
-    pub(super) fn known(&self) -> &[String] {
-        &self.known
+    /// All targets, stand-ins included.
+    pub(super) fn known_targets(&self) -> &[KnownTarget] {
+        &self.known_targets
     }
 
     /// A message if there is no such target.

@@ -11,7 +11,7 @@ use crate::output::Output;
 /// The service would not start with such rules. A rehearsal goes on, and shows which deliveries
 /// fail.
 pub(super) fn warn_of_unknown_targets(rules: &RuleSet, queues: &TargetQueues, output: &mut Output) {
-    if let Err(unknown) = check_targets(rules, queues.known()) {
+    if let Err(unknown) = check_targets(rules, queues.known_targets()) {
         let mut files = unknown.into_files();
         for found in files.iter_mut().flat_map(|file| &mut file.diagnostics) {
             found.severity = Severity::Warning;
