@@ -18,6 +18,8 @@ const SIGNS: &[(&str, &str)] = &[
     ("refused elements of a request", "requests_refused"),
     ("a rule may not do what is intended", "rule_noted"),
     ("a reaction failed;", "reaction_failed"),
+    ("a call failed, and its rule", "call_failed"),
+    ("the target has made as many changes", "changes_stopped"),
     ("a rule keeps failing;", "reaction_failed"),
     ("cannot read the store", "store_unreadable"),
     ("a part of the store cannot be read", "store_parts_damaged"),
@@ -49,6 +51,10 @@ const REASONS: &[(&str, &str)] = &[
     (
         "a reload removed rules",
         "rule_gone lists those that have state or deliveries",
+    ),
+    (
+        "calls of removed or disabled rules",
+        "each is answered RuleGone: call_failed",
     ),
     (
         "a reload closed pending keys",
