@@ -83,7 +83,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     input: RulesAndEvents,
     /// Store the events and deliver the actions, with the store and targets of the configuration.
-    /// Delayed actions stay in the outbox, from which `serve` sends them
+    /// Delayed actions and calls of operations stay in the outbox, from which `serve` sends them
     #[arg(long, conflicts_with_all = ["format", "unmatched", "all", "fail_fast", "jobs"])]
     deliver: bool,
     #[command(flatten)]
