@@ -399,3 +399,45 @@ def test_keys_of_the_instance_role_are_renewed(serve, api):
     key = "/latest/meta-data/ram/security-credentials/reflexarc"
     assert paths == ["/latest/api/token", key] * 2
     assert_no_secrets(service, "role-secret", "role-token")
+
+
+# --- other APIs ---
+
+CMDB = """
+when = 'content.operation == "AttachNetworkInterface"'
+then = '''
+call("cmdb", "GET /enis/{id}", #{ id: event.content.eniId, full: true });
+'''
+answered = '''
+if call.operation == "GET /enis/{id}" && answer.ok {
+    call("cmdb", "PUT /enis/{id}", #{ id: answer.body.id, owner: answer.body.owner });
+} else {
+    send("out", #{ event: event.id, answer: answer });
+}
+'''
+"""
+
+
+def test_any_api_with_json_is_looked_up_and_changed(serve, api):
+    def respond(request):
+        if request.method == "GET":
+            body = {"id": "eni/1", "owner": "network"}
+            return 200, {"content-type": "application/json"}, json.dumps(body).encode()
+        return 200, {"content-type": "text/plain"}, b"kept"
+
+    server = api(respond)
+    keys = f'{OUT}[targets.cmdb]\ntype = "http"\nurl = "{server.url}/v1"\n'
+    keys += 'networks = ["127.0.0.0/8"]\nbearer = { env = "CANARY_SECRET" }\n'
+    for allow, code in [("", "NotAllowed"), ('allow = ["GET *", "PUT /enis/{id}"]\n', "")]:
+        service = serve(keys + allow, rule=CMDB, **ENVIRONMENT)
+        service.post(event("e1", "eni/1"))
+        answer = answers(service, 1)["e1"]
+        assert answer["code"] == code, answer
+        assert_no_secrets(service)
+    assert answer["body"] == "kept"
+    look, look_again, change = server.requests
+    assert (look.method, look.path, look.query) == ("GET", "/v1/enis/eni%2F1", "full=true")
+    assert look_again.path == change.path == look.path
+    assert (change.method, change.body) == ("PUT", b'{"owner":"network"}')
+    assert change.headers["authorization"] == f"Bearer {SECRET}"
+    assert re.fullmatch("[0-9a-f]{32}", change.headers["idempotency-key"])

@@ -190,3 +190,29 @@ fn a_failed_test_of_calls_names_the_reason_and_no_secret() {
         )
     );
 }
+
+#[test]
+fn a_reload_refuses_rules_that_do_not_fit_their_targets() {
+    let file = "[targets.out]\ntype = \"file\"\npath = \"out.ndjson\"\n";
+    let workspace = workspace(&format!(
+        "{}{file}",
+        ecs("endpoint = \"http://127.0.0.1:1\"")
+    ));
+    let service = workspace.serve();
+    for (then, code) in [
+        ("notify(\"ecs\", \"x\");", 3),
+        ("call(\"out\", \"DescribeInstances\", #{});", 3),
+        ("call(\"ecs\", \"DescribeInstances\", #{});", 0),
+    ] {
+        workspace.rule(then);
+        let reloaded = workspace.run(&["reload"]);
+        assert_eq!(
+            reloaded.code, code,
+            "{}{}",
+            reloaded.stdout, reloaded.stderr
+        );
+        let text = format!("{}{}", reloaded.stdout, reloaded.stderr);
+        assert_eq!(text.contains("RA0609"), code != 0, "{text}");
+    }
+    assert_eq!(service.terminate(), 0);
+}

@@ -124,7 +124,7 @@ fn label(keys: &ConfigTable<'_>, key: &str) -> Option<String> {
     Some(text)
 }
 
-/// `endpoint`: a host with or without a port, over HTTPS, or a URL.
+/// `endpoint`: a URL, or a host with or without a port: over HTTPS, but for this machine.
 fn endpoint(keys: &ConfigTable<'_>) -> Option<Url> {
     const HELP: &str = "write a host such as \"ecs.cn-hangzhou.aliyuncs.com\", or for a simulation \
                         on this machine a URL such as \"http://127.0.0.1:8322\"";
@@ -132,7 +132,15 @@ fn endpoint(keys: &ConfigTable<'_>) -> Option<Url> {
     let url = if text.contains("://") {
         Url::parse(&text)
     } else {
-        Url::parse(&format!("https://{text}"))
+        // A simulation listens without TLS.
+        let plain = Url::parse(&format!("http://{text}"));
+        plain.and_then(|plain| {
+            if is_loopback(&plain) {
+                Ok(plain)
+            } else {
+                Url::parse(&format!("https://{text}"))
+            }
+        })
     };
     // Paths and queries are those of the API: `/`, and the parameters.
     let is_host = |url: &Url| {

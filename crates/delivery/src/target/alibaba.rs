@@ -161,7 +161,7 @@ impl AlibabaApi {
             let reason = api_request::denied_text(&denied.to_string());
             return Ok(CallAnswer::own(OwnCode::Undelivered, reason));
         }
-        let mut key = self.settings.credentials.key().await.map_err(not_sent)?;
+        let mut key = self.within(self.settings.credentials.key()).await?;
         let (mut clock_set, mut key_replaced) = (false, false);
         // At most three requests: each correction is made once.
         loop {
@@ -183,13 +183,26 @@ impl AlibabaApi {
                 Verdict::ClockSkew { answer, .. } => return Err(refused_for_now(&answer)),
                 Verdict::KeyExpired(answer) if key_replaced => return Ok(answer),
                 Verdict::KeyExpired(answer) => {
-                    match self.settings.credentials.replace(&key).await {
-                        None => return Ok(answer),
-                        Some(other) => key = other.map_err(not_sent)?,
-                    }
+                    let Some(role) = self.settings.credentials.role() else {
+                        return Ok(answer);
+                    };
+                    key = self.within(role.replace(&key)).await?;
                     key_replaced = true;
                 }
             }
+        }
+    }
+
+    /// Waits for a key, for half of the time that a call has: what is not signed is not sent, and
+    /// the caller must not take it for a request without a response.
+    async fn within(
+        &self,
+        key: impl Future<Output = Result<AccessKey, String>>,
+    ) -> Result<AccessKey, CallError> {
+        let most = self.settings.timeout / 2;
+        match tokio::time::timeout(most, key).await {
+            Ok(key) => key.map_err(not_sent),
+            Err(_) => Err(not_sent(format!("no credentials within {most:?}"))),
         }
     }
 

@@ -663,3 +663,30 @@ async fn a_metadata_service_that_fails_is_named() {
     let api = with_role(&receiver, &failing);
     assert!(call(&api, "DescribeInstances", "{}").await.unwrap().ok);
 }
+
+#[tokio::test]
+async fn a_key_that_takes_too_long_is_not_sent() {
+    let receiver = Receiver::start([]).await;
+    let slow = Receiver::start([Reply {
+        delay: Duration::from_secs(1),
+        ..json(200, "session")
+    }])
+    .await;
+    let service = origin(&slow).parse().unwrap();
+    let api = AlibabaApi::new(AlibabaSettings {
+        credentials: CredentialSource::InstanceRole(
+            InstanceRole::with_stand_in(None, service).unwrap(),
+        ),
+        timeout: Duration::from_millis(400),
+        ..settings(origin(&receiver))
+    })
+    .unwrap();
+    let error = call(&api, "DeleteNetworkInterface", "{}")
+        .await
+        .unwrap_err();
+    let CallError::NotSent { reason, .. } = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(reason, "no credentials within 200ms");
+    assert!(receiver.calls().is_empty());
+}

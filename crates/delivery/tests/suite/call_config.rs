@@ -120,6 +120,7 @@ fn hosts_follow_product_region_and_endpoint() {
         ("endpoint = \"https://10.1.2.3:8443\"", "10.1.2.3:8443"),
         ("endpoint = \"http://[::1]:8322\"", "[::1]:8322"),
         ("endpoint = \"http://localhost:8322\"", "localhost:8322"),
+        ("endpoint = \"127.0.0.1:8322\"", "127.0.0.1:8322"),
     ] {
         let target = only(alibaba(&format!("{keys}\n{CREDENTIALS}")));
         assert_eq!(target.target.endpoint(), host);

@@ -39,12 +39,11 @@ impl CredentialSource {
         }
     }
 
-    /// Another key than `rejected`, which the API has not accepted any more. `None` where there is
-    /// only one.
-    pub(super) async fn replace(&self, rejected: &AccessKey) -> Option<Result<AccessKey, String>> {
+    /// The role that has another key when the API does not accept one any more.
+    pub(super) fn role(&self) -> Option<&InstanceRole> {
         match self {
             Self::Key(_) => None,
-            Self::InstanceRole(role) => Some(role.replace(rejected).await),
+            Self::InstanceRole(role) => Some(role),
         }
     }
 }
