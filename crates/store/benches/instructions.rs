@@ -9,7 +9,8 @@
 //! The cases: `read`, from the bytes of an event to what is accepted, which all others begin with;
 //! `plain`, no rule matched; `state`, a state entry is set; `send`, and a document is sent;
 //! `copy`, a second copy of each event comes; `deliver`, as `send`, and the document is delivered;
-//! `call`, an operation is called; `answer`, and the call is answered.
+//! `call`, an operation is called; `answer`, and the call is answered; `withdraw`, and it is
+//! withdrawn instead, because its target is gone.
 //! The difference of two counts, divided by that of the numbers, is one event.
 #![allow(
     missing_docs,
@@ -47,7 +48,7 @@ fn main() {
         return;
     }
     let known = [
-        "read", "plain", "state", "send", "copy", "deliver", "call", "answer",
+        "read", "plain", "state", "send", "copy", "deliver", "call", "answer", "withdraw",
     ];
     assert!(known.contains(&case.as_str()), "expected one of {known:?}");
     let folder = tempfile::tempdir().unwrap();
@@ -68,6 +69,11 @@ fn main() {
         if case == "answer" {
             answer(&store);
         }
+        if case == "withdraw" {
+            store
+                .dead_letter_target("t", "it is gone".into(), at(0))
+                .unwrap();
+        }
     }
 }
 
@@ -85,7 +91,9 @@ fn prepare(case: &str, number: usize) -> (Incoming, EvaluateInTransaction) {
     let result = match case {
         "state" => evaluation("failed-attach", vec![], vec![entry]),
         "send" | "deliver" => evaluation("failed-attach", vec![send("t", 1)], vec![entry]),
-        "call" | "answer" => evaluation("failed-attach", vec![call("t", "Detach")], vec![entry]),
+        "call" | "answer" | "withdraw" => {
+            evaluation("failed-attach", vec![call("t", "Detach")], vec![entry])
+        }
         _ => Evaluation::default(),
     };
     (incoming, Box::new(move |_, _, _| Ok(result)))

@@ -4,7 +4,7 @@
 //! only a call has is in a row of `waiting_call`, from when it is put into the outbox until it is
 //! answered: the event and the hop, with which the answer goes back to the rule, and when it was
 //! due at first, from which its expiry counts. Removing that row is answering the call, so that it
-//! happens once, whoever comes first.
+//! happens once, whatever comes first.
 //!
 //! ```text
 //! accepted            delivery pending      waiting_call

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::{Evaluation, RuleEffects};
-use reflexarc_delivery::{ChangeLimit, DeadLetterCause, Decision};
+use reflexarc_delivery::{ChangeLimit, DeadLetterCause, Decision, DeliveryId};
 use reflexarc_event::{Event, Json};
 use reflexarc_reaction::{Action, CallAnswer, KeptMatch, StateChange};
 use rusqlite::Connection;
@@ -260,17 +260,7 @@ fn use_calls(store: &SqliteStore) {
         per_day: 9,
     };
     let lease = SignedDuration::from_secs(60);
-    for id in 0..5 {
-        let call = Action::call("c", "Delete", Json::object([("a", 1_i64.into())]));
-        let mut effects = RuleEffects::new("r");
-        effects.actions = vec![call.with_key("k").with_after(SignedDuration::from_secs(1))];
-        effects.key = Some(id.into());
-        let mut evaluation = Evaluation::default();
-        evaluation.rules.push(effects);
-        let text = format!(r#"{{"id": "call {id}"}}"#);
-        let event = Incoming::new(Event::from_json(text).unwrap()).unwrap();
-        store.accept(event, evaluation, at(100)).unwrap();
-    }
+    let calls: Vec<_> = (0..7).map(|number| accept_call(store, number)).collect();
     let claimed = store.claim("c", at(101), lease, 3).unwrap();
     for call in &claimed {
         let reserved = store.submit_reserve_change("c", call.id, limit, at(101));
@@ -303,7 +293,7 @@ fn use_calls(store: &SqliteStore) {
     assert_eq!(reserved.wait(), Ok(ChangeReservation::SentBefore));
     let expired = store.submit_expire_calls("c", at(102), at(103));
     assert_eq!(expired.wait(), Ok(3));
-    let gone = store.submit_withdraw_calls_of_other_rules(vec![], at(103));
+    let gone = store.submit_withdraw_calls_of_other_rules(vec!["live".into()], at(103));
     assert_eq!(gone.wait(), Ok(0));
     assert!(store.has_withdrawn_calls().unwrap());
     let work = |transaction: &mut dyn TimeTransaction| {
@@ -321,6 +311,36 @@ fn use_calls(store: &SqliteStore) {
     };
     store.submit_time(Box::new(work)).wait().unwrap();
     store.set_pause("c", None).unwrap();
+    // One whose row is damaged; the last one is left for the check.
+    let damaged = calls[5];
+    let plain = Connection::open(store.path()).unwrap();
+    let sql = "DELETE FROM waiting_call WHERE id = ?1";
+    assert_eq!(plain.execute(sql, [damaged.as_bytes()]), Ok(1));
+    let work = move |transaction: &mut dyn TimeTransaction| {
+        let answer = CallAnswer::ok(200, Json::Null);
+        assert!(
+            transaction
+                .settle_call(damaged, None, &answer, at(105))?
+                .is_none()
+        );
+        Ok(None)
+    };
+    store.submit_time(Box::new(work)).wait().unwrap();
+}
+
+/// A delayed call with a name; those from the sixth on have no target that calls.
+fn accept_call(store: &SqliteStore, number: i64) -> DeliveryId {
+    let target = if number < 5 { "c" } else { "d" };
+    let call = Action::call(target, "Delete", Json::object([("a", 1_i64.into())]));
+    let mut effects = RuleEffects::new(if number < 5 { "r" } else { "live" });
+    effects.actions = vec![call.with_key("k").with_after(SignedDuration::from_secs(1))];
+    effects.key = Some(number.into());
+    let mut evaluation = Evaluation::default();
+    evaluation.rules.push(effects);
+    let text = format!(r#"{{"id": "call {number}"}}"#);
+    let event = Incoming::new(Event::from_json(text).unwrap()).unwrap();
+    let accepted = store.accept(event, evaluation, at(100)).unwrap();
+    accepted.deliveries[0]
 }
 
 /// Calls what the timeline of a service calls.

@@ -89,6 +89,11 @@ fn status(store: &dyn Store, id: DeliveryId) -> (DeliveryStatus, Option<String>,
 pub(super) fn a_call_has_exactly_one_answer(backend: &dyn Backend) {
     let store = backend.open();
     let id = accept_call(&*store, "1", "r", 0);
+    // Like every other delivery that waits.
+    let depths = store.queue_depths(at(1)).unwrap();
+    assert_eq!((depths.len(), depths[0].waiting), (1, 1));
+    assert_eq!(store.unattempted(at(1)), Ok(vec![("t".to_owned(), 1)]));
+    assert_eq!(store.rules_in_use().unwrap()[0].pending, 1);
     let claimed = claim_one(&*store, 0);
     assert_eq!((claimed.id, &claimed.action), (id, &call("t", "Delete")));
     let retry = Decision::RetryAt(at(2));
