@@ -12,7 +12,7 @@ mod values;
 mod world;
 
 pub use simulation::Simulation;
-pub use timeline::{ScheduledRequest, TimelineEvent};
+pub use timeline::{RuleRequest, TimelineEvent};
 pub use world::{DEFAULT_WORLD, NamedAccount, World};
 
 use std::error::Error;

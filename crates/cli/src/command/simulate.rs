@@ -14,7 +14,6 @@ mod pending_calls;
 mod plot;
 mod run_scenario;
 mod shared_cloud;
-mod stand_in;
 mod target_queues;
 mod timeline;
 
@@ -34,10 +33,12 @@ A scenario runs on a virtual clock. The output has its requests, replies, status
 or the reason why there is none, and what the rules of RULES do with each event on the bus of \
 its recipient. Rules with a time window are shown when they begin to wait, when their deadline \
 passes on the same clock, and how that ends: up to `until`, or, without it, until nothing happens \
-any more, except for `absent_for`. So are delayed actions. Documents that rules send to the targets `ecs` and \
-`eni-operator` take effect in the simulated cloud, in the name of that account. With --config deliveries are simulated too: rendered for the \
-targets of that configuration, rate limited and retried on the same clock, but not sent. \
-Secrets of the configuration are not read.
+any more, except for `absent_for`. So are delayed actions. Calls of rules take effect in the simulated \
+cloud, in the name of that account, and their answers go back to the rules; at the end the \
+operations are listed that a configuration has to allow. With --config deliveries are simulated \
+too: rendered for the targets of that configuration, rate limited and retried on the same clock, \
+but not sent. Calls are made only as its targets allow them. Secrets of the configuration are not \
+read.
 
 With --listen the ECS API is served over HTTP until the process is interrupted: use an SDK with \
 protocol HTTP and the access keys of the world (the scenario's, or a small built-in one; steps \
@@ -54,7 +55,7 @@ Exit codes:
 Examples:
   reflexarc simulate examples/scenarios/leak.toml rules
   reflexarc simulate examples/scenarios/leak.toml --plot timeline.svg
-  reflexarc simulate examples/scenarios/target-down.toml --config examples/rehearsal.toml
+  reflexarc simulate examples/scenarios/target-down.toml --config examples/reflexarc.toml
   reflexarc simulate --listen 127.0.0.1:8080 --forward http://127.0.0.1:8321/events")]
 pub(crate) struct Args {
     /// The scenario file; `-` is stdin

@@ -36,7 +36,7 @@ fn rules_that_wait_find_what_is_missing_in_the_examples() {
         "✓ stuck-detaching (fired for eni-bp1b8n3z6d5r2t7w: 1 event since 2024-05-14T01:35:18.25Z",
         "✓ stuck-deleting (fired for eni-bp1c5j9y4f8s1u6v: 1 event since 2024-05-14T01:41:00.9Z",
         "✓ silence-check (fired: 1 event since 2024-05-14T06:32:00Z)",
-        "✓ leaked-eni (resolved for eni-bp1a4k7x0c2m9e5q: 1 event since 2024-05-14T02:15:02.018Z)",
+        "– leaked-eni (resolved for eni-bp1a4k7x0c2m9e5q: 1 event since 2024-05-14T02:15:02.018Z)",
     ] {
         assert!(run.stdout.contains(expected), "{expected}\n{}", run.stdout);
     }

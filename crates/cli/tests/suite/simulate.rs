@@ -34,7 +34,7 @@ const WITH_RULES: [(&str, &str); 15] = [
 ];
 /// Further ready-made rules, each with the scenario of another one.
 const FURTHER_RULES: [(&str, &str); 1] = [("inventory", "pod-address-pool")];
-/// The scenarios with deliveries, for the targets of `examples/rehearsal.toml`.
+/// The scenarios with deliveries, for the targets of `examples/reflexarc.toml`.
 const WITH_TARGETS: [&str; 1] = ["target-down"];
 
 fn scenario(name: &str) -> String {
@@ -124,7 +124,7 @@ fn scenarios_with_targets_match_their_timelines() {
             "simulate",
             &scenario(name),
             "--config",
-            "examples/rehearsal.toml",
+            "examples/reflexarc.toml",
         ]);
         assert_eq!(run.code, 0, "{name}: {}", run.stderr);
         insta::assert_snapshot!(format!("scenario-{name}"), run.stdout);
@@ -152,7 +152,7 @@ fn documented_commands(page: &str) -> Vec<(&str, Vec<&str>)> {
 fn the_documented_commands_have_the_documented_output() {
     let page = std::fs::read_to_string(root().join("docs/simulate.md")).unwrap();
     let commands = documented_commands(&page);
-    assert_eq!(commands.len(), 3, "{commands:?}");
+    assert_eq!(commands.len(), 4, "{commands:?}");
     assert!(commands.iter().any(|(_, output)| output.len() > 3));
     let folder = tempfile::tempdir().unwrap();
     for (command, output) in commands {
@@ -182,7 +182,7 @@ fn a_timeline_is_reproducible_in_every_format() {
         .lines()
         .filter(|line| line.contains(r#""kind":"event""#))
         .collect();
-    assert_eq!(events.len(), 7, "{events:#?}");
+    assert_eq!(events.len(), 11, "{events:#?}");
     assert!(
         events
             .iter()

@@ -309,7 +309,7 @@ fn calls_of_targets_that_take_none_are_answered() {
         .unwrap();
     assert_eq!(
         answer["answer"]["message"],
-        "the target `ecs` takes no calls"
+        "ecs is of type file, which takes no calls"
     );
     let entries = simulate(RULE, &scenario(""), &other.replace("ecs", "log"));
     let answer = entries

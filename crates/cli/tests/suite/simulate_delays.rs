@@ -11,7 +11,7 @@ by = "eni"
 then = '''
 if event.id == "cancel" { cancel("later"); return; }
 notify("network-team", #{ text: event.id, after: "1m", key: "later" });
-send("eni-operator", #{ action: "CreateNetworkInterface", eniId: "none" }, #{ after: "2m" });
+call("ecs", "DeleteNetworkInterface", #{ NetworkInterfaceId: "none" }, #{ after: "2m" });
 '''
 "#;
 
@@ -68,12 +68,12 @@ const KINDS: [&str; 3] = ["due", "cancelled", "waiting"];
 fn delayed_actions_take_effect_when_they_are_due() {
     let scenario = scenario("", &[(0, "first", "eni-1")]);
     let kinds = ["due", "request"];
-    // The stand-in makes its request two minutes later, although no event comes then.
+    // The call is made two minutes later, although no event comes then.
     assert_eq!(
         simulate(&scenario, &kinds, &[]),
         entries(&[
             ("due", 60, "first"),
-            ("due", 120, "eni-operator"),
+            ("due", 120, "ecs"),
             ("request", 120, ""),
         ])
     );
@@ -90,8 +90,8 @@ fn delayed_actions_are_cancelled_for_their_key_only() {
     let expected = [
         ("cancelled", 30, "first"),
         ("due", 60, "other"),
-        ("waiting", 90, "eni-operator"),
-        ("waiting", 90, "eni-operator"),
+        ("waiting", 90, "ecs"),
+        ("waiting", 90, "ecs"),
     ];
     assert_eq!(steps, entries(&expected));
 }
@@ -113,42 +113,23 @@ fn an_action_replaces_the_one_with_its_name() {
 
 #[test]
 fn delayed_actions_are_delivered_when_they_are_due() {
-    let config = root().join("examples/rehearsal.toml");
+    let config = root().join("examples/reflexarc.toml");
     let args = ["--config", config.to_str().unwrap()];
     let events = [
         (0, "first", "eni-1"),
         (0, "other", "eni-2"),
         (30, "cancel", "eni-1"),
     ];
-    let steps = simulate(&scenario("", &events), &["delivery", "cancelled"], &args);
+    let steps = simulate(
+        &scenario("", &events),
+        &["delivery", "answer", "cancelled"],
+        &args,
+    );
     let expected = [
         ("cancelled", 30, "first"),
         ("delivery", 60, "network-team"),
-        ("delivery", 120, "eni-operator"),
-        ("delivery", 120, "eni-operator"),
+        ("answer", 120, "ecs"),
+        ("answer", 120, "ecs"),
     ];
     assert_eq!(steps, entries(&expected));
-}
-
-#[test]
-fn a_stand_in_that_should_wait_does_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let rule = r#"
-when = 'id exists'
-then = '''
-send("eni-operator", #{ action: "DeleteNetworkInterface", eniId: "eni-1", wait_seconds: 60 });
-'''
-"#;
-    std::fs::write(folder.path().join("waits.toml"), rule).unwrap();
-    let text = scenario("", &[(0, "first", "eni-1")]);
-    std::fs::write(folder.path().join("scenario"), text).unwrap();
-    let run = reflexarc_in(folder.path(), &["simulate", "scenario", "waits.toml"], b"");
-    assert_eq!(run.code, 0, "{}", run.stderr);
-    let note = "eni-operator does not wait: rule waits has to delay the action with `after`";
-    assert!(run.stdout.contains(note), "{}", run.stdout);
-    assert!(
-        !run.stdout.contains("(rule waits): Delete"),
-        "{}",
-        run.stdout
-    );
 }

@@ -9,9 +9,7 @@ when = 'content.operation == "AttachNetworkInterface" and content.result == "suc
 by = "content.eniId"
 not_followed_by = { when = 'content.operation == "DetachNetworkInterface"', within = "10m" }
 then = '''
-let detach = #{ Action: "DetachNetworkInterface", NetworkInterfaceId: key };
-detach.InstanceId = "i-tenant";
-send("ecs", detach);
+call("ecs", "DetachNetworkInterface", #{ NetworkInterfaceId: key, InstanceId: "i-tenant" });
 '''
 "#;
 const SILENT: &str = "when = 'content exists'\nabsent_for = '2m'\nnotify = ['team']\n";
@@ -248,7 +246,7 @@ fn the_end_of_a_scenario_is_no_absence() {
 
 #[test]
 fn firings_are_delivered_to_configured_targets() {
-    let config = root().join("examples/rehearsal.toml");
+    let config = root().join("examples/reflexarc.toml");
     let notify = ACCEPTED_AND_GONE.split("then").next().unwrap();
     let rule = format!("{notify}notify = ['network-team']\n");
     let args = ["--config", config.to_str().unwrap()];

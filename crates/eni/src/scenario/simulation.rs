@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::Timestamp;
 use reflexarc_event::Operation;
 
-use super::{Scenario, ScheduledRequest, Step, StepAction, TimelineEvent, World};
+use super::{RuleRequest, Scenario, Step, StepAction, TimelineEvent, World};
 use crate::resources::InstanceStatus;
 use crate::rpc::{self, Parameters, RpcResponse};
 use crate::{Answer, Fault, FaultMode, Reply};
@@ -24,16 +24,12 @@ pub struct Simulation {
     /// What has happened and was not returned yet.
     ready: VecDeque<TimelineEvent>,
     returned: usize,
-    /// The requests of rules, by time and the order in which they were added.
-    scheduled: BTreeMap<(Timestamp, u64), ScheduledRequest>,
-    sequence: u64,
 }
 
 /// What can happen next.
 #[derive(Clone, Copy)]
 enum Next {
     Completion,
-    ScheduledRequest,
     Step,
 }
 
@@ -66,8 +62,6 @@ impl Simulation {
             ready: VecDeque::new(),
             world,
             returned: 0,
-            scheduled: BTreeMap::new(),
-            sequence: 0,
         }
     }
 
@@ -115,19 +109,21 @@ impl Simulation {
         self.returned > Scenario::MAX_TIMELINE_EVENTS
     }
 
-    /// Schedules a request of a rule, now or later.
-    pub fn schedule(&mut self, request: ScheduledRequest) {
-        self.sequence += 1;
-        let at = request.at.max(self.world.cloud.now());
-        self.scheduled.insert((at, self.sequence), request);
-    }
-
     /// Makes a request of a rule at once and returns the response, which the timeline shows as a
     /// request of that rule. Operations that are due by `request.at` complete first.
-    pub fn answer(&mut self, request: ScheduledRequest) -> RpcResponse {
+    pub fn answer(&mut self, request: RuleRequest) -> RpcResponse {
         self.world.cloud.advance(request.at);
         self.collect();
-        self.run_scheduled(request)
+        let at = request.at.max(self.world.cloud.now());
+        self.call(Call {
+            at,
+            account: request.account,
+            action: request.action,
+            parameters: request.parameters,
+            rule: Some(request.rule),
+            name: None,
+            expectation: None,
+        })
     }
 
     /// What happens next and when: the earliest, and at one instant in the order of this list.
@@ -135,15 +131,13 @@ impl Simulation {
     /// Completions come first, so that a request of the same second finds the interface as it is
     /// then: an attachment that takes 2 s and a detachment 2 s after it work without a refusal.
     fn next(&self) -> Option<(Timestamp, Next)> {
-        // `until` cuts off operations and scheduled requests; the steps of the script always run.
+        // `until` cuts off operations; the steps of the script always run.
         let in_time = |at: &Timestamp| self.until.is_none_or(|until| *at <= until);
-        let scheduled = self.scheduled.first_key_value().map(|((at, _), _)| *at);
         let candidates = [
             (
                 self.world.cloud.next_completion().filter(in_time),
                 Next::Completion,
             ),
-            (scheduled.filter(in_time), Next::ScheduledRequest),
             (self.steps.front().map(|step| step.at), Next::Step),
         ];
         // `min_by_key` returns the first of equal elements.
@@ -159,29 +153,12 @@ impl Simulation {
         self.world.cloud.advance(at);
         match next {
             Next::Completion => self.collect(),
-            Next::ScheduledRequest => {
-                let (_, request) = self.scheduled.pop_first()?;
-                self.run_scheduled(request);
-            }
             Next::Step => {
                 let step = self.steps.pop_front()?;
                 self.run_step(step);
             }
         }
         Some(())
-    }
-
-    fn run_scheduled(&mut self, request: ScheduledRequest) -> RpcResponse {
-        let at = request.at.max(self.world.cloud.now());
-        self.call(Call {
-            at,
-            account: request.account,
-            action: request.action,
-            parameters: request.parameters,
-            rule: Some(request.rule),
-            name: None,
-            expectation: None,
-        })
     }
 
     fn run_step(&mut self, Step { at, action }: Step) {

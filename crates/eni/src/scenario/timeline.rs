@@ -1,4 +1,4 @@
-//! What happens in a simulation, and the requests that rules add to it.
+//! What happens in a simulation, and the requests of rules in it.
 
 use jiff::Timestamp;
 use reflexarc_event::Event;
@@ -63,7 +63,7 @@ pub enum TimelineEvent {
 
 /// A request to the API that a rule's action leads to.
 #[derive(Debug, Clone)]
-pub struct ScheduledRequest {
+pub struct RuleRequest {
     /// When it is made; at once when this has passed.
     pub at: Timestamp,
     /// The id of the account that makes it.

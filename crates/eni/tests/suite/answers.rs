@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use reflexarc_eni::rpc::Parameters;
-use reflexarc_eni::scenario::{Scenario, ScheduledRequest, Simulation, TimelineEvent};
+use reflexarc_eni::scenario::{RuleRequest, Scenario, Simulation, TimelineEvent};
 use reflexarc_event::Json;
 
 use crate::world::{USER, after, cloud, created, start};
@@ -83,7 +83,7 @@ fn a_simulation_answers_calls_of_rules_in_its_timeline() {
     let account = scenario.world.accounts[0].account.id.clone();
     let mut simulation = Simulation::new(scenario);
     while simulation.advance().is_some() {}
-    let response = simulation.answer(ScheduledRequest {
+    let response = simulation.answer(RuleRequest {
         at: start + SignedDuration::from_secs(5),
         account,
         rule: "leaked-eni".to_owned(),

@@ -31,17 +31,14 @@ fn the_template_is_valid_with_all_of_it_uncommented() {
             .map(|queue| queue.name.as_str())
             .collect::<Vec<_>>(),
         [
-            "capacity",
             "cmdb",
-            "eni-operator",
+            "ecs",
             "ipam",
             "log",
             "network-team",
-            "node-operator",
             "on-call",
             "platform-manager",
-            "platform-team",
-            "security-audit"
+            "platform-team"
         ]
     );
     let on = |line: &str| match line.strip_prefix("# ") {
@@ -78,6 +75,7 @@ fn the_template_is_valid_with_all_of_it_uncommented() {
     let config = read(&without).unwrap_or_else(|faults| panic!("{faults:?}"));
     for (name, kind) in [
         ("chat", "dingtalk"),
+        ("cloud", "alibaba"),
         ("inventory", "webhook"),
         ("log", "file"),
         ("operators", "email"),
@@ -128,7 +126,6 @@ fn targets_with_blank_secrets_can_render() {
     let all = [
         ("chat", "dingtalk"),
         ("cmdb-api", "http"),
-        ("ecs", "alibaba"),
         ("inventory", "webhook"),
         ("log", "file"),
         ("operators", "email"),

@@ -21,8 +21,8 @@ const SIMULATED_VERSION: &str = "2014-05-26";
 /// All targets, of which some take calls.
 pub(super) struct CallTargets {
     targets: BTreeMap<String, CallTarget>,
-    /// The names of all targets, for messages about unknown ones.
-    known: Vec<String>,
+    /// The names and types of all targets, for messages about those that take no calls.
+    known: Vec<(String, &'static str)>,
 }
 
 /// What becomes of a call.
@@ -71,7 +71,7 @@ impl CallTargets {
             targets: taking.collect(),
             known: configured
                 .iter()
-                .map(|target| target.name.clone())
+                .map(|target| (target.name.clone(), target.target.kind()))
                 .collect(),
         }
     }
@@ -90,10 +90,13 @@ impl CallTargets {
         if let Some(target) = self.targets.get_mut(name) {
             return target.decide(at, call);
         }
-        let reason = if self.known.iter().any(|known| known == name) {
-            format!("the target `{name}` takes no calls")
-        } else {
-            unknown_target_message(name, &self.known)
+        let kind = self.known.iter().find(|(known, _)| known == name);
+        let reason = match kind {
+            Some((_, kind)) => format!("{name} is of type {kind}, which takes no calls"),
+            None => {
+                let names: Vec<String> = self.known.iter().map(|(name, _)| name.clone()).collect();
+                unknown_target_message(name, &names)
+            }
         };
         answered(OwnCode::Undelivered, reason)
     }
@@ -130,7 +133,7 @@ impl CallTarget {
             Err(reason) => return answered(OwnCode::Undelivered, reason),
         };
         if admission == CallAdmission::DryRun {
-            let message = "dry run: the target sends no operation that changes something";
+            let message = "not sent: `dry_run` is set for the target";
             let answer = CallAnswer::own(OwnCode::DryRun, message);
             return CallDecision::Answered(answer.with_body(preview));
         }
@@ -175,7 +178,10 @@ impl CallTarget {
             .policy
             .decide(&attempt, &Err(SendError::transient(reason)), at);
         Some(match decision {
-            Decision::RetryAt(next) => CallDecision::RetryAt(next),
+            Decision::RetryAt(next) if next.duration_since(call.due) < self.settings.expires => {
+                CallDecision::RetryAt(next)
+            }
+            Decision::RetryAt(_) => answered(OwnCode::Expired, reason.to_owned()),
             Decision::DeadLetter { reason, .. } => answered(OwnCode::Undelivered, reason),
             Decision::Delivered | Decision::NextPart => return None,
         })
@@ -204,8 +210,8 @@ impl Changes {
         self.is_stopped |= is_full(recent, per_minute) || is_full(self.made.len(), per_day);
         if self.is_stopped {
             return Err(format!(
-                "the target is stopped: it may make {per_minute} changes a minute and {per_day} a \
-                 day"
+                "as many changes were made as are allowed: {per_minute} a minute, {per_day} a day; \
+                 it makes no more until an operator resumes it"
             ));
         }
         self.made.push_back(at);

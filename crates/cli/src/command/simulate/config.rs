@@ -91,8 +91,8 @@ mod tests {
         };
         let text: String = TEMPLATE.lines().map(|line| enabled(line) + "\n").collect();
         let config = read(&text, Path::new("")).unwrap_or_else(|faults| panic!("{faults:?}"));
-        // Ten of the ready-made rules, and one of each type.
-        assert_eq!(config.targets.len(), 15);
+        // Seven of the ready-made rules, and the others, one of each type.
+        assert_eq!(config.targets.len(), 14);
         assert_eq!(config.rule_paths, [Path::new("rules")]);
     }
 

@@ -21,7 +21,7 @@ use super::open_matches::OpenMatches;
 use super::pending_calls::PendingCalls;
 use super::target_queues::{TargetCall, TargetQueues};
 use super::timeline::{Content, Entry, interface_of};
-use super::{Args, config, plot, stand_in};
+use super::{Args, config, plot};
 use crate::exit::{Exit, Failure};
 use crate::output::firing::has_fired;
 use crate::output::{Format, Output};
@@ -275,7 +275,7 @@ impl ScenarioRun {
         self.simulation.is_truncated() || self.entries.len() > Scenario::MAX_TIMELINE_EVENTS
     }
 
-    /// Calls a target. What a stand-in receives, it performs.
+    /// Sends the next deliveries to their target.
     fn call_target(&mut self) -> Option<()> {
         if self.is_truncated() {
             return None;
@@ -286,17 +286,7 @@ impl ScenarioRun {
             return Some(());
         }
         let call = queues.call_next()?;
-        let mut notes = Vec::new();
-        if call.outcome.is_ok() {
-            for one in &call.deliveries {
-                let (action, rule) = (&one.delivery.action, &one.delivery.rule);
-                let simulation = &mut self.simulation;
-                let note = stand_in::perform(action, call.at, &one.account, rule, simulation);
-                notes.extend(note.map(|text| Entry::note(call.at, text)));
-            }
-        }
         self.add_call(call);
-        self.entries.extend(notes);
         Some(())
     }
 

@@ -21,7 +21,6 @@ use reflexarc_eni::scenario::{TargetFault, TargetFaultMode};
 use reflexarc_event::{EventIdentity, Json, NativeEvent};
 
 use super::delayed_actions::DelayName;
-use super::stand_in;
 
 /// The queues of all targets. All accounts share them, because they share one configuration.
 pub(super) struct TargetQueues {
@@ -50,7 +49,7 @@ pub(super) struct AttemptedDelivery {
 pub(super) struct TargetCall {
     pub(super) at: Timestamp,
     pub(super) target: String,
-    /// The target's type; `stand-in` where only a stand-in has this name, `none` where nothing has.
+    /// The target's type; `none` where no target has this name.
     pub(super) kind: &'static str,
     /// What it carried; several deliveries in a digest.
     pub(super) deliveries: Vec<AttemptedDelivery>,
@@ -63,8 +62,7 @@ pub(super) struct TargetCall {
 
 /// The queue of one target.
 struct TargetQueue {
-    /// Absent for a stand-in.
-    target: Option<Arc<dyn Target>>,
+    target: Arc<dyn Target>,
     policy: RetryPolicy,
     schedule: CallSchedule,
     floods: FloodControl,
@@ -82,36 +80,28 @@ struct ActiveFault {
 }
 
 impl TargetQueues {
-    /// A queue for each of the configured targets, and for the stand-ins whose names are not among
-    /// them.
+    /// A queue for each of the configured targets.
     pub(super) fn new(configured: Vec<TargetConfig>, start: Timestamp) -> Self {
-        let stand_ins = stand_in::TARGETS.iter().map(|name| {
-            (
-                (*name).to_owned(),
-                TargetQueue::new(None, RetryPolicy::default(), BreakerPolicy::default(), None),
-            )
-        });
-        let mut queues: BTreeMap<String, TargetQueue> = stand_ins.collect();
-        let stand_ins = queues.keys().map(KnownTarget::named);
-        let is_stand_in =
-            |known: &KnownTarget| configured.iter().all(|target| target.name != known.name);
-        let mut known_targets: Vec<KnownTarget> = stand_ins.filter(is_stand_in).collect();
-        known_targets.extend(configured.iter().map(|target| KnownTarget {
+        let known_targets = configured.iter().map(|target| KnownTarget {
             name: target.name.clone(),
             input: target.into(),
-        }));
-        // After the stand-ins: a configured target replaces the stand-in with its name.
-        queues.extend(configured.into_iter().map(|queue| {
+        });
+        let known_targets = known_targets.collect();
+        let queues = configured.into_iter().map(|target| {
+            let TargetConfig {
+                name,
+                target,
+                policy,
+                breaker,
+                firing_limit,
+                ..
+            } = target;
             (
-                queue.name,
-                TargetQueue::new(
-                    Some(queue.target),
-                    queue.policy,
-                    queue.breaker,
-                    queue.firing_limit,
-                ),
+                name,
+                TargetQueue::new(target, policy, breaker, firing_limit),
             )
-        }));
+        });
+        let queues: BTreeMap<String, TargetQueue> = queues.collect();
         let known = queues.keys().cloned().collect();
         Self {
             start,
@@ -122,7 +112,7 @@ impl TargetQueues {
         }
     }
 
-    /// All targets, stand-ins included.
+    /// All targets.
     pub(super) fn known_targets(&self) -> &[KnownTarget] {
         &self.known_targets
     }
@@ -251,10 +241,7 @@ impl TargetQueues {
                 next: settlement.decision,
             });
         }
-        let kind = queue
-            .target
-            .as_ref()
-            .map_or("stand-in", |target| target.kind());
+        let kind = queue.target.kind();
         Some(TargetCall {
             at,
             target: name,
@@ -283,12 +270,12 @@ impl TargetQueues {
 
 impl TargetQueue {
     fn new(
-        target: Option<Arc<dyn Target>>,
+        target: Arc<dyn Target>,
         policy: RetryPolicy,
         breaker: BreakerPolicy,
         firings: Option<FiringLimit>,
     ) -> Self {
-        let limit = target.as_ref().and_then(|target| target.rate_limit());
+        let limit = target.rate_limit();
         Self {
             target,
             policy,
@@ -301,8 +288,7 @@ impl TargetQueue {
     }
 
     fn is_robot(&self) -> bool {
-        let target = self.target.as_ref();
-        target.is_some_and(|target| target.kind() == "dingtalk")
+        self.target.kind() == "dingtalk"
     }
 
     /// When the first delivery may be sent: once it is due and the rate limit allows a call.
@@ -358,10 +344,7 @@ impl TargetQueue {
         clock: SignedDuration,
         probes: bool,
     ) -> Option<(Vec<String>, Batch)> {
-        let Some(target) = self.target.clone() else {
-            let (_, (account, delivery)) = self.waiting.pop_first()?;
-            return Some((vec![account], Batch::of_one(delivery)));
-        };
+        let target = Arc::clone(&self.target);
         // Discards calls that do not count any more, before the batch size is computed.
         self.schedule.wait(clock);
         let mut due = WaitingDeliveries::default();
@@ -388,18 +371,15 @@ impl TargetQueue {
         at: Timestamp,
         batch: &[Delivery],
     ) -> (Option<Preview>, Result<Receipt, SendError>) {
-        let preview = match &self.target {
-            Some(target) => match target.preview(batch) {
-                Ok(preview) => Some(preview),
-                Err(error) => return (None, Err(error)),
-            },
-            None => None,
+        let preview = match self.target.preview(batch) {
+            Ok(preview) => preview,
+            Err(error) => return (None, Err(error)),
         };
         let is_active = |fault: &ActiveFault| fault.until.is_none_or(|until| at < until);
         let outcome = match self.fault.filter(is_active).map(|fault| fault.mode) {
             None => Ok(Receipt {
                 response: String::new(),
-                part: preview.as_ref().and_then(|preview| preview.part.clone()),
+                part: preview.part.clone(),
             }),
             Some(TargetFaultMode::Down) => Err(SendError::transient("no response")),
             Some(TargetFaultMode::Refuse) => Err(SendError::Refused {
@@ -412,7 +392,7 @@ impl TargetQueue {
             }),
             Some(TargetFaultMode::Throttle) => Err(SendError::transient("called too often")),
         };
-        (preview, outcome)
+        (Some(preview), outcome)
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use reflexarc::{AnsweredCall, RuleSet};
 use reflexarc_delivery::alibaba;
 use reflexarc_eni::rpc::RpcResponse;
-use reflexarc_eni::scenario::{ScheduledRequest, TimelineEvent};
+use reflexarc_eni::scenario::{RuleRequest, TimelineEvent};
 use reflexarc_event::EventIdentity;
 use reflexarc_reaction::{Action, CallAnswer, OwnCode};
 
@@ -127,7 +127,7 @@ impl ScenarioRun {
             let region = self.simulation.world().cloud.region().to_owned();
             parameters.push(("RegionId".to_owned(), region));
         }
-        let response = self.simulation.answer(ScheduledRequest {
+        let response = self.simulation.answer(RuleRequest {
             at,
             account: action.account.clone(),
             rule: action.rule.clone(),

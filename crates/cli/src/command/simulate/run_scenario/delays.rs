@@ -8,7 +8,6 @@ use reflexarc_event::{EventIdentity, Json, NativeEvent};
 
 use super::super::delayed_actions::{DelayName, DelayStep, RuleAction, due};
 use super::super::pending_calls::CallOrigin;
-use super::super::stand_in;
 use super::super::target_queues::TargetQueues;
 use super::super::timeline::{Content, Entry};
 use super::{Cause, ScenarioRun, interface_of};
@@ -91,28 +90,20 @@ impl ScenarioRun {
         Some(())
     }
 
-    /// Queues an action for its target. Without targets there are no deliveries: stand-ins get it
-    /// directly.
+    /// Queues an action for its target. Without targets only calls have an effect.
     pub(super) fn deliver(&mut self, at: Timestamp, action: RuleAction) {
         if action.call.is_some() {
             self.queue_call(at, action);
             return;
         }
         let RuleAction {
-            account,
-            rule,
-            action,
-            delivery,
-            ..
+            account, delivery, ..
         } = action;
-        if let (Some(queues), Some(delivery)) = (&mut self.queues, delivery) {
-            if let Some(failed) = queues.enqueue(at, &account, delivery) {
-                self.add_call(failed);
-            }
-            return;
+        if let (Some(queues), Some(delivery)) = (&mut self.queues, delivery)
+            && let Some(failed) = queues.enqueue(at, &account, delivery)
+        {
+            self.add_call(failed);
         }
-        let note = stand_in::perform(&action, at, &account, &rule, &mut self.simulation);
-        self.entries.extend(note.map(|text| Entry::note(at, text)));
     }
 
     pub(super) fn add_delay_step(&mut self, at: Timestamp, action: &RuleAction, step: DelayStep) {
