@@ -125,6 +125,7 @@ fn targets_with_blank_secrets_can_render() {
     found.sort_unstable();
     let all = [
         ("chat", "dingtalk"),
+        ("cloud", "alibaba"),
         ("cmdb-api", "http"),
         ("inventory", "webhook"),
         ("log", "file"),
