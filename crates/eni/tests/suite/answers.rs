@@ -3,18 +3,8 @@
 use jiff::SignedDuration;
 use reflexarc_eni::rpc::Parameters;
 use reflexarc_eni::scenario::{RuleRequest, Scenario, Simulation, TimelineEvent};
-use reflexarc_event::Json;
 
-use crate::world::{USER, after, cloud, created, start};
-
-/// The members of a JSON object by a dotted path; numbers are indices.
-fn at<'a>(json: &'a Json, path: &str) -> &'a Json {
-    path.split('.')
-        .fold(json, |json, key| match key.parse::<usize>() {
-            Ok(index) => &json.elements()[index],
-            Err(_) => json.get(key).unwrap_or(&Json::Null),
-        })
-}
+use crate::world::{USER, after, at, cloud, created, start};
 
 #[test]
 fn an_answer_has_status_code_message_and_body() {

@@ -1,16 +1,20 @@
 //! The control plane through its public API, against the documentation of ENIs and their events.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod action_trail;
+mod addresses;
 mod answers;
 mod buses;
 mod conditions;
 mod error_codes;
 mod faults;
 mod fixes;
+mod instances;
 mod invariants;
 mod refusals;
 mod rpc;
 mod rpc_parameters;
 mod scenario_faults;
 mod seed_table;
+mod tags;
 mod world;

@@ -57,6 +57,15 @@ fn set(parameters: &mut Vec<(String, String)>, name: &str, value: &str) {
     parameters.push((name.to_owned(), value.to_owned()));
 }
 
+/// A request of an action that is signed with HMAC-SHA1, with parameters besides the common ones.
+pub(crate) fn signed_request(action: &str, nonce: &str, given: &[(&str, &str)]) -> HttpRequest {
+    let mut parameters = common(action, nonce);
+    for (name, value) in given {
+        set(&mut parameters, name, value);
+    }
+    signed(parameters)
+}
+
 /// A request that is signed with HMAC-SHA1.
 fn signed(mut parameters: Vec<(String, String)>) -> HttpRequest {
     let encode = |text: &str| utf8_percent_encode(text, UNRESERVED).to_string();

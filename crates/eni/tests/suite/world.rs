@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_eni::events::RequestOutcome;
 use reflexarc_eni::resources::{Account, InstanceType, Interface, SecurityGroup, VSwitch};
+use reflexarc_eni::rpc::RpcResponse;
 use reflexarc_eni::{Answer, Cloud, CreateInterface, Reply, Request};
 use reflexarc_event::Json;
 
@@ -148,4 +149,40 @@ pub(crate) fn field(outcome: &RequestOutcome, key: &str) -> String {
         .and_then(Json::as_str)
         .unwrap_or_default()
         .to_owned()
+}
+
+/// Calls an action with parameters in the form of a query, besides the region.
+pub(crate) fn answer(cloud: &mut Cloud, caller: &str, action: &str, query: &str) -> RpcResponse {
+    let given = query.split('&').filter_map(|pair| pair.split_once('='));
+    let parameters = [("RegionId", "cn-hangzhou")].into_iter().chain(given);
+    let now = cloud.now();
+    cloud.answer(caller, action, &parameters.collect(), now)
+}
+
+/// The member of a JSON document at a dotted path, in which numbers are indices.
+pub(crate) fn at<'a>(json: &'a Json, path: &str) -> &'a Json {
+    path.split('.')
+        .fold(json, |json, key| match key.parse::<usize>() {
+            Ok(index) => json.elements().get(index).unwrap_or(&Json::Null),
+            Err(_) => json.get(key).unwrap_or(&Json::Null),
+        })
+}
+
+/// The text at a dotted path; empty when there is none.
+pub(crate) fn text_at<'a>(json: &'a Json, path: &str) -> &'a str {
+    at(json, path).as_str().unwrap_or_default()
+}
+
+/// The names and contents of the notifications since the last call.
+pub(crate) fn notified(cloud: &mut Cloud) -> Vec<(String, Json)> {
+    let notifications = cloud.take_notifications().into_iter();
+    let notified = notifications.map(|sent| {
+        let tree = sent.event.tree();
+        assert_eq!(text_at(tree, "userId"), sent.recipient);
+        (
+            text_at(tree, "name").to_owned(),
+            at(tree, "content").clone(),
+        )
+    });
+    notified.collect()
 }
