@@ -342,7 +342,7 @@ impl Cloud {
             return Err(ApiError::new(400, "Throttling", message));
         }
         match request {
-            Request::Create(wanted) => self.create(request_id, caller, wanted),
+            Request::Create(wanted) => self.create(request_id, caller, &wanted),
             Request::Attach {
                 interface,
                 instance,
@@ -374,7 +374,7 @@ impl Cloud {
                 );
                 Ok(Answer::Accepted)
             }
-            Request::Assign(wanted) => self.assign(request_id, caller, wanted),
+            Request::Assign(wanted) => self.assign(request_id, caller, &wanted),
             Request::Unassign {
                 interface,
                 addresses,
@@ -384,7 +384,7 @@ impl Cloud {
             Request::Describe { filter, paging } => self
                 .describe(caller, &filter, &paging)
                 .map(Answer::Described),
-            Request::ChangeInstances(wanted) => self.change_instances(request_id, caller, wanted),
+            Request::ChangeInstances(wanted) => self.change_instances(request_id, caller, &wanted),
             Request::DescribeInstances { filter, paging } => {
                 self.describe_instances(caller, &filter, &paging)
             }

@@ -23,14 +23,14 @@ impl Cloud {
         &mut self,
         request_id: &str,
         caller: &str,
-        wanted: AssignAddresses,
+        wanted: &AssignAddresses,
     ) -> Result<Answer, ApiError> {
         let token = wanted.client_token.clone();
         let request = Request::Assign(wanted.clone());
         if let Some(earlier) = self.token_use(caller, token.as_deref(), &request)? {
-            return Ok(assigned(&wanted, earlier.addresses));
+            return Ok(assigned(wanted, earlier.addresses));
         }
-        let added = self.allocate_assigned(caller, &wanted)?;
+        let added = self.allocate_assigned(caller, wanted)?;
         self.change_addresses(
             caller,
             &wanted.interface,
@@ -47,7 +47,7 @@ impl Cloud {
             addresses: added.clone(),
         };
         self.remember_token(caller, token, used);
-        Ok(assigned(&wanted, added))
+        Ok(assigned(wanted, added))
     }
 
     /// Takes secondary addresses and prefixes from an interface, all of them or none.

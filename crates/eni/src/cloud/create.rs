@@ -20,7 +20,7 @@ impl Cloud {
         &mut self,
         request_id: &str,
         caller: &str,
-        wanted: CreateInterface,
+        wanted: &CreateInterface,
     ) -> Result<Answer, ApiError> {
         let origin = RequestOrigin::new(request_id, caller, Operation::Create);
         let token = wanted.client_token.clone();
@@ -29,7 +29,7 @@ impl Cloud {
             return self.repeat_creation(origin, earlier);
         }
         let id = self.ids.resource("eni");
-        self.begin_create(caller, &id, &wanted)?;
+        self.begin_create(caller, &id, wanted)?;
         let used = TokenUse {
             request,
             request_id: request_id.to_owned(),

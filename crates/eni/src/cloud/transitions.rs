@@ -49,7 +49,7 @@ impl Cloud {
         &mut self,
         request_id: &str,
         caller: &str,
-        wanted: InstanceRequest,
+        wanted: &InstanceRequest,
     ) -> Result<Answer, ApiError> {
         let token = wanted.client_token.clone();
         let request = Request::ChangeInstances(wanted.clone());
@@ -68,7 +68,7 @@ impl Cloud {
             let account = self.account(caller)?;
             let found = self.instance_for(account, id);
             let found = found.map_err(|_| ApiError::unknown_instance_id(id))?;
-            check_status(found, &wanted)?;
+            check_status(found, wanted)?;
         }
         if wanted.dry_run {
             let message = "Request validation has been passed with DryRun flag set.";
@@ -77,7 +77,7 @@ impl Cloud {
         let mut changed = Vec::new();
         for id in &wanted.ids {
             let before = self.instances.get(id).map(|found| found.status);
-            self.begin_transition(request_id, id, &wanted)?;
+            self.begin_transition(request_id, id, wanted)?;
             let after = self.instances.get(id).map(|found| found.status);
             changed.extend(
                 before

@@ -1,9 +1,9 @@
 //! `ActionTrail`: an event for each call of an action.
 //!
-//! The members of the event are those of ActionTrail's page "Management event structure" and of
-//! EventBridge's pages "ActionTrail events" and "Elastic Compute Service events", which lists the
-//! type `ecs:ActionTrail:ApiCall`. EventBridge documents that it carries write events only; read
-//! events reach ActionTrail's own logs.
+//! The members of the event are those of three pages of the documentation: "Management event
+//! structure" of `ActionTrail`, and "`ActionTrail` events" and "Elastic Compute Service events" of
+//! `EventBridge`, the last of which lists the type `ecs:ActionTrail:ApiCall`. `EventBridge` carries
+//! write events only; read events reach the logs of `ActionTrail`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

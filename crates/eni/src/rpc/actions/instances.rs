@@ -146,10 +146,9 @@ fn request(
     is_batch: bool,
 ) -> Result<Request, ApiError> {
     let stopped_mode = match parameters.optional("StoppedMode") {
-        None => None,
+        // `Not-applicable` is the default of the service, which may be either of the others.
+        None | Some("Not-applicable") => None,
         Some(mode @ ("StopCharging" | "KeepCharging")) => Some(mode.to_owned()),
-        // The service's own default, which may be either.
-        Some("Not-applicable") => None,
         Some(other) => return Err(parameters::invalid("StoppedMode", other)),
     };
     // A stop or restart by force takes effect as any other does: there is no guest system.
