@@ -26,6 +26,10 @@ Rules with a time window (`count`, `followed_by`, `not_followed_by`, `absent_for
 several events, or because one has not come. Each evaluation returns the state to pass to the next
 one, and `RuleSet.fire_due` fires what is due when no event comes; `State.due()` says when that is.
 
+A rule may call an API: an action of the kind "call" has `operation` and `parameters`. The program
+executes it, for example with the official SDK, and `RuleSet.answer` gives the answer back to the
+rule: `rules.answer(call, body=response, state=state)`.
+
 All exceptions derive from `Error`. Patterns, rule sets, events and all results are immutable and
 can be shared between threads. The extension module declares that it does not need the interpreter
 lock, but has not been tested on a free-threaded build. Importing the package in a subinterpreter

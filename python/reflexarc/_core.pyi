@@ -388,6 +388,9 @@ class Rule:
     @property
     def window(self) -> str | None:
         """What its time window waits for, in words; `None` without one."""
+    @property
+    def calls(self) -> list[tuple[str, str]]:
+        """The operations that its scripts call, each as target and operation."""
 
 @final
 class RuleTest:
@@ -585,6 +588,64 @@ class RuleSet:
         >>> evaluation.state.pending("stuck")
         []
         """
+    def answer(
+        self,
+        call: Action,
+        *,
+        body: Any = None,
+        ok: bool | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        message: str | None = None,
+        state: State | None = None,
+        now: datetime | None = None,
+        advance: bool = True,
+        strict: bool = False,
+    ) -> Evaluation:
+        """Process the answer to a call, an action of the kind "call": run the script `answered` of
+        the rule that called, and the rules that match what it emits. Nothing is called or
+        delivered.
+
+        The deadlines up to `now` fire first, as for `evaluate`. If the rule is gone or disabled, or
+        has no such script, the answer has no effects.
+
+        Args:
+            call: the action. It remembers the event and key that it came of, also when it was
+                pickled meanwhile.
+            body: the document of the response: a value with a JSON form, JSON text as bytes, or a
+                text. A response of an Alibaba Cloud SDK, or its body, is taken as it is, with its
+                status.
+            ok: whether the operation succeeded; by default, whether there is no `code`.
+            status: the HTTP status; by default 200 if the operation succeeded, else none.
+            code: the error code of the API, or one of those of `reflexarc help reaction`, such as
+                "OutcomeUnknown" after a timeout and "Cancelled" for a call that the rule cancelled.
+            message: the error message.
+            state: the state before, by default empty. It is not changed; the state after is
+                `Evaluation.state`.
+            now: the time, an aware datetime; by default the current time.
+            advance: fire the deadlines up to `now` first.
+            strict: raise an exception if a reaction fails, instead of adding it to
+                `Evaluation.failures`.
+
+        Raises:
+            ValueError: if the action is no call, or the answer is ok and has a code, or is neither.
+            EventError: if the body has no JSON form.
+            ReactionError: if `strict` is true and a reaction failed.
+
+        >>> rules = RuleSet.from_rules({"start": '''
+        ... when = 'status == "Stopped"'
+        ... then = 'call("ecs", "StartInstance", #{ InstanceId: event.id })'
+        ... answered = 'if !answer.ok { notify("ops", `${event.id}: ${answer.code}`) }'
+        ... '''})
+        >>> evaluation = rules.evaluate({"status": "Stopped", "id": "i-1"})
+        >>> call = evaluation.actions[0]
+        >>> call.kind, call.operation, call.parameters
+        ('call', 'StartInstance', {'InstanceId': 'i-1'})
+        >>> rules.answer(call, code="Throttling", state=evaluation.state).actions[0].text
+        'i-1: Throttling'
+        >>> rules.answer(call, body={"RequestId": "8B2A"}, state=evaluation.state).actions
+        []
+        """
     def close_other_matches(self, state: State) -> tuple[State, list[tuple[str, Any]]]:
         """Close the matches in a state that these rules cannot continue, because a rule or its
         time window was removed or changed. Returns the state after that, and rule and key of each.
@@ -632,7 +693,8 @@ class Evaluation:
     @property
     def matched(self) -> list[str]:
         """The rules that matched the event and did not fail, in the order of evaluation; one with a
-        time window also where the event only continues or closes a match.
+        time window also where the event only continues or closes a match. Of an answer, the rule
+        that called.
         """
     @property
     def actions(self) -> list[Action]:
@@ -767,16 +829,16 @@ class Action:
     """An action: something to deliver to a target."""
 
     @property
-    def kind(self) -> Literal["notify", "send"]:
-        """ "notify" for a message to people, "send" for a JSON document, "call" for a call of an API."""
+    def kind(self) -> Literal["notify", "send", "call"]:
+        """ "notify" for a message to people, "send" for a JSON document, "call" for a call of an
+        API.
+        """
     @property
     def rule(self) -> str:
         """The rule that returned the action."""
     @property
     def hop(self) -> int:
-        """The number of `emit` calls between the event and the derived event that the rule
-        matched.
-        """
+        """The number of `emit` calls and answers that led from the event to it."""
     @property
     def causes(self) -> list[str]:
         """The rules whose `emit` calls led to it, first to last."""
@@ -791,13 +853,13 @@ class Action:
         """The name of the target."""
     @property
     def title(self) -> str | None:
-        """The title of a message; `None` for a document."""
+        """The title of a message; `None` for others."""
     @property
     def text(self) -> str | None:
-        """The text of a message; `None` for a document."""
+        """The text of a message; `None` for others."""
     @property
     def level(self) -> Literal["info", "warn", "critical"] | None:
-        """The severity level of a message; `None` for a document."""
+        """The severity level of a message; `None` for others."""
     @property
     def at(self) -> list[str]:
         """The people that a message mentions."""
@@ -806,7 +868,13 @@ class Action:
         """The link of a message to further information."""
     @property
     def payload(self) -> Any:
-        """The document as Python values; `None` for a message."""
+        """The document as Python values; `None` for others."""
+    @property
+    def operation(self) -> str | None:
+        """The operation of a call, as its target names it; `None` for others."""
+    @property
+    def parameters(self) -> dict[str, Any] | None:
+        """The parameters of a call as a dict; `None` for others."""
     @property
     def after(self) -> timedelta | None:
         """How much later the action is to be delivered; `None` for at once."""
@@ -826,6 +894,9 @@ class Action:
         """
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
+    def __copy__(self) -> Action: ...
+    def __deepcopy__(self, _memo: Any) -> Action: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
 class Cancellation:

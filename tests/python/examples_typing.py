@@ -52,8 +52,24 @@ def waiting(rules: ra.RuleSet, state: ra.State) -> tuple[datetime | None, ra.Sta
     return (due[0].at if due else None), evaluation.state
 
 
+def answered(rules: ra.RuleSet, call: ra.Action, state: ra.State) -> ra.State:
+    """Give the answer to a call back, and return the state after it."""
+    operation: str | None = call.operation
+    parameters: dict[str, Any] | None = call.parameters
+    if operation is None or parameters is None:
+        return state
+    evaluation = rules.answer(call, body={"Id": parameters.get("Id")}, status=200, state=state)
+    failed = rules.answer(call, code="Throttling", message="slow", state=evaluation.state)
+    calls: list[tuple[str, str]] = rules[call.rule].calls
+    print(operation, calls, [action.kind == "call" for action in failed.actions])
+    return failed.state
+
+
 if __name__ == "__main__":
     assert ra.Pattern("amount > 5").matches(Order(amount=6))
     assert failed_enis(b'{"content": {"result": "failed"}}') == []
     assert waiting(ra.RuleSet({"any": "a exists"}), ra.State()) == (None, ra.State())
     actions(ra.RuleSet({"any": "a exists"}), ra.Event({"a": 1}), ra.State())
+    look = "when = 'a exists'\nthen = 'call(\"ecs\", \"Describe\", #{ Id: event.a })'"
+    rules = ra.RuleSet.from_rules({"look": look})
+    answered(rules, rules.evaluate({"a": 1}).actions[0], ra.State())

@@ -116,6 +116,20 @@ pub struct MatchFiring {
     pub late: bool,
 }
 
+impl MatchFiring {
+    /// Of a match that an event completed: the only one, in time.
+    pub fn new(reason: FiringReason, key: Json, opened: Timestamp) -> Self {
+        Self {
+            reason,
+            key,
+            opened,
+            deadline: None,
+            count: 1,
+            late: false,
+        }
+    }
+}
+
 /// Why the reaction of a rule with a time window ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

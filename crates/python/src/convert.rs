@@ -44,6 +44,8 @@ pub(crate) enum Scalar {
 /// a walk without errors allocates nothing for it.
 pub(crate) enum ValuePath<'a> {
     Root,
+    /// Another argument than an event.
+    Named(&'static str),
     Key(&'a ValuePath<'a>, &'a str),
     Index(&'a ValuePath<'a>, usize),
 }
@@ -52,6 +54,7 @@ impl ValuePath<'_> {
     fn describe(&self, text: &mut String) {
         match self {
             ValuePath::Root => text.push_str("event"),
+            ValuePath::Named(name) => text.push_str(name),
             ValuePath::Key(outer, key) => {
                 outer.describe(text);
                 let _ = write!(text, "[{key:?}]");

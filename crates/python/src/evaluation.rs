@@ -1,18 +1,16 @@
-//! The Python classes `Evaluation`, `Action` and `Failure`.
+//! The Python classes `Evaluation` and `Failure`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDelta, PyDict, PyList};
+use pyo3::types::{PyDict, PyList};
 use reflexarc::{DueEvaluation, Evaluation, Failure};
-use reflexarc_event::Json;
-use reflexarc_reaction::{Action, MemoryState};
+use reflexarc_event::NativeEvent;
+use reflexarc_reaction::MemoryState;
 
-use crate::convert;
+use crate::action::{OriginEvent, PyAction, PyCancellation};
 use crate::state::PyState;
 use crate::time_window::{PyDueEvaluation, PyMatchFiring};
-use crate::timestamp::to_timedelta;
 
 /// The result of evaluating an event, or of firing deadlines: data; nothing is delivered.
 #[pyclass(name = "Evaluation", module = "reflexarc", frozen)]
@@ -36,35 +34,6 @@ pub(crate) struct PyEffects {
     pub(crate) notes: Py<PyDict>,
 }
 
-/// An action: something to deliver to a target.
-#[pyclass(name = "Action", module = "reflexarc", frozen, eq)]
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct PyAction {
-    /// The rule that returned the action.
-    rule: String,
-    /// The number of `emit` calls between the event and the derived event that the rule
-    /// matched.
-    hop: usize,
-    /// The rules whose `emit` calls led to it, first to last.
-    causes: Vec<String>,
-    /// The labels of the rule.
-    labels: BTreeMap<String, String>,
-    /// The match of a time window that made the rule react.
-    firing: Option<PyMatchFiring>,
-    /// The key of the event or match, by the rule's `by`.
-    scope: Option<Json>,
-    action: Action,
-}
-
-/// What a script gave to `cancel`: a name, under which actions wait for their time.
-#[pyclass(name = "Cancellation", module = "reflexarc", frozen, eq)]
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct PyCancellation {
-    rule: String,
-    key: String,
-    scope: Option<Json>,
-}
-
 /// A failed reaction.
 #[pyclass(name = "Failure", module = "reflexarc", frozen, eq, hash, get_all)]
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -79,8 +48,13 @@ pub(crate) struct PyFailure {
 }
 
 impl PyEffects {
+    /// The effects of rules on `event`; `None` where a time has come.
     // Moves the texts of the evaluation: a copy of each costs as much as many scripts.
-    pub(crate) fn new(py: Python<'_>, evaluation: Evaluation) -> PyResult<Self> {
+    pub(crate) fn new(
+        py: Python<'_>,
+        evaluation: Evaluation,
+        event: Option<&NativeEvent>,
+    ) -> PyResult<Self> {
         let (skipped, notes) = (PyDict::new(py), PyDict::new(py));
         let mut matched: Vec<String> = Vec::with_capacity(evaluation.rules.len());
         let (mut actions, mut firings, mut log) = (Vec::new(), Vec::new(), Vec::new());
@@ -106,9 +80,14 @@ impl PyEffects {
                 remove_cancelled(&mut actions, &cancellation);
                 cancelled.push(cancellation);
             }
+            let origin = effects.event.as_ref().or(event.map(NativeEvent::event));
             for action in effects.actions {
+                // What is delivered needs it no more: only calls keep it for their answer.
+                let event = origin.filter(|_| action.is_call());
+                let event = event.cloned().map(OriginEvent);
                 let action = PyAction {
                     rule: effects.rule.clone(),
+                    event,
                     hop: effects.hop,
                     causes: effects.causes.clone(),
                     labels: effects.labels.clone(),
@@ -158,18 +137,19 @@ impl PyEffects {
 }
 
 impl PyEvaluation {
-    /// Converts what deadlines and then an event led to; `state` is the state after them.
+    /// Converts what deadlines and then an event or answer led to; `state` is the state after them.
     pub(crate) fn new(
         py: Python<'_>,
         fired: Vec<DueEvaluation>,
         evaluation: Evaluation,
+        event: Option<&NativeEvent>,
         state: Arc<MemoryState>,
     ) -> PyResult<Self> {
         let fired = fired.into_iter();
         let fired = fired.map(|due| Py::new(py, PyDueEvaluation::new(py, due)?));
         Ok(Self {
             fired: fired.collect::<PyResult<_>>()?,
-            effects: PyEffects::new(py, evaluation)?,
+            effects: PyEffects::new(py, evaluation, event)?,
             state: Py::new(py, PyState { state })?,
         })
     }
@@ -184,7 +164,8 @@ impl PyEvaluation {
 #[pymethods]
 impl PyEvaluation {
     /// The rules that matched the event and did not fail, in the order of evaluation; one with a
-    /// time window also where the event only continues or closes a match.
+    /// time window also where the event only continues or closes a match. Of an answer, the rule
+    /// that called.
     #[getter]
     fn matched(&self) -> Vec<String> {
         self.effects.matched.clone()
@@ -303,190 +284,6 @@ fn add_notes(notes: &Bound<'_, PyDict>, rule: &str, new: Vec<String>) -> PyResul
 /// Removes the actions that a cancellation is about.
 fn remove_cancelled(actions: &mut Vec<Py<PyAction>>, cancelled: &PyCancellation) {
     actions.retain(|action| action.get().name().as_ref() != Some(cancelled));
-}
-
-impl PyAction {
-    /// The name under which it waits.
-    fn name(&self) -> Option<PyCancellation> {
-        self.action.key().map(|key| PyCancellation {
-            rule: self.rule.clone(),
-            key: key.to_owned(),
-            scope: self.scope.clone(),
-        })
-    }
-
-    fn message(&self) -> Option<&reflexarc_reaction::Message> {
-        match &self.action {
-            Action::Notify { message, .. } => Some(message),
-            Action::Send { .. } | Action::Call { .. } => None,
-        }
-    }
-}
-
-#[pymethods]
-impl PyAction {
-    /// "notify" for a message to people, "send" for a JSON document, "call" for a call of an API.
-    #[getter]
-    fn kind(&self) -> &'static str {
-        match &self.action {
-            Action::Notify { .. } => "notify",
-            Action::Send { .. } => "send",
-            Action::Call { .. } => "call",
-        }
-    }
-
-    /// The rule that returned the action.
-    #[getter]
-    fn rule(&self) -> &str {
-        &self.rule
-    }
-
-    /// The number of `emit` calls between the event and the derived event that the rule
-    /// matched.
-    #[getter]
-    fn hop(&self) -> usize {
-        self.hop
-    }
-
-    /// The rules whose `emit` calls led to it, first to last.
-    #[getter]
-    fn causes(&self) -> Vec<String> {
-        self.causes.clone()
-    }
-
-    /// The labels of the rule.
-    #[getter]
-    fn labels(&self) -> BTreeMap<String, String> {
-        self.labels.clone()
-    }
-
-    /// The match of a time window that made the rule react; `None` for a rule without one.
-    #[getter]
-    fn firing(&self) -> Option<PyMatchFiring> {
-        self.firing.clone()
-    }
-
-    /// The name of the target.
-    #[getter]
-    fn target(&self) -> &str {
-        self.action.target()
-    }
-
-    /// The title of a message; `None` for a document.
-    #[getter]
-    fn title(&self) -> Option<&str> {
-        self.message().map(|message| message.title.as_str())
-    }
-
-    /// The text of a message; `None` for a document.
-    #[getter]
-    fn text(&self) -> Option<&str> {
-        self.message().map(|message| message.text.as_str())
-    }
-
-    /// The severity level of a message; `None` for a document.
-    #[getter]
-    fn level(&self) -> Option<&'static str> {
-        self.message().map(|message| message.level.lowercase())
-    }
-
-    /// The people that a message mentions.
-    #[getter]
-    fn at(&self) -> Vec<String> {
-        self.message()
-            .map_or_else(Vec::new, |message| message.at.clone())
-    }
-
-    /// The link of a message to further information.
-    #[getter]
-    fn link(&self) -> Option<&str> {
-        self.message().and_then(|message| message.link.as_deref())
-    }
-
-    /// The document as Python values; `None` for a message.
-    #[getter]
-    fn payload<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        match &self.action {
-            Action::Send { payload, .. } => convert::to_python(py, payload),
-            Action::Notify { .. } | Action::Call { .. } => Ok(py.None().into_bound(py)),
-        }
-    }
-
-    /// How much later the action is to be delivered; `None` for at once.
-    #[getter]
-    fn after<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDelta>>> {
-        let after = self.action.after();
-        after.map(|after| to_timedelta(py, after)).transpose()
-    }
-
-    /// The name under which the rule cancels and replaces the action while it waits; `None` for
-    /// none.
-    #[getter]
-    fn key(&self) -> Option<&str> {
-        self.action.key()
-    }
-
-    /// The key of the event or match, to which `key` belongs: the value at the path of the
-    /// rule's `by`, for several paths a list; `None` without one.
-    #[getter]
-    fn scope<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        scope_to_python(py, self.scope.as_ref())
-    }
-
-    /// The action as a dict: `rule`, `labels` unless there are none, `target`, the fields of its
-    /// kind, and `after` (as text) and `key` if it has them.
-    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let mut json = self.action.to_flat_json();
-        if let Json::Object(members) = &mut json {
-            if !self.labels.is_empty() {
-                members.insert(0, ("labels".to_owned(), Json::texts(&self.labels)));
-            }
-            members.insert(0, ("rule".to_owned(), Json::from(self.rule.as_str())));
-        }
-        convert::to_python(py, &json)
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "<Action {} to {:?} by rule {:?}>",
-            self.kind(),
-            self.target(),
-            self.rule
-        )
-    }
-}
-
-#[pymethods]
-impl PyCancellation {
-    /// The rule whose script called `cancel`.
-    #[getter]
-    fn rule(&self) -> &str {
-        &self.rule
-    }
-
-    /// The name: the `key` of actions.
-    #[getter]
-    fn key(&self) -> &str {
-        &self.key
-    }
-
-    /// The key of the event or match, to which the name belongs: the value at the path of the
-    /// rule's `by`, for several paths a list; `None` without one.
-    #[getter]
-    fn scope<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        scope_to_python(py, self.scope.as_ref())
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<Cancellation of {:?} by rule {:?}>", self.key, self.rule)
-    }
-}
-
-fn scope_to_python<'py>(py: Python<'py>, scope: Option<&Json>) -> PyResult<Bound<'py, PyAny>> {
-    match scope {
-        Some(scope) => convert::to_python(py, scope),
-        None => Ok(py.None().into_bound(py)),
-    }
 }
 
 impl From<&Failure> for PyFailure {

@@ -1,10 +1,10 @@
-//! Firing deadlines and evaluating an event, in that order, with the state that goes through both.
+//! Firing deadlines and evaluating an event or an answer, in that order, with the state that goes through both.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use pyo3::prelude::*;
-use reflexarc::{DueEvaluation, Evaluation, MemoryState, RuleSet};
+use reflexarc::{AnsweredCall, DueEvaluation, Evaluation, MemoryState, RuleSet};
 use reflexarc_event::NativeEvent;
 
 use crate::error::ReactionError;
@@ -15,6 +15,8 @@ pub(crate) struct EvaluationRun {
     state: Arc<MemoryState>,
     fired: Vec<DueEvaluation>,
     evaluation: Evaluation,
+    /// The event, or that of the call.
+    event: Option<NativeEvent>,
 }
 
 impl EvaluationRun {
@@ -23,6 +25,7 @@ impl EvaluationRun {
             state,
             fired: Vec::new(),
             evaluation: Evaluation::default(),
+            event: None,
         }
     }
 
@@ -37,6 +40,18 @@ impl EvaluationRun {
     /// Evaluates an event.
     pub(crate) fn evaluate(&mut self, rules: &RuleSet, event: &NativeEvent, now: Timestamp) {
         self.evaluation = rules.evaluate(event, &*self.state, now);
+        self.event = Some(event.clone());
+        self.commit();
+    }
+
+    /// Processes the answer to a call.
+    pub(crate) fn answer(&mut self, rules: &RuleSet, call: &AnsweredCall, now: Timestamp) {
+        self.evaluation = rules.answer(call, &*self.state, now);
+        self.event.clone_from(&call.event);
+        self.commit();
+    }
+
+    fn commit(&mut self) {
         for (rule, changes) in self.evaluation.changes() {
             if !changes.is_empty() {
                 // The caller's `State` stays as it is; the copy shares its entries.
@@ -56,6 +71,12 @@ impl EvaluationRun {
                 failure.rule, failure.message
             )));
         }
-        PyEvaluation::new(py, self.fired, self.evaluation, self.state)
+        PyEvaluation::new(
+            py,
+            self.fired,
+            self.evaluation,
+            self.event.as_ref(),
+            self.state,
+        )
     }
 }

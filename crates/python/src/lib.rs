@@ -16,8 +16,11 @@
     reason = "arguments are extracted for the function that takes them"
 )]
 
+mod action;
+mod action_pickle;
 mod batch_argument;
 mod batch_matching;
+mod call_answer;
 mod command;
 mod convert;
 mod diagnostic;
@@ -56,6 +59,8 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
+    use crate::action::{PyAction, PyCancellation};
+    #[pymodule_export]
     use crate::command::command;
     #[pymodule_export]
     use crate::diagnostic::PyDiagnostic;
@@ -67,7 +72,7 @@ mod _core {
         UndecidedError,
     };
     #[pymodule_export]
-    use crate::evaluation::{PyAction, PyCancellation, PyEvaluation, PyFailure};
+    use crate::evaluation::{PyEvaluation, PyFailure};
     #[pymodule_export]
     use crate::event::PyEvent;
     #[pymodule_export]

@@ -1,6 +1,6 @@
 //! The Python class `Rule`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pyo3::prelude::*;
 use reflexarc::Rule;
@@ -26,6 +26,8 @@ pub(crate) struct PyRule {
     pattern: Py<PyPattern>,
     /// What its time window waits for, in words; `None` without one.
     window: Option<String>,
+    /// The operations that its scripts call, each as target and operation.
+    calls: Vec<(String, String)>,
 }
 
 impl PyRule {
@@ -39,8 +41,16 @@ impl PyRule {
             file: rule.file().to_owned(),
             pattern: Py::new(py, PyPattern::compile(py, rule.pattern().clone())?)?,
             window: rule.window_description(),
+            calls: calls(rule),
         })
     }
+}
+
+/// Each operation once, in order.
+fn calls(rule: &Rule) -> Vec<(String, String)> {
+    let calls = rule.calls().into_iter();
+    let calls: BTreeSet<_> = calls.map(|call| (call.target, call.operation)).collect();
+    calls.into_iter().collect()
 }
 
 #[pymethods]

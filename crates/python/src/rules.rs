@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyKeyError, PyTypeError};
+use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList, PyMapping, PyString, PyTuple};
@@ -13,7 +13,9 @@ use reflexarc::{RuleSet, Tables};
 use reflexarc_diagnostic::{FileDiagnostics, InvalidFiles};
 use reflexarc_pattern::Pattern;
 
+use crate::action::PyAction;
 use crate::batch_argument;
+use crate::call_answer::AnswerArguments;
 use crate::convert::{self, ValuePath};
 use crate::diagnostic::PyDiagnostic;
 use crate::error::{PatternError, RuleError, catch_panics, exception_with};
@@ -291,6 +293,94 @@ impl PyRuleSet {
             let done = py.detach(|| {
                 let mut done = EvaluationRun::new(state);
                 done.fire_due(&self.rules, self.has_windows, now);
+                done
+            });
+            done.finish(py, strict)
+        })
+    }
+
+    /// Process the answer to a call, an action of the kind "call": run the script `answered` of
+    /// the rule that called, and the rules that match what it emits. Nothing is called or
+    /// delivered.
+    ///
+    /// The deadlines up to `now` fire first, as for `evaluate`. If the rule is gone or disabled, or
+    /// has no such script, the answer has no effects.
+    ///
+    /// Args:
+    ///     call: the action. It remembers the event and key that it came of, also when it was
+    ///         pickled meanwhile.
+    ///     body: the document of the response: a value with a JSON form, JSON text as bytes, or a
+    ///         text. A response of an Alibaba Cloud SDK, or its body, is taken as it is, with its
+    ///         status.
+    ///     ok: whether the operation succeeded; by default, whether there is no `code`.
+    ///     status: the HTTP status; by default 200 if the operation succeeded, else none.
+    ///     code: the error code of the API, or one of those of `reflexarc help reaction`, such as
+    ///         "OutcomeUnknown" after a timeout and "Cancelled" for a call that the rule cancelled.
+    ///     message: the error message.
+    ///     state: the state before, by default empty. It is not changed; the state after is
+    ///         `Evaluation.state`.
+    ///     now: the time, an aware datetime; by default the current time.
+    ///     advance: fire the deadlines up to `now` first.
+    ///     strict: raise an exception if a reaction fails, instead of adding it to
+    ///         `Evaluation.failures`.
+    ///
+    /// Raises:
+    ///     ValueError: if the action is no call, or the answer is ok and has a code, or is neither.
+    ///     EventError: if the body has no JSON form.
+    ///     ReactionError: if `strict` is true and a reaction failed.
+    ///
+    /// >>> rules = RuleSet.from_rules({"start": '''
+    /// ... when = 'status == "Stopped"'
+    /// ... then = 'call("ecs", "StartInstance", #{ InstanceId: event.id })'
+    /// ... answered = 'if !answer.ok { notify("ops", `${event.id}: ${answer.code}`) }'
+    /// ... '''})
+    /// >>> evaluation = rules.evaluate({"status": "Stopped", "id": "i-1"})
+    /// >>> call = evaluation.actions[0]
+    /// >>> call.kind, call.operation, call.parameters
+    /// ('call', 'StartInstance', {'InstanceId': 'i-1'})
+    /// >>> rules.answer(call, code="Throttling", state=evaluation.state).actions[0].text
+    /// 'i-1: Throttling'
+    /// >>> rules.answer(call, body={"RequestId": "8B2A"}, state=evaluation.state).actions
+    /// []
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    #[pyo3(signature = (
+        call, *, body = None, ok = None, status = None, code = None, message = None,
+        state = None, now = None, advance = true, strict = false
+    ))]
+    fn answer(
+        &self,
+        py: Python<'_>,
+        call: &Bound<'_, PyAction>,
+        body: Option<&Bound<'_, PyAny>>,
+        ok: Option<bool>,
+        status: Option<u16>,
+        code: Option<String>,
+        message: Option<String>,
+        state: Option<&Bound<'_, PyState>>,
+        now: Option<&Bound<'_, PyAny>>,
+        advance: bool,
+        strict: bool,
+    ) -> PyResult<PyEvaluation> {
+        catch_panics(|| {
+            let answer = AnswerArguments {
+                body,
+                ok,
+                status,
+                code,
+                message,
+            };
+            let call = call.get().answered(answer.read()?);
+            let call = call.ok_or_else(|| {
+                PyValueError::new_err("the action is no call: its kind is not \"call\"")
+            })?;
+            let state = state.map_or_else(Default::default, |state| state.get().state.clone());
+            let now = timestamp_or_now(now)?;
+            let done = py.detach(|| {
+                let mut done = EvaluationRun::new(state);
+                if advance {
+                    done.fire_due(&self.rules, self.has_windows, now);
+                }
+                done.answer(&self.rules, &call, now);
                 done
             });
             done.finish(py, strict)

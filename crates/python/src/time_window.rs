@@ -6,8 +6,9 @@ use pyo3::types::{PyDateTime, PyDict, PyIterator};
 use reflexarc::{DueEvaluation, FiringReason, MatchFiring};
 use reflexarc_event::Json;
 
+use crate::action::{PyAction, PyCancellation};
 use crate::convert;
-use crate::evaluation::{PyAction, PyCancellation, PyEffects, PyFailure};
+use crate::evaluation::{PyEffects, PyFailure};
 use crate::timestamp::to_datetime;
 
 /// A time at which a rule with a time window reacts, unless an event comes that changes it.
@@ -141,7 +142,7 @@ impl PyMatchFiring {
 impl PyDueEvaluation {
     pub(crate) fn new(py: Python<'_>, due: DueEvaluation) -> PyResult<Self> {
         Ok(Self {
-            effects: PyEffects::new(py, due.evaluation)?,
+            effects: PyEffects::new(py, due.evaluation, None)?,
             deadline: PyDeadline {
                 at: due.at,
                 rule: due.rule,

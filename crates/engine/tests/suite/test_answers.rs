@@ -3,6 +3,7 @@
 use reflexarc::{RuleSet, TestReport};
 
 use crate::rules;
+use crate::time::run_corpus;
 
 /// Describes an interface, and deletes it two minutes later if it is available.
 const LEAK: &str = r#"
@@ -43,6 +44,12 @@ fn failing(test: &str) -> Vec<String> {
     let found = report(LEAK, test).mismatches.into_iter();
     let text = |key: &str, actual: &[String]| format!("{key}: {}", actual.join(" | "));
     found.map(|found| text(found.key, &found.actual)).collect()
+}
+
+#[test]
+fn the_cases_of_the_corpus_hold() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/calls");
+    assert!(run_corpus(folder) > 4);
 }
 
 #[test]

@@ -4,9 +4,8 @@ use reflexarc::{MemoryState, RuleSet, Timestamp};
 
 use crate::event;
 
-#[test]
-fn the_cases_of_the_corpus_hold() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/time");
+/// Runs the tests of the rule files in a folder, which must pass, and returns how many there are.
+pub(crate) fn run_corpus(folder: &str) -> usize {
     let rules = RuleSet::load(folder).unwrap();
     let mut count = 0;
     for report in rules.test("") {
@@ -22,6 +21,13 @@ fn the_cases_of_the_corpus_hold() {
             );
         }
     }
+    count
+}
+
+#[test]
+fn the_cases_of_the_corpus_hold() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/time");
+    let count = run_corpus(folder);
     assert!(count > 20, "{count} cases");
 }
 
