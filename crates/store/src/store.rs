@@ -319,10 +319,10 @@ pub trait Store: Send + Sync {
     ///
     /// # Unknown outcomes
     ///
-    /// A reservation is open until the call is answered or settled with
-    /// [`Decision::RetryAt`], unless the outcome of that attempt is `unknown`. While it is open, the
-    /// call may have been executed: another reservation is [`ChangeReservation::SentBefore`], and if
-    /// the call is withdrawn, its code is [`OwnCode::OutcomeUnknown`].
+    /// A reservation is open until the call is answered or settled with [`Decision::RetryAt`],
+    /// unless the outcome of that attempt is `unknown`. While it is open, the call may have been
+    /// executed: another reservation is [`ChangeReservation::SentBefore`], and if the call is
+    /// withdrawn, its code is [`OwnCode::OutcomeUnknown`].
     fn submit_reserve_change(
         &self,
         target: &str,

@@ -70,12 +70,13 @@ pub trait TimeTransaction: StateReader {
         settled: &dyn Fn(&str) -> Option<Timestamp>,
     ) -> Result<u64, StoreError>;
 
-    /// Ends a call with its answer, and records the attempt that led to it, if one did. `None` if it
-    /// was answered before or does not exist: every call has exactly one answer. It is `None` too if
-    /// what is kept of the call is damaged: then it becomes a dead letter, which is reported.
+    /// Ends a call with its answer, and records the attempt that led to it, if one did. `None` if
+    /// it was answered before or does not exist: every call has exactly one answer. It is `None`
+    /// too if what is kept of the call is damaged: then it becomes a dead letter, which is
+    /// reported.
     ///
     /// The answer of the API is the answer also of a call that was to be withdrawn while it was
-    /// being sent.
+    /// being sent. What the rule gets is [`WaitingCall::answer`].
     ///
     /// # Errors
     /// If the store fails.
@@ -94,9 +95,9 @@ pub trait TimeTransaction: StateReader {
     /// If the store cannot be read.
     fn withdrawn_calls(&self, limit: usize) -> Result<Vec<WithdrawnCall>, StoreError>;
 
-    /// Moves the deadlines of matches, the ends of delays, the times from which waiting calls expire
-    /// and those of counted changes by `offset`, because the clock was set by as much. Returns how
-    /// many matches and delayed deliveries there were.
+    /// Moves the deadlines of matches, the ends of delays, the times from which waiting calls
+    /// expire and those of counted changes by `offset`, because the clock was set by as much.
+    /// Returns how many matches and delayed deliveries there were.
     ///
     /// # Errors
     /// If the store fails.

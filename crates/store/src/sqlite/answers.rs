@@ -48,6 +48,7 @@ pub(super) fn settle(
     let Some(call) = find(connection, id)? else {
         return before(connection, id, attempt, answer, now);
     };
+    // Before the reservation is closed, which says whether the call may have been sent.
     let answer = known_answer(connection, id, attempt, answer)?;
     calls::forget(connection, id)?;
     let (record, hop, event) = match call {
@@ -57,6 +58,7 @@ pub(super) fn settle(
     if let Some(attempt) = attempt {
         attempts::record(connection, &record.delivery, attempt)?;
     }
+    // Read before the update, after which it is not pending.
     let place = outbox::place_of(connection, id)?;
     let sql = "UPDATE delivery SET status = ?2, finished = ?3, reason = ?4, attempt = attempt + ?5,
                                    claimed = 0
@@ -123,6 +125,8 @@ fn find(
             read_event(row, 1)?,
         ))
     });
+    // A column of another type is damage of this row. A page that cannot be read is an error of the
+    // store: then nothing is settled, and the answer is not lost.
     let (hop, event) = match found.optional() {
         Ok(Some(found)) => found,
         Ok(None) => return Ok(None),
@@ -212,6 +216,7 @@ fn dead_letter(
     answer: &CallAnswer,
     now: Timestamp,
 ) -> Result<Answered, StoreError> {
+    // With what the API said: that is all that is left of the answer.
     let reason = format!(
         "its answer cannot be processed: {reason}; it was {}",
         summary(answer)

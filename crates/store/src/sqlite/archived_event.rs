@@ -65,8 +65,8 @@ pub(super) fn read_native(
     Ok(reported.ok())
 }
 
-/// Reads what this program has written: an event inside a description, or in native form, may exceed
-/// the limits of what is received by as much as the description adds.
+/// Reads what this program has written: an event inside a description, or in native form, may
+/// exceed the limits of what is received by as much as the description adds.
 pub(super) fn read_own(bytes: Vec<u8>) -> Result<Event, EventError> {
     let limits = Limits {
         bytes: bytes.len(),

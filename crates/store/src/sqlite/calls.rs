@@ -143,6 +143,8 @@ pub(super) fn withdraw(
     if has_code {
         return Ok(Some(Withdrawal::Before));
     }
+    // The first one stays: a call that was cancelled by a rule and is then cancelled by an operator
+    // was cancelled by the rule.
     let sql = "UPDATE waiting_call SET code = ?2, reason = ?3 WHERE id = ?1";
     let parameters = (id.as_bytes(), code.as_str(), reason);
     connection.prepare_cached(sql)?.execute(parameters)?;
@@ -164,6 +166,8 @@ pub(super) fn settle_retry(
     outcome: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    // A refusal for now, or a connection that was never made: nothing was executed. Without a
+    // response, the reservation stays open, and says so to whatever looks next.
     if outcome != UNKNOWN {
         changes::close(connection, id)?;
     }
@@ -183,6 +187,8 @@ pub(super) fn settle_without_answer(
         Decision::DeadLetter { reason, .. } => (OwnCode::Undelivered, reason.as_str()),
         Decision::Delivered => (OwnCode::OutcomeUnknown, "it was sent as a message"),
     };
+    // Not claimed any more, so that it is withdrawn at once. That there is a row is checked by the
+    // same statement: without one it was answered, or is damaged, and is settled as a message.
     let sql = "UPDATE delivery SET claimed = 0, attempt = attempt + 1
                WHERE id = ?1 AND status = 0 AND id IN (SELECT id FROM waiting_call)";
     if connection.prepare_cached(sql)?.execute([id.as_bytes()])? == 0 {
@@ -227,12 +233,15 @@ fn end(connection: &Connection, id: DeliveryId, now: Timestamp) -> Result<(), St
         reason = changes::unknown_message(&format!("{code}: {reason}"));
         OwnCode::OutcomeUnknown.as_str().clone_into(&mut code);
     }
+    // Numbers in the order of withdrawals, not times, of which many are equal. They begin again
+    // when all have been answered.
     let sql = "UPDATE waiting_call SET code = ?2, reason = ?3, withdrawn =
                    (SELECT coalesce(max(withdrawn), 0) + 1 FROM waiting_call
                     WHERE withdrawn IS NOT NULL)
                WHERE id = ?1";
     let withdrawn = (id.as_bytes(), &code, &reason);
     connection.prepare_cached(sql)?.execute(withdrawn)?;
+    // It leaves the outbox now, not when its answer is processed: the next one of its key goes.
     let reason = format!("{code}: {reason}");
     let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Withdrawn);
     outbox::transfer(connection, id, from, to, Some(&reason), now)?;
@@ -262,6 +271,7 @@ pub(super) fn expire(
         let id = DeliveryId::from(row.get::<_, [u8; 16]>(0)?);
         Ok((id, row.get::<_, Option<String>>(1)?))
     })?;
+    // Collected, because each changes the index that is read.
     let expired = expired.collect::<Result<Vec<_>, _>>()?;
     for (id, last) in &expired {
         let reason = match last {
@@ -286,6 +296,8 @@ pub(super) fn withdraw_of_other_rules(
     live: &[String],
     now: Timestamp,
 ) -> Result<usize, StoreError> {
+    // From rule to rule by the index: that reads a row for each live rule, however much waits for
+    // it.
     let (mut withdrawn, mut rule) = (0, next_rule(connection, "")?);
     while let Some(name) = rule {
         if !live.contains(&name) {

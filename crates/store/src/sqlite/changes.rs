@@ -63,6 +63,7 @@ pub(super) fn reserve(
     limit: ChangeLimit,
     now: Timestamp,
 ) -> Result<ChangeReservation, StoreError> {
+    // First of all, because then nothing may be sent, whatever the others say.
     if !calls::may_be_sent(connection, id)? {
         return Ok(ChangeReservation::Withdrawn);
     }
@@ -75,9 +76,12 @@ pub(super) fn reserve(
     if open == Some(true) {
         return Ok(ChangeReservation::SentBefore);
     }
+    // Also for one that has been counted, and was refused for now: a stopped target sends nothing
+    // that changes something.
     if let Some(ChangeStop { per, .. }) = stop(connection, target)? {
         return Ok(ChangeReservation::LimitReached { per });
     }
+    // Counted when it was reserved first: ten changes that are throttled twice each are ten.
     if open == Some(false) {
         let sql = "UPDATE change SET open = 1 WHERE id = ?1";
         connection.prepare_cached(sql)?.execute([id.as_bytes()])?;
@@ -88,10 +92,12 @@ pub(super) fn reserve(
         (ChangePeriod::Day, limit.per_day),
     ];
     for (per, most) in limits {
+        // Without an upper end: what lies in the future counts too.
         let since = micros(now).saturating_sub(per.micros());
         let mut statement = connection.prepare_cached(COUNT)?;
         let count: i64 = statement.query_row((target, since), |row| row.get(0))?;
         if count >= i64::from(most) {
+            // In the transaction that refuses: after a crash, the target is still stopped.
             let sql = "INSERT INTO change_stop (target, since, per, most) VALUES (?1, ?2, ?3, ?4)";
             let stopped = (target, micros(now), per.as_str(), most);
             connection.prepare_cached(sql)?.execute(stopped)?;
@@ -134,6 +140,7 @@ pub(super) fn resume(connection: &Connection, target: &str) -> Result<bool, Stor
     if connection.prepare_cached(sql)?.execute([target])? == 0 {
         return Ok(false);
     }
+    // Not deleted: those that are open may have been sent.
     let sql = "UPDATE change SET counted = 0 WHERE counted = 1 AND target = ?1";
     connection.prepare_cached(sql)?.execute([target])?;
     Ok(true)
@@ -157,6 +164,7 @@ fn read_stop(row: &rusqlite::Row<'_>) -> rusqlite::Result<ChangeStop> {
     let per: String = row.get(1)?;
     Ok(ChangeStop {
         since: instant(row.get(0)?),
+        // Whatever else a damaged row has: the target is stopped.
         per: if per == ChangePeriod::Minute.as_str() {
             ChangePeriod::Minute
         } else {

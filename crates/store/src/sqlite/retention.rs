@@ -205,8 +205,9 @@ struct Removable {
 
 /// Of the first events accepted before `before` and after `after`, those that nothing needs.
 ///
-/// An event with a pending delivery, a dead letter or a withdrawn call is kept, whatever its age: an operator who
-/// redrives a dead letter must still find what it was about. So is what a match refers to.
+/// An event with a pending delivery, a dead letter or a withdrawn call is kept, whatever its age:
+/// an operator who redrives a dead letter must still find what it was about. So is what a match
+/// refers to.
 fn removable(
     connection: &Connection,
     after: Place,
