@@ -37,6 +37,7 @@ fn not_allowed(operation: &str, target: &str, settings: &CallSettings) -> Option
     let CallAdmission::NotAllowed(reason) = settings.api.admit(operation) else {
         return None;
     };
+    // Without a fix: what may be called is the operator's decision, not that of the rule.
     let mut allowed = settings.api.allowed();
     allowed.push(operation.to_owned());
     let quoted: Vec<_> = allowed

@@ -23,6 +23,7 @@ pub(super) struct CallKeys {
 impl CallKeys {
     /// Reads `dry_run`, `max_changes` and `expires`.
     pub(super) fn read(keys: &ConfigTable<'_>) -> Self {
+        // Of a call, the time from when it is due counts, and what is too old has an answer.
         if keys.has("max_age") {
             let message = "unknown key `max_age` in a target that takes calls";
             let help =
@@ -63,6 +64,8 @@ pub(super) fn operation_patterns(
 ) -> Option<OperationPatterns> {
     let patterns = keys.nonempty_strings(key)?;
     let mut are_valid = true;
+    // All of them are reported, and none is left out: `allow` without a pattern that is wrong would
+    // answer `NotAllowed` to what its author has allowed.
     for pattern in &patterns {
         if let Err(help) = check(pattern.text()) {
             let message = format!("invalid operation `{}` in `{key}`", pattern.text());

@@ -41,6 +41,7 @@ pub(super) fn http_api(
         allowed: networks(keys, "networks"),
     };
     let authorities = authorities(keys);
+    // After everything was looked up: a key that was not would be reported as unknown.
     let base = base?;
     check_call_address(keys, "url", egress.check_url(&base));
     authorization?;
@@ -49,6 +50,7 @@ pub(super) fn http_api(
         egress,
         authorities: authorities?,
         headers,
+        // Those of this target: headers, token, password, and what may be secret in the address.
         secrets: keys.context().secrets_since(before),
         allow: allow?,
         idempotent: idempotent?,
@@ -94,6 +96,7 @@ fn authorization(
             return None;
         }
     };
+    // An API would take one of the two, and which is unknown.
     if headers.iter().any(|(name, _)| name == AUTHORIZATION) {
         let message = "the header `authorization` is set twice";
         let help = "keep it in `headers`, or `bearer` or `basic`";

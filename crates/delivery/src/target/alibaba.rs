@@ -5,17 +5,18 @@ mod client_token;
 mod credentials;
 mod endpoint;
 mod instance_role;
+mod operations;
 mod parameters;
+mod settings;
 mod signature;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_event::Json;
 use reflexarc_reaction::{CallAnswer, OwnCode};
-use reqwest::{Client, Url};
+use reqwest::Client;
 use secrecy::ExposeSecret;
 
 use self::answer::{Verdict, classify};
@@ -23,13 +24,15 @@ use self::client_token::takes_client_token;
 pub use self::credentials::{AccessKey, CredentialSource};
 pub use self::endpoint::regional_host;
 pub use self::instance_role::{InstanceRole, is_role_name};
+use self::operations::ECS_TESTS;
+pub use self::operations::{ECS, ECS_READS, ECS_VERSION, is_read};
 use self::parameters::MAX_PARAMETER_BYTES;
 pub use self::parameters::flatten;
+pub use self::settings::{AlibabaSettings, ParameterStyle};
 use self::signature::{SignedRequest, canonical_query, sign};
 use super::api_request::{self, RequestFailure, redact};
 use crate::call::{CallAdmission, CallApi, CallError, CallFuture, CallRequest};
-use crate::http::{BoundedResponse, EgressPolicy};
-use crate::operation_patterns::OperationPatterns;
+use crate::http::BoundedResponse;
 use crate::rendering::host_of;
 
 /// The operations of one product of Alibaba Cloud.
@@ -40,58 +43,6 @@ pub struct AlibabaApi {
     /// time.
     clock_offset: AtomicI64,
 }
-
-/// What is set for an [`AlibabaApi`].
-pub struct AlibabaSettings {
-    /// The product, such as `ecs`.
-    pub product: String,
-    /// The version of its API, such as `2014-05-26`.
-    pub version: String,
-    /// Filled in as the parameter `RegionId` of operations that are called without one.
-    pub region: Option<String>,
-    /// The scheme and host to call.
-    pub endpoint: Url,
-    /// Which addresses the endpoint may lead to.
-    pub egress: EgressPolicy,
-    /// Certificates in PEM that are trusted besides the system's.
-    pub authorities: Option<Vec<u8>>,
-    /// Where the key comes from.
-    pub credentials: CredentialSource,
-    /// The operations that may be called.
-    pub allow: OperationPatterns,
-    /// Whether operations that change something are not sent.
-    pub dry_run: bool,
-    /// Where parameters go.
-    pub style: ParameterStyle,
-    /// The longest time for one request.
-    pub timeout: Duration,
-}
-
-/// Where the parameters of a request go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ParameterStyle {
-    /// Into the query, as for all operations of ECS.
-    #[default]
-    Query,
-    /// Into the body, as a form.
-    Form,
-}
-
-/// The product that has a version and an `allow` of its own.
-pub const ECS: &str = "ecs";
-/// The version of the API of ECS.
-pub const ECS_VERSION: &str = "2014-05-26";
-/// What a target of ECS allows unless it says otherwise: operations that only read.
-pub const ECS_READS: [&str; 2] = ["Describe*", "ListTagResources"];
-
-/// Operations of ECS that need no parameters.
-const ECS_TESTS: [&str; 3] = [
-    "DescribeNetworkInterfaces",
-    "DescribeInstances",
-    "DescribeRegions",
-];
-/// What the names of operations that change nothing begin with.
-const READ_PREFIXES: [&str; 6] = ["Describe", "Get", "List", "Lookup", "Query", "Search"];
 
 impl AlibabaApi {
     /// The API with these settings.
@@ -330,14 +281,6 @@ impl CallApi for AlibabaApi {
     }
 }
 
-/// Whether an operation changes nothing, by its name: `ListTagResources`, but not `ListenPort`.
-pub fn is_read(operation: &str) -> bool {
-    READ_PREFIXES.iter().any(|prefix| {
-        let rest = operation.strip_prefix(prefix);
-        rest.is_some_and(|rest| rest.starts_with(|next: char| next.is_ascii_uppercase()))
-    })
-}
-
 fn read_json(response: &BoundedResponse) -> Result<Json, RequestFailure> {
     Json::parse(&response.body).map_err(|error| {
         let body = response.body.trim_start();
@@ -373,31 +316,4 @@ fn nonce() -> Result<String, String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| format!("no random number: {error}"))?;
     Ok(hex::encode(bytes))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_are_known_by_the_first_word() {
-        for read in [
-            "DescribeInstances",
-            "ListTagResources",
-            "GetInstance",
-            "QueryBill",
-        ] {
-            assert!(is_read(read), "{read}");
-        }
-        for change in [
-            "Describe",
-            "ListenPort",
-            "GetawayCreate",
-            "DeleteNetworkInterface",
-            "RunInstances",
-            "describeInstances",
-        ] {
-            assert!(!is_read(change), "{change}");
-        }
-    }
 }

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) at: Instant,
+    #[allow(dead_code, reason = "receivers of the service's tests get POST only")]
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,

@@ -61,6 +61,7 @@ impl AccessKey {
         self.security_token
             .as_ref()
             .map(SecretString::expose_secret)
+            // An empty one, of a rehearsal, would be signed as a header without a value.
             .filter(|token| !token.is_empty())
     }
 }

@@ -70,6 +70,7 @@ const ECS_HOSTS: [(&str, &[&str]); 5] = [
 /// assert_eq!(regional_host("vpc", "cn-hangzhou"), "vpc.cn-hangzhou.aliyuncs.com");
 /// ```
 pub fn regional_host(product: &str, region: &str) -> String {
+    // `Ecs` in the documentation of some products.
     let product = product.to_ascii_lowercase();
     let mut exceptions = ECS_HOSTS.iter().filter(|_| product == "ecs");
     match exceptions.find(|(_, regions)| regions.contains(&region)) {

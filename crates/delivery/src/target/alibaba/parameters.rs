@@ -41,6 +41,7 @@ pub fn flatten(parameters: &Json) -> Result<BTreeMap<String, String>, String> {
     };
     let mut flat = BTreeMap::new();
     for (name, value) in members {
+        // A rule may pass on a map of an event, whose names it does not choose.
         let mut reserved = RESERVED.iter();
         if reserved.any(|reserved| reserved.eq_ignore_ascii_case(name)) {
             return Err(format!("the parameter `{name}` is set by the target"));

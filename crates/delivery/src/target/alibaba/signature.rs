@@ -58,6 +58,7 @@ pub(super) fn sign(
         headers.push(("x-acs-accesskey-id", key.id.to_owned()));
         headers.push(("x-acs-security-token", token.to_owned()));
     }
+    // In the order of their names, each once, as the canonical form has them.
     let mut signed: BTreeMap<&str, &str> = headers
         .iter()
         .map(|(name, value)| (*name, value.as_str()))

@@ -178,6 +178,7 @@ fn fill<'a>(
     parameters: &[(String, Json)],
     placeholders: &mut Vec<&'a str>,
 ) -> Result<String, String> {
+    // Only the template is searched for braces: a value with braces stays text.
     let mut filled = String::new();
     let mut rest = template;
     while let Some(start) = rest.find('{') {
@@ -193,6 +194,7 @@ fn fill<'a>(
             return Err(format!("missing parameter `{name}`"));
         };
         let text = scalar(name, value)?;
+        // `DELETE /enis/` may be another operation than `DELETE /enis/{id}`.
         if text.is_empty() {
             return Err(format!("the parameter `{name}` is empty"));
         }
