@@ -254,6 +254,37 @@ answered = 'send("out", #{ op: call.operation, ok: answer.ok, size: answer.body.
     serving.stop().await;
 }
 
+/// What a rule emits is kept for the matches of other rules, behind the entry of the answer.
+#[tokio::test]
+async fn events_that_answers_emit_open_matches() {
+    let api = StubApi::new([]);
+    let calling = r#"
+when = 'content.result == "failed"'
+by = "content.eniId"
+then = 'call("ecs", "DescribeEnis", #{ Id: event.content.eniId })'
+answered = 'emit(#{ name: "checked", eni: call.parameters.Id })'
+"#;
+    let waiting = r#"
+when = 'name == "checked"'
+batch = { within = "2s", max = 3 }
+then = 'send("out", #{ op: "batch " + count, ok: events.all(|one| one.eni != ()) })'
+"#;
+    let rules = RuleSet::compile([("leak.toml", calling), ("batch.toml", waiting)]).unwrap();
+    let serving = Serving::with(|parts| {
+        with_api(parts, &api, calling);
+        parts.rules = rules;
+    })
+    .await;
+    for id in ["1", "2", "3", "4"] {
+        accept(&serving, id).await;
+    }
+    let mut batches = until_written(&serving, 2).await;
+    batches.sort();
+    assert_eq!(batches, ["batch 1 ok", "batch 3 ok"]);
+    assert_eq!(answers(&serving).len(), 4);
+    serving.stop().await;
+}
+
 #[tokio::test]
 async fn calls_that_are_not_sent_have_answers_of_their_own() {
     for (operation, expected) in [
