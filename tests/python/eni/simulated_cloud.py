@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -33,6 +34,8 @@ class Cloud:
         first = process.stdout.readline()
         assert first.startswith("listening on http://"), first
         self.endpoint = first.strip().removeprefix("listening on http://")
+        # A pipe that nothing reads is full after some hundred events, and the cloud would wait.
+        threading.Thread(target=process.stdout.read, daemon=True).start()
 
     def client(self, account: str, **config) -> Client:
         """An SDK client with the access key of an account."""
