@@ -17,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use reflexarc_event::Json;
 use reflexarc_reaction::{CallAnswer, OwnCode};
 use reqwest::Client;
+use reqwest::header::HeaderValue;
 use secrecy::ExposeSecret;
 
 use self::answer::{Verdict, classify};
@@ -187,6 +188,12 @@ impl AlibabaApi {
         url.set_query((form.is_empty() && !encoded.is_empty()).then_some(&encoded));
         let mut builder = self.client.post(url).header("accept", "application/json");
         for (name, value) in headers {
+            let value = HeaderValue::from_str(&value);
+            let mut value = value.map_err(|_| {
+                RequestFailure::Impossible(format!("invalid text for the header {name}"))
+            })?;
+            // `Debug` output of requests then omits it: a token and the signature are among them.
+            value.set_sensitive(true);
             builder = builder.header(name, value);
         }
         let response = api_request::send(builder.body(form.to_owned()), settings.timeout).await?;

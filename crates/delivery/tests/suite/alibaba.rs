@@ -690,3 +690,21 @@ async fn a_key_that_takes_too_long_is_not_sent() {
     assert_eq!(reason, "no credentials within 200ms");
     assert!(receiver.calls().is_empty());
 }
+
+#[tokio::test]
+async fn a_key_that_is_no_header_is_never_sent() {
+    let receiver = Receiver::start([]).await;
+    let api = AlibabaApi::new(AlibabaSettings {
+        credentials: CredentialSource::Key(AccessKey {
+            id: "LTAI\ncanary".into(),
+            secret: SECRET.into(),
+            security_token: None,
+        }),
+        ..settings(origin(&receiver))
+    })
+    .unwrap();
+    let answer = call(&api, "DescribeInstances", "{}").await.unwrap();
+    assert_eq!(answer.code, "Undelivered");
+    assert_eq!(answer.message, "invalid text for the header authorization");
+    assert!(receiver.calls().is_empty());
+}
