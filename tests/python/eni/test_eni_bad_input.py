@@ -177,24 +177,32 @@ def test_sessions_of_roles_need_their_token(cloud, algorithm):
         assert refusal(lambda changes=changes: describe(**changes)) == expected
 
 
-def test_expired_tokens_are_refused(start_cloud, tmp_path):
+def test_tokens_are_valid_until_they_expire(start_cloud, tmp_path):
     world = tmp_path / "world.toml"
     world.write_text(
         """
 [[account]]
-name = "tenant"
+name = "short"
 id = "1690704567890130"
 session = { id = "STS.short", secret = "s", token = "t", expires = "0s" }
+
+[[account]]
+name = "long"
+id = "1690704567890131"
+session = { id = "STS.long", secret = "s", token = "u", expires = "1h" }
 """
     )
-    client = start_cloud(str(world)).client(
-        "tenant", access_key_id="STS.short", access_key_secret="s", security_token="t"
-    )
+    cloud = start_cloud(str(world))
     request = models.DescribeNetworkInterfacesRequest(region_id=REGION)
-    assert refusal(lambda: client.describe_network_interfaces(request)) == (
-        400,
-        "InvalidSecurityToken.Expired",
-    )
+
+    def describe(account, token):
+        client = cloud.client(
+            account, access_key_id=f"STS.{account}", access_key_secret="s", security_token=token
+        )
+        return client.describe_network_interfaces(request)
+
+    assert refusal(lambda: describe("short", "t")) == (400, "InvalidSecurityToken.Expired")
+    assert describe("long", "u").body.total_count == 0
 
 
 def test_stale_time_stamps_are_refused(cloud):

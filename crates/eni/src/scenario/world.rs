@@ -58,11 +58,23 @@ impl World {
         self.account(id).map_or(id, |found| found.name.as_str())
     }
 
-    /// Every access key.
-    pub fn keys(&self) -> impl Iterator<Item = AccessKey> {
-        self.accounts
+    /// Every access key, for a region whose clock begins at `start`: sessions expire as long after it
+    /// as they do after the start of the scenario.
+    pub fn keys(&self, start: Timestamp) -> impl Iterator<Item = AccessKey> {
+        let shift = start.duration_since(self.start);
+        let keys = self
+            .accounts
             .iter()
             .flat_map(|account| [&account.key, &account.session])
-            .filter_map(Clone::clone)
+            .filter_map(Clone::clone);
+        keys.map(move |mut key| {
+            if let Some(session) = &mut key.session {
+                let moved = |expires: Timestamp| expires.checked_add(shift);
+                session.expires = session
+                    .expires
+                    .map(|expires| moved(expires).unwrap_or(Timestamp::MAX));
+            }
+            key
+        })
     }
 }

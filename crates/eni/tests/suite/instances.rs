@@ -22,6 +22,7 @@ DeleteInstance InstanceId=i-1001&Force=true&DryRun=true DryRunOperation
 StopInstances - MissingParameter
 StopInstances InstanceId.1=i-1001&InstanceId.2=i-none InvalidInstanceId.NotFound
 DescribeInstances InstanceIds=i-1001 InvalidParameter
+DescribeInstances InstanceIds.1=i-1001 InvalidParameter
 DescribeInstances PrivateIpAddresses=[10] InvalidParameter
 DescribeInstances MaxResults=101 InvalidParameter
 DescribeInstances NextToken=bad InvalidParameter

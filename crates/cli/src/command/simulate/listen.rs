@@ -61,7 +61,7 @@ async fn serve(
         region = region.with_seed(Timestamp::now().as_microsecond().unsigned_abs());
     }
     let (sender, mut outputs) = mpsc::channel(OUTPUT_QUEUE);
-    let endpoint = Endpoint::new(region, world.keys(), RequestLimits::DEFAULT);
+    let endpoint = Endpoint::new(region, world.keys(Timestamp::now()), RequestLimits::DEFAULT);
     let cloud = Arc::new(SharedCloud::new(endpoint, sender));
     let control = if bound.ip().is_loopback() {
         faults::routes()

@@ -1,7 +1,10 @@
 //! The timeline of a simulation: its entries, and their text.
 
 mod calls;
+mod event_text;
 mod json;
+
+pub(super) use event_text::{event_name, interface_of};
 
 use jiff::Timestamp;
 use reflexarc::{Failure as RuleFailure, RuleEffects};
@@ -11,6 +14,7 @@ use reflexarc_eni::scenario::{TargetFault, TargetFaultMode, TimelineEvent, World
 use reflexarc_event::{EniStatus, Event, Json};
 use reflexarc_reaction::{Action, CallAnswer};
 
+use self::event_text::event_detail;
 use super::delayed_actions::DelayStep;
 use super::open_matches::MatchStep;
 use super::target_queues::TargetCall;
@@ -351,7 +355,10 @@ impl Entry {
             }
             Content::Published { event } => {
                 let name = event_name(event);
-                output.line(format_args!("{time}    ● event to {account}: {name}"))
+                let detail = event_detail(event, interface);
+                output.line(format_args!(
+                    "{time}    ● event to {account}: {name}{detail}"
+                ))
             }
             Content::Note { text } => {
                 let text = output.paint(Paint::Yellow, text);
@@ -382,15 +389,6 @@ impl Entry {
     }
 }
 
-/// The id of the interface that an event is about, in the native form or a CloudEvent.
-pub(super) fn interface_of(event: &Event) -> Option<&str> {
-    let content = event
-        .tree()
-        .get("content")
-        .or_else(|| event.tree().get("data"))?;
-    content.get("eniId").and_then(Json::as_str)
-}
-
 fn target_fault_text(fault: &TargetFault) -> String {
     let state = match fault.mode {
         TargetFaultMode::Down => "does not respond",
@@ -402,13 +400,4 @@ fn target_fault_text(fault: &TargetFault) -> String {
         |duration| format!("for {duration:#}"),
     );
     format!("target {} {state} {duration}", fault.target)
-}
-
-/// The name of an event for people.
-pub(super) fn event_name(event: &Event) -> &str {
-    event
-        .tree()
-        .get("name")
-        .and_then(Json::as_str)
-        .unwrap_or("an event")
 }

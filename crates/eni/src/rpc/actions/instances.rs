@@ -168,8 +168,12 @@ fn request(
     }))
 }
 
-/// The strings of a JSON array in one parameter: `["i-1", "i-2"]`.
+/// The strings of a JSON array in one parameter: `["i-1", "i-2"]`. Other lists are numbered.
 fn json_list<T: FromStr>(parameters: &Parameters, name: &str) -> Result<Vec<T>, ApiError> {
+    // The service ignores the numbered form, and then lists every instance.
+    if let Some(first) = parameters.list(name).first() {
+        return Err(parameters::invalid(&format!("{name}.1"), first));
+    }
     let Some(text) = parameters.optional(name) else {
         return Ok(Vec::new());
     };
