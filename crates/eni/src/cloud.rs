@@ -4,21 +4,21 @@
 //!
 //! | operation | accepted or refused by | completed by | in |
 //! |---|---|---|---|
-//! | `CreateNetworkInterface` | `begin_create` | `finish_create` | `cloud/create.rs` |
-//! | `AttachNetworkInterface` | `begin_attach` | `finish_attach` | `cloud/attach.rs` |
-//! | `DetachNetworkInterface` | `begin_detach` | `finish_detach` | `cloud/detach.rs` |
-//! | `DeleteNetworkInterface` | `begin_delete` | `finish_delete` | `cloud/delete.rs` |
-//! | `DescribeNetworkInterfaces` | `describe` | at once | `cloud/describe.rs` |
-//! | assigning and unassigning addresses | `assign`, `unassign` | at once | `cloud/addresses.rs` |
-//! | attributes of one interface | `modify`, `describe_attribute` | at once | `cloud/attributes.rs` |
-//! | starting, stopping and restarting instances | `change_instances` | `complete_transition` | `cloud/transitions.rs` |
-//! | placing and releasing instances | | at once | `cloud/instances.rs` |
-//! | listing instances and their types | `describe_instances` … | at once | `cloud/describe_instances.rs` |
-//! | tags | `tag`, `untag`, `list_tags` | at once | `cloud/tags.rs` |
+//! | `CreateNetworkInterface` | `begin_create` | `finish_create` | `create.rs` |
+//! | `AttachNetworkInterface` | `begin_attach` | `finish_attach` | `attach.rs` |
+//! | `DetachNetworkInterface` | `begin_detach` | `finish_detach` | `detach.rs` |
+//! | `DeleteNetworkInterface` | `begin_delete` | `finish_delete` | `delete.rs` |
+//! | `DescribeNetworkInterfaces` | `describe` | at once | `describe.rs` |
+//! | secondary addresses | `assign`, `unassign` | at once | `addresses.rs` |
+//! | attributes of one interface | `modify` … | at once | `attributes.rs` |
+//! | start, stop, restart | `change_instances` | `complete_transition` | `transitions.rs` |
+//! | placement and release | `run_instance`, `release` | at once | `instances.rs` |
+//! | lists of instances | `describe_instances` … | at once | `describe_instances.rs` |
+//! | tags | `tag`, `untag`, `list_tags` | at once | `tags.rs` |
 //!
 //! Common to all of them: who may use which resource is in `cloud/access.rs`, the clock and the
 //! operations in progress in `cloud/completion.rs` over the queue of `cloud/pending.rs`, events in
-//! `cloud/outcomes.rs`, repeated creations in `cloud/tokens.rs`.
+//! `cloud/outcomes.rs` and `cloud/notifications.rs`, repeated requests in `cloud/tokens.rs`.
 
 mod access;
 mod addresses;

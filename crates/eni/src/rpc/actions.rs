@@ -114,7 +114,8 @@ fn reader(action: &str) -> Option<(Reader, bool)> {
     Some(found)
 }
 
-/// The reader of an action on instances. Those on one instance have no `RegionId`: its id is enough.
+/// The reader of an action on instances. Those on one instance have no `RegionId`: the id of the
+/// instance is enough.
 fn instance_reader(action: &str) -> Option<(Reader, bool)> {
     use InstanceOperation::{Release, Restart, Start, Stop};
     let found: (Reader, bool) = match action {

@@ -166,8 +166,8 @@ impl Authenticator {
         Ok(())
     }
 
-    /// Checks the token of a session: a key of a session needs the one of that session, and a key of
-    /// an account none.
+    /// Checks the token of a session: a key of a session needs the one of that session, and a key
+    /// of an account none.
     fn check_token(
         &self,
         key: &AccessKey,

@@ -58,8 +58,8 @@ impl World {
         self.account(id).map_or(id, |found| found.name.as_str())
     }
 
-    /// Every access key, for a region whose clock begins at `start`: sessions expire as long after it
-    /// as they do after the start of the scenario.
+    /// Every access key, for a region whose clock begins at `start`: sessions expire as long after
+    /// it as they do after the start of the scenario.
     pub fn keys(&self, start: Timestamp) -> impl Iterator<Item = AccessKey> {
         let shift = start.duration_since(self.start);
         let keys = self

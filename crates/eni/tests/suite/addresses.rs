@@ -1,5 +1,9 @@
 //! Secondary addresses and attributes of existing interfaces, and their events.
 
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use proptest::prelude::*;
 use reflexarc_eni::resources::SecurityGroup;
 use reflexarc_eni::{Cloud, Fault, FaultMode};
 use reflexarc_event::{Json, Operation, find_name};
@@ -9,51 +13,52 @@ use crate::world::{
     text_at,
 };
 
-/// Action, parameters and error code of refused requests. `$` stands for the id of an interface
-/// with one secondary address, 10.0.1.9, in a vSwitch with IPv6.
+/// Short action, parameters and error code of refused requests. `$` stands for the id of an
+/// interface with one secondary address, 10.0.1.9, in a vSwitch with IPv6, `CONFIG` for
+/// `NetworkInterfaceTrafficConfig`.
 const ERRORS: &str = "
-AssignPrivateIpAddresses PrivateIpAddress.1=10.0.1.20 MissingParameter
-AssignPrivateIpAddresses $ MissingParameter
-AssignPrivateIpAddresses $&Ipv6AddressCount=1 MissingParameter
-AssignPrivateIpAddresses $&PrivateIpAddress.1=ten InvalidParameter
-AssignPrivateIpAddresses $&PrivateIpAddress.1=10.0.9.9 InvalidVSwitchId.IpInvalid
-AssignPrivateIpAddresses $&PrivateIpAddress.1=10.0.1.9 InvalidIp.IpAssigned
-AssignPrivateIpAddresses $&PrivateIpAddress.1=10.0.1.20&PrivateIpAddress.2=10.0.1.20 InvalidIp.IpRepeated
-AssignPrivateIpAddresses $&PrivateIpAddress.1=10.0.1.20&SecondaryPrivateIpAddressCount=1 InvalidParameter.Conflict
-AssignPrivateIpAddresses $&SecondaryPrivateIpAddressCount=0 InvalidParameter
-AssignPrivateIpAddresses $&SecondaryPrivateIpAddressCount=50 InvalidParameter
-AssignPrivateIpAddresses $&SecondaryPrivateIpAddressCount=49 InvalidOperation.Ipv4CountExceeded
-AssignPrivateIpAddresses $&Ipv4PrefixCount=11 InvalidParameter
-AssignPrivateIpAddresses $&Ipv4Prefix.1=10.0.1.0/24 InvalidVSwitchId.IpInvalid
-AssignPrivateIpAddresses $&SecondaryPrivateIpAddressCount=1&ClientToken=é InvalidParameter
-AssignPrivateIpAddresses NetworkInterfaceId=eni-none&Ipv4PrefixCount=1 InvalidEniId.NotFound
-AssignIpv6Addresses $ MissingParameter
-AssignIpv6Addresses $&Ipv6AddressCount=11 InvalidParameter
-AssignIpv6Addresses $&Ipv6Address.1=2001:db8:9::9 InvalidIp.Address
-AssignIpv6Addresses $&Ipv6Prefix.1=2001:db8:1::/64 InvalidIp.Address
-UnassignPrivateIpAddresses $ MissingParameter
-UnassignPrivateIpAddresses $&PrivateIpAddress.1=10.0.1.20 InvalidIp.IpUnassigned
-UnassignPrivateIpAddresses $&PrivateIpAddress.1=10.0.1.9&PrivateIpAddress.2=10.0.1.9 InvalidIp.IpRepeated
-UnassignPrivateIpAddresses $&PrivateIpAddress.1=10.0.1.9&PrivateIpAddress.2=10.0.1.8 InvalidIp.IpUnassigned
-UnassignPrivateIpAddresses $&Ipv4Prefix.1=10.0.1.16/28 InvalidIp.IpUnassigned
-UnassignIpv6Addresses $ MissingParameter
-UnassignIpv6Addresses $&Ipv6Address.1=2001:db8:1::9 InvalidIp.IpUnassigned
-ModifyNetworkInterfaceAttribute Description=text MissingParameter
-ModifyNetworkInterfaceAttribute $&NetworkInterfaceName=x InvalidParameter
-ModifyNetworkInterfaceAttribute $&Description=http://example.com InvalidParameter
-ModifyNetworkInterfaceAttribute $&SecurityGroupId.1=sg-none InvalidSecurityGroupId.NotFound
-ModifyNetworkInterfaceAttribute $&SecurityGroupId.1=sg-1003 InvalidSecurityGroupId.NotFound
-ModifyNetworkInterfaceAttribute $&SecurityGroupId.1=sg-elsewhere InvalidOperation.VpcMismatch
-ModifyNetworkInterfaceAttribute $&SecurityGroupId.1=sg-full SecurityGroupInstanceLimitExceed
-ModifyNetworkInterfaceAttribute $&QueueNumber=2049 InvalidParameter
-ModifyNetworkInterfaceAttribute $&QueueNumber=2&NetworkInterfaceTrafficConfig.QueueNumber=2 InvalidParameter.Conflict
-ModifyNetworkInterfaceAttribute $&RxQueueSize=512 UnsupportedParameter
-ModifyNetworkInterfaceAttribute $&EnhancedNetwork.EnableRss=true UnsupportedParameter
-ModifyNetworkInterfaceAttribute $&NetworkInterfaceTrafficConfig.NetworkInterfaceTrafficMode=HighPerformance UnsupportedParameter
-ModifyNetworkInterfaceAttribute $&ConnectionTrackingConfiguration.UdpTimeout=11 InvalidParameter
-ModifyNetworkInterfaceAttribute $&SourceDestCheck=perhaps InvalidParameter
-DescribeNetworkInterfaceAttribute NetworkInterfaceId= MissingParameter
-DescribeNetworkInterfaceAttribute NetworkInterfaceId=eni-none InvalidEniId.NotFound
+Assign4 PrivateIpAddress.1=10.0.1.20 MissingParameter
+Assign4 $ MissingParameter
+Assign4 $&Ipv6AddressCount=1 MissingParameter
+Assign4 $&PrivateIpAddress.1=ten InvalidParameter
+Assign4 $&PrivateIpAddress.1=10.0.9.9 InvalidVSwitchId.IpInvalid
+Assign4 $&PrivateIpAddress.1=10.0.1.9 InvalidIp.IpAssigned
+Assign4 $&PrivateIpAddress.1=10.0.1.20&PrivateIpAddress.2=10.0.1.20 InvalidIp.IpRepeated
+Assign4 $&PrivateIpAddress.1=10.0.1.20&SecondaryPrivateIpAddressCount=1 InvalidParameter.Conflict
+Assign4 $&SecondaryPrivateIpAddressCount=0 InvalidParameter
+Assign4 $&SecondaryPrivateIpAddressCount=50 InvalidParameter
+Assign4 $&SecondaryPrivateIpAddressCount=49 InvalidOperation.Ipv4CountExceeded
+Assign4 $&Ipv4PrefixCount=11 InvalidParameter
+Assign4 $&Ipv4Prefix.1=10.0.1.0/24 InvalidVSwitchId.IpInvalid
+Assign4 $&SecondaryPrivateIpAddressCount=1&ClientToken=é InvalidParameter
+Assign4 NetworkInterfaceId=eni-none&Ipv4PrefixCount=1 InvalidEniId.NotFound
+Assign6 $ MissingParameter
+Assign6 $&Ipv6AddressCount=11 InvalidParameter
+Assign6 $&Ipv6Address.1=2001:db8:9::9 InvalidIp.Address
+Assign6 $&Ipv6Prefix.1=2001:db8:1::/64 InvalidIp.Address
+Unassign4 $ MissingParameter
+Unassign4 $&PrivateIpAddress.1=10.0.1.20 InvalidIp.IpUnassigned
+Unassign4 $&PrivateIpAddress.1=10.0.1.9&PrivateIpAddress.2=10.0.1.9 InvalidIp.IpRepeated
+Unassign4 $&PrivateIpAddress.1=10.0.1.9&PrivateIpAddress.2=10.0.1.8 InvalidIp.IpUnassigned
+Unassign4 $&Ipv4Prefix.1=10.0.1.16/28 InvalidIp.IpUnassigned
+Unassign6 $ MissingParameter
+Unassign6 $&Ipv6Address.1=2001:db8:1::9 InvalidIp.IpUnassigned
+Modify Description=text MissingParameter
+Modify $&NetworkInterfaceName=x InvalidParameter
+Modify $&Description=http://example.com InvalidParameter
+Modify $&SecurityGroupId.1=sg-none InvalidSecurityGroupId.NotFound
+Modify $&SecurityGroupId.1=sg-1003 InvalidSecurityGroupId.NotFound
+Modify $&SecurityGroupId.1=sg-elsewhere InvalidOperation.VpcMismatch
+Modify $&SecurityGroupId.1=sg-full SecurityGroupInstanceLimitExceed
+Modify $&QueueNumber=2049 InvalidParameter
+Modify $&QueueNumber=2&CONFIG.QueueNumber=2 InvalidParameter.Conflict
+Modify $&RxQueueSize=512 UnsupportedParameter
+Modify $&EnhancedNetwork.EnableRss=true UnsupportedParameter
+Modify $&CONFIG.NetworkInterfaceTrafficMode=HighPerformance UnsupportedParameter
+Modify $&ConnectionTrackingConfiguration.UdpTimeout=11 InvalidParameter
+Modify $&SourceDestCheck=perhaps InvalidParameter
+Describe NetworkInterfaceId= MissingParameter
+Describe NetworkInterfaceId=eni-none InvalidEniId.NotFound
 ";
 
 fn describe(cloud: &mut Cloud, caller: &str, interface: &str) -> Json {
@@ -78,6 +83,15 @@ fn each_refused_request_has_its_code_and_no_effect() {
         let [action, query, expected] = line.split(' ').collect::<Vec<_>>()[..] else {
             panic!("{line}");
         };
+        let action = match action {
+            "Assign4" => "AssignPrivateIpAddresses",
+            "Assign6" => "AssignIpv6Addresses",
+            "Unassign4" => "UnassignPrivateIpAddresses",
+            "Unassign6" => "UnassignIpv6Addresses",
+            "Modify" => "ModifyNetworkInterfaceAttribute",
+            _ => "DescribeNetworkInterfaceAttribute",
+        };
+        let query = query.replace("CONFIG", "NetworkInterfaceTrafficConfig");
         let response = answer(&mut cloud, USER, action, &query.replace('$', &own));
         assert_eq!(response.code, expected, "{line}: {}", response.message);
     }
@@ -342,4 +356,73 @@ fn modified_attributes_are_shown_and_cleared() {
         &query,
     );
     assert_eq!(hidden.code, "InvalidEniId.NotFound");
+}
+
+/// A change of the addresses of one of two interfaces. Addresses are few, so that requests collide.
+#[derive(Debug, Clone)]
+struct Change {
+    interface: usize,
+    is_assignment: bool,
+    /// The last part of an address; 0 for any free one.
+    address: u8,
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    (0..2_usize, any::<bool>(), 0..8_u8).prop_map(|(interface, is_assignment, address)| Change {
+        interface,
+        is_assignment,
+        address,
+    })
+}
+
+proptest! {
+    /// The naive twin keeps only who has which address, and decides by it which requests succeed.
+    #[test]
+    fn random_changes_never_share_or_lose_an_address(
+        changes in prop::collection::vec(change(), 0..40),
+    ) {
+        let mut cloud = cloud();
+        let ids = [created(&mut cloud, USER, USER).id, created(&mut cloud, USER, USER).id];
+        let mut owners: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
+        for (owner, id) in ids.iter().enumerate() {
+            owners.extend(cloud.interface(id).unwrap().addresses.primary.map(|one| (one, owner)));
+        }
+        let primaries: Vec<Ipv4Addr> = owners.keys().copied().collect();
+        // The primary interface of the instance has the first one.
+        owners.insert("10.0.1.1".parse().unwrap(), 2);
+        for Change { interface, is_assignment, address } in changes {
+            let own = format!("NetworkInterfaceId={}", ids[interface]);
+            let named = Ipv4Addr::new(10, 0, 1, address);
+            if !is_assignment {
+                let query = format!("{own}&PrivateIpAddress.1={named}");
+                let done = answer(&mut cloud, USER, "UnassignPrivateIpAddresses", &query);
+                let has = owners.get(&named) == Some(&interface) && !primaries.contains(&named);
+                prop_assert_eq!(done.is_accepted(), has);
+                if has {
+                    owners.remove(&named);
+                }
+            } else if address == 0 {
+                let query = format!("{own}&SecondaryPrivateIpAddressCount=1");
+                let done = answer(&mut cloud, USER, "AssignPrivateIpAddresses", &query);
+                prop_assert!(done.is_accepted());
+                let path = "AssignedPrivateIpAddressesSet.PrivateIpSet.PrivateIpAddress.0";
+                let found: Ipv4Addr = text_at(&done.body, path).parse().unwrap();
+                prop_assert_eq!(owners.insert(found, interface), None);
+            } else {
+                let query = format!("{own}&PrivateIpAddress.1={named}");
+                let done = answer(&mut cloud, USER, "AssignPrivateIpAddresses", &query);
+                prop_assert_eq!(done.is_accepted(), !owners.contains_key(&named));
+                owners.entry(named).or_insert(interface);
+            }
+        }
+        for (owner, id) in ids.iter().enumerate() {
+            let addresses = &cloud.interface(id).unwrap().addresses;
+            let mut found: Vec<Ipv4Addr> = addresses.secondary.clone();
+            found.extend(addresses.primary);
+            found.sort_unstable();
+            let expected = owners.iter().filter(|(_, of)| **of == owner);
+            let expected: Vec<Ipv4Addr> = expected.map(|(address, _)| *address).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
 }

@@ -11,7 +11,7 @@ TagResources ResourceId.1=$&Tag.1.Key=k MissingParameter
 TagResources ResourceType=eni&ResourceId.1=$ MissingParameter
 TagResources ResourceType=moon&ResourceId.1=$&Tag.1.Key=k InvalidResourceType.NotFound
 TagResources ResourceType=instance&ResourceId.1=$&Tag.1.Key=k InvalidResourceId.NotFound
-TagResources ResourceType=eni&ResourceId.1=$&ResourceId.2=eni-x&Tag.1.Key=k InvalidResourceId.NotFound
+TagResources ResourceType=eni&ResourceId.1=$&ResourceId.2=e&Tag.1.Key=k InvalidResourceId.NotFound
 TagResources ResourceType=eni&ResourceId.1=$&Tag.1.Key=k&Tag.2.Key=k Duplicate.TagKey
 TagResources ResourceType=eni&ResourceId.1=$&Tag.1.Key=acs:k InvalidTagKey.Malformed
 UntagResources ResourceType=eni&ResourceId.1=$ MissingParameter
