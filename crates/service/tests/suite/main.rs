@@ -29,6 +29,7 @@ mod problems;
 mod protocol;
 mod queue;
 mod rate_limits;
+#[allow(dead_code, reason = "shared with the tests of delivery")]
 #[path = "../../../delivery/tests/support/receiver.rs"]
 mod receiver;
 mod reloading;
