@@ -58,7 +58,7 @@ fn unknown_call(answer: &TestAnswer, calls: &[&RuleCall]) -> Option<Diagnostic> 
         ..
     } = answer;
     let is_known = |call: &&RuleCall| call.target == *target && call.operation == *operation;
-    if calls.iter().any(|call| is_known(call)) {
+    if calls.iter().any(is_known) {
         return None;
     }
     let message = format!("the rule never calls `{operation}` of `{target}`");

@@ -88,16 +88,14 @@ fn read_outcome(table: &TableReader<'_>) -> Option<CallAnswer> {
     if !table.has("code") && !table.has("status") {
         table.missing("code", "name the error: code = \"InvalidEniId.NotFound\"");
     }
-    let answer = CallAnswer::refused(
-        status.unwrap_or_default(),
-        code.unwrap_or_default(),
-        message.unwrap_or_default(),
-        body?,
-    );
-    Some(match status {
-        Some(_) => answer,
-        None => answer.without_status(),
-    })
+    let (message, body) = (message.unwrap_or_default(), body?);
+    let Some(status) = status else {
+        let code = code.unwrap_or_default();
+        return Some(CallAnswer::refused(0, code, message, body).without_status());
+    };
+    // As targets do where an API has no codes.
+    let code = code.unwrap_or_else(|| status.to_string());
+    Some(CallAnswer::refused(status, code, message, body))
 }
 
 /// The body: a JSON text, or a TOML value; null where there is none. `None` after a fault.

@@ -21,37 +21,46 @@ pub(crate) struct AnswerArguments<'a, 'py> {
 }
 
 impl AnswerArguments<'_, '_> {
-    /// The answer: ok unless it has a code.
+    /// The answer: ok unless it has a code, a message, or the status of an error.
     pub(crate) fn read(self) -> PyResult<CallAnswer> {
-        let code = self.code.unwrap_or_default();
-        let message = self.message.unwrap_or_default();
-        let ok = self.ok.unwrap_or(code.is_empty());
         let (status, body) = match self.body {
             None => (None, Json::Null),
             Some(body) => read_body(body)?,
         };
         let status = self.status.or(status);
+        let is_success = status.is_none_or(|status| (200..300).contains(&status));
+        // An error of a library may have an empty code: it must not become a success.
+        let has_error = self.code.is_some() || self.message.is_some();
+        let ok = self.ok.unwrap_or(is_success && !has_error);
+        let code = self.code.unwrap_or_default();
+        let message = self.message.unwrap_or_default();
         if let Some(status) = status.filter(|status| !(100..600).contains(status)) {
             let message = format!("invalid status {status}: expected 100 to 599");
             return Err(PyValueError::new_err(message));
         }
         if ok {
-            if !code.is_empty() {
-                let message = "an answer that is ok has no code";
+            if !code.is_empty() || !message.is_empty() || !is_success {
+                let message = "an answer that is ok has no code, no message, and a status from \
+                               200 to 299";
                 return Err(PyValueError::new_err(message));
             }
             return Ok(CallAnswer::ok(status.unwrap_or(OK), body));
         }
-        // A rule could not tell it from any other error.
-        if code.is_empty() && status.is_none() {
-            let message = "an answer that is not ok needs a code or a status";
-            return Err(PyValueError::new_err(message));
-        }
-        let answer = CallAnswer::refused(status.unwrap_or_default(), code, message, body);
-        Ok(match status {
-            Some(_) => answer,
-            None => answer.without_status(),
-        })
+        let Some(status) = status else {
+            // A rule could not tell it from any other error.
+            if code.is_empty() {
+                let message = "an answer that is not ok needs a code or a status";
+                return Err(PyValueError::new_err(message));
+            }
+            return Ok(CallAnswer::refused(0, code, message, body).without_status());
+        };
+        // As targets do where an API has no codes.
+        let code = if code.is_empty() {
+            status.to_string()
+        } else {
+            code
+        };
+        Ok(CallAnswer::refused(status, code, message, body))
     }
 }
 

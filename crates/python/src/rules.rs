@@ -312,9 +312,10 @@ impl PyRuleSet {
     ///     body: the document of the response: a value with a JSON form, JSON text as bytes, or a
     ///         text. A response of an Alibaba Cloud SDK, or its body, is taken as it is, with its
     ///         status.
-    ///     ok: whether the operation succeeded; by default, whether there is no `code`.
+    ///     ok: whether the operation succeeded; by default, whether there is neither a `code` nor
+    ///         a `message`, and no status of an error.
     ///     status: the HTTP status; by default 200 if the operation succeeded, else none.
-    ///     code: the error code of the API, or one of those of `reflexarc help reaction`, such as
+    ///     code: the error code of the API, by default the status; or one of our own, such as
     ///         "OutcomeUnknown" after a timeout and "Cancelled" for a call that the rule cancelled.
     ///     message: the error message.
     ///     state: the state before, by default empty. It is not changed; the state after is
@@ -325,7 +326,8 @@ impl PyRuleSet {
     ///         `Evaluation.failures`.
     ///
     /// Raises:
-    ///     ValueError: if the action is no call, or the answer is ok and has a code, or is neither.
+    ///     ValueError: if the action is no call, or the answer contradicts itself: it is ok and
+    ///         has a code, or is not ok and has neither a code nor a status.
     ///     EventError: if the body has no JSON form.
     ///     ReactionError: if `strict` is true and a reaction failed.
     ///

@@ -64,6 +64,9 @@ own, unless it was cancelled or replaced before: `at`, `rule`, `key` (that of th
 `after` and its own key are printed (`delayed` in JSON). What is not due after the last event is \
 counted at the end; --until goes on.
 
+Calls of operations are printed like other actions. No API is called, so `answered` does not run; \
+tests of rules and `simulate` answer calls.
+
 Exit codes:
   0 done
   2 wrong usage, also an --until before the last event

@@ -29,6 +29,7 @@ mod operating_windows;
 mod readme;
 mod reloading;
 mod remote;
+mod run_calls;
 mod run_clock;
 mod run_delays;
 mod run_jobs;

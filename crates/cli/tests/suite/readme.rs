@@ -126,7 +126,8 @@ fn list(folder: &Path, files: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         files.push(path.to_str().unwrap().to_owned());
-        if path.is_dir() && !path.ends_with("target") {
+        let is_output = path.ends_with("target") && !path.ends_with("src/target");
+        if path.is_dir() && !is_output {
             list(&path, files);
         }
     }

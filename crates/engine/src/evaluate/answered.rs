@@ -1,6 +1,6 @@
 //! Running the script `answered` of a rule.
 
-use reflexarc_event::Event;
+use reflexarc_event::{Event, NativeEvent};
 use reflexarc_reaction::{CallInput, Effects, Input, ScriptEvent, State};
 
 use super::run_rule::{react_within_budget, rows};
@@ -36,7 +36,7 @@ fn react(
     let Some(response @ Response::Script { reaction, source }) = &rule.answered else {
         return Ok(Effects::default());
     };
-    let event: Option<&Event> = call.event.as_ref().map(|event| event.event());
+    let event: Option<&Event> = call.event.as_ref().map(NativeEvent::event);
     let rows = rows(rule, response, event);
     let event = event.map(ScriptEvent::new);
     let answered = CallInput {

@@ -60,7 +60,7 @@ fn an_answer_leads_to_calls_notifications_and_state() {
         (1, Some(Json::from("eni-1")))
     );
     assert_eq!(
-        effects.event.as_ref().map(|event| event.bytes()),
+        effects.event.as_ref().map(reflexarc::Event::bytes),
         Some(event().event().bytes())
     );
     assert_eq!(effects.changes.len(), 1);

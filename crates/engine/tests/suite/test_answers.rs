@@ -87,7 +87,7 @@ fn a_test_without_steps_has_an_event_and_answers() {
             "ok = false, code = 'Expired', message = 'late'",
             "- Expired late",
         ),
-        ("ok = false, status = 502", "502  "),
+        ("ok = false, status = 502", "502 502 "),
     ] {
         let refused = format!(
             "{EVENT}\nanswer = {{ target = 'ecs', operation = 'Describe', {answer} }}\n\

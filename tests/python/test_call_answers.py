@@ -76,7 +76,9 @@ def test_an_answer_leads_to_the_next_call() -> None:
     [
         ({"code": "Throttling", "message": "slow", "status": 400}, "400 Throttling slow"),
         ({"code": "OutcomeUnknown"}, "- OutcomeUnknown "),
-        ({"ok": False, "status": 502}, "502  "),
+        ({"ok": False, "status": 502}, "502 502 "),
+        ({"status": 503}, "503 503 "),
+        ({"status": 403, "code": "", "message": "no"}, "403 403 no"),
         ({"ok": True, "status": 204}, "204 "),
         ({"body": "a text"}, "200 a text"),
         ({"body": b'{"Status": "InUse"}'}, '200 #{"Status": "InUse"}'),
@@ -115,6 +117,10 @@ def test_responses_of_the_sdk_are_taken_as_they_are() -> None:
     ("arguments", "message"),
     [
         ({"ok": True, "code": "X"}, "an answer that is ok has no code"),
+        ({"ok": True, "message": "X"}, "an answer that is ok has no code"),
+        ({"ok": True, "status": 404}, "an answer that is ok has no code"),
+        ({"code": ""}, "needs a code or a status"),
+        ({"message": "no connection"}, "needs a code or a status"),
         ({"ok": False}, "needs a code or a status"),
         ({"status": 99}, "invalid status 99"),
         ({"body": b"{"}, "invalid body: "),
