@@ -37,8 +37,7 @@ pub(super) fn alibaba(
     let region = label(keys, "region");
     let allow = allow(keys, is_ecs);
     let style = keys.choice("parameters", &STYLES).unwrap_or_default();
-    let has_endpoint = keys.has("endpoint");
-    let endpoint = if has_endpoint {
+    let endpoint = if keys.has("endpoint") {
         endpoint(keys)
     } else if !keys.has("region") {
         let help =
@@ -59,6 +58,7 @@ pub(super) fn alibaba(
     if let Some(endpoint) = &endpoint {
         check_call_address(keys, "endpoint", egress.check_url(endpoint));
     }
+    let is_on_this_machine = endpoint.as_ref().is_some_and(is_loopback);
     let settings = AlibabaSettings {
         product: product?,
         version: version?,
@@ -68,8 +68,8 @@ pub(super) fn alibaba(
         authorities: authorities?,
         credentials: credentials?,
         allow: allow?,
-        // Without an endpoint it is the real cloud: changes have to be switched on there.
-        dry_run: calls.dry_run.unwrap_or(!has_endpoint),
+        // What is not on this machine is the real cloud: changes have to be switched on there.
+        dry_run: calls.dry_run.unwrap_or(!is_on_this_machine),
         style,
         timeout,
     };

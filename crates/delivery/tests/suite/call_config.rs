@@ -78,7 +78,7 @@ fn targets_of_ecs_only_read_by_default() {
 }
 
 #[test]
-fn changes_without_an_endpoint_are_dry_runs_unless_false() {
+fn changes_of_the_real_cloud_are_dry_runs_unless_false() {
     let change = CallAdmission::Change { repeatable: false };
     for (keys, expected) in [
         ("region = \"cn-beijing\"", CallAdmission::DryRun),
@@ -87,6 +87,14 @@ fn changes_without_an_endpoint_are_dry_runs_unless_false() {
             CallAdmission::DryRun,
         ),
         ("region = \"cn-beijing\"\ndry_run = false", change.clone()),
+        (
+            "endpoint = \"ecs-vpc.cn-beijing.aliyuncs.com\"",
+            CallAdmission::DryRun,
+        ),
+        (
+            "endpoint = \"ecs-vpc.cn-beijing.aliyuncs.com\"\ndry_run = false",
+            change.clone(),
+        ),
         ("endpoint = \"http://127.0.0.1:8322\"", change.clone()),
         (
             "endpoint = \"http://127.0.0.1:8322\"\ndry_run = true",
