@@ -321,3 +321,37 @@ fn calls_of_targets_that_take_none_are_answered() {
         "unknown target `ecs`; known targets: log"
     );
 }
+
+#[test]
+fn answers_are_shown_as_text_and_in_the_plot() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "delete.toml",
+        &RULE.replace("DeleteNetworkInterface", "DetachDisk"),
+    );
+    write("scenario.toml", &scenario(""));
+    let args = [
+        "simulate",
+        "scenario.toml",
+        "delete.toml",
+        "--plot",
+        "timeline.svg",
+    ];
+    let outcome = reflexarc_in(folder.path(), &args, b"");
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    for line in [
+        "      → ecs DescribeNetworkInterfaces {\"NetworkInterfaceId\":[",
+        "  0:00:00    ← ok  ecs DescribeNetworkInterfaces of delete\n",
+        "  0:10:00    ← InvalidAction.NotFound: Specified api is not found",
+        "the rules need of ecs: allow = [\"DescribeNetworkInterfaces\", \"DetachDisk\"]\n",
+    ] {
+        assert!(outcome.stdout.contains(line), "{line}\n{}", outcome.stdout);
+    }
+    let svg = std::fs::read_to_string(folder.path().join("timeline.svg")).unwrap();
+    assert!(
+        svg.contains("DetachDisk of delete: InvalidAction.NotFound"),
+        "{svg}"
+    );
+    assert!(svg.contains(">ecs</text>"), "{svg}");
+}

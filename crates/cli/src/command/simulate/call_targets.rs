@@ -91,12 +91,11 @@ impl CallTargets {
             return target.decide(at, call);
         }
         let kind = self.known.iter().find(|(known, _)| known == name);
-        let reason = match kind {
-            Some((_, kind)) => format!("{name} is of type {kind}, which takes no calls"),
-            None => {
-                let names: Vec<String> = self.known.iter().map(|(name, _)| name.clone()).collect();
-                unknown_target_message(name, &names)
-            }
+        let reason = if let Some((_, kind)) = kind {
+            format!("{name} is of type {kind}, which takes no calls")
+        } else {
+            let names: Vec<String> = self.known.iter().map(|(name, _)| name.clone()).collect();
+            unknown_target_message(name, &names)
         };
         answered(OwnCode::Undelivered, reason)
     }

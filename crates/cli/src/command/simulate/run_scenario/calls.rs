@@ -221,7 +221,7 @@ fn operations(rules: &RuleSet) -> BTreeMap<String, Vec<String>> {
     for call in rules
         .rules()
         .filter(|rule| rule.enabled())
-        .flat_map(|rule| rule.calls())
+        .flat_map(reflexarc::Rule::calls)
     {
         operations
             .entry(call.target)

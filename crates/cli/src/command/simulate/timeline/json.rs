@@ -75,43 +75,11 @@ impl Serialize for Entry {
             }
             Content::Published { event } => map.serialize_entry("event", event.tree())?,
             Content::Note { text } => map.serialize_entry("what", text)?,
-            Content::Deadline { rule, key, .. } => {
-                map.serialize_entry("rule", rule)?;
-                map.serialize_entry("key", &script_key(key))?;
-            }
-            Content::Match {
-                rule, key, step, ..
-            } => {
-                map.serialize_entry("rule", rule)?;
-                map.serialize_entry("key", &script_key(key))?;
-                if step.waits() {
-                    map.serialize_entry("due", &step.due().map(|due| due.to_string()))?;
-                }
-            }
-            Content::Delay { rule, action, step } => {
-                map.serialize_entry("rule", rule)?;
-                if let DelayStep::Waiting(due) = step {
-                    map.serialize_entry("due", &due.to_string())?;
-                }
-                map.serialize_entry("action", &action.to_flat_json())?;
-            }
-            Content::Answer {
-                rule,
-                target,
-                operation,
-                parameters,
-                answer,
-            } => {
-                map.serialize_entry("rule", rule)?;
-                map.serialize_entry("target", target)?;
-                map.serialize_entry("operation", operation)?;
-                map.serialize_entry("parameters", parameters)?;
-                map.serialize_entry("answer", &answer.to_json())?;
-            }
-            Content::Allow { target, operations } => {
-                map.serialize_entry("target", target)?;
-                map.serialize_entry("operations", operations)?;
-            }
+            Content::Deadline { .. }
+            | Content::Match { .. }
+            | Content::Delay { .. }
+            | Content::Answer { .. }
+            | Content::Allow { .. } => waiting_members(&self.content, &mut map)?,
             Content::Rule(effects) => {
                 RuleReport(effects).serialize_members(&mut map)?;
             }
@@ -127,6 +95,51 @@ impl Serialize for Entry {
         }
         map.end()
     }
+}
+
+/// The members of what rules wait for, have delayed or have called.
+fn waiting_members<M: SerializeMap>(content: &Content, map: &mut M) -> Result<(), M::Error> {
+    match content {
+        Content::Deadline { rule, key, .. } => {
+            map.serialize_entry("rule", rule)?;
+            map.serialize_entry("key", &script_key(key))?;
+        }
+        Content::Match {
+            rule, key, step, ..
+        } => {
+            map.serialize_entry("rule", rule)?;
+            map.serialize_entry("key", &script_key(key))?;
+            if step.waits() {
+                map.serialize_entry("due", &step.due().map(|due| due.to_string()))?;
+            }
+        }
+        Content::Delay { rule, action, step } => {
+            map.serialize_entry("rule", rule)?;
+            if let DelayStep::Waiting(due) = step {
+                map.serialize_entry("due", &due.to_string())?;
+            }
+            map.serialize_entry("action", &action.to_flat_json())?;
+        }
+        Content::Answer {
+            rule,
+            target,
+            operation,
+            parameters,
+            answer,
+        } => {
+            map.serialize_entry("rule", rule)?;
+            map.serialize_entry("target", target)?;
+            map.serialize_entry("operation", operation)?;
+            map.serialize_entry("parameters", parameters)?;
+            map.serialize_entry("answer", &answer.to_json())?;
+        }
+        Content::Allow { target, operations } => {
+            map.serialize_entry("target", target)?;
+            map.serialize_entry("operations", operations)?;
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 impl Content {
