@@ -9,8 +9,8 @@ use crate::rule::Response;
 use crate::rule_test::RuleTest;
 use crate::test_answer::TestAnswer;
 
-/// What is found about calls; `responses` are `then` and `resolved`, without those that could not be
-/// compiled.
+/// What is found about calls; `responses` are `then` and `resolved`, without those that could not
+/// be compiled.
 pub(crate) fn check(
     responses: &[&Response],
     answered: Option<&Response>,
@@ -24,8 +24,8 @@ pub(crate) fn check(
             let message = "`answered` never runs: the rule calls nothing";
             let warning = Diagnostic::warning(Code::ANSWERED_WITHOUT_CALL, source.span(), message);
             found.push(warning.with_help(
-                "call an operation in `then`, such as call(\"ecs\", \"DescribeInstances\", #{}), or \
-                 remove `answered`",
+                "call an operation in `then`, such as call(\"ecs\", \"DescribeInstances\", #{}), \
+                 or remove `answered`",
             ));
         }
         (Some(call), None) => {

@@ -337,7 +337,8 @@ impl Rule {
     /// use reflexarc::RuleSet;
     ///
     /// let script = r#"call("ecs", "DescribeInstances", #{}); notify("team", "x");"#;
-    /// let rules = RuleSet::compile([("a.toml", format!("when = 'a exists'\nthen = '{script}'"))])?;
+    /// let text = format!("when = 'a exists'\nthen = '{script}'");
+    /// let rules = RuleSet::compile([("a.toml", text)])?;
     /// let targets = rules.get("a").ok_or("no such rule")?.message_targets();
     /// assert_eq!((targets.len(), targets[0].0.as_str()), (1, "team"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())

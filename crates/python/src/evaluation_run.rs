@@ -1,4 +1,5 @@
-//! Firing deadlines and evaluating an event or an answer, in that order, with the state that goes through both.
+//! Firing deadlines and evaluating an event or an answer, in that order, with the state that goes
+//! through both.
 
 use std::sync::Arc;
 

@@ -5,8 +5,8 @@ use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{CallAdmission, CallSettings};
 use reflexarc_diagnostic::{Code, Diagnostic};
 
-/// Warnings about calls of enabled rules whose targets do not allow the operation: all of them would
-/// be answered `NotAllowed`. Other targets are not reported, see
+/// Warnings about calls of enabled rules whose targets do not allow the operation: all of them
+/// would be answered `NotAllowed`. Other targets are not reported, see
 /// [`check_targets`](crate::check_targets).
 pub fn check_calls(rules: &RuleSet, targets: &[TargetConfig]) -> Vec<FileDiagnostics> {
     let enabled = rules.rules().filter(|rule| rule.enabled());
@@ -45,7 +45,8 @@ fn not_allowed(operation: &str, target: &str, settings: &CallSettings) -> Option
         .map(|pattern| format!("{pattern:?}"))
         .collect();
     let help = format!(
-        "its calls are answered `NotAllowed`; to allow it, write allow = [{}] in [targets.{target}]",
+        "its calls are answered `NotAllowed`; to allow it, write allow = [{}] in \
+         [targets.{target}]",
         quoted.join(", ")
     );
     Some((reason, help))

@@ -23,8 +23,8 @@ pub(crate) enum Config {
     #[command(after_help = "\
 Checks what `serve` needs to start: the configuration with its secrets and certificates, the rules \
 and the targets that they name, and that the store and the address can be used. A service that is \
-running is not disturbed. Lists the operations that the rules can call, and how their targets treat \
-them: read, change, dry run or not allowed.
+running is not disturbed. Lists the operations that the rules can call, and how their targets \
+treat them: read, change, dry run or not allowed.
 
 Exit codes: 0 valid · 3 invalid")]
     Check {

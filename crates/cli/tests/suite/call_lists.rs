@@ -10,7 +10,8 @@ path = "out.ndjson"
 [targets.ecs]
 type = "alibaba"
 endpoint = "http://127.0.0.1:8322"
-credentials = { access_key_id = { env = "CALL_LISTS_SECRET" }, access_key_secret = { env = "CALL_LISTS_SECRET" } }
+credentials.access_key_id = { env = "CALL_LISTS_SECRET" }
+credentials.access_key_secret = { env = "CALL_LISTS_SECRET" }
 allow = ["Describe*", "DeleteNetworkInterface"]
 
 [targets.cmdb]
@@ -30,7 +31,8 @@ const OTHER: &str = r#"
 when = 'content.result == "failed"'
 then = 'call("ecs", "DescribeNetworkInterfaces", #{})'
 answered = '''
-if answer.ok { call("ecs", "DeleteNetworkInterface", #{}) } else { call("ecs", "StopInstance", #{}) }
+if answer.ok { call("ecs", "DeleteNetworkInterface", #{}); }
+if !answer.ok { call("ecs", "StopInstance", #{}); }
 '''
 "#;
 
@@ -95,7 +97,8 @@ fn configurations_say_how_targets_treat_calls() {
             calls.collect::<Vec<_>>(),
             [
                 "calls: cmdb PUT /enis/{id} (failed): dry run",
-                "calls: ecs DeleteNetworkInterface (other): change, at most 10 a minute and 100 a day",
+                "calls: ecs DeleteNetworkInterface (other): change, at most 10 a minute and \
+                 100 a day",
                 "calls: ecs DescribeNetworkInterfaces (failed, other): read",
                 "calls: ecs StopInstance (other): not allowed",
             ]
@@ -103,7 +106,7 @@ fn configurations_say_how_targets_treat_calls() {
         for part in [
             "warning[RA0610]",
             "the operation StopInstance is not allowed",
-            "rules/other.toml:5:",
+            "rules/other.toml:6:",
             "\"DeleteNetworkInterface\", \"StopInstance\"] in [targets.ecs]",
         ] {
             assert!(checked.stderr.contains(part), "{part}: {}", checked.stderr);

@@ -4,7 +4,8 @@ use crate::service_process::{Workspace, event};
 
 const THEN: &str = r#"
 call("ecs", "DescribeNetworkInterfaces", #{ NetworkInterfaceId: [event.content.eniId] });
-call("ecs", "DeleteNetworkInterface", #{ NetworkInterfaceId: event.content.eniId }, #{ after: "2m", key: "delete" });
+let eni = #{ NetworkInterfaceId: event.content.eniId };
+call("ecs", "DeleteNetworkInterface", eni, #{ after: "2m", key: "delete" });
 "#;
 
 const TARGETS: &str = r#"

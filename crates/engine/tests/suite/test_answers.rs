@@ -19,7 +19,8 @@ if call.operation == "Describe" && answer.ok {
     set("seen", answer.body.Status);
     call("ecs", "Delete", #{ Id: call.parameters.Id }, #{ after: "2m", key: "delete" });
 } else {
-    notify("team", `${event.eni} ${call.operation}: ${answer.status ?? "-"} ${answer.code} ${answer.message}`);
+    let what = `${event.eni} ${call.operation}`;
+    notify("team", `${what}: ${answer.status ?? "-"} ${answer.code} ${answer.message}`);
 }
 '''
 "#;
@@ -198,7 +199,8 @@ call("ecs", "Describe", #{ Id: call.parameters.Id });
          [[test.step]]\nat = '31m'\n{describe}\n\
          actions = [{{ operation = 'Describe' }}, {{ text = 'eni-1 Describe true' }}, {{}}]\n\
          [[test.step]]\nat = '40m'\nevent = '{{\"op\": \"Detached\", \"eni\": \"eni-1\"}}'\n{}\n\
-         actions = [{{ parameters = {{ By = 'Detached' }} }}, {{ text = 'eni-1 Tag true' }}, {{}}]\n",
+         actions = [{{ parameters = {{ By = 'Detached' }} }}, \
+         {{ text = 'eni-1 Tag true' }}, {{}}]\n",
         answer("Tag")
     );
     assert_eq!(report(rule, &test).mismatches, []);
