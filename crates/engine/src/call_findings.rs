@@ -66,9 +66,16 @@ fn unknown_call(answer: &TestAnswer, calls: &[&RuleCall]) -> Option<Diagnostic> 
     let of_target = calls.iter().filter(|call| call.target == *target);
     let nearest = nearest(operation, of_target.map(|call| call.operation.as_str()));
     Some(match nearest {
-        Some(meant) => warning
-            .with_help(format!("did you mean `{meant}`?"))
-            .with_fix(operation_span.clone(), format!("{meant:?}")),
+        Some(meant) => {
+            let warning = warning.with_help(format!("did you mean `{meant}`?"));
+            // What TOML would have to escape is no name that an author means.
+            let is_plain = |c: char| !c.is_control() && c != '"' && c != '\\';
+            if meant.chars().all(is_plain) {
+                warning.with_fix(operation_span.clone(), format!("\"{meant}\""))
+            } else {
+                warning
+            }
+        }
         None if calls.is_empty() => warning.with_help("the rule calls nothing"),
         None => {
             let known = calls

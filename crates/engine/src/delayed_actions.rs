@@ -267,6 +267,7 @@ mod tests {
                 prop_assert_eq!(&taken, &expected);
                 prop_assert_eq!(delayed.len(), list.len());
 
+                let mut held: Vec<usize> = list.iter().map(|(_, number, ..)| *number).collect();
                 let mut effects = RuleEffects::new("r");
                 effects.key = key.map(Json::from);
                 effects.cancelled = cancelled.iter().map(u8::to_string).collect();
@@ -283,12 +284,24 @@ mod tests {
                     if let Some(after) = after {
                         action = action.with_after(SignedDuration::from_secs(after));
                         list.push((now + after, number, key, name));
+                        held.push(number);
                     }
                     effects.actions.push(action);
                 }
                 let mut evaluation = Evaluation::default();
                 evaluation.rules.push(effects);
-                delayed.hold(&mut evaluation, at);
+                let returned = delayed.hold(&mut evaluation, at).into_iter();
+                let returned = returned.map(|cancelled| {
+                    let payload = cancelled.effects.actions[0].to_json();
+                    payload.get("send").unwrap().to_string()
+                });
+                // What the list has lost; in the order in which it came to wait.
+                let mut returned: Vec<String> = returned.collect();
+                returned.sort_by_key(|number| number.parse::<usize>().unwrap());
+                held.sort_unstable();
+                let is_gone = |number: &&usize| list.iter().all(|(_, other, ..)| other != *number);
+                let gone: Vec<String> = held.iter().filter(is_gone).map(usize::to_string).collect();
+                prop_assert_eq!(returned, gone);
                 prop_assert_eq!(&evaluation.failures, &[]);
             }
             prop_assert!(delayed.is_empty() && delayed.bytes == 0 && delayed.named.is_empty());

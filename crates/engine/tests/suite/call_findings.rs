@@ -180,6 +180,8 @@ fn answers_to_calls_that_no_script_has_are_reported() {
     let mut fixed = text("'Descibe'");
     fixed.replace_range(fix.span, &fix.replacement);
     assert_eq!(findings(&fixed), []);
+    let odd = text("'Describe'").replace("\"Describe\"", r#""Descr\"ibe""#);
+    assert_eq!(findings(&odd)[0].fix, None);
     let found = findings(&text("'Delete'"));
     assert_eq!(found[0].help.as_deref(), Some("it calls: ecs Describe"));
 }
