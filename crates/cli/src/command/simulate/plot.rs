@@ -1,63 +1,67 @@
 //! The timeline as a picture: a row for each interface and target, its statuses as bars, with marks
 //! for events and rules above the bar and for requests below it, and a row for each match of a time
 //! window.
+//!
+//! The picture has a fixed width, so that its text is readable on any screen. What does not fit
+//! continues in another part below, and each part has the notes of its marks. Everything is
+//! bounded: rows, marks at one instant, notes and parts; the picture says what it leaves out.
 
 mod axis;
+mod bars;
+mod cells;
+mod legend;
+mod marks;
 mod match_rows;
+mod measure;
+mod notes;
+mod panel;
+mod rows;
 mod shapes;
 mod svg;
+#[cfg(test)]
+mod tests;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use reflexarc_event::EniStatus;
 
 use self::axis::Axis;
-use self::match_rows::{MatchBar, match_bars, match_mark, targets_of};
-use self::shapes::{Shape, draw_legend, draw_shape, is_above};
-use self::svg::Svg;
-use super::delayed_actions::DelayStep;
+use self::bars::{Bar, status_bars};
+use self::cells::{Cell, Place, cells};
+use self::legend::Legend;
+use self::match_rows::match_bars;
+use self::panel::Panel;
+use self::rows::Rows;
+use self::shapes::Shape;
+use self::svg::{Svg, TextClass};
 use super::elapsed;
-use super::timeline::{Content, Entry, event_name};
+use super::timeline::Entry;
 
 // Lengths in pixels.
 
-/// The width of the names to the left of the axis.
-const NAMES: f64 = 150.0;
-/// The height of title, legend and times above the rows.
-const HEAD: f64 = 96.0;
-/// The height of a row: marks, bar, marks.
-const ROW: f64 = 74.0;
-/// The height of a status bar.
-const BAR: f64 = 22.0;
-/// The distance from the top of a row to its bar.
-const BAR_TOP: f64 = 26.0;
-/// The width of a mark with its margin.
-const MARK: f64 = 19.0;
-/// The height of a line of notes.
-const LINE: f64 = 18.0;
-/// The width of a column of notes.
-const COLUMN: f64 = 390.0;
-/// The row of entries about no interface: refused creations, published events.
-const NO_INTERFACE: &str = "—";
+/// The width of the picture.
+const WIDTH: f64 = 1280.0;
+/// The space around everything.
+const MARGIN: f64 = 16.0;
+/// The width of the names to the left of the axis, without the margin.
+const NAMES: f64 = 170.0;
+/// The height of a line of the title.
+const TITLE: f64 = 22.0;
+/// The most lines of the title.
+const TITLE_LINES: usize = 4;
+/// The space between two parts.
+const BETWEEN: f64 = 22.0;
+/// How many parts are drawn of the beginning, and how many of the end.
+const FIRST_PARTS: usize = 16;
+const LAST_PARTS: usize = 8;
 
-/// A mark in a row.
-struct Mark<'a> {
-    at: Timestamp,
-    row: Cow<'a, str>,
-    shape: Shape,
-    /// The number of the note below the picture that explains it.
-    note: Option<usize>,
-}
-
-/// A status of an interface over time.
-struct StatusBar<'a> {
-    row: &'a str,
-    status: EniStatus,
-    from: Timestamp,
-    /// Absent when it lasts to the end of the picture.
-    to: Option<Timestamp>,
+/// What is drawn, without positions.
+struct Picture {
+    start: Timestamp,
+    rows: Rows,
+    bars: Vec<Bar>,
+    cells: BTreeMap<Place, Cell>,
 }
 
 /// Draws the entries as an SVG document. `before` has the statuses of the interfaces at the start;
@@ -68,330 +72,128 @@ pub(super) fn draw(
     start: Timestamp,
     title: &str,
 ) -> String {
-    let (marks, notes) = marks(entries, start);
-    let bars = status_bars(before, entries, start);
-    let matches = match_bars(entries);
-    let mut rows: Vec<&str> = Vec::new();
-    let names = bars.iter().map(|bar| bar.row);
-    let of_matches = matches.iter().map(|bar| bar.row.as_str());
-    for row in names
-        .chain(marks.iter().map(|mark| &*mark.row))
-        .chain(of_matches)
-    {
-        if !rows.contains(&row) {
-            rows.push(row);
-        }
-    }
-    let axis = Axis::new(
-        NAMES + 12.0,
-        MARK,
-        marks
-            .iter()
-            .map(|mark| (mark.at, &*mark.row, is_above(mark.shape))),
-        std::iter::once(start)
-            .chain(entries.iter().map(|entry| entry.at))
-            .chain(matches.iter().filter_map(|bar| bar.due)),
-    );
-    let rows_height = ROW * count(rows.len());
-    let notes_top = HEAD + rows_height + 34.0;
-    let width = axis.end().max(3.0 * COLUMN) + 24.0;
-    // As many columns of notes as fit, between 3 and 6: a wide picture should not become long too.
-    let columns = [3, 4, 5, 6]
-        .into_iter()
-        .take_while(|columns| COLUMN * count(*columns) < width)
-        .last()
-        .unwrap_or(3);
-    let lines = notes.len().div_ceil(columns).max(1);
-    let mut svg = Svg::new(width, notes_top + LINE * count(lines) + 24.0);
-    svg.text(
-        16.0,
-        26.0,
-        "title",
-        if title.is_empty() { "Timeline" } else { title },
-    );
-    // The legend has deliveries and matches only where there are any, to stay short.
-    let is_delivery =
-        |entry: &Entry| matches!(entry.content, Content::Delivery(_) | Content::Answer { .. });
-    draw_legend(
-        &mut svg,
-        entries.iter().any(is_delivery),
-        !matches.is_empty(),
-    );
-    draw_axis(&mut svg, &axis, start, HEAD, HEAD + rows_height);
-    let top = |row: &str| {
-        let at = rows
-            .iter()
-            .position(|found| *found == row)
-            .unwrap_or_default();
-        HEAD + ROW * count(at)
-    };
-    for row in &rows {
-        svg.line(16.0, top(row), axis.end(), top(row), "rule");
-        let y = top(row) + BAR_TOP + BAR - 7.0;
-        // A match has two lines: the rule, and whose match it is.
-        let (name, below) = row.split_once('\n').unwrap_or((row, ""));
-        svg.text(16.0, y, "row", &abbreviated(name));
-        if !below.is_empty() {
-            svg.text(16.0, y + 15.0, "time", &abbreviated(below));
-        }
-    }
-    for bar in &bars {
-        draw_bar(&mut svg, &axis, bar, top(bar.row) + BAR_TOP);
-    }
-    for bar in &matches {
-        draw_match(&mut svg, &axis, bar, top(&bar.row) + BAR_TOP);
-    }
-    draw_marks(&mut svg, &axis, &marks, top);
-    for (i, note) in notes.iter().enumerate() {
-        let (column, line) = (i / lines, i % lines);
-        let (x, y) = (
-            16.0 + COLUMN * count(column),
-            notes_top + LINE * count(line),
-        );
-        svg.text(x, y, "note", note);
-    }
-    svg.finish()
-}
+    let picture = Picture::new(before, entries, start);
+    let axes = axis::parts(&picture.widths(), MARGIN + NAMES, WIDTH - MARGIN);
+    let last = axes.len().saturating_sub(LAST_PARTS).max(FIRST_PARTS);
+    let (first_axes, others) = axes.split_at(FIRST_PARTS.min(axes.len()));
+    let left_out = &others[..last.saturating_sub(FIRST_PARTS).min(others.len())];
+    let last_axes = &others[left_out.len()..];
+    let shown = first_axes.iter().chain(last_axes);
+    let mut panels: Vec<Panel<'_>> = shown.map(|axis| Panel::new(&picture, axis)).collect();
 
-/// The marks of all entries, and the numbered notes. Successful requests, events and deliveries
-/// need no note: the legend explains them.
-fn marks(entries: &[Entry], start: Timestamp) -> (Vec<Mark<'_>>, Vec<String>) {
-    let mut notes = Vec::new();
-    let mut marks = Vec::new();
-    for entry in entries {
-        if let Some(mark) = match_mark(entry, start, &mut notes) {
-            marks.push(mark);
-            continue;
+    let mut svg = Svg::new(WIDTH);
+    let mut y = draw_title(&mut svg, title);
+    y = legend_of(&panels).draw(&mut svg, y) + BETWEEN / 2.0;
+    for (i, panel) in panels.iter_mut().enumerate() {
+        let mut part = i + 1;
+        if i >= FIRST_PARTS {
+            part += left_out.len();
         }
-        let Some((shape, text)) = mark(entry) else {
-            continue;
-        };
-        let note = text.map(|text| numbered(&mut notes, start, entry.at, &text));
-        let row = match &entry.content {
-            Content::Delivery(call) => &call.target,
-            Content::Answer { target, .. } => target,
-            _ => entry.interface.as_deref().unwrap_or(NO_INTERFACE),
-        };
-        marks.push(Mark {
-            at: entry.at,
-            row: row.into(),
-            shape,
-            note,
-        });
-    }
-    (marks, notes)
-}
-
-/// Adds a note, and returns its number.
-fn numbered(notes: &mut Vec<String>, start: Timestamp, at: Timestamp, text: &str) -> usize {
-    let number = notes.len() + 1;
-    notes.push(format!("{number}  {}  {text}", elapsed::short(start, at)));
-    number
-}
-
-/// The mark of an entry and the text of its note; `None` for entries that are not marked.
-fn mark(entry: &Entry) -> Option<(Shape, Option<String>)> {
-    let marked = match &entry.content {
-        // A refused request is marked itself; the others are in the text only.
-        Content::NoEvent {
-            is_refused: true, ..
+        if i == FIRST_PARTS && !left_out.is_empty() {
+            y = draw_left_out(&mut svg, &picture, left_out, y);
         }
-        | Content::Status { .. }
-        | Content::Note { .. }
-        | Content::Allow { .. }
-        // What the rule does is marked.
-        | Content::Deadline { .. }
-        // Has a row of its own.
-        | Content::Match { .. }
-        | Content::Delay {
-            step: DelayStep::Cancelled | DelayStep::Waiting(_),
-            ..
-        } => return None,
-        Content::Rule(effects) if effects.actions.is_empty() => return None,
-        Content::Request { error: None, .. } => (Shape::Accepted, None),
-        Content::Request {
-            action,
-            error: Some((code, _)),
-            ..
-        } => {
-            let account = entry.account.as_deref().unwrap_or_default();
-            (
-                Shape::Refused,
-                Some(format!("{account}: {action} refused, {code}")),
-            )
-        }
-        Content::Event { success: true, .. } => (Shape::Success, None),
-        Content::Event {
-            success: false,
-            operation,
-            ..
-        } => (Shape::Failed, Some(format!("{operation} failed"))),
-        Content::Published { event } => {
-            (Shape::Success, Some(format!("event {}", event_name(event))))
-        }
-        Content::NoEvent {
-            reason, operation, ..
-        } => (
-            Shape::NoEvent,
-            Some(format!("{operation}: no event, {reason}")),
-        ),
-        Content::Rule(effects) => {
-            let text = format!("rule {}{}", effects.rule, targets_of(effects));
-            (Shape::Rule, Some(text))
-        }
-        Content::Delay { rule, action, .. } => {
-            let text = format!("delayed by {rule} → {}", action.target());
-            (Shape::Rule, Some(text))
-        }
-        Content::Answer { answer, .. } if answer.ok => (Shape::Delivered, None),
-        Content::Answer {
-            rule,
-            operation,
-            answer,
-            ..
-        } => {
-            let text = format!("{operation} of {rule}: {}", answer.code);
-            (Shape::Undelivered, Some(text))
-        }
-        Content::RuleFailed(failure) => {
-            (Shape::Rule, Some(format!("rule {} failed", failure.rule)))
-        }
-        Content::Delivery(call) => match &call.outcome {
-            Ok(_) => (Shape::Delivered, None),
-            Err(error) => {
-                let reason = abbreviated(error.reason());
-                (
-                    Shape::Undelivered,
-                    Some(format!("to {}: {reason}", call.target)),
-                )
-            }
-        },
-    };
-    Some(marked)
-}
-
-fn status_bars<'a>(
-    before: &'a BTreeMap<String, EniStatus>,
-    entries: &'a [Entry],
-    start: Timestamp,
-) -> Vec<StatusBar<'a>> {
-    // The index of the last bar of each interface, which the next status ends.
-    let mut open: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut bars: Vec<StatusBar<'_>> = Vec::new();
-    let has_entry = |name: &str| {
-        entries
-            .iter()
-            .any(|entry| entry.interface.as_deref() == Some(name))
-    };
-    for (row, status) in before.iter().filter(|(name, _)| has_entry(name)) {
-        open.insert(row, bars.len());
-        bars.push(StatusBar {
-            row,
-            status: *status,
-            from: start,
-            to: None,
-        });
-    }
-    for entry in entries {
-        let (Content::Status { to, .. }, Some(row)) = (&entry.content, entry.interface.as_deref())
-        else {
-            continue;
-        };
-        if let Some(before) = open.insert(row, bars.len()) {
-            bars[before].to = Some(entry.at);
-        }
-        bars.push(StatusBar {
-            row,
-            status: *to,
-            from: entry.at,
-            to: None,
-        });
-    }
-    // A status that ends at once has no width, and after Deleted there is nothing to show.
-    bars.retain(|bar| bar.to != Some(bar.from) && bar.status != EniStatus::Deleted);
-    bars
-}
-
-fn draw_axis(svg: &mut Svg, axis: &Axis, start: Timestamp, top: f64, bottom: f64) {
-    /// The width of a time label; a label that would overlap the one before is left out.
-    const LABEL: f64 = 58.0;
-    let mut free_from = 0.0;
-    for (at, x) in axis.instants() {
-        svg.line(x, top, x, bottom, "grid");
-        if x >= free_from {
-            svg.text(x, top - 8.0, "time", &elapsed::short(start, at));
-            free_from = x + LABEL;
-        }
-    }
-}
-
-fn draw_bar(svg: &mut Svg, axis: &Axis, bar: &StatusBar<'_>, y: f64) {
-    let from = axis.x(bar.from);
-    let to = bar.to.map_or(axis.end(), |to| axis.x(to));
-    let name = bar.status.as_str();
-    svg.rect(from, y, to - from, BAR, name);
-    // A name wider than its bar is left out; the colour shows the status too.
-    let width = 7.0 * count(name.len());
-    if to - from > width + 6.0 {
-        // Light text on the two dark bars.
-        let class = if matches!(bar.status, EniStatus::InUse | EniStatus::CreateFailed) {
-            "on-dark"
+        let title = if axes.len() > 1 {
+            format!("part {part} of {}", axes.len())
         } else {
-            "on-light"
+            String::new()
         };
-        svg.text(from + 5.0, y + BAR - 7.0, class, name);
+        y = panel.draw(&mut svg, y, &title) + BETWEEN;
     }
+    svg.finish(y)
 }
 
-/// Draws what a rule waits for: a bar from the opening to the end, and its deadline.
-fn draw_match(svg: &mut Svg, axis: &Axis, bar: &MatchBar, y: f64) {
-    let from = axis.x(bar.from);
-    let to = bar.to.map_or(axis.end(), |to| axis.x(to));
-    let class = if bar.has_fired { "reported" } else { "waiting" };
-    svg.rect(from, y + BAR / 4.0, to - from, BAR / 2.0, class);
-    if let Some(due) = bar.due {
-        let x = axis.x(due);
-        svg.line(x, y, x, y + BAR, "due");
-    }
-}
-
-/// Draws marks of one instant in one row side by side, those above the bar and those below it.
-fn draw_marks(svg: &mut Svg, axis: &Axis, marks: &[Mark<'_>], top: impl Fn(&str) -> f64) {
-    let mut used: BTreeMap<(Timestamp, &str, bool), f64> = BTreeMap::new();
-    for mark in marks {
-        let above = is_above(mark.shape);
-        let shift = used.entry((mark.at, &*mark.row, above)).or_default();
-        let x = axis.x(mark.at) + 7.0 + *shift;
-        *shift += MARK;
-        let y = top(&mark.row) + if above { 14.0 } else { BAR_TOP + BAR + 12.0 };
-        draw_shape(svg, mark.shape, x, y);
-        if let Some(number) = mark.note {
-            svg.text(
-                x,
-                y + 3.5,
-                if mark.shape == Shape::NoEvent {
-                    "number-dark"
-                } else {
-                    "number"
-                },
-                &number.to_string(),
-            );
+impl Picture {
+    fn new(before: &BTreeMap<String, EniStatus>, entries: &[Entry], start: Timestamp) -> Self {
+        let mut rows = Rows::default();
+        let mut bars = status_bars(before, entries, start, &mut rows);
+        let cells = cells(marks::marks(entries, &mut rows));
+        bars.extend(match_bars(entries, &mut rows));
+        Self {
+            start,
+            rows,
+            bars,
+            cells,
         }
     }
+
+    /// All instants of the axis and how wide their widest row and their time are.
+    fn widths(&self) -> BTreeMap<Timestamp, f64> {
+        let ends = self.bars.iter();
+        let ends = ends.flat_map(|bar| [Some(bar.from), bar.to, bar.due].into_iter().flatten());
+        let marks = self
+            .cells
+            .iter()
+            .map(|((at, _, _), cell)| (*at, cell.width()));
+        let start = std::iter::once((self.start, 0.0));
+        let mut widths: BTreeMap<Timestamp, f64> = BTreeMap::new();
+        for (at, width) in start.chain(marks).chain(ends.map(|at| (at, 0.0))) {
+            let time = elapsed::short(self.start, at);
+            let time = TextClass::Time.font().width(&time) + 6.0;
+            let widest = widths.entry(at).or_insert(time);
+            *widest = widest.max(width);
+        }
+        widths
+    }
+
+    /// The marks in a part of the picture.
+    fn cells_of(&self, axis: &Axis) -> impl Iterator<Item = (Place, &Cell)> {
+        let from = self.cells.range((axis.first, 0, false)..);
+        let cells = from.take_while(|((at, _, _), _)| axis.contains(*at));
+        cells.map(|(place, cell)| (*place, cell))
+    }
+}
+
+/// Draws the title, and returns where it ends.
+fn draw_title(svg: &mut Svg, title: &str) -> f64 {
+    let title = if title.trim().is_empty() {
+        "Timeline"
+    } else {
+        title
+    };
+    let font = TextClass::Title.font();
+    let mut y = 10.0;
+    for line in font.wrap(title, WIDTH - 2.0 * MARGIN, TITLE_LINES) {
+        svg.text(MARGIN, y + 16.0, TextClass::Title, &line);
+        y += TITLE;
+    }
+    y
+}
+
+fn legend_of(panels: &[Panel<'_>]) -> Legend {
+    let mut legend = Legend::default();
+    for panel in panels {
+        legend.statuses.extend(panel.statuses());
+        legend.has_deadlines |= panel.has_deadlines();
+        for cell in panel.cells() {
+            legend.shapes.extend(cell.shapes());
+            legend.has_repeated |= cell.has_repeated();
+            legend.has_more |= cell.has_more();
+        }
+    }
+    legend
+}
+
+/// Says what is between the first and the last parts, and returns where that ends.
+fn draw_left_out(svg: &mut Svg, picture: &Picture, axes: &[Axis], y: f64) -> f64 {
+    let cells = axes.iter().flat_map(|axis| picture.cells_of(axis));
+    let marks: usize = cells.map(|(_, cell)| cell.total).sum();
+    let time = |axis: Option<&Axis>| {
+        let at = axis.map_or(picture.start, |axis| axis.first);
+        elapsed::short(picture.start, at)
+    };
+    let end = axes.last().and_then(|axis| axis.next);
+    let end = end.map_or_else(|| time(axes.last()), |at| elapsed::short(picture.start, at));
+    let text = format!(
+        "left out: {} parts with {marks} marks, from {} to {end}; \
+         the output of the command has all of them",
+        axes.len(),
+        time(axes.first()),
+    );
+    svg.text(MARGIN, y + 12.0, TextClass::Remark, &text);
+    y + 12.0 + BETWEEN
 }
 
 /// A number of things as a factor of a length.
 fn count(number: usize) -> f64 {
     f64::from(u32::try_from(number).unwrap_or(u32::MAX))
-}
-
-/// At most 18 characters, the rest replaced by an ellipsis.
-fn abbreviated(text: &str) -> String {
-    let mut characters = text.chars();
-    let shown: String = characters.by_ref().take(18).collect();
-    if characters.next().is_some() {
-        format!("{shown}…")
-    } else {
-        shown
-    }
 }

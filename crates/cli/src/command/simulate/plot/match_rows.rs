@@ -8,20 +8,11 @@ use reflexarc_event::Json;
 
 use super::super::open_matches::MatchStep;
 use super::super::timeline::{Content, Entry};
-use super::{Mark, Shape, numbered};
+use super::bars::{Bar, BarKind};
+use super::marks::Mark;
+use super::rows::{RowKind, Rows};
+use super::shapes::Shape;
 use crate::output::match_text::script_key;
-
-/// A match over time, as a bar.
-pub(super) struct MatchBar {
-    pub(super) row: String,
-    pub(super) from: Timestamp,
-    /// Absent when it lasts to the end of the picture.
-    pub(super) to: Option<Timestamp>,
-    /// When it is due, whether or not it lasts so long.
-    pub(super) due: Option<Timestamp>,
-    /// Whether its rule has reacted, and it waits to be resolved.
-    pub(super) has_fired: bool,
-}
 
 /// Which match an entry is about: account, rule and key.
 type Id<'a> = (Option<&'a str>, &'a str, String);
@@ -29,7 +20,7 @@ type Id<'a> = (Option<&'a str>, &'a str, String);
 /// The bars of all matches.
 #[derive(Default)]
 struct Bars<'a> {
-    drawn: Vec<MatchBar>,
+    drawn: Vec<Bar>,
     /// The index of the bar of each match that waits.
     waiting: BTreeMap<Id<'a>, usize>,
     /// When each match fired that may be resolved.
@@ -37,20 +28,16 @@ struct Bars<'a> {
 }
 
 /// The bars of the matches in a timeline.
-pub(super) fn match_bars(entries: &[Entry]) -> Vec<MatchBar> {
+pub(super) fn match_bars(entries: &[Entry], rows: &mut Rows) -> Vec<Bar> {
     let mut bars = Bars::default();
     for entry in entries {
-        bars.add(entry);
+        bars.add(entry, rows);
     }
     bars.drawn
 }
 
 /// The marks of an entry about a match.
-pub(super) fn match_mark<'a>(
-    entry: &'a Entry,
-    start: Timestamp,
-    notes: &mut Vec<String>,
-) -> Option<Mark<'a>> {
+pub(super) fn match_mark(entry: &Entry, rows: &mut Rows) -> Option<Mark> {
     let (shape, note) = match &entry.content {
         Content::Match { step, .. } => match step {
             MatchStep::Opened { .. } => (Shape::Opened, None),
@@ -68,12 +55,12 @@ pub(super) fn match_mark<'a>(
         }
         _ => return None,
     };
-    let (_, row) = id_and_row(entry)?;
+    let (_, row) = id_and_row(entry, rows)?;
     Some(Mark {
         at: entry.at,
-        row: row.into(),
+        row,
         shape,
-        note: note.map(|text| numbered(notes, start, entry.at, &text)),
+        note,
     })
 }
 
@@ -90,7 +77,7 @@ pub(super) fn targets_of(effects: &RuleEffects) -> String {
 
 /// The match that an entry is about, and the name of its row: the rule, and below it the key, or
 /// the account where the rule has no `by`.
-fn id_and_row(entry: &Entry) -> Option<(Id<'_>, String)> {
+fn id_and_row<'a>(entry: &'a Entry, rows: &mut Rows) -> Option<(Id<'a>, usize)> {
     let account = entry.account.as_deref();
     let (rule, key) = match &entry.content {
         Content::Match { rule, key, .. } => (rule.as_str(), script_key(key)),
@@ -113,12 +100,13 @@ fn id_and_row(entry: &Entry) -> Option<(Id<'_>, String)> {
         (Json::String(text), _) => text.clone(),
         (key, _) => key.to_string(),
     };
-    Some(((account, rule, key.to_string()), format!("{rule}\n{name}")))
+    let row = rows.id(RowKind::Match, rule, &name);
+    Some(((account, rule, key.to_string()), row))
 }
 
 impl<'a> Bars<'a> {
-    fn add(&mut self, entry: &'a Entry) {
-        let Some((id, row)) = id_and_row(entry) else {
+    fn add(&mut self, entry: &'a Entry, rows: &mut Rows) {
+        let Some((id, row)) = id_and_row(entry, rows) else {
             return;
         };
         match &entry.content {
@@ -141,12 +129,12 @@ impl<'a> Bars<'a> {
             Content::Rule(effects) => match effects.firing.as_ref().map(|firing| firing.reason) {
                 Some(FiringReason::Resolved) => {
                     if let Some(from) = self.fired.remove(&id) {
-                        self.drawn.push(MatchBar {
+                        self.drawn.push(Bar {
                             row,
+                            kind: BarKind::Reported,
                             from,
                             to: Some(entry.at),
                             due: None,
-                            has_fired: true,
                         });
                     }
                 }
@@ -160,20 +148,23 @@ impl<'a> Bars<'a> {
         }
     }
 
-    fn open(&mut self, id: Id<'a>, row: String, at: Timestamp, due: Option<Timestamp>) {
+    fn open(&mut self, id: Id<'a>, row: usize, at: Timestamp, due: Option<Timestamp>) {
         self.waiting.insert(id, self.drawn.len());
-        self.drawn.push(MatchBar {
+        self.drawn.push(Bar {
             row,
+            kind: BarKind::Waiting,
             from: at,
             to: None,
             due,
-            has_fired: false,
         });
     }
 
     fn end(&mut self, id: &Id<'a>, at: Timestamp) {
         if let Some(bar) = self.waiting.remove(id) {
-            self.drawn[bar].to = Some(at);
+            let bar = &mut self.drawn[bar];
+            bar.to = Some(at);
+            // A deadline that the match did not last to did not happen.
+            bar.due = bar.due.filter(|due| *due <= at);
         }
     }
 }

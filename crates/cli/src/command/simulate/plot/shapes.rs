@@ -1,17 +1,21 @@
-//! The marks of a picture, and its legend.
+//! The marks of a picture: each kind has a shape and a colour of its own.
 
-use super::count;
 use super::svg::Svg;
 
 /// The shape of a mark.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Shape {
     Accepted,
+    /// A request of a rule.
+    Called,
     Refused,
     Success,
     Failed,
     NoEvent,
     Rule,
+    RuleFailed,
+    /// A delayed action that will not be executed.
+    Cancelled,
     Delivered,
     Undelivered,
     /// A rule begins to wait.
@@ -22,78 +26,103 @@ pub(super) enum Shape {
     Fired,
     /// It reacts to the end of that.
     Resolved,
+    /// A note about the simulation.
+    Notice,
 }
 
-/// Whether marks of this shape are above the bar of their row.
-pub(super) fn is_above(shape: Shape) -> bool {
-    !matches!(shape, Shape::Accepted | Shape::Refused)
-}
+/// The width and the height of the box around a mark.
+pub(super) const SHAPE: f64 = 16.0;
 
-/// Draws a mark around a point.
-pub(super) fn draw_shape(svg: &mut Svg, shape: Shape, x: f64, y: f64) {
-    let diamond = [(x, y - 10.0), (x + 10.0, y), (x, y + 10.0), (x - 10.0, y)];
-    match shape {
-        Shape::Accepted => svg.polygon(
-            &[(x, y - 6.0), (x + 6.0, y + 5.0), (x - 6.0, y + 5.0)],
-            "accepted",
-        ),
-        Shape::Refused => svg.rect(x - 6.5, y - 6.5, 13.0, 13.0, "refused"),
-        Shape::Success => svg.circle(x, y, 6.5, "success"),
-        Shape::Failed => svg.circle(x, y, 6.5, "failed"),
-        Shape::NoEvent => svg.circle(x, y, 6.0, "silent"),
-        Shape::Delivered => svg.rect(x - 6.5, y - 5.0, 13.0, 10.0, "delivered"),
-        Shape::Undelivered => svg.rect(x - 6.5, y - 5.0, 13.0, 10.0, "undelivered"),
-        Shape::Rule => svg.polygon(&diamond, "reaction"),
-        Shape::Opened => svg.polygon(
-            &[(x - 5.0, y - 6.0), (x + 6.0, y), (x - 5.0, y + 6.0)],
-            "opened",
-        ),
-        Shape::Closed => svg.rect(x - 5.0, y - 5.0, 10.0, 10.0, "closed"),
-        Shape::Fired => svg.polygon(&diamond, "fired"),
-        Shape::Resolved => svg.polygon(&diamond, "resolved"),
-    }
-}
-
-/// Draws the legend: all shapes, those of deliveries and matches only on demand.
-pub(super) fn draw_legend(svg: &mut Svg, with_deliveries: bool, with_matches: bool) {
-    let mut shapes = vec![
-        (Shape::Accepted, "request accepted"),
-        (Shape::Refused, "request refused"),
-        (Shape::Success, "event"),
-        (Shape::Failed, "event: failed"),
-        (Shape::NoEvent, "no event"),
-        (Shape::Rule, "rule with actions"),
+impl Shape {
+    /// All shapes in the order of the legend, with its text.
+    pub(super) const LEGEND: [(Self, &'static str); 16] = [
+        (Self::Accepted, "request accepted"),
+        (Self::Called, "request of a rule"),
+        (Self::Refused, "request refused, no event"),
+        (Self::Success, "event"),
+        (Self::Failed, "event: failed"),
+        (Self::NoEvent, "no event published"),
+        (Self::Notice, "fault or note"),
+        (Self::Rule, "rule with actions"),
+        (Self::RuleFailed, "rule failed"),
+        (Self::Cancelled, "action cancelled"),
+        (Self::Delivered, "delivered or answered"),
+        (Self::Undelivered, "not delivered or refused"),
+        (Self::Opened, "rule begins to wait"),
+        (Self::Closed, "wait ended in time"),
+        (Self::Fired, "fired"),
+        (Self::Resolved, "resolved"),
     ];
-    if with_deliveries {
-        shapes.extend([
-            (Shape::Delivered, "delivered or answered"),
-            (Shape::Undelivered, "not delivered or refused"),
-        ]);
+
+    /// Whether marks of this shape are above the bar of their row.
+    pub(super) fn is_above(self) -> bool {
+        !matches!(self, Self::Accepted | Self::Called | Self::Refused)
     }
-    let mut x = 22.0;
-    for (shape, label) in shapes {
-        x = draw_entry(svg, shape, x, 48.0, label);
+
+    /// Whether it is something to look at first: rows with such marks are left out last.
+    pub(super) fn is_problem(self) -> bool {
+        matches!(
+            self,
+            Self::Refused
+                | Self::Failed
+                | Self::NoEvent
+                | Self::RuleFailed
+                | Self::Undelivered
+                | Self::Fired
+        )
     }
-    if !with_matches {
-        return;
+
+    /// Draws the mark around a point.
+    pub(super) fn draw(self, svg: &mut Svg, x: f64, y: f64) {
+        let diamond = [(x, y - 8.0), (x + 8.0, y), (x, y + 8.0), (x - 8.0, y)];
+        let triangle = [(x, y - 6.0), (x + 6.5, y + 5.5), (x - 6.5, y + 5.5)];
+        match self {
+            Self::Accepted => svg.polygon(&triangle, "accepted"),
+            Self::Called => svg.polygon(&triangle, "called"),
+            Self::Refused => {
+                svg.rect(x - 7.0, y - 7.0, 14.0, 14.0, "refused");
+                cross(svg, x, y, 3.5);
+            }
+            Self::Success => svg.circle(x, y, 6.5, "success"),
+            Self::Failed => {
+                svg.circle(x, y, 7.0, "failed");
+                cross(svg, x, y, 3.0);
+            }
+            Self::NoEvent => {
+                svg.circle(x, y, 6.5, "silent");
+                svg.line(x - 4.0, y + 4.0, x + 4.0, y - 4.0, "slash");
+            }
+            Self::Rule => svg.polygon(&diamond, "reaction"),
+            Self::RuleFailed => {
+                let inner = [(x, y - 7.0), (x + 7.0, y), (x, y + 7.0), (x - 7.0, y)];
+                svg.polygon(&inner, "rule-failed");
+            }
+            Self::Cancelled => {
+                svg.rect(x - 6.0, y - 6.0, 12.0, 12.0, "cancelled");
+                svg.line(x - 4.0, y + 4.0, x + 4.0, y - 4.0, "slash");
+            }
+            Self::Delivered => svg.rect(x - 7.0, y - 5.0, 14.0, 10.0, "delivered"),
+            Self::Undelivered => {
+                svg.rect(x - 7.0, y - 5.0, 14.0, 10.0, "undelivered");
+                cross(svg, x, y, 3.0);
+            }
+            Self::Opened => svg.polygon(
+                &[(x - 5.0, y - 6.0), (x + 6.0, y), (x - 5.0, y + 6.0)],
+                "opened",
+            ),
+            Self::Closed => svg.rect(x - 5.0, y - 5.0, 10.0, 10.0, "closed"),
+            Self::Fired => svg.polygon(&diamond, "fired"),
+            Self::Resolved => svg.polygon(&diamond, "resolved"),
+            Self::Notice => svg.polygon(
+                &[(x, y + 6.0), (x + 6.5, y - 5.5), (x - 6.5, y - 5.5)],
+                "notice",
+            ),
+        }
     }
-    // On a line of its own: the picture need not be wider.
-    let mut x = 22.0;
-    for (shape, label) in [
-        (Shape::Opened, "rule begins to wait"),
-        (Shape::Closed, "wait ended in time"),
-        (Shape::Fired, "fired"),
-        (Shape::Resolved, "resolved"),
-    ] {
-        x = draw_entry(svg, shape, x, 70.0, label);
-    }
-    svg.line(x, 62.0, x, 78.0, "due");
-    svg.text(x + 8.0, 74.0, "note", "deadline");
 }
 
-/// Draws a shape with its label, and returns where the next one begins.
-fn draw_entry(svg: &mut Svg, shape: Shape, x: f64, y: f64, label: &str) -> f64 {
-    draw_shape(svg, shape, x, y);
-    svg.text(x + 12.0, y + 4.0, "note", label);
-    x + 40.0 + 6.6 * count(label.len())
+/// A white cross in a mark, so that failures are visible without colours too.
+fn cross(svg: &mut Svg, x: f64, y: f64, size: f64) {
+    svg.line(x - size, y - size, x + size, y + size, "cross");
+    svg.line(x - size, y + size, x + size, y - size, "cross");
 }
