@@ -2,7 +2,6 @@
 //! canvas, and the text is escaped. It has its own estimate of the width of text.
 
 /// The box around a text or a mark.
-#[derive(Debug)]
 struct Extent {
     left: f64,
     right: f64,
@@ -49,7 +48,7 @@ pub(super) fn problems(svg: &str) -> Vec<String> {
             || extent.right > canvas.0
             || extent.bottom > canvas.1
         {
-            problems.push(format!("outside of {canvas:?}: {extent:?}"));
+            problems.push(format!("outside of {canvas:?}: {}", extent.what));
         }
         let class = attribute(line, "class").unwrap_or_default();
         if line.starts_with("<text") || MARKS.contains(&class) {
@@ -67,7 +66,7 @@ fn overlapping(mut extents: Vec<Extent>) -> Vec<String> {
         let below = extents[i + 1..].iter();
         for other in below.take_while(|other| other.top < one.bottom) {
             if other.left < one.right && one.left < other.right {
-                problems.push(format!("overlap: {one:?} and {other:?}"));
+                problems.push(format!("overlap: {} and {}", one.what, other.what));
             }
         }
     }

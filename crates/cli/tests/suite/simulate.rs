@@ -207,8 +207,8 @@ fn a_plot_has_rows_for_interfaces_and_marks_for_events() {
     let svg = std::fs::read_to_string(&file).unwrap();
     assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
     let count = |class: &str| svg.matches(&format!("class=\"{class}\"")).count();
-    // One of each is in the legend.
-    assert_eq!((count("row"), count("success"), count("failed")), (2, 5, 5));
+    // One of each is in the legend. Each of the two parts has two interfaces and the faults.
+    assert_eq!((count("row"), count("success"), count("failed")), (6, 5, 5));
     for status in [
         "Creating",
         "CreateFailed",

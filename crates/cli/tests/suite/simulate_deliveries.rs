@@ -280,12 +280,17 @@ fn a_plot_has_a_row_for_each_target() {
     assert_eq!(crate::reflexarc(&args).code, 0);
     let svg = std::fs::read_to_string(&file).unwrap();
     let count = |class: &str| svg.matches(&format!("class=\"{class}\"")).count();
-    // One of each is in the legend; one row for the interface, one for each of four targets, of
-    // which one answers calls, and one for each of four matches.
+    // One of each is in the legend.
+    assert_eq!((count("delivered"), count("undelivered")), (5, 12));
+    // In three parts: one row for the interface, one for the faults, one for each of three targets,
+    // of which one answers calls, and one for each of four matches, where they have something.
     assert_eq!(
-        (count("delivered"), count("undelivered"), count("row")),
-        (5, 12, 9)
+        (count("row"), svg.matches(">target</text>").count()),
+        (20, 6)
     );
+    for target in ["ecs", "cmdb", "network-team"] {
+        assert!(svg.contains(&format!("class=\"row\">{target}</text>")));
+    }
 }
 
 fn path(path: &Path) -> &str {

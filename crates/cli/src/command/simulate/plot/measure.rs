@@ -1,6 +1,6 @@
 //! The width of text, estimated: the font is that of the viewer.
 //!
-//! The estimates are those of DejaVu Sans, which is among the widest of the usual fonts, rounded
+//! The estimates are those of `DejaVu` Sans, which is among the widest of the usual fonts, rounded
 //! up. Where the viewer's font is narrower, there is only more space between the texts.
 
 /// Size and weight of a text.

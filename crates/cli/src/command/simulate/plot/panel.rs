@@ -167,7 +167,11 @@ impl<'a> Panel<'a> {
     fn draw_remarks(&self, svg: &mut Svg, top: f64) -> f64 {
         let notes = self.notes.left_out();
         let remarks = [
-            (self.unchanged, "row", "without a change in this part"),
+            (
+                self.unchanged,
+                "row",
+                "not shown, without a change in this part",
+            ),
             (self.left_out, "row", "left out, because there are too many"),
             (
                 notes,
