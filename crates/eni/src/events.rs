@@ -2,6 +2,7 @@
 //! about other changes, and the buses that deliver events to accounts.
 
 mod bus;
+mod event_bridge;
 mod notification;
 mod outcome;
 

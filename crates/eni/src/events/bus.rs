@@ -4,6 +4,7 @@
 use reflexarc_event::{Event, Json};
 
 use super::PublishedEvent;
+use super::event_bridge::on_default_bus;
 
 /// The bus of one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Bus {
 /// let event = Event::from_json(r#"{"product": "ECS", "name": "Disk:Stalled", "id": "1"}"#)?;
 /// let wrapped = BusEnvelope::EventBridge.wrap(&event);
 /// assert_eq!(wrapped.envelope(), Envelope::CloudEvent);
+/// let bus = wrapped.tree().get("aliyuneventbusname").and_then(|name| name.as_str());
+/// assert_eq!(bus, Some("default"));
 /// assert_eq!(BusEnvelope::Native.wrap(&event).bytes(), event.bytes());
 /// # Ok::<(), reflexarc_event::EventError>(())
 /// ```
@@ -32,7 +35,7 @@ pub enum BusEnvelope {
     /// The native ECS form.
     #[default]
     Native,
-    /// EventBridge: CloudEvents 1.0 in structured JSON.
+    /// EventBridge: CloudEvents 1.0 in structured JSON, with the attributes that EventBridge adds.
     EventBridge,
     /// Cloud Monitor, legacy event rule: the native form with members of the rule.
     CloudMonitorRule,
@@ -70,7 +73,7 @@ impl BusEnvelope {
     pub fn wrap(self, event: &Event) -> Event {
         match self {
             Self::Native => event.clone(),
-            Self::EventBridge => event.to_cloudevent(),
+            Self::EventBridge => on_default_bus(event),
             Self::CloudMonitorRule => rewritten(event, &rule_callback(event.tree())),
             Self::CloudMonitorPolicy => rewritten(event, &policy_webhook(event.tree())),
         }

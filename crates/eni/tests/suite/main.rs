@@ -7,6 +7,7 @@ mod answers;
 mod buses;
 mod conditions;
 mod error_codes;
+mod event_bridge_events;
 mod faults;
 mod fixes;
 mod instances;
