@@ -18,7 +18,8 @@
 //!
 //! Common to all of them: who may use which resource is in `cloud/access.rs`, the clock and the
 //! operations in progress in `cloud/completion.rs` over the queue of `cloud/pending.rs`, events in
-//! `cloud/outcomes.rs` and `cloud/notifications.rs`, repeated requests in `cloud/tokens.rs`.
+//! `cloud/outcomes.rs` and `cloud/notifications.rs`, repeated requests in `cloud/tokens.rs`, rules
+//! that match what is published in `cloud/subscriptions.rs`.
 
 mod access;
 mod addresses;
@@ -36,6 +37,7 @@ mod outcomes;
 mod paging;
 mod pending;
 mod requests;
+mod subscriptions;
 mod tags;
 mod tokens;
 mod transitions;
@@ -52,6 +54,7 @@ use crate::events::{Notification, RequestOutcome};
 use crate::ids::Ids;
 use crate::resources::{Account, Instance, Interface, SecurityGroup, VSwitch};
 use crate::rpc::ActionTrail;
+use crate::subscriptions::{AccountSubscriptions, Delivery};
 use crate::{ApiError, CreateInterface, Fault, Limits, Timing, TooManyFaults};
 
 /// One region of the cloud. Its state changes only through its methods; time passes only in
@@ -76,6 +79,9 @@ pub struct Cloud {
     changes: VecDeque<StatusChange>,
     notifications: VecDeque<Notification>,
     action_trail: ActionTrail,
+    /// By account id; absent for an account without any.
+    subscriptions: BTreeMap<String, AccountSubscriptions>,
+    deliveries: VecDeque<Delivery>,
 }
 
 /// A change of an interface's status.
@@ -117,6 +123,8 @@ impl Cloud {
             changes: VecDeque::new(),
             notifications: VecDeque::new(),
             action_trail: ActionTrail::default(),
+            subscriptions: BTreeMap::new(),
+            deliveries: VecDeque::new(),
         }
     }
 

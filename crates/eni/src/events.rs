@@ -6,6 +6,8 @@ mod event_bridge;
 mod notification;
 mod outcome;
 
+pub(crate) use bus::rule_callback;
 pub use bus::{Bus, BusEnvelope};
+pub(crate) use event_bridge::{DEFAULT_BUS, Publication};
 pub use notification::Notification;
 pub use outcome::{NoEventReason, PublishedEvent, RequestOutcome};

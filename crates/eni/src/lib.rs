@@ -23,14 +23,16 @@
 //! - [`Cloud`] is the region: [`Request`]s in, [`Reply`]s, status changes and request outcomes out;
 //! - [`resources`] are what it contains: accounts, instances, interfaces, networks, addresses;
 //! - [`events`] are the completion events and the buses that deliver them;
-//! - [`rpc`] is the ECS API on the wire: signatures, parameters, JSON responses;
+//! - [`rpc`] is the API on the wire: signatures, parameters, JSON responses;
+//! - [`subscriptions`] are the rules of accounts, and what their targets get;
 //! - [`scenario`] reads a scenario file and runs it on a virtual clock.
 //!
 //! Types of other crates in the public API: times and durations are those of [`jiff`], networks
 //! those of [`ipnet`], diagnostics, events and JSON those of `reflexarc-diagnostic` and
 //! `reflexarc-event`.
 //!
-//! This crate must not know patterns, rules, reactions or the service; it knows only events. Time,
+//! This crate must not know rules of files, reactions or the service; it knows events, and the filter
+//! language of `EventBridge`. Time,
 //! randomness (a seed) and bytes come in as arguments: the same calls at the same instants give the
 //! same replies, identifiers and events.
 
@@ -44,6 +46,7 @@ mod request;
 pub mod resources;
 pub mod rpc;
 pub mod scenario;
+pub mod subscriptions;
 mod timing;
 
 pub use api_error::ApiError;

@@ -39,6 +39,28 @@ pub struct Limits {
     pub tagged: usize,
     /// Tags on one page of a list.
     pub tags_page: usize,
+    /// Buses of `EventBridge` of one account, besides the default bus.
+    pub event_buses: usize,
+    /// Rules on one bus.
+    pub rules_per_bus: usize,
+    /// Targets of one rule of `EventBridge`, and of one kind of one rule of Cloud Monitor.
+    pub targets_per_rule: usize,
+    /// Bytes of one pattern of `EventBridge`.
+    pub pattern_bytes: usize,
+    /// Characters of the value, and of the template, of a target's parameter.
+    pub template: usize,
+    /// Parameters of one target.
+    pub target_parameters: usize,
+    /// Items on one page of buses, rules or targets.
+    pub subscriptions_page: usize,
+    /// Events that one request publishes.
+    pub events_per_request: usize,
+    /// Bytes of one event that a request publishes.
+    pub event_bytes: usize,
+    /// Rules of Cloud Monitor of one account.
+    pub monitor_rules: usize,
+    /// Filters of one of them, and values of one of its lists.
+    pub monitor_filters: usize,
     /// Requests in progress in the region, and remembered client tokens.
     pub pending: usize,
     /// Injected faults.
@@ -69,6 +91,20 @@ impl Limits {
         tagged: 50,
         // Not documented.
         tags_page: 1_000,
+        // Documented on the page "Limits" of EventBridge, and for PutEventRuleTargets.
+        event_buses: 50,
+        rules_per_bus: 50,
+        targets_per_rule: 5,
+        template: 10_240,
+        subscriptions_page: 100,
+        events_per_request: 16,
+        event_bytes: 256 << 10,
+        // Documented for PutEventRule.
+        monitor_filters: 50,
+        // Not documented.
+        pattern_bytes: 32 << 10,
+        target_parameters: 32,
+        monitor_rules: 200,
         // Not the service's: they only bound memory, far above what a scenario needs.
         pending: 10_000,
         faults: 10_000,

@@ -1,18 +1,23 @@
-//! The ECS RPC API (version 2014-05-26) over HTTP, as a pure function from a request and the time
-//! to a response.
+//! The RPC APIs of ECS (version 2014-05-26), `EventBridge` (2020-04-01) and Cloud Monitor
+//! (2019-01-01) over HTTP, as a pure function from a request and the time to a response.
 //!
-//! A request passes through `authentication` (keys, sessions, clock, `signature`, nonce), `actions`
+//! The version of a request says which of them it is for. One for ECS passes through `authentication` (keys, sessions, clock, `signature`, nonce), `actions`
 //! (its `parameters` become a [`crate::Request`]), the [`Cloud`], and `response` (JSON).
-//! [`Cloud::answer`] is the same without HTTP and authentication.
+//! [`Cloud::answer`] is the same without HTTP and authentication. The other two are in `event_bridge`
+//! and `cloud_monitor`, with `service_answer` for what they have in common.
 
 mod action_trail;
 mod actions;
 mod answer;
 mod authentication;
 mod caller;
+mod cloud_monitor;
+mod event_bridge;
 mod http;
 mod parameters;
+mod product;
 mod response;
+mod service_answer;
 mod signature;
 
 pub use action_trail::ActionTrail;
@@ -26,7 +31,9 @@ pub use parameters::Parameters;
 use jiff::Timestamp;
 
 use self::authentication::Authenticator;
+use self::product::Product;
 use crate::events::{Notification, RequestOutcome};
+use crate::subscriptions::Delivery;
 use crate::{Cloud, StatusChange};
 
 /// A region with its API: signed requests in, JSON out.
@@ -71,9 +78,20 @@ impl Endpoint {
         let response = match self.authenticator.authenticate(request, now) {
             Ok(call) => {
                 let (action, parameters) = (&call.action, &call.parameters);
-                let cloud = &mut self.cloud;
-                let reply = actions::perform_for(cloud, &call.caller, action, parameters, now);
-                response::write(&reply, host)
+                let (cloud, account) = (&mut self.cloud, &call.caller.account);
+                match call.product {
+                    Product::Ecs => {
+                        let caller = &call.caller;
+                        let reply = actions::perform_for(cloud, caller, action, parameters, now);
+                        response::write(&reply, host)
+                    }
+                    Product::EventBridge => {
+                        event_bridge::answer(cloud, account, action, parameters, host)
+                    }
+                    Product::CloudMonitor => {
+                        cloud_monitor::answer(cloud, account, action, parameters, host)
+                    }
+                }
             }
             Err(error) => response::error(&error, self.cloud.new_request_id(), host),
         };
@@ -105,6 +123,11 @@ impl Endpoint {
     /// Takes the notifications, see [`Cloud::take_notifications`].
     pub fn take_notifications(&mut self) -> Vec<Notification> {
         self.cloud.take_notifications()
+    }
+
+    /// Takes what is to be delivered to targets of rules, see [`Cloud::take_deliveries`].
+    pub fn take_deliveries(&mut self) -> Vec<Delivery> {
+        self.cloud.take_deliveries()
     }
 
     /// The region.

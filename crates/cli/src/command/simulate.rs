@@ -12,6 +12,7 @@ mod listen;
 mod open_matches;
 mod pending_calls;
 mod plot;
+mod rule_targets;
 mod run_scenario;
 mod shared_cloud;
 mod target_queues;

@@ -53,6 +53,13 @@ impl Cloud {
         }
     }
 
+    /// The current time as events have it, in Beijing time.
+    pub(crate) fn event_time(&self) -> String {
+        let beijing = jiff::tz::TimeZone::fixed(jiff::tz::Offset::constant(8));
+        let time = self.now.to_zoned(beijing);
+        time.strftime("%Y%m%dT%H%M%S%.3f%z").to_string()
+    }
+
     /// Publishes an event of level INFO with this content to an account.
     pub(crate) fn notify(
         &mut self,
@@ -61,8 +68,6 @@ impl Cloud {
         resource: Option<Arn>,
         content: Vec<(&'static str, Json)>,
     ) {
-        let beijing = jiff::tz::TimeZone::fixed(jiff::tz::Offset::constant(8));
-        let time = self.now.to_zoned(beijing);
         let resource = resource.map(|arn| ("resourceId", arn.to_string().into()));
         let members = [
             ("ver", "1.0".into()),
@@ -75,15 +80,13 @@ impl Cloud {
             ("level", "INFO".into()),
             ("name", name.into()),
             ("userId", recipient.into()),
-            (
-                "eventTime",
-                time.strftime("%Y%m%dT%H%M%S%.3f%z").to_string().into(),
-            ),
+            ("eventTime", self.event_time().into()),
             ("regionId", self.region.as_str().into()),
             ("content", object(content)),
         ]);
         let event = Event::from_tree(object(members))
             .expect("a notification of the cloud is within the limits of events");
+        self.route(recipient, &event);
         let notification = Notification {
             at: self.now,
             recipient: recipient.to_owned(),

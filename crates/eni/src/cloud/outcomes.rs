@@ -26,6 +26,7 @@ impl Cloud {
             .is_ok_and(|account| account.preview)
         {
             let event = self.completion_event(&origin, interface, &recipient, success);
+            self.route(&recipient, &event);
             Ok(PublishedEvent {
                 recipient,
                 success,

@@ -6,6 +6,9 @@ use reflexarc_event::{Event, Json};
 use super::PublishedEvent;
 use super::event_bridge::on_default_bus;
 
+/// The name of the rule or policy of a bus, which shows that it comes from a simulation.
+const SIMULATION: &str = "reflexarc-simulate";
+
 /// The bus of one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bus {
@@ -74,22 +77,21 @@ impl BusEnvelope {
         match self {
             Self::Native => event.clone(),
             Self::EventBridge => on_default_bus(event),
-            Self::CloudMonitorRule => rewritten(event, &rule_callback(event.tree())),
+            Self::CloudMonitorRule => rewritten(event, &rule_callback(event.tree(), SIMULATION)),
             Self::CloudMonitorPolicy => rewritten(event, &policy_webhook(event.tree())),
         }
     }
 }
 
 /// The callback of a legacy rule: the native members and those of the rule.
-fn rule_callback(native: &Json) -> Json {
-    // Members that an event does not determine have fixed values; the name of the rule shows that
-    // it comes from a simulation.
+pub(crate) fn rule_callback(native: &Json, rule: &str) -> Json {
+    // Members that an event does not determine have fixed values.
     let added = [
         ("traceId", text(native, "id")),
         ("instanceName", "".into()),
         ("groupId", "0".into()),
         ("eventType", "StatusNotification".into()),
-        ("ruleName", "reflexarc-simulate".into()),
+        ("ruleName", rule.into()),
         ("status", "Normal".into()),
     ];
     let added = added
@@ -152,7 +154,7 @@ fn policy_webhook(native: &Json) -> Json {
         ("value", "ECS".into()),
     ]);
     let subscription = object([
-        ("subscriptionUuid", "reflexarc-simulate".into()),
+        ("subscriptionUuid", SIMULATION.into()),
         ("conditions", vec![condition].into()),
         ("relation", "AND".into()),
     ]);
@@ -164,7 +166,7 @@ fn policy_webhook(native: &Json) -> Json {
         ("subscription", subscription),
         ("batchId", id),
         ("severity", level),
-        ("strategyName", "reflexarc-simulate".into()),
+        ("strategyName", SIMULATION.into()),
         ("userId", user),
         ("time", milliseconds),
         ("alert", alert),

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use reflexarc_event::Json;
 
+use super::product::Product;
 use super::{Caller, Parameters, authentication};
 use crate::{Answer, Cloud, Reply};
 
@@ -110,7 +111,7 @@ impl Cloud {
             ("eventSource", source.into()),
             ("eventTime", time(self.now()).into()),
             ("acsRegion", self.region().into()),
-            ("apiVersion", authentication::VERSION.into()),
+            ("apiVersion", Product::Ecs.version().into()),
             ("serviceName", "Ecs".into()),
             ("requestId", reply.request_id.as_str().into()),
             ("sourceIpAddress", caller.source_address.as_str().into()),

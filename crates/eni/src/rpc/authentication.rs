@@ -5,12 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::parameters::{self, Parameters};
+use super::product::Product;
 use super::signature::{self, SignedCall};
 use super::{Caller, HttpRequest};
 use crate::ApiError;
-
-/// The version of the API.
-pub(super) const VERSION: &str = "2014-05-26";
 
 /// An access key and the account that it authenticates.
 #[derive(Clone, PartialEq, Eq)]
@@ -54,6 +52,7 @@ pub struct RequestLimits {
 
 /// An authenticated call of an action.
 pub(super) struct AuthenticatedCall {
+    pub(super) product: Product,
     pub(super) caller: Caller,
     pub(super) action: String,
     pub(super) parameters: Parameters,
@@ -110,10 +109,10 @@ impl Authenticator {
         self.check_http(request)?;
         let parameters = Parameters::from_wire(&request.query, form(request));
         let call = SignedCall::read(request, &parameters)?;
-        if call.version != VERSION {
+        let Some(product) = Product::of_version(&call.version) else {
             let message = "Specified parameter Version is not valid.";
             return Err(ApiError::new(404, "InvalidVersion", message));
-        }
+        };
         let format = parameters.optional("Format");
         if format.is_some_and(|format| !format.eq_ignore_ascii_case("json")) {
             let message = "The parameter Format supports only JSON here.";
@@ -137,6 +136,7 @@ impl Authenticator {
         // or fill the memory for nonces, without a key.
         self.use_nonce(call.key, call.nonce, now)?;
         Ok(AuthenticatedCall {
+            product,
             caller,
             action: call.action,
             parameters,

@@ -1,6 +1,6 @@
 //! Request parameters: flat names with numbers in them, and typed access to their values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use crate::ApiError;
@@ -59,6 +59,29 @@ impl Parameters {
         // By number: sorted as text, `Name.10` would come before `Name.2`.
         found.sort_unstable();
         found.into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// The numbers N of the parameters `name.N.member`, ascending.
+    ///
+    /// # Errors
+    /// When a parameter of the list has no number or none of these members.
+    pub(crate) fn numbers(&self, name: &str, members: &[&str]) -> Result<Vec<usize>, ApiError> {
+        let mut numbers = BTreeSet::new();
+        for (key, value) in self.iter() {
+            let Some(rest) = key
+                .strip_prefix(name)
+                .and_then(|rest| rest.strip_prefix('.'))
+            else {
+                continue;
+            };
+            let (number, rest) = rest.split_once('.').unwrap_or((rest, ""));
+            let member = rest.split_once('.').map_or(rest, |(member, _)| member);
+            match number.parse() {
+                Ok(number) if members.contains(&member) => numbers.insert(number),
+                _ => return Err(invalid(&truncate(key, 64), value)),
+            };
+        }
+        Ok(numbers.into_iter().collect())
     }
 
     /// The values of a list, parsed.

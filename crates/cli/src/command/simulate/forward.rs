@@ -32,6 +32,8 @@ const QUEUE: usize = 10_000;
 pub(super) struct Forwarder {
     /// By account id.
     accounts: BTreeMap<String, AccountOutput>,
+    /// The address of `--forward` and its bearer token.
+    token: Option<(Url, String)>,
     warning_sender: mpsc::Sender<String>,
     warnings: mpsc::Receiver<String>,
 }
@@ -84,8 +86,10 @@ impl Forwarder {
             };
             accounts.insert(account.account.id.clone(), account_output);
         }
+        let address = args.forward().map(parse_url).transpose()?;
         Ok(Self {
             accounts,
+            token: address.zip(token),
             warning_sender,
             warnings,
         })
@@ -110,6 +114,11 @@ impl Forwarder {
             let _ = self.warning_sender.try_send(warning);
         }
         Ok(())
+    }
+
+    /// The address of `--forward` and its bearer token, if it has one.
+    pub(super) fn token(&self) -> Option<(Url, String)> {
+        self.token.clone()
     }
 
     /// The next event that could not be forwarded, as a message.

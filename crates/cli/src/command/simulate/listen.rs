@@ -1,4 +1,4 @@
-//! `--listen`: the ECS API over HTTP, on the real clock.
+//! `--listen`: the APIs of ECS, EventBridge and Cloud Monitor over HTTP, on the real clock.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use super::api_listener::{ApiListener, ClientAddress};
 use super::forward::Forwarder;
+use super::rule_targets::RuleTargets;
 use super::shared_cloud::{CloudOutput, SharedCloud};
 use super::timeline::Entry;
 use super::{Args, faults};
@@ -72,6 +73,7 @@ async fn serve(
     let app = app.into_make_service_with_connect_info::<ClientAddress>();
     let listener = ApiListener { listener, cloud };
     let cloud = Arc::clone(&listener.cloud);
+    let mut targets = RuleTargets::new(&world, Arc::clone(&cloud), forwarder.token())?;
     output.line(format_args!("listening on http://{bound}"))?;
     output.flush()?;
     // Times in the output are relative to this.
@@ -91,26 +93,38 @@ async fn serve(
                 return Ok(Exit::Done);
             }
             Some(sent) = outputs.recv() => {
-                // Interfaces have no names here, because the script is not run.
-                let entry = match &sent {
-                    CloudOutput::Ended(outcome) => Entry::ended(outcome, &world, str::to_owned),
-                    CloudOutput::Notification(sent) => Entry::notified(sent, &world),
+                let (entry, sent) = match sent {
+                    CloudOutput::Delivery(delivery) => {
+                        targets.start(delivery);
+                        continue;
+                    }
+                    // Interfaces have no names here, because the script is not run.
+                    CloudOutput::Ended(outcome) => {
+                        let entry = Entry::ended(&outcome, &world, str::to_owned);
+                        let published = outcome.published.ok();
+                        let sent = published.map(|sent| (sent.recipient, sent.event));
+                        (entry, sent)
+                    }
+                    CloudOutput::Notification(sent) => {
+                        let entry = Entry::notified(&sent, &world);
+                        (entry, Some((sent.recipient, sent.event)))
+                    }
                 };
                 match args.format {
                     Format::Human => entry.print(start, output)?,
                     Format::Json | Format::Ndjson => output.json(&entry)?,
                 }
                 output.flush()?;
-                match &sent {
-                    CloudOutput::Ended(outcome) => {
-                        if let Ok(published) = &outcome.published {
-                            forwarder.send(&published.recipient, &published.event)?;
-                        }
-                    }
-                    CloudOutput::Notification(sent) => {
-                        forwarder.send(&sent.recipient, &sent.event)?;
-                    }
+                if let Some((recipient, event)) = sent {
+                    forwarder.send(&recipient, &event)?;
                 }
+            }
+            report = targets.report() => {
+                match args.format {
+                    Format::Human => report.print(start, output)?,
+                    Format::Json | Format::Ndjson => output.json(&report)?,
+                }
+                output.flush()?;
             }
             warning = forwarder.warning() => output.error(&warning),
         }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use reflexarc_eni::Cloud;
 use reflexarc_eni::events::{Notification, RequestOutcome};
 use reflexarc_eni::rpc::{Endpoint, HttpRequest, HttpResponse};
+use reflexarc_eni::subscriptions::Delivery;
 use tokio::sync::{Notify, mpsc};
 
 /// The wait of the clock while no operation is in progress. A request wakes it up, so any long time
@@ -19,6 +20,8 @@ pub(super) enum CloudOutput {
     Ended(RequestOutcome),
     /// Another event.
     Notification(Notification),
+    /// An event for a target of a rule.
+    Delivery(Delivery),
 }
 
 /// An endpoint on the real clock, and the channel for what leaves it.
@@ -103,7 +106,9 @@ fn take_outputs(endpoint: &mut Endpoint) -> Vec<CloudOutput> {
     endpoint.take_changes();
     let ended = endpoint.take_outcomes().into_iter().map(CloudOutput::Ended);
     let notifications = endpoint.take_notifications().into_iter();
+    let deliveries = endpoint.take_deliveries().into_iter();
     ended
         .chain(notifications.map(CloudOutput::Notification))
+        .chain(deliveries.map(CloudOutput::Delivery))
         .collect()
 }
