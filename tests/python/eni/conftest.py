@@ -40,7 +40,7 @@ def start_cloud(reflexarc, tmp_path):
     """Start simulated clouds, which stop with the test."""
     running = []
 
-    def start(*args: str, listen: str = "127.0.0.1:0") -> Cloud:
+    def start(*args: str, listen: str = "127.0.0.1:0", keep_output: bool = False) -> Cloud:
         command = [
             str(reflexarc),
             "simulate",
@@ -53,7 +53,7 @@ def start_cloud(reflexarc, tmp_path):
         environment = {**os.environ, "NO_COLOR": "1"}
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         running.append(process)
-        return Cloud(process, tmp_path / "out")
+        return Cloud(process, tmp_path / "out", keep_output)
 
     yield start
     for process in running:

@@ -28,14 +28,24 @@ def wait_for(poll, within: float = 20.0):
 class Cloud:
     """A running `reflexarc simulate --listen`."""
 
-    def __init__(self, process: subprocess.Popen, folder: Path):
+    def __init__(self, process: subprocess.Popen, folder: Path, keep_output: bool = False):
         self.process = process
         self.folder = folder
         first = process.stdout.readline()
         assert first.startswith("listening on http://"), first
         self.endpoint = first.strip().removeprefix("listening on http://")
         # A pipe that nothing reads is full after some hundred events, and the cloud would wait.
-        threading.Thread(target=process.stdout.read, daemon=True).start()
+        self.lines: list[str] = []
+        read = self.keep_lines if keep_output else process.stdout.read
+        threading.Thread(target=read, daemon=True).start()
+
+    def keep_lines(self) -> None:
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    def output(self) -> list:
+        """What was printed so far with `--format ndjson`."""
+        return [json.loads(line) for line in list(self.lines)]
 
     def client(self, account: str, **config) -> Client:
         """An SDK client with the access key of an account."""

@@ -41,10 +41,12 @@ too: rendered for the targets of that configuration, rate limited and retried on
 but not sent. Calls are made only as its targets allow them. Secrets of the configuration are not \
 read.
 
-With --listen the ECS API is served over HTTP until the process is interrupted: use an SDK with \
-protocol HTTP and the access keys of the world (the scenario's, or a small built-in one; steps \
-are not run). Events of each account are sent to --forward and written to --out. On a loopback \
-address, POST /faults makes operations fail.
+With --listen the APIs of ECS, EventBridge and Cloud Monitor are served over HTTP until the \
+process is interrupted: use an SDK with protocol HTTP and the access keys of the world (the \
+scenario's, or a small built-in one; steps are not run). Events of each account are sent to \
+--forward and written to --out, and to the HTTP targets of rules that the account creates; of \
+these only those on this machine are called. On a loopback address, POST /faults makes \
+operations fail.
 
 Exit codes:
   0 success
@@ -88,7 +90,7 @@ pub(crate) struct Args {
     /// Write the timeline as a picture to this SVG file
     #[arg(long, value_name = "FILE", conflicts_with = "listen")]
     plot: Option<PathBuf>,
-    /// Serve the ECS API at this address; port 0 selects a free port, which is printed
+    /// Serve the API at this address; port 0 selects a free port, which is printed
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
     /// Send events to this URL; an account's own `to` takes precedence
