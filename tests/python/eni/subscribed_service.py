@@ -70,7 +70,7 @@ class Service:
             return []
         lines = file.read_text(encoding="utf-8").splitlines()
         documents = [json.loads(line) for line in lines]
-        return [document.get("data", document) for document in documents]
+        return [document["send"] for document in documents]
 
     def close(self) -> None:
         self.process.terminate()
