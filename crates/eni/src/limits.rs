@@ -49,6 +49,8 @@ pub struct Limits {
     pub pattern_bytes: usize,
     /// Characters of the value, and of the template, of a target's parameter.
     pub template: usize,
+    /// Characters of the description of a rule or bus.
+    pub description: usize,
     /// Parameters of one target.
     pub target_parameters: usize,
     /// Items on one page of buses, rules or targets.
@@ -103,6 +105,7 @@ impl Limits {
         monitor_filters: 50,
         // Not documented.
         pattern_bytes: 32 << 10,
+        description: 1_024,
         target_parameters: 32,
         monitor_rules: 200,
         // Not the service's: they only bound memory, far above what a scenario needs.

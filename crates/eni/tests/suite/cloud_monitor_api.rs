@@ -1,17 +1,16 @@
 //! The API of Cloud Monitor: rules of system events, their targets, and test events.
 
-use reflexarc_eni::Limits;
-use reflexarc_eni::rpc::{AccessKey, Endpoint, RequestLimits};
+use reflexarc_eni::rpc::Endpoint;
 use reflexarc_eni::subscriptions::{Destination, RetryStrategy};
 use reflexarc_event::{Envelope, Event, Json};
 
 use crate::rpc::{body, endpoint};
 use crate::subscriptions::{call_as, code, monitor};
-use crate::world::{USER, at, cloud, text_at};
+use crate::world::{USER, at, text_at};
 
-const RULE: (&str, &str) = ("RuleName", "r");
-const PRODUCT: (&str, &str) = ("EventPattern.1.Product", "ecs");
-const WEBHOOK: [(&str, &str); 4] = [
+pub(crate) const RULE: (&str, &str) = ("RuleName", "r");
+pub(crate) const PRODUCT: (&str, &str) = ("EventPattern.1.Product", "ecs");
+pub(crate) const WEBHOOK: [(&str, &str); 4] = [
     ("WebhookParameters.1.Id", "1"),
     ("WebhookParameters.1.Protocol", "http"),
     ("WebhookParameters.1.Method", "POST"),
@@ -31,7 +30,7 @@ fn accepted(endpoint: &mut Endpoint, action: &str, given: &[(&str, &str)]) -> Js
     body
 }
 
-fn put_rule(endpoint: &mut Endpoint, filter: &[(&str, &str)]) {
+pub(crate) fn put_rule(endpoint: &mut Endpoint, filter: &[(&str, &str)]) {
     let mut given = vec![RULE, PRODUCT];
     given.extend(filter);
     assert_eq!(
@@ -40,7 +39,7 @@ fn put_rule(endpoint: &mut Endpoint, filter: &[(&str, &str)]) {
     );
 }
 
-fn put_webhook(endpoint: &mut Endpoint) {
+pub(crate) fn put_webhook(endpoint: &mut Endpoint) {
     let mut given = vec![RULE];
     given.extend(WEBHOOK);
     let answer = accepted(endpoint, "PutEventRuleTargets", &given);
@@ -337,237 +336,4 @@ fn lists_of_rules_have_pages() {
         let names: Vec<&str> = rules.map(|rule| text_at(rule, "Name")).collect();
         assert_eq!(names, expected, "{given:?}");
     }
-}
-
-/// An action, its parameters, and the status and code with which it is refused.
-type Refused = (
-    &'static str,
-    &'static [(&'static str, &'static str)],
-    u16,
-    &'static str,
-);
-
-const REFUSED: &[Refused] = &[
-    ("PutEventRule", &[PRODUCT], 400, "MissingRuleName"),
-    (
-        "PutEventRule",
-        &[RULE],
-        400,
-        "MissingEventPattern.1.Product",
-    ),
-    (
-        "PutEventRule",
-        &[RULE, ("EventPattern.1.NameList.1", "a")],
-        400,
-        "InvalidParameterValue",
-    ),
-    (
-        "PutEventRule",
-        &[RULE, ("EventPattern.x.Product", "a")],
-        400,
-        "InvalidParameter",
-    ),
-    (
-        "PutEventRule",
-        &[RULE, ("EventPattern.1.Colour", "a")],
-        400,
-        "InvalidParameter",
-    ),
-    (
-        "PutEventRule",
-        &[RULE, PRODUCT, ("Colour", "a")],
-        400,
-        "UnsupportedParameter",
-    ),
-    (
-        "PutEventRule",
-        &[RULE, PRODUCT, ("EventPattern.1.LevelList.1", "LOUD")],
-        400,
-        "InvalidParameterValue",
-    ),
-    (
-        "PutEventRule",
-        &[RULE, PRODUCT, ("EventPattern.1.SQLFilter", "a and b")],
-        400,
-        "UnsupportedParameter",
-    ),
-    (
-        "PutEventRule",
-        &[RULE, PRODUCT, ("EventType", "CUSTOM")],
-        400,
-        "UnsupportedParameter",
-    ),
-    (
-        "PutEventRule",
-        &[RULE, PRODUCT, ("GroupId", "17")],
-        400,
-        "UnsupportedParameter",
-    ),
-    (
-        "PutEventRule",
-        &[RULE, PRODUCT, ("State", "ON")],
-        400,
-        "InvalidParameterValue",
-    ),
-    (
-        "PutEventRule",
-        &[RULE, PRODUCT, ("SilenceTime", "-1")],
-        400,
-        "InvalidParameterValue",
-    ),
-    (
-        "PutEventRuleTargets",
-        &[("RuleName", "other")],
-        404,
-        "ResourceNotFound",
-    ),
-    (
-        "PutEventRuleTargets",
-        &[RULE, WEBHOOK[0]],
-        400,
-        "InvalidParameterValue",
-    ),
-    (
-        "PutEventRuleTargets",
-        &[
-            RULE,
-            WEBHOOK[0],
-            ("WebhookParameters.1.Protocol", "ping"),
-            WEBHOOK[2],
-            WEBHOOK[3],
-        ],
-        400,
-        "InvalidParameterValue",
-    ),
-    (
-        "PutEventRuleTargets",
-        &[
-            RULE,
-            WEBHOOK[0],
-            WEBHOOK[1],
-            ("WebhookParameters.1.Method", "PUT"),
-            WEBHOOK[3],
-        ],
-        400,
-        "InvalidParameterValue",
-    ),
-    (
-        "DescribeEventRuleTargetList",
-        &[("RuleName", "other")],
-        404,
-        "ResourceNotFound",
-    ),
-    (
-        "DescribeEventRuleAttribute",
-        &[("RuleName", "other")],
-        404,
-        "ResourceNotFound",
-    ),
-    (
-        "DescribeEventRuleList",
-        &[("PageNumber", "0")],
-        400,
-        "InvalidParameterValue",
-    ),
-    (
-        "DescribeEventRuleList",
-        &[("IsEnable", "maybe")],
-        400,
-        "InvalidParameterValue",
-    ),
-    ("DeleteEventRules", &[], 400, "MissingRuleNames"),
-    (
-        "DeleteEventRules",
-        &[("RuleNames.1", "other")],
-        404,
-        "ResourceNotFound",
-    ),
-    (
-        "EnableEventRules",
-        &[("RuleNames.1", "other")],
-        404,
-        "ResourceNotFound",
-    ),
-    ("DeleteEventRuleTargets", &[RULE], 400, "MissingIds"),
-    (
-        "DeleteEventRuleTargets",
-        &[RULE, ("Ids.1", "9")],
-        404,
-        "ResourceNotFound",
-    ),
-    (
-        "SendDryRunSystemEvent",
-        &[("EventName", "a")],
-        400,
-        "MissingProduct",
-    ),
-    (
-        "SendDryRunSystemEvent",
-        &[("Product", "ecs")],
-        400,
-        "MissingEventName",
-    ),
-    (
-        "SendDryRunSystemEvent",
-        &[
-            ("Product", "ecs"),
-            ("EventName", "a"),
-            ("EventContent", "[]"),
-        ],
-        400,
-        "InvalidParameterValue",
-    ),
-    ("DescribeMetricList", &[], 404, "InvalidAction.NotFound"),
-];
-
-#[test]
-fn each_error_has_its_code() {
-    let mut endpoint = endpoint();
-    put_rule(&mut endpoint, &[]);
-    for (action, given, status, expected) in REFUSED {
-        let response = monitor(&mut endpoint, action, given);
-        assert_eq!(
-            code(&response),
-            (*status, (*expected).to_owned()),
-            "{action} {given:?}"
-        );
-    }
-}
-
-/// Every limit is reached, and the last value within it is accepted.
-#[test]
-fn limits_bound_what_an_account_can_have() {
-    let limits = Limits {
-        monitor_rules: 2,
-        monitor_filters: 2,
-        targets_per_rule: 1,
-        ..Limits::DEFAULT
-    };
-    let keys = [AccessKey::new("AK1", "secret", USER)];
-    let region = cloud().with_limits(limits);
-    let mut endpoint = Endpoint::new(region, keys, RequestLimits::DEFAULT);
-    let mut put = |given: &[(&str, &str)]| code(&monitor(&mut endpoint, "PutEventRule", given)).1;
-    assert_eq!(put(&[RULE, PRODUCT]), "200");
-    assert_eq!(put(&[("RuleName", "s"), PRODUCT]), "200");
-    assert_eq!(put(&[("RuleName", "t"), PRODUCT]), "ExceedingQuota");
-    // Replacing is no addition.
-    assert_eq!(put(&[RULE, PRODUCT]), "200");
-    let mut given = vec![RULE, PRODUCT, ("EventPattern.2.Product", "rds")];
-    assert_eq!(put(&given), "200");
-    given.push(("EventPattern.3.Product", "slb"));
-    assert_eq!(put(&given), "ExceedingQuota");
-    let mut given = vec![RULE, PRODUCT];
-    given.extend([
-        ("EventPattern.1.NameList.1", "a"),
-        ("EventPattern.1.NameList.2", "b"),
-    ]);
-    assert_eq!(put(&given), "200");
-    given.push(("EventPattern.1.NameList.3", "c"));
-    assert_eq!(put(&given), "ExceedingQuota");
-    put_webhook(&mut endpoint);
-    let second = WEBHOOK.map(|(name, value)| (name, if value == "1" { "2" } else { value }));
-    let mut given = vec![RULE];
-    given.extend(second);
-    let response = monitor(&mut endpoint, "PutEventRuleTargets", &given);
-    assert_eq!(code(&response), (403, "ExceedingQuota".to_owned()));
 }

@@ -8,6 +8,13 @@ use reflexarc_event::Json;
 use crate::rpc;
 use crate::world::{after, at, text_at};
 
+/// The bus of events of cloud services.
+pub(crate) const DEFAULT: (&str, &str) = ("EventBusName", "default");
+
+/// What creates an interface.
+pub(crate) const CREATE: [(&str, &str); 2] =
+    [("VSwitchId", "vsw-1001"), ("SecurityGroupId", "sg-1001")];
+
 /// The pattern of every completed operation on an interface.
 pub(crate) const OPERATIONS: &str = r#"{
     "source": ["acs.ecs"],
@@ -90,4 +97,23 @@ pub(crate) fn http_target(id: &str) -> Json {
         ("ErrorsTolerance", "ALL".into()),
         ("ParamList", Json::Array(vec![body])),
     ])
+}
+
+/// Creates an interface, which makes an event.
+pub(crate) fn operate(endpoint: &mut Endpoint) -> HttpResponse {
+    let response = call_as(
+        endpoint,
+        "AK1",
+        "2014-05-26",
+        "CreateNetworkInterface",
+        &CREATE,
+    );
+    assert_eq!(response.status, 200, "{}", response.body);
+    response
+}
+
+/// A member of each item of a list.
+pub(crate) fn names(list: &Json, name: &str) -> Vec<String> {
+    let items = list.elements().iter();
+    items.map(|item| text_at(item, name).to_owned()).collect()
 }

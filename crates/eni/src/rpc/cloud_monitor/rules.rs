@@ -30,8 +30,10 @@ pub(super) fn put(cloud: &mut Cloud, account: &str, parameters: &Parameters) -> 
     let silence = parameters.parsed::<u32>("SilenceTime");
     let silence = silence.map_err(|_| illegal("SilenceTime: a number of seconds."))?;
     let description = parameters.optional("Description").unwrap_or_default();
-    if description.chars().count() > 1_024 {
-        return Err(illegal("Description is longer than 1024 characters."));
+    if description.chars().count() > limits.description {
+        let most = limits.description;
+        let reason = format!("Description is longer than {most} characters.");
+        return Err(illegal(&reason));
     }
     let filters = filters::read(parameters, &limits)?;
     let rules = &mut cloud.subscriptions(account).monitor_rules;

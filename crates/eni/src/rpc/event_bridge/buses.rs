@@ -11,13 +11,13 @@ use crate::events::DEFAULT_BUS;
 use crate::rpc::Parameters;
 use crate::rpc::service_answer::Answered;
 use crate::subscriptions::EventBus;
-use crate::{ApiError, Cloud};
+use crate::{ApiError, Cloud, Limits};
 
 pub(super) fn create(cloud: &mut Cloud, account: &str, parameters: &Parameters) -> Answered {
     let name = EVENT_BUS_NAME.of(parameters)?;
     check_name("EventBusNameInvalid", "event bus", name)?;
-    let limit = cloud.limits().event_buses;
-    let now = cloud.now();
+    let (limits, now) = (*cloud.limits(), cloud.now());
+    let limit = limits.event_buses;
     let buses = &mut cloud.subscriptions(account).buses;
     if buses.contains_key(name) {
         let message = format!("The event bus [{name}] already existed!");
@@ -28,7 +28,7 @@ pub(super) fn create(cloud: &mut Cloud, account: &str, parameters: &Parameters) 
         return Err(quota("EventBusCountExceedLimit", "event bus", own, limit));
     }
     let bus = EventBus {
-        description: description(parameters)?,
+        description: description(parameters, &limits)?,
         created: Some(now),
         rules: BTreeMap::new(),
     };
@@ -58,7 +58,7 @@ pub(super) fn list(cloud: &mut Cloud, account: &str, parameters: &Parameters) ->
 
 pub(super) fn update(cloud: &mut Cloud, account: &str, parameters: &Parameters) -> Answered {
     let name = EVENT_BUS_NAME.of(parameters)?;
-    let description = description(parameters)?;
+    let description = description(parameters, cloud.limits())?;
     found(cloud, account, name)?.description = description;
     Ok(Vec::new())
 }
@@ -92,11 +92,11 @@ pub(super) fn found<'c>(
 }
 
 /// The description in a request; its length is not documented.
-pub(super) fn description(parameters: &Parameters) -> Result<String, ApiError> {
-    const MOST: usize = 1_024;
+pub(super) fn description(parameters: &Parameters, limits: &Limits) -> Result<String, ApiError> {
+    let most = limits.description;
     let text = parameters.optional("Description").unwrap_or_default();
-    if text.chars().count() > MOST {
-        let message = format!("The description is longer than {MOST} characters.");
+    if text.chars().count() > most {
+        let message = format!("The description is longer than {most} characters.");
         return Err(error("DescriptionInvalid", message));
     }
     Ok(text.to_owned())

@@ -38,7 +38,7 @@ pub(super) fn create(cloud: &mut Cloud, account: &str, parameters: &Parameters) 
         ));
     }
     let rule = EventRule {
-        description: description(parameters)?,
+        description: description(parameters, &limits)?,
         pattern: parse_pattern(pattern, &limits)?,
         is_enabled: status(parameters)?.unwrap_or(true),
         created: now,
@@ -86,7 +86,7 @@ pub(super) fn update(cloud: &mut Cloud, account: &str, parameters: &Parameters) 
     // Everything is checked before anything is changed.
     let pattern = parse_pattern(pattern, &limits)?;
     let status = status(parameters)?;
-    let description = description(parameters)?;
+    let description = description(parameters, &limits)?;
     rule.pattern = pattern;
     rule.is_enabled = status.unwrap_or(rule.is_enabled);
     if parameters.is_given("Description") {
