@@ -5,15 +5,20 @@
 )]
 
 mod cloudmonitor;
+mod document;
 mod eventbridge;
+mod json_layout;
 mod rule_draft;
+mod target_draft;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use reflexarc::{FileDiagnostics, RuleSet};
 use reflexarc_event::Json;
+use reflexarc_pattern::PatternError;
 
+use self::document::{Document, documents};
 use self::rule_draft::RuleDraft;
 use crate::exit::{Exit, Failure};
 use crate::input::read_stdin;
@@ -22,12 +27,15 @@ use crate::output::{Output, Paint};
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Each rule or subscription becomes a rule file; a target with a message of its own gets a rule \
-file of its own. `notify` names the targets, and their tables are printed as a start for \
+Each rule or subscription becomes a rule file; targets with a message of their own get a rule \
+file of their own. The rules name the targets, and their tables are printed as a start for \
 reflexarc.toml. A disabled one has `enabled = false`. What is not imported is reported on \
-stderr; a rule without a target that can be imported keeps its filter, for you to add a reaction. \
-A filter that would match other \
-events than in the cloud is not imported at all.
+stderr; a rule without a target that can be imported keeps its filter, disabled, with a comment \
+that names its targets, for you to add a reaction. A filter that would match other events than in \
+the cloud is not imported at all.
+
+The files are responses, as the API or one of its SDKs returns them (`…Response.to_map()`), or \
+requests. Give all pages of a list.
 
 Exit codes:
   0 all imported
@@ -38,6 +46,9 @@ Exit codes:
 Examples:
   aliyun eventbridge ListRules --EventBusName default > rules.json
   reflexarc import eventbridge rules.json targets.json --out rules
+  aws events list-rules > rules.json
+  aws events list-targets-by-rule --rule ec2-stopped > targets.json
+  reflexarc import eventbridge rules.json --targets ec2-stopped=targets.json --out rules
   reflexarc import cloudmonitor rule-list.json --targets eni-alerts=alerts.json --out rules")]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -47,19 +58,24 @@ pub(crate) struct Args {
 /// The kind of subscriptions.
 #[derive(Debug, clap::Subcommand)]
 enum Source {
-    /// Alibaba Cloud EventBridge: responses of ListRules and ListTargets
+    /// EventBridge of Alibaba Cloud and of AWS: ListRules, GetRule or DescribeRule, and targets
     Eventbridge {
-        /// The responses, in any order; `-` is stdin
+        /// Responses of ListRules, GetRule, DescribeRule and ListTargets, or requests of
+        /// CreateRule, in any order; `-` is stdin
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// The response of ListTargetsByRule of AWS for a rule, which it does not name itself
+        #[arg(long, value_name = "RULE=FILE", value_parser = rule_and_file)]
+        targets: Vec<(String, PathBuf)>,
         #[command(flatten)]
         destination: Destination,
     },
     /// Cloud Monitor: responses of DescribeEventRuleList and DescribeEventRuleTargetList
     Cloudmonitor {
-        /// The response of DescribeEventRuleList; `-` is stdin
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
+        /// Responses of DescribeEventRuleList and DescribeEventRuleAttribute, or requests of
+        /// PutEventRule and PutEventRuleTargets, in any order; `-` is stdin
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
         /// The response of DescribeEventRuleTargetList for a rule, which it does not name itself
         #[arg(long, value_name = "RULE=FILE", value_parser = rule_and_file)]
         targets: Vec<(String, PathBuf)>,
@@ -87,32 +103,31 @@ struct Import {
     skipped: Vec<(String, String)>,
     /// Filters that cannot be parsed.
     invalid_filters: Vec<FileDiagnostics>,
+    /// What is missing from the input.
+    incomplete: Vec<String>,
 }
 
 /// Imports subscriptions.
 pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
-    let (import, destination) = match &args.source {
-        Source::Eventbridge { files, destination } => {
-            let responses = files
-                .iter()
-                .map(|file| Ok((file.display().to_string(), read(file)?)));
-            let responses: Result<Vec<(String, Json)>, Failure> = responses.collect();
-            (eventbridge::import(&responses?)?, destination)
-        }
-        Source::Cloudmonitor {
-            file,
+    let (mut import, destination) = match &args.source {
+        Source::Eventbridge {
+            files,
             targets,
             destination,
         } => {
-            let targets: Result<Vec<(String, Json)>, Failure> = targets
-                .iter()
-                .map(|(rule, file)| Ok((rule.clone(), read(file)?)))
-                .collect();
-            let name = file.display().to_string();
-            let import = cloudmonitor::import(&name, &read(file)?, &targets?)?;
+            let import = eventbridge::import(&read_all(files)?, &read_targets(targets)?)?;
+            (import, destination)
+        }
+        Source::Cloudmonitor {
+            files,
+            targets,
+            destination,
+        } => {
+            let import = cloudmonitor::import(&read_all(files)?, &read_targets(targets)?)?;
             (import, destination)
         }
     };
+    target_draft::resolve_names(&mut import.drafts);
     let import = skip_duplicate_names(import);
     write(&import, destination, output)?;
     for draft in &import.drafts {
@@ -126,10 +141,14 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     for (name, reason) in &import.skipped {
         output.error(&format!("`{name}` is not imported: {reason}"));
     }
+    for what in &import.incomplete {
+        output.error(what);
+    }
     // A rule without targets is only a filter: no message would come of it.
     let is_complete = import.skipped.is_empty()
         && import.invalid_filters.is_empty()
-        && import.drafts.iter().all(|draft| !draft.notify.is_empty());
+        && import.incomplete.is_empty()
+        && import.drafts.iter().all(|draft| !draft.targets.is_empty());
     Ok(if is_complete {
         Exit::Done
     } else {
@@ -193,12 +212,37 @@ fn write(import: &Import, destination: &Destination, output: &mut Output) -> Res
     // Several rules may notify one target.
     let mut printed = BTreeSet::new();
     for target in import.drafts.iter().flat_map(|draft| &draft.targets) {
-        if printed.insert(target) {
+        if printed.insert(&target.name) {
             output.line("")?;
-            output.line(target)?;
+            output.line(target.to_toml())?;
         }
     }
     Ok(())
+}
+
+/// A filter that is invalid, with what is wrong.
+fn invalid_filter(name: String, text: String, error: PatternError) -> FileDiagnostics {
+    FileDiagnostics {
+        name,
+        text,
+        diagnostics: error.into_diagnostics(),
+    }
+}
+
+fn read_all(files: &[PathBuf]) -> Result<Vec<Document>, Failure> {
+    let mut found = Vec::new();
+    for file in files {
+        found.append(&mut documents(&file.display().to_string(), read(file)?)?);
+    }
+    Ok(found)
+}
+
+fn read_targets(targets: &[(String, PathBuf)]) -> Result<Vec<(String, Vec<Document>)>, Failure> {
+    let read_one = |(rule, file): &(String, PathBuf)| {
+        let found = documents(&file.display().to_string(), read(file)?)?;
+        Ok((rule.clone(), found))
+    };
+    targets.iter().map(read_one).collect()
 }
 
 fn read(path: &Path) -> Result<Json, Failure> {
@@ -214,20 +258,4 @@ fn read(path: &Path) -> Result<Json, Failure> {
 fn rule_and_file(text: &str) -> Result<(String, PathBuf), String> {
     let (rule, file) = text.split_once('=').ok_or("expected RULE=FILE")?;
     Ok((rule.to_owned(), PathBuf::from(file)))
-}
-
-/// The strings in an array.
-fn strings(array: &Json) -> impl Iterator<Item = &str> {
-    array.elements().iter().filter_map(Json::as_str)
-}
-
-/// A string member; empty if it is absent.
-fn string<'a>(json: &'a Json, key: &str) -> &'a str {
-    json.get(key).and_then(Json::as_str).unwrap_or_default()
-}
-
-/// The member at a path of keys; null if it is absent.
-fn member<'a>(json: &'a Json, path: &[&str]) -> &'a Json {
-    path.iter()
-        .fold(json, |json, key| json.get(key).unwrap_or(&Json::Null))
 }

@@ -50,10 +50,10 @@ fn targets() -> String {
     let targets = targets.replace(stand_in, "http://127.0.0.1:1");
     let imported = [
         "eni-alerts-2",
-        "eni-failed-mail",
-        "eni-failed-page",
-        "eni-failed-robot",
         "instance-trouble-t1",
+        "mail",
+        "page",
+        "robot",
     ];
     let imported = imported.map(|name| format!("{name} = {{ type = \"stdout\" }}\n"));
     format!("[targets]\n{}{targets}", imported.concat())

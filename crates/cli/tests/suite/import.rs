@@ -63,7 +63,7 @@ fn imported_rules_match_the_events_of_the_subscription() {
     assert!(
         matched
             .stdout
-            .contains(r#""matched":["eni-failed","eni-failed-mail","eni-failed-robot"]"#),
+            .contains(r#""matched":["eni-failed-mail","eni-failed-page","eni-failed-robot"]"#),
         "{}",
         matched.stdout
     );
@@ -72,6 +72,9 @@ fn imported_rules_match_the_events_of_the_subscription() {
     assert!(matched.stdout.contains(message), "{}", matched.stdout);
     let mail = r#""title":"ENI","text":"AttachNetworkInterface failed for eni-"#;
     assert!(matched.stdout.contains(mail), "{}", matched.stdout);
+    // The original event, or a part of it, is sent as a document.
+    let page = r#"{"target":"page","payload":{"eniId":"#;
+    assert!(matched.stdout.contains(page), "{}", matched.stdout);
 }
 
 #[test]
@@ -81,8 +84,8 @@ fn the_filter_of_a_rule_without_targets_is_kept() {
         ("ENABLE", "", "# it has no targets"),
         (
             "DISABLE",
-            r#"{"Id": "f", "Type": "acs.fc.function"}"#,
-            "# target f of type acs.fc.function is not supported and omitted",
+            r#"{"Id": "f", "Type": "acs.fc.function", "Endpoint": "acs:fc:f?token=secret"}"#,
+            "# target f of type acs.fc.function (acs:fc:f) is not supported and omitted",
         ),
     ] {
         let rules = format!(
@@ -100,7 +103,9 @@ fn the_filter_of_a_rule_without_targets_is_kept() {
             text.contains("product == \"ECS\"") && text.contains(comment),
             "{text}"
         );
-        assert_eq!(text.contains("enabled = false"), status == "DISABLE");
+        assert!(text.contains("\nenabled = false\n"), "{text}");
+        let was_disabled = text.contains("The rule was disabled before, too.");
+        assert_eq!(was_disabled, status == "DISABLE", "{text}");
         let checked = reflexarc(&["check", out.to_str().unwrap()]);
         let found = format!("{}{}", checked.stdout, checked.stderr);
         assert!(found.contains("this rule has no reaction"), "{found}");
@@ -167,7 +172,7 @@ fn cloud_monitor_rules_become_rule_files() {
 fn existing_files_are_replaced_only_with_force() {
     let folder = tempfile::tempdir().unwrap();
     import(&EVENTBRIDGE, folder.path());
-    let file = folder.path().join("eni-failed.toml");
+    let file = folder.path().join("eni-failed-page.toml");
     std::fs::write(&file, "mine").unwrap();
     let again = import(&EVENTBRIDGE, folder.path());
     assert_eq!(again.code, 2, "{}", again.stderr);
@@ -237,7 +242,9 @@ fn rules_without_a_name_are_named_by_their_place() {
     );
     let out = folder.path().join("out");
     let outcome = import(&["import", "eventbridge", &response, &targets], &out);
-    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert_eq!(outcome.code, 1, "{}", outcome.stderr);
+    let note = "targets.json: its targets do not name their rule; pass the file as --targets";
+    assert!(outcome.stderr.contains(note), "{}", outcome.stderr);
     for number in [1, 3] {
         let note = format!("my-rules-{number}: the rule has no name; this is rule {number} of");
         assert!(outcome.stderr.contains(&note), "{}", outcome.stderr);
@@ -270,7 +277,8 @@ fn rules_without_a_name_are_named_by_their_place() {
     // Cloud Monitor, from stdin.
     let response = file(
         "monitor.json",
-        r#"{"EventRules": {"EventRule": [{"Name": "", "EventPattern": {"EventPattern": []}}]}}"#,
+        r#"{"EventRules": {"EventRule": [{"Name": "", "EventPattern": {"EventPattern": [
+            {"Product": "ECS"}]}}]}}"#,
     );
     let outcome = import(&["import", "cloudmonitor", &response], &out);
     assert!(

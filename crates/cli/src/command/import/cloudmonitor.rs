@@ -1,49 +1,37 @@
 //! Cloud Monitor: event rules with products, names, levels, keywords, a mute time, and contact
 //! groups.
 
+mod found;
+mod target;
+
 use reflexarc_event::{Json, catalogue};
 use reflexarc_pattern::{Alternative, Field, Node, Path, Pattern, Predicate, TextOp};
 
-use super::rule_draft::{Relation, RuleDraft, quoted, rule_name};
-use super::{Import, member, name_by_place, string, strings};
+use super::document::{Document, find, member, string, strings};
+use super::rule_draft::{Relation, RuleDraft, rule_name};
+use super::{Import, name_by_place};
 use crate::exit::Failure;
 
-/// Imports the response of `DescribeEventRuleList`, with those of `DescribeEventRuleTargetList` for
-/// some of its rules. `file` is the name of the file of the response.
+/// Imports responses and requests. `targets` are those of rules that they do not name themselves.
 pub(super) fn import(
-    file: &str,
-    response: &Json,
-    targets: &[(String, Json)],
+    documents: &[Document],
+    targets: &[(String, Vec<Document>)],
 ) -> Result<Import, Failure> {
-    let rules = member(response, &["EventRules", "EventRule"]).elements();
-    if rules.is_empty() {
-        let message = "no rules found: expected EventRules.EventRule of DescribeEventRuleList";
-        return Err(Failure::Invalid(message.to_owned()));
-    }
-    if let Some((unknown, _)) = targets
-        .iter()
-        .find(|(name, _)| !rules.iter().any(|rule| string(rule, "Name") == name))
-    {
-        return Err(Failure::Usage(format!(
-            "--targets: unknown rule `{unknown}`"
-        )));
-    }
-    let mut import = Import::default();
-    for (rule, number) in rules.iter().zip(1..) {
-        let name = string(rule, "Name");
-        let rule_targets = targets
-            .iter()
-            .find(|(named, _)| named == name)
-            .map(|(_, targets)| targets);
-        let is_unnamed = name.trim().is_empty();
-        let name = if is_unnamed {
-            name_by_place(file, number)
-        } else {
-            name.to_owned()
+    let mut found = found::find_all(documents, targets)?;
+    let mut import = Import {
+        incomplete: std::mem::take(&mut found.incomplete),
+        ..Import::default()
+    };
+    for rule in &found.rules {
+        let (is_unnamed, name) = match rule.name() {
+            "" => (true, name_by_place(rule.file, rule.number)),
+            name => (false, name.to_owned()),
         };
-        match import_rule(&name, rule, rule_targets) {
+        let targets = found.targets.get(rule.name()).filter(|_| !is_unnamed);
+        match import_rule(&name, rule.json, targets.map(Vec::as_slice)) {
             Ok(mut draft) => {
                 if is_unnamed {
+                    let (number, file) = (rule.number, rule.file);
                     let note = format!("the rule has no name; this is rule {number} of {file}");
                     draft.omissions.insert(0, note);
                 }
@@ -55,14 +43,17 @@ pub(super) fn import(
     Ok(import)
 }
 
-fn import_rule(name: &str, rule: &Json, targets: Option<&Json>) -> Result<RuleDraft, String> {
+fn import_rule(name: &str, rule: &Json, targets: Option<&[&Json]>) -> Result<RuleDraft, String> {
     if string(rule, "EventType") == "CUSTOM" {
         return Err("custom events are not supported".to_owned());
     }
-    let patterns = member(rule, &["EventPattern", "EventPattern"]).elements();
+    let patterns = found::patterns(rule);
+    if patterns.is_empty() {
+        return Err("it has no EventPattern".to_owned());
+    }
     let mut keywords: Option<(Relation, Vec<String>)> = None;
     let mut alternatives = Vec::new();
-    for pattern in patterns {
+    for pattern in &patterns {
         if !string(pattern, "SQLFilter").is_empty() {
             return Err("SQL filters are not supported".to_owned());
         }
@@ -74,7 +65,7 @@ fn import_rule(name: &str, rule: &Json, targets: Option<&Json>) -> Result<RuleDr
         alternatives.push(Node::All(conditions(pattern)));
     }
     let mut all = vec![Node::Any(alternatives)];
-    let group = rule.get("GroupId").map(|group| {
+    let group = find(rule, "GroupId").map(|group| {
         group
             .as_str()
             .map_or_else(|| group.to_string(), str::to_owned)
@@ -89,8 +80,7 @@ fn import_rule(name: &str, rule: &Json, targets: Option<&Json>) -> Result<RuleDr
         },
         disabled: string(rule, "State").starts_with("DISABLE"),
         keywords,
-        throttle: rule
-            .get("SilenceTime")
+        throttle: find(rule, "SilenceTime")
             .and_then(Json::as_i64)
             .and_then(|time| u64::try_from(time).ok()),
         ..RuleDraft::default()
@@ -104,12 +94,17 @@ fn import_rule(name: &str, rule: &Json, targets: Option<&Json>) -> Result<RuleDr
         );
     }
     draft.when = Pattern::from_node(simplified(all)).to_expression();
-    for target in targets.into_iter().flat_map(Json::members) {
-        import_target(target, &mut draft);
+    for list in targets.into_iter().flatten().flat_map(|one| one.members()) {
+        target::import_list(name, list, &mut draft);
     }
-    if targets.is_none() {
-        let omission = "its targets are not imported; give them with --targets";
-        draft.omissions.push(omission.to_owned());
+    match targets {
+        None => draft
+            .omissions
+            .push("its targets are not imported; give them with --targets".to_owned()),
+        Some(_) if draft.targets.is_empty() && draft.omissions.is_empty() => {
+            draft.omissions.push("it has no targets".to_owned());
+        }
+        Some(_) => {}
     }
     Ok(draft)
 }
@@ -123,7 +118,7 @@ fn conditions(pattern: &Json) -> Vec<Node> {
         conditions.push(one_of("product", [product.to_uppercase().as_str()]));
     }
     let list = |key: &str| -> Vec<&str> {
-        let found: Vec<&str> = strings(member(pattern, &[key, key])).collect();
+        let found: Vec<&str> = strings(list_of(pattern, key)).collect();
         if found.contains(&"*") {
             Vec::new()
         } else {
@@ -152,11 +147,32 @@ fn conditions(pattern: &Json) -> Vec<Node> {
         let levels: Vec<String> = levels.iter().map(|level| level.to_uppercase()).collect();
         conditions.push(one_of("level", levels.iter().map(String::as_str)));
     }
+    let statuses = list("StatusList");
+    if !statuses.is_empty() {
+        conditions.push(of_statuses(&statuses));
+    }
     let types = list("EventTypeList");
     if !types.is_empty() {
         conditions.push(of_types(&types));
     }
     conditions
+}
+
+/// A list of a pattern: an array, in responses inside of an object with the same name.
+fn list_of<'a>(pattern: &'a Json, key: &str) -> &'a Json {
+    let list = member(pattern, &[key]);
+    find(list, key).unwrap_or(list)
+}
+
+/// A condition on the status, such as `Executing`. It is the last part of the name; Cloud Monitor
+/// sends it in `status`, too.
+fn of_statuses(statuses: &[&str]) -> Node {
+    let of_name = |status: &&str| {
+        let suffix = Predicate::Text(TextOp::Suffix, format!(":{status}").into());
+        Alternative(vec![suffix])
+    };
+    let names = field("name", statuses.iter().map(of_name).collect());
+    Node::Any(vec![one_of("status", statuses.iter().copied()), names])
 }
 
 /// A condition on the type of event, such as `Maintenance`. Only Cloud Monitor sends `eventType`;
@@ -177,10 +193,14 @@ fn of_types(types: &[&str]) -> Node {
 }
 
 fn keywords_of(pattern: &Json) -> Option<(Relation, Vec<String>)> {
-    let filter = member(pattern, &["KeywordFilter"]);
-    let mut keywords: Vec<String> = strings(member(filter, &["Keywords", "Keywords"]))
-        .map(str::to_owned)
-        .collect();
+    // DescribeEventRuleAttribute has another name for the filter and for its list.
+    let filter = match member(pattern, &["KeywordFilter"]) {
+        Json::Null => member(pattern, &["KeywordFilterObj"]),
+        filter => filter,
+    };
+    let list = list_of(filter, "Keywords");
+    let list = find(list, "keyword").unwrap_or(list);
+    let mut keywords: Vec<String> = strings(list).map(str::to_owned).collect();
     let custom = string(pattern, "CustomFilters");
     if !custom.is_empty() {
         keywords.push(custom.to_owned());
@@ -220,61 +240,4 @@ fn simplified(nodes: Vec<Node>) -> Node {
         })
         .collect();
     Node::All(flat)
-}
-
-fn import_target((kind, list): &(String, Json), draft: &mut RuleDraft) {
-    let targets = list
-        .members()
-        .iter()
-        .flat_map(|(_, targets)| targets.elements());
-    for one in targets {
-        let id = string(one, "Id");
-        match kind.as_str() {
-            "ContactParameters" => {
-                let group = string(one, "ContactGroupName");
-                let name = rule_name(group);
-                let level = one.get("Level").map(Json::to_string).unwrap_or_default();
-                // Level 2 notifies by telephone, SMS, e-mail and DingTalk, level 3 without
-                // telephone, level 4 only by e-mail and DingTalk.
-                if level.contains('2') || level.contains('3') {
-                    let omitted = if level.contains('2') {
-                        "telephone and SMS"
-                    } else {
-                        "SMS"
-                    };
-                    draft
-                        .omissions
-                        .push(format!("contact group {group}: {omitted} not imported"));
-                }
-                let table = format!(
-                    "# Contact group {group} has DingTalk and e-mail. \
-                     For both, define two targets and name both in `notify`.\n\
-                     [targets.{}]\ntype = \"email\"\n\
-                     host = \"\"     # the mail server\nfrom = \"\"\n\
-                     to = []     # the members of the group",
-                    quoted(&name)
-                );
-                draft.targets.push(table);
-                draft.notify.push(name);
-            }
-            "WebhookParameters" => {
-                let name = rule_name(&format!("{}-{id}", draft.name));
-                if string(one, "Method").eq_ignore_ascii_case("GET") {
-                    draft
-                        .omissions
-                        .push(format!("webhook {id}: called with POST instead of GET"));
-                }
-                let table = format!(
-                    "[targets.{}]\ntype = \"webhook\"\nurl = {}",
-                    quoted(&name),
-                    quoted(string(one, "Url"))
-                );
-                draft.targets.push(table);
-                draft.notify.push(name);
-            }
-            _ => draft.omissions.push(format!(
-                "target {id} of type {kind} is not supported and omitted"
-            )),
-        }
-    }
 }

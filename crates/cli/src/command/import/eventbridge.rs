@@ -1,62 +1,53 @@
 //! EventBridge: rules with event patterns and targets.
 
+pub(super) mod aws;
+mod found;
 mod target;
 mod transformation;
 
-use std::collections::BTreeMap;
-
-use reflexarc_diagnostic::FileDiagnostics;
 use reflexarc_event::{Json, find_name};
 use reflexarc_pattern::{Alternative, Dialect, Field, Node, Path, Pattern, Predicate, TextOp};
 
+use self::found::Cloud;
+use super::document::{Document, member, string};
 use super::rule_draft::{MessageForm, RuleDraft, rule_name};
-use super::{Import, member, name_by_place, string};
+use super::{Import, invalid_filter, name_by_place};
 use crate::exit::Failure;
 
-/// Imports the responses of `ListRules` and `ListTargets`, each with the name of its file.
-pub(super) fn import(responses: &[(String, Json)]) -> Result<Import, Failure> {
-    let rules: Vec<(&str, usize, &Json)> = responses
-        .iter()
-        .flat_map(|(file, response)| {
-            let rules = member(response, &["Data", "Rules"]).elements().iter();
-            rules
-                .zip(1..)
-                .map(|(rule, number)| (file.as_str(), number, rule))
-        })
-        .collect();
-    let targets = responses
-        .iter()
-        .flat_map(|(_, response)| member(response, &["Data", "Targets"]).elements());
-    let mut by_rule: BTreeMap<&str, Vec<&Json>> = BTreeMap::new();
-    for target in targets {
-        by_rule
-            .entry(string(target, "RuleName"))
-            .or_default()
-            .push(target);
-    }
-    if rules.is_empty() {
-        return Err(Failure::Invalid(
-            "no rules found: expected Data.Rules of ListRules".to_owned(),
-        ));
-    }
-    let mut import = Import::default();
-    for (file, number, rule) in rules {
-        let name = string(rule, "RuleName").trim();
-        // ListTargets has more members of a target than ListRules.
-        let listed = member(rule, &["Targets"]).elements().iter().collect();
-        // Targets without the name of a rule belong to none, not to every rule without a name.
-        let named = by_rule.get(name).filter(|_| !name.is_empty());
-        let targets = named.cloned().unwrap_or(listed);
+/// Imports responses and requests of the API. `targets` are those of rules that they do not name
+/// themselves.
+pub(super) fn import(
+    documents: &[Document],
+    targets: &[(String, Vec<Document>)],
+) -> Result<Import, Failure> {
+    let found = found::find_all(documents, targets)?;
+    let mut import = Import {
+        incomplete: found.incomplete,
+        ..Import::default()
+    };
+    for rule in &found.rules {
+        // ListTargets has more members of a target than ListRules. Targets without the name of a
+        // rule belong to none, not to every rule without a name.
+        let named = found
+            .targets
+            .get(rule.name())
+            .filter(|_| !rule.name().is_empty());
+        let listed = ["EventTargets", "Targets"].iter();
+        let listed = listed.flat_map(|key| member(rule.json, &[key]).elements());
+        let targets = named.cloned().unwrap_or_else(|| listed.collect());
+        let (is_unnamed, name) = match rule.name() {
+            "" => (true, name_by_place(rule.file, rule.number)),
+            name => (false, name.to_owned()),
+        };
         let first = import.drafts.len();
-        if name.is_empty() {
-            let name = name_by_place(file, number);
-            import_rule(&name, rule, &targets, &mut import);
-            for draft in &mut import.drafts[first..] {
-                let note = format!("the rule has no name; this is rule {number} of {file}");
-                draft.omissions.insert(0, note);
-            }
-        } else {
-            import_rule(name, rule, &targets, &mut import);
+        match rule.cloud {
+            Cloud::Alibaba => import_rule(&name, rule.json, &targets, &mut import),
+            Cloud::Aws => aws::import_rule(&name, rule.json, &targets, &mut import),
+        }
+        for draft in import.drafts.iter_mut().skip(first).filter(|_| is_unnamed) {
+            let (number, file) = (rule.number, rule.file);
+            let note = format!("the rule has no name; this is rule {number} of {file}");
+            draft.omissions.insert(0, note);
         }
     }
     Ok(import)
@@ -64,17 +55,16 @@ pub(super) fn import(responses: &[(String, Json)]) -> Result<Import, Failure> {
 
 fn import_rule(name: &str, rule: &Json, targets: &[&Json], import: &mut Import) {
     let mut skip = |reason: &str| import.skipped.push((name.to_owned(), reason.to_owned()));
-    let source = string(rule, "FilterPattern");
-    let pattern = match Pattern::parse(source, Dialect::Alibaba) {
+    let source = match member(rule, &["FilterPattern"]) {
+        Json::String(text) => text.clone(),
+        Json::Null => return skip("it has no FilterPattern"),
+        tree => tree.to_string(),
+    };
+    let pattern = match Pattern::parse(&source, Dialect::Alibaba) {
         Ok(pattern) => pattern,
         Err(error) => {
-            let name = format!("FilterPattern of {name}");
-            import.invalid_filters.push(FileDiagnostics {
-                name,
-                text: source.to_owned(),
-                diagnostics: error.into_diagnostics(),
-            });
-            return;
+            let invalid = invalid_filter(format!("FilterPattern of {name}"), source, error);
+            return import.invalid_filters.push(invalid);
         }
     };
     let node = match to_native(pattern.node()) {
@@ -91,23 +81,24 @@ fn import_rule(name: &str, rule: &Json, targets: &[&Json], import: &mut Import) 
         when: when.clone(),
         ..RuleDraft::default()
     };
+    // A rule has one message for all of its targets, so targets with different messages get rules
+    // of their own. Those with the default message keep the name of the rule, or the only ones.
     let mut common = draft(rule_name(name));
-    let mut with_message = Vec::new();
+    let mut with_message: Vec<RuleDraft> = Vec::new();
     for target in targets {
         let mut draft = draft(rule_name(&format!("{name}-{}", string(target, "Id"))));
-        target::import(target, &mut draft);
-        if draft.notify.is_empty() || draft.message == MessageForm::Default {
-            common.notify.append(&mut draft.notify);
-            common.targets.append(&mut draft.targets);
-            common.omissions.append(&mut draft.omissions);
-        } else {
-            with_message.push(draft);
+        target::import(name, target, &mut draft);
+        let same = with_message
+            .iter_mut()
+            .find(|other| other.message == draft.message);
+        let is_common = draft.targets.is_empty() || draft.message == MessageForm::Default;
+        match (is_common, same) {
+            (true, _) => common.absorb(draft),
+            (false, Some(same)) => same.absorb(draft),
+            (false, None) => with_message.push(draft),
         }
     }
-    // A rule has one message for all of its targets, so a target with a message of its own gets a
-    // rule of its own. If there is only one such target and no other, it keeps the name of the
-    // rule.
-    match (common.notify.is_empty(), with_message.as_mut_slice()) {
+    match (common.targets.is_empty(), with_message.as_mut_slice()) {
         (true, []) => {
             if targets.is_empty() {
                 common.omissions.push("it has no targets".to_owned());

@@ -2,26 +2,28 @@
 
 use std::fmt::Write as _;
 
+use super::target_draft::TargetDraft;
+
 /// The parts of a rule file, and what could not be imported.
 #[derive(Debug, Default)]
 pub(super) struct RuleDraft {
     /// The name of the rule: the file name without its extension.
     pub(super) name: String,
     pub(super) description: String,
+    /// Where it is from, as a comment.
+    pub(super) origin: Option<String>,
     /// Whether the subscription is disabled.
     pub(super) disabled: bool,
-    /// The filter, as an expression.
+    /// The filter.
     pub(super) when: String,
-    /// The names of the targets.
-    pub(super) notify: Vec<String>,
+    /// The targets that are imported. Without any, the rule is written as a disabled one.
+    pub(super) targets: Vec<TargetDraft>,
     /// What the targets receive.
     pub(super) message: MessageForm,
     /// Keywords that the event's content must, or must not, contain.
     pub(super) keywords: Option<(Relation, Vec<String>)>,
     /// The throttle window in seconds, for each event name and resource.
     pub(super) throttle: Option<u64>,
-    /// The tables of the targets, as a start for reflexarc.toml.
-    pub(super) targets: Vec<String>,
     /// What the rule does not have of the subscription, as messages.
     pub(super) omissions: Vec<String>,
 }
@@ -51,20 +53,36 @@ pub(super) enum Relation {
 }
 
 impl RuleDraft {
+    /// Adds the targets and omissions of another draft of the same rule.
+    pub(super) fn absorb(&mut self, mut other: Self) {
+        self.targets.append(&mut other.targets);
+        self.omissions.append(&mut other.omissions);
+    }
+
     /// The text of the rule file.
     pub(super) fn to_toml(&self) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail, here and below.
+        if let Some(origin) = &self.origin {
+            let _ = writeln!(text, "# {}", one_line(origin));
+        }
         let _ = writeln!(text, "description = {}", quoted(&self.description));
-        if self.disabled {
+        let targets = self.targets.iter().map(|target| quoted(&target.name));
+        let targets: Vec<String> = targets.collect();
+        if self.disabled || targets.is_empty() {
             let _ = writeln!(text, "enabled = false");
         }
         let _ = writeln!(text, "\nwhen = {}", block(&self.when));
-        let targets: Vec<String> = self.notify.iter().map(|target| quoted(target)).collect();
         if targets.is_empty() {
-            text.push_str("\n# No target of the subscription is imported; add a reaction.\n");
+            text.push_str("\n# No target is imported: add a reaction");
+            let then = if self.disabled {
+                ". The rule was disabled before, too.\n"
+            } else {
+                ", then remove `enabled = false`.\n"
+            };
+            text.push_str(then);
             for omission in &self.omissions {
-                let _ = writeln!(text, "# {}", omission.replace(char::is_control, " "));
+                let _ = writeln!(text, "# {}", one_line(omission));
             }
         }
         match (&self.message, &self.keywords) {
@@ -166,6 +184,11 @@ pub(super) fn quoted(text: &str) -> String {
     }
     quoted.push('"');
     quoted
+}
+
+/// A text in one line, for a comment.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 /// A string of several lines: literal where TOML allows it, else in double quotes.

@@ -2,79 +2,80 @@
 
 use reflexarc_event::Json;
 
-use super::super::rule_draft::{MessageForm, RuleDraft, quoted, rule_name};
-use super::super::{member, string};
+use super::super::document::{member, string};
+use super::super::rule_draft::{MessageForm, RuleDraft};
+use super::super::target_draft::{Receiver, TargetDraft};
 use super::transformation::{self, Transformation};
 
-/// Imports a target into a draft: its table, its message, and what is omitted. The draft notifies
-/// nothing when the type of the target is not supported.
-pub(super) fn import(target: &Json, draft: &mut RuleDraft) {
+/// Imports a target into a draft: the target, its message, and what is omitted. The draft has no
+/// target when its type is not supported.
+pub(super) fn import(rule: &str, target: &Json, draft: &mut RuleDraft) {
     let (id, kind) = (string(target, "Id"), string(target, "Type"));
-    let name = draft.name.clone();
-    let variable = rule_name(&name).replace('-', "_").to_uppercase();
-    let mut table = match kind {
-        "acs.dingtalk" => format!(
-            "[targets.{}]\ntype = \"dingtalk\"\n\
-             token = {{ env = \"{variable}_TOKEN\" }}     # access_token in the \
-             robot's webhook address\nsecret = {{ env = \"{variable}_SECRET\" }}",
-            quoted(&name)
-        ),
+    let receiver = match kind {
+        "acs.dingtalk" => Receiver::DingTalk,
         "http" | "https" => {
-            let url = value(target, "url")
-                .filter(|url| !url.is_empty())
-                .unwrap_or(string(target, "Endpoint"));
-            format!(
-                "[targets.{}]\ntype = \"webhook\"\nurl = {}",
-                quoted(&name),
-                quoted(url)
-            )
+            let url = value(target, "url").filter(|url| !url.is_empty());
+            let url = url.unwrap_or(string(target, "Endpoint")).to_owned();
+            Receiver::Webhook { url }
         }
         "acs.mail" => {
             let to = value(target, "ToAddress").unwrap_or_default();
             // Several receivers are one text with commas or semicolons.
-            let to: Vec<String> = to.split([',', ';']).map(|one| quoted(one.trim())).collect();
-            format!(
-                "[targets.{}]\ntype = \"email\"\nhost = \"\"     # the mail server\n\
-                 from = {}\nto = [{}]",
-                quoted(&name),
-                quoted(value(target, "AccountName").unwrap_or_default()),
-                to.join(", ")
-            )
+            let to = to.split([',', ';']).map(|one| one.trim().to_owned());
+            Receiver::Email {
+                from: value(target, "AccountName").unwrap_or_default().to_owned(),
+                to: to.filter(|one| !one.is_empty()).collect(),
+                bare_subject: false,
+            }
         }
         other => {
-            let omission = format!("target {id} of type {other} is not supported and omitted");
+            let mut omission = format!("target {id} of type {other}");
+            // What follows `?` in an address may be a secret.
+            let endpoint = string(target, "Endpoint").split('?').next();
+            if let Some(endpoint) = endpoint.filter(|endpoint| !endpoint.is_empty()) {
+                omission += &format!(" ({endpoint})");
+            }
+            omission += " is not supported and omitted";
             return draft.omissions.push(omission);
         }
     };
+    let mut imported = TargetDraft::new(rule, id, receiver);
+    imported.identity = format!(
+        "{} {} {}",
+        string(target, "Endpoint"),
+        value(target, "url").unwrap_or_default(),
+        value(target, "SecretKey").unwrap_or_default()
+    );
     match kind {
         "acs.dingtalk" => import_robot_message(target, draft),
-        "acs.mail" => import_mail_message(target, draft, &mut table),
-        _ => omit_body(target, draft),
+        "acs.mail" => import_mail_message(target, draft, &mut imported),
+        _ => import_body(target, draft),
     }
     // The default of EventBridge is BACKOFF_RETRY.
     let exponential = string(target, "PushRetryStrategy").starts_with("EXPONENTIAL");
-    let retry = if exponential {
+    imported.retry = Some(if exponential {
         "exponential"
     } else {
         "backoff"
-    };
-    draft.targets.push(format!("{table}\nretry = \"{retry}\""));
+    });
+    draft.targets.push(imported);
     if string(target, "ErrorsTolerance") == "NONE" {
         draft.omissions.push(format!(
             "target {id}: ErrorsTolerance NONE not imported; \
              failures of a target do not delay others"
         ));
     }
-    if target
-        .get("DeadLetterQueue")
-        .is_some_and(|queue| !queue.members().is_empty())
+    let queue = member(target, &["DeadLetterQueue"]);
+    if queue
+        .members()
+        .iter()
+        .any(|(_, value)| *value != Json::Null)
     {
         draft.omissions.push(format!(
             "target {id}: dead letter queue not imported; \
              dead letters stay in the store (reflexarc dlq)"
         ));
     }
-    draft.notify.push(name);
 }
 
 /// The body for a robot, a JSON document with `msgtype`. A script sends it to the robot unchanged.
@@ -87,18 +88,24 @@ fn import_robot_message(target: &Json, draft: &mut RuleDraft) {
             }
             _ => omit_body(target, draft),
         },
+        // A robot takes only documents with `msgtype`.
+        Some(Transformation::Field(_)) => omit_body(target, draft),
         Some(Transformation::Unsupported(why)) => omit(target, draft, "body", &why),
     }
 }
 
 /// The subject and body of a mail: the title and text of a message.
-fn import_mail_message(target: &Json, draft: &mut RuleDraft, table: &mut String) {
+fn import_mail_message(target: &Json, draft: &mut RuleDraft, imported: &mut TargetDraft) {
     let mut template =
         |key: &str, what: &str| match parameter(target, key).map(transformation::read)? {
             Transformation::Text(text) => {
                 Some(text.to_template()).filter(|template| !template.is_empty())
             }
             Transformation::Original => None,
+            Transformation::Field(keys) => {
+                let field = transformation::TextTemplate::of_field(keys);
+                Some(field.to_template())
+            }
             Transformation::Unsupported(why) => {
                 omit(target, draft, what, &why);
                 None
@@ -116,25 +123,37 @@ fn import_mail_message(target: &Json, draft: &mut RuleDraft, table: &mut String)
             "HTML; use `html_template` of the target for a template of the whole mail",
         );
     }
-    if title.is_some() {
-        // The default subject has the level before the title.
-        table.push_str("\nsubject = \"{{ title }}\"");
+    if let Receiver::Email { bare_subject, .. } = &mut imported.receiver {
+        *bare_subject = title.is_some();
     }
     if title.is_some() || text.is_some() {
         draft.message = MessageForm::Templates { title, text };
     }
 }
 
-/// Omits the body: a webhook gets a CloudEvent with the message as its data.
+/// The body of an HTTP request: the whole event, a part of it, or a JSON document. A script sends
+/// it. EventBridge sends the event as a CloudEvent; here the data of a CloudEvent is the native
+/// form.
+fn import_body(target: &Json, draft: &mut RuleDraft) {
+    let body = parameter(target, "Body").map_or(Transformation::Original, transformation::read);
+    let document = match body {
+        Transformation::Original => Some("event".to_owned()),
+        Transformation::Field(keys) => Some(transformation::script_field(&keys)),
+        Transformation::Text(text) => text.to_script_json(),
+        Transformation::Unsupported(why) => return omit(target, draft, "body", &why),
+    };
+    match document {
+        Some(document) => draft.message = MessageForm::Document(document),
+        None => omit_body(target, draft),
+    }
+}
+
+/// Omits the body: the target gets the default message.
 fn omit_body(target: &Json, draft: &mut RuleDraft) {
     let form = parameter(target, "Body").map_or("ORIGINAL", |body| string(body, "Form"));
     let form = if form.is_empty() { "ORIGINAL" } else { form };
-    omit(
-        target,
-        draft,
-        "body",
-        &format!("{form}; use `message` in the rule or send(…) in a script"),
-    );
+    let why = format!("{form}; use `message` in the rule or send(…) in a script");
+    omit(target, draft, "body", &why);
 }
 
 fn omit(target: &Json, draft: &mut RuleDraft, what: &str, why: &str) {

@@ -3,13 +3,15 @@
 
 use reflexarc_event::Json;
 
+use super::super::document::string;
 use super::super::rule_draft::quoted;
-use super::super::string;
 
 /// The value of a parameter.
 pub(super) enum Transformation {
     /// The whole event.
     Original,
+    /// A field of the event as it is: its path in the native form.
+    Field(Vec<String>),
     /// A text with fields of the event in it.
     Text(TextTemplate),
     /// A value that cannot be imported, and why.
@@ -36,11 +38,29 @@ pub(super) fn read(parameter: &Json) -> Transformation {
             Ok(text) => Transformation::Text(text),
             Err(why) => Transformation::Unsupported(why),
         },
+        "JSONPATH" => match value {
+            "$" => Transformation::Original,
+            "$.data" => Transformation::Field(vec!["content".to_owned()]),
+            path => match field(path) {
+                Ok(keys) => Transformation::Field(keys),
+                Err(why) => Transformation::Unsupported(format!("JSONPATH with {why}")),
+            },
+        },
         other => Transformation::Unsupported(format!("{other} is not supported")),
     }
 }
 
+/// A field as an expression of a script; a missing one is `()`.
+pub(super) fn script_field(keys: &[String]) -> String {
+    format!("event.{}", keys.join("?."))
+}
+
 impl TextTemplate {
+    /// The text of a field.
+    pub(super) fn of_field(keys: Vec<String>) -> Self {
+        Self(vec![Part::Field(keys)])
+    }
+
     /// The text as a template for a message of a rule.
     pub(super) fn to_template(&self) -> String {
         let part = |part: &Part| match part {
@@ -96,7 +116,9 @@ fn template(template: &str, value: &str) -> Result<TextTemplate, String> {
         };
         parts.push(Part::Text(before.to_owned()));
         parts.push(match value.as_str() {
-            Some(path) if path.starts_with('$') => Part::Field(field(path)?),
+            Some(path) if path.starts_with('$') => {
+                Part::Field(field(path).map_err(|why| format!("TEMPLATE with {why}"))?)
+            }
             Some(literal) => Part::Text(literal.to_owned()),
             None => Part::Text(value.to_string()),
         });
@@ -109,11 +131,7 @@ fn template(template: &str, value: &str) -> Result<TextTemplate, String> {
 
 /// The path in the native form of the field that a JSONPath selects.
 fn field(path: &str) -> Result<Vec<String>, String> {
-    let unknown = || {
-        Err(format!(
-            "TEMPLATE with `{path}`, which the native form does not have"
-        ))
-    };
+    let unknown = || Err(format!("`{path}`, which the native form does not have"));
     let keys: Vec<&str> = path.trim_start_matches('$').split('.').skip(1).collect();
     let plain = |key: &&str| {
         key.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -184,7 +202,7 @@ fn script_text(text: &str, fields: &[&[String]]) -> Option<String> {
         if i % 2 == 1 {
             let keys = fields.get(piece.parse::<usize>().ok()?)?;
             // As in EventBridge, a missing field is an empty text.
-            pieces.push(format!("(event.{} ?? \"\")", keys.join("?.")));
+            pieces.push(format!("({} ?? \"\")", script_field(keys)));
         } else if !piece.is_empty() || i == 0 {
             pieces.push(quoted(piece));
         }
@@ -208,7 +226,7 @@ mod tests {
         .collect();
         match read(&parameter) {
             Transformation::Text(text) => text,
-            Transformation::Original => panic!("a template is not the original"),
+            Transformation::Original | Transformation::Field(_) => panic!("expected a text"),
             Transformation::Unsupported(why) => panic!("{why}"),
         }
     }
