@@ -7,6 +7,7 @@
 mod cloudmonitor;
 mod document;
 mod eventbridge;
+mod iac;
 mod json_layout;
 mod rule_draft;
 mod target_draft;
@@ -35,7 +36,7 @@ that names its targets, for you to add a reaction. A filter that would match oth
 the cloud is not imported at all.
 
 The files are responses, as the API or one of its SDKs returns them (`…Response.to_map()`), or \
-requests. Give all pages of a list.
+requests. Give all pages of a list. `reflexarc help import iac` explains infrastructure code.
 
 Exit codes:
   0 all imported
@@ -46,10 +47,10 @@ Exit codes:
 Examples:
   aliyun eventbridge ListRules --EventBusName default > rules.json
   reflexarc import eventbridge rules.json targets.json --out rules
-  aws events list-rules > rules.json
-  aws events list-targets-by-rule --rule ec2-stopped > targets.json
-  reflexarc import eventbridge rules.json --targets ec2-stopped=targets.json --out rules
-  reflexarc import cloudmonitor rule-list.json --targets eni-alerts=alerts.json --out rules")]
+  aws events list-rules > aws-rules.json
+  reflexarc import eventbridge aws-rules.json --targets ec2-stopped=aws-targets.json --out from-aws
+  reflexarc import cloudmonitor rule-list.json --targets eni-alerts=alerts.json --out rules
+  reflexarc import iac infrastructure --out from-code")]
 pub(crate) struct Args {
     #[command(subcommand)]
     source: Source,
@@ -70,6 +71,20 @@ enum Source {
         #[command(flatten)]
         destination: Destination,
     },
+    /// Infrastructure code: CloudFormation, SAM, CDK output, Serverless Framework, Terraform
+    #[command(after_help = IAC_HELP)]
+    Iac {
+        /// Templates (.yaml, .yml, .json, .template), Terraform (.tf, .tf.json), and what
+        /// `terraform show -json` prints (.json); folders are searched
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// The value of a parameter, variable or attribute of a resource, such as `Stage`,
+        /// `AWS::AccountId`, `Queue.Arn`, `opt:stage` or `aws_s3_bucket.logs.id`
+        #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
+        set: Vec<(String, String)>,
+        #[command(flatten)]
+        destination: Destination,
+    },
     /// Cloud Monitor: responses of DescribeEventRuleList and DescribeEventRuleTargetList
     Cloudmonitor {
         /// Responses of DescribeEventRuleList and DescribeEventRuleAttribute, or requests of
@@ -83,6 +98,28 @@ enum Source {
         destination: Destination,
     },
 }
+
+const IAC_HELP: &str = "\
+Each rule with an event pattern becomes a rule file, disabled, with comments that say where it is \
+from and what its targets were; patterns of AWS stay as they are, for `check --dialect aws` and \
+`export --dialect aws`. Rules of Alibaba Cloud (alicloud_event_bridge_rule, \
+alicloud_cms_event_rule) are converted as by `import eventbridge` and `import cloudmonitor`.
+
+Functions are evaluated as far as their values are known: parameters and variables with defaults, \
+locals, mappings, modules in the same folder. A pattern with a value that only the deployment has \
+is not imported, unless --set gives it. Schedules are left out, and a faulty file is reported and \
+does not stop the others.
+
+Exit codes:
+  0 all patterns imported
+  1 some not imported, or faulty files
+  2 wrong usage
+  3 no rules found
+
+Examples:
+  reflexarc import iac template.yaml --set Bucket=reports --out from-code
+  reflexarc import iac infrastructure --out from-code --force
+  reflexarc check from-code --dialect aws";
 
 /// Where the rule files are written.
 #[derive(Debug, clap::Args)]
@@ -118,6 +155,11 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             let import = eventbridge::import(&read_all(files)?, &read_targets(targets)?)?;
             (import, destination)
         }
+        Source::Iac {
+            paths,
+            set,
+            destination,
+        } => return iac::run(paths, &iac::Settings::new(set), destination, output),
         Source::Cloudmonitor {
             files,
             targets,
@@ -135,12 +177,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             output.status(&format!("{}: {omission}", draft.name));
         }
     }
-    for invalid in &import.invalid_filters {
-        output.diagnostics([invalid]);
-    }
-    for (name, reason) in &import.skipped {
-        output.error(&format!("`{name}` is not imported: {reason}"));
-    }
+    report_skipped(&import, output);
     for what in &import.incomplete {
         output.error(what);
     }
@@ -154,6 +191,16 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     } else {
         Exit::Negative
     })
+}
+
+/// Reports what is not imported.
+fn report_skipped(import: &Import, output: &mut Output) {
+    for invalid in &import.invalid_filters {
+        output.diagnostics([invalid]);
+    }
+    for (name, reason) in &import.skipped {
+        output.error(&format!("`{name}` is not imported: {reason}"));
+    }
 }
 
 /// A name for a rule without one: the name of its file and its number there, such as `rules-2`.
@@ -253,6 +300,11 @@ fn read(path: &Path) -> Result<Json, Failure> {
         std::fs::read(path).map_err(|error| Failure::Usage(format!("{name}: {error}")))?
     };
     Json::parse(&bytes).map_err(|error| Failure::Invalid(format!("{name}: {error}")))
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 fn rule_and_file(text: &str) -> Result<(String, PathBuf), String> {

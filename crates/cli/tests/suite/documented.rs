@@ -211,10 +211,15 @@ fn workspace() -> Workspace {
         ("targets.json", "eventbridge-targets.json"),
         ("rule-list.json", "cloudmonitor-rules.json"),
         ("alerts.json", "cloudmonitor-targets.json"),
+        ("aws-rules.json", "aws-rules.json"),
+        ("aws-targets.json", "aws-targets.json"),
+        ("template.yaml", "infrastructure/template.yaml"),
     ] {
         let from = root().join("examples/subscriptions").join(response);
         std::fs::copy(from, workspace.path(name)).unwrap();
     }
+    let infrastructure = root().join("examples/subscriptions/infrastructure");
+    crate::readme::copy(&infrastructure, &workspace.path("infrastructure"));
     workspace
 }
 

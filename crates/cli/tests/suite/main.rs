@@ -22,6 +22,7 @@ mod earlier_versions;
 mod explain_windows;
 mod help;
 mod import;
+mod import_iac;
 mod import_responses;
 mod killed_deliveries;
 mod lookup_tables;

@@ -43,7 +43,12 @@ pub(super) fn import(
     Ok(import)
 }
 
-fn import_rule(name: &str, rule: &Json, targets: Option<&[&Json]>) -> Result<RuleDraft, String> {
+/// A rule with documents that have its targets.
+pub(super) fn import_rule(
+    name: &str,
+    rule: &Json,
+    targets: Option<&[&Json]>,
+) -> Result<RuleDraft, String> {
     if string(rule, "EventType") == "CUSTOM" {
         return Err("custom events are not supported".to_owned());
     }

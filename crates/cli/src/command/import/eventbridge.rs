@@ -53,6 +53,15 @@ pub(super) fn import(
     Ok(import)
 }
 
+/// Imports a request of `CreateRule`.
+pub(super) fn import_request(name: &str, request: &Json, import: &mut Import) {
+    let targets: Vec<&Json> = member(request, &["EventTargets"])
+        .elements()
+        .iter()
+        .collect();
+    import_rule(name, request, &targets, import);
+}
+
 fn import_rule(name: &str, rule: &Json, targets: &[&Json], import: &mut Import) {
     let mut skip = |reason: &str| import.skipped.push((name.to_owned(), reason.to_owned()));
     let source = match member(rule, &["FilterPattern"]) {
