@@ -217,3 +217,24 @@ fn parameters_of_targets_are_checked() {
         assert_eq!(code(&response), (200, expected.to_owned()), "{member}");
     }
 }
+
+#[test]
+fn retries_follow_the_documented_strategies() {
+    let delays = |strategy: RetryStrategy, random: u64| -> Vec<u64> {
+        (1..)
+            .map_while(|retry| strategy.delay(retry, random))
+            .collect()
+    };
+    // 23 hours, 53 minutes and 35 seconds in all.
+    let decay = delays(RetryStrategy::ExponentialDecay, 7);
+    assert_eq!(decay.len(), 176);
+    assert_eq!(decay[..10], [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]);
+    assert_eq!(decay.iter().sum::<u64>(), 86_015);
+    for random in 0..50 {
+        let backoff = delays(RetryStrategy::Backoff, random);
+        assert_eq!(backoff.len(), 3);
+        assert!(backoff.iter().all(|delay| (10..=20).contains(delay)));
+    }
+    assert_eq!(delays(RetryStrategy::CloudMonitor, 0), [1, 2, 4]);
+    assert_eq!(RetryStrategy::Backoff.delay(0, 0), None);
+}
