@@ -353,6 +353,15 @@ fn resources_of_alibaba_cloud_keep_their_targets() {
             endpoint  = "https://hooks.example.com/"
           }
           targets {
+            target_id = "robot"
+            type      = "acs.dingtalk"
+            param_list {
+              resource_key = "URL"
+              form         = "CONSTANT"
+              value        = var.secret
+            }
+          }
+          targets {
             target_id = "queue"
             type      = "acs.mns.queue"
             endpoint  = alicloud_mns_queue.q.name
@@ -377,7 +386,7 @@ fn resources_of_alibaba_cloud_keep_their_targets() {
     let code = Code::new(&[("main.tf", terraform)]);
     let outcome = code.import(&[]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    let failed = code.rule("failed");
+    let failed = code.rule("failed-hook");
     for part in [
         "content.result == \"failed\"",
         "enabled = false",
@@ -385,6 +394,11 @@ fn resources_of_alibaba_cloud_keep_their_targets() {
     ] {
         assert!(failed.contains(part), "{part}: {failed}");
     }
+    assert!(
+        outcome.stdout.contains("[targets.\"robot\"]"),
+        "{}",
+        outcome.stdout
+    );
     let queue = "target queue of type acs.mns.queue, of which a part is not known";
     assert!(outcome.stderr.contains(queue), "{}", outcome.stderr);
     let stalled = code.rule("stalled");

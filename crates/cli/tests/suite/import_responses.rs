@@ -301,6 +301,48 @@ fn every_form_of_a_cloud_monitor_rule_gives_the_same() {
 }
 
 #[test]
+fn patterns_that_differ_in_their_keyword_are_one() {
+    let (flat, ..) = cloud_monitor_rule();
+    let mut other = flat.clone();
+    other["CustomFilters"] = json!("i-live");
+    let inputs = Inputs::new();
+    let request = |patterns: Value| json!({"RuleName": "a", "EventPattern": patterns});
+    let both = inputs.file("both.json", &request(json!([flat, other])));
+    let outcome = inputs.import("cloudmonitor", &[&both]);
+    assert!(
+        !outcome.stderr.contains("not imported: keywords"),
+        "{}",
+        outcome.stderr
+    );
+    let rule = inputs.rule("a");
+    let condition = "!(text.contains(\"i-prod\") || text.contains(\"i-live\"))";
+    assert!(rule.contains(condition), "{rule}");
+    assert_eq!(rule.matches("product == \"ECS\"").count(), 1, "{rule}");
+    // Keywords of one of two patterns are no condition on the other one.
+    other["NameList"] = json!(["Disk:Created"]);
+    let different = inputs.file("different.json", &request(json!([flat, other])));
+    let outcome = inputs.import("cloudmonitor", &[&different]);
+    let reason = "keywords of one of several patterns are not supported";
+    assert!(outcome.stderr.contains(reason), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_request_without_targets_is_one() {
+    let (flat, ..) = cloud_monitor_rule();
+    let inputs = Inputs::new();
+    let requests = json!([{"PutEventRule": {"RuleName": "a", "EventPattern": [flat]},
+        "PutEventRuleTargets": {"RuleName": "a"}}]);
+    let outcome = inputs.import("cloudmonitor", &[&inputs.file("rules.json", &requests)]);
+    assert_eq!(outcome.code, 1, "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("a: it has no targets"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(inputs.rule("a").contains("# it has no targets"));
+}
+
+#[test]
 fn missing_rules_of_cloud_monitor_are_reported() {
     let (flat, ..) = cloud_monitor_rule();
     let inputs = Inputs::new();

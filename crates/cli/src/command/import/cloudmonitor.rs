@@ -56,18 +56,32 @@ pub(super) fn import_rule(
     if patterns.is_empty() {
         return Err("it has no EventPattern".to_owned());
     }
-    let mut keywords: Option<(Relation, Vec<String>)> = None;
-    let mut alternatives = Vec::new();
+    if patterns
+        .iter()
+        .any(|pattern| !string(pattern, "SQLFilter").is_empty())
+    {
+        return Err("SQL filters are not supported".to_owned());
+    }
+    let mut alternatives: Vec<Node> = Vec::new();
     for pattern in &patterns {
-        if !string(pattern, "SQLFilter").is_empty() {
-            return Err("SQL filters are not supported".to_owned());
+        let alternative = Node::All(conditions(pattern));
+        if !alternatives.contains(&alternative) {
+            alternatives.push(alternative);
         }
-        let pattern_keywords = keywords_of(pattern);
-        if pattern_keywords.is_some() && patterns.len() > 1 {
+    }
+    let mut keywords: Option<(Relation, Vec<String>)> = None;
+    let with_keywords: Vec<_> = patterns.iter().filter_map(|one| keywords_of(one)).collect();
+    for (relation, mut words) in with_keywords.iter().cloned() {
+        // A pattern has one keyword: any of several keywords are patterns that differ only there.
+        let is_alike = with_keywords.len() == patterns.len() && alternatives.len() == 1;
+        let is_any = relation == Relation::AnyOf;
+        if patterns.len() > 1 && !(is_alike && is_any) {
             return Err("keywords of one of several patterns are not supported".to_owned());
         }
-        keywords = keywords.or(pattern_keywords);
-        alternatives.push(Node::All(conditions(pattern)));
+        match &mut keywords {
+            Some((_, all)) => all.append(&mut words),
+            None => keywords = Some((relation, words)),
+        }
     }
     let mut all = vec![Node::Any(alternatives)];
     let group = find(rule, "GroupId").map(|group| {

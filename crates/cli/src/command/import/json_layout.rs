@@ -27,29 +27,25 @@ fn write(json: &Json, depth: usize, text: &mut String) {
         text.push('\n');
         text.push_str(&"  ".repeat(depth));
     };
-    match json {
-        Json::Object(members) => {
-            text.push('{');
-            for (number, (key, value)) in members.iter().enumerate() {
-                text.push_str(if number > 0 { "," } else { "" });
-                new_line(depth + 1, text);
-                text.push_str(&format!("{}: ", Json::from(key.as_str())));
-                write(value, depth + 1, text);
-            }
-            new_line(depth, text);
-            text.push('}');
+    if let Json::Object(members) = json {
+        text.push('{');
+        for (number, (key, value)) in members.iter().enumerate() {
+            text.push_str(if number > 0 { "," } else { "" });
+            new_line(depth + 1, text);
+            text.push_str(&format!("{}: ", Json::from(key.as_str())));
+            write(value, depth + 1, text);
         }
-        _ => {
-            text.push('[');
-            for (number, element) in json.elements().iter().enumerate() {
-                text.push_str(if number > 0 { "," } else { "" });
-                new_line(depth + 1, text);
-                write(element, depth + 1, text);
-            }
-            new_line(depth, text);
-            text.push(']');
-        }
+        new_line(depth, text);
+        return text.push('}');
     }
+    text.push('[');
+    for (number, element) in json.elements().iter().enumerate() {
+        text.push_str(if number > 0 { "," } else { "" });
+        new_line(depth + 1, text);
+        write(element, depth + 1, text);
+    }
+    new_line(depth, text);
+    text.push(']');
 }
 
 /// In one line, with spaces after commas and colons.

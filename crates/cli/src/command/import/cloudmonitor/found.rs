@@ -120,7 +120,8 @@ fn read<'a>(
         });
         return Ok(());
     }
-    if body.members().iter().any(|(key, _)| is_targets(key)) {
+    // A request of PutEventRuleTargets may have no targets.
+    if find(body, "RuleName").is_some() || body.members().iter().any(|(key, _)| is_targets(key)) {
         match string(body, "RuleName") {
             "" => unnamed.push((file, body)),
             name => found.targets.entry(name.to_owned()).or_default().push(body),

@@ -18,8 +18,8 @@ pub(super) fn import_list(rule: &str, (kind, list): &(String, Json), draft: &mut
             "webhookparameters" => import_webhook(rule, target, draft),
             _ => {
                 let names = ["FunctionName", "Queue", "Topic", "LogStore", "Action"];
-                let name = names.iter().map(|key| string(target, key));
-                let name = name.filter(|name| !name.is_empty()).next();
+                let mut names = names.iter().map(|key| string(target, key));
+                let name = names.find(|name| !name.is_empty());
                 let name = name.map_or_else(String::new, |name| format!(" ({name})"));
                 let id = string(target, "Id");
                 let kind = match kind.as_str() {

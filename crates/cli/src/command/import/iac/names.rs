@@ -1,6 +1,6 @@
 //! File names of rules: the same name is common in different templates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::super::rule_draft::rule_name;
@@ -33,11 +33,11 @@ pub(super) fn make_distinct(rules: &mut [FoundRule]) {
             }
         }
     }
-    let mut taken = BTreeMap::new();
+    let mut taken = BTreeSet::new();
     for rule in rules.iter_mut() {
         let name = rule.name.clone();
         let mut number = 1;
-        while taken.insert(rule_name(&rule.name), ()).is_some() {
+        while !taken.insert(rule_name(&rule.name)) {
             number += 1;
             // At the front: the end of a long name is cut.
             rule.name = format!("{number}-{name}");

@@ -4,6 +4,7 @@ mod evaluate;
 mod files;
 mod functions;
 mod module;
+mod operators;
 mod plan;
 mod registry;
 mod requests;

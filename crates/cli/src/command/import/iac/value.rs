@@ -84,8 +84,7 @@ impl Value {
     /// A scalar as the text that templates print.
     pub(super) fn to_text(&self) -> Option<String> {
         match self {
-            Value::Text(text) => Some(text.clone()),
-            Value::Number(text) => Some(text.clone()),
+            Value::Text(text) | Value::Number(text) => Some(text.clone()),
             Value::Bool(value) => Some(value.to_string()),
             _ => None,
         }

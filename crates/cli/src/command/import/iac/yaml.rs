@@ -134,13 +134,14 @@ impl Builder<'_> {
         match self.stack.last_mut().map(|open| &mut open.content) {
             None => self.documents.push(value),
             Some(Content::List(elements)) => elements.push(value),
-            Some(Content::Map(members, key)) => match key.take() {
-                Some((key, line)) => members.push(Member { key, line, value }),
-                None => {
+            Some(Content::Map(members, key)) => {
+                if let Some((key, line)) = key.take() {
+                    members.push(Member { key, line, value });
+                } else {
                     let text = value.to_text();
                     *key = Some((text.ok_or("expected a scalar as a key")?, line));
                 }
-            },
+            }
         }
         Ok(())
     }
@@ -289,9 +290,10 @@ mod tests {
         let limits = IacLimits::DEFAULT;
         let error = |text: &str| read(text, &limits).unwrap_err();
         assert!(error(&"[".repeat(limits.depth + 1)).contains("more than 64 levels"));
-        let nested: String = (0..limits.depth + 1)
-            .map(|level| format!("{}a:\n", " ".repeat(level)))
-            .collect();
+        let mut nested = String::new();
+        for level in 0..=limits.depth {
+            nested += &format!("{}a:\n", " ".repeat(level));
+        }
         assert!(error(&nested).contains("more than 64 levels"), "{nested}");
         // Each line is ten times the line before.
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();

@@ -164,7 +164,7 @@ impl<'a> Resolver<'a> {
                 }
             }
             ("Fn::FindInMap", [map, first, second, ..]) => {
-                let keys = [map, first, second].map(|key| resolved(key));
+                let keys = [map, first, second].map(&resolved);
                 if let Some(reason) = keys.iter().find_map(Value::unknown) {
                     return Value::Unknown(reason.to_owned());
                 }
@@ -202,13 +202,11 @@ impl<'a> Resolver<'a> {
     }
 
     fn attribute(&self, name: &str) -> Value {
-        match self.settings.get(name) {
-            Some(value) => Value::from(value),
-            None => {
-                let what = format!("`{name}` of a resource is known after deployment");
-                unknown(&what, name)
-            }
+        if let Some(value) = self.settings.get(name) {
+            return Value::from(value);
         }
+        let what = format!("`{name}` of a resource is known after deployment");
+        unknown(&what, name)
     }
 
     /// `Fn::Sub`: a text with `${Name}`, or such a text and a map of further names.

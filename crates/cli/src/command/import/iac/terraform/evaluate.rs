@@ -3,9 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use hcl_edit::expr::{
-    BinaryOperator, Expression, ForExpr, ObjectKey, Traversal, TraversalOperator, UnaryOperator,
-};
+use hcl_edit::Decorated;
+use hcl_edit::expr::{Expression, ForExpr, ObjectKey, Traversal, TraversalOperator};
 
 use super::super::found::Settings;
 use super::super::limits::IacLimits;
@@ -13,6 +12,7 @@ use super::super::value::Value;
 use super::files::ModuleFiles;
 use super::functions;
 use super::module::Module;
+use super::operators::{binary, unary};
 use super::template;
 
 /// What expressions of a module see.
@@ -95,7 +95,7 @@ impl<'a> Scope<'a> {
                 template::evaluate(heredoc.template.iter(), self, bound, depth + 1)
             }
             Expression::Parenthesis(inner) => below(inner.inner()),
-            Expression::Variable(name) => self.name(name.as_str(), bound),
+            Expression::Variable(name) => bound_value(name.as_str(), bound),
             Expression::Conditional(conditional) => match below(&conditional.cond_expr) {
                 Value::Bool(true) => below(&conditional.true_expr),
                 Value::Bool(false) => below(&conditional.false_expr),
@@ -125,27 +125,15 @@ impl<'a> Scope<'a> {
 
     /// The value, unless the limit of evaluation is reached.
     pub(super) fn charge(&self, value: Value) -> Value {
-        match self.left.get().checked_sub(value.size()) {
-            Some(left) => {
-                self.left.set(left);
-                value
-            }
-            None => {
-                self.left.set(0);
-                let limit = self.limits.evaluation;
-                Value::Unknown(format!(
-                    "its expressions make more than {limit} values and bytes"
-                ))
-            }
+        if let Some(left) = self.left.get().checked_sub(value.size()) {
+            self.left.set(left);
+            return value;
         }
-    }
-
-    fn name(&self, name: &str, bound: Bindings<'_>) -> Value {
-        let found = bound.iter().rev().find(|(found, _)| found == name);
-        match found {
-            Some((_, value)) => value.clone(),
-            None => Value::Unknown(format!("`{name}` is not known")),
-        }
+        self.left.set(0);
+        let limit = self.limits.evaluation;
+        Value::Unknown(format!(
+            "its expressions make more than {limit} values and bytes"
+        ))
     }
 
     fn traverse(
@@ -161,7 +149,7 @@ impl<'a> Scope<'a> {
             _ => None,
         };
         let is_bound = |name: &str| bound.iter().any(|(found, _)| found == name);
-        let first = operators.first().map(|operator| operator.value());
+        let first = operators.first().map(Decorated::value);
         let (value, rest) = match (root, first) {
             (Some("var"), Some(TraversalOperator::GetAttr(name))) => {
                 (self.variable(name.as_str(), depth), &operators[1..])
@@ -187,7 +175,7 @@ impl<'a> Scope<'a> {
     fn apply(
         &self,
         mut value: Value,
-        operators: &[hcl_edit::Decorated<TraversalOperator>],
+        operators: &[Decorated<TraversalOperator>],
         text: &str,
         bound: Bindings<'_>,
         depth: usize,
@@ -316,6 +304,15 @@ impl<'a> Scope<'a> {
     }
 }
 
+/// The value of `each`, `count` or a variable of `for`.
+fn bound_value(name: &str, bound: Bindings<'_>) -> Value {
+    let found = bound.iter().rev().find(|(found, _)| found == name);
+    match found {
+        Some((_, value)) => value.clone(),
+        None => Value::Unknown(format!("`{name}` is not known")),
+    }
+}
+
 /// The keys and values of a collection, as `for` and `for_each` see them.
 pub(super) fn pairs(collection: &Value) -> Result<Vec<(Value, Value)>, String> {
     match collection {
@@ -373,70 +370,4 @@ fn key_text(expression: &Expression, value: Value) -> Result<String, Value> {
             .to_text()
             .ok_or_else(|| Value::Unknown("a key is not a text".to_owned())),
     }
-}
-
-fn unary(operator: UnaryOperator, value: Value) -> Value {
-    match (operator, value) {
-        (_, Value::Unknown(reason)) => Value::Unknown(reason),
-        (UnaryOperator::Not, Value::Bool(value)) => Value::Bool(!value),
-        (UnaryOperator::Neg, Value::Number(text)) => Value::Number(match text.strip_prefix('-') {
-            Some(positive) => positive.to_owned(),
-            None => format!("-{text}"),
-        }),
-        (operator, _) => Value::Unknown(format!("`{operator}` of another type is not supported")),
-    }
-}
-
-fn binary(operator: BinaryOperator, left: &Value, right: &Value) -> Value {
-    match (operator, left, right) {
-        // One side decides, whatever the other one is.
-        (BinaryOperator::And, Value::Bool(false), _)
-        | (BinaryOperator::And, _, Value::Bool(false)) => Value::Bool(false),
-        (BinaryOperator::Or, Value::Bool(true), _) | (BinaryOperator::Or, _, Value::Bool(true)) => {
-            Value::Bool(true)
-        }
-        _ => match left.unknown().or(right.unknown()) {
-            Some(reason) => Value::Unknown(reason.to_owned()),
-            None => known_binary(operator, left, right),
-        },
-    }
-}
-
-fn known_binary(operator: BinaryOperator, left: &Value, right: &Value) -> Value {
-    let numbers = || {
-        let number = |value: &Value| value.to_text()?.parse::<i64>().ok();
-        Some((number(left)?, number(right)?))
-    };
-    let compared = |test: fn(i64, i64) -> bool| numbers().map(|(l, r)| Value::Bool(test(l, r)));
-    let computed = |compute: fn(i64, i64) -> Option<i64>| {
-        let (left, right) = numbers()?;
-        compute(left, right).map(|number| Value::Number(number.to_string()))
-    };
-    let result = match operator {
-        BinaryOperator::Eq => Some(Value::Bool(left == right)),
-        BinaryOperator::NotEq => Some(Value::Bool(left != right)),
-        BinaryOperator::And | BinaryOperator::Or => match (left, right) {
-            (Value::Bool(left), Value::Bool(right)) => {
-                Some(Value::Bool(if operator == BinaryOperator::And {
-                    *left && *right
-                } else {
-                    *left || *right
-                }))
-            }
-            _ => None,
-        },
-        BinaryOperator::Less => compared(|left, right| left < right),
-        BinaryOperator::LessEq => compared(|left, right| left <= right),
-        BinaryOperator::Greater => compared(|left, right| left > right),
-        BinaryOperator::GreaterEq => compared(|left, right| left >= right),
-        BinaryOperator::Plus => computed(i64::checked_add),
-        BinaryOperator::Minus => computed(i64::checked_sub),
-        BinaryOperator::Mul => computed(i64::checked_mul),
-        BinaryOperator::Div => {
-            computed(|left, right| (right != 0 && left % right == 0).then(|| left / right))
-        }
-        BinaryOperator::Mod => computed(i64::checked_rem),
-    };
-    result
-        .unwrap_or_else(|| Value::Unknown(format!("`{operator}` of these values is not supported")))
 }

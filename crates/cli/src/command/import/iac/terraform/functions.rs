@@ -77,16 +77,15 @@ pub(super) fn call(call: &FuncCall, scope: &Scope<'_>, bound: Bindings<'_>, dept
 
 /// Functions of known values.
 fn known(name: &str, values: &[Value], scope: &Scope<'_>, depth: usize) -> Value {
-    let texts: Vec<Option<String>> = values.iter().map(Value::to_text).collect();
-    let text = |at: usize| texts.get(at).cloned().flatten();
+    let first = values.first().and_then(Value::to_text).unwrap_or_default();
     let result = match (name, values) {
         ("jsondecode", [Value::Text(json)]) => match Json::parse(json) {
             Ok(json) => Some(Value::from(&json)),
             Err(error) => return Value::Unknown(format!("jsondecode: {error}")),
         },
-        ("file", [_]) => return scope.files.read(scope.module, &text(0).unwrap_or_default()),
+        ("file", [_]) => return scope.files.read(scope.module, &first),
         ("templatefile", [_, names]) => {
-            let file = scope.files.read(scope.module, &text(0).unwrap_or_default());
+            let file = scope.files.read(scope.module, &first);
             let Value::Text(source) = file else {
                 return file;
             };
@@ -102,6 +101,37 @@ fn known(name: &str, values: &[Value], scope: &Scope<'_>, depth: usize) -> Value
                 }
             }
         }
+        ("can", [_]) => Some(Value::Bool(true)),
+        _ if TEXT_FUNCTIONS.contains(&name) => of_texts(name, values),
+        _ if LIST_FUNCTIONS.contains(&name) => of_collections(name, values),
+        _ => return Value::Unknown(format!("the function `{name}` is not supported here")),
+    };
+    result.unwrap_or_else(|| unexpected(name))
+}
+
+const TEXT_FUNCTIONS: [&str; 11] = [
+    "join",
+    "split",
+    "format",
+    "formatlist",
+    "lower",
+    "upper",
+    "trimspace",
+    "chomp",
+    "trimprefix",
+    "trimsuffix",
+    "replace",
+];
+
+const LIST_FUNCTIONS: [&str; 8] = [
+    "length", "element", "keys", "values", "contains", "distinct", "sort", "compact",
+];
+
+/// Functions of texts.
+fn of_texts(name: &str, values: &[Value]) -> Option<Value> {
+    let texts: Vec<Option<String>> = values.iter().map(Value::to_text).collect();
+    let text = |at: usize| texts.get(at).cloned().flatten();
+    match (name, values) {
         ("join", [_, lists @ ..]) => {
             let parts: Option<Vec<String>> = lists
                 .iter()
@@ -137,6 +167,13 @@ fn known(name: &str, values: &[Value], scope: &Scope<'_>, depth: usize) -> Value
             }
             _ => None,
         },
+        _ => None,
+    }
+}
+
+/// Functions of lists and maps.
+fn of_collections(name: &str, values: &[Value]) -> Option<Value> {
+    match (name, values) {
         ("length", [value]) => {
             let length = match value {
                 Value::Text(text) => text.chars().count(),
@@ -146,7 +183,8 @@ fn known(name: &str, values: &[Value], scope: &Scope<'_>, depth: usize) -> Value
             Some(Value::Number(length.to_string()))
         }
         ("element", [Value::List(list), _]) => {
-            let index: Option<usize> = text(1).and_then(|index| index.parse().ok());
+            let index = values.get(1).and_then(Value::to_text);
+            let index: Option<usize> = index.and_then(|index| index.parse().ok());
             index
                 .and_then(|index| list.get(index.checked_rem(list.len())?))
                 .cloned()
@@ -179,10 +217,8 @@ fn known(name: &str, values: &[Value], scope: &Scope<'_>, depth: usize) -> Value
                 .filter(|one| !matches!(one, Value::Null) && one.as_str() != Some(""));
             Some(Value::List(kept.cloned().collect()))
         }
-        ("can", [_]) => Some(Value::Bool(true)),
-        _ => return Value::Unknown(format!("the function `{name}` is not supported here")),
-    };
-    result.unwrap_or_else(|| unexpected(name))
+        _ => None,
+    }
 }
 
 fn convert(name: &str, value: Value) -> Value {

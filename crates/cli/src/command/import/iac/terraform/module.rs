@@ -152,7 +152,7 @@ impl Module {
         };
         match (kind, block.labels.as_slice()) {
             ("variable", [name]) => {
-                let kind = block.attribute("type").map(|kind| kind.to_string());
+                let kind = block.attribute("type").map(ToString::to_string);
                 let kind = kind.unwrap_or_default();
                 let kind = kind.trim().trim_matches('"');
                 let variable = Variable {

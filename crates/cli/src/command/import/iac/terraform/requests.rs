@@ -120,8 +120,12 @@ fn renamed(value: &Value) -> Value {
     }
 }
 
-/// A target of which a part is not known is not imported: its type says so.
+/// A target of which a part is not known is not imported: its type says so. The address and the
+/// key of a robot are secrets, which are not imported anyway.
 fn mark_unknown(target: &mut Value) {
+    if target.get("Type").and_then(Value::as_str) == Some("acs.dingtalk") {
+        forget_secrets(target);
+    }
     let Some(reason) = target.unknown().map(str::to_owned) else {
         return;
     };
@@ -129,6 +133,29 @@ fn mark_unknown(target: &mut Value) {
         for member in members.iter_mut().filter(|member| member.key == "Type") {
             let kind = member.value.to_text().unwrap_or_default();
             member.value = Value::Text(format!("{kind}, of which a part is not known ({reason}),"));
+        }
+    }
+}
+
+fn forget_secrets(target: &mut Value) {
+    let Value::Map(members) = target else {
+        return;
+    };
+    for member in members
+        .iter_mut()
+        .filter(|member| member.key == "ParamList")
+    {
+        let Value::List(parameters) = &mut member.value else {
+            continue;
+        };
+        for parameter in parameters {
+            let key = parameter.get("ResourceKey").and_then(Value::as_str);
+            let is_secret = matches!(key, Some("URL" | "SecretKey"));
+            if let Value::Map(parts) = parameter
+                && is_secret
+            {
+                parts.retain(|part| part.key != "Value");
+            }
         }
     }
 }

@@ -282,7 +282,7 @@ impl Reader<'_> {
         });
         let blocks: Vec<Value> = blocks.collect();
         self.value(name)
-            .or_else(|| (!blocks.is_empty()).then(|| Value::List(blocks)))
+            .or_else(|| (!blocks.is_empty()).then_some(Value::List(blocks)))
     }
 
     fn block(&self, body: &[Item]) -> Value {
