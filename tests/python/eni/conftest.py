@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from simulated_cloud import Cloud
+from subscribed_service import Service
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -66,3 +67,11 @@ def start_cloud(reflexarc, tmp_path):
 def cloud(start_cloud) -> Cloud:
     """A cloud with the built-in world: `tenant`, `neighbour` without the preview, `service`."""
     return start_cloud()
+
+
+@pytest.fixture
+def service(reflexarc, tmp_path):
+    """A service that gets the events of subscriptions."""
+    service = Service(reflexarc, tmp_path / "service")
+    yield service
+    service.close()

@@ -14,14 +14,14 @@ from alibabacloud_cms20190101.client import Client as CloudMonitor
 from alibabacloud_eventbridge20200401 import models as eb
 from alibabacloud_eventbridge20200401.client import Client as EventBridge
 from simulated_cloud import wait_for
-from test_subscriptions import create_interface, imported, sdk, service  # noqa: F401
+from subscription_clients import as_listed, create_interface, imported, sdk
 
 RULES = Path(__file__).resolve().parents[3] / "rules"
 
 
-def export(reflexarc, service: str, to: str) -> list | dict:
+def export(reflexarc, kind: str, to: str) -> list | dict:
     """What `export` writes of the ready-made rules, with one target for all."""
-    command = [str(reflexarc), "export", service, str(RULES), "--to", to]
+    command = [str(reflexarc), "export", kind, str(RULES), "--to", to]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     # 1: some filters cannot be exported.
     assert done.returncode in (0, 1), done.stderr
@@ -39,9 +39,9 @@ def listed(bridge: EventBridge) -> list[dict]:
     pages, token = [], None
     while True:
         request = eb.ListRulesRequest(event_bus_name="default", limit=7, next_token=token)
-        body = bridge.list_rules(request).body
-        pages.append(body.to_map())
-        token = body.data.next_token
+        response = bridge.list_rules(request)
+        pages.append(response.to_map())
+        token = response.body.data.next_token
         if not token:
             return pages
 
@@ -52,30 +52,32 @@ def test_exported_rules_are_created_listed_and_imported(reflexarc, cloud, tmp_pa
     assert len(requests) > 14
     created(bridge, requests)
     pages = listed(bridge)
-    rules = {rule["RuleName"]: rule for page in pages for rule in page["Data"]["Rules"]}
+    rules = {rule["RuleName"]: rule for page in pages for rule in page["body"]["Data"]["Rules"]}
     assert set(rules) == {request["RuleName"] for request in requests}
-    targets = []
+    targets, single = [], []
     for request in requests:
         rule = rules[request["RuleName"]]
         for key in ("EventBusName", "Description", "Status", "FilterPattern"):
             assert rule[key] == request[key], key
         name = {"event_bus_name": "default", "rule_name": request["RuleName"]}
-        shown = bridge.get_rule(eb.GetRuleRequest(**name)).body.to_map()["Data"]
-        assert shown["Targets"] == request["EventTargets"]
-        targets.append(bridge.list_targets(eb.ListTargetsRequest(**name)).body.to_map())
-    files = []
-    for number, response in enumerate(pages + targets):
-        files.append(tmp_path / f"response-{number}.json")
-        files[-1].write_text(json.dumps(response), encoding="utf-8")
-    direct = [{**request, "Targets": request["EventTargets"]} for request in requests]
+        shown = bridge.get_rule(eb.GetRuleRequest(**name)).to_map()
+        assert shown["body"]["Data"]["Targets"] == request["EventTargets"]
+        single.append(shown)
+        targets.append(bridge.list_targets(eb.ListTargetsRequest(**name)).to_map())
+    direct = [as_listed(request) for request in requests]
     written = tmp_path / "written.json"
     written.write_text(json.dumps({"Data": {"Rules": direct}}), encoding="utf-8")
-    again = imported(reflexarc, tmp_path / "listed", "eventbridge", *files)
-    assert len(again) == len(requests)
-    assert again == imported(reflexarc, tmp_path / "direct", "eventbridge", written)
+    expected = imported(reflexarc, tmp_path / "direct", "eventbridge", written)
+    assert len(expected) == len(requests)
+    for name, responses in {"listed": pages + targets, "single": single}.items():
+        files = []
+        for number, response in enumerate(responses):
+            files.append(tmp_path / f"{name}-{number}.json")
+            files[-1].write_text(json.dumps(response), encoding="utf-8")
+        assert imported(reflexarc, tmp_path / name, "eventbridge", *files) == expected
 
 
-def test_an_event_of_several_exported_rules_is_evaluated_once(reflexarc, cloud, service):  # noqa: F811
+def test_an_event_of_several_exported_rules_is_evaluated_once(reflexarc, cloud, service):
     created(sdk(EventBridge, cloud), export(reflexarc, "eventbridge", service.events))
     monitor = sdk(CloudMonitor, cloud)
     for request in export(reflexarc, "cloudmonitor", service.events):

@@ -13,12 +13,12 @@ import hcl2
 import pytest
 from alibabacloud_cms20190101 import models as cms
 from alibabacloud_cms20190101.client import Client as CloudMonitor
-from alibabacloud_ecs20140526 import models as ecs
 from alibabacloud_eventbridge20200401 import models as eb
 from alibabacloud_eventbridge20200401.client import Client as EventBridge
 from alibabacloud_tea_openapi import models as open_api
-from simulated_cloud import REGION, wait_for
-from subscribed_service import Receiver, Service
+from simulated_cloud import wait_for
+from subscribed_service import Receiver
+from subscription_clients import as_listed, create_interface, imported, sdk
 from Tea.exceptions import TeaException
 
 OPERATIONS = {
@@ -43,18 +43,6 @@ ATTRIBUTES = {
 }
 
 
-def sdk(kind, cloud, account="tenant"):
-    """A client of an official SDK for the simulated cloud."""
-    config = open_api.Config(
-        access_key_id=f"{account}-key",
-        access_key_secret=f"{account}-secret",
-        endpoint=cloud.endpoint,
-        protocol="http",
-        region_id=REGION,
-    )
-    return kind(config)
-
-
 @pytest.fixture
 def bridge(cloud) -> EventBridge:
     return sdk(EventBridge, cloud)
@@ -63,13 +51,6 @@ def bridge(cloud) -> EventBridge:
 @pytest.fixture
 def monitor(cloud) -> CloudMonitor:
     return sdk(CloudMonitor, cloud)
-
-
-@pytest.fixture
-def service(reflexarc, tmp_path):
-    service = Service(reflexarc, tmp_path / "service")
-    yield service
-    service.close()
 
 
 @pytest.fixture
@@ -84,14 +65,6 @@ def receive():
     yield start
     for receiver in running:
         receiver.close()
-
-
-def create_interface(cloud, account="tenant") -> str:
-    """Create an interface; return the id of the request."""
-    request = ecs.CreateNetworkInterfaceRequest(
-        region_id=REGION, v_switch_id=f"vsw-{account}", security_group_id=f"sg-{account}"
-    )
-    return cloud.client(account).create_network_interface(request).body.request_id
 
 
 def rule_request(name: str, url: str, pattern: dict | None = None, **members) -> dict:
@@ -116,17 +89,6 @@ def rule_request(name: str, url: str, pattern: dict | None = None, **members) ->
 def create(bridge: EventBridge, request: dict) -> eb.CreateRuleResponseBody:
     response = bridge.create_rule(eb.CreateRuleRequest().from_map(request))
     return response.body
-
-
-def imported(reflexarc, folder, kind: str, *files) -> dict[str, str]:
-    """The rule files that `import` makes, by name."""
-    subprocess.run(
-        [str(reflexarc), "import", kind, *map(str, files), "--out", str(folder)],
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
-    return {file.name: file.read_text(encoding="utf-8") for file in folder.glob("*.toml")}
 
 
 def test_an_operation_reaches_the_rules_of_the_service_once(cloud, bridge, service):
@@ -227,23 +189,21 @@ def test_listed_rules_are_imported_as_they_were_created(reflexarc, bridge, tmp_p
     for request in requests:
         assert create(bridge, request).success
     # The same as a response, without the simulator.
-    expected = [
-        {**request, "Targets": request["EventTargets"], "Status": request.get("Status", "ENABLE")}
-        for request in requests
-    ]
+    expected = [as_listed(request) for request in requests]
     written = tmp_path / "written.json"
     written.write_text(json.dumps({"Data": {"Rules": expected}}), encoding="utf-8")
     pages = []
     token = None
     while True:
         request = eb.ListRulesRequest(event_bus_name="default", limit=2, next_token=token)
-        body = bridge.list_rules(request).body
-        assert body.data.total == 3
-        pages.append(body.to_map())
-        token = body.data.next_token
+        response = bridge.list_rules(request)
+        assert response.body.data.total == 3
+        # The whole response: headers, status and body.
+        pages.append(response.to_map())
+        token = response.body.data.next_token
         if not token:
             break
-    assert [len(page["Data"]["Rules"]) for page in pages] == [2, 1]
+    assert [len(page["body"]["Data"]["Rules"]) for page in pages] == [2, 1]
     files = []
     for number, page in enumerate(pages):
         files.append(tmp_path / f"page-{number}.json")
@@ -251,7 +211,7 @@ def test_listed_rules_are_imported_as_they_were_created(reflexarc, bridge, tmp_p
     for name in patterns:
         request = eb.ListTargetsRequest(event_bus_name="default", rule_name=name)
         files.append(tmp_path / f"targets-{name}.json")
-        files[-1].write_text(json.dumps(bridge.list_targets(request).body.to_map()))
+        files[-1].write_text(json.dumps(bridge.list_targets(request).to_map()), encoding="utf-8")
     rules = imported(reflexarc, tmp_path / "listed", "eventbridge", *files)
     assert len(rules) == 3
     assert rules == imported(reflexarc, tmp_path / "direct", "eventbridge", written)
@@ -291,8 +251,8 @@ def test_cloud_monitor_delivers_its_own_form_and_is_imported(
     event = json.loads(receiver.requests[0][1])
     assert event["ruleName"] == "operations" and event["product"] == "ECS"
     assert len(service.sent()) == 1
-    listed = monitor.describe_event_rule_list(cms.DescribeEventRuleListRequest()).body
-    assert listed.total == 1
+    listed = monitor.describe_event_rule_list(cms.DescribeEventRuleListRequest())
+    assert listed.body.total == 1
     shown = monitor.describe_event_rule_target_list(
         cms.DescribeEventRuleTargetListRequest(rule_name="operations")
     ).body
