@@ -18,6 +18,7 @@ use crate::event_key::EventKey;
 use crate::gates::Gates;
 use crate::lookup::Lookups;
 use crate::notification::Notification;
+use crate::portable::check_pattern;
 use crate::reaction_failure::ReactionFailure;
 use crate::rule_findings::{RuleFindings, RuleParts};
 use crate::rule_test::{RuleTest, TestEvent};
@@ -366,6 +367,8 @@ impl Rule {
 
     /// What its filters use that a dialect does not have (errors) and where that service would give
     /// another result (warnings), as [`Pattern::check`] does; spans are bytes of the rule's file.
+    /// For Alibaba Cloud, filters are first converted to the form of its events, see
+    /// [`cloudevent_form`](crate::cloudevent_form).
     /// For reflexarc: warnings and hints about the filter and hints about calls, without those that
     /// the rule allows, and hints about codes in `allow` that are not needed.
     ///
@@ -382,7 +385,7 @@ impl Rule {
     pub fn check(&self, dialect: Dialect) -> Vec<Diagnostic> {
         if dialect != Dialect::Reflexarc {
             let found = self.filters().flat_map(|(source, pattern)| {
-                let found = pattern.check(dialect).into_iter();
+                let found = check_pattern(pattern, dialect).into_iter();
                 found.map(|found| source.map_spans(found))
             });
             let mut found: Vec<Diagnostic> = found.collect();

@@ -127,7 +127,7 @@ impl SpannedNode {
     }
 
     /// The node with the same span everywhere, for a node that was not parsed.
-    pub(crate) fn with_span(node: &Node, span: &Span) -> Self {
+    pub fn with_span(node: &Node, span: &Span) -> Self {
         let spanned = |nodes: &[Node]| {
             nodes
                 .iter()
@@ -164,7 +164,7 @@ impl SpannedNode {
     }
 
     /// The tree without spans.
-    pub(crate) fn to_node(&self) -> Node {
+    pub fn to_node(&self) -> Node {
         match &self.kind {
             Kind::All(parts) => Node::All(parts.iter().map(Self::to_node).collect()),
             Kind::Any(parts) => Node::Any(parts.iter().map(Self::to_node).collect()),
@@ -196,7 +196,7 @@ impl SpannedNode {
     }
 
     /// Every field of the tree, in text order.
-    pub(crate) fn fields(&self) -> Vec<&SpannedField> {
+    pub fn fields(&self) -> Vec<&SpannedField> {
         let mut fields = Vec::new();
         self.collect_fields(&mut fields);
         fields

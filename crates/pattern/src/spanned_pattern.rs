@@ -102,6 +102,14 @@ impl<'p> SpannedPattern<'p> {
         sort_and_truncate(&mut found);
         found
     }
+
+    /// As [`SpannedPattern::check`] for another service, of another tree whose spans are bytes of
+    /// this source: one that was converted to the form of events that the service delivers.
+    pub fn check_converted(tree: &SpannedNode, dialect: Dialect) -> Vec<Diagnostic> {
+        let mut found = dialect::check(tree, dialect);
+        sort_and_truncate(&mut found);
+        found
+    }
 }
 
 /// Warnings about a tree that was parsed from this text.

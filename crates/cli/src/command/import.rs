@@ -4,12 +4,12 @@
     reason = "help texts name actions of the API, and would show the backticks"
 )]
 
-mod cloudmonitor;
+pub(super) mod cloudmonitor;
 mod document;
 mod eventbridge;
 mod iac;
 mod json_layout;
-mod rule_draft;
+pub(super) mod rule_draft;
 mod target_draft;
 
 use std::collections::BTreeSet;

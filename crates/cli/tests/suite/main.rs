@@ -20,6 +20,7 @@ mod disabled;
 mod documented;
 mod earlier_versions;
 mod explain_windows;
+mod export;
 mod help;
 mod import;
 mod import_iac;

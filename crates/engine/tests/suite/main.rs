@@ -9,6 +9,7 @@ mod answers;
 mod budgets;
 mod call_findings;
 mod checking;
+mod cloudevent_form;
 mod converted_events;
 mod disabled;
 mod evaluation;

@@ -196,7 +196,7 @@ fn of_statuses(statuses: &[&str]) -> Node {
 
 /// A condition on the type of event, such as `Maintenance`. Only Cloud Monitor sends `eventType`;
 /// for other envelopes the condition lists the names of that type from the catalogue.
-fn of_types(types: &[&str]) -> Node {
+pub(in crate::command) fn of_types(types: &[&str]) -> Node {
     let of_type = catalogue().iter().filter(|entry| {
         entry
             .class

@@ -5,8 +5,9 @@ mod found;
 mod target;
 mod transformation;
 
-use reflexarc_event::{Json, find_name};
-use reflexarc_pattern::{Alternative, Dialect, Field, Node, Path, Pattern, Predicate, TextOp};
+use reflexarc::cloudevent_form::to_native;
+use reflexarc_event::Json;
+use reflexarc_pattern::{Dialect, Pattern};
 
 use self::found::Cloud;
 use super::document::{Document, member, string};
@@ -78,7 +79,7 @@ fn import_rule(name: &str, rule: &Json, targets: &[&Json], import: &mut Import) 
     };
     let node = match to_native(pattern.node()) {
         Ok(node) => node,
-        Err(reason) => return skip(&reason),
+        Err(unmapped) => return skip(&unmapped.to_string()),
     };
     // As an expression, the notation of the ready-made rules, which is easier to edit.
     let when = Pattern::from_node(node).to_expression();
@@ -130,131 +131,4 @@ fn description_of(name: &str, rule: &Json) -> String {
         "" => format!("EventBridge rule {name}"),
         description => description.to_owned(),
     }
-}
-
-/// The filter of CloudEvents as a filter of the native form, or why it cannot be converted.
-fn to_native(node: &Node) -> Result<Node, String> {
-    let all = |nodes: &[Node]| nodes.iter().map(to_native).collect::<Result<Vec<_>, _>>();
-    Ok(match node {
-        Node::All(nodes) => Node::All(all(nodes)?),
-        Node::Any(nodes) => Node::Any(all(nodes)?),
-        Node::Not(inner) => Node::Not(Box::new(to_native(inner)?)),
-        Node::Field(field) => Node::Field(native_field(field)?),
-    })
-}
-
-fn native_field(field: &Field) -> Result<Field, String> {
-    let path = field.path.as_str();
-    let renamed = |key: &str, alternatives| {
-        Ok(Field {
-            path: Path::from_keys([key]),
-            alternatives,
-        })
-    };
-    let same = field.alternatives.clone();
-    match path {
-        "type" => renamed("name", convert(field, name_predicates)?),
-        "source" => renamed("product", convert(field, product_predicates)?),
-        "subject" => renamed("resourceId", same),
-        "aliyunaccountid" => renamed("userId", same),
-        "aliyunregionid" => renamed("regionId", same),
-        "data" => renamed("content", same),
-        "time" | "specversion" | "datacontenttype" => Err(format!(
-            "its condition on `{path}` cannot be converted: \
-             the native form writes the value differently"
-        )),
-        _ => match path.strip_prefix("data.") {
-            Some(rest) => Ok(Field {
-                path: Path::from_keys(["content", rest]),
-                alternatives: same,
-            }),
-            // `id` has this name in both forms. Other attributes, which only CloudEvents have, keep
-            // theirs.
-            None => Ok(field.clone()),
-        },
-    }
-}
-
-/// Converts each predicate of a field. One predicate may become several alternatives; predicates
-/// that have to hold together are multiplied out:
-///
-/// ```text
-/// (a and b)  with a → a1 or a2  gives  (a1 and b) or (a2 and b)
-/// ```
-fn convert(
-    field: &Field,
-    predicates: impl Fn(&Predicate) -> Result<Vec<Predicate>, String>,
-) -> Result<Vec<Alternative>, String> {
-    let mut alternatives = Vec::new();
-    for Alternative(together) in &field.alternatives {
-        let mut combined: Vec<Vec<Predicate>> = vec![Vec::new()];
-        for predicate in together {
-            let choices = match predicate {
-                Predicate::AnythingBut(refused) => {
-                    let refused = refused
-                        .iter()
-                        .map(&predicates)
-                        .collect::<Result<Vec<_>, _>>()?
-                        .concat();
-                    vec![Predicate::AnythingBut(refused)]
-                }
-                Predicate::Missing | Predicate::Exists | Predicate::Null => vec![predicate.clone()],
-                other => predicates(other)?,
-            };
-            // Each alternative so far is combined with each choice for this predicate.
-            combined = combined
-                .iter()
-                .flat_map(|before| {
-                    choices.iter().map(move |choice| {
-                        [before.as_slice(), std::slice::from_ref(choice)].concat()
-                    })
-                })
-                .collect();
-        }
-        alternatives.extend(combined.into_iter().map(Alternative));
-    }
-    Ok(alternatives)
-}
-
-/// Converts a predicate of `type`, such as `ecs:Instance:SystemFailure.Reboot`, to one of `name`,
-/// which has no prefix and may have a status at the end.
-fn name_predicates(predicate: &Predicate) -> Result<Vec<Predicate>, String> {
-    let Predicate::Text(op, value) = predicate else {
-        return Err(not_convertible("type"));
-    };
-    match (op, value.strip_prefix("ecs:")) {
-        (TextOp::Equals, Some(name)) => {
-            let mut predicates = vec![Predicate::Text(TextOp::Equals, name.into())];
-            // A name that is not in the catalogue may have statuses.
-            if find_name(name).is_none_or(|(entry, _)| !entry.statuses.is_empty()) {
-                predicates.push(Predicate::Text(TextOp::Prefix, format!("{name}:").into()));
-            }
-            Ok(predicates)
-        }
-        (TextOp::Prefix, Some("")) => Ok(vec![Predicate::Exists]),
-        (TextOp::Prefix, Some(name)) => Ok(vec![Predicate::Text(TextOp::Prefix, name.into())]),
-        (TextOp::Equals | TextOp::Prefix, None) => {
-            Err(format!("`{value}` is not a type of ECS events"))
-        }
-        (TextOp::Suffix | TextOp::Contains, _) => Err(not_convertible("type")),
-    }
-}
-
-/// Converts a predicate of `source`, such as `acs.ecs`, to one of `product`: `ECS`.
-fn product_predicates(predicate: &Predicate) -> Result<Vec<Predicate>, String> {
-    let Predicate::Text(op, value) = predicate else {
-        return Err(not_convertible("source"));
-    };
-    match (op, value.strip_prefix("acs.")) {
-        (TextOp::Equals, Some(product)) => Ok(vec![Predicate::Text(
-            TextOp::Equals,
-            product.to_uppercase().into(),
-        )]),
-        (TextOp::Prefix, Some("")) => Ok(vec![Predicate::Exists]),
-        _ => Err(not_convertible("source")),
-    }
-}
-
-fn not_convertible(path: &str) -> String {
-    format!("its condition on `{path}` cannot be converted to the native form")
 }

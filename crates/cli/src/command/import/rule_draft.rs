@@ -45,7 +45,7 @@ pub(super) enum MessageForm {
 
 /// How keywords are compared with the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Relation {
+pub(in crate::command) enum Relation {
     /// The content contains one of them.
     AnyOf,
     /// The content contains none of them.
@@ -113,7 +113,7 @@ impl RuleDraft {
                 let _ = writeln!(
                     text,
                     "\nthen = {}",
-                    block(&script(*relation, keywords, &targets))
+                    block(&keyword_script(*relation, keywords, &targets))
                 );
             }
         }
@@ -129,7 +129,11 @@ impl RuleDraft {
 
 /// A script for keywords. They may be anywhere in the content, in any field; a filter compares
 /// fields that it names, so this needs a script.
-fn script(relation: Relation, keywords: &[String], targets: &[String]) -> String {
+pub(in crate::command) fn keyword_script(
+    relation: Relation,
+    keywords: &[String],
+    targets: &[String],
+) -> String {
     let found: Vec<String> = keywords
         .iter()
         .map(|keyword| format!("text.contains({})", quoted(keyword)))
@@ -167,7 +171,7 @@ pub(super) fn rule_name(text: &str) -> String {
 }
 
 /// A string in double quotes, with escapes that TOML and rhai read alike.
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::command) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
         match c {

@@ -6,6 +6,7 @@ use super::super::document::{member, string};
 use super::super::rule_draft::{MessageForm, RuleDraft};
 use super::super::target_draft::{Receiver, TargetDraft};
 use super::transformation::{self, Transformation};
+use crate::command::export::is_default_body;
 
 /// Imports a target into a draft: the target, its message, and what is omitted. The draft has no
 /// target when its type is not supported.
@@ -80,7 +81,7 @@ pub(super) fn import(rule: &str, target: &Json, draft: &mut RuleDraft) {
 
 /// The body for a robot, a JSON document with `msgtype`. A script sends it to the robot unchanged.
 fn import_robot_message(target: &Json, draft: &mut RuleDraft) {
-    match parameter(target, "Body").map(transformation::read) {
+    match own_parameter(target, "Body").map(transformation::read) {
         None | Some(Transformation::Original) => {}
         Some(Transformation::Text(text)) => match text.to_script_json() {
             Some(document) if document.contains("\"msgtype\"") => {
@@ -97,7 +98,7 @@ fn import_robot_message(target: &Json, draft: &mut RuleDraft) {
 /// The subject and body of a mail: the title and text of a message.
 fn import_mail_message(target: &Json, draft: &mut RuleDraft, imported: &mut TargetDraft) {
     let mut template =
-        |key: &str, what: &str| match parameter(target, key).map(transformation::read)? {
+        |key: &str, what: &str| match own_parameter(target, key).map(transformation::read)? {
             Transformation::Text(text) => {
                 Some(text.to_template()).filter(|template| !template.is_empty())
             }
@@ -161,6 +162,11 @@ fn omit(target: &Json, draft: &mut RuleDraft, what: &str, why: &str) {
         "target {}: {what} not imported: {why}",
         string(target, "Id")
     ));
+}
+
+/// A parameter, unless it is what the export makes of the default message.
+fn own_parameter<'a>(target: &'a Json, key: &str) -> Option<&'a Json> {
+    parameter(target, key).filter(|one| !is_default_body(key, string(one, "Template")))
 }
 
 fn parameter<'a>(target: &'a Json, key: &str) -> Option<&'a Json> {
