@@ -51,7 +51,7 @@ pub(crate) struct Args {
     #[command(subcommand)]
     service: Option<Service>,
     #[command(flatten)]
-    filters: filters::Args,
+    filters: filters::FilterArgs,
 }
 
 /// What whole rules are exported to.
@@ -99,7 +99,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 struct EventBridgeArgs {
     #[command(flatten)]
-    selection: selection::Args,
+    selection: selection::SelectionArgs,
     /// Event bus
     #[arg(long, value_name = "NAME", default_value = "default")]
     bus: String,

@@ -80,7 +80,10 @@ pub(super) fn with_statuses(
         let kind = type_field(&names, shifted)?.map(Node::Field);
         parts.push(Node::All(kind.into_iter().chain([status]).collect()));
     }
-    Ok(Some(Node::Any(parts)))
+    Ok(match parts.len() {
+        1 => parts.pop(),
+        _ => Some(Node::Any(parts)),
+    })
 }
 
 /// Names of which the same statuses match.

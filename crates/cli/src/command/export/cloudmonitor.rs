@@ -20,7 +20,7 @@ use crate::output::Output;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    pub(super) selection: selection::Args,
+    pub(super) selection: selection::SelectionArgs,
     /// Leave out conditions that Cloud Monitor does not have: its rule selects more events
     #[arg(long)]
     pub(super) widen: bool,
@@ -96,10 +96,7 @@ pub(super) fn rules(
         let silence = if selection.sends_to_one() {
             None
         } else {
-            omissions.extend(keys.omissions(rule));
-            if keys.then.is_some() && keywords.is_none() {
-                omissions.push("its script is not exported".to_owned());
-            }
+            omissions.extend(keys.omissions(rule, keywords.is_some(), true));
             if keys.has_message() {
                 omissions.push("its message is not exported: Cloud Monitor has its own".to_owned());
             }

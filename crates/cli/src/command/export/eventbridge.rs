@@ -1,13 +1,14 @@
 //! `reflexarc export eventbridge`: rules of Alibaba Cloud EventBridge with their targets.
 
 use reflexarc::Rule;
+use reflexarc_event::Json;
 use reflexarc_pattern::Dialect;
 use serde_json::{Value, json};
 
 use super::LIMITS;
 use super::message::{ExportedMessage, Transformation};
 use super::names::{NameStyle, Names};
-use super::rule_keys::RuleKeys;
+use super::rule_keys::{RuleKeys, target_names};
 use super::secret_text::SecretText;
 use super::selection::{Selection, parts_note, report_filter, report_omissions};
 use super::send_script::{self, SentDocument};
@@ -135,8 +136,7 @@ fn target_request(target: &EventTarget) -> Value {
 
 /// The pattern without white space, which counts towards quotas.
 fn compact(pattern: &str) -> String {
-    serde_json::from_str::<Value>(pattern)
-        .map_or_else(|_| pattern.to_owned(), |json| json.to_string())
+    Json::parse(pattern).map_or_else(|_| pattern.to_owned(), |json| json.to_string())
 }
 
 fn description(rule: &Rule, dialect: Dialect, omissions: &mut Vec<String>) -> String {
@@ -155,29 +155,15 @@ fn description(rule: &Rule, dialect: Dialect, omissions: &mut Vec<String>) -> St
 }
 
 fn aws_omissions(rule: &Rule) -> Vec<String> {
-    let mut names: Vec<String> = rule
-        .message_targets()
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
-    names.dedup();
+    let names = target_names(rule);
     let targets = (!names.is_empty()).then(|| {
         let names = names.join(", ");
         format!(
             "its targets are not exported: {names}; add an aws_cloudwatch_event_target for each"
         )
     });
-    let keys = RuleKeys::of(rule);
-    let script = keys
-        .then
-        .is_some()
-        .then(|| "its script is not exported".to_owned());
-    let throttle = keys
-        .throttle
-        .is_some()
-        .then(|| "`throttle` not exported".to_owned());
-    let mut omissions = keys.omissions(rule);
-    omissions.extend(targets.into_iter().chain(script).chain(throttle));
+    let mut omissions = RuleKeys::of(rule).omissions(rule, false, false);
+    omissions.extend(targets);
     omissions
 }
 
@@ -188,14 +174,9 @@ fn targets(rule: &Rule, selection: &Selection, omissions: &mut Vec<String>) -> V
     let keys = RuleKeys::of(rule);
     let documents = keys.then.as_deref().and_then(send_script::read);
     if !selection.sends_to_one() {
-        omissions.extend(keys.omissions(rule));
-        if keys.throttle.is_some() {
-            omissions.push("`throttle` not exported".to_owned());
-        }
-        if keys.then.is_some() && documents.is_none() {
-            let omission = "its script is not exported: the targets get every event that the \
-                filter selects";
-            omissions.push(omission.to_owned());
+        omissions.extend(keys.omissions(rule, documents.is_some(), false));
+        if keys.then.is_some() && documents.is_none() && !found.known.is_empty() {
+            omissions.push("its targets get every event that the filter selects".to_owned());
         }
     }
     let message = ExportedMessage::new(rule.name(), keys.title.as_deref(), keys.text.as_deref());

@@ -14,7 +14,7 @@ use crate::output::{Format, Output};
 
 /// Arguments of `export` without a service.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct FilterArgs {
     /// Rule files or folders, searched recursively; `-` is stdin [default: rules]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
@@ -34,7 +34,7 @@ pub(crate) struct Args {
 }
 
 /// Exports the filters.
-pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &FilterArgs, output: &mut Output) -> Result<Exit, Failure> {
     let paths = either(args.paths.clone(), &args.rules, "PATH", "--rules")?;
     let rules = load_rules(&paths)?;
     let wanted = |rule: &&Rule| args.rule.as_ref().is_none_or(|name| name == rule.name());

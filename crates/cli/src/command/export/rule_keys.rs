@@ -73,23 +73,44 @@ impl RuleKeys {
         self.title.is_some() || self.text.is_some()
     }
 
-    /// What no service has of the rule, as messages.
-    pub(super) fn omissions(&self, rule: &Rule) -> Vec<String> {
+    /// What no service has of the rule, as messages; `is_script_exported` where its script only sends
+    /// documents that are exported, and `has_throttle` where the service has that.
+    pub(super) fn omissions(
+        &self,
+        rule: &Rule,
+        is_script_exported: bool,
+        has_throttle: bool,
+    ) -> Vec<String> {
         let window = rule.window().map(|kind| {
             let key = match kind {
-                WindowKind::Count => "count",
-                WindowKind::FollowedBy => "followed_by",
-                WindowKind::NotFollowedBy => "not_followed_by",
-                WindowKind::AbsentFor => "absent_for",
-                WindowKind::Batch => "batch",
+                WindowKind::Count => "`count`",
+                WindowKind::FollowedBy => "`followed_by`",
+                WindowKind::NotFollowedBy => "`not_followed_by`",
+                WindowKind::AbsentFor => "`absent_for`",
+                WindowKind::Batch => "`batch`",
+                _ => "its time window",
             };
-            format!("`{key}` is not exported: every event that it needs is selected and sent")
+            format!("{key} is not exported: every event that it needs is selected and sent")
         });
-        let others = self.others.iter();
-        let others = others.map(|words| format!("{words} not exported"));
-        let calls = (!rule.calls().is_empty()).then(|| "its calls are not exported".to_owned());
-        window.into_iter().chain(others).chain(calls).collect()
+        let script = (self.then.is_some() && !is_script_exported).then_some("its script");
+        let calls = (!rule.calls().is_empty()).then_some("its calls");
+        let throttle = (self.throttle.is_some() && !has_throttle).then_some("`throttle`");
+        let others = script.into_iter().chain(calls).chain(throttle);
+        let others: Vec<&str> = others.chain(self.others.iter().copied()).collect();
+        let others = (!others.is_empty()).then(|| format!("not exported: {}", others.join(", ")));
+        window.into_iter().chain(others).collect()
     }
+}
+
+/// The names of the targets that a rule sends to, each once.
+pub(super) fn target_names(rule: &Rule) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (name, _) in rule.message_targets() {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// A text or a list of texts.

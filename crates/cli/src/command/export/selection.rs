@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use reflexarc::{Diagnostic, FileDiagnostics, PortableFilter, Rule, RuleSet};
 
+use super::rule_keys::target_names;
 use super::targets::{ConfiguredTarget, ConfiguredTargets};
 use crate::config_args::load_without_secrets;
 use crate::exit::{Exit, Failure};
@@ -12,7 +13,7 @@ use crate::output::Output;
 
 /// Arguments about the rules and their targets.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct SelectionArgs {
     /// Rule files or folders, searched recursively; `-` is stdin [default: rules]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
@@ -44,7 +45,7 @@ pub(super) struct RuleTargets<'s> {
 
 impl Selection {
     /// Loads the rules and the configuration.
-    pub(super) fn load(args: &Args) -> Result<Self, Failure> {
+    pub(super) fn load(args: &SelectionArgs) -> Result<Self, Failure> {
         let config = args
             .config
             .as_deref()
@@ -93,12 +94,7 @@ impl Selection {
             known: Vec::new(),
             omissions: Vec::new(),
         };
-        let mut names: Vec<String> = Vec::new();
-        for (name, _) in rule.message_targets() {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
+        let names = target_names(rule);
         match &self.targets {
             ConfiguredTargets::One(target) => found.known.push(target),
             ConfiguredTargets::Unknown if !names.is_empty() => found.omissions.push(format!(

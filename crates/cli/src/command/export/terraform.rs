@@ -15,7 +15,7 @@ use crate::output::Output;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    selection: selection::Args,
+    selection: selection::SelectionArgs,
     /// Cloud: alibaba, aws
     #[arg(long, value_name = "NAME", default_value = "alibaba", value_parser = cloud)]
     dialect: Dialect,

@@ -4,22 +4,22 @@ use crate::command::import::rule_draft::{Relation, keyword_script, quoted};
 
 /// The keywords of which the content contains one, if that is what the script looks for.
 pub(super) fn of_script(script: &str) -> Option<Vec<String>> {
-    let condition = script.lines().nth(1)?;
-    let keywords = condition.split("text.contains(").skip(1).map(|rest| {
-        let end = rest.rfind("\")").map(|at| at + 1)?;
-        // The escapes that imports write are those of JSON.
-        serde_json::from_str::<String>(&rest[..end]).ok()
-    });
-    let keywords: Vec<String> = keywords.collect::<Option<_>>()?;
-    let targets = script.split("notify(").skip(1).map(|rest| {
-        let end = rest.find("\", #{").map(|at| at + 1)?;
-        serde_json::from_str::<String>(&rest[..end]).ok()
-    });
-    let targets: Vec<String> = targets.collect::<Option<_>>()?;
+    let keywords = texts_after(script, "text.contains(")?;
+    let targets = texts_after(script, "notify(")?;
     let targets: Vec<String> = targets.iter().map(|target| quoted(target)).collect();
     // Only a script that says exactly that: any other may do more.
     let made = keyword_script(Relation::AnyOf, &keywords, &targets);
     (!keywords.is_empty() && made == script.trim()).then_some(keywords)
+}
+
+/// The text in quotes after each place where `start` is.
+fn texts_after(script: &str, start: &str) -> Option<Vec<String>> {
+    let texts = script.split(start).skip(1).map(|rest| {
+        // The escapes that imports write are those of JSON.
+        let mut texts = serde_json::Deserializer::from_str(rest).into_iter::<String>();
+        texts.next()?.ok()
+    });
+    texts.collect()
 }
 
 #[cfg(test)]

@@ -135,6 +135,8 @@ impl MonitorFilter {
     fn condition(&mut self, field: &Field) -> Option<Branch> {
         let mut branch = Branch::default();
         match field.path.as_str() {
+            // Every event has them.
+            "product" | "name" | "level" if is_any(field) => {}
             "product" => branch.products = Some(texts(field)?),
             "level" => {
                 let levels = texts(field)?;
@@ -305,6 +307,12 @@ fn types_of(node: &Node) -> Option<Vec<String>> {
     let is_known = known.iter().all(|one| TYPES.contains(one));
     let made = Pattern::from_node(of_types(&known));
     (is_known && made.node() == node).then_some(types)
+}
+
+/// Whether any value satisfies the field.
+fn is_any(field: &Field) -> bool {
+    let mut alternatives = field.alternatives.iter();
+    alternatives.any(|Alternative(predicates)| *predicates == [Predicate::Exists])
 }
 
 fn one_text(field: &Field) -> Option<&str> {
