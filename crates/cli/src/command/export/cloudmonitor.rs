@@ -113,7 +113,7 @@ pub(super) fn rules(
             webhooks: Vec::new(),
         };
         for target in found.known {
-            exported.add_target(rule, target, &mut omissions);
+            exported.add_target(target, &mut omissions);
         }
         report_omissions(rule, &omissions, output);
         rules.push(exported);
@@ -202,7 +202,7 @@ pub(super) fn resource(rule: &MonitorRule, variables: &mut Variables) -> Value {
 }
 
 impl MonitorRule {
-    fn add_target(&mut self, rule: &Rule, target: &ConfiguredTarget, omissions: &mut Vec<String>) {
+    fn add_target(&mut self, target: &ConfiguredTarget, omissions: &mut Vec<String>) {
         let name = &target.name;
         let is_full = |count: usize| count == LIMITS.cloudmonitor_targets;
         let too_many = format!(
@@ -221,12 +221,8 @@ impl MonitorRule {
                 for source in url.secrets() {
                     omissions.push(format!("target {name}: fill in the secret: {source}"));
                 }
-                // Imports name a callback after its rule and its id.
-                let id = name
-                    .strip_prefix(rule.name())
-                    .and_then(|rest| rest.strip_prefix('-'));
                 self.webhooks.push(Callback {
-                    id: id.filter(|id| !id.is_empty()).unwrap_or(name).to_owned(),
+                    id: name.clone(),
                     protocol: if url.start().starts_with("http:") {
                         "http"
                     } else {

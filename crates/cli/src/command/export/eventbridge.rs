@@ -11,7 +11,7 @@ use super::names::{NameStyle, Names};
 use super::rule_keys::{RuleKeys, target_names};
 use super::secret_text::SecretText;
 use super::selection::{Selection, parts_note, report_filter, report_omissions};
-use super::send_script::{self, SentDocument};
+use super::send_script::{self, SentBody, SentDocument};
 use super::targets::{ConfiguredTarget, Retry, TargetKind};
 use crate::output::Output;
 
@@ -43,6 +43,8 @@ pub(super) enum Parameter {
     Constant(&'static str, SecretText),
     /// The whole event.
     Original(&'static str),
+    /// A field of the event, by its JSONPath.
+    Path(&'static str, String),
     Transformed(&'static str, Transformation),
 }
 
@@ -119,6 +121,9 @@ fn target_request(target: &EventTarget) -> Value {
             "ResourceKey": key, "Form": "CONSTANT", "Value": value.with_placeholders(),
         }),
         Parameter::Original(key) => json!({ "ResourceKey": key, "Form": "ORIGINAL" }),
+        Parameter::Path(key, path) => {
+            json!({ "ResourceKey": key, "Form": "JSONPATH", "Value": path })
+        }
         Parameter::Transformed(key, made) => made.parameter(key),
     };
     let mut request = json!({
@@ -187,7 +192,6 @@ fn targets(rule: &Rule, selection: &Selection, omissions: &mut Vec<String>) -> V
         ExportedMessage::default()
     });
     let context = RuleContext {
-        rule,
         has_message: keys.has_message(),
         message,
         documents: documents.unwrap_or_default(),
@@ -198,7 +202,7 @@ fn targets(rule: &Rule, selection: &Selection, omissions: &mut Vec<String>) -> V
         let Some(mut exported) = context.target(target, omissions) else {
             continue;
         };
-        exported.id = ids.give(&exported.id, NameStyle::EventBridge);
+        exported.id = ids.give(&exported.id, NameStyle::Aws);
         if targets.len() == LIMITS.eventbridge_targets {
             omissions.push(format!(
                 "target {} is not exported: a rule has at most {} targets",
@@ -212,14 +216,13 @@ fn targets(rule: &Rule, selection: &Selection, omissions: &mut Vec<String>) -> V
 }
 
 /// What the targets of one rule share.
-struct RuleContext<'r> {
-    rule: &'r Rule,
+struct RuleContext {
     has_message: bool,
     message: ExportedMessage,
     documents: Vec<SentDocument>,
 }
 
-impl RuleContext<'_> {
+impl RuleContext {
     fn target(
         &self,
         target: &ConfiguredTarget,
@@ -241,8 +244,11 @@ impl RuleContext<'_> {
                 };
                 let mut parameters = vec![Parameter::Constant("url", url.clone())];
                 parameters.push(match self.document(name) {
-                    Some(body) => self.transformed("Body", body, name, omissions)?,
-                    None => Parameter::Original("Body"),
+                    Some(SentBody::Document(body)) => {
+                        self.transformed("Body", body, name, omissions)?
+                    }
+                    Some(SentBody::Field(path)) => Parameter::Path("Body", path),
+                    Some(SentBody::Event) | None => Parameter::Original("Body"),
                 });
                 let network = SecretText::plain("PublicNetwork");
                 parameters.push(Parameter::Constant("Network", network));
@@ -254,9 +260,11 @@ impl RuleContext<'_> {
                     .clone()
                     .map(|key| Parameter::Constant("SecretKey", key));
                 parameters.extend(secret);
-                let body = self
-                    .document(name)
-                    .unwrap_or_else(|| self.message.robot_body());
+                let body = match self.document(name) {
+                    Some(SentBody::Document(body)) => body,
+                    // A robot takes messages only.
+                    _ => self.message.robot_body(),
+                };
                 parameters.extend(self.transformed("Body", body, name, omissions));
                 ("acs.dingtalk", Some(url.clone()), parameters)
             }
@@ -307,12 +315,8 @@ impl RuleContext<'_> {
                 "EXPONENTIAL_DECAY_RETRY"
             }
         };
-        // Imports name a target after its rule and its id.
-        let id = name
-            .strip_prefix(self.rule.name())
-            .and_then(|rest| rest.strip_prefix('-'));
         Some(EventTarget {
-            id: id.filter(|id| !id.is_empty()).unwrap_or(name).to_owned(),
+            id: name.clone(),
             kind,
             endpoint,
             parameters,
@@ -321,7 +325,7 @@ impl RuleContext<'_> {
     }
 
     /// What the script sends to a target, if it sends a document.
-    fn document(&self, target: &str) -> Option<Transformation> {
+    fn document(&self, target: &str) -> Option<SentBody> {
         let document = self.documents.iter().find(|one| one.target == target)?;
         Some(document.body.clone())
     }

@@ -141,6 +141,11 @@ impl Transformation {
     /// Adds a text.
     pub(super) fn push_text(&mut self, text: &str) {
         // `${` would begin a variable, and there is no escape: so the dollar is a variable too.
+        if text.starts_with('{') && self.template.ends_with('$') {
+            self.template.pop();
+            self.push_text("${");
+            return self.push_text(&text[1..]);
+        }
         let mut pieces = text.split("${");
         self.template.push_str(pieces.next().unwrap_or_default());
         for piece in pieces {
@@ -178,7 +183,7 @@ impl Transformation {
 }
 
 /// The JSONPath in a CloudEvent of a field of the native form.
-fn json_path(path: &str) -> Result<String, String> {
+pub(super) fn json_path(path: &str) -> Result<String, String> {
     let is_plain = |key: &str| {
         key.starts_with(|c: char| c.is_ascii_alphabetic())
             && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')

@@ -4,14 +4,24 @@
 //! send("robot", #{ "msgtype": "text", "text": #{ "content": (event.content?.eniId ?? "") } });
 //! ```
 
-use super::message::Transformation;
+use super::message::{Transformation, json_path};
 
 /// A document that a script sends to a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SentDocument {
     pub(super) target: String,
-    /// The document as a body of JSON.
-    pub(super) body: Transformation,
+    pub(super) body: SentBody,
+}
+
+/// What a target gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SentBody {
+    /// The whole event.
+    Event,
+    /// A field, by its JSONPath in a CloudEvent.
+    Field(String),
+    /// A document of JSON.
+    Document(Transformation),
 }
 
 /// The documents of a script that does nothing but send them; `None` for any other script.
@@ -23,8 +33,7 @@ pub(super) fn read(script: &str) -> Option<Vec<SentDocument>> {
         reader.take("(")?;
         let target = reader.text()?;
         reader.take(",")?;
-        let mut body = Transformation::default();
-        reader.value(&mut body)?;
+        let body = reader.body()?;
         reader.take(")")?;
         // The last statement may have no semicolon.
         if reader.take(";").is_none() && !reader.is_at_end() {
@@ -69,6 +78,25 @@ impl Reader<'_> {
         self.rest = rest;
         // The escapes that imports write are those of JSON.
         serde_json::from_str(text).ok()
+    }
+
+    fn body(&mut self) -> Option<SentBody> {
+        if self.is_next("event") {
+            self.take("event")?;
+            let end = self.rest.find(')')?;
+            let (path, rest) = self.rest.split_at(end);
+            self.rest = rest;
+            return match path.trim() {
+                "" => Some(SentBody::Event),
+                path => {
+                    let path = path.strip_prefix('.')?.replace("?.", ".");
+                    json_path(&path).ok().map(SentBody::Field)
+                }
+            };
+        }
+        let mut body = Transformation::default();
+        self.value(&mut body)?;
+        Some(SentBody::Document(body))
     }
 
     /// A value as JSON.
@@ -166,11 +194,18 @@ mod tests {
             send("a-robot", #{ "msgtype": "text", "text": #{ "content":
                 (event.content?.eniId ?? "") + " \"failed\" in " + (event.regionId ?? "") },
                 "at": #{ "isAtAll": false, "atMobiles": [] }, "n": [1, ()] });
-            send("other", #{ "a": "b" })
+            send("other", #{ "a": "b" });
+            send("third", event);
+            send("fourth", event.content?.eniId)
         "#;
         let documents = read(script).unwrap();
         assert_eq!(documents[0].target, "a-robot");
-        let parameter = documents[0].body.parameter("Body");
+        let parameter = |index: usize| match &documents[index].body {
+            SentBody::Document(body) => body.parameter("Body"),
+            other => panic!("{other:?}"),
+        };
+        let second = parameter(1);
+        let parameter = parameter(0);
         assert_eq!(
             parameter["Template"],
             concat!(
@@ -178,7 +213,12 @@ mod tests {
                 r#""at":{"isAtAll":false,"atMobiles":[]},"n":[1,null]}"#
             )
         );
-        assert_eq!(documents[1].body.parameter("Body")["Value"], r#"{"a":"b"}"#);
+        assert_eq!(second["Value"], r#"{"a":"b"}"#);
+        assert_eq!(documents[2].body, SentBody::Event);
+        assert_eq!(
+            documents[3].body,
+            SentBody::Field("$.data.eniId".to_owned())
+        );
     }
 
     #[test]
@@ -187,7 +227,10 @@ mod tests {
             "",
             "notify(\"a\", \"b\")",
             "let x = 1; send(\"a\", #{})",
-            "send(\"a\", event)",
+            "send(\"a\", event + 1)",
+            "send(\"a\", events)",
+            "send(\"a\", event.level)",
+            "send(\"a\", event.content.f())",
             "send(\"a\", #{ \"b\": f(1) })",
             "send(\"a\", #{ \"b\": (event.level ?? \"\") })",
             "send(\"a\", #{ \"b\": \"open })",

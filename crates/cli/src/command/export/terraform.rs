@@ -122,6 +122,9 @@ fn alibaba_target(target: &EventTarget, variables: &mut Variables) -> Value {
             "resource_key": key, "form": "CONSTANT", "value": value.with_variables(variables),
         }),
         Parameter::Original(key) => json!({ "resource_key": key, "form": "ORIGINAL" }),
+        Parameter::Path(key, path) => {
+            json!({ "resource_key": key, "form": "JSONPATH", "value": escaped(path) })
+        }
         Parameter::Transformed(key, made) => {
             let request = made.parameter(key);
             let mut parameter = json!({ "resource_key": key, "form": request["Form"] });
