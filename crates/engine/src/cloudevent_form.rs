@@ -270,22 +270,22 @@ fn cloudevent_field(field: &SpannedField, products: &Products) -> Result<Convert
         }
         _ => match path.strip_prefix("content.") {
             Some(rest) => renamed(Path::from_keys(["data", rest])),
+            // `id` has this name in both forms. Attributes that only CloudEvents have keep theirs.
+            None if is_attribute(&field.path) => renamed(field.path.clone()),
             None => {
-                let key = field.path.segments().next().unwrap_or_default();
-                if !key
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-                {
-                    let reason = "EventBridge has no attribute for it; \
-                        compare a field of `content` if the event has it there";
-                    return Err(reason.to_owned());
-                }
-                // `id` has this name in both forms. Attributes that only CloudEvents have keep
-                // theirs.
-                renamed(field.path.clone())
+                let reason = "EventBridge has no attribute for it; \
+                    compare a field of `content` if the event has it there";
+                return Err(reason.to_owned());
             }
         },
     })
+}
+
+/// Whether the first key can be the name of an attribute.
+fn is_attribute(path: &Path) -> bool {
+    let first = path.segments().next().unwrap_or_default();
+    let mut bytes = first.bytes();
+    bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
 /// Whether all predicates are about whether there is a value.

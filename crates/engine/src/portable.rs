@@ -55,9 +55,9 @@ impl Rule {
             return Err(found);
         }
         let exported = match self.pattern_for(dialect) {
-            Ok(pattern) => pattern.export(dialect).map(|text| (pattern, text)),
+            Some(pattern) => pattern.export(dialect).map(|text| (pattern, text)),
             // Reported by `check`.
-            Err(_) => return Err(found),
+            None => return Err(found),
         };
         match exported {
             Ok((pattern, text)) => Ok(PortableFilter {
@@ -104,7 +104,7 @@ impl Rule {
             Ok(exported) => return Ok(exported),
             Err(found) => found,
         };
-        let Ok(pattern) = self.pattern_for(dialect) else {
+        let Some(pattern) = self.pattern_for(dialect) else {
             return Err(checked);
         };
         let holds_one_value = |path: &Path| holds_one_value(path, dialect);
@@ -133,16 +133,14 @@ impl Rule {
             }
         };
         let (patterns, is_disjoint) = (parts.patterns, parts.is_disjoint);
-        let texts = patterns.iter().map(|pattern| pattern.export(dialect));
         let mut errors: Vec<Diagnostic> = Vec::new();
-        let texts: Vec<String> = texts
-            .filter_map(|exported| {
-                let found = exported.map_err(|error| error.into_diagnostics());
-                found
-                    .map_err(|found| errors.extend(found.into_iter().filter(is_error)))
-                    .ok()
-            })
-            .collect();
+        let mut texts = Vec::new();
+        for pattern in &patterns {
+            match pattern.export(dialect) {
+                Ok(text) => texts.push(text),
+                Err(error) => errors.extend(error.into_diagnostics().into_iter().filter(is_error)),
+            }
+        }
         if errors.is_empty() {
             let mut warnings = checked;
             warnings.retain(|found| !is_error(found));
@@ -156,15 +154,13 @@ impl Rule {
         Err(self.located(errors, &checked))
     }
 
-    /// The filter of the events that the rule needs, in the form of the events of a service.
-    fn pattern_for(&self, dialect: Dialect) -> Result<Pattern, ()> {
+    /// The filter of the events that the rule needs, in the form of the events of a service; `None`
+    /// if that has nothing for one of its conditions.
+    fn pattern_for(&self, dialect: Dialect) -> Option<Pattern> {
         let needed = self.needed_events();
         match dialect {
-            Dialect::Alibaba => {
-                let converted = to_cloudevents(needed.node()).map_err(|_| ())?;
-                Ok(Pattern::from_node(converted))
-            }
-            _ => Ok(needed),
+            Dialect::Alibaba => to_cloudevents(needed.node()).ok().map(Pattern::from_node),
+            _ => Some(needed),
         }
     }
 

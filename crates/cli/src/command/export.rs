@@ -1,4 +1,8 @@
 //! `reflexarc export`: rules for other services.
+#![allow(
+    clippy::doc_markdown,
+    reason = "help texts name actions of the API, and would show the backticks"
+)]
 
 mod cloudmonitor;
 mod eventbridge;
@@ -33,8 +37,8 @@ time window, the events of all its filters are selected. For Alibaba Cloud, filt
 to the CloudEvents that it delivers: `name` is `type`, `content` is `data`.
 
 `eventbridge`, `cloudmonitor` and `terraform` export whole rules: filter, targets, whether they \
-are enabled. A filter that the service cannot have as one becomes several rules NAME-1, NAME-2 and so \
-on. stderr says of each rule what is not exported, such as scripts. Secrets are never printed.
+are enabled. A filter that the service cannot have as one becomes several rules NAME-1, NAME-2 and \
+so on. stderr says of each rule what is not exported, such as scripts. Secrets are never printed.
 
 Exit codes:
   0 exported

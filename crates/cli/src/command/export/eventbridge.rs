@@ -43,7 +43,7 @@ pub(super) enum Parameter {
     Constant(&'static str, SecretText),
     /// The whole event.
     Original(&'static str),
-    /// A field of the event, by its JSONPath.
+    /// A field of the event, by its `JSONPath`.
     Path(&'static str, String),
     Transformed(&'static str, Transformation),
 }
@@ -244,9 +244,7 @@ impl RuleContext {
                 };
                 let mut parameters = vec![Parameter::Constant("url", url.clone())];
                 parameters.push(match self.document(name) {
-                    Some(SentBody::Document(body)) => {
-                        self.transformed("Body", body, name, omissions)?
-                    }
+                    Some(SentBody::Document(body)) => transformed("Body", body, name, omissions)?,
                     Some(SentBody::Field(path)) => Parameter::Path("Body", path),
                     Some(SentBody::Event) | None => Parameter::Original("Body"),
                 });
@@ -265,7 +263,7 @@ impl RuleContext {
                     // A robot takes messages only.
                     _ => self.message.robot_body(),
                 };
-                parameters.extend(self.transformed("Body", body, name, omissions));
+                parameters.extend(transformed("Body", body, name, omissions));
                 ("acs.dingtalk", Some(url.clone()), parameters)
             }
             TargetKind::Email { from, to } => {
@@ -282,8 +280,8 @@ impl RuleContext {
                 ];
                 let title = self.message.title.clone();
                 let text = self.message.text.clone();
-                parameters.extend(self.transformed("Subject", title, name, omissions));
-                parameters.extend(self.transformed("Body", text, name, omissions));
+                parameters.extend(transformed("Subject", title, name, omissions));
+                parameters.extend(transformed("Body", text, name, omissions));
                 ("acs.mail", None, parameters)
             }
             TargetKind::Other(kind) => {
@@ -329,21 +327,20 @@ impl RuleContext {
         let document = self.documents.iter().find(|one| one.target == target)?;
         Some(document.body.clone())
     }
+}
 
-    fn transformed(
-        &self,
-        key: &'static str,
-        made: Transformation,
-        target: &str,
-        omissions: &mut Vec<String>,
-    ) -> Option<Parameter> {
-        if made.is_too_long() {
-            omissions.push(format!(
-                "target {target}: the {key} has more than {} characters and is not exported",
-                LIMITS.eventbridge_template
-            ));
-            return None;
-        }
-        Some(Parameter::Transformed(key, made))
+fn transformed(
+    key: &'static str,
+    made: Transformation,
+    target: &str,
+    omissions: &mut Vec<String>,
+) -> Option<Parameter> {
+    if made.is_too_long() {
+        omissions.push(format!(
+            "target {target}: the {key} has more than {} characters and is not exported",
+            LIMITS.eventbridge_template
+        ));
+        return None;
     }
+    Some(Parameter::Transformed(key, made))
 }

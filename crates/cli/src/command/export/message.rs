@@ -1,5 +1,5 @@
 //! Messages of rules as transformations of EventBridge: a text with `${name}`, and an object from
-//! the names to JSONPaths.
+//! the names to `JSONPath`s.
 
 use serde_json::{Map, Value, json};
 
@@ -7,9 +7,17 @@ use super::LIMITS;
 
 /// A text with fields of the event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Transformation {
-    template: String,
-    variables: Map<String, Value>,
+pub(super) struct Transformation(Vec<Piece>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Field {
+        /// Its last key, after which its variable is called.
+        key: String,
+        /// Its path in a CloudEvent, as `JSONPath`.
+        path: String,
+    },
 }
 
 /// A message: title and text.
@@ -68,7 +76,7 @@ pub(crate) fn is_default_body(key: &str, template: &str) -> bool {
         _ if template.starts_with("{\"msgtype\"") => message.robot_body(),
         _ => message.text,
     };
-    made.template == template
+    made.rendered().0 == template
 }
 
 impl Transformation {
@@ -99,67 +107,80 @@ impl Transformation {
         }
     }
 
-    /// A transformation that is a document of JSON: `null` where it cannot be read.
+    /// The parameter of a target.
     pub(super) fn parameter(&self, key: &str) -> Value {
-        if self.variables.is_empty() {
-            return json!({ "ResourceKey": key, "Form": "CONSTANT", "Value": self.template });
+        let (template, variables) = self.rendered();
+        if variables.is_empty() {
+            return json!({ "ResourceKey": key, "Form": "CONSTANT", "Value": template });
         }
         json!({
             "ResourceKey": key,
             "Form": "TEMPLATE",
-            "Value": Value::Object(self.variables.clone()).to_string(),
-            "Template": self.template,
+            "Value": Value::Object(variables).to_string(),
+            "Template": template,
         })
     }
 
-    /// Whether the service accepts its length.
+    /// Whether the service refuses its length.
     pub(super) fn is_too_long(&self) -> bool {
-        let value = Value::Object(self.variables.clone()).to_string();
+        let (template, variables) = self.rendered();
+        let variables = Value::Object(variables).to_string();
         let longest = LIMITS.eventbridge_template;
-        self.template.chars().count() > longest || value.chars().count() > longest
+        template.chars().count() > longest || variables.chars().count() > longest
     }
 
     /// Adds a field of the event.
     pub(super) fn push_field(&mut self, path: &str) -> Result<(), String> {
-        let json_path = json_path(path)?;
-        let last = path.rsplit('.').next().unwrap_or(path);
-        let mut name = last.to_owned();
-        let mut number = 2;
-        while self
-            .variables
-            .get(&name)
-            .is_some_and(|other| *other != Value::from(json_path.as_str()))
-        {
-            name = format!("{last}{number}");
-            number += 1;
-        }
-        self.template.push_str(&format!("${{{name}}}"));
-        self.variables.insert(name, json_path.into());
+        let key = path.rsplit('.').next().unwrap_or(path).to_owned();
+        let path = json_path(path)?;
+        self.0.push(Piece::Field { key, path });
         Ok(())
     }
 
     /// Adds a text.
     pub(super) fn push_text(&mut self, text: &str) {
-        // `${` would begin a variable, and there is no escape: so the dollar is a variable too.
-        if text.starts_with('{') && self.template.ends_with('$') {
-            self.template.pop();
-            self.push_text("${");
-            return self.push_text(&text[1..]);
-        }
-        let mut pieces = text.split("${");
-        self.template.push_str(pieces.next().unwrap_or_default());
-        for piece in pieces {
-            self.variables.insert("dollar".to_owned(), "$".into());
-            self.template.push_str("${dollar}{");
-            self.template.push_str(piece);
+        match self.0.last_mut() {
+            Some(Piece::Text(last)) => last.push_str(text),
+            _ => self.0.push(Piece::Text(text.to_owned())),
         }
     }
 
     /// Adds another one inside of a string of JSON.
     fn push_json(&mut self, other: &Self) {
-        let quoted = Value::from(other.template.as_str()).to_string();
-        self.template.push_str(&quoted[1..quoted.len() - 1]);
-        self.variables.extend(other.variables.clone());
+        for piece in &other.0 {
+            match piece {
+                Piece::Text(text) => {
+                    let quoted = Value::from(text.as_str()).to_string();
+                    self.push_text(&quoted[1..quoted.len() - 1]);
+                }
+                field @ Piece::Field { .. } => self.0.push(field.clone()),
+            }
+        }
+    }
+
+    /// The template, and its variables.
+    fn rendered(&self) -> (String, Map<String, Value>) {
+        let mut template = String::new();
+        let mut variables = Map::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(text) => {
+                    let mut pieces = text.split("${");
+                    template.push_str(pieces.next().unwrap_or_default());
+                    // `${` would begin a variable, and there is no escape: so the dollar is a
+                    // variable too.
+                    for piece in pieces {
+                        let name = variable(&mut variables, "dollar", "$");
+                        template.push_str(&format!("${{{name}}}{{{piece}"));
+                    }
+                }
+                Piece::Field { key, path } => {
+                    let name = variable(&mut variables, key, path);
+                    template.push_str(&format!("${{{name}}}"));
+                }
+            }
+        }
+        (template, variables)
     }
 
     fn push_expression(&mut self, expression: &str, rule: &str) -> Result<(), String> {
@@ -182,7 +203,19 @@ impl Transformation {
     }
 }
 
-/// The JSONPath in a CloudEvent of a field of the native form.
+/// The name of the variable with this value.
+fn variable(variables: &mut Map<String, Value>, wanted: &str, value: &str) -> String {
+    let mut name = wanted.to_owned();
+    let mut number = 2;
+    while variables.get(&name).is_some_and(|other| other != value) {
+        name = format!("{wanted}{number}");
+        number += 1;
+    }
+    variables.insert(name.clone(), value.into());
+    name
+}
+
+/// The `JSONPath` in a CloudEvent of a field of the native form.
 pub(super) fn json_path(path: &str) -> Result<String, String> {
     let is_plain = |key: &str| {
         key.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -236,6 +269,16 @@ mod tests {
     }
 
     #[test]
+    fn title_and_text_do_not_share_the_name_of_a_variable() {
+        let title = Some("{{ event.id }}");
+        let message = ExportedMessage::new("r", title, Some("{{ event.content.id }}")).unwrap();
+        let body = message.robot_body().parameter("Body");
+        let text = r#"{"msgtype":"text","text":{"content":"${id}\n${id2}"}}"#;
+        assert_eq!(body["Template"], text);
+        assert_eq!(body["Value"], r#"{"id":"$.id","id2":"$.data.id"}"#);
+    }
+
+    #[test]
     fn other_templates_are_refused() {
         for template in [
             "{% if a %}b{% endif %}",
@@ -261,11 +304,11 @@ mod tests {
     #[test]
     fn the_default_message_is_recognised() {
         let message = ExportedMessage::new("x", None, None).unwrap();
-        assert!(is_default_body("Body", &message.robot_body().template));
-        assert!(is_default_body("Subject", &message.title.template));
+        assert!(is_default_body("Body", &message.robot_body().rendered().0));
+        assert!(is_default_body("Subject", &message.title.rendered().0));
         let other = ExportedMessage::new("x", Some("a"), None).unwrap();
-        assert!(!is_default_body("Body", &other.robot_body().template));
-        let body = message.robot_body().template;
+        assert!(!is_default_body("Body", &other.robot_body().rendered().0));
+        let body = message.robot_body().rendered().0;
         assert!(serde_json::from_str::<Value>(&body).is_ok(), "{body}");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use reflexarc::{Rule, WindowKind};
-use reflexarc_diagnostic::toml::{DeTable, DeValue};
+use reflexarc_diagnostic::toml::{DeTable, DeValue, Spanned};
 
 /// Keys of a valid rule file.
 #[derive(Debug, Default)]
@@ -53,7 +53,7 @@ impl RuleKeys {
         let key = throttle.and_then(|table| table.get("key"));
         let key = key
             .or_else(|| table.get_ref().get("by"))
-            .map(|value| value.get_ref());
+            .map(Spanned::get_ref);
         Self {
             then: text("then").map(str::to_owned),
             title: part("title"),
@@ -73,8 +73,8 @@ impl RuleKeys {
         self.title.is_some() || self.text.is_some()
     }
 
-    /// What no service has of the rule, as messages; `is_script_exported` where its script only sends
-    /// documents that are exported, and `has_throttle` where the service has that.
+    /// What no service has of the rule, as messages; `is_script_exported` where its script only
+    /// sends documents that are exported, and `has_throttle` where the service has that.
     pub(super) fn omissions(
         &self,
         rule: &Rule,

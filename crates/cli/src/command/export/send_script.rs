@@ -18,7 +18,7 @@ pub(super) struct SentDocument {
 pub(super) enum SentBody {
     /// The whole event.
     Event,
-    /// A field, by its JSONPath in a CloudEvent.
+    /// A field, by its `JSONPath` in a CloudEvent.
     Field(String),
     /// A document of JSON.
     Document(Transformation),

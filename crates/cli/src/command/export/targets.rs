@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use reflexarc_diagnostic::toml::{DeTable, DeValue};
+use reflexarc_diagnostic::toml::{DeTable, DeValue, Spanned};
 use reflexarc_service::config::read_file;
 
 use super::secret_text::SecretText;
@@ -63,7 +63,7 @@ impl ConfiguredTargets {
         let failed = |error: String| Failure::Invalid(format!("{}: {error}", path.display()));
         let (_, text) = read_file(path).map_err(|found| Failure::Rules(vec![found]))?;
         let root = DeTable::parse(&text).map_err(|error| failed(error.to_string()))?;
-        let tables = root.get_ref().get("targets").map(|value| value.get_ref());
+        let tables = root.get_ref().get("targets").map(Spanned::get_ref);
         let Some(DeValue::Table(tables)) = tables else {
             return Ok(Self::Of(Vec::new()));
         };
@@ -88,7 +88,7 @@ impl ConfiguredTargets {
 }
 
 fn target(name: String, table: &DeTable<'_>) -> ConfiguredTarget {
-    let value = |key: &str| table.get(key).map(|value| value.get_ref());
+    let value = |key: &str| table.get(key).map(Spanned::get_ref);
     let text = |key: &str| value(key).and_then(DeValue::as_str).unwrap_or_default();
     let secret = |key: &str| value(key).and_then(SecretText::of_value);
     let kind = match text("type") {

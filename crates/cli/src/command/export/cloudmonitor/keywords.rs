@@ -31,10 +31,7 @@ mod tests {
         let keywords = ["i-prod".to_owned(), "a \"b\"".to_owned()];
         let targets = [quoted("network-team"), quoted("on-call")];
         let script = keyword_script(Relation::AnyOf, &keywords, &targets);
-        assert_eq!(
-            of_script(&format!("\n{script}\n").trim()),
-            Some(keywords.to_vec())
-        );
+        assert_eq!(of_script(&format!("\n{script}\n")), Some(keywords.to_vec()));
         assert_eq!(of_script(&format!("{script} set(\"a\", 1);")), None);
         assert_eq!(
             of_script(&keyword_script(Relation::NoneOf, &keywords, &targets)),
