@@ -21,7 +21,7 @@ def failed_enis(lines: bytes) -> list[str]:
     rules = ra.RuleSet({"failed": 'content.result == "failed"'})
     matched = rules.matching_many(lines)
     enis: list[str] = []
-    for line, ids in zip(lines.splitlines(), matched):
+    for line, ids in zip(lines.splitlines(), matched, strict=True):
         eni: ra.EniNotification | None = ra.Event(line).eni
         if ids and eni is not None and eni.eni_id is not None:
             enis.append(eni.eni_id)

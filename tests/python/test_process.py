@@ -8,8 +8,9 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import Any, Callable
+from typing import Any
 
 import psutil
 import pytest

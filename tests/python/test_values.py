@@ -10,7 +10,8 @@ import ipaddress
 import types
 import uuid
 from collections import UserDict, deque, namedtuple
-from typing import Any, Callable, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import attrs
 import numpy as np

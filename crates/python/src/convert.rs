@@ -150,7 +150,7 @@ pub(crate) fn scalar(value: &Bound<'_, PyAny>, path: &ValuePath<'_>) -> PyResult
         if is_enum(value)? {
             return member_value(value, path);
         }
-        return text_of(text, path).map(|text| Some(Scalar::Text(text)));
+        return text_of(text, path).map(|text| Some(Scalar::Text(text.to_owned())));
     }
     if value.is_none() {
         return Ok(Some(Scalar::Null));
@@ -187,7 +187,7 @@ pub(crate) fn scalar(value: &Bound<'_, PyAny>, path: &ValuePath<'_>) -> PyResult
             return Err(path.error(format!("{value} is not a JSON number")));
         }
         // The text of a `Decimal` is a JSON number with all its digits: 1E+400 does not overflow.
-        return Ok(Some(Scalar::Number(value.str()?.to_cow()?.into_owned())));
+        return Ok(Some(Scalar::Number(value.str()?.to_str()?.to_owned())));
     }
     if is_enum(value)? {
         return member_value(value, path);
@@ -233,34 +233,18 @@ pub(crate) fn to_python<'py>(py: Python<'py>, json: &Json) -> PyResult<Bound<'py
     })
 }
 
-/// Calls `use_text` with a string as UTF-8.
-///
-/// The stable interface of Python 3.9 can only copy the text; since 3.10 it lends the UTF-8 form
-/// that Python caches in the string.
-pub(crate) fn with_text<T>(
-    text: &Bound<'_, PyString>,
+/// The string as UTF-8, in the form that Python caches in it.
+pub(crate) fn text_of<'a>(
+    text: &'a Bound<'_, PyString>,
     path: &ValuePath<'_>,
-    use_text: impl FnOnce(&str) -> T,
-) -> PyResult<T> {
-    #[cfg(feature = "from-python-3-9")]
-    {
-        let utf8 = text.encode_utf8().map_err(|_| lone_surrogate(path))?;
-        std::str::from_utf8(utf8.as_bytes())
-            .map(use_text)
-            .map_err(|_| lone_surrogate(path))
-    }
-    #[cfg(not(feature = "from-python-3-9"))]
-    {
-        text.to_str()
-            .map(use_text)
-            .map_err(|_| lone_surrogate(path))
-    }
+) -> PyResult<&'a str> {
+    text.to_str().map_err(|_| lone_surrogate(path))
 }
 
 /// A key of a mapping; an error if it is not a string.
 pub(crate) fn key_text(key: &Bound<'_, PyAny>, path: &ValuePath<'_>) -> PyResult<String> {
     match key.cast::<PyString>() {
-        Ok(text) => text_of(text, path),
+        Ok(text) => text_of(text, path).map(str::to_owned),
         Err(_) => Err(path.error(format!("the key {} is not a string", key.repr()?))),
     }
 }
@@ -293,12 +277,6 @@ fn number<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
         }
         _ => decimal_type(py)?.call1((text,)),
     }
-}
-
-fn text_of(text: &Bound<'_, PyString>, path: &ValuePath<'_>) -> PyResult<String> {
-    text.to_cow()
-        .map(Into::into)
-        .map_err(|_| lone_surrogate(path))
 }
 
 /// The scalar value of an enum member.

@@ -206,7 +206,8 @@ impl Visitor for Fields<'_> {
         text: &Bound<'_, PyString>,
         path: &ValuePath<'_>,
     ) -> PyResult<()> {
-        convert::with_text(text, path, |text| self.string(slot, text))
+        self.string(slot, convert::text_of(text, path)?);
+        Ok(())
     }
 
     fn scalar(&mut self, slot: u32, scalar: Scalar) {

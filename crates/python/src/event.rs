@@ -188,12 +188,9 @@ impl<'a, 'py> EventArgument<'a, 'py> {
     pub(crate) fn new(value: &'a Bound<'py, PyAny>) -> PyResult<Self> {
         if let Ok(text) = value.cast::<PyString>() {
             let text = text
-                .to_cow()
+                .to_str()
                 .map_err(|_| EventError::new_err("the text has a lone surrogate"))?;
-            return Ok(Self::Bytes(match text {
-                Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-            }));
+            return Ok(Self::Bytes(Cow::Borrowed(text.as_bytes())));
         }
         if let Ok(bytes) = value.cast::<PyBytes>() {
             return Ok(Self::Bytes(Cow::Borrowed(bytes.as_bytes())));

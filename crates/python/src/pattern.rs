@@ -264,7 +264,7 @@ impl PyPattern {
     ) -> PyResult<Pattern> {
         let py = pattern.py();
         if let Ok(text) = pattern.cast::<PyString>() {
-            return Self::parse_text(py, &text.to_cow()?, dialect, name);
+            return Self::parse_text(py, text.to_str()?, dialect, name);
         }
         if let Ok(other) = pattern.cast::<Self>() {
             return Ok(other.get().pattern.clone());

@@ -93,7 +93,7 @@ pub(crate) fn library_scalar(
             scalar(&item, path)
         }
         // `item` of nanoseconds would be an integer.
-        "M" => match value.str()?.to_cow()?.as_ref() {
+        "M" => match value.str()?.to_str()? {
             "NaT" => Err(path.error("NaT is not a time")),
             time => Ok(Some(Scalar::Text(time.to_owned()))),
         },
@@ -115,7 +115,7 @@ fn numpy_array<'py>(
         "M" => {
             let texts = value.call_method1(intern!(py, "astype"), (intern!(py, "str"),))?;
             let texts = texts.call_method0(intern!(py, "tolist"))?;
-            if texts.repr()?.to_cow()?.contains("'NaT'") {
+            if texts.repr()?.to_str()?.contains("'NaT'") {
                 return Err(path.error("NaT is not a time"));
             }
             Ok(Some(texts))
@@ -141,7 +141,7 @@ fn named_fields<'py>(
 }
 
 fn text(value: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
-    Ok(Some(Scalar::Text(value.str()?.to_cow()?.into_owned())))
+    Ok(Some(Scalar::Text(value.str()?.to_str()?.to_owned())))
 }
 
 /// The kind of a numpy type: `i`, `u`, `f` …
