@@ -1,3 +1,4 @@
+from asyncio import Future
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
@@ -7,6 +8,7 @@ __version__: str
 __all__ = [
     "Action",
     "Cancellation",
+    "ConfigError",
     "Deadline",
     "Diagnostic",
     "DueEvaluation",
@@ -22,12 +24,14 @@ __all__ = [
     "Pattern",
     "PatternError",
     "ReactionError",
+    "Receipt",
     "Rule",
     "RuleError",
     "RuleSet",
     "RuleTest",
     "State",
     "StateError",
+    "Targets",
     "UndecidedError",
     "__version__",
     "command",
@@ -66,6 +70,11 @@ class PatternError(Error):
 
 class RuleError(Error):
     """Invalid rule files; the message shows all diagnostics, `diagnostics` holds them."""
+
+    diagnostics: list[Diagnostic]
+
+class ConfigError(Error):
+    """An invalid configuration; the message shows all diagnostics, `diagnostics` holds them."""
 
     diagnostics: list[Diagnostic]
 
@@ -1008,3 +1017,132 @@ def command(arguments: Sequence[str], /) -> int:
     """Run the `reflexarc` command line and return its exit code; `arguments` begins with the
     name of the program.
     """
+
+@final
+class Receipt:
+    """What became of an action that was delivered."""
+
+    @property
+    def action(self) -> Action:
+        """The action."""
+    @property
+    def target(self) -> str:
+        """The name of the target."""
+    @property
+    def status(self) -> Literal["delivered", "answered", "undeliverable"]:
+        """"delivered" if the receiver accepted it, "answered" if the call has an answer, which may be
+        an error, and "undeliverable" if it will not be tried again.
+        """
+    @property
+    def attempts(self) -> int:
+        """How many attempts were made; a message that was merged with others counts as one."""
+    @property
+    def error(self) -> str | None:
+        """Why it is undeliverable, or the error of the answer; `None` for neither. Secrets of the
+        configuration are redacted.
+        """
+    @property
+    def cause(
+        self,
+    ) -> Literal["unknown_target", "refused", "misconfigured", "exhausted", "expired"] | None:
+        """The kind of reason why it is undeliverable: "unknown_target", "refused" by the receiver,
+        "misconfigured", "exhausted" after the last retry, or "expired"; `None` for others.
+        """
+    @property
+    def response(self) -> str | None:
+        """What the receiver responded, shortened; `None` unless it was delivered."""
+    @property
+    def answer(self) -> dict[str, Any] | None:
+        """The answer to a call as the arguments of `RuleSet.answer`: `body`, `ok`, and where there is
+        one `status`, `code` and `message`; `None` for other actions.
+
+        `rules.answer(receipt.action, **receipt.answer, state=state)` gives it to the rule.
+        """
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __copy__(self) -> Receipt: ...
+    def __deepcopy__(self, _memo: Any) -> Receipt: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
+class Targets:
+    """The targets of a configuration: receivers of actions by name, as the service has them.
+
+    Read by `Targets.load` from a `reflexarc.toml`. Each target has its retry policy, rate limit,
+    order and circuit breaker, and HTTP goes only to the addresses that the egress guard permits.
+    Nothing is kept on the disk: a program that ends before `deliver` has returned delivers again,
+    under the same ids. Targets can be shared between threads and event loops.
+
+    >>> targets = Targets.from_toml('[targets.log]\ntype = "stdout"')
+    >>> targets.names
+    ['log']
+    """
+
+    @staticmethod
+    def load(path: str | PathLike[str]) -> Targets:
+        """Read the targets of a configuration, with the secrets that they name. The rest of the
+        configuration has to be valid too; its secrets are not needed.
+
+        Raises:
+            ConfigError: if it is invalid, or a secret is missing.
+            FileNotFoundError: if there is no such file.
+        """
+    @staticmethod
+    def from_toml(text: str, *, folder: str | PathLike[str] | None = None) -> Targets:
+        """Read the targets of a configuration that is a text.
+
+        Args:
+            text: the text of a `reflexarc.toml`.
+            folder: where relative paths start from, by default the current folder.
+
+        Raises:
+            ConfigError: if it is invalid, or a secret is missing.
+        """
+    @property
+    def names(self) -> list[str]:
+        """The names of the targets, in the order of the configuration."""
+    def deliver(
+        self, actions: Iterable[Action], *, timeout: float | timedelta | None = None
+    ) -> list[Receipt]:
+        """Deliver actions and wait until each was delivered or answered, or is undeliverable. Actions
+        with `after` are delivered now: when they are due is the caller's to decide.
+
+        Different targets, and actions about different resources, are delivered at the same time,
+        those of one resource one after another. The interpreter lock is released, and Ctrl-C
+        interrupts it: then attempts that are running are finished, and no further ones made.
+
+        Args:
+            actions: an iterable of actions.
+            timeout: seconds, or a timedelta, after which what is left is given up: as undeliverable
+                with the cause "expired", a call as answered with "OutcomeUnknown" if it may have
+                been executed, else "Expired". By default as long as the retry policies say, which
+                may be a day.
+
+        Returns:
+            A receipt for each action, in their order.
+
+        >>> rules = RuleSet.from_rules({"failed": '''
+        ... when = 'result == "failed"'
+        ... then = 'notify("ops", "attach failed")'
+        ... '''})
+        >>> targets = Targets.from_toml('[targets.log]\ntype = "stdout"')
+        >>> receipt, = targets.deliver(rules.evaluate({"result": "failed"}).actions)
+        >>> receipt.status, receipt.error
+        ('undeliverable', 'unknown target `ops`; known targets: log')
+        """
+    def deliver_async(
+        self, actions: Iterable[Action], *, timeout: float | timedelta | None = None
+    ) -> Future[list[Receipt]]:
+        """Deliver actions as `deliver` does, from within an event loop. Cancelling the future has the
+        effect of Ctrl-C.
+
+        Returns:
+            A future of the receipts, to await.
+        """
+    def resume(self, target: str) -> bool:
+        """Let a target make changes again that has reached a limit of its `max_changes`, which counts
+        the changes of these `Targets`. Returns whether it was stopped.
+
+        Raises:
+            KeyError: if there is no such target.
+        """

@@ -34,6 +34,12 @@ create_exception!(
 );
 create_exception!(
     reflexarc,
+    ConfigError,
+    Error,
+    "An invalid configuration; the message shows all diagnostics, `diagnostics` holds them."
+);
+create_exception!(
+    reflexarc,
     EventError,
     Error,
     "Not an event: not a JSON object, too large, too deep, or with a value without a JSON form."

@@ -17,12 +17,14 @@
 )]
 
 mod action;
+mod action_delivery;
 mod action_pickle;
 mod batch_argument;
 mod batch_matching;
 mod call_answer;
 mod command;
 mod convert;
+mod delivery_runtime;
 mod diagnostic;
 mod dict_matcher;
 mod dict_walk;
@@ -36,6 +38,7 @@ mod event_source;
 mod explanation;
 mod native_dict;
 mod pattern;
+mod receipt;
 mod rule;
 mod rule_set_source;
 mod rule_test;
@@ -43,6 +46,7 @@ mod rules;
 mod state;
 mod state_pickle;
 mod structure;
+mod targets;
 mod time_window;
 mod timestamp;
 
@@ -68,8 +72,8 @@ mod _core {
     use crate::eni::PyEniNotification;
     #[pymodule_export]
     use crate::error::{
-        Error, EventError, InternalError, PatternError, ReactionError, RuleError, StateError,
-        UndecidedError,
+        ConfigError, Error, EventError, InternalError, PatternError, ReactionError, RuleError,
+        StateError, UndecidedError,
     };
     #[pymodule_export]
     use crate::evaluation::{PyEvaluation, PyFailure};
@@ -80,6 +84,8 @@ mod _core {
     #[pymodule_export]
     use crate::pattern::PyPattern;
     #[pymodule_export]
+    use crate::receipt::PyReceipt;
+    #[pymodule_export]
     use crate::rule::PyRule;
     #[pymodule_export]
     use crate::rule_test::PyRuleTest;
@@ -87,6 +93,8 @@ mod _core {
     use crate::rules::PyRuleSet;
     #[pymodule_export]
     use crate::state::PyState;
+    #[pymodule_export]
+    use crate::targets::PyTargets;
     #[pymodule_export]
     use crate::time_window::{PyDeadline, PyDueEvaluation, PyMatchFiring};
 

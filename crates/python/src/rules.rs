@@ -470,7 +470,11 @@ impl PyRuleSet {
     /// Diagnostics about valid rules that are probably not as intended.
     #[getter]
     fn warnings(&self) -> Vec<PyDiagnostic> {
-        self.rules.warnings().iter().flat_map(diagnostics).collect()
+        self.rules
+            .warnings()
+            .iter()
+            .flat_map(diagnostics_of)
+            .collect()
     }
 
     fn __len__(&self) -> usize {
@@ -641,11 +645,12 @@ fn table_files(tables: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
 }
 
 fn rule_error(py: Python<'_>, error: &InvalidFiles) -> PyErr {
-    let diagnostics = error.files().iter().flat_map(diagnostics).collect();
+    let diagnostics = error.files().iter().flat_map(diagnostics_of).collect();
     exception_with::<RuleError>(py, error.to_string(), diagnostics)
 }
 
-fn diagnostics(file: &FileDiagnostics) -> impl Iterator<Item = PyDiagnostic> {
+/// The diagnostics of a file.
+pub(crate) fn diagnostics_of(file: &FileDiagnostics) -> impl Iterator<Item = PyDiagnostic> {
     file.diagnostics
         .iter()
         .map(|diagnostic| PyDiagnostic::new(&file.name, &file.text, diagnostic))
