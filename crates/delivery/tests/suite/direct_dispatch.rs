@@ -63,7 +63,10 @@ fn fresh(event: &str, actions: &[Action]) -> Vec<Delivery> {
 }
 
 fn call(operation: &str) -> Vec<Delivery> {
-    fresh(operation, &[Action::call("t", operation, Json::object([]))])
+    fresh(
+        operation,
+        &[Action::call("t", operation, Json::Object(Vec::new()))],
+    )
 }
 
 fn answer(dispatched: &Dispatched) -> &CallAnswer {
@@ -121,7 +124,7 @@ async fn what_no_attempt_delivers_has_cause_and_reason_without_secrets() {
         (DeadLetterCause::Exhausted, 2)
     );
     assert!(
-        reason.starts_with("gave up after 2 attempts: 503"),
+        reason.starts_with("gave up after 2 attempts: HTTP 503"),
         "{reason}"
     );
     assert!(
@@ -202,7 +205,7 @@ async fn a_failing_delivery_holds_up_others_for_order_wait_at_most() {
         panic!("{dispatched:?}");
     };
     assert_eq!(*cause, DeadLetterCause::Expired);
-    assert!(reason.starts_with("gave up after 3s: 503"), "{reason}");
+    assert!(reason.starts_with("gave up after 3s: HTTP 503"), "{reason}");
     for one in &dispatched[1..] {
         assert!(
             matches!(one.outcome, DirectOutcome::Delivered { .. }),
@@ -377,7 +380,7 @@ async fn calls_that_are_not_sent_are_answered() {
     // The next attempt would be too late.
     assert_eq!(
         answered(&dispatch, "GET /enis/1").await,
-        ("Expired".to_owned(), 1)
+        ("Undelivered".to_owned(), 1)
     );
     let mut old = call("GET /enis/2");
     old[0].queued_at = Timestamp::now() - Duration::from_secs(601);
