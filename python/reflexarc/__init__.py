@@ -15,12 +15,22 @@ JSON as follows:
 `decimal.Decimal`                   its exact value
 `datetime`, `date`, `time`          the text of `isoformat()`
 `enum.Enum`                         its value
+`uuid`, `ipaddress`, `pathlib`      the text of `str()`
+numpy scalars and arrays            as the Python values
 `list`, `tuple`                     an array
 `dict` and other mappings           an object; keys must be strings
+dataclass, attrs, pydantic          an object of its fields
 ==================================  ============================================================
 
-NaN, infinities and other types are errors. `Event` checks a whole dict; matching reads and checks
-only the values at the paths of the patterns.
+NaN, infinities and other types are errors that name the path of the value; the argument `default`
+replaces values of other types, as for `json.dumps`. `Event` checks a whole dict; matching reads and
+checks only the values at the paths of the patterns.
+
+Patterns are also built from conditions, without text into which values could put operators:
+
+>>> pattern = (ra.field("content.result") == "failed") & ra.field("content.eniId").exists()
+>>> pattern
+Pattern('content.result == "failed" and content.eniId exists')
 
 Rules with a time window (`count`, `followed_by`, `not_followed_by`, `absent_for`, `batch`) react to
 several events, or because one has not come. Each evaluation returns the state to pass to the next
@@ -39,37 +49,43 @@ raises `ImportError`.
 from ._core import (
     Action,
     Cancellation,
-    ConfigError,
     Deadline,
     Diagnostic,
     DueEvaluation,
     EniNotification,
-    Error,
     Evaluation,
     Event,
-    EventError,
     Explanation,
     Failure,
-    InternalError,
     MatchFiring,
     Pattern,
-    PatternError,
-    ReactionError,
     Receipt,
     Rule,
-    RuleError,
     RuleSet,
     RuleTest,
     State,
-    StateError,
     Targets,
-    UndecidedError,
     __version__,
+    quote,
 )
+from ._errors import (
+    ConfigError,
+    Error,
+    EventError,
+    InternalError,
+    PatternError,
+    ReactionError,
+    RuleError,
+    StateError,
+    UndecidedError,
+)
+from ._types import EventLike, PatternLike, Scalar
+from .fields import Condition, Field, all_of, any_of, field, value
 
 __all__ = [
     "Action",
     "Cancellation",
+    "Condition",
     "ConfigError",
     "Deadline",
     "Diagnostic",
@@ -79,21 +95,30 @@ __all__ = [
     "Evaluation",
     "Event",
     "EventError",
+    "EventLike",
     "Explanation",
     "Failure",
+    "Field",
     "InternalError",
     "MatchFiring",
     "Pattern",
     "PatternError",
+    "PatternLike",
     "ReactionError",
     "Receipt",
     "Rule",
     "RuleError",
     "RuleSet",
     "RuleTest",
+    "Scalar",
     "State",
     "StateError",
     "Targets",
     "UndecidedError",
     "__version__",
+    "all_of",
+    "any_of",
+    "field",
+    "quote",
+    "value",
 ]

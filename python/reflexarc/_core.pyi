@@ -1,99 +1,38 @@
 from asyncio import Future
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
-from typing import Any, ClassVar, Literal, Protocol, Union, final, overload
+from typing import Any, Literal, NoReturn, final, overload
+
+from ._types import EventLike, PatternLike, Scalar
 
 __version__: str
 __all__ = [
     "Action",
     "Cancellation",
-    "ConfigError",
     "Deadline",
     "Diagnostic",
     "DueEvaluation",
     "EniNotification",
-    "Error",
     "Evaluation",
     "Event",
-    "EventError",
     "Explanation",
     "Failure",
-    "InternalError",
     "MatchFiring",
     "Pattern",
-    "PatternError",
-    "ReactionError",
     "Receipt",
     "Rule",
-    "RuleError",
     "RuleSet",
     "RuleTest",
     "State",
-    "StateError",
     "Targets",
-    "UndecidedError",
     "__version__",
     "command",
+    "quote",
 ]
 
 _Dialect = Literal["reflexarc", "aws", "alibaba"]
-
-class _Dataclass(Protocol):
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-class _Attrs(Protocol):
-    __attrs_attrs__: ClassVar[Any]
-
-class _Model(Protocol):
-    def model_dump(self) -> dict[str, Any]: ...
-
-_EventLike = Union[
-    str, bytes, bytearray, memoryview, Mapping[str, Any], _Dataclass, _Attrs, _Model, "Event"
-]
-_PatternLike = Union[str, Mapping[str, Any], "Pattern"]
-
-class Error(Exception):
-    """Base class of all exceptions of reflexarc."""
-
-class PatternError(Error):
-    """An invalid pattern; the message shows all diagnostics, `diagnostics` holds them.
-
-    >>> try:
-    ...     Pattern('content.result = "failed"')
-    ... except PatternError as error:
-    ...     error.diagnostics[0].line
-    1
-    """
-
-    diagnostics: list[Diagnostic]
-
-class RuleError(Error):
-    """Invalid rule files; the message shows all diagnostics, `diagnostics` holds them."""
-
-    diagnostics: list[Diagnostic]
-
-class ConfigError(Error):
-    """An invalid configuration; the message shows all diagnostics, `diagnostics` holds them."""
-
-    diagnostics: list[Diagnostic]
-
-class EventError(Error):
-    """Not an event: not a JSON object, too large, too deep, or with a value without a JSON form."""
-
-class UndecidedError(EventError):
-    """An event that cannot be compared with a pattern: there are too many combinations of the
-    elements of its arrays. Derived from `EventError`, since most events of this kind are hostile.
-    """
-
-class ReactionError(Error):
-    """A reaction failed, and `RuleSet.evaluate` was called with `strict=True`."""
-
-class StateError(Error):
-    """Invalid state entries."""
-
-class InternalError(Error):
-    """A bug in reflexarc; please report it with the text of the exception."""
+_Default = Callable[[Any], Any] | None
 
 @final
 class Diagnostic:
@@ -132,7 +71,8 @@ class Diagnostic:
 
 @final
 class Pattern:
-    """A compiled event pattern, immutable.
+    """A compiled event pattern, immutable. Patterns are joined by `&` and `|`; `~` negates one.
+    `field` builds patterns without text.
 
     Args:
         pattern: an expression, a pattern in JSON notation as text or dict, or another pattern.
@@ -145,12 +85,12 @@ class Pattern:
 
     >>> pattern = Pattern({"content": {"result": ["failed"]}})
     >>> pattern
-    Pattern("content.result == \\"failed\\"")
+    Pattern('content.result == "failed"')
     >>> pattern == Pattern('content.result == "failed"')
     True
     """
 
-    def __new__(cls, pattern: _PatternLike, *, dialect: _Dialect = "reflexarc") -> Pattern: ...
+    def __new__(cls, pattern: PatternLike, *, dialect: _Dialect = "reflexarc") -> Pattern: ...
     @property
     def source(self) -> str:
         """The text that the pattern was compiled from."""
@@ -160,11 +100,15 @@ class Pattern:
     @property
     def warnings(self) -> list[Diagnostic]:
         """Diagnostics about a valid pattern that is probably not intended."""
-    def matches(self, event: _EventLike) -> bool:
+    def matches(self, event: EventLike, *, default: _Default = None) -> bool:
         """Whether the event matches the pattern. Envelopes are not converted.
 
         Only the values of a dict at the paths of the pattern are read and checked. A key that is
         not a string is an error in dicts in which a path finds no key.
+
+        Args:
+            event: the event.
+            default: a function that replaces values without a JSON form, as for `Event`.
 
         Raises:
             EventError: if it is not an event; the message has the position.
@@ -173,7 +117,7 @@ class Pattern:
         >>> Pattern("content.count > 2").matches({"content": {"count": 3}})
         True
         """
-    def explain(self, event: _EventLike) -> Explanation:
+    def explain(self, event: EventLike, *, default: _Default = None) -> Explanation:
         """Explain why the event matches the pattern or does not.
 
         >>> print(Pattern('result == "failed"').explain({"result": "Failed"}), end="")
@@ -206,6 +150,12 @@ class Pattern:
         >>> Pattern('a == "x"').export("aws")
         '{"a": ["x"]}'
         """
+    def __and__(self, other: Pattern, /) -> Pattern: ...
+    def __rand__(self, other: Pattern, /) -> Pattern: ...
+    def __or__(self, other: Pattern, /) -> Pattern: ...
+    def __ror__(self, other: Pattern, /) -> Pattern: ...
+    def __invert__(self, /) -> Pattern: ...
+    def __bool__(self, /) -> NoReturn: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -249,20 +199,31 @@ class Event:
     Values inside a dict that have a JSON form are converted: dataclasses, named tuples, attrs
     classes and pydantic models become objects of their fields (of a pydantic model under their
     aliases), numpy scalars and arrays numbers and arrays, enums their values; dates and times,
-    UUIDs, IP addresses and networks their text. Other values, such as sets, bytes and `NaT`, are
-    errors.
+    UUIDs, IP addresses and networks and paths their text. Other values, such as sets, bytes and
+    `NaT`, are errors.
+
+    Args:
+        event: the event, as JSON text, a mapping, or an object with fields.
+        default: a function that gets each value of another type and returns one with a JSON form,
+            as for `json.dumps`.
 
     Raises:
         EventError: if it is not an event; the message has the byte offset, or the path to a value
             in a dict.
 
-    >>> Event('{"content": {"result": "failed"}}').to_dict()
-    {'content': {'result': 'failed'}}
+    `event[path]` is the value at a path, keys joined by dots. In an array of objects it is a list
+    of what each of them has there.
+
+    >>> event = Event('{"content": {"eniId": "eni-1"}, "nics": [{"id": 1}, {"id": 2}]}')
+    >>> event["content.eniId"], event["content"], event["nics.id"]
+    ('eni-1', {'eniId': 'eni-1'}, [1, 2])
+    >>> "content.eniId" in event, "content.error" in event
+    (True, False)
     """
 
-    def __new__(cls, event: _EventLike) -> Event: ...
+    def __new__(cls, event: EventLike, *, default: _Default = None) -> Event: ...
     @staticmethod
-    def read_all(document: _EventLike) -> list[Event]:
+    def read_all(document: EventLike, *, default: _Default = None) -> list[Event]:
         """The events that a document contains, in order: a notification (MNS, SNS, SQS), a list
         (event history, ActionTrail, CloudTrail), or else the event itself. Bytes may be a form of
         Cloud Monitor.
@@ -274,7 +235,7 @@ class Event:
             EventError: if the document or an event in it is invalid.
 
         >>> Event.read_all('{"Records": [{"a": 1}, {"a": 2}]}')
-        [Event("{\\"a\\": 1}"), Event("{\\"a\\": 2}")]
+        [Event('{"a": 1}'), Event('{"a": 2}')]
         """
     @property
     def envelope(self) -> str:
@@ -300,6 +261,18 @@ class Event:
         """
     def to_json(self) -> str:
         """The JSON text that the event was parsed from."""
+    def __getitem__(self, path: str, /) -> Any: ...
+    def __contains__(self, path: str, /) -> bool: ...
+    def get(self, path: str, default: Any = None) -> Any:
+        """The value at a path as Python has it, or `default` if there is none; `event[path]` raises
+        a `KeyError` then.
+
+        The path is that of the event as it is: its envelope is not converted.
+
+        >>> event = Event({"content": {"eniId": "eni-1"}})
+        >>> event.get("content.eniId"), event.get("content.error"), event.get("level", "INFO")
+        ('eni-1', None, 'INFO')
+        """
     def __bytes__(self) -> bytes: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
@@ -447,7 +420,7 @@ class RuleSet:
     """
 
     def __new__(
-        cls, patterns: Mapping[str, _PatternLike], *, dialect: _Dialect = "reflexarc"
+        cls, patterns: Mapping[str, PatternLike], *, dialect: _Dialect = "reflexarc"
     ) -> RuleSet: ...
     @staticmethod
     def load(path: str | PathLike[str]) -> RuleSet:
@@ -455,6 +428,7 @@ class RuleSet:
         in the folder `tables` beside them.
 
         Raises:
+            FileNotFoundError: if there is nothing at the path.
             RuleError: if a file is invalid, with the diagnostics of all files.
         """
     @staticmethod
@@ -501,15 +475,19 @@ class RuleSet:
     @property
     def warnings(self) -> list[Diagnostic]:
         """Diagnostics about valid rules that are probably not as intended."""
-    def matching(self, event: _EventLike) -> list[str]:
+    def matching(self, event: EventLike, *, default: _Default = None) -> list[str]:
         """The ids of the rules that match the event, in order.
+
+        Args:
+            event: the event.
+            default: a function that replaces values without a JSON form, as for `Event`.
 
         Raises:
             EventError: if it is not an event.
             UndecidedError: if it cannot be compared with some rules, which the message names.
         """
     def matching_many(
-        self, events: Iterable[_EventLike] | bytes | bytearray | memoryview | str | PathLike[str]
+        self, events: Iterable[EventLike] | bytes | bytearray | memoryview | str | PathLike[str]
     ) -> list[list[str]]:
         """The ids of the matching rules for each of many events, in order.
 
@@ -528,12 +506,13 @@ class RuleSet:
         """
     def evaluate(
         self,
-        event: _EventLike,
+        event: EventLike,
         *,
         state: State | None = None,
         now: datetime | None = None,
         advance: bool = True,
         strict: bool = False,
+        default: _Default = None,
     ) -> Evaluation:
         """Evaluate an event: match the rules and run their reactions. Nothing is delivered.
 
@@ -551,6 +530,7 @@ class RuleSet:
                 `RuleSet.fire_due`. For rules without a time window it makes no difference.
             strict: raise an exception if a reaction fails, instead of adding it to
                 `Evaluation.failures`.
+            default: a function that replaces values without a JSON form, as for `Event`.
 
         Raises:
             EventError: if it is not an event.
@@ -677,7 +657,7 @@ class RuleSet:
         >>> closed, state.pending("stuck")
         ([('stuck', 'eni-1')], [])
         """
-    def explain(self, event: _EventLike, rule: str) -> Explanation:
+    def explain(self, event: EventLike, rule: str, *, default: _Default = None) -> Explanation:
         """Explain why a rule matches an event or does not.
 
         Raises:
@@ -1030,7 +1010,7 @@ class Receipt:
         """The name of the target."""
     @property
     def status(self) -> Literal["delivered", "answered", "undeliverable"]:
-        """"delivered" if the receiver accepted it, "answered" if the call has an answer, which may be
+        """ "delivered" if the receiver accepted it, "answered" if the call has an answer, which may be
         an error, and "undeliverable" if it will not be tried again.
         """
     @property
@@ -1146,3 +1126,21 @@ class Targets:
         Raises:
             KeyError: if there is no such target.
         """
+
+def quote(value: Scalar, /) -> str:
+    """A value as a literal of an expression: text in double quotes with escapes, a number with all
+    its digits, `true`, `false` or `null`. Other values become text as in an event.
+
+    A value that is put into the text of a pattern can change what the pattern means; its literal
+    cannot. `field` needs no quoting.
+
+    Raises:
+        TypeError: if it is not a single value.
+        ValueError: if it has no JSON form: NaN, infinity, a lone surrogate.
+
+    >>> name = 'x" or user exists or user == "'
+    >>> Pattern(f'user == "{name}"').matches({"user": "anybody"})
+    True
+    >>> Pattern(f"user == {quote(name)}").matches({"user": "anybody"})
+    False
+    """

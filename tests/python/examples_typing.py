@@ -66,7 +66,34 @@ def answered(rules: ra.RuleSet, call: ra.Action, state: ra.State) -> ra.State:
     return failed.state
 
 
+def network_rules(user: str, networks: list[str]) -> ra.RuleSet:
+    """Rules whose patterns are built from values."""
+    failed: ra.Pattern = ra.field("content.result") == "failed"
+    address = ra.field("content.primaryPrivateIp")
+    inside: ra.Pattern = address.in_cidr(networks) & ~address.startswith(("10.0.", "10.1."))
+    busy = ra.field("content.count").between(1, 5) | (ra.field("content.count") > 9)
+    one: ra.Condition = ra.value.startswith("eni-") & (ra.value != "eni-1")
+    names: list[ra.Scalar] = ["eni-1", 5, None]
+    text = f"content.user == {ra.quote(user)}"
+    patterns: dict[str, ra.PatternLike] = {
+        "failed": failed & inside,
+        "any": ra.any_of([busy, ra.field("content.eniId").has(one)]),
+        "listed": ra.field("content.eniId").in_(names),
+        "user": text,
+    }
+    return ra.RuleSet(patterns)
+
+
+def event_of(value: ra.EventLike) -> str:
+    """A member of an event."""
+    event = ra.Event(value, default=str)
+    result: str = event.get("content.result", "none")
+    return result if "content" in event else event["id"]
+
+
 if __name__ == "__main__":
+    assert network_rules("u", ["10.0.0.0/8"]).matching({"content": {"user": "u"}}) == ["user"]
+    assert event_of({"content": {"result": "failed"}}) == "failed"
     assert ra.Pattern("amount > 5").matches(Order(amount=6))
     assert failed_enis(b'{"content": {"result": "failed"}}') == []
     assert waiting(ra.RuleSet({"any": "a exists"}), ra.State()) == (None, ra.State())

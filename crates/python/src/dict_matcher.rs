@@ -53,12 +53,13 @@ impl DictMatcher {
         &self,
         walk: &DictWalk,
         event: &Bound<'_, PyAny>,
+        root: &ValuePath<'_>,
     ) -> PyResult<Option<bool>> {
         let mut visitor = FieldCollector {
             dict_matcher: self,
             fields: FieldSet::default(),
         };
-        match walk.visit(event, &mut visitor) {
+        match walk.visit(event, &mut visitor, root) {
             Ok(()) => Ok(Some(self.matcher.matches(visitor.fields))),
             Err(Interrupt::Stopped) => Ok(None),
             Err(Interrupt::Exception(error)) => Err(error),
@@ -112,12 +113,11 @@ impl Visitor for FieldCollector<'_> {
                 return Ok(());
             }
         }
-        self.fields |= match other {
-            Some(fields) => *fields,
-            None => {
-                let text = convert::text_of(text, path)?;
-                self.dict_matcher.matcher.string(slot as usize, text)
-            }
+        self.fields |= if let Some(fields) = other {
+            *fields
+        } else {
+            let text = convert::text_of(text, path)?;
+            self.dict_matcher.matcher.string(slot as usize, text)
         };
         Ok(())
     }

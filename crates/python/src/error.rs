@@ -1,69 +1,24 @@
-//! The hierarchy of Python exceptions, and how Rust errors become exceptions.
+//! How Rust errors become Python exceptions.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
-use pyo3::create_exception;
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::PyFileNotFoundError;
+use pyo3::import_exception;
 use pyo3::prelude::*;
 use reflexarc_diagnostic::Diagnostic;
 
 use crate::diagnostic::PyDiagnostic;
 
-create_exception!(
-    reflexarc,
-    Error,
-    PyException,
-    "Base class of all exceptions of reflexarc."
-);
-create_exception!(
-    reflexarc,
-    PatternError,
-    Error,
-    "An invalid pattern; the message shows all diagnostics, `diagnostics` holds them.\n\n\
-     >>> try:\n\
-     ...     Pattern('content.result = \"failed\"')\n\
-     ... except PatternError as error:\n\
-     ...     error.diagnostics[0].line\n\
-     1"
-);
-create_exception!(
-    reflexarc,
-    RuleError,
-    Error,
-    "Invalid rule files; the message shows all diagnostics, `diagnostics` holds them."
-);
-create_exception!(
-    reflexarc,
-    ConfigError,
-    Error,
-    "An invalid configuration; the message shows all diagnostics, `diagnostics` holds them."
-);
-create_exception!(
-    reflexarc,
-    EventError,
-    Error,
-    "Not an event: not a JSON object, too large, too deep, or with a value without a JSON form."
-);
-create_exception!(
-    reflexarc,
-    UndecidedError,
-    EventError,
-    "An event that cannot be compared with a pattern: there are too many combinations of the\n\
-     elements of its arrays. Derived from `EventError`, since most events of this kind are hostile."
-);
-create_exception!(
-    reflexarc,
-    ReactionError,
-    Error,
-    "A reaction failed, and `RuleSet.evaluate` was called with `strict=True`."
-);
-create_exception!(reflexarc, StateError, Error, "Invalid state entries.");
-create_exception!(
-    reflexarc,
-    InternalError,
-    Error,
-    "A bug in reflexarc; please report it with the text of the exception."
-);
+// Defined in Python, because most have two base classes.
+import_exception!(reflexarc._errors, PatternError);
+import_exception!(reflexarc._errors, RuleError);
+import_exception!(reflexarc._errors, ConfigError);
+import_exception!(reflexarc._errors, EventError);
+import_exception!(reflexarc._errors, UndecidedError);
+import_exception!(reflexarc._errors, ReactionError);
+import_exception!(reflexarc._errors, StateError);
+import_exception!(reflexarc._errors, InternalError);
 
 /// An exception of type `E` with diagnostics about `text`, drawn in its message.
 pub(crate) fn exception_from_diagnostics<E: pyo3::PyTypeInfo>(
@@ -95,6 +50,18 @@ pub(crate) fn exception_with<E: pyo3::PyTypeInfo>(
         Ok(PyErr::from_value(exception))
     };
     raise().unwrap_or_else(|error| error)
+}
+
+/// The exception of Python for a path that does not exist.
+pub(crate) fn not_found(path: &Path) -> PyErr {
+    /// "No such file or directory"
+    const ENOENT: i32 = 2;
+    // With a code and a text, `OSError` has the path as its `filename`.
+    PyFileNotFoundError::new_err((
+        ENOENT,
+        "No such file or directory",
+        path.as_os_str().to_owned(),
+    ))
 }
 
 /// Runs `work` and turns a panic into an [`InternalError`].

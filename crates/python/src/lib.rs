@@ -34,15 +34,19 @@ mod evaluation;
 mod evaluation_run;
 mod event;
 mod event_matcher;
+mod event_path;
 mod event_source;
 mod explanation;
 mod native_dict;
 mod pattern;
+mod quote;
 mod receipt;
+mod repr;
 mod rule;
 mod rule_set_source;
 mod rule_test;
 mod rules;
+mod scratch;
 mod state;
 mod state_pickle;
 mod structure;
@@ -71,11 +75,6 @@ mod _core {
     #[pymodule_export]
     use crate::eni::PyEniNotification;
     #[pymodule_export]
-    use crate::error::{
-        ConfigError, Error, EventError, InternalError, PatternError, ReactionError, RuleError,
-        StateError, UndecidedError,
-    };
-    #[pymodule_export]
     use crate::evaluation::{PyEvaluation, PyFailure};
     #[pymodule_export]
     use crate::event::PyEvent;
@@ -83,6 +82,8 @@ mod _core {
     use crate::explanation::PyExplanation;
     #[pymodule_export]
     use crate::pattern::PyPattern;
+    #[pymodule_export]
+    use crate::quote::quote;
     #[pymodule_export]
     use crate::receipt::PyReceipt;
     #[pymodule_export]

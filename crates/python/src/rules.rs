@@ -18,7 +18,7 @@ use crate::batch_argument;
 use crate::call_answer::AnswerArguments;
 use crate::convert::{self, ValuePath};
 use crate::diagnostic::PyDiagnostic;
-use crate::error::{PatternError, RuleError, catch_panics, exception_with};
+use crate::error::{PatternError, RuleError, catch_panics, exception_with, not_found};
 use crate::evaluation::PyEvaluation;
 use crate::evaluation_run::EvaluationRun;
 use crate::event;
@@ -93,10 +93,14 @@ impl PyRuleSet {
     /// in the folder `tables` beside them.
     ///
     /// Raises:
+    ///     FileNotFoundError: if there is nothing at the path.
     ///     RuleError: if a file is invalid, with the diagnostics of all files.
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
         catch_panics(|| {
+            if !path.exists() {
+                return Err(not_found(&path));
+            }
             let rules = py
                 .detach(|| RuleSet::load(&path))
                 .map_err(|found| rule_error(py, &found))?;
@@ -160,11 +164,24 @@ impl PyRuleSet {
 
     /// The ids of the rules that match the event, in order.
     ///
+    /// Args:
+    ///     event: the event.
+    ///     default: a function that replaces values without a JSON form, as for `Event`.
+    ///
     /// Raises:
     ///     EventError: if it is not an event.
     ///     UndecidedError: if it cannot be compared with some rules, which the message names.
-    fn matching<'py>(&self, event: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        catch_panics(|| self.names(event.py(), &self.matcher.matching(&self.rules, event)?))
+    #[pyo3(signature = (event, *, default = None))]
+    fn matching<'py>(
+        &self,
+        event: &Bound<'py, PyAny>,
+        default: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        catch_panics(|| {
+            let root = ValuePath::event(default);
+            let ids = self.matcher.matching_at(&self.rules, event, &root)?;
+            self.names(event.py(), &ids)
+        })
     }
 
     /// The ids of the matching rules for each of many events, in order.
@@ -211,12 +228,16 @@ impl PyRuleSet {
     ///         `RuleSet.fire_due`. For rules without a time window it makes no difference.
     ///     strict: raise an exception if a reaction fails, instead of adding it to
     ///         `Evaluation.failures`.
+    ///     default: a function that replaces values without a JSON form, as for `Event`.
     ///
     /// Raises:
     ///     EventError: if it is not an event.
     ///     ReactionError: if `strict` is true and a reaction failed.
     ///     ValueError: if `now` has no time zone.
-    #[pyo3(signature = (event, *, state = None, now = None, advance = true, strict = false))]
+    #[pyo3(signature = (
+        event, *, state = None, now = None, advance = true, strict = false, default = None
+    ))]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn evaluate(
         &self,
         py: Python<'_>,
@@ -225,9 +246,10 @@ impl PyRuleSet {
         now: Option<&Bound<'_, PyAny>>,
         advance: bool,
         strict: bool,
+        default: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyEvaluation> {
         catch_panics(|| {
-            let event = event::to_native_event(event)?;
+            let event = event::to_native_event(event, &ValuePath::event(default))?;
             let state = state.map_or_else(Default::default, |state| state.get().state.clone());
             let now = timestamp_or_now(now)?;
             // Scripts may run for long and need nothing of Python.
@@ -432,9 +454,15 @@ impl PyRuleSet {
     /// Raises:
     ///     KeyError: if the rule is unknown.
     ///     EventError: if it is not an event.
-    fn explain(&self, event: &Bound<'_, PyAny>, rule: &str) -> PyResult<PyExplanation> {
+    #[pyo3(signature = (event, rule, *, default = None))]
+    fn explain(
+        &self,
+        event: &Bound<'_, PyAny>,
+        rule: &str,
+        default: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyExplanation> {
         catch_panics(|| {
-            let event = event::to_native_event(event)?;
+            let event = event::to_native_event(event, &ValuePath::event(default))?;
             let explanation = self.rules.explain(&event, rule);
             let explanation = explanation.ok_or_else(|| PyKeyError::new_err(rule.to_owned()))?;
             let lookups = self.rules.explain_lookups(&event, rule);
