@@ -46,6 +46,11 @@ lock, but has not been tested on a free-threaded build. Importing the package in
 raises `ImportError`.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from ._core import (
     Action,
     Cancellation,
@@ -82,12 +87,24 @@ from ._errors import (
 from ._types import EventLike, PatternLike, Scalar
 from .fields import Condition, Field, all_of, any_of, field, value
 
+if TYPE_CHECKING:
+    from . import alibaba, sources
+    from ._dead_letters import DeadLetter
+    from ._delivery import Answer, DeliveryError
+    from ._handlers import Match
+    from ._run import Summary
+    from .automation import Automation
+
 __all__ = [
     "Action",
+    "Answer",
+    "Automation",
     "Cancellation",
     "Condition",
     "ConfigError",
+    "DeadLetter",
     "Deadline",
+    "DeliveryError",
     "Diagnostic",
     "DueEvaluation",
     "EniNotification",
@@ -100,6 +117,7 @@ __all__ = [
     "Failure",
     "Field",
     "InternalError",
+    "Match",
     "MatchFiring",
     "Pattern",
     "PatternError",
@@ -113,12 +131,41 @@ __all__ = [
     "Scalar",
     "State",
     "StateError",
+    "Summary",
     "Targets",
     "UndecidedError",
     "__version__",
+    "alibaba",
     "all_of",
     "any_of",
     "field",
     "quote",
+    "sources",
     "value",
 ]
+
+# Imported when they are used: matching needs none of it, nor asyncio.
+_LAZY = {
+    "Answer": "._delivery",
+    "Automation": ".automation",
+    "DeadLetter": "._dead_letters",
+    "DeliveryError": "._delivery",
+    "Match": "._handlers",
+    "Summary": "._run",
+    "alibaba": ".alibaba",
+    "sources": ".sources",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(_LAZY[name], __name__)
+    # Importing a module has set it as an attribute; a class is kept here.
+    value = module if _LAZY[name] == f".{name}" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -243,6 +243,14 @@ class Event:
         "Cloud Monitor history", "AWS EventBridge" or "other JSON".
         """
     @property
+    def time(self) -> datetime | None:
+        """The time that the event carries, in UTC: `eventTime` of the native form, else the `time` of
+        CloudEvents and AWS; `None` without a readable one.
+
+        >>> Event({"eventTime": "20190409T121826.922+0800"}).time.isoformat()
+        '2019-04-09T04:18:26.922000+00:00'
+        """
+    @property
     def eni(self) -> EniNotification | None:
         """The ENI operation notification in any envelope; `None` for other events."""
     def normalized(self) -> Event:
@@ -724,6 +732,9 @@ class Evaluation:
     @property
     def state(self) -> State:
         """The state after the event; pass it to the next evaluation."""
+    def _reactions(self) -> list[tuple[str, Event | None, MatchFiring | None]]: ...
+    @property
+    def _contents(self) -> int: ...
 
 @final
 class Deadline:
@@ -887,6 +898,8 @@ class Action:
     def __ne__(self, other: object, /) -> bool: ...
     def __copy__(self) -> Action: ...
     def __deepcopy__(self, _memo: Any) -> Action: ...
+    @staticmethod
+    def _rebuild(text: str) -> Action: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
@@ -987,6 +1000,12 @@ class State:
         deadlines, in UTC; `None` if rules with a time window have seen none. To these rules an
         event with an earlier `now` happens at this time.
         """
+    @property
+    def next_due(self) -> datetime | None:
+        """The earliest deadline of a rule with a time window, in UTC; `None` if none waits. Unlike the
+        first of `due()`, it costs the same however many there are.
+        """
+    def _with_entries(self, rule: str, changes: Mapping[str, Any]) -> State: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __copy__(self) -> State: ...

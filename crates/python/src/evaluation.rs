@@ -9,6 +9,7 @@ use reflexarc_event::NativeEvent;
 use reflexarc_reaction::MemoryState;
 
 use crate::action::{OriginEvent, PyAction, PyCancellation};
+use crate::rule_reaction::{Contents, ReactionRow, RuleReaction};
 use crate::state::PyState;
 use crate::time_window::{PyDueEvaluation, PyMatchFiring};
 
@@ -28,6 +29,7 @@ pub(crate) struct PyEffects {
     actions: Vec<Py<PyAction>>,
     pub(crate) cancelled: Vec<PyCancellation>,
     pub(crate) firings: Vec<PyMatchFiring>,
+    reactions: Vec<RuleReaction>,
     pub(crate) failures: Vec<PyFailure>,
     pub(crate) log: Vec<String>,
     pub(crate) skipped: Py<PyDict>,
@@ -58,7 +60,7 @@ impl PyEffects {
         let (skipped, notes) = (PyDict::new(py), PyDict::new(py));
         let mut matched: Vec<String> = Vec::with_capacity(evaluation.rules.len());
         let (mut actions, mut firings, mut log) = (Vec::new(), Vec::new(), Vec::new());
-        let mut cancelled = Vec::new();
+        let (mut cancelled, mut reactions) = (Vec::new(), Vec::new());
         for effects in evaluation.rules {
             let remarks: Vec<String> = effects.remarks().map(str::to_owned).collect();
             let firing = effects.firing.map(|firing| PyMatchFiring {
@@ -81,6 +83,13 @@ impl PyEffects {
                 cancelled.push(cancellation);
             }
             let origin = effects.event.as_ref().or(event.map(NativeEvent::event));
+            if effects.skipped.is_none() {
+                reactions.push(RuleReaction {
+                    rule: effects.rule.clone(),
+                    event: origin.cloned(),
+                    firing: firing.clone(),
+                });
+            }
             for action in effects.actions {
                 // What is delivered needs it no more: only calls keep it for their answer.
                 let event = origin.filter(|_| action.is_call());
@@ -118,11 +127,20 @@ impl PyEffects {
             actions,
             cancelled,
             firings,
+            reactions,
             failures: evaluation.failures.iter().map(PyFailure::from).collect(),
             log,
             skipped: skipped.unbind(),
             notes: notes.unbind(),
         })
+    }
+
+    fn contents(&self, contents: &mut Contents) {
+        let has_actions = !self.actions.is_empty() || !self.cancelled.is_empty();
+        contents.add(Contents::ACTIONS, has_actions);
+        contents.add(Contents::FAILURES, !self.failures.is_empty());
+        contents.add(Contents::LOG, !self.log.is_empty());
+        contents.add(Contents::REACTIONS, !self.reactions.is_empty());
     }
 
     pub(crate) fn actions(&self, py: Python<'_>) -> Vec<Py<PyAction>> {
@@ -246,6 +264,23 @@ impl PyEvaluation {
     #[getter]
     fn state(&self, py: Python<'_>) -> Py<PyState> {
         self.state.clone_ref(py)
+    }
+
+    /// Each rule that reacted with the event that it saw and its match, for `Automation`; a rule
+    /// with a time window also without a match, where the event only became part of one.
+    fn _reactions(&self) -> Vec<ReactionRow> {
+        let reactions = self.all_effects().flat_map(|effects| &effects.reactions);
+        reactions.map(RuleReaction::row).collect()
+    }
+
+    /// What there is, as bits: actions 1, failures 2, logged lines 4, reactions 8.
+    #[getter]
+    fn _contents(&self) -> u8 {
+        let mut contents = Contents::default();
+        for effects in self.all_effects() {
+            effects.contents(&mut contents);
+        }
+        contents.0
     }
 
     fn __repr__(&self) -> String {

@@ -5,7 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyMapping, PyMemoryView, PyString, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyDateTime, PyMapping, PyMemoryView, PyString, PyTuple};
+use reflexarc::event_time;
 use reflexarc_diagnostic::truncate;
 use reflexarc_event::{Document, EniNotification, Event, JsonError, Limits, NativeEvent, check};
 
@@ -16,6 +17,7 @@ use crate::error::{EventError, catch_panics};
 use crate::event_path::Found;
 use crate::repr::repr;
 use crate::structure::{self, Structure};
+use crate::timestamp::to_datetime;
 
 /// An event: a JSON object of at most 1 MiB and 128 levels, immutable.
 ///
@@ -104,6 +106,19 @@ impl PyEvent {
     #[getter]
     fn envelope(&self) -> &'static str {
         self.event.envelope().as_str()
+    }
+
+    /// The time that the event carries, in UTC: `eventTime` of the native form, else the `time` of
+    /// CloudEvents and AWS; `None` without a readable one.
+    ///
+    /// >>> Event({"eventTime": "20190409T121826.922+0800"}).time.isoformat()
+    /// '2019-04-09T04:18:26.922000+00:00'
+    #[getter]
+    fn time<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        catch_panics(|| {
+            let time = event_time(&to_native(self.event.clone())?);
+            time.map(|time| to_datetime(py, time)).transpose()
+        })
     }
 
     /// The ENI operation notification in any envelope; `None` for other events.

@@ -43,6 +43,7 @@ mod quote;
 mod receipt;
 mod repr;
 mod rule;
+mod rule_reaction;
 mod rule_set_source;
 mod rule_test;
 mod rules;

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict, PyList, PyTuple};
 use reflexarc::RuleSet;
 use reflexarc_event::Json;
-use reflexarc_reaction::{Entry, MemoryState, State as _};
+use reflexarc_reaction::{Entry, MemoryState, State as _, StateChange};
 
 use crate::convert::{self, ValuePath};
 use crate::error::{EventError, StateError, catch_panics};
@@ -183,6 +183,39 @@ impl PyState {
         let clock = self.state.matches().clock();
         let clock = (clock > Timestamp::MIN).then_some(clock);
         clock.map(|clock| to_datetime(py, clock)).transpose()
+    }
+
+    /// The earliest deadline of a rule with a time window, in UTC; `None` if none waits. Unlike the
+    /// first of `due()`, it costs the same however many there are.
+    #[getter]
+    fn next_due<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        let due = self.state.next_due();
+        due.map(|due| to_datetime(py, due)).transpose()
+    }
+
+    /// The state with other entries of `rule`: those in `changes` are set, and those whose value is
+    /// `None` removed.
+    fn _with_entries(&self, rule: &str, changes: &Bound<'_, PyDict>) -> PyResult<Self> {
+        catch_panics(|| {
+            let mut read = Vec::with_capacity(changes.len());
+            for (key, value) in changes {
+                let key: String = key.extract()?;
+                read.push(if value.is_none() {
+                    StateChange::Remove { key }
+                } else {
+                    let value = json(value)?;
+                    let expires = None;
+                    StateChange::Set {
+                        key,
+                        value,
+                        expires,
+                    }
+                });
+            }
+            let mut state = self.state.clone();
+            Arc::make_mut(&mut state).apply(rule, &read);
+            Ok(Self { state })
+        })
     }
 
     /// States are equal if they have the same entries and matches, and have reached the same time.

@@ -1,0 +1,101 @@
+"""One event at a time, for threads and for tasks of an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+class Gate:
+    """A lock that a thread holds, or a task of an event loop. Not to be entered twice."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # The thread or task that holds it.
+        self._owner: object = None
+        self._in_loop: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+
+    def __enter__(self) -> None:
+        owner = threading.get_ident()
+        if not self._lock.acquire(blocking=False):
+            if self._owner == owner or self._is_held_by_this_loop():
+                raise self._nested()
+            self._lock.acquire()
+        self._owner = owner
+
+    def __exit__(self, *exception: object) -> None:
+        self._owner = None
+        self._lock.release()
+
+    async def __aenter__(self) -> None:
+        task = asyncio.current_task()
+        if task is not None and self._owner is task:
+            raise self._nested()
+        if self._owner == threading.get_ident():
+            raise self._nested()
+        loop_lock = self._loop_lock()
+        await loop_lock.acquire()
+        try:
+            # Only one task of the loop waits for threads, so that it takes one thread of the pool,
+            # which deliveries use too.
+            if not self._lock.acquire(blocking=False):
+                await acquire_in_thread(self._lock)
+        except BaseException:
+            loop_lock.release()
+            raise
+        self._owner = task
+
+    async def __aexit__(self, *exception: object) -> None:
+        self._owner = None
+        self._lock.release()
+        self._loop_lock().release()
+
+    def _loop_lock(self) -> asyncio.Lock:
+        loop = asyncio.get_running_loop()
+        if self._in_loop is None or self._in_loop[0] is not loop:
+            self._in_loop = (loop, asyncio.Lock())
+        return self._in_loop[1]
+
+    def _is_held_by_this_loop(self) -> bool:
+        owner = self._owner
+        if not isinstance(owner, asyncio.Task):
+            return False
+        try:
+            return owner.get_loop() is asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+
+    @staticmethod
+    def _nested() -> RuntimeError:
+        return RuntimeError(
+            "an event is being processed here: handlers and targets cannot process another one; "
+            "return actions from a handler, or `emit` from a rule"
+        )
+
+
+async def acquire_in_thread(lock: threading.Lock) -> None:
+    """Acquire a lock without blocking the loop, also when this is cancelled meanwhile."""
+    waiting = asyncio.ensure_future(asyncio.to_thread(lock.acquire))
+    try:
+        await asyncio.shield(waiting)
+    except asyncio.CancelledError:
+        # The thread goes on and will acquire it, for no one.
+        waiting.add_done_callback(lambda done: lock.release())
+        raise
+
+
+def drive(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """The result of a coroutine that awaits nothing that needs an event loop."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stopped:
+        result: Result = stopped.value
+        return result
+    coroutine.close()
+    raise RuntimeError(
+        "a handler or target returned an awaitable; make it a coroutine function (`async def`)"
+    )
