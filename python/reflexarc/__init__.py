@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from ._delivery import Answer, DeliveryError
     from ._handlers import Match
     from ._run import Summary
+    from ._state_store import StateStore
     from .automation import Automation
 
 __all__ = [
@@ -131,6 +132,7 @@ __all__ = [
     "Scalar",
     "State",
     "StateError",
+    "StateStore",
     "Summary",
     "Targets",
     "UndecidedError",
@@ -151,6 +153,7 @@ _LAZY = {
     "DeadLetter": "._dead_letters",
     "DeliveryError": "._delivery",
     "Match": "._handlers",
+    "StateStore": "._state_store",
     "Summary": "._run",
     "alibaba": ".alibaba",
     "sources": ".sources",

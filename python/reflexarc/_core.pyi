@@ -244,8 +244,8 @@ class Event:
         """
     @property
     def time(self) -> datetime | None:
-        """The time that the event carries, in UTC: `eventTime` of the native form, else the `time` of
-        CloudEvents and AWS; `None` without a readable one.
+        """The time that the event carries, in UTC: `eventTime` of the native form, else the `time`
+        of CloudEvents and AWS; `None` without a readable one.
 
         >>> Event({"eventTime": "20190409T121826.922+0800"}).time.isoformat()
         '2019-04-09T04:18:26.922000+00:00'
@@ -1002,8 +1002,8 @@ class State:
         """
     @property
     def next_due(self) -> datetime | None:
-        """The earliest deadline of a rule with a time window, in UTC; `None` if none waits. Unlike the
-        first of `due()`, it costs the same however many there are.
+        """The earliest deadline of a rule with a time window, in UTC; `None` if none waits. Unlike
+        the first of `due()`, it costs the same however many there are.
         """
     def _with_entries(self, rule: str, changes: Mapping[str, Any]) -> State: ...
     def __eq__(self, other: object, /) -> bool: ...

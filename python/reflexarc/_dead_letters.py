@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Union
 
 from ._core import Action, Event, EventError
 
@@ -29,7 +29,7 @@ class DeadLetter:
 
     at: datetime
     error: str
-    action: Optional[Action] = None
+    action: Action | None = None
     event: Union[Event, str, None] = None
 
     def to_json(self) -> str:
@@ -53,13 +53,14 @@ class DeadLetter:
             ValueError: if it is no such line.
         """
         try:
-            line = json.loads(text, parse_float=Decimal)
-            action = line.get("action")
+            line = json.loads(text)
+            action = _member(text, "action") if "action" in line else None
+            event = _member(text, "event") if "event" in line else None
             return DeadLetter(
                 at=datetime.fromisoformat(line["at"]),
                 error=line["error"],
-                action=None if action is None else Action._rebuild(_json(action)),
-                event=Event(line["event"]) if "event" in line else _event(line.get("text")),
+                action=None if action is None else Action._rebuild(action),
+                event=_event(line.get("text")) if event is None else Event(event),
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not a dead letter: {text[:80]}") from error
@@ -106,13 +107,17 @@ def _text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _json(value: Any) -> str:
-    # An event writes decimals as they are.
-    text = Event({"value": value}).to_json()
-    return text[text.index(":") + 1 : -1]
+def _member(text: str, name: str) -> str | None:
+    """The JSON text of a member of the object `text`, with its digits."""
+    # No string has this inside: its quotes would be escaped.
+    found = re.search(rf'"{name}"\s*:\s*', text)
+    if found is None:
+        return None
+    _, end = json.JSONDecoder().raw_decode(text, found.end())
+    return text[found.end() : end]
 
 
-def _event(text: Optional[str]) -> Union[Event, str, None]:
+def _event(text: str | None) -> Union[Event, str, None]:
     if text is None:
         return None
     try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Callable, TypeVar, Union
 
 from ._core import Action, Error
 from ._handlers import check_arguments, is_asynchronous
@@ -50,10 +50,10 @@ class Answer:
     """
 
     body: Any = None
-    ok: Optional[bool] = None
-    status: Optional[int] = None
-    code: Optional[str] = None
-    message: Optional[str] = None
+    ok: bool | None = None
+    status: int | None = None
+    code: str | None = None
+    message: str | None = None
 
 
 @dataclass
@@ -63,9 +63,9 @@ class Outcome:
     action: Action
     # Of a call: the arguments of `RuleSet.answer`.
     answer: Mapping[str, Any] = field(default_factory=dict)
-    error: Optional[str] = None
+    error: str | None = None
     # What a target of the program raised.
-    cause: Optional[BaseException] = None
+    cause: BaseException | None = None
 
     @property
     def is_delivered(self) -> bool:
@@ -76,8 +76,9 @@ class Outcome:
 class Deliverer:
     """Delivers actions in order."""
 
-    def __init__(self, targets: Targets | None) -> None:
+    def __init__(self, targets: Targets | None, timeout: timedelta | None) -> None:
         self._targets = targets
+        self._timeout = timeout
         self._configured = frozenset(targets.names) if targets is not None else frozenset()
         self._functions: dict[str, Target] = {}
         self.is_asynchronous = False
@@ -130,13 +131,14 @@ class Deliverer:
         targets = self._targets
         assert targets is not None
         if in_loop:
-            receipts = await asyncio.to_thread(targets.deliver, actions)
+            receipts = await targets.deliver_async(actions, timeout=self._timeout)
         else:
-            receipts = targets.deliver(actions)
+            receipts = targets.deliver(actions, timeout=self._timeout)
         outcomes = []
         for action, receipt in zip(actions, receipts):
             if receipt.status == "undeliverable":
-                outcomes.append(Outcome(action, error=receipt.error or "undeliverable"))
+                error = f"target {action.target!r}: {receipt.error or 'undeliverable'}"
+                outcomes.append(Outcome(action, error=error))
             else:
                 outcomes.append(Outcome(action, answer=receipt.answer or {}))
         return outcomes

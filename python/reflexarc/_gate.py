@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 Result = TypeVar("Result")
 
@@ -17,7 +18,9 @@ class Gate:
         self._lock = threading.Lock()
         # The thread or task that holds it.
         self._owner: object = None
-        self._in_loop: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+        # For the tasks of each loop.
+        self._in_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]
+        self._in_loops = WeakKeyDictionary()
 
     def __enter__(self) -> None:
         owner = threading.get_ident()
@@ -56,9 +59,10 @@ class Gate:
 
     def _loop_lock(self) -> asyncio.Lock:
         loop = asyncio.get_running_loop()
-        if self._in_loop is None or self._in_loop[0] is not loop:
-            self._in_loop = (loop, asyncio.Lock())
-        return self._in_loop[1]
+        lock = self._in_loops.get(loop)
+        if lock is None:
+            lock = self._in_loops[loop] = asyncio.Lock()
+        return lock
 
     def _is_held_by_this_loop(self) -> bool:
         owner = self._owner

@@ -8,7 +8,7 @@ import re
 from collections.abc import Awaitable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, TypeVar, Union
 
 from ._core import Action, Evaluation, Event, Explanation, MatchFiring, Pattern, RuleSet
 
@@ -29,7 +29,7 @@ class Match:
 
     Attributes:
         at: the time of the evaluation: now, or of a deadline its own time.
-        evaluation: the evaluation of the event or deadline; its actions have not been delivered yet.
+        evaluation: the evaluation of the event or deadline, whose actions are not delivered yet.
         rule: the rule that reacted; `None` for a handler of a pattern.
         pattern: the pattern that the event matches: that of the rule, or of the handler.
         firing: the match of the rule's time window; `None` without one.
@@ -40,8 +40,8 @@ class Match:
     at: datetime
     evaluation: Evaluation
     pattern: Pattern
-    rule: Optional[str] = None
-    firing: Optional[MatchFiring] = None
+    rule: str | None = None
+    firing: MatchFiring | None = None
     item: Any = None
 
     @property

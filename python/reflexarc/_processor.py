@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Callable, Literal, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Literal, Union
 
 from ._core import Action, Cancellation, Evaluation, Event, RuleSet, State
 from ._dead_letters import DeadLetter, letter_now
@@ -73,7 +73,7 @@ class Processor:
         self._store = store
         self._dead_letters = dead_letters
         self._clock = clock
-        self._settle = settle
+        self._settle_time = settle
         self.state: State = store.state
         self._delays = Delays(self.state)
         self._has_windows = any(rules[name].window for name in rules)
@@ -156,7 +156,7 @@ class Processor:
             return
         now = self.now()
         if self.next_due is not None and self.next_due < now - STOPPED_FOR:
-            self.held_until = now + self._settle
+            self.held_until = now + self._settle_time
         elif self._has_windows:
             await self.fire_due(now, in_loop=in_loop)
             await self._fire(now, now, in_loop)
@@ -239,11 +239,12 @@ class Processor:
         cancelled = evaluation.cancelled if contents & ACTIONS else []
         for call in calls:
             result = call.handler(call.event, call.match)
-            if hasattr(result, "__await__"):
+            if isinstance(result, Awaitable):
                 result = await result
             if result is not None:
                 actions.extend(actions_of(result))
-        state, changes = evaluation.state, {}
+        state = evaluation.state
+        changes: Changes = {}
         if actions or cancelled:
             state, changes = await self._deliver(actions, cancelled, now, state, in_loop)
         self._commit(state, changes)

@@ -38,7 +38,7 @@ class Reader:
         """
         if self._thread is None:
             if timeout is None:
-                return next(self._items, END)
+                return cast(Item, next(self._items, END))
             self._thread = _ReaderThread(self._items)
         if not self._is_wanted:
             self._is_wanted = True
@@ -46,7 +46,7 @@ class Reader:
         try:
             item, error = self._found.get(timeout=timeout)
         except queue.Empty:
-            return NOTHING
+            return cast(Item, NOTHING)
         self._is_wanted = False
         if error is not None:
             raise error
@@ -82,10 +82,10 @@ class AsyncReader:
         """
         if self._pending is None:
             self._pending = asyncio.ensure_future(self._next())
-        waiting = {self._pending, stopped}
+        waiting: set[asyncio.Future[Any]] = {self._pending, stopped}
         await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if not self._pending.done():
-            return NOTHING
+            return cast(Item, NOTHING)
         found, self._pending = self._pending, None
         return found.result()
 
@@ -137,7 +137,7 @@ class _ReaderThread:
 
     def __init__(self, items: Iterator[Item]) -> None:
         self._items = items
-        self._wanted: queue.SimpleQueue[Optional[Callable[[Found], None]]] = queue.SimpleQueue()
+        self._wanted: queue.SimpleQueue[Callable[[Found], None] | None] = queue.SimpleQueue()
         # A daemon, because nothing can interrupt a source that waits for ever.
         threading.Thread(target=self._read, name="reflexarc source", daemon=True).start()
 

@@ -146,8 +146,8 @@ class Run:
             await self._fire_due(self._processor.now(), in_loop)
         if item is None or item is NOTHING:
             return
-        is_message = isinstance(item, Message)
-        body = item.body if is_message else item
+        message = item if isinstance(item, Message) else None
+        body = item.body if isinstance(item, Message) else item
         try:
             events = Event.read_all(body)
         except EventError as error:
@@ -169,8 +169,8 @@ class Run:
                     if not found:
                         return
                     break
-        if is_message and item.ack is not None:
-            await _awaited(item.ack())
+        if message is not None and message.ack is not None:
+            await _awaited(message.ack())
 
     async def _failed(
         self, error: Exception, event: Event | None, body: Any, item: Item, in_loop: bool

@@ -22,7 +22,7 @@ import importlib
 import random
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 from ._core import Action
 from ._delivery import Answer
@@ -37,7 +37,7 @@ PAUSES = (0.5, 1.0, 2.0, 4.0)
 TOKEN_LENGTH = 64
 
 
-def call(action: Action, client: Any, *, allow: Optional[Iterable[str]] = None) -> Answer:
+def call(action: Action, client: Any, *, allow: Iterable[str] | None = None) -> Answer:
     """Execute a call of a rule with a client of the official SDK, and return its answer.
 
     `RegionId` is that of the client, and `ClientToken` made from the call and its event, where the
@@ -73,9 +73,7 @@ def call(action: Action, client: Any, *, allow: Optional[Iterable[str]] = None) 
     raise AssertionError("the last attempt has returned")
 
 
-async def call_async(
-    action: Action, client: Any, *, allow: Optional[Iterable[str]] = None
-) -> Answer:
+async def call_async(action: Action, client: Any, *, allow: Iterable[str] | None = None) -> Answer:
     """As `call`, with the coroutine functions of the SDK."""
     prepared = _Prepared(action, client, allow)
     if prepared.refusal is not None:

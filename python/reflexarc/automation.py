@@ -15,8 +15,8 @@ A target takes actions; a handler runs when a rule reacts, or when an event matc
 >>> @app.on('content.operation starts with "Attach"')
 ... def attached(event: ra.Event, match: ra.Match) -> None:
 ...     print("attach")
->>> event = {"content": {"result": "failed", "eniId": "eni-1", "operation": "AttachNetworkInterface"}}
->>> app.run([event]).actions
+>>> content = {"result": "failed", "eniId": "eni-1", "operation": "AttachNetworkInterface"}
+>>> app.run([{"content": content}]).actions
 attach
 look at eni-1
 1
@@ -26,9 +26,9 @@ look at eni-1
 1. Deadlines and delayed actions whose time has come before the event, each as below.
 2. The rules are evaluated. This changes nothing yet.
 3. Handlers run, in the order in which they were added.
-4. Actions are delivered in order: those of the rules, then those that handlers returned. One that no
-   target takes goes to the dead letters; without them that is an error. The answer of a call goes
-   to its rule, whose actions are delivered too. An action with `after` waits in the state.
+4. Actions are delivered in order: those of the rules, then those that handlers returned. One that
+   no target takes goes to the dead letters; without them that is an error. The answer of a call
+   goes to its rule, whose actions are delivered too. An action with `after` waits in the state.
 5. The state is committed.
 6. The source gets its acknowledgement: `Message.ack` is called, or the next item is asked for.
 
@@ -54,7 +54,7 @@ from ._gate import Gate, drive
 from ._handlers import AnyHandler, Handlers
 from ._processor import Clock, Processor
 from ._run import OnError, Run, Summary
-from ._state_store import state_store
+from ._state_store import StateStore, state_store
 from .sources import Source
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ class Automation:
     Args:
         rules: the rules, or the path of their folder.
         targets: the targets of a `reflexarc.toml`, or its path. `target` adds further ones.
-        state: the state to begin with, or the path of a file that keeps it. A state in memory ends
-            with the process; `Automation.state` is the present one.
+        state: the path of a file that keeps the state, or a `StateStore` of the program; or the
+            state to begin with, which is kept in memory: `Automation.state` is the present one.
         dead_letters: where actions go that no target takes, and events that are skipped: a file, to
             which each is appended as a line, or a function. Without it, an action that cannot be
             delivered is an error.
@@ -89,6 +89,9 @@ class Automation:
             returns an aware datetime.
         settle: how long deadlines that have passed while no process ran are left after `run`
             begins, so that events that have come meanwhile are processed first.
+        delivery_timeout: how long configured targets may try to deliver the actions of an event,
+            before these are undeliverable. By default as long as their retry policies say, which
+            may be a day, and meanwhile no other event is processed.
 
     Raises:
         RuleError: if the rules are invalid.
@@ -100,11 +103,12 @@ class Automation:
         rules: RuleSet | str | os.PathLike[str],
         *,
         targets: Targets | str | os.PathLike[str] | None = None,
-        state: State | str | os.PathLike[str] | None = None,
+        state: State | StateStore | str | os.PathLike[str] | None = None,
         dead_letters: DeadLettersArgument = None,
         on_error: OnError = "raise",
         clock: Clock = "wall",
         settle: timedelta = timedelta(minutes=1),
+        delivery_timeout: timedelta | None = None,
     ) -> None:
         self._rules = rules if isinstance(rules, RuleSet) else RuleSet.load(rules)
         if isinstance(targets, (str, os.PathLike)):
@@ -113,7 +117,7 @@ class Automation:
             raise ValueError(f"invalid on_error={on_error!r}: expected raise, retry or skip")
         if clock not in ("wall", "event") and not callable(clock):
             raise ValueError(f"invalid clock={clock!r}: expected wall, event or a function")
-        self._deliverer = Deliverer(targets)
+        self._deliverer = Deliverer(targets, delivery_timeout)
         self._handlers = Handlers(self._rules)
         self._store = state_store(state)
         self._processor = Processor(
@@ -292,7 +296,7 @@ class Automation:
         return self._run
 
     def _in_own_loop(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        """Run a coroutine in a loop that is kept, because clients belong to the loop they began in."""
+        """Run a coroutine in a loop that is kept: clients belong to the loop that they began in."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:

@@ -35,7 +35,7 @@ import time
 from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Callable, Optional, Union, cast
+from typing import TYPE_CHECKING, BinaryIO, Callable, Union, cast
 
 from ._core import Event
 
@@ -63,8 +63,8 @@ class Message:
     """
 
     body: _EventLike
-    ack: Optional[Callable[[], object]] = None
-    nack: Optional[Callable[[], object]] = None
+    ack: Callable[[], object] | None = None
+    nack: Callable[[], object] | None = None
 
 
 Item = Union["_EventLike", Message, None]
@@ -77,7 +77,7 @@ Source = Union[
 ]
 
 
-class ndjson:  # noqa: N801 - called like a function
+class ndjson:
     """The events of an NDJSON file, one a line; blank lines are ignored.
 
     Args:
@@ -141,13 +141,11 @@ class ndjson:  # noqa: N801 - called like a function
         # At first from the position, in later files from the beginning.
         is_first = True
         while True:
-            try:
-                file = open(self._path, "rb")
-            except FileNotFoundError:
+            if not self._path.exists():
                 yield None
                 time.sleep(self._poll)
                 continue
-            with file:
+            with open(self._path, "rb") as file:
                 if self._position is not None:
                     _seek(file, self._position.read(file) if is_first else 0)
                     self._position.begin(file)
@@ -316,7 +314,7 @@ def source_of(source: Source) -> Iterable[Item] | AsyncIterable[Item]:
         raise TypeError("expected a source of events, found one event; use `process`")
     if not isinstance(source, (Iterable, AsyncIterable)):
         raise TypeError(f"expected a source of events, found {type(source).__name__}")
-    return source
+    return cast(Iterable[Item], source)
 
 
 def never_waits(source: object) -> bool:

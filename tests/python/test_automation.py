@@ -277,7 +277,7 @@ def test_answers_go_back_to_the_rule_and_their_actions_on() -> None:
     trace.app.target("api")(api)
     summary = trace.app.run([trace.message({"n": 1}), {"n": 2}])
     assert calls == [("Look", {"N": 1}), ("Look", {"N": 2}), ("Change", {"N": 2})]
-    look = 'found {"Size":7}'
+    look = 'found #{"Size": 7}'
     assert trace.steps[:3] == ["call Look", f"deliver {look}", 'ack {"n": 1}, state None']
     assert trace.steps[3:] == ["call Look", f"deliver {look}", "call Change", "deliver Forbidden"]
     assert trace.app.state.get("call", "answers") == 3 and summary.actions == 6
@@ -334,7 +334,7 @@ def test_handlers_of_patterns_see_the_native_form() -> None:
 
 
 def test_suppressed_rules_do_not_run_handlers() -> None:
-    rules = {"once": "when = 'n exists'\nonce = { key = 'n' }\nnotify = ['ops']"}
+    rules = {"once": "when = 'n exists'\nonce = { key = 'n', within = '1h' }\nnotify = ['ops']"}
     trace = Trace(rules)
     trace.app.on("once")(trace.handle)
     trace.app.run([{"n": 1}, {"n": 1}, {"n": 2}])

@@ -108,8 +108,8 @@ impl PyEvent {
         self.event.envelope().as_str()
     }
 
-    /// The time that the event carries, in UTC: `eventTime` of the native form, else the `time` of
-    /// CloudEvents and AWS; `None` without a readable one.
+    /// The time that the event carries, in UTC: `eventTime` of the native form, else the `time`
+    /// of CloudEvents and AWS; `None` without a readable one.
     ///
     /// >>> Event({"eventTime": "20190409T121826.922+0800"}).time.isoformat()
     /// '2019-04-09T04:18:26.922000+00:00'

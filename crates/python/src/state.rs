@@ -185,8 +185,8 @@ impl PyState {
         clock.map(|clock| to_datetime(py, clock)).transpose()
     }
 
-    /// The earliest deadline of a rule with a time window, in UTC; `None` if none waits. Unlike the
-    /// first of `due()`, it costs the same however many there are.
+    /// The earliest deadline of a rule with a time window, in UTC; `None` if none waits. Unlike
+    /// the first of `due()`, it costs the same however many there are.
     #[getter]
     fn next_due<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
         let due = self.state.next_due();
