@@ -830,6 +830,58 @@ class DueEvaluation:
 class Action:
     """An action: something to deliver to a target."""
 
+    @staticmethod
+    def notify(
+        target: str,
+        text: str,
+        *,
+        title: str = "",
+        level: Literal["info", "warn", "critical"] = "info",
+        at: Sequence[str] = ...,
+        link: str | None = None,
+        after: timedelta | None = None,
+        key: str | None = None,
+        rule: str = "handler",
+    ) -> Action:
+        """A message to people, for a handler to return.
+
+        Args:
+            target: the name of the target.
+            text: the text.
+            title: the title, one line.
+            level: the severity level.
+            at: the people to mention.
+            link: a link to further information.
+            after: how much later to deliver it.
+            key: a name; another action with it, of the same `rule`, takes the place of this one
+                while it waits.
+            rule: the name of a rule to show as the one that returned it.
+
+        >>> Action.notify("ops", "look at eni-1", level="critical").text
+        'look at eni-1'
+        """
+    @staticmethod
+    def send(
+        target: str,
+        payload: Any,
+        *,
+        after: timedelta | None = None,
+        key: str | None = None,
+        rule: str = "handler",
+    ) -> Action:
+        """A JSON document to a machine, for a handler to return.
+
+        Args:
+            target: the name of the target.
+            payload: the document, a value with a JSON form.
+            after, key, rule: as for `notify`.
+
+        Raises:
+            EventError: if the document has no JSON form; the message has the path.
+
+        >>> Action.send("inventory", {"eni": "eni-1"}).payload
+        {'eni': 'eni-1'}
+        """
     @property
     def kind(self) -> Literal["notify", "send", "call"]:
         """ "notify" for a message to people, "send" for a JSON document, "call" for a call of an

@@ -1,16 +1,18 @@
 //! The Python classes `Action` and `Cancellation`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDelta, PyTuple};
 use reflexarc::{AnsweredCall, CallAnswer};
 use reflexarc_event::{Event, Json, NativeEvent};
-use reflexarc_reaction::Action;
+use reflexarc_reaction::{Action, Message};
 
+use crate::action_new::{self, Waiting};
 use crate::action_pickle;
-use crate::convert;
+use crate::convert::{self, ValuePath};
 use crate::time_window::PyMatchFiring;
 use crate::timestamp::to_timedelta;
 
@@ -95,6 +97,70 @@ impl PyAction {
 
 #[pymethods]
 impl PyAction {
+    /// A message to people, for a handler to return.
+    ///
+    /// Args:
+    ///     target: the name of the target.
+    ///     text: the text.
+    ///     title: the title, one line.
+    ///     level: the severity level.
+    ///     at: the people to mention.
+    ///     link: a link to further information.
+    ///     after: how much later to deliver it.
+    ///     key: a name; another action with it, of the same `rule`, takes the place of this one
+    ///         while it waits.
+    ///     rule: the name of a rule to show as the one that returned it.
+    ///
+    /// >>> Action.notify("ops", "look at eni-1", level="critical").text
+    /// 'look at eni-1'
+    #[staticmethod]
+    #[pyo3(signature = (
+        target, text, *, title = String::new(), level = "info", at = Vec::new(), link = None,
+        after = None, key = None, rule = "handler"
+    ))]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    fn notify(
+        target: String,
+        text: String,
+        title: String,
+        level: &str,
+        at: Vec<String>,
+        link: Option<String>,
+        after: Option<Duration>,
+        key: Option<String>,
+        rule: &str,
+    ) -> PyResult<Self> {
+        let message = Message::new(text).with_title(title).with_at(at);
+        let mut message = message.with_level(action_new::level(level)?);
+        message.link = link;
+        Waiting { after, key, rule }.of(Action::notify(target, message))
+    }
+
+    /// A JSON document to a machine, for a handler to return.
+    ///
+    /// Args:
+    ///     target: the name of the target.
+    ///     payload: the document, a value with a JSON form.
+    ///     after, key, rule: as for `notify`.
+    ///
+    /// Raises:
+    ///     EventError: if the document has no JSON form; the message has the path.
+    ///
+    /// >>> Action.send("inventory", {"eni": "eni-1"}).payload
+    /// {'eni': 'eni-1'}
+    #[staticmethod]
+    #[pyo3(signature = (target, payload, *, after = None, key = None, rule = "handler"))]
+    fn send(
+        target: String,
+        payload: &Bound<'_, PyAny>,
+        after: Option<Duration>,
+        key: Option<String>,
+        rule: &str,
+    ) -> PyResult<Self> {
+        let payload = convert::to_json(payload, &ValuePath::Named("payload"))?;
+        Waiting { after, key, rule }.of(Action::send(target, payload))
+    }
+
     /// "notify" for a message to people, "send" for a JSON document, "call" for a call of an
     /// API.
     #[getter]

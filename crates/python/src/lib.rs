@@ -18,6 +18,7 @@
 
 mod action;
 mod action_delivery;
+mod action_new;
 mod action_pickle;
 mod batch_argument;
 mod batch_matching;
