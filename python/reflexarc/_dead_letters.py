@@ -6,10 +6,11 @@ import json
 import os
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Callable, Union
+from typing import Any, Union
 
 from ._core import Action, Event, EventError
 
@@ -30,7 +31,7 @@ class DeadLetter:
     at: datetime
     error: str
     action: Action | None = None
-    event: Union[Event, str, None] = None
+    event: Event | str | None = None
 
     def to_json(self) -> str:
         """The dead letter as one line of JSON, from which `from_json` makes it again."""
@@ -117,7 +118,7 @@ def _member(text: str, name: str) -> str | None:
     return text[found.end() : end]
 
 
-def _event(text: str | None) -> Union[Event, str, None]:
+def _event(text: str | None) -> Event | str | None:
     if text is None:
         return None
     try:

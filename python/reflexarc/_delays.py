@@ -7,7 +7,7 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Optional
+from typing import Any
 
 from ._core import Action, Cancellation, State
 
@@ -15,7 +15,7 @@ from ._core import Action, Cancellation, State
 # stem of a file, and `@` is no letter of one.
 ENTRIES = "@delayed"
 
-Changes = dict[str, Optional[tuple[datetime, Action]]]
+Changes = dict[str, tuple[datetime, Action] | None]
 
 
 class Delays:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Callable, TypeVar, Union
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._core import Action, Error
 from ._handlers import check_arguments, is_asynchronous
@@ -13,7 +13,7 @@ from ._handlers import check_arguments, is_asynchronous
 if TYPE_CHECKING:
     from ._core import Targets
 
-Target = Callable[[Action], Union[Any, Awaitable[Any]]]
+Target = Callable[[Action], Any | Awaitable[Any]]
 AnyTarget = TypeVar("AnyTarget", bound=Target)
 
 # The name of the target that takes what no other does.
@@ -135,7 +135,7 @@ class Deliverer:
         else:
             receipts = targets.deliver(actions, timeout=self._timeout)
         outcomes = []
-        for action, receipt in zip(actions, receipts):
+        for action, receipt in zip(actions, receipts, strict=True):
             if receipt.status == "undeliverable":
                 error = f"target {action.target!r}: {receipt.error or 'undeliverable'}"
                 outcomes.append(Outcome(action, error=error))

@@ -57,6 +57,14 @@ class Gate:
         self._lock.release()
         self._loop_lock().release()
 
+    async def run(self, processing: Coroutine[Any, Any, Result], *, in_loop: bool) -> Result:
+        """Await a coroutine while nothing else is processed."""
+        if in_loop:
+            async with self:
+                return await processing
+        with self:
+            return await processing
+
     def _loop_lock(self) -> asyncio.Lock:
         loop = asyncio.get_running_loop()
         lock = self._in_loops.get(loop)

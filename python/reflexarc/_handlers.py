@@ -5,18 +5,18 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Callable, TypeVar, Union
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._core import Action, Evaluation, Event, Explanation, MatchFiring, Pattern, RuleSet
 
 if TYPE_CHECKING:
     from ._core import _PatternLike
 
-HandlerResult = Union[Action, Iterable[Action], None, Any]
-Handler = Callable[[Event, "Match"], Union[HandlerResult, Awaitable[HandlerResult]]]
+HandlerResult = Action | Iterable[Action] | Any | None
+Handler = Callable[[Event, "Match"], HandlerResult | Awaitable[HandlerResult]]
 AnyHandler = TypeVar("AnyHandler", bound=Handler)
 
 # What could be the name of a rule; an expression has at least one space.

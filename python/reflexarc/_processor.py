@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Callable, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal
 
 from ._core import Action, Cancellation, Evaluation, Event, RuleSet, State
 from ._dead_letters import DeadLetter, letter_now
@@ -17,7 +17,7 @@ from ._handlers import Call, Handlers, actions_of
 if TYPE_CHECKING:
     from ._state_store import StateStore
 
-Clock = Union[Literal["wall", "event"], Callable[[], datetime]]
+Clock = Literal["wall", "event"] | Callable[[], datetime]
 
 logger = logging.getLogger("reflexarc")
 

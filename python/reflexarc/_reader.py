@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import AsyncIterable, Awaitable, Iterable, Iterator
-from typing import Any, Callable, Optional, cast
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
+from typing import Any, cast
 
 from .sources import Item
 
@@ -16,7 +16,7 @@ END: Any = object()
 NOTHING: Any = object()
 
 # An item, or the exception of the source.
-Found = tuple[Item, Optional[BaseException]]
+Found = tuple[Item, BaseException | None]
 
 
 class Reader:

@@ -6,10 +6,10 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import AsyncIterable, Coroutine, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from typing import Any, Callable, Literal, Optional, Union
+from typing import Any, Literal
 
 from ._core import Event, EventError
 from ._gate import Gate, drive
@@ -19,7 +19,7 @@ from ._signals import Stopped, handled, handled_in_loop
 from .sources import Item, Message, Source, never_waits, source_of
 
 Decision = Literal["raise", "retry", "skip"]
-OnError = Union[Decision, Callable[[Exception, Optional[Event]], Decision]]
+OnError = Decision | Callable[[Exception, Event | None], Decision]
 
 logger = logging.getLogger("reflexarc")
 
@@ -133,7 +133,7 @@ class Run:
             self._is_waiting = False
 
     async def _begin(self, *, in_loop: bool) -> None:
-        await self._locked(self._processor.begin(in_loop=in_loop), in_loop)
+        await self._gate.run(self._processor.begin(in_loop=in_loop), in_loop=in_loop)
 
     async def _end(self, *, in_loop: bool) -> None:
         """With the clock of events, the time after the last event."""
@@ -159,7 +159,7 @@ class Run:
             while True:
                 try:
                     processing = self._processor.process(event, item, in_loop=in_loop)
-                    await self._locked(processing, in_loop)
+                    await self._gate.run(processing, in_loop=in_loop)
                     self._pause = FIRST_PAUSE
                     break
                 except Exception as error:
@@ -197,7 +197,8 @@ class Run:
     async def _fire_due(self, now: datetime, in_loop: bool) -> None:
         while True:
             try:
-                await self._locked(self._processor.fire_due(now, in_loop=in_loop), in_loop)
+                firing = self._processor.fire_due(now, in_loop=in_loop)
+                await self._gate.run(firing, in_loop=in_loop)
                 return
             except Exception as error:
                 decision = self._decide(error, None)
@@ -216,14 +217,6 @@ class Run:
         if decision not in ("raise", "retry", "skip"):
             raise ValueError(f"`on_error` returned {decision!r}: expected raise, retry or skip")
         return decision
-
-    async def _locked(self, processing: Coroutine[Any, Any, Any], in_loop: bool) -> None:
-        if in_loop:
-            async with self._gate:
-                await processing
-        else:
-            with self._gate:
-                await processing
 
     async def _sleep(self, in_loop: bool) -> None:
         seconds = self._longer_pause()

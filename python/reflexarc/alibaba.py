@@ -21,8 +21,8 @@ import hashlib
 import importlib
 import random
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any, Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from ._core import Action
 from ._delivery import Answer
@@ -181,7 +181,7 @@ def _missing(given: Any, known: Any, path: str = "") -> set[str]:
             found |= _missing(value, known[key], inner) if key in known else {inner}
         return found
     if isinstance(given, list) and isinstance(known, list) and len(given) == len(known):
-        pairs = enumerate(zip(given, known))
+        pairs = enumerate(zip(given, known, strict=True))
         return set().union(*(_missing(a, b, f"{path}[{at}]") for at, (a, b) in pairs))
     return set()
 

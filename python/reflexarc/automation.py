@@ -42,17 +42,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, Coroutine
+from collections.abc import AsyncIterable, Callable, Coroutine
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _core
 from ._core import Evaluation, Event, RuleSet, State
-from ._dead_letters import DeadLettersArgument, dead_letter_writer
+from ._dead_letters import DeadLetterFile, DeadLettersArgument, dead_letter_writer
 from ._delivery import AnyTarget, Deliverer
 from ._gate import Gate, drive
 from ._handlers import AnyHandler, Handlers
 from ._processor import Clock, Processor
+from ._redrive import redrive
 from ._run import OnError, Run, Summary
 from ._state_store import StateStore, state_store
 from .sources import Source
@@ -120,12 +121,13 @@ class Automation:
         self._deliverer = Deliverer(targets, delivery_timeout)
         self._handlers = Handlers(self._rules)
         self._store = state_store(state)
+        self._dead_letters = dead_letter_writer(dead_letters)
         self._processor = Processor(
             self._rules,
             self._handlers,
             self._deliverer,
             self._store,
-            dead_letter_writer(dead_letters),
+            self._dead_letters,
             clock,
             settle,
         )
@@ -262,6 +264,22 @@ class Automation:
             return await run.run_async(source)
         finally:
             self._run = None
+
+    def redrive(self) -> Summary:
+        """Deliver the actions of the file `dead_letters` again, and process its events again. What
+        fails again is appended to the file.
+
+        Raises:
+            ValueError: if dead letters are not kept in a file.
+        """
+        file = self._dead_letters
+        if not isinstance(file, DeadLetterFile):
+            raise ValueError("no file of dead letters: pass its path as `dead_letters`")
+        if not self._is_asynchronous:
+            counts = drive(redrive(self._processor, file, self._gate, in_loop=False))
+        else:
+            counts = self._in_own_loop(redrive(self._processor, file, self._gate, in_loop=True))
+        return Summary(**vars(counts))
 
     def stop(self) -> None:
         """End `run` or `run_async` after the event that is being processed. Can be called by

@@ -32,10 +32,10 @@ import fnmatch
 import gzip
 import os
 import time
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Callable, Union, cast
+from typing import TYPE_CHECKING, BinaryIO, Union, cast
 
 from ._core import Event
 

