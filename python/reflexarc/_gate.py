@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 Result = TypeVar("Result")
+
+PLAIN_FUNCTION = (
+    "a handler or target returned an awaitable; make it a coroutine function (`async def`)"
+)
 
 
 class Gate:
@@ -18,6 +23,8 @@ class Gate:
         self._lock = threading.Lock()
         # The thread or task that holds it.
         self._owner: object = None
+        # How many threads wait for it.
+        self._waiting = 0
         # For the tasks of each loop.
         self._in_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]
         self._in_loops = WeakKeyDictionary()
@@ -27,7 +34,11 @@ class Gate:
         if not self._lock.acquire(blocking=False):
             if self._owner == owner or self._is_held_by_this_loop():
                 raise self._nested()
-            self._lock.acquire()
+            self._waiting += 1
+            try:
+                self._lock.acquire()
+            finally:
+                self._waiting -= 1
         self._owner = owner
 
     def __exit__(self, *exception: object) -> None:
@@ -46,7 +57,11 @@ class Gate:
             # Only one task of the loop waits for threads, so that it takes one thread of the pool,
             # which deliveries use too.
             if not self._lock.acquire(blocking=False):
-                await acquire_in_thread(self._lock)
+                self._waiting += 1
+                try:
+                    await acquire_in_thread(self._lock)
+                finally:
+                    self._waiting -= 1
         except BaseException:
             loop_lock.release()
             raise
@@ -56,6 +71,14 @@ class Gate:
         self._owner = None
         self._lock.release()
         self._loop_lock().release()
+
+    def let_others(self) -> None:
+        """Between two events of a thread that holds it for many: let others have it."""
+        if self._waiting:
+            self.__exit__()
+            # The other thread has to run before this one asks again.
+            time.sleep(0.0001)
+            self.__enter__()
 
     async def run(self, processing: Coroutine[Any, Any, Result], *, in_loop: bool) -> Result:
         """Await a coroutine while nothing else is processed."""
@@ -108,6 +131,4 @@ def drive(coroutine: Coroutine[Any, Any, Result]) -> Result:
         result: Result = stopped.value
         return result
     coroutine.close()
-    raise RuntimeError(
-        "a handler or target returned an awaitable; make it a coroutine function (`async def`)"
-    )
+    raise RuntimeError(PLAIN_FUNCTION)

@@ -8,9 +8,9 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from ._core import Action, Evaluation, Event, Explanation, MatchFiring, Pattern, RuleSet
+from ._core import Action, Evaluation, Event, MatchFiring, Pattern, RuleSet
 
 if TYPE_CHECKING:
     from ._core import _PatternLike
@@ -23,7 +23,7 @@ AnyHandler = TypeVar("AnyHandler", bound=Handler)
 NAME = re.compile(r"[^\s{}\"'=<>()]+")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Match:
     """Why a handler runs.
 
@@ -50,8 +50,7 @@ class Match:
         return [action for action in self.evaluation.actions if action.rule == self.rule]
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """A handler that is to run, with its arguments."""
 
     order: int
@@ -122,13 +121,18 @@ class Handlers:
                 native = native or event.normalized()
                 match = Match(at, evaluation, pattern, item=item)
                 calls.append(Call(order, handler, native, match))
-        calls.sort(key=lambda call: call.order)
+        if len(calls) > 1:
+            calls.sort(key=_order)
         return calls
 
     def _unknown_rule(self, name: str) -> str:
         near = difflib.get_close_matches(name, self._rules.ids, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"unknown rule {name!r}{hint} A condition is written like 'content.eniId exists'."
+
+
+def _order(call: Call) -> int:
+    return call.order
 
 
 def actions_of(result: Any) -> Iterator[Action]:
@@ -162,10 +166,3 @@ def check_arguments(function: Callable[..., Any], count: int, expected: str) -> 
     except TypeError as error:
         name = getattr(function, "__qualname__", repr(function))
         raise TypeError(f"{name}{signature}: {expected}") from error
-
-
-def explain(rules: RuleSet, event: Event, match: Match) -> Explanation:
-    """Why the event matches, or what of the pattern it does not."""
-    if match.rule is None:
-        return match.pattern.explain(event)
-    return rules.explain(event, match.rule)

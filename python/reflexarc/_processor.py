@@ -12,6 +12,7 @@ from ._core import Action, Cancellation, Evaluation, Event, RuleSet, State
 from ._dead_letters import DeadLetter, letter_now
 from ._delays import Changes, Delays
 from ._delivery import Deliverer, DeliveryError, Outcome
+from ._gate import PLAIN_FUNCTION, drive
 from ._handlers import Call, Handlers, actions_of
 
 if TYPE_CHECKING:
@@ -86,11 +87,6 @@ class Processor:
         """Whether the clock is that of events: without one, no time passes."""
         return self._clock == "event"
 
-    @property
-    def has_timers(self) -> bool:
-        """Whether something may be due without an event."""
-        return self._has_windows or self.next_due is not None
-
     def now(self, event: Event | None = None) -> datetime:
         """The time of an event, or the present one."""
         if self._clock == "wall":
@@ -104,29 +100,72 @@ class Processor:
 
     async def process(self, event: Event, item: Any, *, in_loop: bool) -> Evaluation:
         """Process an event: what is due before it, then the event itself."""
-        if self._clock == "wall" and not self.has_timers:
-            now = None
+        now = None if self._is_timeless else self.now(event)
+        if now is not None and self.next_due is not None and self.next_due <= now:
+            await self.fire_due(now, in_loop=in_loop)
+        evaluation, calls, now = self._evaluate(event, item, now)
+        if now is not None:
+            await self._react(evaluation, calls, now, in_loop)
+        self.counts.events += 1
+        return evaluation
+
+    def process_here(self, event: Event, item: Any) -> None:
+        """As `process`, where nothing is to be awaited: without coroutines for an event for which
+        there is nothing to deliver.
+        """
+        now = None if self._is_timeless else self.now(event)
+        if now is not None and self.next_due is not None and self.next_due <= now:
+            drive(self.fire_due(now, in_loop=False))
+        evaluation, calls, now = self._evaluate(event, item, now)
+        if now is not None:
+            if evaluation._contents & ~REACTIONS:
+                drive(self._react(evaluation, calls, now, in_loop=False))
+            else:
+                self._run_here(evaluation, calls, now)
+        self.counts.events += 1
+
+    @property
+    def _is_timeless(self) -> bool:
+        """Whether no event needs to know the time, and nothing can be due before it."""
+        return self.next_due is None and not self._has_windows and self._clock == "wall"
+
+    def _evaluate(
+        self, event: Event, item: Any, now: datetime | None
+    ) -> tuple[Evaluation, Sequence[Call], datetime | None]:
+        """Evaluate an event. Without a time in the result there is nothing to do for it."""
+        if now is None:
             evaluation = self._rules.evaluate(event, state=self.state)
         else:
-            now = self.now(event)
-            if self.next_due is not None and self.next_due <= now:
-                await self.fire_due(now, in_loop=in_loop)
             # While deadlines are held back, an event may cancel one that has passed.
             advance = self.held_until is None
             evaluation = self._rules.evaluate(event, state=self.state, now=now, advance=advance)
         patterns = self._handlers.patterns
         matched = patterns.matching(event) if patterns is not None else ()
-        if matched or evaluation._contents:
-            now = now or self.now(event)
-            calls = self._handlers.calls(evaluation, now, matched=matched, event=event, item=item)
-            await self._react(evaluation, calls, now, in_loop)
-        else:
+        if not matched and not evaluation._contents:
             # Nothing but the time that was reached.
             self.state = evaluation.state
             if self._has_windows:
                 self._find_next_due()
-        self.counts.events += 1
-        return evaluation
+            return evaluation, (), None
+        if now is None:
+            now = self.now(event)
+        calls = self._handlers.calls(evaluation, now, matched=matched, event=event, item=item)
+        return evaluation, calls, now
+
+    def _run_here(self, evaluation: Evaluation, calls: Sequence[Call], now: datetime) -> None:
+        """Steps 3 to 5 for an event without actions of rules."""
+        actions: list[Action] = []
+        for call in calls:
+            result = call.handler(call.event, call.match)
+            if result is not None:
+                if isinstance(result, Awaitable):
+                    raise RuntimeError(PLAIN_FUNCTION)
+                actions.extend(actions_of(result))
+        if actions:
+            delivering = self._deliver(actions, [], now, evaluation.state, in_loop=False)
+            self._commit(*drive(delivering))
+        else:
+            self._commit(evaluation.state, {})
 
     async def fire_due(self, now: datetime, *, in_loop: bool) -> int:
         """Fire deadlines and deliver delayed actions up to `now`, in the order of their times, each
@@ -313,11 +352,14 @@ class Processor:
         return {"code": "OutcomeUnknown", "message": error}
 
     def _commit(self, state: State, changes: Changes) -> None:
-        state = self._delays.committed(state, changes)
+        if changes:
+            state = self._delays.committed(state, changes)
         self._store.commit(state)
         self.state = state
-        self._delays.apply(changes)
-        self._find_next_due()
+        if changes:
+            self._delays.apply(changes)
+        if changes or self._has_windows:
+            self._find_next_due()
 
     def _find_next_due(self) -> None:
         due = self.state.next_due

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -67,16 +67,14 @@ class Run:
         """Process the items in this thread."""
         items = source_of(source)
         assert isinstance(items, Iterable)
-        is_ready = never_waits(items)
         reader = Reader(items)
         with handled(self.stop, is_waiting=lambda: self._is_waiting):
             try:
                 drive(self._begin(in_loop=False))
-                while not self._is_over():
-                    item = self._next(reader, None if is_ready else self._timeout())
-                    if item is END:
-                        break
-                    drive(self._process_item(item, in_loop=False))
+                if never_waits(items):
+                    self._run_ready_here(items)
+                else:
+                    self._run_waiting_here(reader)
                 drive(self._end(in_loop=False))
             except Stopped:
                 # A source was interrupted that waited: nothing was being processed.
@@ -99,6 +97,47 @@ class Run:
                 await self._run_waiting(items, stopped)
             await self._end(in_loop=True)
         return self._summary()
+
+    def _run_ready_here(self, items: Iterable[Item]) -> None:
+        """Process items that are all there already: with little besides the events themselves."""
+        gate, processor = self._gate, self._processor
+        read_all, process = Event.read_all, processor.process_here
+        gate.__enter__()
+        try:
+            for item in items:
+                if self._is_stopping or (self._until is not None and self._is_over()):
+                    return
+                gate.let_others()
+                error: Exception | None = None
+                event: Event | None = None
+                events: Sequence[Event] = ()
+                if processor.next_due is None and item is not None and type(item) is not Message:
+                    try:
+                        events = (item,) if type(item) is Event else read_all(item)
+                        if len(events) == 1:
+                            event = events[0]
+                            process(event, item)
+                            continue
+                    except Exception as raised:
+                        error = raised
+                # Whatever is unusual.
+                gate.__exit__()
+                try:
+                    if event is None:
+                        drive(self._process_item(item, in_loop=False))
+                    else:
+                        drive(self._process_event(event, item, error, in_loop=False))
+                finally:
+                    gate.__enter__()
+        finally:
+            gate.__exit__()
+
+    def _run_waiting_here(self, reader: Reader) -> None:
+        while not self._is_over():
+            item = self._next(reader, self._timeout())
+            if item is END:
+                return
+            drive(self._process_item(item, in_loop=False))
 
     async def _run_ready(self, items: Iterable[Item]) -> None:
         for count, item in enumerate(items):
@@ -156,21 +195,30 @@ class Run:
             if not await self._failed(error, None, body, item, in_loop):
                 return
         for event in events:
-            while True:
+            if not await self._process_event(event, item, None, in_loop=in_loop):
+                return
+        if message is not None and message.ack is not None:
+            await _awaited(message.ack())
+
+    async def _process_event(
+        self, event: Event, item: Item, error: Exception | None, *, in_loop: bool
+    ) -> bool:
+        """Process an event, after an `error` again. False if its source delivers it again, or the
+        run ends.
+        """
+        while True:
+            if error is None:
                 try:
                     processing = self._processor.process(event, item, in_loop=in_loop)
                     await self._gate.run(processing, in_loop=in_loop)
                     self._pause = FIRST_PAUSE
-                    break
-                except Exception as error:
-                    found = await self._failed(error, event, event, item, in_loop)
-                    if found is None and not self._is_stopping:
-                        continue
-                    if not found:
-                        return
-                    break
-        if message is not None and message.ack is not None:
-            await _awaited(message.ack())
+                    return True
+                except Exception as raised:
+                    error = raised
+            found = await self._failed(error, event, event, item, in_loop)
+            if found is not None or self._is_stopping:
+                return bool(found)
+            error = None
 
     async def _failed(
         self, error: Exception, event: Event | None, body: Any, item: Item, in_loop: bool
@@ -181,7 +229,11 @@ class Run:
         decision = self._decide(error, event)
         nack = item.nack if isinstance(item, Message) else None
         if decision != "skip" and nack is not None:
-            await _awaited(nack())
+            try:
+                await _awaited(nack())
+            except Exception:
+                # The queue delivers it again after a while, as after a crash.
+                logger.warning("cannot give a message back", exc_info=True)
         if decision == "raise":
             raise error
         if decision == "skip":

@@ -100,7 +100,7 @@ def test_every_public_name_is_documented() -> None:
         assert inspect.getdoc(thing) or thing is None, name
 
 
-@pytest.mark.parametrize("module", ["automation", "sources"])
+@pytest.mark.parametrize("module", ["automation", "sources", "testing"])
 def test_examples_of_python_modules_run(module: str) -> None:
     result = doctest.testmod(importlib.import_module(f"reflexarc.{module}"))
     assert result.attempted and not result.failed

@@ -22,7 +22,7 @@ import moto
 import nats
 import pytest
 import reflexarc as ra
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 RULE = """
 when = 'n exists'
@@ -54,7 +54,11 @@ def recipe(guide: str, folder: Path) -> Callable[[str], dict[str, Any]]:
         found = re.search(rf"<!-- recipe: {name} -->\n```python\n(.*?)```", guide, re.DOTALL)
         assert found is not None
         names: dict[str, Any] = {}
-        exec(compile(found[1], f"docs/python.md, {name}", "exec"), names)
+        # The longest time that a queue waits, which a test has to wait at its end.
+        code = (
+            found[1].replace("WaitTimeSeconds=20", "WaitTimeSeconds=1").replace("16, 20", "16, 1")
+        )
+        exec(compile(code, f"docs/python.md, {name}", "exec"), names)
         return names
 
     return run
@@ -63,8 +67,10 @@ def recipe(guide: str, folder: Path) -> Callable[[str], dict[str, Any]]:
 def delivered(folder: Path) -> list[int]:
     """The numbers that were delivered."""
     file = folder / "out.ndjson"
-    lines = file.read_text().splitlines() if file.exists() else []
-    return [json.loads(line)["action"]["send"] for line in lines]
+    text = file.read_text() if file.exists() else ""
+    # The last line may be half written.
+    lines = text.split("\n")[:-1]
+    return [json.loads(line)["send"] for line in lines]
 
 
 def stopped_when(
@@ -91,13 +97,14 @@ def test_the_tutorial_runs(guide: str, tmp_path: Path, monkeypatch: pytest.Monke
     tutorial = guide.partition("## Recipes")[0]
     test = doctest.DocTestParser().get_doctest(tutorial, {}, "python.md", "docs/python.md", 0)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-    assert len(test.examples) > 50 and runner.run(test).failed == 0
+    assert len(test.examples) > 40 and runner.run(test).failed == 0
 
 
 def test_a_function_processes_each_event(recipe: Any, folder: Path) -> None:
     handler = recipe("function")["handler"]
     handler(b'{"n": 1}', None)
-    handler({"Records": [{"body": '{"n": 2}', "eventSource": "aws:sqs"}]}, None)
+    record = {"messageId": "m", "receiptHandle": "r", "eventSource": "aws:sqs"}
+    handler({"Records": [{**record, "body": '{"n": 2}'}]}, None)
     handler({"Records": [{"n": 3}, {"n": 4}]}, None)
     assert delivered(folder) == [1, 2, 3, 4]
 
@@ -132,6 +139,7 @@ class Mns:
                 if not found:
                     time.sleep(0.05)
                     error = "<Code>MessageNotExist</Code><Message>Message not exist.</Message>"
+                    error += "<RequestId>R</RequestId><HostId>http://127.0.0.1</HostId>"
                     return self.respond(404, f"<Error>{error}</Error>")
                 queue.received.update(found)
                 messages = "".join(
@@ -145,12 +153,12 @@ class Mns:
                 self.respond(200, f"<Messages>{messages}</Messages>")
 
             def do_DELETE(self) -> None:
-                number = int(parse_qs(urlsplit(self.path).query)["ReceiptHandle"][0])
+                (number,) = map(int, parse_qs(urlsplit(self.path).query)["ReceiptHandle"])
                 del queue.waiting[number]
                 self.respond(204, "")
 
             def do_PUT(self) -> None:
-                number = int(parse_qs(urlsplit(self.path).query)["receiptHandle"][0])
+                (number,) = map(int, parse_qs(urlsplit(self.path).query)["ReceiptHandle"])
                 queue.received.discard(number)
                 visibility = f"<ReceiptHandle>{number}</ReceiptHandle>"
                 visibility += "<NextVisibleTime>1</NextVisibleTime>"
@@ -206,14 +214,10 @@ def test_kafka(recipe: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     stopped_when(ra.Automation, monkeypatch, lambda: len(delivered(folder)) == 10)
     summary = recipe("kafka")["main"](servers, "automation", "events")
     assert summary.stopped and delivered(folder) == list(range(10))
-    # What was acknowledged does not come again.
-    producer.produce("events", '{"n": 10}', partition=0)
-    producer.flush(10)
-    monkeypatch.undo()
-    monkeypatch.chdir(folder)
-    stopped_when(ra.Automation, monkeypatch, lambda: len(delivered(folder)) == 11)
-    recipe("kafka")["main"](servers, "automation", "events")
-    assert delivered(folder) == list(range(11))
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "automation"})
+    (committed,) = consumer.committed([TopicPartition("events", 0)], timeout=10)
+    consumer.close()
+    assert committed.offset == 10, "what was acknowledged does not come again"
 
 
 @pytest.fixture

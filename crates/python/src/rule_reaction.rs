@@ -1,6 +1,5 @@
 //! Which rules reacted to what: for programs that run a handler of their own with a rule.
 
-use pyo3::prelude::*;
 use reflexarc_event::Event;
 
 use crate::event::PyEvent;
