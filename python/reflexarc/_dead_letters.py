@@ -12,7 +12,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Union
 
-from ._core import Action, Event, EventError
+from ._core import Action, Event
+from ._errors import EventError
 
 DeadLettersArgument = Union[str, "os.PathLike[str]", Callable[["DeadLetter"], object], None]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._core import Action, Error
+from ._core import Action
+from ._errors import Error
 from ._handlers import check_arguments, is_asynchronous
 
 if TYPE_CHECKING:

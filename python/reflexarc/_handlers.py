@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from ._core import Action, Evaluation, Event, MatchFiring, Pattern, RuleSet
 
 if TYPE_CHECKING:
-    from ._core import _PatternLike
+    from ._types import PatternLike
 
 HandlerResult = Action | Iterable[Action] | Any | None
 Handler = Callable[[Event, "Match"], HandlerResult | Awaitable[HandlerResult]]
@@ -70,7 +70,7 @@ class Handlers:
         self._patterns: RuleSet | None = None
         self.is_asynchronous = False
 
-    def add(self, condition: str | _PatternLike, handler: Handler) -> None:
+    def add(self, condition: str | PatternLike, handler: Handler) -> None:
         """Add a handler for a rule or a pattern."""
         check_arguments(handler, 2, "a handler takes the event and the match")
         order = len(self._by_pattern) + sum(map(len, self._by_rule.values()))

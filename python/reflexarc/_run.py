@@ -11,7 +11,8 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from ._core import Event, EventError
+from ._core import Event
+from ._errors import EventError
 from ._gate import Gate, drive
 from ._processor import Counts, Processor
 from ._reader import END, NOTHING, AsyncReader, Reader

@@ -59,7 +59,8 @@ from ._state_store import StateStore, state_store
 from .sources import Source
 
 if TYPE_CHECKING:
-    from ._core import Targets, _EventLike, _PatternLike
+    from ._core import Targets
+    from ._types import EventLike, PatternLike
 
 __all__ = ["Automation"]
 
@@ -151,7 +152,7 @@ class Automation:
         """When the next deadline or delayed action is due; `None` if nothing waits."""
         return self._processor.next_due
 
-    def on(self, condition: str | _PatternLike) -> Callable[[AnyHandler], AnyHandler]:
+    def on(self, condition: str | PatternLike) -> Callable[[AnyHandler], AnyHandler]:
         """Add a handler: a function, or coroutine function, of an event and a `Match`.
 
         A rule reacts when an event matches it and no gate suppresses it, also to an event that a
@@ -192,7 +193,7 @@ class Automation:
 
         return add
 
-    def process(self, event: _EventLike) -> Evaluation:
+    def process(self, event: EventLike) -> Evaluation:
         """Process one event, as for a function that is called for each; steps 1 to 5. When this
         returns, its actions are delivered and the state is committed. Can be called by any thread,
         but not by handlers and targets.
@@ -208,7 +209,7 @@ class Automation:
                 return drive(self._processor.process(read, event, in_loop=False))
         return self._in_own_loop(self.process_async(read))
 
-    async def process_async(self, event: _EventLike) -> Evaluation:
+    async def process_async(self, event: EventLike) -> Evaluation:
         """As `process`, for use in an event loop by any number of tasks."""
         read = Event(event)
         async with self._gate:

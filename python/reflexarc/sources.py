@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, BinaryIO, Union, cast
 from ._core import Event
 
 if TYPE_CHECKING:
-    from ._core import _EventLike
+    from ._types import EventLike
 
 __all__ = ["Message", "directory", "ndjson"]
 
@@ -62,12 +62,12 @@ class Message:
             so.
     """
 
-    body: _EventLike
+    body: EventLike
     ack: Callable[[], object] | None = None
     nack: Callable[[], object] | None = None
 
 
-Item = Union["_EventLike", Message, None]
+Item = Union["EventLike", Message, None]
 Source = Union[
     Iterable[Item],
     AsyncIterable[Item],
