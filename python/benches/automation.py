@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -19,8 +20,8 @@ from typing import Any
 
 import reflexarc as ra
 
-EVENTS = 20_000
-ROUNDS = 15
+EVENTS = int(os.environ.get("EVENTS", "20000"))
+ROUNDS = int(os.environ.get("ROUNDS", "15"))
 CONTENT = {
     "eniId": "eni-8vb1qo00000000cdeg2n",
     "operation": "AttachNetworkInterface",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -91,7 +92,41 @@ def event_of(value: ra.EventLike) -> str:
     return result if "content" in event else event["id"]
 
 
+def automated(lines: bytes) -> ra.Summary:
+    """Handlers, targets and sources of an automation."""
+    app = ra.Automation(ra.RuleSet({}), on_error="skip", dead_letters=print)
+
+    @app.on('result == "failed"')
+    def on_failed(event: ra.Event, match: ra.Match) -> ra.Action:
+        firing: ra.MatchFiring | None = match.firing
+        return ra.Action.notify("ops", f"{event.envelope} {match.at} {firing}", level="warn")
+
+    @app.on(ra.Pattern("result exists"))
+    async def on_any(event: ra.Event, match: ra.Match) -> None:
+        print(match.rule, match.actions)
+
+    @app.target("ops")
+    def ops(action: ra.Action) -> None:
+        print(action.text)
+
+    @app.target("ecs")
+    async def ecs(action: ra.Action) -> ra.Answer:
+        return ra.Answer(status=403, code="Forbidden")
+
+    def source() -> Iterator[ra.sources.Message | bytes | None]:
+        yield from lines.splitlines()
+        yield ra.sources.Message({"result": "failed"}, ack=lambda: None)
+        yield None
+
+    evaluation: ra.Evaluation = app.process({"result": "ok"})
+    due: datetime | None = app.next_due
+    print(evaluation.matched, due, app.fire_due(), app.state, on_failed, on_any, ops, ecs)
+    with app:
+        return app.run(source())
+
+
 if __name__ == "__main__":
+    assert automated(b'{"result": "failed"}') == ra.Summary(events=2, actions=2)
     assert network_rules("u", ["10.0.0.0/8"]).matching({"content": {"user": "u"}}) == ["user"]
     assert event_of({"content": {"result": "failed"}}) == "failed"
     assert ra.Pattern("amount > 5").matches(Order(amount=6))

@@ -115,14 +115,14 @@ impl PyAction {
     /// 'look at eni-1'
     #[staticmethod]
     #[pyo3(signature = (
-        target, text, *, title = String::new(), level = "info", at = Vec::new(), link = None,
+        target, text, *, title = "", level = "info", at = Vec::new(), link = None,
         after = None, key = None, rule = "handler"
     ))]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn notify(
         target: String,
         text: String,
-        title: String,
+        title: &str,
         level: &str,
         at: Vec<String>,
         link: Option<String>,
