@@ -125,6 +125,18 @@ class Processor:
         self.counts.events += 1
 
     @property
+    def has_dead_letters(self) -> bool:
+        """Whether there is somewhere to put dead letters."""
+        return self._dead_letters is not None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something is due now, whatever event comes next."""
+        if self.next_due is None or self._clock == "event":
+            return False
+        return self.next_due <= self.now()
+
+    @property
     def _is_timeless(self) -> bool:
         """Whether no event needs to know the time, and nothing can be due before it."""
         return self.next_due is None and not self._has_windows and self._clock == "wall"

@@ -112,7 +112,7 @@ class Run:
                 error: Exception | None = None
                 event: Event | None = None
                 events: Sequence[Event] = ()
-                if processor.next_due is None and item is not None and type(item) is not Message:
+                if not processor.is_due and item is not None and type(item) is not Message:
                     try:
                         events = (item,) if type(item) is Event else read_all(item)
                         if len(events) == 1:
@@ -182,7 +182,7 @@ class Run:
 
     async def _process_item(self, item: Item, *, in_loop: bool) -> None:
         """Process the events of an item and acknowledge it; without an item, only what is due."""
-        if self._processor.next_due is not None and not self._processor.follows_events:
+        if self._processor.is_due:
             await self._fire_due(self._processor.now(), in_loop)
         if item is None or item is NOTHING:
             return
@@ -191,7 +191,6 @@ class Run:
         try:
             events = Event.read_all(body)
         except EventError as error:
-            # However often it is read, it will not become an event.
             events = []
             if not await self._failed(error, None, body, item, in_loop):
                 return
@@ -229,6 +228,9 @@ class Run:
         """
         decision = self._decide(error, event)
         nack = item.nack if isinstance(item, Message) else None
+        if decision == "retry" and nack is None and event is None:
+            # However often it is read, it does not become an event.
+            decision = "skip" if self._processor.has_dead_letters else "raise"
         if decision != "skip" and nack is not None:
             try:
                 await _awaited(nack())

@@ -84,8 +84,10 @@ class Automation:
         on_error: what `run` does after an event whose processing has failed: "raise" ends the run
             with the exception; "retry" gives the event back to its queue (`Message.nack`), or
             tries it again after a pause, which grows from a second to a minute; "skip" logs the
-            error, makes the event a dead letter and acknowledges it. A function gets the exception
-            and the event (`None` for a deadline) and returns one of the three.
+            error, makes the event a dead letter and acknowledges it. What is not an event is not
+            tried again: it becomes a dead letter, or ends the run. A function gets the exception
+            and the event (`None` for a deadline, and for what is not an event) and returns one of
+            the three.
         clock: "wall" for the current time; "event" for the time that events carry, with which
             recorded events give the same results whenever they are processed; or a function that
             returns an aware datetime.
@@ -158,7 +160,8 @@ class Automation:
         A rule reacts when an event matches it and no gate suppresses it, also to an event that a
         script emits; a rule with a time window reacts when a match fires or is resolved, also
         because time passes. The event is the one that the script of the rule sees, in the native
-        form; an empty one where a rule waits for what has never come.
+        form; an empty one where a rule waits for what has never come. An expression is matched
+        with the events of the source, not with those that scripts emit.
 
         A handler may return an action, or yield several, which are delivered after those of the
         rules: `Action.notify`, `Action.send`.

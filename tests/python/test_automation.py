@@ -459,3 +459,30 @@ def test_an_interrupted_redrive_begins_again(tmp_path: Path) -> None:
     assert trace.app.redrive().actions == 2 and trace.app.redrive().actions == 1
     assert trace.steps == ["deliver 1", "deliver 2", "deliver 3"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_an_event_is_not_tried_again() -> None:
+    letters: list[ra.DeadLetter] = []
+    trace = Trace({"count": COUNT}, on_error="retry", dead_letters=letters.append)
+    trace.app.run(["no event", trace.message("no event"), {"n": 1}])
+    assert trace.steps == ["nack no event", "deliver 1"] and len(letters) == 1
+    trace = Trace({"count": COUNT}, on_error="retry")
+    with pytest.raises(ra.EventError):
+        trace.app.run(["no event", {"n": 1}])
+
+
+def test_a_message_that_cannot_be_given_back_shows_the_first_error() -> None:
+    trace = Trace({"count": COUNT})
+    trace.fails.add("deliver")
+    with pytest.raises(ra.DeliveryError):
+        trace.app.run([Message({"n": 1}, nack=lambda: 1 / 0)])
+
+
+def test_one_event_is_not_stopped_by_what_is_not_due() -> None:
+    clock = Clock()
+    later = "when = 'n exists'\nthen = 'notify(\"ops\", #{ text: `${event.n}`, after: \"1h\" })'"
+    trace = Trace({"later": later}, clock=clock)
+    assert trace.app.run([{"n": n} for n in range(5)]).events == 5
+    assert trace.steps == [] and len(trace.app.state.to_dict()["@delayed"]) == 5
+    clock.pass_minutes(61)
+    assert trace.app.run([{"other": 1}]) == ra.Summary(events=1, actions=5, timers=5)
