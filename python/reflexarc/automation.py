@@ -91,8 +91,8 @@ class Automation:
         clock: "wall" for the current time; "event" for the time that events carry, with which
             recorded events give the same results whenever they are processed; or a function that
             returns an aware datetime.
-        settle: how long deadlines that have passed while no process ran are left after `run`
-            begins, so that events that have come meanwhile are processed first.
+        settle: how long deadlines and delayed actions that have become due while no process ran are
+            left after `run` begins, so that events that have come meanwhile are processed first.
         delivery_timeout: how long configured targets may try to deliver the actions of an event,
             before these are undeliverable. By default as long as their retry policies say, which
             may be a day, and meanwhile no other event is processed.

@@ -481,7 +481,7 @@ def test_a_message_that_cannot_be_given_back_shows_the_first_error() -> None:
 def test_one_event_is_not_stopped_by_what_is_not_due() -> None:
     clock = Clock()
     later = "when = 'n exists'\nthen = 'notify(\"ops\", #{ text: `${event.n}`, after: \"1h\" })'"
-    trace = Trace({"later": later}, clock=clock)
+    trace = Trace({"later": later}, clock=clock, settle=timedelta(0))
     assert trace.app.run([{"n": n} for n in range(5)]).events == 5
     assert trace.steps == [] and len(trace.app.state.to_dict()["@delayed"]) == 5
     clock.pass_minutes(61)
