@@ -262,3 +262,25 @@ def test_jetstream(recipe: Any, folder: Path, nats_server: str, monkeypatch: Any
     summary = asyncio.run(main(nats_server, "eni.>", "automation"))
     assert summary.stopped and summary.events == 10
     assert delivered(folder) == list(range(10)) and asyncio.run(pending()) == 0
+
+
+def test_an_archive_is_audited(recipe: Any, tmp_path: Path) -> None:
+    archive = tmp_path / "archive.ndjson"
+    results = ["failed", "success", "failed", 'quoted " and , and \u2028']
+    with open(archive, "w") as file:
+        for number in range(20_000):
+            event = {"content": {"result": results[number % 4], "n": number}}
+            file.write(json.dumps(event) + "\n")
+    rules = ra.RuleSet(
+        {"failed": 'content.result == "failed"', "late": "content.n >= 19990", "never": "a == 1"}
+    )
+    found = recipe("audit")["audit"](archive, rules)
+    assert found.rows() == [("failed", 10_000), ("late", 10)]
+
+
+def test_an_archive_is_rehearsed(recipe: Any, root: Path) -> None:
+    archive = root / "examples" / "eni-events.ndjson"
+    summary, actions = recipe("rehearse")["rehearse"](archive, root / "rules")
+    assert summary.events == 30 and summary.failures == 0
+    assert actions["failed-operation", "network-team"] == 4
+    assert sum(actions.values()) == summary.actions
