@@ -24,7 +24,7 @@ class Gate:
         # The thread or task that holds it.
         self._owner: object = None
         # How many threads wait for it.
-        self._waiting = 0
+        self.others_wait = 0
         # For the tasks of each loop.
         self._in_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]
         self._in_loops = WeakKeyDictionary()
@@ -34,11 +34,11 @@ class Gate:
         if not self._lock.acquire(blocking=False):
             if self._owner == owner or self._is_held_by_this_loop():
                 raise self._nested()
-            self._waiting += 1
+            self.others_wait += 1
             try:
                 self._lock.acquire()
             finally:
-                self._waiting -= 1
+                self.others_wait -= 1
         self._owner = owner
 
     def __exit__(self, *exception: object) -> None:
@@ -57,11 +57,11 @@ class Gate:
             # Only one task of the loop waits for threads, so that it takes one thread of the pool,
             # which deliveries use too.
             if not self._lock.acquire(blocking=False):
-                self._waiting += 1
+                self.others_wait += 1
                 try:
                     await acquire_in_thread(self._lock)
                 finally:
-                    self._waiting -= 1
+                    self.others_wait -= 1
         except BaseException:
             loop_lock.release()
             raise
@@ -74,11 +74,10 @@ class Gate:
 
     def let_others(self) -> None:
         """Between two events of a thread that holds it for many: let others have it."""
-        if self._waiting:
-            self.__exit__()
-            # The other thread has to run before this one asks again.
-            time.sleep(0.0001)
-            self.__enter__()
+        self.__exit__()
+        # The other thread has to run before this one asks again.
+        time.sleep(0.0001)
+        self.__enter__()
 
     async def run(self, processing: Coroutine[Any, Any, Result], *, in_loop: bool) -> Result:
         """Await a coroutine while nothing else is processed."""

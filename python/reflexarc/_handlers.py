@@ -65,9 +65,10 @@ class Handlers:
     def __init__(self, rules: RuleSet) -> None:
         self._rules = rules
         self._has_window = {name for name in rules if rules[name].window is not None}
-        self._by_rule: dict[str, list[tuple[int, Handler]]] = {}
+        self._by_rule: dict[str, list[tuple[int, Handler, Pattern]]] = {}
         self._by_pattern: list[tuple[int, Handler, Pattern]] = []
-        self._patterns: RuleSet | None = None
+        # The patterns of handlers, by their numbers.
+        self.patterns: RuleSet | None = None
         self.is_asynchronous = False
 
     def add(self, condition: str | PatternLike, handler: Handler) -> None:
@@ -75,24 +76,15 @@ class Handlers:
         check_arguments(handler, 2, "a handler takes the event and the match")
         order = len(self._by_pattern) + sum(map(len, self._by_rule.values()))
         if isinstance(condition, str) and condition in self._rules:
-            self._by_rule.setdefault(condition, []).append((order, handler))
+            entry = (order, handler, self._rules[condition].pattern)
+            self._by_rule.setdefault(condition, []).append(entry)
         elif isinstance(condition, str) and NAME.fullmatch(condition):
             raise ValueError(self._unknown_rule(condition))
         else:
             self._by_pattern.append((order, handler, Pattern(condition)))
             patterns = {str(at): pattern for at, (*_, pattern) in enumerate(self._by_pattern)}
-            self._patterns = RuleSet(patterns)
+            self.patterns = RuleSet(patterns)
         self.is_asynchronous = self.is_asynchronous or is_asynchronous(handler)
-
-    @property
-    def has_rules(self) -> bool:
-        """Whether there are handlers of rules."""
-        return bool(self._by_rule)
-
-    @property
-    def patterns(self) -> RuleSet | None:
-        """The patterns of handlers, by their numbers; `None` if there are none."""
-        return self._patterns
 
     def calls(
         self,
@@ -109,10 +101,10 @@ class Handlers:
             if firing is None and rule in self._has_window:
                 # The event only became part of a match.
                 continue
-            for order, handler in self._by_rule.get(rule, ()):
+            for order, handler, pattern in self._by_rule.get(rule, ()):
                 # An empty event where a rule waits for what has never come.
                 subject = Event("{}") if seen is None else seen
-                match = Match(at, evaluation, self._rules[rule].pattern, rule, firing, item)
+                match = Match(at, evaluation, pattern, rule, firing, item)
                 calls.append(Call(order, handler, subject, match))
         if event is not None:
             native = None

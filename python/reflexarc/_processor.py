@@ -80,6 +80,8 @@ class Processor:
         self._has_windows = any(rules[name].window for name in rules)
         self._last_event_time: datetime | None = None
         self.next_due: datetime | None = None
+        # Whether no event needs to know the time, and nothing can be due before it.
+        self._is_timeless = False
         self._find_next_due()
 
     @property
@@ -103,25 +105,44 @@ class Processor:
         now = None if self._is_timeless else self.now(event)
         if now is not None and self.next_due is not None and self.next_due <= now:
             await self.fire_due(now, in_loop=in_loop)
-        evaluation, calls, now = self._evaluate(event, item, now)
-        if now is not None:
+        evaluation = self._evaluate(event, now)
+        patterns = self._handlers.patterns
+        matched = patterns.matching(event) if patterns is not None else ()
+        if evaluation._contents or matched:
+            now = now or self.now(event)
+            calls = self._handlers.calls(evaluation, now, matched=matched, event=event, item=item)
             await self._react(evaluation, calls, now, in_loop)
+        else:
+            self._reach(evaluation)
         self.counts.events += 1
         return evaluation
 
     def process_here(self, event: Event, item: Any) -> None:
         """As `process`, where nothing is to be awaited: without coroutines for an event for which
-        there is nothing to deliver.
+        there is nothing to deliver, and without a call that can be avoided.
         """
-        now = None if self._is_timeless else self.now(event)
-        if now is not None and self.next_due is not None and self.next_due <= now:
-            drive(self.fire_due(now, in_loop=False))
-        evaluation, calls, now = self._evaluate(event, item, now)
-        if now is not None:
-            if evaluation._contents & ~REACTIONS:
+        now = None
+        if self._is_timeless:
+            evaluation = self._rules.evaluate(event, state=self.state)
+        else:
+            now = self.now(event)
+            if self.next_due is not None and self.next_due <= now:
+                drive(self.fire_due(now, in_loop=False))
+            evaluation = self._evaluate(event, now)
+        patterns = self._handlers.patterns
+        matched = patterns.matching(event) if patterns is not None else ()
+        contents = evaluation._contents
+        if contents or matched:
+            now = now or self.now(event)
+            calls = self._handlers.calls(evaluation, now, matched=matched, event=event, item=item)
+            if contents & ~REACTIONS:
                 drive(self._react(evaluation, calls, now, in_loop=False))
             else:
                 self._run_here(evaluation, calls, now)
+        elif now is None:
+            self.state = evaluation.state
+        else:
+            self._reach(evaluation)
         self.counts.events += 1
 
     @property
@@ -136,33 +157,18 @@ class Processor:
             return False
         return self.next_due <= self.now()
 
-    @property
-    def _is_timeless(self) -> bool:
-        """Whether no event needs to know the time, and nothing can be due before it."""
-        return self.next_due is None and not self._has_windows and self._clock == "wall"
+    def _evaluate(self, event: Event, now: datetime | None) -> Evaluation:
+        if now is None:
+            return self._rules.evaluate(event, state=self.state)
+        # While deadlines are held back, an event may cancel one that has passed.
+        advance = self.held_until is None
+        return self._rules.evaluate(event, state=self.state, now=now, advance=advance)
 
-    def _evaluate(
-        self, event: Event, item: Any, now: datetime | None
-    ) -> tuple[Evaluation, Sequence[Call], datetime | None]:
-        """Evaluate an event. Without a time in the result there is nothing to do for it."""
-        if now is None:
-            evaluation = self._rules.evaluate(event, state=self.state)
-        else:
-            # While deadlines are held back, an event may cancel one that has passed.
-            advance = self.held_until is None
-            evaluation = self._rules.evaluate(event, state=self.state, now=now, advance=advance)
-        patterns = self._handlers.patterns
-        matched = patterns.matching(event) if patterns is not None else ()
-        if not matched and not evaluation._contents:
-            # Nothing but the time that was reached.
-            self.state = evaluation.state
-            if self._has_windows:
-                self._find_next_due()
-            return evaluation, (), None
-        if now is None:
-            now = self.now(event)
-        calls = self._handlers.calls(evaluation, now, matched=matched, event=event, item=item)
-        return evaluation, calls, now
+    def _reach(self, evaluation: Evaluation) -> None:
+        """Keep what an event without effects has changed: the time that was reached."""
+        self.state = evaluation.state
+        if self._has_windows:
+            self._find_next_due()
 
     def _run_here(self, evaluation: Evaluation, calls: Sequence[Call], now: datetime) -> None:
         """Steps 3 to 5 for an event without actions of rules."""
@@ -379,6 +385,7 @@ class Processor:
         if delayed is not None and (due is None or delayed[0] <= due):
             due = delayed[0]
         self.next_due = due
+        self._is_timeless = due is None and not self._has_windows and self._clock == "wall"
 
     def _count_failures(self, evaluation: Evaluation) -> None:
         self.counts.failures += len(evaluation.failures)

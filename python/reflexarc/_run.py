@@ -108,11 +108,13 @@ class Run:
             for item in items:
                 if self._is_stopping or (self._until is not None and self._is_over()):
                     return
-                gate.let_others()
+                if gate.others_wait:
+                    gate.let_others()
                 error: Exception | None = None
                 event: Event | None = None
                 events: Sequence[Event] = ()
-                if not processor.is_due and item is not None and type(item) is not Message:
+                is_due = processor.next_due is not None and processor.is_due
+                if not is_due and item is not None and type(item) is not Message:
                     try:
                         events = (item,) if type(item) is Event else read_all(item)
                         if len(events) == 1:
