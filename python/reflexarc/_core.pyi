@@ -2,8 +2,11 @@ from asyncio import Future
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
-from typing import Any, Literal, NoReturn, final, overload
+from typing import Any, Generic, Literal, NoReturn, TypeVar, final, overload
 
+from typing_extensions import Self
+
+from ._errors import EventError, ReactionError
 from ._types import EventLike, PatternLike, Scalar
 
 __version__: str
@@ -15,6 +18,7 @@ __all__ = [
     "DueEvaluation",
     "EniNotification",
     "Evaluation",
+    "EvaluationIterator",
     "Event",
     "Explanation",
     "Failure",
@@ -33,6 +37,8 @@ __all__ = [
 
 _Dialect = Literal["reflexarc", "aws", "alibaba"]
 _Default = Callable[[Any], Any] | None
+_Events = Iterable[EventLike] | bytes | bytearray | memoryview | str | PathLike[str]
+_T = TypeVar("_T", covariant=True)
 
 @final
 class Diagnostic:
@@ -494,8 +500,13 @@ class RuleSet:
             EventError: if it is not an event.
             UndecidedError: if it cannot be compared with some rules, which the message names.
         """
+    @overload
     def matching_many(
-        self, events: Iterable[EventLike] | bytes | bytearray | memoryview | str | PathLike[str]
+        self,
+        events: _Events,
+        *,
+        default: _Default = None,
+        on_error: Literal["raise", "skip"] = "raise",
     ) -> list[list[str]]:
         """The ids of the matching rules for each of many events, in order.
 
@@ -503,15 +514,30 @@ class RuleSet:
         is a path. Blank lines of NDJSON are ignored. A file is read in chunks. Text is matched on
         all cores without the interpreter lock, and Ctrl-C interrupts it.
 
+        Args:
+            events: the events.
+            default: a function of a value without a JSON form that returns another one.
+            on_error: for an item that is not an event, or cannot be compared with some rules:
+                "raise" its error, "collect" it in place of the ids, or "skip" the item, so that
+                the result is shorter. How many were skipped is logged as a warning.
+
         Raises:
             EventError: for the first item that is not an event; the message has the number of the
                 line (from 1) or item (from 0).
             UndecidedError: for the first event that cannot be compared with some rules.
             OSError: if the file cannot be read.
 
-        >>> RuleSet({"a": "x == 1"}).matching_many(b'{"x": 1}\\n{"x": 2}\\n')
+        >>> rules = RuleSet({"a": "x == 1"})
+        >>> rules.matching_many(b'{"x": 1}\\n{"x": 2}\\n')
         [['a'], []]
+        >>> matched = rules.matching_many(b'{"x": 1}\\n{"x": \\n', on_error="collect")
+        >>> matched[0], isinstance(matched[1], EventError)
+        (['a'], True)
         """
+    @overload
+    def matching_many(
+        self, events: _Events, *, default: _Default = None, on_error: Literal["collect"]
+    ) -> list[list[str] | EventError]: ...
     def evaluate(
         self,
         event: EventLike,
@@ -545,6 +571,77 @@ class RuleSet:
             ReactionError: if `strict` is true and a reaction failed.
             ValueError: if `now` has no time zone.
         """
+    @overload
+    def evaluate_many(
+        self,
+        events: _Events,
+        *,
+        state: State | None = None,
+        clock: Literal["now", "event"] = "now",
+        now: datetime | None = None,
+        advance: bool = True,
+        strict: bool = False,
+        default: _Default = None,
+        on_error: Literal["raise", "skip"] = "raise",
+    ) -> EvaluationIterator[Evaluation]:
+        """Evaluate many events in order, each with the state that the one before it left. Nothing
+        is delivered. The result is an iterator; its `state` is that after the last evaluation
+        which it returned.
+
+        Events are read in batches, of up to 1,024 events or 2 MiB of text. Reactions of a batch run
+        on all cores without the interpreter lock; those that read state which an earlier event
+        changed run again in their turn, so that the results are those of `evaluate` for one event
+        after the other. For a live source, whose events must not wait for others, use `evaluate`
+        or `Automation`.
+
+        Args:
+            events: an iterable of events, NDJSON as bytes, or the path of an NDJSON file; a `str`
+                is a path. Blank lines of NDJSON are ignored.
+            state: the state before the first event, by default empty.
+            clock: the time of each evaluation: "now", or "event" for the event's own time, as
+                `reflexarc run` does it. An event without a time then has that of the first event
+                with one.
+            now: with the clock "now", the time of all evaluations, an aware datetime; by default
+                the current time when a batch begins.
+            advance: fire the deadlines up to the time of an event before it.
+            strict: a failed reaction is an error of its event, which then changes no state, instead
+                of being in `Evaluation.failures`.
+            default: a function of a value without a JSON form that returns another one.
+            on_error: for an item that is not an event: "raise" its error, after which the iterator
+                ends; "collect" it, so that the iterator returns the exception in place of an
+                evaluation; or "skip" the item. How many were skipped is logged as a warning.
+
+        Raises:
+            ValueError: if an argument is invalid.
+            OSError: if the file cannot be read.
+            EventError: while iterating, for an item that is not an event; the message has the
+                number of the line (from 1) or item (from 0).
+            ReactionError: while iterating, if `strict` is true and a reaction failed.
+
+        >>> rules = RuleSet.from_rules({"again": '''
+        ... when = 'result == "failed"'
+        ... then = 'if add("n", 1) == 2 { notify("ops", `${event.eni} failed again`) }'
+        ... '''})
+        >>> events = [{"result": "failed", "eni": "eni-1"}, {"eni": "eni-2"}, {"result": "failed"}]
+        >>> evaluations = rules.evaluate_many(events)
+        >>> [len(evaluation.actions) for evaluation in evaluations]
+        [0, 0, 1]
+        >>> evaluations.state.get("again", "n")
+        2
+        """
+    @overload
+    def evaluate_many(
+        self,
+        events: _Events,
+        *,
+        state: State | None = None,
+        clock: Literal["now", "event"] = "now",
+        now: datetime | None = None,
+        advance: bool = True,
+        strict: bool = False,
+        default: _Default = None,
+        on_error: Literal["collect"],
+    ) -> EvaluationIterator[Evaluation | EventError | ReactionError]: ...
     def fire_due(
         self, state: State, now: datetime | None = None, *, strict: bool = False
     ) -> Evaluation:
@@ -710,6 +807,11 @@ class Evaluation:
     def failures(self) -> list[Failure]:
         """Failed reactions, in order, which contribute neither actions nor changes of state."""
     @property
+    def emitted(self) -> list[Event]:
+        """The events that scripts gave to `emit`, in order. The rules that match them have reacted
+        to them in this evaluation.
+        """
+    @property
     def log(self) -> list[str]:
         """The lines that scripts logged, in order."""
     @property
@@ -735,6 +837,53 @@ class Evaluation:
     def _reactions(self) -> list[tuple[str, Event | None, MatchFiring | None]]: ...
     @property
     def _contents(self) -> int: ...
+    @property
+    def pending(self) -> dict[str, list[Any]]:
+        """The keys that wait for something after the event, by rule: those of `State.pending`."""
+    @property
+    def event(self) -> Event | None:
+        """The event in the native form, which rules see; of an answer, that of the call. `None` if
+        only deadlines fired.
+        """
+    @overload
+    def explain(self, rule: str) -> Explanation:
+        """Explain why rules match the event or do not: the rule with this name, or all rules, by
+        name.
+
+        A rule that does not match the event but reacted to one that was emitted, or to the passing
+        of a deadline, is explained by the event that it reacted to.
+
+        Raises:
+            KeyError: if the rule is unknown.
+            ValueError: if only deadlines fired, and none of the rule.
+
+        >>> rules = RuleSet({"failed": 'result == "failed"', "any": "result exists"})
+        >>> evaluation = rules.evaluate({"result": "Failed"})
+        >>> {rule: bool(explanation) for rule, explanation in evaluation.explain().items()}
+        {'any': True, 'failed': False}
+        >>> print(evaluation.explain("failed"), end="")
+        ✗ result == "failed"
+            result is "Failed"
+            hint: the value differs only in case; add `ignoring case`
+        """
+    @overload
+    def explain(self, rule: None = None) -> dict[str, Explanation]: ...
+
+@final
+class EvaluationIterator(Generic[_T]):
+    """The evaluations of many events, in order: what `RuleSet.evaluate_many` returns.
+
+    Evaluations are made in batches, when the first of a batch is asked for.
+    """
+
+    @property
+    def state(self) -> State:
+        """The state after the last evaluation that was returned; at first the one that
+        `RuleSet.evaluate_many` got.
+        """
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> _T: ...
+    def __class_getitem__(cls, key: Any, /) -> Any: ...
 
 @final
 class Deadline:
@@ -816,6 +965,9 @@ class DueEvaluation:
     @property
     def failures(self) -> list[Failure]:
         """Failed reactions. One that fails at its deadline runs once more."""
+    @property
+    def emitted(self) -> list[Event]:
+        """The events that scripts gave to `emit`, in order."""
     @property
     def log(self) -> list[str]:
         """The lines that scripts logged, in order."""

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
+use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use reflexarc::{DueEvaluation, Evaluation, Failure};
-use reflexarc_event::NativeEvent;
+use reflexarc_event::{Event, NativeEvent};
 use reflexarc_reaction::MemoryState;
 
 use crate::action::{OriginEvent, PyAction, PyCancellation};
+use crate::error::catch_panics;
+use crate::evaluation_origin::EvaluationOrigin;
+use crate::event::PyEvent;
+use crate::explanation::PyExplanation;
 use crate::rule_reaction::{Contents, ReactionRow, RuleReaction};
 use crate::state::PyState;
 use crate::time_window::{PyDueEvaluation, PyMatchFiring};
@@ -21,6 +26,7 @@ pub(crate) struct PyEvaluation {
     /// What the event led to.
     effects: PyEffects,
     state: Py<PyState>,
+    origin: EvaluationOrigin,
 }
 
 /// The effects of all rules on one event or deadline.
@@ -28,6 +34,10 @@ pub(crate) struct PyEffects {
     pub(crate) matched: Vec<String>,
     actions: Vec<Py<PyAction>>,
     pub(crate) cancelled: Vec<PyCancellation>,
+    emitted: Vec<Event>,
+    /// The rules that reacted to another event than the evaluated one, each with that event: one
+    /// that was emitted, or that of a match whose time has come.
+    other_events: Vec<(String, Event)>,
     pub(crate) firings: Vec<PyMatchFiring>,
     reactions: Vec<RuleReaction>,
     pub(crate) failures: Vec<PyFailure>,
@@ -61,6 +71,7 @@ impl PyEffects {
         let mut matched: Vec<String> = Vec::with_capacity(evaluation.rules.len());
         let (mut actions, mut firings, mut log) = (Vec::new(), Vec::new(), Vec::new());
         let (mut cancelled, mut reactions) = (Vec::new(), Vec::new());
+        let (mut emitted, mut other_events) = (Vec::new(), Vec::new());
         for effects in evaluation.rules {
             let remarks: Vec<String> = effects.remarks().map(str::to_owned).collect();
             let firing = effects.firing.map(|firing| PyMatchFiring {
@@ -110,6 +121,10 @@ impl PyEffects {
                 actions.push(Py::new(py, action)?);
             }
             firings.extend(firing);
+            emitted.extend(effects.emitted);
+            if let Some(event) = effects.event {
+                other_events.push((effects.rule.clone(), event));
+            }
             log.extend(effects.log);
             // A rule with a time window has effects for each key of the event, and also where a
             // reaction failed: the change of the match. It matched once, or failed.
@@ -126,6 +141,8 @@ impl PyEffects {
             matched,
             actions,
             cancelled,
+            emitted,
+            other_events,
             firings,
             reactions,
             failures: evaluation.failures.iter().map(PyFailure::from).collect(),
@@ -148,6 +165,17 @@ impl PyEffects {
         actions.map(|action| action.clone_ref(py)).collect()
     }
 
+    /// The other event that a rule reacted to first.
+    fn other_event(&self, rule: &str) -> Option<&Event> {
+        let mut other = self.other_events.iter();
+        other.find(|(name, _)| name == rule).map(|(_, event)| event)
+    }
+
+    pub(crate) fn emitted(&self) -> impl Iterator<Item = PyEvent> {
+        let events = self.emitted.iter().cloned();
+        events.map(|event| PyEvent { event })
+    }
+
     /// How many actions and failures there are, in words.
     pub(crate) fn count(&self) -> String {
         count(self.actions.len(), self.failures.len())
@@ -160,15 +188,16 @@ impl PyEvaluation {
         py: Python<'_>,
         fired: Vec<DueEvaluation>,
         evaluation: Evaluation,
-        event: Option<&NativeEvent>,
+        origin: EvaluationOrigin,
         state: Arc<MemoryState>,
     ) -> PyResult<Self> {
         let fired = fired.into_iter();
         let fired = fired.map(|due| Py::new(py, PyDueEvaluation::new(py, due)?));
         Ok(Self {
             fired: fired.collect::<PyResult<_>>()?,
-            effects: PyEffects::new(py, evaluation, event)?,
+            effects: PyEffects::new(py, evaluation, origin.event.as_ref())?,
             state: Py::new(py, PyState { state })?,
+            origin,
         })
     }
 
@@ -176,6 +205,15 @@ impl PyEvaluation {
     fn all_effects(&self) -> impl Iterator<Item = &PyEffects> {
         let fired = self.fired.iter().map(|due| due.get().effects());
         fired.chain([&self.effects])
+    }
+
+    /// Why a rule matches what was evaluated or not; `None` if there is no event, or no such rule.
+    fn explain_rule(&self, rule: &str) -> Option<PyExplanation> {
+        let other = self.effects.other_event(rule);
+        // What fired before an event is no reason for what rules did at the event.
+        let mut fired = self.fired.iter().filter(|_| self.origin.event.is_none());
+        let other = other.or_else(|| fired.find_map(|due| due.get().effects().other_event(rule)));
+        self.origin.explain(rule, other)
     }
 }
 
@@ -224,6 +262,13 @@ impl PyEvaluation {
         failures.flatten().cloned().collect()
     }
 
+    /// The events that scripts gave to `emit`, in order. The rules that match them have reacted
+    /// to them in this evaluation.
+    #[getter]
+    fn emitted(&self) -> Vec<PyEvent> {
+        self.all_effects().flat_map(PyEffects::emitted).collect()
+    }
+
     /// The lines that scripts logged, in order.
     #[getter]
     fn log(&self) -> Vec<String> {
@@ -262,7 +307,7 @@ impl PyEvaluation {
 
     /// The state after the event; pass it to the next evaluation.
     #[getter]
-    fn state(&self, py: Python<'_>) -> Py<PyState> {
+    pub(crate) fn state(&self, py: Python<'_>) -> Py<PyState> {
         self.state.clone_ref(py)
     }
 
@@ -281,6 +326,63 @@ impl PyEvaluation {
             effects.contents(&mut contents);
         }
         contents.0
+    }
+
+    /// The keys that wait for something after the event, by rule: those of `State.pending`.
+    #[getter]
+    fn pending<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        catch_panics(|| self.state.get().pending(py, None, None))
+    }
+
+    /// The event in the native form, which rules see; of an answer, that of the call. `None` if
+    /// only deadlines fired.
+    #[getter]
+    fn event(&self) -> Option<PyEvent> {
+        let event = self.origin.event.as_ref()?;
+        let event = event.event().clone();
+        Some(PyEvent { event })
+    }
+
+    /// Explain why rules match the event or do not: the rule with this name, or all rules, by
+    /// name.
+    ///
+    /// A rule that does not match the event but reacted to one that was emitted, or to the passing
+    /// of a deadline, is explained by the event that it reacted to.
+    ///
+    /// Raises:
+    ///     KeyError: if the rule is unknown.
+    ///     ValueError: if only deadlines fired, and none of the rule.
+    ///
+    /// >>> rules = RuleSet({"failed": 'result == "failed"', "any": "result exists"})
+    /// >>> evaluation = rules.evaluate({"result": "Failed"})
+    /// >>> {rule: bool(explanation) for rule, explanation in evaluation.explain().items()}
+    /// {'any': True, 'failed': False}
+    /// >>> print(evaluation.explain("failed"), end="")
+    /// ✗ result == "failed"
+    ///     result is "Failed"
+    ///     hint: the value differs only in case; add `ignoring case`
+    #[pyo3(signature = (rule = None))]
+    fn explain<'py>(&self, py: Python<'py>, rule: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
+        catch_panics(|| {
+            if let Some(rule) = rule {
+                if self.origin.rules.get(rule).is_none() {
+                    return Err(PyKeyError::new_err(rule.to_owned()));
+                }
+                let explanation = self.explain_rule(rule).ok_or_else(|| {
+                    PyValueError::new_err(format!(
+                        "no event to explain: only deadlines fired, and none of rule {rule:?}"
+                    ))
+                })?;
+                return Ok(Bound::new(py, explanation)?.into_any());
+            }
+            let explanations = PyDict::new(py);
+            for rule in self.origin.names() {
+                if let Some(explanation) = self.explain_rule(rule) {
+                    explanations.set_item(rule, explanation)?;
+                }
+            }
+            Ok(explanations.into_any())
+        })
     }
 
     fn __repr__(&self) -> String {

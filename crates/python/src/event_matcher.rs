@@ -27,12 +27,7 @@ impl EventMatcher {
     }
 
     /// The positions of the rules of the set whose `when` matches, ascending.
-    pub(crate) fn matching(&self, rules: &RuleSet, event: &Bound<'_, PyAny>) -> PyResult<RuleIds> {
-        self.matching_at(rules, event, &ValuePath::Root)
-    }
-
-    /// The same for an event with the argument `default`.
-    pub(crate) fn matching_at(
+    pub(crate) fn matching(
         &self,
         rules: &RuleSet,
         event: &Bound<'_, PyAny>,

@@ -23,6 +23,10 @@ impl PyExplanation {
             lookups,
         }
     }
+
+    pub(crate) fn is_match(&self) -> bool {
+        self.explanation.matched()
+    }
 }
 
 impl From<Explanation> for PyExplanation {

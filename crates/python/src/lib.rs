@@ -21,6 +21,7 @@ mod action_delivery;
 mod action_new;
 mod action_pickle;
 mod batch_argument;
+mod batch_evaluation;
 mod batch_matching;
 mod call_answer;
 mod command;
@@ -32,13 +33,19 @@ mod dict_walk;
 mod eni;
 mod error;
 mod evaluation;
+mod evaluation_clock;
+mod evaluation_iterator;
+mod evaluation_origin;
 mod evaluation_run;
+mod evaluation_source;
 mod event;
 mod event_matcher;
 mod event_path;
+mod event_preparer;
 mod event_source;
 mod explanation;
 mod native_dict;
+mod on_error;
 mod pattern;
 mod quote;
 mod receipt;
@@ -49,6 +56,7 @@ mod rule_set_source;
 mod rule_test;
 mod rules;
 mod scratch;
+mod signal_check;
 mod state;
 mod state_pickle;
 mod structure;
@@ -78,6 +86,8 @@ mod _core {
     use crate::eni::PyEniNotification;
     #[pymodule_export]
     use crate::evaluation::{PyEvaluation, PyFailure};
+    #[pymodule_export]
+    use crate::evaluation_iterator::PyEvaluationIterator;
     #[pymodule_export]
     use crate::event::PyEvent;
     #[pymodule_export]

@@ -15,15 +15,21 @@ use reflexarc_pattern::Pattern;
 
 use crate::action::PyAction;
 use crate::batch_argument;
+use crate::batch_evaluation::{BatchEvaluator, BatchOptions};
 use crate::call_answer::AnswerArguments;
 use crate::convert::{self, ValuePath};
 use crate::diagnostic::PyDiagnostic;
 use crate::error::{PatternError, RuleError, catch_panics, exception_with, not_found};
 use crate::evaluation::PyEvaluation;
+use crate::evaluation_clock::EvaluationClock;
+use crate::evaluation_iterator::PyEvaluationIterator;
+use crate::evaluation_origin;
 use crate::evaluation_run::EvaluationRun;
+use crate::evaluation_source::EvaluationSource;
 use crate::event;
 use crate::event_matcher::EventMatcher;
 use crate::explanation::PyExplanation;
+use crate::on_error::{OnError, SkippedItems};
 use crate::pattern::PyPattern;
 use crate::rule::PyRule;
 use crate::rule_set_source::{EventRow, Row, RuleSetSource};
@@ -179,7 +185,7 @@ impl PyRuleSet {
     ) -> PyResult<Bound<'py, PyList>> {
         catch_panics(|| {
             let root = ValuePath::event(default);
-            let ids = self.matcher.matching_at(&self.rules, event, &root)?;
+            let ids = self.matcher.matching(&self.rules, event, &root)?;
             self.names(event.py(), &ids)
         })
     }
@@ -190,24 +196,53 @@ impl PyRuleSet {
     /// is a path. Blank lines of NDJSON are ignored. A file is read in chunks. Text is matched on
     /// all cores without the interpreter lock, and Ctrl-C interrupts it.
     ///
+    /// Args:
+    ///     events: the events.
+    ///     default: a function of a value without a JSON form that returns another one.
+    ///     on_error: for an item that is not an event, or cannot be compared with some rules:
+    ///         "raise" its error, "collect" it in place of the ids, or "skip" the item, so that
+    ///         the result is shorter. How many were skipped is logged as a warning.
+    ///
     /// Raises:
     ///     EventError: for the first item that is not an event; the message has the number of the
     ///         line (from 1) or item (from 0).
     ///     UndecidedError: for the first event that cannot be compared with some rules.
     ///     OSError: if the file cannot be read.
     ///
-    /// >>> RuleSet({"a": "x == 1"}).matching_many(b'{"x": 1}\n{"x": 2}\n')
+    /// >>> rules = RuleSet({"a": "x == 1"})
+    /// >>> rules.matching_many(b'{"x": 1}\n{"x": 2}\n')
     /// [['a'], []]
-    fn matching_many<'py>(&self, events: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+    /// >>> matched = rules.matching_many(b'{"x": 1}\n{"x": \n', on_error="collect")
+    /// >>> matched[0], isinstance(matched[1], EventError)
+    /// (['a'], True)
+    #[pyo3(signature = (events, *, default = None, on_error = "raise"))]
+    fn matching_many<'py>(
+        &self,
+        events: &Bound<'py, PyAny>,
+        default: Option<&Bound<'py, PyAny>>,
+        on_error: &str,
+    ) -> PyResult<Bound<'py, PyList>> {
         catch_panics(|| {
             let py = events.py();
+            let on_error = OnError::read(on_error)?;
             let list = PyList::empty(py);
+            let mut skipped = SkippedItems::default();
             batch_argument::matching(
                 &self.rules,
                 events,
-                |event| self.matcher.matching(&self.rules, event),
-                |ids| list.append(self.names(py, &ids)?),
+                &ValuePath::event(default),
+                on_error,
+                |event, root| self.matcher.matching(&self.rules, event, root),
+                |matched| match matched {
+                    Ok(ids) => list.append(self.names(py, &ids)?),
+                    Err(error) if on_error == OnError::Collect => list.append(error.into_value(py)),
+                    Err(error) => {
+                        skipped.add(error);
+                        Ok(())
+                    }
+                },
             )?;
+            skipped.log(py)?;
             Ok(list)
         })
     }
@@ -258,10 +293,90 @@ impl PyRuleSet {
                 if advance {
                     done.fire_due(&self.rules, self.has_windows, now);
                 }
-                done.evaluate(&self.rules, &event, now);
+                done.evaluate(&self.rules, event, now);
                 done
             });
-            done.finish(py, strict)
+            done.finish(py, &self.rules, strict)
+        })
+    }
+
+    /// Evaluate many events in order, each with the state that the one before it left. Nothing
+    /// is delivered. The result is an iterator; its `state` is that after the last evaluation
+    /// which it returned.
+    ///
+    /// Events are read in batches, of up to 1,024 events or 2 MiB of text. Reactions of a batch run
+    /// on all cores without the interpreter lock; those that read state which an earlier event
+    /// changed run again in their turn, so that the results are those of `evaluate` for one event
+    /// after the other. For a live source, whose events must not wait for others, use `evaluate`
+    /// or `Automation`.
+    ///
+    /// Args:
+    ///     events: an iterable of events, NDJSON as bytes, or the path of an NDJSON file; a `str`
+    ///         is a path. Blank lines of NDJSON are ignored.
+    ///     state: the state before the first event, by default empty.
+    ///     clock: the time of each evaluation: "now", or "event" for the event's own time, as
+    ///         `reflexarc run` does it. An event without a time then has that of the first event
+    ///         with one.
+    ///     now: with the clock "now", the time of all evaluations, an aware datetime; by default
+    ///         the current time when a batch begins.
+    ///     advance: fire the deadlines up to the time of an event before it.
+    ///     strict: a failed reaction is an error of its event, which then changes no state, instead
+    ///         of being in `Evaluation.failures`.
+    ///     default: a function of a value without a JSON form that returns another one.
+    ///     on_error: for an item that is not an event: "raise" its error, after which the iterator
+    ///         ends; "collect" it, so that the iterator returns the exception in place of an
+    ///         evaluation; or "skip" the item. How many were skipped is logged as a warning.
+    ///
+    /// Raises:
+    ///     ValueError: if an argument is invalid.
+    ///     OSError: if the file cannot be read.
+    ///     EventError: while iterating, for an item that is not an event; the message has the
+    ///         number of the line (from 1) or item (from 0).
+    ///     ReactionError: while iterating, if `strict` is true and a reaction failed.
+    ///
+    /// >>> rules = RuleSet.from_rules({"again": '''
+    /// ... when = 'result == "failed"'
+    /// ... then = 'if add("n", 1) == 2 { notify("ops", `${event.eni} failed again`) }'
+    /// ... '''})
+    /// >>> events = [{"result": "failed", "eni": "eni-1"}, {"eni": "eni-2"}, {"result": "failed"}]
+    /// >>> evaluations = rules.evaluate_many(events)
+    /// >>> [len(evaluation.actions) for evaluation in evaluations]
+    /// [0, 0, 1]
+    /// >>> evaluations.state.get("again", "n")
+    /// 2
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    #[pyo3(signature = (
+        events, *, state = None, clock = "now", now = None, advance = true, strict = false,
+        default = None, on_error = "raise"
+    ))]
+    fn evaluate_many(
+        &self,
+        py: Python<'_>,
+        events: &Bound<'_, PyAny>,
+        state: Option<Py<PyState>>,
+        clock: &str,
+        now: Option<&Bound<'_, PyAny>>,
+        advance: bool,
+        strict: bool,
+        default: Option<Py<PyAny>>,
+        on_error: &str,
+    ) -> PyResult<PyEvaluationIterator> {
+        catch_panics(|| {
+            let on_error = OnError::read(on_error)?;
+            let clock = EvaluationClock::read(clock, now)?;
+            let options = BatchOptions {
+                advance,
+                strict,
+                goes_on: on_error != OnError::Raise,
+            };
+            let state = state.map_or_else(|| Py::new(py, PyState::default()), Ok)?;
+            let before = state.get().state.clone();
+            let (rules, has_windows) = (self.rules.clone(), self.has_windows);
+            let evaluator = BatchEvaluator::new(rules, has_windows, clock, options, before);
+            let source = EvaluationSource::new(events, default)?;
+            Ok(PyEvaluationIterator::new(
+                source, evaluator, on_error, state,
+            ))
         })
     }
 
@@ -317,7 +432,7 @@ impl PyRuleSet {
                 done.fire_due(&self.rules, self.has_windows, now);
                 done
             });
-            done.finish(py, strict)
+            done.finish(py, &self.rules, strict)
         })
     }
 
@@ -407,7 +522,7 @@ impl PyRuleSet {
                 done.answer(&self.rules, &call, now);
                 done
             });
-            done.finish(py, strict)
+            done.finish(py, &self.rules, strict)
         })
     }
 
@@ -463,10 +578,8 @@ impl PyRuleSet {
     ) -> PyResult<PyExplanation> {
         catch_panics(|| {
             let event = event::to_native_event(event, &ValuePath::event(default))?;
-            let explanation = self.rules.explain(&event, rule);
-            let explanation = explanation.ok_or_else(|| PyKeyError::new_err(rule.to_owned()))?;
-            let lookups = self.rules.explain_lookups(&event, rule);
-            Ok(PyExplanation::with_lookups(explanation, lookups))
+            evaluation_origin::explain(&self.rules, &event, rule)
+                .ok_or_else(|| PyKeyError::new_err(rule.to_owned()))
         })
     }
 

@@ -147,7 +147,7 @@ impl PyState {
     ///     rule: the name of a rule.
     ///     now: an aware datetime; by default the time that the state has reached.
     #[pyo3(signature = (rule = None, *, now = None))]
-    fn pending<'py>(
+    pub(crate) fn pending<'py>(
         &self,
         py: Python<'py>,
         rule: Option<&str>,

@@ -9,6 +9,7 @@ use reflexarc_event::Json;
 use crate::action::{PyAction, PyCancellation};
 use crate::convert;
 use crate::evaluation::{PyEffects, PyFailure};
+use crate::event::PyEvent;
 use crate::timestamp::to_datetime;
 
 /// A time at which a rule with a time window reacts, unless an event comes that changes it.
@@ -200,6 +201,12 @@ impl PyDueEvaluation {
     #[getter]
     fn failures(&self) -> Vec<PyFailure> {
         self.effects.failures.clone()
+    }
+
+    /// The events that scripts gave to `emit`, in order.
+    #[getter]
+    fn emitted(&self) -> Vec<PyEvent> {
+        self.effects.emitted().collect()
     }
 
     /// The lines that scripts logged, in order.
