@@ -33,6 +33,39 @@ def test_rule_tests_become_items(pytester: pytest.Pytester) -> None:
     broken.stdout.fnmatch_lines(["*wehn*"])
 
 
+NEAR_MISS = """
+when = 'content.result == "failed"'
+notify = ["ops"]
+
+[[test]]
+name = "an event of another case"
+event = '{"content": {"result": "Failed"}}'
+actions = [{ target = "ops" }]
+
+[[test]]
+name = "an event that must not match"
+event = '{"content": {"result": "success"}}'
+matches = false
+actions = [{ target = "ops" }]
+"""
+
+
+def test_failures_show_the_nearest_miss(pytester: pytest.Pytester) -> None:
+    (pytester.mkdir("rules") / "near.toml").write_text(NEAR_MISS)
+    result = pytester.runpytest()
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*rules/near.toml:5*",
+            "*`actions` differs*",
+            "*the rule does not match the event:*",
+            '*content.result is "Failed"*',
+            "*hint: the value differs only in case*",
+        ]
+    )
+    assert result.stdout.str().count("does not match the event") == 1
+
+
 OTHER_FILES = {
     "pyproject.toml": '[project]\nname = "x"\n\n[tool.x]\nwhen = "never"\n',
     "ruff.toml": 'line-length = 100\ntarget-version = "py39"\n\n[lint]\nselect = ["ALL"]\n',
