@@ -13,6 +13,7 @@ use reflexarc_reaction::{Action, Message};
 use crate::action_new::{self, Waiting};
 use crate::action_pickle;
 use crate::convert::{self, ValuePath};
+use crate::repr::Fields;
 use crate::time_window::PyMatchFiring;
 use crate::timestamp::to_timedelta;
 
@@ -57,6 +58,20 @@ pub(crate) struct PyCancellation {
 }
 
 impl PyAction {
+    /// Title and text of a message, a document, or the operation and parameters of a call.
+    pub(crate) fn summary(&self) -> String {
+        match &self.action {
+            Action::Notify { message, .. } if message.title.is_empty() => message.text.clone(),
+            Action::Notify { message, .. } => format!("{}: {}", message.title, message.text),
+            Action::Send { payload, .. } => payload.to_string(),
+            Action::Call {
+                operation,
+                parameters,
+                ..
+            } => format!("{operation} {parameters}"),
+        }
+    }
+
     /// The name under which it waits.
     pub(crate) fn name(&self) -> Option<PyCancellation> {
         self.action.key().map(|key| PyCancellation {
@@ -164,7 +179,7 @@ impl PyAction {
     /// "notify" for a message to people, "send" for a JSON document, "call" for a call of an
     /// API.
     #[getter]
-    fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match &self.action {
             Action::Notify { .. } => "notify",
             Action::Send { .. } => "send",
@@ -174,7 +189,7 @@ impl PyAction {
 
     /// The rule that returned the action.
     #[getter]
-    fn rule(&self) -> &str {
+    pub(crate) fn rule(&self) -> &str {
         &self.rule
     }
 
@@ -204,7 +219,7 @@ impl PyAction {
 
     /// The name of the target.
     #[getter]
-    fn target(&self) -> &str {
+    pub(crate) fn target(&self) -> &str {
         self.action.target()
     }
 
@@ -323,13 +338,21 @@ impl PyAction {
         action.ok_or_else(|| PyValueError::new_err("not a pickled Action"))
     }
 
-    fn __repr__(&self) -> String {
-        format!(
-            "<Action {} to {:?} by rule {:?}>",
-            self.kind(),
-            self.target(),
-            self.rule
-        )
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let fields = Fields::new(py, "Action")
+            .text("rule", &self.rule)?
+            .text("kind", self.kind())?
+            .text("target", self.target())?
+            .optional("level", self.level())?
+            .optional("title", self.title().filter(|title| !title.is_empty()))?
+            .optional("text", self.text())?
+            .optional("operation", self.operation())?;
+        let fields = match &self.action {
+            Action::Send { .. } => fields.value("payload", &self.payload(py)?)?,
+            Action::Call { .. } => fields.value("parameters", &self.parameters(py)?)?,
+            Action::Notify { .. } => fields,
+        };
+        Ok(fields.optional("key", self.key())?.finish())
     }
 }
 
@@ -354,8 +377,39 @@ impl PyCancellation {
         scope_to_python(py, self.scope.as_ref())
     }
 
-    fn __repr__(&self) -> String {
-        format!("<Cancellation of {:?} by rule {:?}>", self.key, self.rule)
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let fields = Fields::new(py, "Cancellation").text("rule", &self.rule)?;
+        let fields = fields.text("key", &self.key)?;
+        let fields = match &self.scope {
+            Some(_) => fields.value("scope", &self.scope(py)?)?,
+            None => fields,
+        };
+        Ok(fields.finish())
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let this = slf.get();
+        let scope = this.scope.as_ref().map(Json::to_string);
+        let rebuild = slf.get_type().getattr("_rebuild")?;
+        let arguments = (&this.rule, &this.key, scope);
+        Ok((rebuild, arguments.into_pyobject(slf.py())?))
+    }
+
+    #[staticmethod]
+    fn _rebuild(rule: String, key: String, scope: Option<String>) -> PyResult<Self> {
+        let scope = scope.map(Json::parse).transpose();
+        let scope = scope.map_err(|_| PyValueError::new_err("not a pickled Cancellation"))?;
+        Ok(Self { rule, key, scope })
     }
 }
 

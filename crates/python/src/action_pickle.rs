@@ -13,17 +13,8 @@ use crate::time_window::PyMatchFiring;
 
 /// The action as JSON.
 pub(crate) fn pickled(action: &PyAction) -> Json {
-    let text = |time: Timestamp| Json::from(time.to_string());
-    let firing = action.firing.as_ref().map(|PyMatchFiring { firing, .. }| {
-        Json::object([
-            ("resolved", (firing.reason == FiringReason::Resolved).into()),
-            ("key", firing.key.clone()),
-            ("opened", text(firing.opened)),
-            ("deadline", firing.deadline.map_or(Json::Null, text)),
-            ("count", Json::count(firing.count)),
-            ("late", firing.late.into()),
-        ])
-    });
+    let firing = action.firing.as_ref();
+    let firing = firing.map(|PyMatchFiring { firing, .. }| pickled_firing(firing));
     let event = action.event.as_ref().map(|OriginEvent(event)| {
         // An event is JSON, and so UTF-8.
         Json::from(String::from_utf8_lossy(event.bytes()).into_owned())
@@ -72,7 +63,21 @@ pub(crate) fn unpickled(json: &Json) -> Option<PyAction> {
     })
 }
 
-fn unpickled_firing(json: &Json) -> Option<MatchFiring> {
+/// A firing as JSON.
+pub(crate) fn pickled_firing(firing: &MatchFiring) -> Json {
+    let text = |time: Timestamp| Json::from(time.to_string());
+    Json::object([
+        ("resolved", (firing.reason == FiringReason::Resolved).into()),
+        ("key", firing.key.clone()),
+        ("opened", text(firing.opened)),
+        ("deadline", firing.deadline.map_or(Json::Null, text)),
+        ("count", Json::count(firing.count)),
+        ("late", firing.late.into()),
+    ])
+}
+
+/// The firing of a pickle; `None` for anything else.
+pub(crate) fn unpickled_firing(json: &Json) -> Option<MatchFiring> {
     let time = |json: &Json| json.as_str()?.parse().ok();
     let reason = if json.get("resolved")?.as_bool()? {
         FiringReason::Resolved

@@ -1,6 +1,6 @@
 //! The argument of `matching_many`: NDJSON, the path of an NDJSON file, or an iterable of events.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
@@ -11,7 +11,7 @@ use reflexarc::RuleSet;
 
 use crate::batch_matching::{self, MatchError, RuleIds, Sink};
 use crate::convert::ValuePath;
-use crate::error::{EventError, UndecidedError};
+use crate::error::{EventError, UndecidedError, os_error};
 use crate::event::EventArgument;
 use crate::event_source::{EventSource, LineReader};
 use crate::on_error::OnError;
@@ -43,7 +43,7 @@ pub(crate) fn matching(
             batch_matching::matching(py, rules, EventSource::Lines(&text), &mut lines)
         }
         BatchArgument::Path(path) => {
-            let source = EventSource::File(py.detach(|| LineReader::open(&path))?);
+            let source = EventSource::File(open_lines(py, &path)?);
             batch_matching::matching(py, rules, source, &mut lines)
         }
         BatchArgument::Events => {
@@ -51,6 +51,12 @@ pub(crate) fn matching(
             pending.match_all(events, root, match_mapping, lines.add)
         }
     }
+}
+
+/// Opens an NDJSON file.
+pub(crate) fn open_lines(py: Python<'_>, path: &Path) -> PyResult<LineReader> {
+    let reader = py.detach(|| LineReader::open(path));
+    reader.map_err(|error| os_error(&error, path))
 }
 
 pub(crate) enum BatchArgument {

@@ -1,9 +1,10 @@
 //! How Rust errors become Python exceptions.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use pyo3::exceptions::PyFileNotFoundError;
+use pyo3::exceptions::PyOSError;
 use pyo3::import_exception;
 use pyo3::prelude::*;
 use reflexarc_diagnostic::Diagnostic;
@@ -52,16 +53,16 @@ pub(crate) fn exception_with<E: pyo3::PyTypeInfo>(
     raise().unwrap_or_else(|error| error)
 }
 
-/// The exception of Python for a path that does not exist.
-pub(crate) fn not_found(path: &Path) -> PyErr {
-    /// "No such file or directory"
-    const ENOENT: i32 = 2;
-    // With a code and a text, `OSError` has the path as its `filename`.
-    PyFileNotFoundError::new_err((
-        ENOENT,
-        "No such file or directory",
-        path.as_os_str().to_owned(),
-    ))
+/// The exception of Python for a path that cannot be read: `FileNotFoundError`, `PermissionError`
+/// …, with the path as its `filename`.
+pub(crate) fn os_error(error: &io::Error, path: &Path) -> PyErr {
+    let Some(code) = error.raw_os_error() else {
+        return PyOSError::new_err(format!("{}: {error}", path.display()));
+    };
+    // "No such file or directory (os error 2)": Python shows the code itself.
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    PyOSError::new_err((code, text.to_owned(), path.as_os_str().to_owned()))
 }
 
 /// Runs `work` and turns a panic into an [`InternalError`].

@@ -4,16 +4,20 @@ use std::sync::Arc;
 
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use reflexarc::{DueEvaluation, Evaluation, Failure};
 use reflexarc_event::{Event, NativeEvent};
 use reflexarc_reaction::MemoryState;
 
 use crate::action::{OriginEvent, PyAction, PyCancellation};
 use crate::error::catch_panics;
+use crate::evaluation_html::{self, EvaluationRows};
 use crate::evaluation_origin::EvaluationOrigin;
-use crate::event::PyEvent;
+use crate::evaluation_pickle::{self, EffectsRow};
+use crate::event::{PyEvent, event_error};
 use crate::explanation::PyExplanation;
+use crate::logging;
+use crate::repr::Fields;
 use crate::rule_reaction::{Contents, ReactionRow, RuleReaction};
 use crate::state::PyState;
 use crate::time_window::{PyDueEvaluation, PyMatchFiring};
@@ -32,14 +36,14 @@ pub(crate) struct PyEvaluation {
 /// The effects of all rules on one event or deadline.
 pub(crate) struct PyEffects {
     pub(crate) matched: Vec<String>,
-    actions: Vec<Py<PyAction>>,
+    pub(crate) actions: Vec<Py<PyAction>>,
     pub(crate) cancelled: Vec<PyCancellation>,
-    emitted: Vec<Event>,
+    pub(crate) emitted: Vec<Event>,
     /// The rules that reacted to another event than the evaluated one, each with that event: one
     /// that was emitted, or that of a match whose time has come.
-    other_events: Vec<(String, Event)>,
+    pub(crate) other_events: Vec<(String, Event)>,
     pub(crate) firings: Vec<PyMatchFiring>,
-    reactions: Vec<RuleReaction>,
+    pub(crate) reactions: Vec<RuleReaction>,
     pub(crate) failures: Vec<PyFailure>,
     pub(crate) log: Vec<String>,
     pub(crate) skipped: Py<PyDict>,
@@ -67,6 +71,7 @@ impl PyEffects {
         evaluation: Evaluation,
         event: Option<&NativeEvent>,
     ) -> PyResult<Self> {
+        logging::log(py, &evaluation)?;
         let (skipped, notes) = (PyDict::new(py), PyDict::new(py));
         let mut matched: Vec<String> = Vec::with_capacity(evaluation.rules.len());
         let (mut actions, mut firings, mut log) = (Vec::new(), Vec::new(), Vec::new());
@@ -351,7 +356,8 @@ impl PyEvaluation {
     ///
     /// Raises:
     ///     KeyError: if the rule is unknown.
-    ///     ValueError: if only deadlines fired, and none of the rule.
+    ///     ValueError: if only deadlines fired, and none of the rule, or the evaluation was
+    ///         pickled, which leaves its rules out.
     ///
     /// >>> rules = RuleSet({"failed": 'result == "failed"', "any": "result exists"})
     /// >>> evaluation = rules.evaluate({"result": "Failed"})
@@ -364,8 +370,14 @@ impl PyEvaluation {
     #[pyo3(signature = (rule = None))]
     fn explain<'py>(&self, py: Python<'py>, rule: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
         catch_panics(|| {
+            let rules = self.origin.rules.as_ref().ok_or_else(|| {
+                PyValueError::new_err(
+                    "an evaluation that was pickled has no rules; use RuleSet.explain with \
+                     Evaluation.event",
+                )
+            })?;
             if let Some(rule) = rule {
-                if self.origin.rules.get(rule).is_none() {
+                if rules.get(rule).is_none() {
                     return Err(PyKeyError::new_err(rule.to_owned()));
                 }
                 let explanation = self.explain_rule(rule).ok_or_else(|| {
@@ -397,6 +409,54 @@ impl PyEvaluation {
             count(actions, failures)
         )
     }
+
+    fn _repr_html_(&self, py: Python<'_>) -> String {
+        let matched = self.all_effects().flat_map(|effects| &effects.matched);
+        evaluation_html::page(&EvaluationRows {
+            matched: matched.cloned().collect(),
+            actions: &self.actions(py),
+            failures: &self.failures(),
+            log: self.log(),
+            firings: &self.firings(),
+        })
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let (py, this) = (slf.py(), slf.get());
+        let effects = evaluation_pickle::pickled(py, &this.effects)?;
+        let event = this.origin.event.as_ref();
+        let event = event.map(|event| PyBytes::new(py, event.original().bytes()));
+        let arguments = (this.fired(py), effects, this.state(py), event);
+        let rebuild = slf.get_type().getattr("_rebuild")?;
+        Ok((rebuild, arguments.into_pyobject(py)?))
+    }
+
+    #[staticmethod]
+    fn _rebuild(
+        fired: Vec<Py<PyDueEvaluation>>,
+        effects: EffectsRow,
+        state: Py<PyState>,
+        event: Option<Vec<u8>>,
+    ) -> PyResult<Self> {
+        let event = event.map(NativeEvent::from_json);
+        let event = event.transpose().map_err(event_error)?;
+        Ok(Self {
+            fired,
+            effects: evaluation_pickle::unpickled(effects),
+            state,
+            origin: EvaluationOrigin { rules: None, event },
+        })
+    }
 }
 
 /// `1 action, 2 failures`.
@@ -423,6 +483,13 @@ fn remove_cancelled(actions: &mut Vec<Py<PyAction>>, cancelled: &PyCancellation)
     actions.retain(|action| action.get().name().as_ref() != Some(cancelled));
 }
 
+impl PyFailure {
+    /// Rule and message, for a table.
+    pub(crate) fn cells(&self) -> [String; 2] {
+        [self.rule.clone(), self.message.clone()]
+    }
+}
+
 impl From<&Failure> for PyFailure {
     fn from(failure: &Failure) -> Self {
         Self {
@@ -439,7 +506,31 @@ impl PyFailure {
         format!("{}: {}", self.rule, self.message)
     }
 
-    fn __repr__(&self) -> String {
-        format!("<Failure of rule {:?}: {}>", self.rule, self.message)
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let fields = Fields::new(py, "Failure").text("rule", &self.rule)?;
+        let fields = fields.number("hop", self.hop as u64);
+        Ok(fields.text("message", &self.message)?.finish())
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let this = slf.get();
+        let arguments = (&this.rule, this.hop, &this.message);
+        let rebuild = slf.get_type().getattr("_rebuild")?;
+        Ok((rebuild, arguments.into_pyobject(slf.py())?))
+    }
+
+    #[staticmethod]
+    fn _rebuild(rule: String, hop: usize, message: String) -> Self {
+        Self { rule, hop, message }
     }
 }

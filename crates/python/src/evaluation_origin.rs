@@ -7,7 +7,8 @@ use crate::explanation::PyExplanation;
 
 /// The rules and the event of an evaluation.
 pub(crate) struct EvaluationOrigin {
-    pub(crate) rules: RuleSet,
+    /// `None` for an evaluation that was pickled: rules are much larger than what they do.
+    pub(crate) rules: Option<RuleSet>,
     /// The event, or that of the call that was answered; `None` where only deadlines fired.
     pub(crate) event: Option<NativeEvent>,
 }
@@ -17,24 +18,19 @@ impl EvaluationOrigin {
     /// event, `other`, is explained by that one. `None` without an event, and without the rule.
     pub(crate) fn explain(&self, rule: &str, other: Option<&Event>) -> Option<PyExplanation> {
         let event = self.event.as_ref();
-        let explained = event.and_then(|event| explain(&self.rules, event, rule));
+        let rules = self.rules.as_ref()?;
+        let explain = |event: &NativeEvent| PyExplanation::of_rule(rules, event, rule);
+        let explained = event.and_then(explain);
         let Some(other) = other else {
             return explained;
         };
         explained
             .filter(PyExplanation::is_match)
-            .or_else(|| explain(&self.rules, &NativeEvent::as_is(other.clone()), rule))
+            .or_else(|| explain(&NativeEvent::as_is(other.clone())))
     }
 
     /// The names of the rules, in order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.rules.rules().map(Rule::name)
+        self.rules.iter().flat_map(RuleSet::rules).map(Rule::name)
     }
-}
-
-/// Why a rule matches an event or not; `None` if the rule is unknown.
-pub(crate) fn explain(rules: &RuleSet, event: &NativeEvent, rule: &str) -> Option<PyExplanation> {
-    let explanation = rules.explain(event, rule)?;
-    let lookups = rules.explain_lookups(event, rule);
-    Some(PyExplanation::with_lookups(explanation, lookups))
 }

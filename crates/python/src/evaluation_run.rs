@@ -124,7 +124,7 @@ impl EvaluationRun {
             return Err(ReactionError::new_err(failure));
         }
         let origin = EvaluationOrigin {
-            rules: rules.clone(),
+            rules: Some(rules.clone()),
             event: self.event,
         };
         PyEvaluation::new(py, self.fired, self.evaluation, origin, self.state)

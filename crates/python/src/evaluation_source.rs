@@ -1,14 +1,13 @@
 //! Events to evaluate, read in batches.
 
 use std::io;
-use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyIterator};
 use reflexarc_event::Event;
 
-use crate::batch_argument::{BatchArgument, with_number};
+use crate::batch_argument::{BatchArgument, open_lines, with_number};
 use crate::convert::{self, ValuePath};
 use crate::event::{EventArgument, PyEvent};
 use crate::event_source::{Chunk, EventSource, LineReader};
@@ -97,7 +96,7 @@ impl EvaluationSource {
         let py = events.py();
         Ok(match BatchArgument::new(events)? {
             BatchArgument::Lines(text) => Self::Lines { text, from: 0 },
-            BatchArgument::Path(path) => Self::File(open(py, path)?),
+            BatchArgument::Path(path) => Self::File(open_lines(py, &path)?),
             BatchArgument::Events => {
                 let events = PyIterator::from_object(events)?.unbind();
                 Self::Events {
@@ -145,10 +144,6 @@ impl Part<'_> {
             Self::Chunk(chunk) => chunk.len(),
         }
     }
-}
-
-fn open(py: Python<'_>, path: PathBuf) -> PyResult<LineReader> {
-    Ok(py.detach(|| LineReader::open(&path))?)
 }
 
 fn next_chunks<'a>(

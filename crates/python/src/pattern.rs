@@ -8,9 +8,7 @@ use pyo3::types::{PyMapping, PyString, PyTuple};
 use reflexarc::check_vocabulary;
 use reflexarc_diagnostic::{Diagnostic, Severity};
 use reflexarc_event::{FieldShape, field_shape};
-use reflexarc_pattern::{
-    Dialect, Fields, Matcher, Node, Path, Pattern, Scratch, Undecided, explain,
-};
+use reflexarc_pattern::{Dialect, Fields, Matcher, Node, Path, Pattern, Scratch, Undecided};
 
 use crate::convert::{self, ValuePath};
 use crate::diagnostic::PyDiagnostic;
@@ -21,6 +19,7 @@ use crate::error::{
 };
 use crate::event::{self, EventArgument};
 use crate::explanation::PyExplanation;
+use crate::html;
 use crate::repr::repr;
 use crate::scratch::with_scratch;
 
@@ -148,7 +147,7 @@ impl PyPattern {
     ) -> PyResult<PyExplanation> {
         catch_panics(|| {
             let event = event::to_event(event, &ValuePath::event(default))?;
-            Ok(explain::explain(self.pattern.node(), event.tree()).into())
+            Ok(PyExplanation::of_pattern(&self.pattern, event))
         })
     }
 
@@ -214,6 +213,13 @@ impl PyPattern {
             "Pattern({})",
             repr(py, &self.pattern.to_expression())?
         ))
+    }
+
+    fn _repr_html_(&self) -> String {
+        let warnings = self.warnings();
+        let warnings = warnings.iter().map(PyDiagnostic::to_string);
+        let warnings: String = warnings.map(|text| html::code(&text)).collect();
+        html::code(&self.pattern.to_expression()) + warnings.as_str()
     }
 
     /// A pattern that an event matches if it matches both.

@@ -9,6 +9,7 @@ use reflexarc_event::Json;
 
 use crate::action::PyAction;
 use crate::convert;
+use crate::repr::Fields;
 
 /// What became of an action that was delivered.
 #[pyclass(name = "Receipt", module = "reflexarc", frozen, eq)]
@@ -164,12 +165,10 @@ impl PyReceipt {
         })
     }
 
-    fn __repr__(&self) -> String {
-        let (target, status) = (self.target(), self.status());
-        match self.error() {
-            Some(error) => format!("<Receipt {status}, target {target:?}: {error}>"),
-            None => format!("<Receipt {status}, target {target:?}>"),
-        }
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let fields = Fields::new(py, "Receipt").text("target", self.target())?;
+        let fields = fields.text("status", self.status())?;
+        Ok(fields.optional("error", self.error().as_deref())?.finish())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The Python class `RuleSet`.
 
 use std::borrow::Cow;
+use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,16 +20,16 @@ use crate::batch_evaluation::{BatchEvaluator, BatchOptions};
 use crate::call_answer::AnswerArguments;
 use crate::convert::{self, ValuePath};
 use crate::diagnostic::PyDiagnostic;
-use crate::error::{PatternError, RuleError, catch_panics, exception_with, not_found};
+use crate::error::{PatternError, RuleError, catch_panics, exception_with, os_error};
 use crate::evaluation::PyEvaluation;
 use crate::evaluation_clock::EvaluationClock;
 use crate::evaluation_iterator::PyEvaluationIterator;
-use crate::evaluation_origin;
 use crate::evaluation_run::EvaluationRun;
 use crate::evaluation_source::EvaluationSource;
 use crate::event;
 use crate::event_matcher::EventMatcher;
 use crate::explanation::PyExplanation;
+use crate::html;
 use crate::on_error::{OnError, SkippedItems};
 use crate::pattern::PyPattern;
 use crate::rule::PyRule;
@@ -104,9 +105,7 @@ impl PyRuleSet {
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
         catch_panics(|| {
-            if !path.exists() {
-                return Err(not_found(&path));
-            }
+            fs::metadata(&path).map_err(|error| os_error(&error, &path))?;
             let rules = py
                 .detach(|| RuleSet::load(&path))
                 .map_err(|found| rule_error(py, &found))?;
@@ -578,8 +577,8 @@ impl PyRuleSet {
     ) -> PyResult<PyExplanation> {
         catch_panics(|| {
             let event = event::to_native_event(event, &ValuePath::event(default))?;
-            evaluation_origin::explain(&self.rules, &event, rule)
-                .ok_or_else(|| PyKeyError::new_err(rule.to_owned()))
+            let explanation = PyExplanation::of_rule(&self.rules, &event, rule);
+            explanation.ok_or_else(|| PyKeyError::new_err(rule.to_owned()))
         })
     }
 
@@ -640,11 +639,23 @@ impl PyRuleSet {
     }
 
     fn __repr__(&self) -> String {
-        format!(
-            "<RuleSet: {} rule{}>",
-            self.rules.len(),
-            if self.rules.len() == 1 { "" } else { "s" }
-        )
+        format!("<RuleSet: {}>", self.counted())
+    }
+
+    fn _repr_html_(&self) -> String {
+        let rows = self.rules.rules().map(|rule| {
+            let disabled = if rule.enabled() { "" } else { " (disabled)" };
+            vec![
+                rule.name().to_owned() + disabled,
+                rule.level().lowercase().to_owned(),
+                rule.pattern().to_expression(),
+                rule.window_description().unwrap_or_default(),
+                rule.description().to_owned(),
+            ]
+        });
+        let header = ["rule", "level", "when", "time window", "description"];
+        let caption = self.counted();
+        html::table(&caption, &header, &rows.collect::<Vec<_>>())
     }
 
     /// Rule sets are equal if they have the same files, or the same patterns with the same
@@ -705,6 +716,12 @@ impl PyRuleSet {
 }
 
 impl PyRuleSet {
+    /// `1 rule`, `2 rules`.
+    fn counted(&self) -> String {
+        let count = self.rules.len();
+        format!("{count} rule{}", if count == 1 { "" } else { "s" })
+    }
+
     fn of_patterns(py: Python<'_>, patterns: Vec<(String, Pattern)>) -> PyResult<Self> {
         let rules = RuleSet::from_patterns(patterns.iter().cloned())
             .map_err(|error| exception_with::<PatternError>(py, error.to_string(), Vec::new()))?;
