@@ -151,7 +151,7 @@ def rates() -> dict[str, float]:
                 str(patterns),
                 str(file),
             ]
-            run = [sys.executable, "-m", "reflexarc._command", *arguments]
+            run = [sys.executable, "-m", "reflexarc", *arguments]
             assert subprocess.run(run, stdout=subprocess.DEVNULL).returncode in (0, 1)
 
         calls: dict[str, Callable[[], Any]] = {

@@ -880,7 +880,8 @@ class Evaluation:
 
         Raises:
             KeyError: if the rule is unknown.
-            ValueError: if only deadlines fired, and none of the rule.
+            ValueError: if only deadlines fired, and none of the rule, or the evaluation was
+                pickled, which leaves its rules out.
 
         >>> rules = RuleSet({"failed": 'result == "failed"', "any": "result exists"})
         >>> evaluation = rules.evaluate({"result": "Failed"})

@@ -143,7 +143,7 @@ def test_the_command_line_evaluates_alike(root: Path, tmp_path: Path) -> None:
     folder.mkdir()
     for name, text in FILES.items():
         (folder / f"{name}.toml").write_text(text)
-    run = [sys.executable, "-m", "reflexarc._command", "run", str(folder), str(file)]
+    run = [sys.executable, "-m", "reflexarc", "run", str(folder), str(file)]
     printed = subprocess.run(
         [*run, "--format", "ndjson"], capture_output=True, text=True, check=False
     )
