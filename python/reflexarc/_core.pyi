@@ -2,6 +2,7 @@ from asyncio import Future
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
+from pathlib import Path
 from typing import Any, Generic, Literal, NoReturn, TypeVar, final, overload
 
 from typing_extensions import Self
@@ -29,6 +30,7 @@ __all__ = [
     "RuleSet",
     "RuleTest",
     "State",
+    "StateFile",
     "Targets",
     "__version__",
     "command",
@@ -1254,6 +1256,58 @@ class State:
         the first of `due()`, it costs the same however many there are.
         """
     def _with_entries(self, rule: str, changes: Mapping[str, Any]) -> State: ...
+    def to_json(self) -> str:
+        """The state as one line of JSON, with the times at which entries expire, the matches of rules
+        with a time window, their events and the time that was reached; `from_json` makes an equal
+        state of it.
+
+        >>> State({"failed": {"count": 2}}).to_json()
+        '{"format":"reflexarc-state","version":1,"entries":{"failed":{"count":{"value":2}}}}'
+        """
+    @staticmethod
+    def from_json(text: str) -> State:
+        """The state of a text that `to_json` made, by this version or an earlier one.
+
+        Raises:
+            StateError: if the text is another one, or of a later version.
+
+        >>> state = State({"failed": {"count": 2}})
+        >>> State.from_json(state.to_json()) == state
+        True
+        """
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the JSON of the state to a file, in place of what it had. After a crash the file has
+        either the old text or the new one.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+    @staticmethod
+    def load(path: str | PathLike[str]) -> State:
+        """Read a file that `save` wrote.
+
+        Raises:
+            StateError: if the file has another text.
+            OSError: if it cannot be read; FileNotFoundError if it is missing.
+        """
+    @staticmethod
+    def open(path: str | PathLike[str]) -> StateFile:
+        """Open the SQLite file that keeps a state, or create it. Its tables are those of the service,
+        which can go on with the state, as a program can with that of a service that has stopped.
+
+        Raises:
+            StateError: if a service runs with the file, another program has it open, or it is not
+                such a file.
+        """
+    def without_expired(self, *, now: datetime | None = None) -> State:
+        """The state without the entries and matches that have expired by `now` (by default the
+        current time). Rules never see what has expired, but it takes memory: a program that runs
+        for long removes it from time to time.
+
+        >>> state = State({"failed": {"count": 2}})
+        >>> state.without_expired() == state
+        True
+        """
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __copy__(self) -> State: ...
@@ -1264,6 +1318,49 @@ def command(arguments: Sequence[str], /) -> int:
     """Run the `reflexarc` command line and return its exit code; `arguments` begins with the
     name of the program.
     """
+
+@final
+class StateFile:
+    """A state that is kept in a SQLite file, with the tables of the service.
+
+    `State.open` makes one. One program at a time can have a file open, or a service use it; both go
+    on with what the other has left. What `commit` has written is on the disk when it returns.
+
+    >>> import tempfile, os
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = os.path.join(folder.name, "state.db")
+    >>> rules = RuleSet.from_rules({"count": 'when = "id exists"\\nthen = \\'add("seen", 1);\\''})
+    >>> with State.open(path) as file:
+    ...     file.commit(rules.evaluate({"id": "1"}, state=file.state).state)
+    >>> with State.open(path) as file:
+    ...     file.state.get("count", "seen")
+    1
+    >>> folder.cleanup()
+    """
+
+    @property
+    def path(self) -> Path:
+        """The path of the file."""
+    @property
+    def state(self) -> State:
+        """The committed state."""
+    def commit(self, state: State) -> None:
+        """Replace the state. What has changed is written in one transaction, which is on the disk when
+        this returns; if it raises an exception, nothing was written.
+
+        Args:
+            state: a state that comes from `state`, by evaluations.
+
+        Raises:
+            StateError: if the file is closed, full or damaged, or a match refers to an event at a
+                position where the file has another one.
+        """
+    def close(self) -> None:
+        """Close the file, so that another program or a service can open it. `state` remains."""
+    def __enter__(self) -> StateFile: ...
+    def __exit__(
+        self, exception_type: object, exception: object, traceback: object, /
+    ) -> None: ...
 
 @final
 class Receipt:

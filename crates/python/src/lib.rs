@@ -62,6 +62,7 @@ mod rules;
 mod scratch;
 mod signal_check;
 mod state;
+mod state_file;
 mod state_pickle;
 mod structure;
 mod targets;
@@ -110,6 +111,8 @@ mod _core {
     use crate::rules::PyRuleSet;
     #[pymodule_export]
     use crate::state::PyState;
+    #[pymodule_export]
+    use crate::state_file::PyStateFile;
     #[pymodule_export]
     use crate::targets::PyTargets;
     #[pymodule_export]

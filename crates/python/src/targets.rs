@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pyo3::exceptions::{PyKeyError, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use reflexarc::InvalidFiles;
@@ -18,6 +18,7 @@ use crate::delivery_runtime;
 use crate::error::{ConfigError, catch_panics, exception_with};
 use crate::receipt::PyReceipt;
 use crate::rules::diagnostics_of;
+use crate::state_file::io_error;
 
 /// The targets of a configuration: receivers of actions by name, as the service has them.
 ///
@@ -136,9 +137,7 @@ impl PyTargets {
     fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
         catch_panics(|| {
             if let Err(error) = std::fs::metadata(&path) {
-                let code = error.raw_os_error();
-                let text = std::io::Error::kind(&error).to_string();
-                return Err(PyOSError::new_err((code, text, path)));
+                return Err(io_error(&error, &path));
             }
             Self::start(py, Source::File(path))
         })
