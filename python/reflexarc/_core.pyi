@@ -1080,6 +1080,11 @@ class Action:
         API.
         """
     @property
+    def id(self) -> str:
+        """The id under which it is delivered, by which receivers recognise copies: the same each time
+        an event with an id is evaluated, and after pickling.
+        """
+    @property
     def rule(self) -> str:
         """The rule that returned the action."""
     @property

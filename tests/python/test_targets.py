@@ -113,6 +113,59 @@ def test_failures_are_repeated_and_then_undeliverable() -> None:
     assert len(hook.requests) == 4
 
 
+def test_ids_are_those_of_the_event_and_the_action() -> None:
+    ids = [action.id for action in actions()]
+    assert len(set(ids)) == 2
+    assert ids == [action.id for action in actions()]
+    assert ids != [action.id for action in actions(id="9F00")]
+    for action in actions():
+        again = pickle.loads(pickle.dumps(action))
+        assert (again.id, again) == (action.id, action)
+    # Each arrival of an event without an id is an event of its own.
+    unnamed = rules().evaluate({"eni": "eni-1"}, now=NOW).actions
+    assert unnamed[0].id != rules().evaluate({"eni": "eni-1"}, now=NOW).actions[0].id
+    assert unnamed[0].id == unnamed[0].id == pickle.loads(pickle.dumps(unnamed[0])).id
+    # Equality does not depend on it.
+    assert unnamed == rules().evaluate({"eni": "eni-1"}, now=NOW).actions
+
+
+def test_answers_and_deadlines_have_ids_of_their_own() -> None:
+    (call,) = rules().evaluate({"id": "1", "leaked": "eni-1"}, now=NOW).actions
+    answers = [{"body": {"Id": "x"}}, {"code": "NotFound"}]
+    told = [rules().answer(call, **answer, now=NOW).actions[0] for answer in answers]
+    assert told[0].id == told[1].id != call.id
+    (other,) = rules().evaluate({"id": "2", "leaked": "eni-1"}, now=NOW).actions
+    assert rules().answer(other, **answers[0], now=NOW).actions[0].id != told[0].id
+    stuck = ra.RuleSet.from_rules(
+        {
+            "stuck": """
+            when = 'status == "Detaching"'
+            by = "eniId"
+            not_followed_by = { when = 'status == "Available"', within = "30m" }
+            notify = ["team"]
+            """
+        }
+    )
+    state = ra.State()
+    for eni in ["eni-1", "eni-2"]:
+        state = stuck.evaluate({"status": "Detaching", "eniId": eni}, state=state, now=NOW).state
+    later = NOW + timedelta(hours=1)
+    fired = [action.id for action in stuck.fire_due(state, later).actions]
+    assert len(set(fired)) == 2
+    assert fired == [action.id for action in stuck.fire_due(state, later).actions]
+
+
+def test_receivers_see_the_event_of_an_action() -> None:
+    event = {"source": "acs.ecs", "resourceId": "acs:ecs:eni-1"}
+    with receiver() as hook:
+        targets = ra.Targets.from_toml(webhook("hook", hook))
+        targets.deliver(actions(**event)[1:])
+    body = hook.requests[0].json
+    assert (body["eventid"], body["eventsource"]) == ("8B2A", "acs.ecs")
+    assert body["subject"] == "acs:ecs:eni-1"
+    assert body["id"] == actions(**event)[1].id
+
+
 def test_mail_arrives_over_smtp() -> None:
     received: list[bytes] = []
 

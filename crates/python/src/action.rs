@@ -11,6 +11,7 @@ use reflexarc_event::{Event, Json, NativeEvent};
 use reflexarc_reaction::{Action, Message};
 
 use crate::action_new::{self, Waiting};
+use crate::action_origin::ActionOrigin;
 use crate::action_pickle;
 use crate::convert::{self, ValuePath};
 use crate::repr::Fields;
@@ -19,7 +20,7 @@ use crate::timestamp::to_timedelta;
 
 /// An action: something to deliver to a target.
 #[pyclass(name = "Action", module = "reflexarc", frozen, eq)]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct PyAction {
     /// The rule that returned the action.
     pub(crate) rule: String,
@@ -35,7 +36,22 @@ pub(crate) struct PyAction {
     pub(crate) scope: Option<Json>,
     /// The event that a call goes back to with its answer; `None` for other actions.
     pub(crate) event: Option<OriginEvent>,
+    /// By which its delivery is known; no part of what makes actions equal.
+    pub(crate) origin: ActionOrigin,
     pub(crate) action: Action,
+}
+
+impl PartialEq for PyAction {
+    fn eq(&self, other: &Self) -> bool {
+        self.rule == other.rule
+            && self.hop == other.hop
+            && self.causes == other.causes
+            && self.labels == other.labels
+            && self.firing == other.firing
+            && self.scope == other.scope
+            && self.event == other.event
+            && self.action == other.action
+    }
 }
 
 /// The event of a call. Two are equal if their bytes are.
@@ -185,6 +201,13 @@ impl PyAction {
             Action::Send { .. } => "send",
             Action::Call { .. } => "call",
         }
+    }
+
+    /// The id under which it is delivered, by which receivers recognise copies: the same each time
+    /// an event with an id is evaluated, and after pickling.
+    #[getter]
+    fn id(&self) -> String {
+        self.delivery_origin().id.to_string()
     }
 
     /// The rule that returned the action.

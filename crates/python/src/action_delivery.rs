@@ -1,28 +1,29 @@
 //! An action as a delivery.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-
 use jiff::Timestamp;
-use reflexarc_delivery::{ArchivePosition, Delivery, DeliveryId, EventRef};
-use reflexarc_event::NativeEvent;
+use reflexarc_delivery::Delivery;
 
 use crate::action::PyAction;
+use crate::action_origin::DeliveryOrigin;
 
 impl PyAction {
+    /// What its delivery has of the event.
+    pub(crate) fn delivery_origin(&self) -> &DeliveryOrigin {
+        let firing = self.firing.as_ref().map(|firing| &firing.firing);
+        self.origin.delivery(&self.rule, firing)
+    }
+
     /// The action as it enters a queue at `now`.
     pub(crate) fn delivery(&self, now: Timestamp) -> Delivery {
-        static NEXT: AtomicI64 = AtomicI64::new(1);
-        let event = self.event.as_ref();
-        let identity = event.and_then(|event| NativeEvent::as_is(event.0.clone()).identity());
-        let identity = identity.unwrap_or_default();
-        let position = ArchivePosition {
-            seq: NEXT.fetch_add(1, Ordering::Relaxed),
-            received: now,
-        };
+        let DeliveryOrigin {
+            id,
+            event,
+            resource,
+        } = self.delivery_origin().clone();
         Delivery {
-            id: DeliveryId::derive(&identity, position, &self.rule, 0, None),
-            event: EventRef::from(&identity),
-            resource: identity.resource,
+            id,
+            event,
+            resource,
             rule: self.rule.clone(),
             key: self.scope.as_ref().map(ToString::to_string),
             firing: self.firing.is_some(),

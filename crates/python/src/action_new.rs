@@ -10,6 +10,7 @@ use reflexarc_event::Level;
 use reflexarc_reaction::Action;
 
 use crate::action::PyAction;
+use crate::action_origin::ActionOrigin;
 
 /// When a program's action is delivered, and under which name it waits.
 pub(crate) struct Waiting<'a> {
@@ -38,6 +39,8 @@ impl Waiting<'_> {
             firing: None,
             scope: None,
             event: None,
+            // Of no evaluation: it is known by an id of its own.
+            origin: ActionOrigin::default(),
             action,
         })
     }

@@ -9,6 +9,7 @@ use reflexarc_event::{Event, Json};
 use reflexarc_reaction::Action;
 
 use crate::action::{OriginEvent, PyAction};
+use crate::action_origin::{ActionOrigin, DeliveryOrigin};
 use crate::time_window::PyMatchFiring;
 
 /// The action as JSON.
@@ -27,6 +28,7 @@ pub(crate) fn pickled(action: &PyAction) -> Json {
         ("scope", action.scope.clone().unwrap_or(Json::Null)),
         ("firing", firing.unwrap_or(Json::Null)),
         ("event", event.unwrap_or(Json::Null)),
+        ("origin", action.delivery_origin().to_json()),
         ("action", action.action.to_json()),
     ])
 }
@@ -49,6 +51,8 @@ pub(crate) fn unpickled(json: &Json) -> Option<PyAction> {
         Json::Null => None,
         event => Some(OriginEvent(Event::from_json(event.as_str()?).ok()?)),
     };
+    // Earlier versions wrote none.
+    let origin = json.get("origin").and_then(DeliveryOrigin::from_json);
     let scope = json.get("scope")?;
     Some(PyAction {
         hop: usize::try_from(json.get("hop")?.as_i64()?).ok()?,
@@ -58,6 +62,7 @@ pub(crate) fn unpickled(json: &Json) -> Option<PyAction> {
         // A key is no null.
         scope: (*scope != Json::Null).then(|| scope.clone()),
         event,
+        origin: origin.map(ActionOrigin::from).unwrap_or_default(),
         action: Action::from_json(json.get("action")?)?,
         rule,
     })

@@ -1,15 +1,18 @@
 //! The Python classes `Evaluation` and `Failure`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use reflexarc::{DueEvaluation, Evaluation, Failure};
+use reflexarc_delivery::DeliveryId;
 use reflexarc_event::{Event, NativeEvent};
 use reflexarc_reaction::MemoryState;
 
 use crate::action::{OriginEvent, PyAction, PyCancellation};
+use crate::action_origin::ActionOrigin;
 use crate::error::catch_panics;
 use crate::evaluation_html::{self, EvaluationRows};
 use crate::evaluation_origin::EvaluationOrigin;
@@ -77,6 +80,7 @@ impl PyEffects {
         let (mut actions, mut firings, mut log) = (Vec::new(), Vec::new(), Vec::new());
         let (mut cancelled, mut reactions) = (Vec::new(), Vec::new());
         let (mut emitted, mut other_events) = (Vec::new(), Vec::new());
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for effects in evaluation.rules {
             let remarks: Vec<String> = effects.remarks().map(str::to_owned).collect();
             let firing = effects.firing.map(|firing| PyMatchFiring {
@@ -108,11 +112,17 @@ impl PyEffects {
             }
             for action in effects.actions {
                 // What is delivered needs it no more: only calls keep it for their answer.
-                let event = origin.filter(|_| action.is_call());
-                let event = event.cloned().map(OriginEvent);
+                let answered_event = origin.filter(|_| action.is_call());
+                let answered_event = answered_event.cloned().map(OriginEvent);
+                // What a rule emits has no id that receivers could know.
+                let evaluated = event.map(NativeEvent::event).or(effects.event.as_ref());
+                let number = counts.entry(effects.rule.clone()).or_default();
+                let delivery = ActionOrigin::new(evaluated.cloned(), *number);
+                *number += 1;
                 let action = PyAction {
                     rule: effects.rule.clone(),
-                    event,
+                    event: answered_event,
+                    origin: delivery,
                     hop: effects.hop,
                     causes: effects.causes.clone(),
                     labels: effects.labels.clone(),
@@ -204,6 +214,13 @@ impl PyEvaluation {
             state: Py::new(py, PyState { state })?,
             origin,
         })
+    }
+
+    /// What the answer to this call led to, for the ids of its actions.
+    pub(crate) fn set_answered(&self, call: DeliveryId) {
+        for action in &self.effects.actions {
+            action.get().origin.set_answered(call);
+        }
     }
 
     /// What the deadlines led to, in order, then what the event led to.

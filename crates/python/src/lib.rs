@@ -19,6 +19,7 @@
 mod action;
 mod action_delivery;
 mod action_new;
+mod action_origin;
 mod action_pickle;
 mod batch_argument;
 mod batch_evaluation;

@@ -507,6 +507,7 @@ impl PyRuleSet {
                 code,
                 message,
             };
+            let id = call.get().delivery_origin().id;
             let call = call.get().answered(answer.read()?);
             let call = call.ok_or_else(|| {
                 PyValueError::new_err("the action is no call: its kind is not \"call\"")
@@ -521,7 +522,9 @@ impl PyRuleSet {
                 done.answer(&self.rules, &call, now);
                 done
             });
-            done.finish(py, &self.rules, strict)
+            let evaluation = done.finish(py, &self.rules, strict)?;
+            evaluation.set_answered(id);
+            Ok(evaluation)
         })
     }
 
