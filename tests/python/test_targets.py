@@ -181,7 +181,7 @@ def test_mail_arrives_over_smtp() -> None:
     controller.start()
     try:
         targets = ra.Targets.from_toml(
-            f'[targets.team]\ntype = "email"\nhost = "127.0.0.1"\nport = {port}\ntls = "none"\n'
+            f'[targets.team]\ntype = "email"\nhost = "127.0.0.1"\nport = {port}\nprotection = "none"\n'
             'from = "alerts@example.com"\nto = ["team@example.com"]\n'
         )
         (receipt,) = targets.deliver(actions()[:1])

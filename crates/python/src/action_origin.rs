@@ -41,7 +41,7 @@ impl ActionOrigin {
     /// The answer to this call led to the action.
     pub(crate) fn set_answered(&self, call: DeliveryId) {
         // Set once, by the evaluation of the answer.
-        drop(self.answered.set(call));
+        let _ = self.answered.set(call);
     }
 
     /// What its delivery has: the same each time the event is evaluated, if the event has an id.

@@ -58,7 +58,8 @@ impl FileClaim {
     /// `None` if the file is open in this process.
     fn new(path: PathBuf) -> Option<Self> {
         let mut open = OPEN_FILES.lock().unwrap_or_else(PoisonError::into_inner);
-        open.insert(path.clone()).then_some(Self(path))
+        // Not made where it is not new: dropping it would remove the other one's.
+        open.insert(path.clone()).then(|| Self(path))
     }
 }
 
@@ -218,6 +219,8 @@ pub(crate) fn write_file(path: &Path, text: &str) -> PyResult<()> {
         _ => Path::new("."),
     };
     let written = || -> std::io::Result<()> {
+        // Its error has a number, which that of a temporary file has not.
+        std::fs::metadata(folder)?;
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         // Links, and who may read the file, stay as they are.
         let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());

@@ -123,12 +123,24 @@ fn read_state(connection: &Connection) -> Result<MemoryState, StoreError> {
         }
         read.insert_match(&rule, &key, kept, &events);
     }
-    read.reserve_positions(archive::next_position(connection)?);
+    read.reserve_positions(next_position(connection)?);
     if let Some((_, marker)) = marker(connection)? {
         read.reserve_positions(marker.next_position);
     }
     read.advance(archive::clock(connection)?);
     Ok(read)
+}
+
+/// The position after all entries of a service. Those of programs are in the way of nothing: what
+/// is in use has its position from a match, and the marker is moved.
+fn next_position(connection: &Connection) -> Result<u64, StoreError> {
+    let sql = "SELECT seq FROM archive WHERE entry <> ?1 AND NOT (entry = ?2 AND kind = ?3)
+               ORDER BY seq DESC LIMIT 1";
+    let parameters = (EntryKind::State.number(), EntryKind::Emitted.number(), KEPT);
+    let mut statement = connection.prepare(sql)?;
+    let last = statement.query_row(parameters, |row| row.get::<_, i64>(0));
+    let last = last.optional()?;
+    Ok(last.map_or(0, |last| last.cast_unsigned().saturating_add(1)))
 }
 
 fn apply(
