@@ -18,8 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import reflexarc as ra
 
@@ -150,7 +151,7 @@ def rates() -> dict[str, float]:
                 str(patterns),
                 str(file),
             ]
-            run = [sys.executable, "-m", "reflexarc._command", *arguments]
+            run = [sys.executable, "-m", "reflexarc", *arguments]
             assert subprocess.run(run, stdout=subprocess.DEVNULL).returncode in (0, 1)
 
         calls: dict[str, Callable[[], Any]] = {

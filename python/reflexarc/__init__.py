@@ -15,12 +15,22 @@ JSON as follows:
 `decimal.Decimal`                   its exact value
 `datetime`, `date`, `time`          the text of `isoformat()`
 `enum.Enum`                         its value
+`uuid`, `ipaddress`, `pathlib`      the text of `str()`
+numpy scalars and arrays            as the Python values
 `list`, `tuple`                     an array
 `dict` and other mappings           an object; keys must be strings
+dataclass, attrs, pydantic          an object of its fields
 ==================================  ============================================================
 
-NaN, infinities and other types are errors. `Event` checks a whole dict; matching reads and checks
-only the values at the paths of the patterns.
+NaN, infinities and other types are errors that name the path of the value; the argument `default`
+replaces values of other types, as for `json.dumps`. `Event` checks a whole dict; matching reads and
+checks only the values at the paths of the patterns.
+
+Patterns are also built from conditions, without text into which values could put operators:
+
+>>> pattern = (ra.field("content.result") == "failed") & ra.field("content.eniId").exists()
+>>> pattern
+Pattern('content.result == "failed" and content.eniId exists')
 
 Rules with a time window (`count`, `followed_by`, `not_followed_by`, `absent_for`, `batch`) react to
 several events, or because one has not come. Each evaluation returns the state to pass to the next
@@ -36,6 +46,11 @@ lock, but has not been tested on a free-threaded build. Importing the package in
 raises `ImportError`.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from ._core import (
     Action,
     Cancellation,
@@ -43,51 +58,121 @@ from ._core import (
     Diagnostic,
     DueEvaluation,
     EniNotification,
-    Error,
     Evaluation,
+    EvaluationIterator,
     Event,
-    EventError,
     Explanation,
     Failure,
-    InternalError,
     MatchFiring,
     Pattern,
-    PatternError,
-    ReactionError,
+    Receipt,
     Rule,
-    RuleError,
     RuleSet,
     RuleTest,
     State,
+    StateFile,
+    Targets,
+    __version__,
+    quote,
+)
+from ._errors import (
+    ConfigError,
+    Error,
+    EventError,
+    InternalError,
+    PatternError,
+    ReactionError,
+    RuleError,
     StateError,
     UndecidedError,
-    __version__,
 )
+from ._types import EventLike, PatternLike, Scalar
+from .fields import Condition, Field, all_of, any_of, field, value
+
+if TYPE_CHECKING:
+    from . import alibaba, sources
+    from ._dead_letters import DeadLetter
+    from ._delivery import Answer, DeliveryError
+    from ._handlers import Match
+    from ._run import Summary
+    from ._state_store import StateStore
+    from .automation import Automation
 
 __all__ = [
     "Action",
+    "Answer",
+    "Automation",
     "Cancellation",
+    "Condition",
+    "ConfigError",
+    "DeadLetter",
     "Deadline",
+    "DeliveryError",
     "Diagnostic",
     "DueEvaluation",
     "EniNotification",
     "Error",
     "Evaluation",
+    "EvaluationIterator",
     "Event",
     "EventError",
+    "EventLike",
     "Explanation",
     "Failure",
+    "Field",
     "InternalError",
+    "Match",
     "MatchFiring",
     "Pattern",
     "PatternError",
+    "PatternLike",
     "ReactionError",
+    "Receipt",
     "Rule",
     "RuleError",
     "RuleSet",
     "RuleTest",
+    "Scalar",
     "State",
     "StateError",
+    "StateFile",
+    "StateStore",
+    "Summary",
+    "Targets",
     "UndecidedError",
     "__version__",
+    "alibaba",
+    "all_of",
+    "any_of",
+    "field",
+    "quote",
+    "sources",
+    "value",
 ]
+
+# Imported when they are used: matching needs none of it, nor asyncio.
+_LAZY = {
+    "Answer": "._delivery",
+    "Automation": ".automation",
+    "DeadLetter": "._dead_letters",
+    "DeliveryError": "._delivery",
+    "Match": "._handlers",
+    "StateStore": "._state_store",
+    "Summary": "._run",
+    "alibaba": ".alibaba",
+    "sources": ".sources",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(_LAZY[name], __name__)
+    # Importing a module has set it as an attribute; a class is kept here.
+    value = module if _LAZY[name] == f".{name}" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -14,7 +14,3 @@ def main() -> int:
     # handles the signal itself.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     return _core.command(["reflexarc", *sys.argv[1:]])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,14 @@
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from asyncio import Future
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
-from typing import Any, ClassVar, Literal, Protocol, Union, final, overload
+from pathlib import Path
+from typing import Any, Generic, Literal, NoReturn, TypeVar, final, overload
+
+from typing_extensions import Self
+
+from ._errors import EventError, ReactionError
+from ._types import EventLike, PatternLike, Scalar
 
 __version__: str
 __all__ = [
@@ -11,80 +18,29 @@ __all__ = [
     "Diagnostic",
     "DueEvaluation",
     "EniNotification",
-    "Error",
     "Evaluation",
+    "EvaluationIterator",
     "Event",
-    "EventError",
     "Explanation",
     "Failure",
-    "InternalError",
     "MatchFiring",
     "Pattern",
-    "PatternError",
-    "ReactionError",
+    "Receipt",
     "Rule",
-    "RuleError",
     "RuleSet",
     "RuleTest",
     "State",
-    "StateError",
-    "UndecidedError",
+    "StateFile",
+    "Targets",
     "__version__",
     "command",
+    "quote",
 ]
 
 _Dialect = Literal["reflexarc", "aws", "alibaba"]
-
-class _Dataclass(Protocol):
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-class _Attrs(Protocol):
-    __attrs_attrs__: ClassVar[Any]
-
-class _Model(Protocol):
-    def model_dump(self) -> dict[str, Any]: ...
-
-_EventLike = Union[
-    str, bytes, bytearray, memoryview, Mapping[str, Any], _Dataclass, _Attrs, _Model, "Event"
-]
-_PatternLike = Union[str, Mapping[str, Any], "Pattern"]
-
-class Error(Exception):
-    """Base class of all exceptions of reflexarc."""
-
-class PatternError(Error):
-    """An invalid pattern; the message shows all diagnostics, `diagnostics` holds them.
-
-    >>> try:
-    ...     Pattern('content.result = "failed"')
-    ... except PatternError as error:
-    ...     error.diagnostics[0].line
-    1
-    """
-
-    diagnostics: list[Diagnostic]
-
-class RuleError(Error):
-    """Invalid rule files; the message shows all diagnostics, `diagnostics` holds them."""
-
-    diagnostics: list[Diagnostic]
-
-class EventError(Error):
-    """Not an event: not a JSON object, too large, too deep, or with a value without a JSON form."""
-
-class UndecidedError(EventError):
-    """An event that cannot be compared with a pattern: there are too many combinations of the
-    elements of its arrays. Derived from `EventError`, since most events of this kind are hostile.
-    """
-
-class ReactionError(Error):
-    """A reaction failed, and `RuleSet.evaluate` was called with `strict=True`."""
-
-class StateError(Error):
-    """Invalid state entries."""
-
-class InternalError(Error):
-    """A bug in reflexarc; please report it with the text of the exception."""
+_Default = Callable[[Any], Any] | None
+_Events = Iterable[EventLike] | bytes | bytearray | memoryview | str | PathLike[str]
+_T = TypeVar("_T", covariant=True)
 
 @final
 class Diagnostic:
@@ -117,13 +73,25 @@ class Diagnostic:
     @property
     def fix(self) -> tuple[int, int, str] | None:
         """An edit that fixes it: start and end in characters, and the replacement."""
+    def to_dict(self) -> dict[str, Any]:
+        """The diagnostic as values of JSON: `code`, `severity`, `message`, `source`, `line`,
+        `column`, `span`, `help`, and `fix` with `span` and `replacement`.
+
+        >>> from json import dumps
+        >>> dumps(Pattern("content.eniID exists").warnings[0].to_dict()["fix"])
+        '{"span": [8, 13], "replacement": "eniId"}'
+        """
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
+    def __copy__(self) -> Diagnostic: ...
+    def __deepcopy__(self, _memo: Any) -> Diagnostic: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
 class Pattern:
-    """A compiled event pattern, immutable.
+    """A compiled event pattern, immutable. Patterns are joined by `&` and `|`; `~` negates one.
+    `field` builds patterns without text.
 
     Args:
         pattern: an expression, a pattern in JSON notation as text or dict, or another pattern.
@@ -136,12 +104,12 @@ class Pattern:
 
     >>> pattern = Pattern({"content": {"result": ["failed"]}})
     >>> pattern
-    Pattern("content.result == \\"failed\\"")
+    Pattern('content.result == "failed"')
     >>> pattern == Pattern('content.result == "failed"')
     True
     """
 
-    def __new__(cls, pattern: _PatternLike, *, dialect: _Dialect = "reflexarc") -> Pattern: ...
+    def __new__(cls, pattern: PatternLike, *, dialect: _Dialect = "reflexarc") -> Pattern: ...
     @property
     def source(self) -> str:
         """The text that the pattern was compiled from."""
@@ -151,11 +119,15 @@ class Pattern:
     @property
     def warnings(self) -> list[Diagnostic]:
         """Diagnostics about a valid pattern that is probably not intended."""
-    def matches(self, event: _EventLike) -> bool:
+    def matches(self, event: EventLike, *, default: _Default = None) -> bool:
         """Whether the event matches the pattern. Envelopes are not converted.
 
         Only the values of a dict at the paths of the pattern are read and checked. A key that is
         not a string is an error in dicts in which a path finds no key.
+
+        Args:
+            event: the event.
+            default: a function that replaces values without a JSON form, as for `Event`.
 
         Raises:
             EventError: if it is not an event; the message has the position.
@@ -164,7 +136,7 @@ class Pattern:
         >>> Pattern("content.count > 2").matches({"content": {"count": 3}})
         True
         """
-    def explain(self, event: _EventLike) -> Explanation:
+    def explain(self, event: EventLike, *, default: _Default = None) -> Explanation:
         """Explain why the event matches the pattern or does not.
 
         >>> print(Pattern('result == "failed"').explain({"result": "Failed"}), end="")
@@ -197,6 +169,12 @@ class Pattern:
         >>> Pattern('a == "x"').export("aws")
         '{"a": ["x"]}'
         """
+    def __and__(self, other: Pattern, /) -> Pattern: ...
+    def __rand__(self, other: Pattern, /) -> Pattern: ...
+    def __or__(self, other: Pattern, /) -> Pattern: ...
+    def __ror__(self, other: Pattern, /) -> Pattern: ...
+    def __invert__(self, /) -> Pattern: ...
+    def __bool__(self, /) -> NoReturn: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -232,6 +210,9 @@ class Explanation:
     def render(self, *, all: bool = False) -> str:
         """The explanation as text: only the parts that fail, or all parts."""
     def __bool__(self, /) -> bool: ...
+    def __copy__(self) -> Explanation: ...
+    def __deepcopy__(self, _memo: Any) -> Explanation: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
 class Event:
@@ -240,20 +221,31 @@ class Event:
     Values inside a dict that have a JSON form are converted: dataclasses, named tuples, attrs
     classes and pydantic models become objects of their fields (of a pydantic model under their
     aliases), numpy scalars and arrays numbers and arrays, enums their values; dates and times,
-    UUIDs, IP addresses and networks their text. Other values, such as sets, bytes and `NaT`, are
-    errors.
+    UUIDs, IP addresses and networks and paths their text. Other values, such as sets, bytes and
+    `NaT`, are errors.
+
+    Args:
+        event: the event, as JSON text, a mapping, or an object with fields.
+        default: a function that gets each value of another type and returns one with a JSON form,
+            as for `json.dumps`.
 
     Raises:
         EventError: if it is not an event; the message has the byte offset, or the path to a value
             in a dict.
 
-    >>> Event('{"content": {"result": "failed"}}').to_dict()
-    {'content': {'result': 'failed'}}
+    `event[path]` is the value at a path, keys joined by dots. In an array of objects it is a list
+    of what each of them has there.
+
+    >>> event = Event('{"content": {"eniId": "eni-1"}, "nics": [{"id": 1}, {"id": 2}]}')
+    >>> event["content.eniId"], event["content"], event["nics.id"]
+    ('eni-1', {'eniId': 'eni-1'}, [1, 2])
+    >>> "content.eniId" in event, "content.error" in event
+    (True, False)
     """
 
-    def __new__(cls, event: _EventLike) -> Event: ...
+    def __new__(cls, event: EventLike, *, default: _Default = None) -> Event: ...
     @staticmethod
-    def read_all(document: _EventLike) -> list[Event]:
+    def read_all(document: EventLike, *, default: _Default = None) -> list[Event]:
         """The events that a document contains, in order: a notification (MNS, SNS, SQS), a list
         (event history, ActionTrail, CloudTrail), or else the event itself. Bytes may be a form of
         Cloud Monitor.
@@ -265,12 +257,20 @@ class Event:
             EventError: if the document or an event in it is invalid.
 
         >>> Event.read_all('{"Records": [{"a": 1}, {"a": 2}]}')
-        [Event("{\\"a\\": 1}"), Event("{\\"a\\": 2}")]
+        [Event('{"a": 1}'), Event('{"a": 2}')]
         """
     @property
     def envelope(self) -> str:
         """The envelope: "native ECS", "CloudEvents", "Cloud Monitor webhook", "Cloud Monitor rule",
         "Cloud Monitor history", "AWS EventBridge" or "other JSON".
+        """
+    @property
+    def time(self) -> datetime | None:
+        """The time that the event carries, in UTC: `eventTime` of the native form, else the `time`
+        of CloudEvents and AWS; `None` without a readable one.
+
+        >>> Event({"eventTime": "20190409T121826.922+0800"}).time.isoformat()
+        '2019-04-09T04:18:26.922000+00:00'
         """
     @property
     def eni(self) -> EniNotification | None:
@@ -291,6 +291,18 @@ class Event:
         """
     def to_json(self) -> str:
         """The JSON text that the event was parsed from."""
+    def __getitem__(self, path: str, /) -> Any: ...
+    def __contains__(self, path: str, /) -> bool: ...
+    def get(self, path: str, default: Any = None) -> Any:
+        """The value at a path as Python has it, or `default` if there is none; `event[path]` raises
+        a `KeyError` then.
+
+        The path is that of the event as it is: its envelope is not converted.
+
+        >>> event = Event({"content": {"eniId": "eni-1"}})
+        >>> event.get("content.eniId"), event.get("content.error"), event.get("level", "INFO")
+        ('eni-1', None, 'INFO')
+        """
     def __bytes__(self) -> bytes: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
@@ -359,6 +371,9 @@ class EniNotification:
         """The IPv6 prefixes."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
+    def __copy__(self) -> EniNotification: ...
+    def __deepcopy__(self, _memo: Any) -> EniNotification: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
 class Rule:
@@ -391,6 +406,9 @@ class Rule:
     @property
     def calls(self) -> list[tuple[str, str]]:
         """The operations that its scripts call, each as target and operation."""
+    def __copy__(self) -> Rule: ...
+    def __deepcopy__(self, _memo: Any) -> Rule: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
 class RuleTest:
@@ -413,7 +431,12 @@ class RuleTest:
         """Whether there are no mismatches."""
     @property
     def mismatches(self) -> list[str]:
-        """Differences between the expected and the actual results."""
+        """Differences between the expected and the actual results, and why the rule does not match
+        an event that should match.
+        """
+    def __copy__(self) -> RuleTest: ...
+    def __deepcopy__(self, _memo: Any) -> RuleTest: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
 class RuleSet:
@@ -438,7 +461,7 @@ class RuleSet:
     """
 
     def __new__(
-        cls, patterns: Mapping[str, _PatternLike], *, dialect: _Dialect = "reflexarc"
+        cls, patterns: Mapping[str, PatternLike], *, dialect: _Dialect = "reflexarc"
     ) -> RuleSet: ...
     @staticmethod
     def load(path: str | PathLike[str]) -> RuleSet:
@@ -446,6 +469,7 @@ class RuleSet:
         in the folder `tables` beside them.
 
         Raises:
+            FileNotFoundError: if there is nothing at the path.
             RuleError: if a file is invalid, with the diagnostics of all files.
         """
     @staticmethod
@@ -492,15 +516,24 @@ class RuleSet:
     @property
     def warnings(self) -> list[Diagnostic]:
         """Diagnostics about valid rules that are probably not as intended."""
-    def matching(self, event: _EventLike) -> list[str]:
+    def matching(self, event: EventLike, *, default: _Default = None) -> list[str]:
         """The ids of the rules that match the event, in order.
+
+        Args:
+            event: the event.
+            default: a function that replaces values without a JSON form, as for `Event`.
 
         Raises:
             EventError: if it is not an event.
             UndecidedError: if it cannot be compared with some rules, which the message names.
         """
+    @overload
     def matching_many(
-        self, events: Iterable[_EventLike] | bytes | bytearray | memoryview | str | PathLike[str]
+        self,
+        events: _Events,
+        *,
+        default: _Default = None,
+        on_error: Literal["raise", "skip"] = "raise",
     ) -> list[list[str]]:
         """The ids of the matching rules for each of many events, in order.
 
@@ -508,23 +541,39 @@ class RuleSet:
         is a path. Blank lines of NDJSON are ignored. A file is read in chunks. Text is matched on
         all cores without the interpreter lock, and Ctrl-C interrupts it.
 
+        Args:
+            events: the events.
+            default: a function of a value without a JSON form that returns another one.
+            on_error: for an item that is not an event, or cannot be compared with some rules:
+                "raise" its error, "collect" it in place of the ids, or "skip" the item, so that
+                the result is shorter. How many were skipped is logged as a warning.
+
         Raises:
             EventError: for the first item that is not an event; the message has the number of the
                 line (from 1) or item (from 0).
             UndecidedError: for the first event that cannot be compared with some rules.
             OSError: if the file cannot be read.
 
-        >>> RuleSet({"a": "x == 1"}).matching_many(b'{"x": 1}\\n{"x": 2}\\n')
+        >>> rules = RuleSet({"a": "x == 1"})
+        >>> rules.matching_many(b'{"x": 1}\\n{"x": 2}\\n')
         [['a'], []]
+        >>> matched = rules.matching_many(b'{"x": 1}\\n{"x": \\n', on_error="collect")
+        >>> matched[0], isinstance(matched[1], EventError)
+        (['a'], True)
         """
+    @overload
+    def matching_many(
+        self, events: _Events, *, default: _Default = None, on_error: Literal["collect"]
+    ) -> list[list[str] | EventError]: ...
     def evaluate(
         self,
-        event: _EventLike,
+        event: EventLike,
         *,
         state: State | None = None,
         now: datetime | None = None,
         advance: bool = True,
         strict: bool = False,
+        default: _Default = None,
     ) -> Evaluation:
         """Evaluate an event: match the rules and run their reactions. Nothing is delivered.
 
@@ -542,12 +591,84 @@ class RuleSet:
                 `RuleSet.fire_due`. For rules without a time window it makes no difference.
             strict: raise an exception if a reaction fails, instead of adding it to
                 `Evaluation.failures`.
+            default: a function that replaces values without a JSON form, as for `Event`.
 
         Raises:
             EventError: if it is not an event.
             ReactionError: if `strict` is true and a reaction failed.
             ValueError: if `now` has no time zone.
         """
+    @overload
+    def evaluate_many(
+        self,
+        events: _Events,
+        *,
+        state: State | None = None,
+        clock: Literal["now", "event"] = "now",
+        now: datetime | None = None,
+        advance: bool = True,
+        strict: bool = False,
+        default: _Default = None,
+        on_error: Literal["raise", "skip"] = "raise",
+    ) -> EvaluationIterator[Evaluation]:
+        """Evaluate many events in order, each with the state that the one before it left. Nothing
+        is delivered. The result is an iterator; its `state` is that after the last evaluation
+        which it returned.
+
+        Events are read in batches, of up to 1,024 events or 2 MiB of text. Reactions of a batch run
+        on all cores without the interpreter lock; those that read state which an earlier event
+        changed run again in their turn, so that the results are those of `evaluate` for one event
+        after the other. For a live source, whose events must not wait for others, use `evaluate`
+        or `Automation`.
+
+        Args:
+            events: an iterable of events, NDJSON as bytes, or the path of an NDJSON file; a `str`
+                is a path. Blank lines of NDJSON are ignored.
+            state: the state before the first event, by default empty.
+            clock: the time of each evaluation: "now", or "event" for the event's own time, as
+                `reflexarc run` does it. An event without a time then has that of the first event
+                with one.
+            now: with the clock "now", the time of all evaluations, an aware datetime; by default
+                the current time when a batch begins.
+            advance: fire the deadlines up to the time of an event before it.
+            strict: a failed reaction is an error of its event, which then changes no state, instead
+                of being in `Evaluation.failures`.
+            default: a function of a value without a JSON form that returns another one.
+            on_error: for an item that is not an event: "raise" its error, after which the iterator
+                ends; "collect" it, so that the iterator returns the exception in place of an
+                evaluation; or "skip" the item. How many were skipped is logged as a warning.
+
+        Raises:
+            ValueError: if an argument is invalid.
+            OSError: if the file cannot be read.
+            EventError: while iterating, for an item that is not an event; the message has the
+                number of the line (from 1) or item (from 0).
+            ReactionError: while iterating, if `strict` is true and a reaction failed.
+
+        >>> rules = RuleSet.from_rules({"again": '''
+        ... when = 'result == "failed"'
+        ... then = 'if add("n", 1) == 2 { notify("ops", `${event.eni} failed again`) }'
+        ... '''})
+        >>> events = [{"result": "failed", "eni": "eni-1"}, {"eni": "eni-2"}, {"result": "failed"}]
+        >>> evaluations = rules.evaluate_many(events)
+        >>> [len(evaluation.actions) for evaluation in evaluations]
+        [0, 0, 1]
+        >>> evaluations.state.get("again", "n")
+        2
+        """
+    @overload
+    def evaluate_many(
+        self,
+        events: _Events,
+        *,
+        state: State | None = None,
+        clock: Literal["now", "event"] = "now",
+        now: datetime | None = None,
+        advance: bool = True,
+        strict: bool = False,
+        default: _Default = None,
+        on_error: Literal["collect"],
+    ) -> EvaluationIterator[Evaluation | EventError | ReactionError]: ...
     def fire_due(
         self, state: State, now: datetime | None = None, *, strict: bool = False
     ) -> Evaluation:
@@ -668,7 +789,7 @@ class RuleSet:
         >>> closed, state.pending("stuck")
         ([('stuck', 'eni-1')], [])
         """
-    def explain(self, event: _EventLike, rule: str) -> Explanation:
+    def explain(self, event: EventLike, rule: str, *, default: _Default = None) -> Explanation:
         """Explain why a rule matches an event or does not.
 
         Raises:
@@ -713,6 +834,11 @@ class Evaluation:
     def failures(self) -> list[Failure]:
         """Failed reactions, in order, which contribute neither actions nor changes of state."""
     @property
+    def emitted(self) -> list[Event]:
+        """The events that scripts gave to `emit`, in order. The rules that match them have reacted
+        to them in this evaluation.
+        """
+    @property
     def log(self) -> list[str]:
         """The lines that scripts logged, in order."""
     @property
@@ -735,6 +861,60 @@ class Evaluation:
     @property
     def state(self) -> State:
         """The state after the event; pass it to the next evaluation."""
+    def _reactions(self) -> list[tuple[str, Event | None, MatchFiring | None]]: ...
+    @property
+    def _contents(self) -> int: ...
+    @property
+    def pending(self) -> dict[str, list[Any]]:
+        """The keys that wait for something after the event, by rule: those of `State.pending`."""
+    @property
+    def event(self) -> Event | None:
+        """The event in the native form, which rules see; of an answer, that of the call. `None` if
+        only deadlines fired.
+        """
+    @overload
+    def explain(self, rule: str) -> Explanation:
+        """Explain why rules match the event or do not: the rule with this name, or all rules, by
+        name.
+
+        A rule that does not match the event but reacted to one that was emitted, or to the passing
+        of a deadline, is explained by the event that it reacted to.
+
+        Raises:
+            KeyError: if the rule is unknown.
+            ValueError: if only deadlines fired, and none of the rule, or the evaluation was
+                pickled, which leaves its rules out.
+
+        >>> rules = RuleSet({"failed": 'result == "failed"', "any": "result exists"})
+        >>> evaluation = rules.evaluate({"result": "Failed"})
+        >>> {rule: bool(explanation) for rule, explanation in evaluation.explain().items()}
+        {'any': True, 'failed': False}
+        >>> print(evaluation.explain("failed"), end="")
+        ✗ result == "failed"
+            result is "Failed"
+            hint: the value differs only in case; add `ignoring case`
+        """
+    @overload
+    def explain(self, rule: None = None) -> dict[str, Explanation]: ...
+    def __copy__(self) -> Evaluation: ...
+    def __deepcopy__(self, _memo: Any) -> Evaluation: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
+class EvaluationIterator(Generic[_T]):
+    """The evaluations of many events, in order: what `RuleSet.evaluate_many` returns.
+
+    Evaluations are made in batches, when the first of a batch is asked for.
+    """
+
+    @property
+    def state(self) -> State:
+        """The state after the last evaluation that was returned; at first the one that
+        `RuleSet.evaluate_many` got.
+        """
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> _T: ...
+    def __class_getitem__(cls, key: Any, /) -> Any: ...
 
 @final
 class Deadline:
@@ -756,6 +936,9 @@ class Deadline:
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
+    def __copy__(self) -> Deadline: ...
+    def __deepcopy__(self, _memo: Any) -> Deadline: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
 class MatchFiring:
@@ -786,6 +969,9 @@ class MatchFiring:
         """Whether one of its events came later than `grace` allows."""
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
+    def __copy__(self) -> MatchFiring: ...
+    def __deepcopy__(self, _memo: Any) -> MatchFiring: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
 class DueEvaluation:
@@ -817,6 +1003,9 @@ class DueEvaluation:
     def failures(self) -> list[Failure]:
         """Failed reactions. One that fails at its deadline runs once more."""
     @property
+    def emitted(self) -> list[Event]:
+        """The events that scripts gave to `emit`, in order."""
+    @property
     def log(self) -> list[str]:
         """The lines that scripts logged, in order."""
     @property
@@ -825,15 +1014,75 @@ class DueEvaluation:
     @property
     def notes(self) -> dict[str, list[str]]:
         """What did not stop a rule but may not be as intended; a list for each rule with any."""
+    def __copy__(self) -> DueEvaluation: ...
+    def __deepcopy__(self, _memo: Any) -> DueEvaluation: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
 class Action:
     """An action: something to deliver to a target."""
 
+    @staticmethod
+    def notify(
+        target: str,
+        text: str,
+        *,
+        title: str = "",
+        level: Literal["info", "warn", "critical"] = "info",
+        at: Sequence[str] = ...,
+        link: str | None = None,
+        after: timedelta | None = None,
+        key: str | None = None,
+        rule: str = "handler",
+    ) -> Action:
+        """A message to people, for a handler to return.
+
+        Args:
+            target: the name of the target.
+            text: the text.
+            title: the title, one line.
+            level: the severity level.
+            at: the people to mention.
+            link: a link to further information.
+            after: how much later to deliver it.
+            key: a name; another action with it, of the same `rule`, takes the place of this one
+                while it waits.
+            rule: the name of a rule to show as the one that returned it.
+
+        >>> Action.notify("ops", "look at eni-1", level="critical").text
+        'look at eni-1'
+        """
+    @staticmethod
+    def send(
+        target: str,
+        payload: Any,
+        *,
+        after: timedelta | None = None,
+        key: str | None = None,
+        rule: str = "handler",
+    ) -> Action:
+        """A JSON document to a machine, for a handler to return.
+
+        Args:
+            target: the name of the target.
+            payload: the document, a value with a JSON form.
+            after, key, rule: as for `notify`.
+
+        Raises:
+            EventError: if the document has no JSON form; the message has the path.
+
+        >>> Action.send("inventory", {"eni": "eni-1"}).payload
+        {'eni': 'eni-1'}
+        """
     @property
     def kind(self) -> Literal["notify", "send", "call"]:
         """ "notify" for a message to people, "send" for a JSON document, "call" for a call of an
         API.
+        """
+    @property
+    def id(self) -> str:
+        """The id under which it is delivered, by which receivers recognise copies: the same each time
+        an event with an id is evaluated, and after pickling.
         """
     @property
     def rule(self) -> str:
@@ -898,6 +1147,8 @@ class Action:
     def __ne__(self, other: object, /) -> bool: ...
     def __copy__(self) -> Action: ...
     def __deepcopy__(self, _memo: Any) -> Action: ...
+    @staticmethod
+    def _rebuild(text: str) -> Action: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
@@ -917,6 +1168,9 @@ class Cancellation:
         """
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
+    def __copy__(self) -> Cancellation: ...
+    def __deepcopy__(self, _memo: Any) -> Cancellation: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
 class Failure:
@@ -936,6 +1190,9 @@ class Failure:
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
+    def __copy__(self) -> Failure: ...
+    def __deepcopy__(self, _memo: Any) -> Failure: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
 class State:
@@ -998,6 +1255,64 @@ class State:
         deadlines, in UTC; `None` if rules with a time window have seen none. To these rules an
         event with an earlier `now` happens at this time.
         """
+    @property
+    def next_due(self) -> datetime | None:
+        """The earliest deadline of a rule with a time window, in UTC; `None` if none waits. Unlike
+        the first of `due()`, it costs the same however many there are.
+        """
+    def _with_entries(self, rule: str, changes: Mapping[str, Any]) -> State: ...
+    def to_json(self) -> str:
+        """The state as one line of JSON, with the times at which entries expire, the matches of rules
+        with a time window, their events and the time that was reached; `from_json` makes an equal
+        state of it.
+
+        >>> State({"failed": {"count": 2}}).to_json()
+        '{"format":"reflexarc-state","version":1,"entries":{"failed":{"count":{"value":2}}}}'
+        """
+    @staticmethod
+    def from_json(text: str) -> State:
+        """The state of a text that `to_json` made, by this version or an earlier one.
+
+        Raises:
+            StateError: if the text is another one, or of a later version.
+
+        >>> state = State({"failed": {"count": 2}})
+        >>> State.from_json(state.to_json()) == state
+        True
+        """
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the JSON of the state to a file, in place of what it had. After a crash the file has
+        either the old text or the new one.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+    @staticmethod
+    def load(path: str | PathLike[str]) -> State:
+        """Read a file that `save` wrote.
+
+        Raises:
+            StateError: if the file has another text.
+            OSError: if it cannot be read; FileNotFoundError if it is missing.
+        """
+    @staticmethod
+    def open(path: str | PathLike[str]) -> StateFile:
+        """Open the SQLite file that keeps a state, or create it. Its tables are those of the service,
+        which can go on with the state, as a program can with that of a service that has stopped.
+
+        Raises:
+            StateError: if a service runs with the file, another program has it open, or it is not
+                such a file.
+        """
+    def without_expired(self, *, now: datetime | None = None) -> State:
+        """The state without the entries and matches that have expired by `now` (by default the
+        current time). Rules never see what has expired, but it takes memory: a program that runs
+        for long removes it from time to time.
+
+        >>> state = State({"failed": {"count": 2}})
+        >>> state.without_expired() == state
+        True
+        """
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __copy__(self) -> State: ...
@@ -1007,4 +1322,194 @@ class State:
 def command(arguments: Sequence[str], /) -> int:
     """Run the `reflexarc` command line and return its exit code; `arguments` begins with the
     name of the program.
+    """
+
+@final
+class StateFile:
+    """A state that is kept in a SQLite file, with the tables of the service.
+
+    `State.open` makes one. One program at a time can have a file open, or a service use it; both go
+    on with what the other has left. What `commit` has written is on the disk when it returns.
+
+    >>> import tempfile, os
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = os.path.join(folder.name, "state.db")
+    >>> rules = RuleSet.from_rules({"count": 'when = "id exists"\\nthen = \\'add("seen", 1);\\''})
+    >>> with State.open(path) as file:
+    ...     file.commit(rules.evaluate({"id": "1"}, state=file.state).state)
+    >>> with State.open(path) as file:
+    ...     file.state.get("count", "seen")
+    1
+    >>> folder.cleanup()
+    """
+
+    @property
+    def path(self) -> Path:
+        """The path of the file."""
+    @property
+    def state(self) -> State:
+        """The committed state."""
+    def commit(self, state: State) -> None:
+        """Replace the state. What has changed is written in one transaction, which is on the disk when
+        this returns; if it raises an exception, nothing was written.
+
+        Args:
+            state: a state that comes from `state`, by evaluations.
+
+        Raises:
+            StateError: if the file is closed, full or damaged, or a match refers to an event at a
+                position where the file has another one.
+        """
+    def close(self) -> None:
+        """Close the file, so that another program or a service can open it. `state` remains."""
+    def __enter__(self) -> StateFile: ...
+    def __exit__(
+        self, exception_type: object, exception: object, traceback: object, /
+    ) -> None: ...
+
+@final
+class Receipt:
+    """What became of an action that was delivered."""
+
+    @property
+    def action(self) -> Action:
+        """The action."""
+    @property
+    def target(self) -> str:
+        """The name of the target."""
+    @property
+    def status(self) -> Literal["delivered", "answered", "undeliverable"]:
+        """ "delivered" if the receiver accepted it, "answered" if the call has an answer, which may be
+        an error, and "undeliverable" if it will not be tried again.
+        """
+    @property
+    def attempts(self) -> int:
+        """How many attempts were made; a message that was merged with others counts as one."""
+    @property
+    def error(self) -> str | None:
+        """Why it is undeliverable, or the error of the answer; `None` for neither. Secrets of the
+        configuration are redacted.
+        """
+    @property
+    def cause(
+        self,
+    ) -> Literal["unknown_target", "refused", "misconfigured", "exhausted", "expired"] | None:
+        """The kind of reason why it is undeliverable: "unknown_target", "refused" by the receiver,
+        "misconfigured", "exhausted" after the last retry, or "expired"; `None` for others.
+        """
+    @property
+    def response(self) -> str | None:
+        """What the receiver responded, shortened; `None` unless it was delivered."""
+    @property
+    def answer(self) -> dict[str, Any] | None:
+        """The answer to a call as the arguments of `RuleSet.answer`: `body`, `ok`, and where there is
+        one `status`, `code` and `message`; `None` for other actions.
+
+        `rules.answer(receipt.action, **receipt.answer, state=state)` gives it to the rule.
+        """
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __copy__(self) -> Receipt: ...
+    def __deepcopy__(self, _memo: Any) -> Receipt: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
+class Targets:
+    """The targets of a configuration: receivers of actions by name, as the service has them.
+
+    Read by `Targets.load` from a `reflexarc.toml`. Each target has its retry policy, rate limit,
+    order and circuit breaker, and HTTP goes only to the addresses that the egress guard permits.
+    Nothing is kept on the disk: a program that ends before `deliver` has returned delivers again,
+    under the same ids. Targets can be shared between threads and event loops.
+
+    >>> targets = Targets.from_toml('[targets.log]\\ntype = "stdout"')
+    >>> targets.names
+    ['log']
+    """
+
+    @staticmethod
+    def load(path: str | PathLike[str]) -> Targets:
+        """Read the targets of a configuration, with the secrets that they name. The rest of the
+        configuration has to be valid too; its secrets are not needed.
+
+        Raises:
+            ConfigError: if it is invalid, or a secret is missing.
+            FileNotFoundError: if there is no such file.
+        """
+    @staticmethod
+    def from_toml(text: str, *, folder: str | PathLike[str] | None = None) -> Targets:
+        """Read the targets of a configuration that is a text.
+
+        Args:
+            text: the text of a `reflexarc.toml`.
+            folder: where relative paths start from, by default the current folder.
+
+        Raises:
+            ConfigError: if it is invalid, or a secret is missing.
+        """
+    @property
+    def names(self) -> list[str]:
+        """The names of the targets, in the order of the configuration."""
+    def deliver(
+        self, actions: Iterable[Action], *, timeout: float | timedelta | None = None
+    ) -> list[Receipt]:
+        """Deliver actions and wait until each was delivered or answered, or is undeliverable. Actions
+        with `after` are delivered now: when they are due is the caller's to decide.
+
+        Different targets, and actions about different resources, are delivered at the same time,
+        those of one resource one after another. The interpreter lock is released, and Ctrl-C
+        interrupts it: then attempts that are running are finished, and no further ones made.
+
+        Args:
+            actions: an iterable of actions.
+            timeout: seconds, or a timedelta, after which what is left is given up: as undeliverable
+                with the cause "expired", a call as answered with "OutcomeUnknown" if it may have
+                been executed, else "Expired". By default as long as the retry policies say, which
+                may be a day.
+
+        Returns:
+            A receipt for each action, in their order.
+
+        >>> rules = RuleSet.from_rules({"failed": '''
+        ... when = 'result == "failed"'
+        ... then = 'notify("ops", "attach failed")'
+        ... '''})
+        >>> targets = Targets.from_toml('[targets.log]\\ntype = "stdout"')
+        >>> receipt, = targets.deliver(rules.evaluate({"result": "failed"}).actions)
+        >>> receipt.status, receipt.error
+        ('undeliverable', 'unknown target `ops`; known targets: log')
+        """
+    def deliver_async(
+        self, actions: Iterable[Action], *, timeout: float | timedelta | None = None
+    ) -> Future[list[Receipt]]:
+        """Deliver actions as `deliver` does, from within an event loop. Cancelling the future has the
+        effect of Ctrl-C.
+
+        Returns:
+            A future of the receipts, to await.
+        """
+    def resume(self, target: str) -> bool:
+        """Let a target make changes again that has reached a limit of its `max_changes`, which counts
+        the changes of these `Targets`. Returns whether it was stopped.
+
+        Raises:
+            KeyError: if there is no such target.
+        """
+
+def quote(value: Scalar, /) -> str:
+    """A value as a literal of an expression: text in double quotes with escapes, a number with all
+    its digits, `true`, `false` or `null`. Other values become text as in an event.
+
+    A value that is put into the text of a pattern can change what the pattern means; its literal
+    cannot. `field` needs no quoting.
+
+    Raises:
+        TypeError: if it is not a single value.
+        ValueError: if it has no JSON form: NaN, infinity, a lone surrogate.
+
+    >>> name = 'x" or user exists or user == "'
+    >>> Pattern(f'user == "{name}"').matches({"user": "anybody"})
+    True
+    >>> Pattern(f"user == {quote(name)}").matches({"user": "anybody"})
+    False
     """

@@ -13,19 +13,25 @@ files, such as a `pyproject.toml`, are not collected.
 Fixtures:
     ruleset: the rules in the folder of the ini option `reflexarc_rules`, by default `rules`.
     eni_event: a function that creates ENI operation notifications.
+    fake_clock: a clock that a test moves on.
+    automation: an automation of these rules, whose clock is `fake_clock`; it records every action
+        instead of delivering it (`reflexarc.testing`).
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import Event, RuleError, RuleSet, RuleTest
+
+if TYPE_CHECKING:
+    from .testing import FakeClock, TestedAutomation
 
 DEFAULT_FOLDER = "rules"
 
@@ -123,6 +129,22 @@ class RuleTestFailure(Exception):
 def ruleset(pytestconfig: pytest.Config) -> RuleSet:
     """Load the rules of the project."""
     return RuleSet.load(pytestconfig.rootpath / str(pytestconfig.getini("reflexarc_rules")))
+
+
+@pytest.fixture
+def fake_clock() -> FakeClock:
+    """Return a clock that stands still until it is moved on."""
+    from .testing import FakeClock
+
+    return FakeClock()
+
+
+@pytest.fixture
+def automation(ruleset: RuleSet, fake_clock: FakeClock) -> TestedAutomation:
+    """Return an automation of the rules of the project that records every action."""
+    from .testing import TestedAutomation
+
+    return TestedAutomation(ruleset, clock=fake_clock)
 
 
 @pytest.fixture

@@ -49,7 +49,10 @@ def test_calls_have_operation_and_parameters() -> None:
         "parameters": {"Id": "eni-1", "All": False},
     }
     assert rules["leak"].calls == [("ecs", "Delete"), ("ecs", "Describe")]
-    assert repr(call) == '<Action call to "ecs" by rule "leak">'
+    assert repr(call) == (
+        "Action(rule='leak', kind='call', target='ecs', operation='Describe', "
+        "parameters={'All': False, 'Id': 'eni-1'})"
+    )
 
 
 def test_an_answer_leads_to_the_next_call() -> None:

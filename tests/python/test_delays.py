@@ -46,7 +46,9 @@ def test_cancellations_name_rule_key_and_scope() -> None:
     assert evaluation.actions == []
     again = rules.evaluate(event("success"), state=ra.State(), now=NOW).cancelled[0]
     assert cancelled == again
-    assert repr(cancelled) == '<Cancellation of "manager" by rule "escalation">'
+    assert repr(cancelled) == (
+        "Cancellation(rule='escalation', key='manager', scope=['cn-hangzhou', 'eni-1'])"
+    )
 
 
 def test_what_an_event_cancels_of_a_deadline_is_not_delivered() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import doctest
+import importlib
 import inspect
 import re
 import subprocess
@@ -34,6 +35,30 @@ def documented() -> list[tuple[str, str]]:
     return found
 
 
+def written_in_python() -> list[tuple[str, Any]]:
+    found = []
+    for name in ra.__all__:
+        thing = getattr(ra, name)
+        if getattr(thing, "__module__", "") != "reflexarc._core" and not hasattr(_core, name):
+            found.append((name, thing))
+            if inspect.isclass(thing):
+                bases = [base for base in thing.__mro__ if base.__module__.startswith("reflexarc")]
+                members = [item for base in bases for item in vars(base).items()]
+                found += [(f"{name}.{member}", value) for member, value in members]
+    return [(name, thing) for name, thing in found if callable(thing) or inspect.isclass(thing)]
+
+
+@pytest.mark.parametrize(("name", "thing"), written_in_python())
+def test_python_parts_are_documented_with_examples_that_run(name: str, thing: Any) -> None:
+    member = name.rpartition(".")[2]
+    assert inspect.getdoc(thing) or member.startswith("_")
+    doc = thing.__doc__ or ""
+    if ">>>" in doc:
+        globals_ = {member: getattr(ra, member) for member in ra.__all__}
+        test = doctest.DocTestParser().get_doctest(doc, globals_, name, "reflexarc", 0)
+        assert doctest.DocTestRunner().run(test).failed == 0
+
+
 @pytest.mark.parametrize(("name", "doc"), documented())
 def test_docstrings_equal_the_stub(name: str, doc: str) -> None:
     thing = _core
@@ -45,14 +70,20 @@ def test_docstrings_equal_the_stub(name: str, doc: str) -> None:
 def test_every_public_name_is_documented() -> None:
     names = {name for name, _ in documented()}
     for name in ra.__all__:
-        if name.startswith("__"):
+        if name.startswith("__") or not hasattr(_core, name):
             continue
         thing = getattr(ra, name)
         assert name in names
-        if not issubclass(thing, Exception):
+        if inspect.isclass(thing) and not issubclass(thing, Exception):
             for member in vars(thing):
                 if not member.startswith("_"):
                     assert f"{name}.{member}" in names, f"{name}.{member}"
+
+
+@pytest.mark.parametrize("module", ["automation", "sources", "testing"])
+def test_examples_of_python_modules_run(module: str) -> None:
+    result = doctest.testmod(importlib.import_module(f"reflexarc.{module}"))
+    assert result.attempted and not result.failed
 
 
 @pytest.mark.parametrize(("name", "doc"), [case for case in documented() if ">>>" in case[1]])

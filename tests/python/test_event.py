@@ -64,8 +64,50 @@ def test_events_are_values(examples: list[ra.Event]) -> None:
         hash(ra.Event(event.to_json())) == hash(event) and bytes(event).decode() == event.to_json()
     )
     assert ra.Event('{"a": 1}') == ra.Event('{ "a" : 1 }') != ra.Event('{"a": 2}')
-    assert repr(ra.Event('{"a": 1}')) == 'Event("{\\"a\\": 1}")'
+    assert repr(ra.Event('{"a": 1}')) == """Event('{"a": 1}')"""
     assert event.to_dict() == json.loads(event.to_json())
+
+
+def test_members_are_found_by_their_path(examples: list[ra.Event]) -> None:
+    event = ra.Event(
+        """{"content": {"eniId": "eni-1", "odd.key": 2, "none": null}, "a.b": {"c": 3},
+        "x": 1, "x": 4, "nics": [{"id": "1", "ips": ["10.0.0.1"]}, {"id": "2"},
+        [{"id": "3"}], 5]}"""
+    )
+    found = {
+        "content.eniId": "eni-1",
+        "content": {"eniId": "eni-1", "odd.key": 2, "none": None},
+        "content.odd.key": 2,
+        "content.none": None,
+        "a.b.c": 3,
+        "a.b": {"c": 3},
+        "x": 4,
+        "nics.id": ["1", "2", "3"],
+        "nics.ips": [["10.0.0.1"]],
+    }
+    for path, value in found.items():
+        assert event[path] == event.get(path) == value, path
+        assert path in event
+    for path in (
+        "content.eni",
+        "contents",
+        "",
+        "content.eniId.x",
+        "nics.0",
+        "nics.name",
+        "a",
+        "a.c",
+    ):
+        assert path not in event
+        assert event.get(path) is None and event.get(path, 5) == 5
+        with pytest.raises(KeyError) as caught:
+            event[path]
+        assert caught.value.args == (path,)
+    with pytest.raises(TypeError):
+        event[0]  # type: ignore[index]
+    with pytest.raises(TypeError, match="not iterable"):
+        iter(event)  # type: ignore[call-overload]
+    assert examples[0]["product"] == "ECS"
 
 
 def test_numbers_keep_their_digits() -> None:

@@ -33,6 +33,39 @@ def test_rule_tests_become_items(pytester: pytest.Pytester) -> None:
     broken.stdout.fnmatch_lines(["*wehn*"])
 
 
+NEAR_MISS = """
+when = 'content.result == "failed"'
+notify = ["ops"]
+
+[[test]]
+name = "an event of another case"
+event = '{"content": {"result": "Failed"}}'
+actions = [{ target = "ops" }]
+
+[[test]]
+name = "an event that must not match"
+event = '{"content": {"result": "success"}}'
+matches = false
+actions = [{ target = "ops" }]
+"""
+
+
+def test_failures_show_the_nearest_miss(pytester: pytest.Pytester) -> None:
+    (pytester.mkdir("rules") / "near.toml").write_text(NEAR_MISS)
+    result = pytester.runpytest()
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*rules/near.toml:5*",
+            "*`actions` differs*",
+            "*the rule does not match the event:*",
+            '*content.result is "Failed"*',
+            "*hint: the value differs only in case*",
+        ]
+    )
+    assert result.stdout.str().count("does not match the event") == 1
+
+
 OTHER_FILES = {
     "pyproject.toml": '[project]\nname = "x"\n\n[tool.x]\nwhen = "never"\n',
     "ruff.toml": 'line-length = 100\ntarget-version = "py39"\n\n[lint]\nselect = ["ALL"]\n',
@@ -105,3 +138,40 @@ def test_fixtures_are_available(pytester: pytest.Pytester) -> None:
         """
     )
     pytester.runpytest().assert_outcomes(passed=2)
+
+
+AUTOMATION = """
+import reflexarc as ra
+
+def test_a_stuck_detachment_is_announced(automation, fake_clock, eni_event):
+    content = {"operation": "DetachNetworkInterface", "eniStatus": "Detaching", "result": "failed"}
+    automation.process(eni_event(**content))
+    automation.answers["Look"] = {"Status": "InUse"}
+    before = fake_clock()
+    automation.advance(minutes=31)
+    assert (fake_clock() - before).total_seconds() == 31 * 60
+    look, message = automation.delivered
+    assert look.operation == "Look" and message.text == "eni-bp1example: InUse"
+
+def test_calls_without_an_answer_fail(automation, eni_event):
+    automation.process(eni_event(eniStatus="Detaching"))
+    try:
+        automation.advance(minutes=31)
+    except ra.DeliveryError as error:
+        assert "set `answers['Look']`" in str(error)
+    else:
+        raise AssertionError("delivered")
+"""
+STUCK_RULE = """
+when = 'content.eniStatus == "Detaching"'
+by = "content.eniId"
+not_followed_by = { when = 'content.eniStatus == "Available"', within = "30m" }
+then = 'call("ecs", "Look", #{ Id: key })'
+answered = 'notify("ops", `${call.parameters.Id}: ${answer.body.Status}`)'
+"""
+
+
+def test_automations_are_tested_with_fixtures(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(AUTOMATION)
+    pytester.mkdir("rules").joinpath("stuck.toml").write_text(STUCK_RULE)
+    pytester.runpytest_subprocess().assert_outcomes(passed=2)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
+import logging
 import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import Any, Callable
+from typing import Any
 
 import psutil
 import pytest
@@ -85,6 +88,58 @@ def test_calls_do_not_leak_memory() -> None:
     work(CALLS // each_round)
     grown = resident() - before
     print(f"{CALLS // each_round * each_round} calls, {grown} bytes more than the {before} before")
+    assert grown < 2 << 20
+
+
+def test_automations_do_not_leak_memory() -> None:
+    app = ra.Automation(
+        ra.RuleSet.from_rules(
+            {
+                "r": "when = 'n exists'\n"
+                'then = \'set("k", event.n); notify("ops", `x`); '
+                'notify("ops", #{ text: "later", after: "1ms", key: "k" }); '
+                'call("api", "Look", #{})\'\n'
+                "answered = 'notify(\"ops\", answer.body)'",
+                "w": "when = 'n exists'\nby = 'n'\n"
+                "not_followed_by = { when = 'a == 1', within = '1ms' }\ngrace = '0s'\n"
+                "notify = ['ops']",
+            }
+        ),
+        dead_letters=lambda letter: None,
+        on_error="skip",
+    )
+    seen = [0]
+
+    def handle(event: ra.Event, match: ra.Match) -> ra.Action | None:
+        seen[0] += 1
+        if seen[0] % 5 == 0:
+            raise LookupError
+        return ra.Action.send("ops", {"n": match.at}) if seen[0] % 3 == 0 else None
+
+    for condition in ("r", "w", "n > 1"):
+        app.on(condition)(handle)
+    app.target("api")(lambda action: "found")
+    app.target("ops")(lambda action: None if seen[0] % 7 else 1 / 0)
+    logging.getLogger("reflexarc").addHandler(logging.NullHandler())
+    logging.getLogger("reflexarc").propagate = False
+    events = [{"n": number % 10} for number in range(100)] + [b"{", b'{"other": 1}']
+
+    async def in_loop() -> None:
+        await app.run_async(events)
+
+    def work(rounds: int) -> None:
+        for _ in range(rounds):
+            app.run(events)
+            asyncio.run(in_loop())
+
+    try:
+        work(10)
+        before = resident()
+        work(max(5, CALLS // 5_000))
+        grown = resident() - before
+    finally:
+        logging.getLogger("reflexarc").propagate = True
+    assert seen[0] > 1_000 and len(app.state.to_dict()) <= 2
     assert grown < 2 << 20
 
 

@@ -7,10 +7,12 @@ import datetime
 import decimal
 import enum
 import ipaddress
+import pathlib
 import types
 import uuid
 from collections import UserDict, deque, namedtuple
-from typing import Any, Callable, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import attrs
 import numpy as np
@@ -82,6 +84,7 @@ SCALARS = [
     (pd.Timestamp("2026-01-02", tz="UTC"), '"2026-01-02T00:00:00+00:00"'),
     (np.datetime64("2026-01-02T03:04:05.123456789"), '"2026-01-02T03:04:05.123456789"'),
     (np.datetime64("2026-01-02"), '"2026-01-02"'),
+    (pathlib.PurePosixPath("/var/log"), '"/var/log"'),
     (decimal.Decimal("1.10"), "1.1"),
     (Color.RED, '"red"'),
     (np.int64(2**53 + 1), str(2**53 + 1)),
@@ -239,3 +242,92 @@ def test_columns_of_structs_match() -> None:
         assert reflexarc.arrow.matching(rules, column).to_pylist() == [["r"], []]
     with pytest.raises(ra.EventError, match=r"row 1.*bytes"):
         reflexarc.arrow.matching(rules, pa.array([{"content": {}}, {"content": {"result": b"x"}}]))
+
+
+class Opaque:
+    """A class that is not known."""
+
+    def __init__(self, form: Any) -> None:
+        self.form = form
+
+
+def form_of(value: Any) -> Any:
+    return sorted(value) if isinstance(value, set) else value.form
+
+
+def entries_with_default(pattern: str) -> dict[str, Callable[[Any], bool]]:
+    compiled = ra.Pattern(pattern)
+    patterns = ra.RuleSet({"r": pattern})
+    rules = ra.RuleSet.from_rules({"r": f"when = '{pattern}'\nthen = 'send(\"t\", event)'"})
+    default = form_of
+    return {
+        "Event": lambda event: compiled.matches(ra.Event(event, default=default)),
+        "Event.read_all": lambda event: compiled.matches(
+            ra.Event.read_all(event, default=default)[0]
+        ),
+        "Pattern.matches": lambda event: compiled.matches(event, default=default),
+        "Pattern.explain": lambda event: bool(compiled.explain(event, default=default)),
+        "RuleSet.matching": lambda event: patterns.matching(event, default=default) == ["r"],
+        "RuleSet.explain": lambda event: bool(patterns.explain(event, "r", default=default)),
+        "RuleSet.evaluate": lambda event: rules.evaluate(event, default=default).matched == ["r"],
+    }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Opaque("failed"),
+        Opaque(Opaque("failed")),
+        Opaque(uuid.UUID(int=5)),
+        {"failed", "other"},
+        Opaque(["x", "failed"]),
+        [Opaque(Opaque("failed"))],
+    ],
+)
+def test_default_replaces_values(value: Any) -> None:
+    pattern = 'content.result in ["failed", "00000000-0000-0000-0000-000000000005"]'
+    for name, matches in entries_with_default(pattern).items():
+        for place, event in inside(value).items():
+            assert matches(event), f"{name}, {place}"
+        assert matches(Opaque({"content": {"result": value}})), name
+        assert matches(Opaque('{"content": {"result": "failed"}}')), name
+
+
+def test_default_gives_objects_whose_fields_belong_together() -> None:
+    nics = [Opaque({"id": 1, "status": "x"}), Opaque(Model(result=1)), Opaque({"id": 2})]
+    for name, matches in entries_with_default('nics.id == 1 and nics.status == "x"').items():
+        assert matches({"nics": nics}), name
+    for name, matches in entries_with_default('nics.id == 2 and nics.status == "x"').items():
+        assert not matches({"nics": nics}), name
+
+
+@pytest.mark.parametrize("place", ["content", "list"])
+def test_default_that_gives_nothing_of_use_is_an_error(place: str) -> None:
+    endless = Opaque(None)
+    endless.form = endless
+    event = {"content": {"result": endless if place == "content" else [endless]}}
+    for name, matches in entries_with_default('content.result == "failed"').items():
+        with pytest.raises(ra.EventError, match=r'event\["content"\]\["result"\]'):
+            matches(event)
+            pytest.fail(name)
+
+
+def test_exceptions_of_default_are_passed_on() -> None:
+    def refuse(value: object) -> Any:
+        raise LookupError(f"unknown {type(value).__name__}")
+
+    with pytest.raises(LookupError, match="unknown set"):
+        ra.Pattern("a == 1").matches({"a": {1}}, default=refuse)
+    assert ra.Pattern("b == 1").matches({"a": {1}, "b": 1}, default=refuse), "only on the path"
+    with pytest.raises(ra.EventError, match="NaN"):
+        ra.Event({"a": float("nan")}, default=refuse)
+
+
+class Pair(enum.Enum):
+    ONE = (1, 2)
+
+
+@pytest.mark.parametrize("value", [Pair.ONE, 1j, np.complex128(1j), datetime.timedelta(1)])
+def test_default_gets_what_is_an_error_without_it(value: Any) -> None:
+    for event in inside(value).values():
+        assert ra.Pattern('content.result == "x"').matches(event, default=lambda _: "x")

@@ -54,6 +54,7 @@ mod circuit_breaker;
 pub mod config;
 mod delivery;
 mod digest;
+mod direct_dispatch;
 mod flood_control;
 pub mod http;
 mod operation_patterns;
@@ -78,6 +79,7 @@ pub use delivery::{
     ArchivePosition, Delivery, DeliveryId, EventRef, InvalidDeliveryId, number_actions,
 };
 pub use digest::{DigestKind, MAX_KEYS};
+pub use direct_dispatch::{DirectDispatch, DirectOutcome, Dispatched, Redact};
 pub use flood_control::{Admission, FiringLimit, FloodControl};
 pub use operation_patterns::OperationPatterns;
 pub use outcome::{Receipt, SendError};

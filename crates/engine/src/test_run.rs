@@ -99,6 +99,7 @@ pub struct TestReport {
 /// assert_eq!((mismatch.line, mismatch.key), (4, "matches"));
 /// assert_eq!(mismatch.expected, ["true"]);
 /// assert_eq!(mismatch.actual, ["false"]);
+/// assert!(mismatch.near_misses[0].contains("id is missing"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +115,9 @@ pub struct Mismatch {
     pub expected: Vec<String>,
     /// The actual values.
     pub actual: Vec<String>,
+    /// Why the rule does not match events of the step: one explanation for each event that is not
+    /// expected to be one that does not match. Only of the first failed expectation of a step.
+    pub near_misses: Vec<String>,
 }
 
 /// The start of the virtual clock where neither the test nor its first event has a time.
@@ -270,7 +274,11 @@ fn run_test(
         firings.extend(reasons.map(|firing| firing.reason));
         has_matched |= results.iter().any(|(matched, _)| *matched == Some(true));
         report.actual_actions.push(actions(&results));
+        let before = check.mismatches.len();
         check.step(rule, step, &results, &state, now);
+        if let Some(first) = check.mismatches.get_mut(before) {
+            first.near_misses = near_misses(alone, rule, step, events, &results);
+        }
     }
     coverage.record_matches(&firings, has_matched);
     report
@@ -354,6 +362,30 @@ fn read(alone: &RuleSet, rule: &Rule, event: &TestEvent) -> Result<NativeEvent, 
 /// The evaluations of a step: of what was due, then of each event with whether the rule matched it,
 /// and of each answer.
 type StepResults = [(Option<bool>, Evaluation)];
+
+/// Why the rule does not match events of a step that may be expected to match.
+fn near_misses(
+    alone: &RuleSet,
+    rule: &Rule,
+    step: &TestStep,
+    events: &[NativeEvent],
+    results: &StepResults,
+) -> Vec<String> {
+    /// Most events that are explained: the first ones show what is wrong.
+    const EXPLAINED: usize = 3;
+    let matched = results.iter().filter_map(|(matched, _)| *matched);
+    let expected = |number: usize| {
+        let matches = step.expected.matches.as_ref()?;
+        matches.get(number.min(matches.len().checked_sub(1)?))
+    };
+    let missed = events.iter().zip(matched).enumerate();
+    let missed = missed.filter(|(number, (_, matched))| {
+        !matched && expected(*number).is_none_or(|expected| *expected)
+    });
+    let explained = missed.filter_map(|(_, (event, _))| alone.explain(event, rule.name()));
+    let texts = explained.map(|explanation| explanation.render(false));
+    texts.take(EXPLAINED).collect()
+}
 
 fn actions(results: &StepResults) -> Vec<Json> {
     results
@@ -547,6 +579,7 @@ impl StepCheck<'_> {
             key,
             expected,
             actual,
+            near_misses: Vec::new(),
         });
     }
 }

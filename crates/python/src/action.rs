@@ -1,22 +1,26 @@
 //! The Python classes `Action` and `Cancellation`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDelta, PyTuple};
 use reflexarc::{AnsweredCall, CallAnswer};
 use reflexarc_event::{Event, Json, NativeEvent};
-use reflexarc_reaction::Action;
+use reflexarc_reaction::{Action, Message};
 
+use crate::action_new::{self, Waiting};
+use crate::action_origin::ActionOrigin;
 use crate::action_pickle;
-use crate::convert;
+use crate::convert::{self, ValuePath};
+use crate::repr::Fields;
 use crate::time_window::PyMatchFiring;
 use crate::timestamp::to_timedelta;
 
 /// An action: something to deliver to a target.
 #[pyclass(name = "Action", module = "reflexarc", frozen, eq)]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct PyAction {
     /// The rule that returned the action.
     pub(crate) rule: String,
@@ -32,7 +36,22 @@ pub(crate) struct PyAction {
     pub(crate) scope: Option<Json>,
     /// The event that a call goes back to with its answer; `None` for other actions.
     pub(crate) event: Option<OriginEvent>,
+    /// By which its delivery is known; no part of what makes actions equal.
+    pub(crate) origin: ActionOrigin,
     pub(crate) action: Action,
+}
+
+impl PartialEq for PyAction {
+    fn eq(&self, other: &Self) -> bool {
+        self.rule == other.rule
+            && self.hop == other.hop
+            && self.causes == other.causes
+            && self.labels == other.labels
+            && self.firing == other.firing
+            && self.scope == other.scope
+            && self.event == other.event
+            && self.action == other.action
+    }
 }
 
 /// The event of a call. Two are equal if their bytes are.
@@ -55,6 +74,20 @@ pub(crate) struct PyCancellation {
 }
 
 impl PyAction {
+    /// Title and text of a message, a document, or the operation and parameters of a call.
+    pub(crate) fn summary(&self) -> String {
+        match &self.action {
+            Action::Notify { message, .. } if message.title.is_empty() => message.text.clone(),
+            Action::Notify { message, .. } => format!("{}: {}", message.title, message.text),
+            Action::Send { payload, .. } => payload.to_string(),
+            Action::Call {
+                operation,
+                parameters,
+                ..
+            } => format!("{operation} {parameters}"),
+        }
+    }
+
     /// The name under which it waits.
     pub(crate) fn name(&self) -> Option<PyCancellation> {
         self.action.key().map(|key| PyCancellation {
@@ -95,10 +128,74 @@ impl PyAction {
 
 #[pymethods]
 impl PyAction {
+    /// A message to people, for a handler to return.
+    ///
+    /// Args:
+    ///     target: the name of the target.
+    ///     text: the text.
+    ///     title: the title, one line.
+    ///     level: the severity level.
+    ///     at: the people to mention.
+    ///     link: a link to further information.
+    ///     after: how much later to deliver it.
+    ///     key: a name; another action with it, of the same `rule`, takes the place of this one
+    ///         while it waits.
+    ///     rule: the name of a rule to show as the one that returned it.
+    ///
+    /// >>> Action.notify("ops", "look at eni-1", level="critical").text
+    /// 'look at eni-1'
+    #[staticmethod]
+    #[pyo3(signature = (
+        target, text, *, title = "", level = "info", at = Vec::new(), link = None,
+        after = None, key = None, rule = "handler"
+    ))]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    fn notify(
+        target: String,
+        text: String,
+        title: &str,
+        level: &str,
+        at: Vec<String>,
+        link: Option<String>,
+        after: Option<Duration>,
+        key: Option<String>,
+        rule: &str,
+    ) -> PyResult<Self> {
+        let message = Message::new(text).with_title(title).with_at(at);
+        let mut message = message.with_level(action_new::level(level)?);
+        message.link = link;
+        Waiting { after, key, rule }.of(Action::notify(target, message))
+    }
+
+    /// A JSON document to a machine, for a handler to return.
+    ///
+    /// Args:
+    ///     target: the name of the target.
+    ///     payload: the document, a value with a JSON form.
+    ///     after, key, rule: as for `notify`.
+    ///
+    /// Raises:
+    ///     EventError: if the document has no JSON form; the message has the path.
+    ///
+    /// >>> Action.send("inventory", {"eni": "eni-1"}).payload
+    /// {'eni': 'eni-1'}
+    #[staticmethod]
+    #[pyo3(signature = (target, payload, *, after = None, key = None, rule = "handler"))]
+    fn send(
+        target: String,
+        payload: &Bound<'_, PyAny>,
+        after: Option<Duration>,
+        key: Option<String>,
+        rule: &str,
+    ) -> PyResult<Self> {
+        let payload = convert::to_json(payload, &ValuePath::Named("payload"))?;
+        Waiting { after, key, rule }.of(Action::send(target, payload))
+    }
+
     /// "notify" for a message to people, "send" for a JSON document, "call" for a call of an
     /// API.
     #[getter]
-    fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match &self.action {
             Action::Notify { .. } => "notify",
             Action::Send { .. } => "send",
@@ -106,9 +203,16 @@ impl PyAction {
         }
     }
 
+    /// The id under which it is delivered, by which receivers recognise copies: the same each time
+    /// an event with an id is evaluated, and after pickling.
+    #[getter]
+    fn id(&self) -> String {
+        self.delivery_origin().id.to_string()
+    }
+
     /// The rule that returned the action.
     #[getter]
-    fn rule(&self) -> &str {
+    pub(crate) fn rule(&self) -> &str {
         &self.rule
     }
 
@@ -138,7 +242,7 @@ impl PyAction {
 
     /// The name of the target.
     #[getter]
-    fn target(&self) -> &str {
+    pub(crate) fn target(&self) -> &str {
         self.action.target()
     }
 
@@ -257,13 +361,21 @@ impl PyAction {
         action.ok_or_else(|| PyValueError::new_err("not a pickled Action"))
     }
 
-    fn __repr__(&self) -> String {
-        format!(
-            "<Action {} to {:?} by rule {:?}>",
-            self.kind(),
-            self.target(),
-            self.rule
-        )
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let fields = Fields::new(py, "Action")
+            .text("rule", &self.rule)?
+            .text("kind", self.kind())?
+            .text("target", self.target())?
+            .optional("level", self.level())?
+            .optional("title", self.title().filter(|title| !title.is_empty()))?
+            .optional("text", self.text())?
+            .optional("operation", self.operation())?;
+        let fields = match &self.action {
+            Action::Send { .. } => fields.value("payload", &self.payload(py)?)?,
+            Action::Call { .. } => fields.value("parameters", &self.parameters(py)?)?,
+            Action::Notify { .. } => fields,
+        };
+        Ok(fields.optional("key", self.key())?.finish())
     }
 }
 
@@ -288,8 +400,39 @@ impl PyCancellation {
         scope_to_python(py, self.scope.as_ref())
     }
 
-    fn __repr__(&self) -> String {
-        format!("<Cancellation of {:?} by rule {:?}>", self.key, self.rule)
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let fields = Fields::new(py, "Cancellation").text("rule", &self.rule)?;
+        let fields = fields.text("key", &self.key)?;
+        let fields = match &self.scope {
+            Some(_) => fields.value("scope", &self.scope(py)?)?,
+            None => fields,
+        };
+        Ok(fields.finish())
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let this = slf.get();
+        let scope = this.scope.as_ref().map(Json::to_string);
+        let rebuild = slf.get_type().getattr("_rebuild")?;
+        let arguments = (&this.rule, &this.key, scope);
+        Ok((rebuild, arguments.into_pyobject(slf.py())?))
+    }
+
+    #[staticmethod]
+    fn _rebuild(rule: String, key: String, scope: Option<String>) -> PyResult<Self> {
+        let scope = scope.map(Json::parse).transpose();
+        let scope = scope.map_err(|_| PyValueError::new_err("not a pickled Cancellation"))?;
+        Ok(Self { rule, key, scope })
     }
 }
 

@@ -9,21 +9,13 @@ use reflexarc_event::{Event, Json};
 use reflexarc_reaction::Action;
 
 use crate::action::{OriginEvent, PyAction};
+use crate::action_origin::{ActionOrigin, DeliveryOrigin};
 use crate::time_window::PyMatchFiring;
 
 /// The action as JSON.
 pub(crate) fn pickled(action: &PyAction) -> Json {
-    let text = |time: Timestamp| Json::from(time.to_string());
-    let firing = action.firing.as_ref().map(|PyMatchFiring { firing, .. }| {
-        Json::object([
-            ("resolved", (firing.reason == FiringReason::Resolved).into()),
-            ("key", firing.key.clone()),
-            ("opened", text(firing.opened)),
-            ("deadline", firing.deadline.map_or(Json::Null, text)),
-            ("count", Json::count(firing.count)),
-            ("late", firing.late.into()),
-        ])
-    });
+    let firing = action.firing.as_ref();
+    let firing = firing.map(|PyMatchFiring { firing, .. }| pickled_firing(firing));
     let event = action.event.as_ref().map(|OriginEvent(event)| {
         // An event is JSON, and so UTF-8.
         Json::from(String::from_utf8_lossy(event.bytes()).into_owned())
@@ -36,6 +28,7 @@ pub(crate) fn pickled(action: &PyAction) -> Json {
         ("scope", action.scope.clone().unwrap_or(Json::Null)),
         ("firing", firing.unwrap_or(Json::Null)),
         ("event", event.unwrap_or(Json::Null)),
+        ("origin", action.delivery_origin().to_json()),
         ("action", action.action.to_json()),
     ])
 }
@@ -58,6 +51,8 @@ pub(crate) fn unpickled(json: &Json) -> Option<PyAction> {
         Json::Null => None,
         event => Some(OriginEvent(Event::from_json(event.as_str()?).ok()?)),
     };
+    // Earlier versions wrote none.
+    let origin = json.get("origin").and_then(DeliveryOrigin::from_json);
     let scope = json.get("scope")?;
     Some(PyAction {
         hop: usize::try_from(json.get("hop")?.as_i64()?).ok()?,
@@ -67,12 +62,27 @@ pub(crate) fn unpickled(json: &Json) -> Option<PyAction> {
         // A key is no null.
         scope: (*scope != Json::Null).then(|| scope.clone()),
         event,
+        origin: origin.map(ActionOrigin::from).unwrap_or_default(),
         action: Action::from_json(json.get("action")?)?,
         rule,
     })
 }
 
-fn unpickled_firing(json: &Json) -> Option<MatchFiring> {
+/// A firing as JSON.
+pub(crate) fn pickled_firing(firing: &MatchFiring) -> Json {
+    let text = |time: Timestamp| Json::from(time.to_string());
+    Json::object([
+        ("resolved", (firing.reason == FiringReason::Resolved).into()),
+        ("key", firing.key.clone()),
+        ("opened", text(firing.opened)),
+        ("deadline", firing.deadline.map_or(Json::Null, text)),
+        ("count", Json::count(firing.count)),
+        ("late", firing.late.into()),
+    ])
+}
+
+/// The firing of a pickle; `None` for anything else.
+pub(crate) fn unpickled_firing(json: &Json) -> Option<MatchFiring> {
     let time = |json: &Json| json.as_str()?.parse().ok();
     let reason = if json.get("resolved")?.as_bool()? {
         FiringReason::Resolved

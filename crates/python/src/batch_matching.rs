@@ -1,12 +1,13 @@
 //! Matching many events: on all cores, without the interpreter lock, and interruptible.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pyo3::prelude::*;
 use reflexarc::{Rule, RuleSet};
@@ -14,53 +15,56 @@ use reflexarc_event::{EventError, Limits};
 use reflexarc_pattern::Undecided;
 
 use crate::error;
-use crate::event_source::{Chunk, EventSource, SourceError};
+use crate::event_source::{Chunk, EventSource};
+use crate::signal_check::SIGNAL_INTERVAL;
 
 /// The rules that match one event, as positions in the rule set.
 pub(crate) type RuleIds = Vec<u32>;
 
-/// Why a batch ends early.
-pub(crate) enum BatchError {
-    /// The item with this number, from 0, is not an event, or cannot be compared with a rule.
-    Event(usize, MatchError),
-    /// A Python exception.
-    Exception(PyErr),
+/// What is done with each event of a batch.
+pub(crate) trait Sink {
+    /// Whether events after one with an error are needed.
+    fn goes_on(&self) -> bool;
+
+    /// Adds the matching rules of the next event.
+    fn add(&mut self, ids: RuleIds) -> PyResult<()>;
+
+    /// Adds the error of the next event; `number` is that of the item in the source, from 0. An
+    /// exception ends the batch.
+    fn add_error(&mut self, number: usize, error: MatchError) -> PyResult<()>;
 }
 
-/// Interval at which the interpreter handles signals, and so the delay of Ctrl-C: short for a
-/// person, and long beside the microseconds that taking the lock costs.
-const SIGNAL_INTERVAL: Duration = Duration::from_millis(40);
-
-/// Calls `add` with the matching rules of each event of `source`, in order.
+/// Gives `sink` the matching rules of each event of `source`, in order.
 pub(crate) fn matching(
     py: Python<'_>,
     rules: &RuleSet,
     mut source: EventSource<'_>,
-    add: impl FnMut(RuleIds) -> PyResult<()>,
-) -> Result<(), BatchError> {
+    sink: &mut impl Sink,
+) -> PyResult<()> {
+    let goes_on = sink.goes_on();
     let mut collector = Collector {
-        add,
+        sink,
         next_chunk: 0,
         items: 0,
         early: BTreeMap::new(),
     };
     // The first chunk is matched here: a batch of one chunk is not worth starting threads.
-    let Some(first) = py.detach(|| match_chunk(rules, source.next())) else {
+    let Some(first) = py.detach(|| match_chunk(rules, source.next(), goes_on)) else {
         return Ok(());
     };
     collector.put(0, first)?;
     let shared = Shared {
         rules,
         source: Mutex::new((1, source)),
+        goes_on,
         stop: AtomicBool::new(false),
     };
     let Some((number, second)) = py.detach(|| shared.match_next_chunk()) else {
         return Ok(());
     };
     let (sender, results) = channel();
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
     thread::scope(|scope| {
-        for _ in 0..threads {
+        for _ in 0..threads() {
             let sender = sender.clone();
             scope.spawn(|| shared.match_all_chunks(sender));
         }
@@ -72,6 +76,11 @@ pub(crate) fn matching(
         shared.stop.store(true, Ordering::Relaxed);
         collected
     })
+}
+
+/// The threads that work on one batch.
+pub(crate) fn threads() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Why it is not known which rules match one event.
@@ -111,15 +120,10 @@ pub(crate) fn decided(
 
 /// The result for a chunk.
 struct ChunkResult {
-    /// The matching rules of the events before the first error.
-    matched: Vec<RuleIds>,
-    /// How many items the chunk has, or the number of the first bad one and its error.
-    end: Result<usize, (usize, ChunkError)>,
-}
-
-enum ChunkError {
-    Event(MatchError),
-    Source(SourceError),
+    /// For each event its matching rules, or its number in the chunk and its error.
+    matched: Vec<Result<RuleIds, Box<(usize, MatchError)>>>,
+    /// How many items the chunk has, or why it cannot be read.
+    items: io::Result<usize>,
 }
 
 /// What the threads share.
@@ -127,18 +131,20 @@ struct Shared<'a> {
     rules: &'a RuleSet,
     /// The number of the next chunk, and the source that it comes from.
     source: Mutex<(usize, EventSource<'a>)>,
+    goes_on: bool,
     stop: AtomicBool,
 }
 
 impl Shared<'_> {
-    /// Matches chunks until there are none, one has an error, or the batch is stopped.
+    /// Matches chunks until there are none, one ends the batch, or the batch is stopped.
     fn match_all_chunks(&self, sender: Sender<(usize, ChunkResult)>) {
         while !self.stop.load(Ordering::Relaxed) {
             let Some((number, result)) = self.match_next_chunk() else {
                 return;
             };
             // Chunks after an error are not needed. Those before it are already with some thread.
-            if result.end.is_err() {
+            let has_error = !self.goes_on && result.matched.last().is_some_and(Result::is_err);
+            if has_error || result.items.is_err() {
                 self.stop.store(true, Ordering::Relaxed);
             }
             if sender.send((number, result)).is_err() {
@@ -155,38 +161,40 @@ impl Shared<'_> {
             *number += 1;
             (*number - 1, source.next())
         };
-        match_chunk(self.rules, chunk).map(|result| (number, result))
+        match_chunk(self.rules, chunk, self.goes_on).map(|result| (number, result))
     }
 }
 
+/// Matches the events of a chunk; unless it `goes_on`, up to the first with an error.
 fn match_chunk(
     rules: &RuleSet,
-    chunk: Result<Option<Chunk<'_>>, SourceError>,
+    chunk: io::Result<Option<Chunk<'_>>>,
+    goes_on: bool,
 ) -> Option<ChunkResult> {
     let mut matched = Vec::new();
     let chunk = match chunk {
         Ok(chunk) => chunk?,
         Err(error) => {
-            let end = Err((0, ChunkError::Source(error)));
-            return Some(ChunkResult { matched, end });
+            let items = Err(error);
+            return Some(ChunkResult { matched, items });
         }
     };
     for (number, event) in chunk.events() {
-        match matching_text(rules, &event) {
-            Ok(ids) => matched.push(ids),
-            Err(error) => {
-                let end = Err((number, ChunkError::Event(error)));
-                return Some(ChunkResult { matched, end });
-            }
+        let event = event.ok_or(MatchError::TooLong);
+        let ids = event.and_then(|event| matching_text(rules, &event));
+        let is_last = ids.is_err() && !goes_on;
+        matched.push(ids.map_err(|error| Box::new((number, error))));
+        if is_last {
+            break;
         }
     }
-    let end = Ok(chunk.len());
-    Some(ChunkResult { matched, end })
+    let items = Ok(chunk.len());
+    Some(ChunkResult { matched, items })
 }
 
 /// Puts the results of chunks into the order of the chunks.
-struct Collector<F> {
-    add: F,
+struct Collector<'a, S> {
+    sink: &'a mut S,
     /// The number of the chunk to add next.
     next_chunk: usize,
     /// Items in the chunks added so far; the number of an item in a message is based on it.
@@ -195,13 +203,13 @@ struct Collector<F> {
     early: BTreeMap<usize, ChunkResult>,
 }
 
-impl<F: FnMut(RuleIds) -> PyResult<()>> Collector<F> {
+impl<S: Sink> Collector<'_, S> {
     /// Collects results until all threads have ended.
     fn collect(
         &mut self,
         py: Python<'_>,
         mut results: Receiver<(usize, ChunkResult)>,
-    ) -> Result<(), BatchError> {
+    ) -> PyResult<()> {
         let mut signals_checked = Instant::now();
         loop {
             let receiver = &mut results;
@@ -219,26 +227,21 @@ impl<F: FnMut(RuleIds) -> PyResult<()>> Collector<F> {
         }
     }
 
-    /// Adds the result of a chunk and the early ones that follow it, or keeps it for later.
-    fn put(&mut self, number: usize, result: ChunkResult) -> Result<(), BatchError> {
+    /// Adds a result, and those that waited for it.
+    fn put(&mut self, number: usize, result: ChunkResult) -> PyResult<()> {
         self.early.insert(number, result);
         while let Some(result) = self.early.remove(&self.next_chunk) {
             self.next_chunk += 1;
-            for ids in result.matched {
-                (self.add)(ids)?;
+            for matched in result.matched {
+                match matched {
+                    Ok(ids) => self.sink.add(ids)?,
+                    Err(error) => {
+                        let (number, error) = *error;
+                        self.sink.add_error(self.items + number, error)?;
+                    }
+                }
             }
-            self.items += match result.end {
-                Ok(items) => items,
-                Err((_, ChunkError::Source(SourceError::Io(error)))) => {
-                    return Err(PyErr::from(error).into());
-                }
-                Err((number, ChunkError::Source(SourceError::LineTooLong))) => {
-                    return Err(BatchError::Event(self.items + number, MatchError::TooLong));
-                }
-                Err((number, ChunkError::Event(error))) => {
-                    return Err(BatchError::Event(self.items + number, error));
-                }
-            };
+            self.items += result.items?;
         }
         Ok(())
     }
@@ -246,36 +249,21 @@ impl<F: FnMut(RuleIds) -> PyResult<()>> Collector<F> {
 
 impl MatchError {
     /// The Python exception of this error, with a message.
-    fn exception(&self, message: String) -> PyErr {
+    pub(crate) fn exception(&self, message: String) -> PyErr {
         match self {
             Self::Event(_) | Self::TooLong => error::EventError::new_err(message),
             Self::Undecided { .. } => error::UndecidedError::new_err(message),
         }
+    }
+
+    /// The Python exception of this error in an item: `line 3: …`.
+    pub(crate) fn of_item(&self, item: &str, number: usize) -> PyErr {
+        self.exception(format!("{item} {number}: {self}"))
     }
 }
 
 impl From<MatchError> for PyErr {
     fn from(error: MatchError) -> Self {
         error.exception(error.to_string())
-    }
-}
-
-impl From<PyErr> for BatchError {
-    fn from(exception: PyErr) -> Self {
-        Self::Exception(exception)
-    }
-}
-
-impl BatchError {
-    /// The Python exception; its message calls the item `item` and counts from `first`, as in
-    /// `line 3: …`.
-    pub(crate) fn into_exception(self, item: &str, first: usize) -> PyErr {
-        match self {
-            Self::Event(number, error) => {
-                let message = format!("{item} {}: {error}", first + number);
-                error.exception(message)
-            }
-            Self::Exception(exception) => exception,
-        }
     }
 }

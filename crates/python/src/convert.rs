@@ -8,7 +8,7 @@
 //! | `decimal.Decimal` | its exact value; not NaN or infinite |
 //! | `datetime`, `date`, `time` | the text of `isoformat()` |
 //! | `enum.Enum` | its value |
-//! | `uuid.UUID`, addresses and networks of `ipaddress` | the text of `str()` |
+//! | `uuid.UUID`, addresses and networks of `ipaddress`, paths | the text of `str()` |
 //! | a numpy scalar | as the Python value of its kind; `datetime64`: the text of `str()` |
 //! | `list`, `tuple`, a numpy array | an array |
 //! | `dict` and other mappings | an object; keys must be strings |
@@ -16,7 +16,8 @@
 //! | an instance of a pydantic model | an object of its fields, under their aliases |
 //!
 //! Everything else is an error with the path to the value, also what has no one meaning: sets have
-//! no order, bytes no encoding, `NaT` and `pandas.NA` no value.
+//! no order, bytes no encoding, `NaT` and `pandas.NA` no value. A caller may pass a function that
+//! replaces values of other types, as `json.dumps` takes one.
 
 use std::fmt::Write as _;
 
@@ -28,7 +29,7 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, P
 use reflexarc_event::{Decimal, Json, Limits};
 
 use crate::error::EventError;
-use crate::structure;
+use crate::structure::{self, Structure};
 
 /// A scalar in its JSON form.
 pub(crate) enum Scalar {
@@ -43,17 +44,36 @@ pub(crate) enum Scalar {
 /// The position of a value inside the argument, for messages. It borrows its parents, so that
 /// a walk without errors allocates nothing for it.
 pub(crate) enum ValuePath<'a> {
+    /// The event.
     Root,
+    /// The event, and the function that replaces values without a JSON form.
+    WithDefault(&'a Py<PyAny>),
     /// Another argument than an event.
     Named(&'static str),
     Key(&'a ValuePath<'a>, &'a str),
     Index(&'a ValuePath<'a>, usize),
 }
 
-impl ValuePath<'_> {
+impl<'a> ValuePath<'a> {
+    /// The event itself, with the argument `default` of the caller.
+    pub(crate) fn event(default: Option<&'a Bound<'_, PyAny>>) -> Self {
+        default.map_or(Self::Root, |default| {
+            Self::WithDefault(default.as_unbound())
+        })
+    }
+
+    /// The function that replaces values without a JSON form.
+    pub(crate) fn default(&self) -> Option<&Py<PyAny>> {
+        match self {
+            ValuePath::WithDefault(default) => Some(default),
+            ValuePath::Key(outer, _) | ValuePath::Index(outer, _) => outer.default(),
+            ValuePath::Root | ValuePath::Named(_) => None,
+        }
+    }
+
     fn describe(&self, text: &mut String) {
         match self {
-            ValuePath::Root => text.push_str("event"),
+            ValuePath::Root | ValuePath::WithDefault(_) => text.push_str("event"),
             ValuePath::Named(name) => text.push_str(name),
             ValuePath::Key(outer, key) => {
                 outer.describe(text);
@@ -110,8 +130,10 @@ fn to_json_within(value: &Bound<'_, PyAny>, path: &ValuePath<'_>, depth: usize) 
     if let Ok(tuple) = value.cast_exact::<PyTuple>() {
         return elements(tuple.iter(), path, left);
     }
-    if let Some(plain) = structure::plain(value, path)? {
-        return to_json_within(&plain, path, depth);
+    match structure::plain(value, path)? {
+        Structure::Plain(plain) => return to_json_within(&plain, path, depth),
+        Structure::Unsupported => return to_json_within(&replaced(value, path)?, path, left),
+        Structure::Unknown => {}
     }
     if let Ok(tuple) = value.cast::<PyTuple>() {
         return elements(tuple.iter(), path, left);
@@ -126,7 +148,8 @@ fn to_json_within(value: &Bound<'_, PyAny>, path: &ValuePath<'_>, depth: usize) 
         }
         return Ok(Json::Object(members));
     }
-    Err(unsupported(value, path))
+    // One level less, because `default` may give the same value again.
+    to_json_within(&replaced(value, path)?, path, left)
 }
 
 fn elements<'py>(
@@ -150,7 +173,7 @@ pub(crate) fn scalar(value: &Bound<'_, PyAny>, path: &ValuePath<'_>) -> PyResult
         if is_enum(value)? {
             return member_value(value, path);
         }
-        return text_of(text, path).map(|text| Some(Scalar::Text(text)));
+        return text_of(text, path).map(|text| Some(Scalar::Text(text.to_owned())));
     }
     if value.is_none() {
         return Ok(Some(Scalar::Null));
@@ -187,7 +210,7 @@ pub(crate) fn scalar(value: &Bound<'_, PyAny>, path: &ValuePath<'_>) -> PyResult
             return Err(path.error(format!("{value} is not a JSON number")));
         }
         // The text of a `Decimal` is a JSON number with all its digits: 1E+400 does not overflow.
-        return Ok(Some(Scalar::Number(value.str()?.to_cow()?.into_owned())));
+        return Ok(Some(Scalar::Number(value.str()?.to_str()?.to_owned())));
     }
     if is_enum(value)? {
         return member_value(value, path);
@@ -233,40 +256,35 @@ pub(crate) fn to_python<'py>(py: Python<'py>, json: &Json) -> PyResult<Bound<'py
     })
 }
 
-/// Calls `use_text` with a string as UTF-8.
-///
-/// The stable interface of Python 3.9 can only copy the text; since 3.10 it lends the UTF-8 form
-/// that Python caches in the string.
-pub(crate) fn with_text<T>(
-    text: &Bound<'_, PyString>,
+/// The string as UTF-8, in the form that Python caches in it.
+pub(crate) fn text_of<'a>(
+    text: &'a Bound<'_, PyString>,
     path: &ValuePath<'_>,
-    use_text: impl FnOnce(&str) -> T,
-) -> PyResult<T> {
-    #[cfg(feature = "from-python-3-9")]
-    {
-        let utf8 = text.encode_utf8().map_err(|_| lone_surrogate(path))?;
-        std::str::from_utf8(utf8.as_bytes())
-            .map(use_text)
-            .map_err(|_| lone_surrogate(path))
-    }
-    #[cfg(not(feature = "from-python-3-9"))]
-    {
-        text.to_str()
-            .map(use_text)
-            .map_err(|_| lone_surrogate(path))
-    }
+) -> PyResult<&'a str> {
+    text.to_str().map_err(|_| lone_surrogate(path))
 }
 
 /// A key of a mapping; an error if it is not a string.
 pub(crate) fn key_text(key: &Bound<'_, PyAny>, path: &ValuePath<'_>) -> PyResult<String> {
     match key.cast::<PyString>() {
-        Ok(text) => text_of(text, path),
+        Ok(text) => text_of(text, path).map(str::to_owned),
         Err(_) => Err(path.error(format!("the key {} is not a string", key.repr()?))),
     }
 }
 
+/// What `default` makes of a value that has no JSON form; an error if the caller gave none.
+pub(crate) fn replaced<'py>(
+    value: &Bound<'py, PyAny>,
+    path: &ValuePath<'_>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match path.default() {
+        Some(default) => default.bind(value.py()).call1((value,)),
+        None => Err(unsupported(value, path)),
+    }
+}
+
 /// The error for a value without a JSON form.
-pub(crate) fn unsupported(value: &Bound<'_, PyAny>, path: &ValuePath<'_>) -> PyErr {
+fn unsupported(value: &Bound<'_, PyAny>, path: &ValuePath<'_>) -> PyErr {
     let kind = value
         .get_type()
         .name()
@@ -295,24 +313,17 @@ fn number<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
     }
 }
 
-fn text_of(text: &Bound<'_, PyString>, path: &ValuePath<'_>) -> PyResult<String> {
-    text.to_cow()
-        .map(Into::into)
-        .map_err(|_| lone_surrogate(path))
-}
-
-/// The scalar value of an enum member.
+/// The scalar value of an enum member; `None` if its value is not one.
 fn member_value(value: &Bound<'_, PyAny>, path: &ValuePath<'_>) -> PyResult<Option<Scalar>> {
     let inner = value.getattr(intern!(value.py(), "value"))?;
     if is_enum(&inner)? {
-        return Err(unsupported(value, path));
+        return Ok(None);
     }
-    scalar(&inner, path)?
-        .map(Some)
-        .ok_or_else(|| unsupported(value, path))
+    scalar(&inner, path)
 }
 
-fn is_enum(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+/// Whether a value is a member of an enum.
+pub(crate) fn is_enum(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     static ENUM: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     // Almost all values have exactly these types, which are not enums; `isinstance` is slow.
     if value.is_exact_instance_of::<PyString>()

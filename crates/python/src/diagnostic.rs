@@ -1,7 +1,13 @@
 //! The Python class `Diagnostic`.
 
+use std::fmt;
+
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use reflexarc_diagnostic::Diagnostic;
+use pyo3::types::{PyDict, PyList, PyTuple};
+use reflexarc_diagnostic::{Diagnostic, Severity};
+
+use crate::repr::repr;
 
 /// A diagnostic about a pattern, a rule file or an event: message, location, help and fix.
 #[pyclass(name = "Diagnostic", module = "reflexarc", frozen, eq, hash)]
@@ -70,17 +76,104 @@ impl PyDiagnostic {
     }
 }
 
+/// The diagnostic drawn below its line.
+impl fmt::Display for PyDiagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rendered)
+    }
+}
+
 #[pymethods]
 impl PyDiagnostic {
+    /// The diagnostic as values of JSON: `code`, `severity`, `message`, `source`, `line`,
+    /// `column`, `span`, `help`, and `fix` with `span` and `replacement`.
+    ///
+    /// >>> from json import dumps
+    /// >>> dumps(Pattern("content.eniID exists").warnings[0].to_dict()["fix"])
+    /// '{"span": [8, 13], "replacement": "eniId"}'
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let span = |(start, end): (usize, usize)| PyList::new(py, [start, end]);
+        let members = PyDict::new(py);
+        members.set_item("code", &self.code)?;
+        members.set_item("severity", self.severity)?;
+        members.set_item("message", &self.message)?;
+        members.set_item("source", &self.source)?;
+        members.set_item("line", self.line)?;
+        members.set_item("column", self.column)?;
+        members.set_item("span", span(self.span)?)?;
+        members.set_item("help", &self.help)?;
+        let fix = self.fix.as_ref().map(|(start, end, replacement)| {
+            let fix = PyDict::new(py);
+            fix.set_item("span", span((*start, *end))?)?;
+            fix.set_item("replacement", replacement)?;
+            PyResult::Ok(fix)
+        });
+        members.set_item("fix", fix.transpose()?)?;
+        Ok(members)
+    }
+
     fn __str__(&self) -> &str {
         &self.rendered
     }
 
-    fn __repr__(&self) -> String {
-        format!(
-            "<Diagnostic {} {}:{}:{} {:?}>",
-            self.code, self.source, self.line, self.column, self.message
-        )
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let Self {
+            code,
+            source,
+            line,
+            column,
+            ..
+        } = self;
+        let message = repr(py, &self.message)?;
+        Ok(format!(
+            "<Diagnostic {code} {source}:{line}:{column} {message}>"
+        ))
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let (py, this) = (slf.py(), slf.get().clone());
+        let texts = (this.code, this.severity, this.message, this.source);
+        let position = (this.line, this.column, this.span);
+        let arguments = (texts, position, this.help, this.fix, this.rendered);
+        let rebuild = slf.get_type().getattr("_rebuild")?;
+        Ok((rebuild, arguments.into_pyobject(py)?))
+    }
+
+    #[staticmethod]
+    fn _rebuild(
+        texts: (String, String, String, String),
+        position: (usize, usize, (usize, usize)),
+        help: Option<String>,
+        fix: Option<(usize, usize, String)>,
+        rendered: String,
+    ) -> PyResult<Self> {
+        let (code, severity, message, source) = texts;
+        let (line, column, span) = position;
+        let severities = [Severity::Error, Severity::Warning, Severity::Hint];
+        let mut severities = severities.into_iter().map(Severity::as_str);
+        let severity = severities.find(|known| *known == severity);
+        Ok(Self {
+            code,
+            severity: severity.ok_or_else(|| PyValueError::new_err("not a pickled Diagnostic"))?,
+            message,
+            source,
+            line,
+            column,
+            span,
+            help,
+            fix,
+            rendered,
+        })
     }
 }
 

@@ -9,8 +9,7 @@ use crate::dict_walk::{DictWalk, Interrupt, Visitor};
 
 /// A pattern prepared for dicts.
 ///
-/// Handing the values of a dict to the matcher costs more than testing them: it needs each string
-/// as UTF-8, which the stable interface of Python 3.9 only gives as a copy. So the strings of the
+/// Handing the values of a dict to the matcher costs more than testing them. So the strings of the
 /// pattern are kept as Python objects. `level in ["WARN", "CRITICAL"]` becomes a frozenset of two
 /// strings, and a value is tested by the hash that Python caches in it. It takes half the time of
 /// the matcher (`python/benches/RESULTS.md`).
@@ -31,7 +30,7 @@ struct Column {
 }
 
 /// Maximum groups of a column. Each costs a look-up in a set; with more of them, the string
-/// is copied once and tested by the scalar matcher.
+/// is tested by the scalar matcher.
 const MAX_GROUPS: usize = 4;
 
 impl DictMatcher {
@@ -54,12 +53,13 @@ impl DictMatcher {
         &self,
         walk: &DictWalk,
         event: &Bound<'_, PyAny>,
+        root: &ValuePath<'_>,
     ) -> PyResult<Option<bool>> {
         let mut visitor = FieldCollector {
             dict_matcher: self,
             fields: FieldSet::default(),
         };
-        match walk.visit(event, &mut visitor) {
+        match walk.visit(event, &mut visitor, root) {
             Ok(()) => Ok(Some(self.matcher.matches(visitor.fields))),
             Err(Interrupt::Stopped) => Ok(None),
             Err(Interrupt::Exception(error)) => Err(error),
@@ -113,11 +113,11 @@ impl Visitor for FieldCollector<'_> {
                 return Ok(());
             }
         }
-        self.fields |= match other {
-            Some(fields) => *fields,
-            None => convert::with_text(text, path, |text| {
-                self.dict_matcher.matcher.string(slot as usize, text)
-            })?,
+        self.fields |= if let Some(fields) = other {
+            *fields
+        } else {
+            let text = convert::text_of(text, path)?;
+            self.dict_matcher.matcher.string(slot as usize, text)
         };
         Ok(())
     }

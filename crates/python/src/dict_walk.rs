@@ -13,7 +13,7 @@ use reflexarc_event::Limits;
 use reflexarc_pattern::{Elements, Fields, Path};
 
 use crate::convert::{self, Scalar, ValuePath, scalar};
-use crate::structure;
+use crate::structure::{self, Structure};
 
 /// The paths of patterns as keys to look up.
 ///
@@ -68,20 +68,21 @@ impl DictWalk {
         &self,
         event: &Bound<'_, PyAny>,
         visitor: &mut impl Visitor,
+        root: &ValuePath<'_>,
     ) -> Result<(), Interrupt> {
         let event = as_dict(event)?;
-        self.object(
-            &self.nodes[0],
-            &event,
-            visitor,
-            &ValuePath::Root,
-            Limits::DEFAULT.depth,
-        )
+        let depth = Limits::DEFAULT.depth;
+        self.object(&self.nodes[0], &event, visitor, root, depth)
     }
 
     /// Passes the values of `event`, a mapping, to a matcher.
-    pub(crate) fn fields(&self, event: &Bound<'_, PyAny>, fields: &mut Fields<'_>) -> PyResult<()> {
-        match self.visit(event, fields) {
+    pub(crate) fn fields(
+        &self,
+        event: &Bound<'_, PyAny>,
+        fields: &mut Fields<'_>,
+        root: &ValuePath<'_>,
+    ) -> PyResult<()> {
+        match self.visit(event, fields, root) {
             Ok(()) | Err(Interrupt::Stopped) => Ok(()),
             Err(Interrupt::Exception(error)) => Err(error),
         }
@@ -161,17 +162,21 @@ impl DictWalk {
             }
             return Ok(());
         }
-        if let Some(plain) = structure::plain(value, path)? {
-            return self.value(node, &plain, visitor, path, depth);
+        match structure::plain(value, path)? {
+            Structure::Plain(plain) => return self.value(node, &plain, visitor, path, depth),
+            Structure::Unsupported => {}
+            Structure::Unknown => {
+                if let Ok(tuple) = value.cast::<PyTuple>() {
+                    return self.array(node, tuple.iter(), visitor, path, depth);
+                }
+                if value.cast::<PyMapping>().is_ok() {
+                    let dict = as_dict(value)?;
+                    return self.object(node, &dict, visitor, path, depth);
+                }
+            }
         }
-        if let Ok(tuple) = value.cast::<PyTuple>() {
-            return self.array(node, tuple.iter(), visitor, path, depth);
-        }
-        if value.cast::<PyMapping>().is_ok() {
-            let dict = as_dict(value)?;
-            return self.object(node, &dict, visitor, path, depth);
-        }
-        Err(convert::unsupported(value, path).into())
+        let replaced = convert::replaced(value, path)?;
+        self.value(node, &replaced, visitor, path, deeper(depth, path)?)
     }
 
     fn array<'py>(
@@ -206,7 +211,8 @@ impl Visitor for Fields<'_> {
         text: &Bound<'_, PyString>,
         path: &ValuePath<'_>,
     ) -> PyResult<()> {
-        convert::with_text(text, path, |text| self.string(slot, text))
+        self.string(slot, convert::text_of(text, path)?);
+        Ok(())
     }
 
     fn scalar(&mut self, slot: u32, scalar: Scalar) {

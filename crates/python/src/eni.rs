@@ -3,7 +3,10 @@
 use std::fmt::Display;
 
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 use reflexarc_event::{EniNotification, Parsed};
+
+use crate::repr::Fields;
 
 /// The notification that an ENI operation has completed. An attribute is `None` if its value is
 /// missing, masked or malformed; lists omit such elements.
@@ -71,14 +74,86 @@ impl From<&EniNotification> for PyEniNotification {
 
 #[pymethods]
 impl PyEniNotification {
-    fn __repr__(&self) -> String {
-        let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".to_owned());
-        format!(
-            "<EniNotification {} {} {}>",
-            shown(&self.operation),
-            shown(&self.eni_id),
-            shown(&self.result)
-        )
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let fields = Fields::new(py, "EniNotification")
+            .optional("operation", self.operation.as_deref())?
+            .optional("eni_id", self.eni_id.as_deref())?
+            .optional("eni_status", self.eni_status.as_deref())?
+            .optional("result", self.result.as_deref())?;
+        Ok(fields.finish())
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let this = slf.get().clone();
+        let texts = vec![
+            this.id,
+            this.resource_id,
+            this.level,
+            this.user_id,
+            this.event_time,
+            this.region_id,
+            this.eni_id,
+            this.operation,
+            this.eni_status,
+            this.result,
+            this.request_id,
+            this.primary_private_ip,
+        ];
+        let lists = vec![
+            this.secondary_private_ips,
+            this.ipv4_prefixes,
+            this.ipv6s,
+            this.ipv6_prefixes,
+        ];
+        let rebuild = slf.get_type().getattr("_rebuild")?;
+        Ok((rebuild, (texts, lists).into_pyobject(slf.py())?))
+    }
+
+    #[staticmethod]
+    fn _rebuild(texts: [Option<String>; 12], lists: [Vec<String>; 4]) -> Self {
+        let [
+            id,
+            resource_id,
+            level,
+            user_id,
+            event_time,
+            region_id,
+            eni_id,
+            operation,
+            eni_status,
+            result,
+            request_id,
+            primary_private_ip,
+        ] = texts;
+        let [secondary_private_ips, ipv4_prefixes, ipv6s, ipv6_prefixes] = lists;
+        Self {
+            id,
+            resource_id,
+            level,
+            user_id,
+            event_time,
+            region_id,
+            eni_id,
+            operation,
+            eni_status,
+            result,
+            request_id,
+            primary_private_ip,
+            secondary_private_ips,
+            ipv4_prefixes,
+            ipv6s,
+            ipv6_prefixes,
+        }
     }
 }
 

@@ -1,63 +1,25 @@
-//! The hierarchy of Python exceptions, and how Rust errors become exceptions.
+//! How Rust errors become Python exceptions.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
-use pyo3::create_exception;
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::PyOSError;
+use pyo3::import_exception;
 use pyo3::prelude::*;
 use reflexarc_diagnostic::Diagnostic;
 
 use crate::diagnostic::PyDiagnostic;
 
-create_exception!(
-    reflexarc,
-    Error,
-    PyException,
-    "Base class of all exceptions of reflexarc."
-);
-create_exception!(
-    reflexarc,
-    PatternError,
-    Error,
-    "An invalid pattern; the message shows all diagnostics, `diagnostics` holds them.\n\n\
-     >>> try:\n\
-     ...     Pattern('content.result = \"failed\"')\n\
-     ... except PatternError as error:\n\
-     ...     error.diagnostics[0].line\n\
-     1"
-);
-create_exception!(
-    reflexarc,
-    RuleError,
-    Error,
-    "Invalid rule files; the message shows all diagnostics, `diagnostics` holds them."
-);
-create_exception!(
-    reflexarc,
-    EventError,
-    Error,
-    "Not an event: not a JSON object, too large, too deep, or with a value without a JSON form."
-);
-create_exception!(
-    reflexarc,
-    UndecidedError,
-    EventError,
-    "An event that cannot be compared with a pattern: there are too many combinations of the\n\
-     elements of its arrays. Derived from `EventError`, since most events of this kind are hostile."
-);
-create_exception!(
-    reflexarc,
-    ReactionError,
-    Error,
-    "A reaction failed, and `RuleSet.evaluate` was called with `strict=True`."
-);
-create_exception!(reflexarc, StateError, Error, "Invalid state entries.");
-create_exception!(
-    reflexarc,
-    InternalError,
-    Error,
-    "A bug in reflexarc; please report it with the text of the exception."
-);
+// Defined in Python, because most have two base classes.
+import_exception!(reflexarc._errors, PatternError);
+import_exception!(reflexarc._errors, RuleError);
+import_exception!(reflexarc._errors, ConfigError);
+import_exception!(reflexarc._errors, EventError);
+import_exception!(reflexarc._errors, UndecidedError);
+import_exception!(reflexarc._errors, ReactionError);
+import_exception!(reflexarc._errors, StateError);
+import_exception!(reflexarc._errors, InternalError);
 
 /// An exception of type `E` with diagnostics about `text`, drawn in its message.
 pub(crate) fn exception_from_diagnostics<E: pyo3::PyTypeInfo>(
@@ -89,6 +51,18 @@ pub(crate) fn exception_with<E: pyo3::PyTypeInfo>(
         Ok(PyErr::from_value(exception))
     };
     raise().unwrap_or_else(|error| error)
+}
+
+/// The exception of Python for a path that cannot be read: `FileNotFoundError`, `PermissionError`
+/// …, with the path as its `filename`.
+pub(crate) fn os_error(error: &io::Error, path: &Path) -> PyErr {
+    let Some(code) = error.raw_os_error() else {
+        return PyOSError::new_err(format!("{}: {error}", path.display()));
+    };
+    // "No such file or directory (os error 2)": Python shows the code itself.
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    PyOSError::new_err((code, text.to_owned(), path.as_os_str().to_owned()))
 }
 
 /// Runs `work` and turns a panic into an [`InternalError`].

@@ -1,14 +1,27 @@
 //! The Python classes `Evaluation` and `Failure`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use reflexarc::{DueEvaluation, Evaluation, Failure};
-use reflexarc_event::NativeEvent;
+use reflexarc_delivery::DeliveryId;
+use reflexarc_event::{Event, NativeEvent};
 use reflexarc_reaction::MemoryState;
 
 use crate::action::{OriginEvent, PyAction, PyCancellation};
+use crate::action_origin::ActionOrigin;
+use crate::error::catch_panics;
+use crate::evaluation_html::{self, EvaluationRows};
+use crate::evaluation_origin::EvaluationOrigin;
+use crate::evaluation_pickle::{self, EffectsRow};
+use crate::event::{PyEvent, event_error};
+use crate::explanation::PyExplanation;
+use crate::logging;
+use crate::repr::Fields;
+use crate::rule_reaction::{Contents, ReactionRow, RuleReaction};
 use crate::state::PyState;
 use crate::time_window::{PyDueEvaluation, PyMatchFiring};
 
@@ -20,14 +33,20 @@ pub(crate) struct PyEvaluation {
     /// What the event led to.
     effects: PyEffects,
     state: Py<PyState>,
+    origin: EvaluationOrigin,
 }
 
 /// The effects of all rules on one event or deadline.
 pub(crate) struct PyEffects {
     pub(crate) matched: Vec<String>,
-    actions: Vec<Py<PyAction>>,
+    pub(crate) actions: Vec<Py<PyAction>>,
     pub(crate) cancelled: Vec<PyCancellation>,
+    pub(crate) emitted: Vec<Event>,
+    /// The rules that reacted to another event than the evaluated one, each with that event: one
+    /// that was emitted, or that of a match whose time has come.
+    pub(crate) other_events: Vec<(String, Event)>,
     pub(crate) firings: Vec<PyMatchFiring>,
+    pub(crate) reactions: Vec<RuleReaction>,
     pub(crate) failures: Vec<PyFailure>,
     pub(crate) log: Vec<String>,
     pub(crate) skipped: Py<PyDict>,
@@ -55,10 +74,13 @@ impl PyEffects {
         evaluation: Evaluation,
         event: Option<&NativeEvent>,
     ) -> PyResult<Self> {
+        logging::log(py, &evaluation)?;
         let (skipped, notes) = (PyDict::new(py), PyDict::new(py));
         let mut matched: Vec<String> = Vec::with_capacity(evaluation.rules.len());
         let (mut actions, mut firings, mut log) = (Vec::new(), Vec::new(), Vec::new());
-        let mut cancelled = Vec::new();
+        let (mut cancelled, mut reactions) = (Vec::new(), Vec::new());
+        let (mut emitted, mut other_events) = (Vec::new(), Vec::new());
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for effects in evaluation.rules {
             let remarks: Vec<String> = effects.remarks().map(str::to_owned).collect();
             let firing = effects.firing.map(|firing| PyMatchFiring {
@@ -81,13 +103,26 @@ impl PyEffects {
                 cancelled.push(cancellation);
             }
             let origin = effects.event.as_ref().or(event.map(NativeEvent::event));
+            if effects.skipped.is_none() {
+                reactions.push(RuleReaction {
+                    rule: effects.rule.clone(),
+                    event: origin.cloned(),
+                    firing: firing.clone(),
+                });
+            }
             for action in effects.actions {
                 // What is delivered needs it no more: only calls keep it for their answer.
-                let event = origin.filter(|_| action.is_call());
-                let event = event.cloned().map(OriginEvent);
+                let answered_event = origin.filter(|_| action.is_call());
+                let answered_event = answered_event.cloned().map(OriginEvent);
+                // What a rule emits has no id that receivers could know.
+                let evaluated = event.map(NativeEvent::event).or(effects.event.as_ref());
+                let number = counts.entry(effects.rule.clone()).or_default();
+                let delivery = ActionOrigin::new(evaluated.cloned(), *number);
+                *number += 1;
                 let action = PyAction {
                     rule: effects.rule.clone(),
-                    event,
+                    event: answered_event,
+                    origin: delivery,
                     hop: effects.hop,
                     causes: effects.causes.clone(),
                     labels: effects.labels.clone(),
@@ -101,6 +136,10 @@ impl PyEffects {
                 actions.push(Py::new(py, action)?);
             }
             firings.extend(firing);
+            emitted.extend(effects.emitted);
+            if let Some(event) = effects.event {
+                other_events.push((effects.rule.clone(), event));
+            }
             log.extend(effects.log);
             // A rule with a time window has effects for each key of the event, and also where a
             // reaction failed: the change of the match. It matched once, or failed.
@@ -117,7 +156,10 @@ impl PyEffects {
             matched,
             actions,
             cancelled,
+            emitted,
+            other_events,
             firings,
+            reactions,
             failures: evaluation.failures.iter().map(PyFailure::from).collect(),
             log,
             skipped: skipped.unbind(),
@@ -125,9 +167,28 @@ impl PyEffects {
         })
     }
 
+    fn contents(&self, contents: &mut Contents) {
+        let has_actions = !self.actions.is_empty() || !self.cancelled.is_empty();
+        contents.add(Contents::ACTIONS, has_actions);
+        contents.add(Contents::FAILURES, !self.failures.is_empty());
+        contents.add(Contents::LOG, !self.log.is_empty());
+        contents.add(Contents::REACTIONS, !self.reactions.is_empty());
+    }
+
     pub(crate) fn actions(&self, py: Python<'_>) -> Vec<Py<PyAction>> {
         let actions = self.actions.iter();
         actions.map(|action| action.clone_ref(py)).collect()
+    }
+
+    /// The other event that a rule reacted to first.
+    fn other_event(&self, rule: &str) -> Option<&Event> {
+        let mut other = self.other_events.iter();
+        other.find(|(name, _)| name == rule).map(|(_, event)| event)
+    }
+
+    pub(crate) fn emitted(&self) -> impl Iterator<Item = PyEvent> {
+        let events = self.emitted.iter().cloned();
+        events.map(|event| PyEvent { event })
     }
 
     /// How many actions and failures there are, in words.
@@ -142,22 +203,39 @@ impl PyEvaluation {
         py: Python<'_>,
         fired: Vec<DueEvaluation>,
         evaluation: Evaluation,
-        event: Option<&NativeEvent>,
+        origin: EvaluationOrigin,
         state: Arc<MemoryState>,
     ) -> PyResult<Self> {
         let fired = fired.into_iter();
         let fired = fired.map(|due| Py::new(py, PyDueEvaluation::new(py, due)?));
         Ok(Self {
             fired: fired.collect::<PyResult<_>>()?,
-            effects: PyEffects::new(py, evaluation, event)?,
+            effects: PyEffects::new(py, evaluation, origin.event.as_ref())?,
             state: Py::new(py, PyState { state })?,
+            origin,
         })
+    }
+
+    /// What the answer to this call led to, for the ids of its actions.
+    pub(crate) fn set_answered(&self, call: DeliveryId) {
+        for action in &self.effects.actions {
+            action.get().origin.set_answered(call);
+        }
     }
 
     /// What the deadlines led to, in order, then what the event led to.
     fn all_effects(&self) -> impl Iterator<Item = &PyEffects> {
         let fired = self.fired.iter().map(|due| due.get().effects());
         fired.chain([&self.effects])
+    }
+
+    /// Why a rule matches what was evaluated or not; `None` if there is no event, or no such rule.
+    fn explain_rule(&self, rule: &str) -> Option<PyExplanation> {
+        let other = self.effects.other_event(rule);
+        // What fired before an event is no reason for what rules did at the event.
+        let mut fired = self.fired.iter().filter(|_| self.origin.event.is_none());
+        let other = other.or_else(|| fired.find_map(|due| due.get().effects().other_event(rule)));
+        self.origin.explain(rule, other)
     }
 }
 
@@ -206,6 +284,13 @@ impl PyEvaluation {
         failures.flatten().cloned().collect()
     }
 
+    /// The events that scripts gave to `emit`, in order. The rules that match them have reacted
+    /// to them in this evaluation.
+    #[getter]
+    fn emitted(&self) -> Vec<PyEvent> {
+        self.all_effects().flat_map(PyEffects::emitted).collect()
+    }
+
     /// The lines that scripts logged, in order.
     #[getter]
     fn log(&self) -> Vec<String> {
@@ -244,8 +329,89 @@ impl PyEvaluation {
 
     /// The state after the event; pass it to the next evaluation.
     #[getter]
-    fn state(&self, py: Python<'_>) -> Py<PyState> {
+    pub(crate) fn state(&self, py: Python<'_>) -> Py<PyState> {
         self.state.clone_ref(py)
+    }
+
+    /// Each rule that reacted with the event that it saw and its match, for `Automation`; a rule
+    /// with a time window also without a match, where the event only became part of one.
+    fn _reactions(&self) -> Vec<ReactionRow> {
+        let reactions = self.all_effects().flat_map(|effects| &effects.reactions);
+        reactions.map(RuleReaction::row).collect()
+    }
+
+    /// What there is, as bits: actions 1, failures 2, logged lines 4, reactions 8.
+    #[getter]
+    fn _contents(&self) -> u8 {
+        let mut contents = Contents::default();
+        for effects in self.all_effects() {
+            effects.contents(&mut contents);
+        }
+        contents.0
+    }
+
+    /// The keys that wait for something after the event, by rule: those of `State.pending`.
+    #[getter]
+    fn pending<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        catch_panics(|| self.state.get().pending(py, None, None))
+    }
+
+    /// The event in the native form, which rules see; of an answer, that of the call. `None` if
+    /// only deadlines fired.
+    #[getter]
+    fn event(&self) -> Option<PyEvent> {
+        let event = self.origin.event.as_ref()?;
+        let event = event.event().clone();
+        Some(PyEvent { event })
+    }
+
+    /// Explain why rules match the event or do not: the rule with this name, or all rules, by
+    /// name.
+    ///
+    /// A rule that does not match the event but reacted to one that was emitted, or to the passing
+    /// of a deadline, is explained by the event that it reacted to.
+    ///
+    /// Raises:
+    ///     KeyError: if the rule is unknown.
+    ///     ValueError: if only deadlines fired, and none of the rule, or the evaluation was
+    ///         pickled, which leaves its rules out.
+    ///
+    /// >>> rules = RuleSet({"failed": 'result == "failed"', "any": "result exists"})
+    /// >>> evaluation = rules.evaluate({"result": "Failed"})
+    /// >>> {rule: bool(explanation) for rule, explanation in evaluation.explain().items()}
+    /// {'any': True, 'failed': False}
+    /// >>> print(evaluation.explain("failed"), end="")
+    /// ✗ result == "failed"
+    ///     result is "Failed"
+    ///     hint: the value differs only in case; add `ignoring case`
+    #[pyo3(signature = (rule = None))]
+    fn explain<'py>(&self, py: Python<'py>, rule: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
+        catch_panics(|| {
+            let rules = self.origin.rules.as_ref().ok_or_else(|| {
+                PyValueError::new_err(
+                    "an evaluation that was pickled has no rules; use RuleSet.explain with \
+                     Evaluation.event",
+                )
+            })?;
+            if let Some(rule) = rule {
+                if rules.get(rule).is_none() {
+                    return Err(PyKeyError::new_err(rule.to_owned()));
+                }
+                let explanation = self.explain_rule(rule).ok_or_else(|| {
+                    PyValueError::new_err(format!(
+                        "no event to explain: only deadlines fired, and none of rule {rule:?}"
+                    ))
+                })?;
+                return Ok(Bound::new(py, explanation)?.into_any());
+            }
+            let explanations = PyDict::new(py);
+            for rule in self.origin.names() {
+                if let Some(explanation) = self.explain_rule(rule) {
+                    explanations.set_item(rule, explanation)?;
+                }
+            }
+            Ok(explanations.into_any())
+        })
     }
 
     fn __repr__(&self) -> String {
@@ -259,6 +425,54 @@ impl PyEvaluation {
             self.effects.matched.len(),
             count(actions, failures)
         )
+    }
+
+    fn _repr_html_(&self, py: Python<'_>) -> String {
+        let matched = self.all_effects().flat_map(|effects| &effects.matched);
+        evaluation_html::page(&EvaluationRows {
+            matched: matched.cloned().collect(),
+            actions: &self.actions(py),
+            failures: &self.failures(),
+            log: self.log(),
+            firings: &self.firings(),
+        })
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let (py, this) = (slf.py(), slf.get());
+        let effects = evaluation_pickle::pickled(py, &this.effects)?;
+        let event = this.origin.event.as_ref();
+        let event = event.map(|event| PyBytes::new(py, event.original().bytes()));
+        let arguments = (this.fired(py), effects, this.state(py), event);
+        let rebuild = slf.get_type().getattr("_rebuild")?;
+        Ok((rebuild, arguments.into_pyobject(py)?))
+    }
+
+    #[staticmethod]
+    fn _rebuild(
+        fired: Vec<Py<PyDueEvaluation>>,
+        effects: EffectsRow,
+        state: Py<PyState>,
+        event: Option<Vec<u8>>,
+    ) -> PyResult<Self> {
+        let event = event.map(NativeEvent::from_json);
+        let event = event.transpose().map_err(event_error)?;
+        Ok(Self {
+            fired,
+            effects: evaluation_pickle::unpickled(effects),
+            state,
+            origin: EvaluationOrigin { rules: None, event },
+        })
     }
 }
 
@@ -286,6 +500,13 @@ fn remove_cancelled(actions: &mut Vec<Py<PyAction>>, cancelled: &PyCancellation)
     actions.retain(|action| action.get().name().as_ref() != Some(cancelled));
 }
 
+impl PyFailure {
+    /// Rule and message, for a table.
+    pub(crate) fn cells(&self) -> [String; 2] {
+        [self.rule.clone(), self.message.clone()]
+    }
+}
+
 impl From<&Failure> for PyFailure {
     fn from(failure: &Failure) -> Self {
         Self {
@@ -302,7 +523,31 @@ impl PyFailure {
         format!("{}: {}", self.rule, self.message)
     }
 
-    fn __repr__(&self) -> String {
-        format!("<Failure of rule {:?}: {}>", self.rule, self.message)
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let fields = Fields::new(py, "Failure").text("rule", &self.rule)?;
+        let fields = fields.number("hop", self.hop as u64);
+        Ok(fields.text("message", &self.message)?.finish())
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let this = slf.get();
+        let arguments = (&this.rule, this.hop, &this.message);
+        let rebuild = slf.get_type().getattr("_rebuild")?;
+        Ok((rebuild, arguments.into_pyobject(slf.py())?))
+    }
+
+    #[staticmethod]
+    fn _rebuild(rule: String, hop: usize, message: String) -> Self {
+        Self { rule, hop, message }
     }
 }

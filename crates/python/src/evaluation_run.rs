@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use pyo3::prelude::*;
-use reflexarc::{AnsweredCall, DueEvaluation, Evaluation, MemoryState, RuleSet};
+use reflexarc::{
+    AnsweredCall, DueEvaluation, Evaluation, Matched, MemoryState, PreparedEvaluation, RuleSet,
+};
 use reflexarc_event::NativeEvent;
 
 use crate::error::ReactionError;
 use crate::evaluation::PyEvaluation;
+use crate::evaluation_origin::EvaluationOrigin;
 
 /// What was done so far, and the state after it. Needs nothing of Python until it is finished.
 pub(crate) struct EvaluationRun {
@@ -39,10 +42,40 @@ impl EvaluationRun {
     }
 
     /// Evaluates an event.
-    pub(crate) fn evaluate(&mut self, rules: &RuleSet, event: &NativeEvent, now: Timestamp) {
-        self.evaluation = rules.evaluate(event, &*self.state, now);
-        self.event = Some(event.clone());
+    pub(crate) fn evaluate(&mut self, rules: &RuleSet, event: NativeEvent, now: Timestamp) {
+        self.evaluation = rules.evaluate(&event, &*self.state, now);
+        self.event = Some(event);
         self.commit();
+    }
+
+    /// Evaluates an event of which the matching rules are known.
+    pub(crate) fn evaluate_matched(
+        &mut self,
+        rules: &RuleSet,
+        event: NativeEvent,
+        matched: &Matched,
+        now: Timestamp,
+    ) {
+        self.evaluation = rules.evaluate_matched(&event, matched, &*self.state, now, None);
+        self.event = Some(event);
+        self.commit();
+    }
+
+    /// Evaluates an event that was prepared.
+    pub(crate) fn evaluate_prepared(
+        &mut self,
+        rules: &RuleSet,
+        event: NativeEvent,
+        prepared: PreparedEvaluation,
+    ) {
+        self.evaluation = rules.evaluate_prepared(&event, prepared, &*self.state);
+        self.event = Some(event);
+        self.commit();
+    }
+
+    /// Takes an event that no rule matches.
+    pub(crate) fn skip(&mut self, event: NativeEvent) {
+        self.event = Some(event);
     }
 
     /// Processes the answer to a call.
@@ -61,23 +94,39 @@ impl EvaluationRun {
         }
     }
 
-    /// The result; an exception if `strict` and a reaction failed.
-    pub(crate) fn finish(self, py: Python<'_>, strict: bool) -> PyResult<PyEvaluation> {
+    /// The first failure of a reaction.
+    pub(crate) fn failure(&self) -> Option<String> {
         let evaluations = self.fired.iter().map(|due| &due.evaluation);
-        let evaluations = evaluations.chain([&self.evaluation]);
-        let failure = evaluations.flat_map(|each| &each.failures).next();
-        if let (true, Some(failure)) = (strict, failure) {
-            return Err(ReactionError::new_err(format!(
-                "rule {:?}: {}",
-                failure.rule, failure.message
-            )));
+        let mut evaluations = evaluations.chain([&self.evaluation]);
+        let failure = evaluations.find_map(|each| each.failures.first())?;
+        Some(format!("rule {:?}: {}", failure.rule, failure.message))
+    }
+
+    /// The state after what was done.
+    pub(crate) fn state(&self) -> Arc<MemoryState> {
+        Arc::clone(&self.state)
+    }
+
+    /// The size of the effects, in bytes.
+    pub(crate) fn effect_bytes(&self) -> usize {
+        let fired = self.fired.iter().map(|due| due.evaluation.effect_bytes);
+        fired.sum::<usize>() + self.evaluation.effect_bytes
+    }
+
+    /// The result; an exception if `strict` and a reaction failed.
+    pub(crate) fn finish(
+        self,
+        py: Python<'_>,
+        rules: &RuleSet,
+        strict: bool,
+    ) -> PyResult<PyEvaluation> {
+        if let (true, Some(failure)) = (strict, self.failure()) {
+            return Err(ReactionError::new_err(failure));
         }
-        PyEvaluation::new(
-            py,
-            self.fired,
-            self.evaluation,
-            self.event.as_ref(),
-            self.state,
-        )
+        let origin = EvaluationOrigin {
+            rules: Some(rules.clone()),
+            event: self.event,
+        };
+        PyEvaluation::new(py, self.fired, self.evaluation, origin, self.state)
     }
 }

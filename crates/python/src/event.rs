@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyMapping, PyMemoryView, PyString, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyDateTime, PyMapping, PyMemoryView, PyString, PyTuple};
+use reflexarc::event_time;
 use reflexarc_diagnostic::truncate;
 use reflexarc_event::{Document, EniNotification, Event, JsonError, Limits, NativeEvent, check};
 
@@ -12,23 +14,37 @@ use crate::convert::{self, ValuePath};
 use crate::diagnostic::PyDiagnostic;
 use crate::eni::PyEniNotification;
 use crate::error::{EventError, catch_panics};
-use crate::structure;
+use crate::event_path::Found;
+use crate::repr::repr;
+use crate::structure::{self, Structure};
+use crate::timestamp::to_datetime;
 
 /// An event: a JSON object of at most 1 MiB and 128 levels, immutable.
 ///
 /// Values inside a dict that have a JSON form are converted: dataclasses, named tuples, attrs
 /// classes and pydantic models become objects of their fields (of a pydantic model under their
 /// aliases), numpy scalars and arrays numbers and arrays, enums their values; dates and times,
-/// UUIDs, IP addresses and networks their text. Other values, such as sets, bytes and `NaT`, are
-/// errors.
+/// UUIDs, IP addresses and networks and paths their text. Other values, such as sets, bytes and
+/// `NaT`, are errors.
+///
+/// Args:
+///     event: the event, as JSON text, a mapping, or an object with fields.
+///     default: a function that gets each value of another type and returns one with a JSON form,
+///         as for `json.dumps`.
 ///
 /// Raises:
 ///     EventError: if it is not an event; the message has the byte offset, or the path to a value
 ///         in a dict.
 ///
-/// >>> Event('{"content": {"result": "failed"}}').to_dict()
-/// {'content': {'result': 'failed'}}
-#[pyclass(name = "Event", module = "reflexarc", frozen)]
+/// `event[path]` is the value at a path, keys joined by dots. In an array of objects it is a list
+/// of what each of them has there.
+///
+/// >>> event = Event('{"content": {"eniId": "eni-1"}, "nics": [{"id": 1}, {"id": 2}]}')
+/// >>> event["content.eniId"], event["content"], event["nics.id"]
+/// ('eni-1', {'eniId': 'eni-1'}, [1, 2])
+/// >>> "content.eniId" in event, "content.error" in event
+/// (True, False)
+#[pyclass(name = "Event", module = "reflexarc", frozen, mapping)]
 pub(crate) struct PyEvent {
     pub(crate) event: Event,
 }
@@ -44,10 +60,11 @@ pub(crate) enum EventArgument<'a, 'py> {
 #[pymethods]
 impl PyEvent {
     #[new]
-    fn new(event: &Bound<'_, PyAny>) -> PyResult<Self> {
+    #[pyo3(signature = (event, *, default = None))]
+    fn new(event: &Bound<'_, PyAny>, default: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         catch_panics(|| {
             Ok(Self {
-                event: to_event(event)?,
+                event: to_event(event, &ValuePath::event(default))?,
             })
         })
     }
@@ -63,11 +80,16 @@ impl PyEvent {
     ///     EventError: if the document or an event in it is invalid.
     ///
     /// >>> Event.read_all('{"Records": [{"a": 1}, {"a": 2}]}')
-    /// [Event("{\"a\": 1}"), Event("{\"a\": 2}")]
+    /// [Event('{"a": 1}'), Event('{"a": 2}')]
     #[staticmethod]
-    fn read_all(document: &Bound<'_, PyAny>) -> PyResult<Vec<Self>> {
+    #[pyo3(signature = (document, *, default = None))]
+    fn read_all(
+        document: &Bound<'_, PyAny>,
+        default: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Vec<Self>> {
         catch_panics(|| {
-            let events = Document::read(to_bytes(document)?).map_err(event_error)?;
+            let events = Document::read(to_bytes(document, &ValuePath::event(default))?)
+                .map_err(event_error)?;
             let events = events.into_events().into_iter();
             events
                 .map(|event| {
@@ -84,6 +106,19 @@ impl PyEvent {
     #[getter]
     fn envelope(&self) -> &'static str {
         self.event.envelope().as_str()
+    }
+
+    /// The time that the event carries, in UTC: `eventTime` of the native form, else the `time`
+    /// of CloudEvents and AWS; `None` without a readable one.
+    ///
+    /// >>> Event({"eventTime": "20190409T121826.922+0800"}).time.isoformat()
+    /// '2019-04-09T04:18:26.922000+00:00'
+    #[getter]
+    fn time<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        catch_panics(|| {
+            let time = event_time(&to_native(self.event.clone())?);
+            time.map(|time| to_datetime(py, time)).transpose()
+        })
     }
 
     /// The ENI operation notification in any envelope; `None` for other events.
@@ -129,6 +164,38 @@ impl PyEvent {
         })
     }
 
+    fn __getitem__<'py>(&self, py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyAny>> {
+        catch_panics(|| match Found::at(self.event.tree(), path) {
+            Some(found) => found.to_python(py),
+            None => Err(PyKeyError::new_err(path.to_owned())),
+        })
+    }
+
+    fn __contains__(&self, path: &str) -> bool {
+        Found::at(self.event.tree(), path).is_some()
+    }
+
+    /// The value at a path as Python has it, or `default` if there is none; `event[path]` raises
+    /// a `KeyError` then.
+    ///
+    /// The path is that of the event as it is: its envelope is not converted.
+    ///
+    /// >>> event = Event({"content": {"eniId": "eni-1"}})
+    /// >>> event.get("content.eniId"), event.get("content.error"), event.get("level", "INFO")
+    /// ('eni-1', None, 'INFO')
+    #[pyo3(signature = (path, default = None))]
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        path: &str,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        catch_panics(|| match Found::at(self.event.tree(), path) {
+            Some(found) => found.to_python(py),
+            None => Ok(default.unwrap_or_else(|| py.None().into_bound(py))),
+        })
+    }
+
     /// The event as Python values. The last one of duplicate keys counts; a decimal that a float
     /// would round is a `decimal.Decimal`.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -144,9 +211,12 @@ impl PyEvent {
         PyBytes::new(py, self.event.bytes())
     }
 
-    fn __repr__(&self) -> String {
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         const MAX_CHARS: usize = 60;
-        format!("Event({:?})", truncate(self.text(), MAX_CHARS))
+        Ok(format!(
+            "Event({})",
+            repr(py, &truncate(self.text(), MAX_CHARS))?
+        ))
     }
 
     /// Events are equal if their JSON is: the same members in the same order.
@@ -186,14 +256,16 @@ impl PyEvent {
 impl<'a, 'py> EventArgument<'a, 'py> {
     /// Classifies an argument by its type, without reading it.
     pub(crate) fn new(value: &'a Bound<'py, PyAny>) -> PyResult<Self> {
+        Self::at(value, &ValuePath::Root)
+    }
+
+    /// The same for an event with the argument `default`.
+    pub(crate) fn at(value: &'a Bound<'py, PyAny>, root: &ValuePath<'_>) -> PyResult<Self> {
         if let Ok(text) = value.cast::<PyString>() {
             let text = text
-                .to_cow()
+                .to_str()
                 .map_err(|_| EventError::new_err("the text has a lone surrogate"))?;
-            return Ok(Self::Bytes(match text {
-                Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-            }));
+            return Ok(Self::Bytes(Cow::Borrowed(text.as_bytes())));
         }
         if let Ok(bytes) = value.cast::<PyBytes>() {
             return Ok(Self::Bytes(Cow::Borrowed(bytes.as_bytes())));
@@ -211,10 +283,17 @@ impl<'a, 'py> EventArgument<'a, 'py> {
                 copy.cast::<PyBytes>()?.as_bytes().to_vec(),
             )));
         }
-        if let Some(plain) = structure::plain(value, &ValuePath::Root)?
+        if let Structure::Plain(plain) = structure::plain(value, root)?
             && plain.cast::<PyMapping>().is_ok()
         {
             return Ok(Self::Mapping(plain));
+        }
+        if let Some(default) = root.default() {
+            let replaced = default.bind(value.py()).call1((value,))?;
+            return Ok(match EventArgument::new(&replaced)? {
+                EventArgument::Bytes(bytes) => Self::Bytes(Cow::Owned(bytes.into_owned())),
+                EventArgument::Mapping(mapping) => Self::Mapping(mapping),
+            });
         }
         let kind = value.get_type().name()?;
         Err(EventError::new_err(format!(
@@ -223,27 +302,30 @@ impl<'a, 'py> EventArgument<'a, 'py> {
     }
 }
 
-/// Parses an event argument.
-pub(crate) fn to_event(value: &Bound<'_, PyAny>) -> PyResult<Event> {
+/// Parses an event argument; `root` has the argument `default`.
+pub(crate) fn to_event(value: &Bound<'_, PyAny>, root: &ValuePath<'_>) -> PyResult<Event> {
     if let Ok(event) = value.cast::<PyEvent>() {
         return Ok(event.get().event.clone());
     }
-    Event::from_json(to_bytes(value)?).map_err(event_error)
+    Event::from_json(to_bytes(value, root)?).map_err(event_error)
 }
 
 /// The JSON text of an event argument.
-fn to_bytes(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
-    Ok(match EventArgument::new(value)? {
+fn to_bytes(value: &Bound<'_, PyAny>, root: &ValuePath<'_>) -> PyResult<Vec<u8>> {
+    Ok(match EventArgument::at(value, root)? {
         EventArgument::Bytes(bytes) => bytes.into_owned(),
-        EventArgument::Mapping(mapping) => convert::to_json(&mapping, &ValuePath::Root)?
-            .to_string()
-            .into_bytes(),
+        EventArgument::Mapping(mapping) => {
+            convert::to_json(&mapping, root)?.to_string().into_bytes()
+        }
     })
 }
 
 /// Parses an event argument and converts the event to the native form.
-pub(crate) fn to_native_event(value: &Bound<'_, PyAny>) -> PyResult<NativeEvent> {
-    to_native(to_event(value)?)
+pub(crate) fn to_native_event(
+    value: &Bound<'_, PyAny>,
+    root: &ValuePath<'_>,
+) -> PyResult<NativeEvent> {
+    to_native(to_event(value, root)?)
 }
 
 /// Refuses text that the matcher would accept but that is not an event: more than 1 MiB, or

@@ -9,7 +9,7 @@ use crate::convert::{self, ValuePath};
 use crate::dict_walk::DictWalk;
 use crate::event::EventArgument;
 use crate::native_dict::is_native;
-use crate::pattern::with_scratch;
+use crate::scratch::with_scratch;
 
 /// Matches events of every type against the rules of one set.
 pub(crate) struct EventMatcher {
@@ -27,8 +27,13 @@ impl EventMatcher {
     }
 
     /// The positions of the rules of the set whose `when` matches, ascending.
-    pub(crate) fn matching(&self, rules: &RuleSet, event: &Bound<'_, PyAny>) -> PyResult<RuleIds> {
-        let mapping = match EventArgument::new(event)? {
+    pub(crate) fn matching(
+        &self,
+        rules: &RuleSet,
+        event: &Bound<'_, PyAny>,
+        root: &ValuePath<'_>,
+    ) -> PyResult<RuleIds> {
+        let mapping = match EventArgument::at(event, root)? {
             EventArgument::Bytes(bytes) => {
                 return Ok(batch_matching::matching_text(rules, &bytes)?);
             }
@@ -37,16 +42,21 @@ impl EventMatcher {
         // Walking in place is only right for events in native form: the paths of rules do not lead
         // through an envelope. Other dicts are converted to text, which the engine normalises.
         if self.walk.is_possible() && is_native(&mapping)? {
-            return self.matching_in_place(rules, &mapping);
+            return self.matching_in_place(rules, &mapping, root);
         }
-        let text = convert::to_json(&mapping, &ValuePath::Root)?.to_string();
+        let text = convert::to_json(&mapping, root)?.to_string();
         Ok(batch_matching::matching_text(rules, text.as_bytes())?)
     }
 
-    fn matching_in_place(&self, rules: &RuleSet, mapping: &Bound<'_, PyAny>) -> PyResult<RuleIds> {
+    fn matching_in_place(
+        &self,
+        rules: &RuleSet,
+        mapping: &Bound<'_, PyAny>,
+        root: &ValuePath<'_>,
+    ) -> PyResult<RuleIds> {
         with_scratch(|scratch| {
             let mut ids = RuleIds::new();
-            let visit = |fields: &mut Fields<'_>| self.walk.fields(mapping, fields);
+            let visit = |fields: &mut Fields<'_>| self.walk.fields(mapping, fields, root);
             let matcher = rules.matcher();
             matcher.matching_fields(visit, scratch, &mut ids)?;
             // With 3 rules, the ids from 3 on are the other filters of time windows: whether one of

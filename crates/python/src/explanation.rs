@@ -1,33 +1,64 @@
 //! The Python class `Explanation`.
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
-use reflexarc::LookupExplanation;
-use reflexarc_pattern::explain::{Explanation, Part, Test};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+use reflexarc::{RuleSet, explain_native};
+use reflexarc_event::{Event, Json, NativeEvent};
+use reflexarc_pattern::Pattern;
+use reflexarc_pattern::explain::{Explanation, Part, Test, explain};
 
 use crate::convert;
+use crate::error::catch_panics;
+use crate::event::{event_error, json_error};
+use crate::html;
+use crate::pattern::{PyPattern, read_dialect};
 
 /// Why a pattern matches an event or does not, part by part; true if it matches. `str()`
 /// shows only the parts that fail.
 #[pyclass(name = "Explanation", module = "reflexarc", frozen)]
 pub(crate) struct PyExplanation {
     explanation: Explanation,
-    lookups: Vec<LookupExplanation>,
+    /// The row that each lookup of the rule finds, by name.
+    lookups: Vec<(String, Option<Json>)>,
+    /// A pickle has what was explained, and explains it again.
+    pattern: Pattern,
+    event: Explained,
+}
+
+/// The event of an explanation.
+enum Explained {
+    /// For a pattern, which matches events as they are.
+    AsIs(Event),
+    /// For a rule.
+    Native(NativeEvent),
 }
 
 impl PyExplanation {
-    /// The explanation of a rule with lookups.
-    pub(crate) fn with_lookups(explanation: Explanation, lookups: Vec<LookupExplanation>) -> Self {
+    /// Why a pattern matches an event or does not.
+    pub(crate) fn of_pattern(pattern: &Pattern, event: Event) -> Self {
         Self {
-            explanation,
-            lookups,
+            explanation: explain(pattern.node(), event.tree()),
+            lookups: Vec::new(),
+            pattern: pattern.clone(),
+            event: Explained::AsIs(event),
         }
     }
-}
 
-impl From<Explanation> for PyExplanation {
-    fn from(explanation: Explanation) -> Self {
-        Self::with_lookups(explanation, Vec::new())
+    /// Why a rule matches an event or does not; `None` if the rule is unknown.
+    pub(crate) fn of_rule(rules: &RuleSet, event: &NativeEvent, rule: &str) -> Option<Self> {
+        let pattern = rules.get(rule)?.pattern();
+        let lookups = rules.explain_lookups(event, rule).into_iter();
+        let lookups = lookups.map(|lookup| (lookup.name, lookup.row.ok()));
+        Some(Self {
+            explanation: rules.explain(event, rule)?,
+            lookups: lookups.collect(),
+            pattern: pattern.clone(),
+            event: Explained::Native(event.clone()),
+        })
+    }
+
+    pub(crate) fn is_match(&self) -> bool {
+        self.explanation.matched()
     }
 }
 
@@ -57,10 +88,9 @@ impl PyExplanation {
     #[getter]
     fn lookups<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let rows = PyDict::new(py);
-        for lookup in &self.lookups {
-            let row = lookup.row.as_ref().ok();
-            let row = row.map(|row| convert::to_python(py, row)).transpose()?;
-            rows.set_item(&lookup.name, row)?;
+        for (name, row) in &self.lookups {
+            let row = row.as_ref().map(|row| convert::to_python(py, row));
+            rows.set_item(name, row.transpose()?)?;
         }
         Ok(rows)
     }
@@ -79,6 +109,10 @@ impl PyExplanation {
         self.explanation.render(all)
     }
 
+    fn _repr_html_(&self) -> String {
+        html::explanation(&self.explanation.render(true))
+    }
+
     fn __str__(&self) -> String {
         self.explanation.render(false)
     }
@@ -94,6 +128,61 @@ impl PyExplanation {
 
     fn __bool__(&self) -> bool {
         self.explanation.matched()
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let (py, this) = (slf.py(), slf.get());
+        let (event, is_native) = match &this.event {
+            Explained::AsIs(event) => (event, false),
+            // As it was received, because hints are about what the conversion changed.
+            Explained::Native(event) => (event.original(), true),
+        };
+        let lookups = this.lookups.iter();
+        let lookups = lookups.map(|(name, row)| (name, row.as_ref().map(Json::to_string)));
+        let (source, dialect) = (this.pattern.source(), this.pattern.dialect().to_string());
+        let event = (PyBytes::new(py, event.bytes()), is_native);
+        let arguments = ((source, dialect), event, lookups.collect::<Vec<_>>());
+        let rebuild = slf.get_type().getattr("_rebuild")?;
+        Ok((rebuild, arguments.into_pyobject(py)?))
+    }
+
+    #[staticmethod]
+    fn _rebuild(
+        py: Python<'_>,
+        pattern: (String, String),
+        event: (Vec<u8>, bool),
+        lookups: Vec<(String, Option<String>)>,
+    ) -> PyResult<Self> {
+        catch_panics(|| {
+            let ((source, dialect), (bytes, is_native)) = (pattern, event);
+            let dialect = read_dialect(&dialect)?;
+            let pattern = PyPattern::parse_text(py, &source, dialect, "<pattern>")?;
+            let event = Event::from_json(bytes).map_err(event_error)?;
+            if !is_native {
+                return Ok(Self::of_pattern(&pattern, event));
+            }
+            let event = NativeEvent::new(event).map_err(event_error)?;
+            let lookups = lookups.into_iter().map(|(name, row)| {
+                let row = row.map(Json::parse).transpose().map_err(json_error)?;
+                Ok((name, row))
+            });
+            Ok(Self {
+                explanation: explain_native(pattern.node(), &event),
+                lookups: lookups.collect::<PyResult<_>>()?,
+                pattern,
+                event: Explained::Native(event),
+            })
+        })
     }
 }
 

@@ -17,32 +17,56 @@
 )]
 
 mod action;
+mod action_delivery;
+mod action_new;
+mod action_origin;
 mod action_pickle;
 mod batch_argument;
+mod batch_evaluation;
 mod batch_matching;
 mod call_answer;
 mod command;
 mod convert;
+mod delivery_runtime;
 mod diagnostic;
 mod dict_matcher;
 mod dict_walk;
 mod eni;
 mod error;
 mod evaluation;
+mod evaluation_clock;
+mod evaluation_html;
+mod evaluation_iterator;
+mod evaluation_origin;
+mod evaluation_pickle;
 mod evaluation_run;
+mod evaluation_source;
 mod event;
 mod event_matcher;
+mod event_path;
+mod event_preparer;
 mod event_source;
 mod explanation;
+mod html;
+mod logging;
 mod native_dict;
+mod on_error;
 mod pattern;
+mod quote;
+mod receipt;
+mod repr;
 mod rule;
+mod rule_reaction;
 mod rule_set_source;
 mod rule_test;
 mod rules;
+mod scratch;
+mod signal_check;
 mod state;
+mod state_file;
 mod state_pickle;
 mod structure;
+mod targets;
 mod time_window;
 mod timestamp;
 
@@ -67,18 +91,19 @@ mod _core {
     #[pymodule_export]
     use crate::eni::PyEniNotification;
     #[pymodule_export]
-    use crate::error::{
-        Error, EventError, InternalError, PatternError, ReactionError, RuleError, StateError,
-        UndecidedError,
-    };
-    #[pymodule_export]
     use crate::evaluation::{PyEvaluation, PyFailure};
+    #[pymodule_export]
+    use crate::evaluation_iterator::PyEvaluationIterator;
     #[pymodule_export]
     use crate::event::PyEvent;
     #[pymodule_export]
     use crate::explanation::PyExplanation;
     #[pymodule_export]
     use crate::pattern::PyPattern;
+    #[pymodule_export]
+    use crate::quote::quote;
+    #[pymodule_export]
+    use crate::receipt::PyReceipt;
     #[pymodule_export]
     use crate::rule::PyRule;
     #[pymodule_export]
@@ -87,6 +112,10 @@ mod _core {
     use crate::rules::PyRuleSet;
     #[pymodule_export]
     use crate::state::PyState;
+    #[pymodule_export]
+    use crate::state_file::PyStateFile;
+    #[pymodule_export]
+    use crate::targets::PyTargets;
     #[pymodule_export]
     use crate::time_window::{PyDeadline, PyDueEvaluation, PyMatchFiring};
 

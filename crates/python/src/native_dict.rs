@@ -53,7 +53,7 @@ impl Members {
             let key = convert::key_text(&key, path)?;
             let value = if let Ok(text) = value.cast_exact::<PyString>() {
                 let path = ValuePath::Key(path, &key);
-                Value::Text(convert::with_text(text, &path, str::to_owned)?)
+                Value::Text(convert::text_of(text, &path)?.to_owned())
             } else if value.is_exact_instance_of::<PyDict>() {
                 Value::Object
             } else if let Ok(list) = value.cast_exact::<PyList>() {
@@ -89,7 +89,7 @@ impl Members {
 
 fn is_trimmed_text(value: &Bound<'_, PyAny>) -> bool {
     value.cast_exact::<PyString>().is_ok_and(|text| {
-        text.to_cow()
+        text.to_str()
             .is_ok_and(|text| !text.is_empty() && text.trim().len() == text.len())
     })
 }

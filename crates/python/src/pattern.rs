@@ -1,6 +1,5 @@
 //! The Python class `Pattern`.
 
-use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -9,7 +8,7 @@ use pyo3::types::{PyMapping, PyString, PyTuple};
 use reflexarc::check_vocabulary;
 use reflexarc_diagnostic::{Diagnostic, Severity};
 use reflexarc_event::{FieldShape, field_shape};
-use reflexarc_pattern::{Dialect, Fields, Matcher, Path, Pattern, Scratch, Undecided, explain};
+use reflexarc_pattern::{Dialect, Fields, Matcher, Node, Path, Pattern, Scratch, Undecided};
 
 use crate::convert::{self, ValuePath};
 use crate::diagnostic::PyDiagnostic;
@@ -20,16 +19,15 @@ use crate::error::{
 };
 use crate::event::{self, EventArgument};
 use crate::explanation::PyExplanation;
-
-thread_local! {
-    /// The matcher's buffers, allocated once per thread.
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
+use crate::html;
+use crate::repr::repr;
+use crate::scratch::with_scratch;
 
 /// The name of the pattern's text in diagnostics.
 const SOURCE: &str = "<pattern>";
 
-/// A compiled event pattern, immutable.
+/// A compiled event pattern, immutable. Patterns are joined by `&` and `|`; `~` negates one.
+/// `field` builds patterns without text.
 ///
 /// Args:
 ///     pattern: an expression, a pattern in JSON notation as text or dict, or another pattern.
@@ -42,7 +40,7 @@ const SOURCE: &str = "<pattern>";
 ///
 /// >>> pattern = Pattern({"content": {"result": ["failed"]}})
 /// >>> pattern
-/// Pattern("content.result == \"failed\"")
+/// Pattern('content.result == "failed"')
 /// >>> pattern == Pattern('content.result == "failed"')
 /// True
 #[pyclass(name = "Pattern", module = "reflexarc", frozen)]
@@ -89,15 +87,25 @@ impl PyPattern {
     /// Only the values of a dict at the paths of the pattern are read and checked. A key that is
     /// not a string is an error in dicts in which a path finds no key.
     ///
+    /// Args:
+    ///     event: the event.
+    ///     default: a function that replaces values without a JSON form, as for `Event`.
+    ///
     /// Raises:
     ///     EventError: if it is not an event; the message has the position.
     ///     UndecidedError: if it cannot be compared with the pattern.
     ///
     /// >>> Pattern("content.count > 2").matches({"content": {"count": 3}})
     /// True
-    fn matches(&self, event: &Bound<'_, PyAny>) -> PyResult<bool> {
+    #[pyo3(signature = (event, *, default = None))]
+    fn matches(
+        &self,
+        event: &Bound<'_, PyAny>,
+        default: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
         catch_panics(|| {
-            let mapping = match EventArgument::new(event)? {
+            let root = ValuePath::event(default);
+            let mapping = match EventArgument::at(event, &root)? {
                 EventArgument::Bytes(bytes) => {
                     event::check_limits(&bytes)?;
                     return self.matches_text(&bytes);
@@ -109,19 +117,16 @@ impl PyPattern {
             // 2. value by value, which is fastest;
             // 3. the values at the paths passed to the matcher, if elements of arrays are objects.
             if !self.walk.is_possible() {
-                return self.matches_text(
-                    convert::to_json(&mapping, &ValuePath::Root)?
-                        .to_string()
-                        .as_bytes(),
-                );
+                let text = convert::to_json(&mapping, &root)?.to_string();
+                return self.matches_text(text.as_bytes());
             }
             if let Some(dict_matcher) = &self.dict_matcher
-                && let Some(matched) = dict_matcher.matches(&self.walk, &mapping)?
+                && let Some(matched) = dict_matcher.matches(&self.walk, &mapping, &root)?
             {
                 return Ok(matched);
             }
             with_scratch(|scratch| {
-                let visit = |fields: &mut Fields<'_>| self.walk.fields(&mapping, fields);
+                let visit = |fields: &mut Fields<'_>| self.walk.fields(&mapping, fields, &root);
                 let matched = self.matcher.has_match_fields(visit, scratch)?;
                 decided(matched, scratch)
             })
@@ -134,10 +139,15 @@ impl PyPattern {
     /// ✗ result == "failed"
     ///     result is "Failed"
     ///     hint: the value differs only in case; add `ignoring case`
-    fn explain(&self, event: &Bound<'_, PyAny>) -> PyResult<PyExplanation> {
+    #[pyo3(signature = (event, *, default = None))]
+    fn explain(
+        &self,
+        event: &Bound<'_, PyAny>,
+        default: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyExplanation> {
         catch_panics(|| {
-            let event = event::to_event(event)?;
-            Ok(explain::explain(self.pattern.node(), event.tree()).into())
+            let event = event::to_event(event, &ValuePath::event(default))?;
+            Ok(PyExplanation::of_pattern(&self.pattern, event))
         })
     }
 
@@ -198,8 +208,42 @@ impl PyPattern {
         self.pattern.to_expression()
     }
 
-    fn __repr__(&self) -> String {
-        format!("Pattern({:?})", self.pattern.to_expression())
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!(
+            "Pattern({})",
+            repr(py, &self.pattern.to_expression())?
+        ))
+    }
+
+    fn _repr_html_(&self) -> String {
+        let warnings = self.warnings();
+        let warnings = warnings.iter().map(PyDiagnostic::to_string);
+        let warnings: String = warnings.map(|text| html::code(&text)).collect();
+        html::code(&self.pattern.to_expression()) + warnings.as_str()
+    }
+
+    /// A pattern that an event matches if it matches both.
+    fn __and__(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
+        self.joined(py, other, Node::All)
+    }
+
+    /// A pattern that an event matches if it matches one of them or both.
+    fn __or__(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
+        self.joined(py, other, Node::Any)
+    }
+
+    /// A pattern that an event matches if it does not match this one.
+    fn __invert__(&self, py: Python<'_>) -> PyResult<Self> {
+        Self::of_node(py, Node::Not(Box::new(self.pattern.node().clone())))
+    }
+
+    /// Raises an exception: `and` and `or` of Python would take one pattern and drop the other.
+    #[allow(clippy::unused_self, reason = "the slot of Python passes it")]
+    fn __bool__(&self) -> PyResult<bool> {
+        Err(PyTypeError::new_err(
+            "a pattern is not true or false; join patterns by &, | and ~ with each comparison in \
+             parentheses, and use matches(event) to test an event",
+        ))
     }
 
     /// Patterns are equal if they mean the same, in either notation.
@@ -264,7 +308,7 @@ impl PyPattern {
     ) -> PyResult<Pattern> {
         let py = pattern.py();
         if let Ok(text) = pattern.cast::<PyString>() {
-            return Self::parse_text(py, &text.to_cow()?, dialect, name);
+            return Self::parse_text(py, text.to_str()?, dialect, name);
         }
         if let Ok(other) = pattern.cast::<Self>() {
             return Ok(other.get().pattern.clone());
@@ -305,6 +349,19 @@ impl PyPattern {
         })
     }
 
+    fn joined(&self, py: Python<'_>, other: &Self, join: fn(Vec<Node>) -> Node) -> PyResult<Self> {
+        let parts = [&self.pattern, &other.pattern].map(|pattern| pattern.node().clone());
+        Self::of_node(py, join(parts.into()))
+    }
+
+    fn of_node(py: Python<'_>, node: Node) -> PyResult<Self> {
+        catch_panics(|| {
+            // Parsed from its text, so that it has the limits and warnings of one.
+            let text = Pattern::from_node(node).to_expression();
+            Self::compile(py, Self::parse_text(py, &text, Dialect::Reflexarc, SOURCE)?)
+        })
+    }
+
     fn matches_text(&self, bytes: &[u8]) -> PyResult<bool> {
         with_scratch(|scratch| {
             let matched = self.matcher.has_match_bytes(bytes, scratch);
@@ -327,17 +384,6 @@ fn decided(matched: bool, scratch: &Scratch) -> PyResult<bool> {
     } else {
         Err(UndecidedError::new_err(Undecided.to_string()))
     }
-}
-
-/// Calls `work` with the buffers of the thread.
-///
-/// A mapping is Python code, which may itself match an event while it is read; such an inner call
-/// finds the buffers in use and gets its own.
-pub(crate) fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
-    SCRATCH.with(|cell| match cell.try_borrow_mut() {
-        Ok(mut kept) => work(&mut kept),
-        Err(_) => work(&mut Scratch::new()),
-    })
 }
 
 /// Parses the name of a dialect.

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 use reflexarc::Rule;
 
 use crate::pattern::PyPattern;
+use crate::repr::Fields;
 
 /// A rule of a rule set.
 #[pyclass(name = "Rule", module = "reflexarc", frozen, get_all)]
@@ -29,6 +31,15 @@ pub(crate) struct PyRule {
     /// The operations that its scripts call, each as target and operation.
     calls: Vec<(String, String)>,
 }
+
+/// What a pickle has besides texts and the pattern: whether the rule is enabled, labels, window and
+/// calls.
+type RuleRest = (
+    bool,
+    BTreeMap<String, String>,
+    Option<String>,
+    Vec<(String, String)>,
+);
 
 impl PyRule {
     pub(crate) fn new(py: Python<'_>, rule: &Rule) -> PyResult<Self> {
@@ -55,7 +66,50 @@ fn calls(rule: &Rule) -> Vec<(String, String)> {
 
 #[pymethods]
 impl PyRule {
-    fn __repr__(&self) -> String {
-        format!("<Rule {:?}>", self.id)
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let pattern = self.pattern.bind(py).get().pattern.to_expression();
+        let fields = Fields::new(py, "Rule").text("id", &self.id)?;
+        let fields = fields.text("level", &self.level)?.text("when", &pattern)?;
+        Ok(fields.optional("window", self.window.as_deref())?.finish())
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let (py, this) = (slf.py(), slf.get());
+        let texts = (&this.id, &this.description, &this.level, &this.file);
+        let rest = (this.enabled, &this.labels, &this.window, &this.calls);
+        let arguments = (texts, this.pattern.clone_ref(py), rest);
+        let rebuild = slf.get_type().getattr("_rebuild")?;
+        Ok((rebuild, arguments.into_pyobject(py)?))
+    }
+
+    #[staticmethod]
+    fn _rebuild(
+        texts: (String, String, String, String),
+        pattern: Py<PyPattern>,
+        rest: RuleRest,
+    ) -> Self {
+        let (id, description, level, file) = texts;
+        let (enabled, labels, window, calls) = rest;
+        Self {
+            id,
+            description,
+            level,
+            enabled,
+            labels,
+            file,
+            pattern,
+            window,
+            calls,
+        }
     }
 }

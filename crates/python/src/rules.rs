@@ -1,6 +1,7 @@
 //! The Python class `RuleSet`.
 
 use std::borrow::Cow;
+use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,15 +16,21 @@ use reflexarc_pattern::Pattern;
 
 use crate::action::PyAction;
 use crate::batch_argument;
+use crate::batch_evaluation::{BatchEvaluator, BatchOptions};
 use crate::call_answer::AnswerArguments;
 use crate::convert::{self, ValuePath};
 use crate::diagnostic::PyDiagnostic;
-use crate::error::{PatternError, RuleError, catch_panics, exception_with};
+use crate::error::{PatternError, RuleError, catch_panics, exception_with, os_error};
 use crate::evaluation::PyEvaluation;
+use crate::evaluation_clock::EvaluationClock;
+use crate::evaluation_iterator::PyEvaluationIterator;
 use crate::evaluation_run::EvaluationRun;
+use crate::evaluation_source::EvaluationSource;
 use crate::event;
 use crate::event_matcher::EventMatcher;
 use crate::explanation::PyExplanation;
+use crate::html;
+use crate::on_error::{OnError, SkippedItems};
 use crate::pattern::PyPattern;
 use crate::rule::PyRule;
 use crate::rule_set_source::{EventRow, Row, RuleSetSource};
@@ -93,10 +100,12 @@ impl PyRuleSet {
     /// in the folder `tables` beside them.
     ///
     /// Raises:
+    ///     FileNotFoundError: if there is nothing at the path.
     ///     RuleError: if a file is invalid, with the diagnostics of all files.
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
         catch_panics(|| {
+            fs::metadata(&path).map_err(|error| os_error(&error, &path))?;
             let rules = py
                 .detach(|| RuleSet::load(&path))
                 .map_err(|found| rule_error(py, &found))?;
@@ -160,11 +169,24 @@ impl PyRuleSet {
 
     /// The ids of the rules that match the event, in order.
     ///
+    /// Args:
+    ///     event: the event.
+    ///     default: a function that replaces values without a JSON form, as for `Event`.
+    ///
     /// Raises:
     ///     EventError: if it is not an event.
     ///     UndecidedError: if it cannot be compared with some rules, which the message names.
-    fn matching<'py>(&self, event: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
-        catch_panics(|| self.names(event.py(), &self.matcher.matching(&self.rules, event)?))
+    #[pyo3(signature = (event, *, default = None))]
+    fn matching<'py>(
+        &self,
+        event: &Bound<'py, PyAny>,
+        default: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        catch_panics(|| {
+            let root = ValuePath::event(default);
+            let ids = self.matcher.matching(&self.rules, event, &root)?;
+            self.names(event.py(), &ids)
+        })
     }
 
     /// The ids of the matching rules for each of many events, in order.
@@ -173,24 +195,53 @@ impl PyRuleSet {
     /// is a path. Blank lines of NDJSON are ignored. A file is read in chunks. Text is matched on
     /// all cores without the interpreter lock, and Ctrl-C interrupts it.
     ///
+    /// Args:
+    ///     events: the events.
+    ///     default: a function of a value without a JSON form that returns another one.
+    ///     on_error: for an item that is not an event, or cannot be compared with some rules:
+    ///         "raise" its error, "collect" it in place of the ids, or "skip" the item, so that
+    ///         the result is shorter. How many were skipped is logged as a warning.
+    ///
     /// Raises:
     ///     EventError: for the first item that is not an event; the message has the number of the
     ///         line (from 1) or item (from 0).
     ///     UndecidedError: for the first event that cannot be compared with some rules.
     ///     OSError: if the file cannot be read.
     ///
-    /// >>> RuleSet({"a": "x == 1"}).matching_many(b'{"x": 1}\n{"x": 2}\n')
+    /// >>> rules = RuleSet({"a": "x == 1"})
+    /// >>> rules.matching_many(b'{"x": 1}\n{"x": 2}\n')
     /// [['a'], []]
-    fn matching_many<'py>(&self, events: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+    /// >>> matched = rules.matching_many(b'{"x": 1}\n{"x": \n', on_error="collect")
+    /// >>> matched[0], isinstance(matched[1], EventError)
+    /// (['a'], True)
+    #[pyo3(signature = (events, *, default = None, on_error = "raise"))]
+    fn matching_many<'py>(
+        &self,
+        events: &Bound<'py, PyAny>,
+        default: Option<&Bound<'py, PyAny>>,
+        on_error: &str,
+    ) -> PyResult<Bound<'py, PyList>> {
         catch_panics(|| {
             let py = events.py();
+            let on_error = OnError::read(on_error)?;
             let list = PyList::empty(py);
+            let mut skipped = SkippedItems::default();
             batch_argument::matching(
                 &self.rules,
                 events,
-                |event| self.matcher.matching(&self.rules, event),
-                |ids| list.append(self.names(py, &ids)?),
+                &ValuePath::event(default),
+                on_error,
+                |event, root| self.matcher.matching(&self.rules, event, root),
+                |matched| match matched {
+                    Ok(ids) => list.append(self.names(py, &ids)?),
+                    Err(error) if on_error == OnError::Collect => list.append(error.into_value(py)),
+                    Err(error) => {
+                        skipped.add(error);
+                        Ok(())
+                    }
+                },
             )?;
+            skipped.log(py)?;
             Ok(list)
         })
     }
@@ -211,12 +262,16 @@ impl PyRuleSet {
     ///         `RuleSet.fire_due`. For rules without a time window it makes no difference.
     ///     strict: raise an exception if a reaction fails, instead of adding it to
     ///         `Evaluation.failures`.
+    ///     default: a function that replaces values without a JSON form, as for `Event`.
     ///
     /// Raises:
     ///     EventError: if it is not an event.
     ///     ReactionError: if `strict` is true and a reaction failed.
     ///     ValueError: if `now` has no time zone.
-    #[pyo3(signature = (event, *, state = None, now = None, advance = true, strict = false))]
+    #[pyo3(signature = (
+        event, *, state = None, now = None, advance = true, strict = false, default = None
+    ))]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn evaluate(
         &self,
         py: Python<'_>,
@@ -225,9 +280,10 @@ impl PyRuleSet {
         now: Option<&Bound<'_, PyAny>>,
         advance: bool,
         strict: bool,
+        default: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyEvaluation> {
         catch_panics(|| {
-            let event = event::to_native_event(event)?;
+            let event = event::to_native_event(event, &ValuePath::event(default))?;
             let state = state.map_or_else(Default::default, |state| state.get().state.clone());
             let now = timestamp_or_now(now)?;
             // Scripts may run for long and need nothing of Python.
@@ -236,10 +292,90 @@ impl PyRuleSet {
                 if advance {
                     done.fire_due(&self.rules, self.has_windows, now);
                 }
-                done.evaluate(&self.rules, &event, now);
+                done.evaluate(&self.rules, event, now);
                 done
             });
-            done.finish(py, strict)
+            done.finish(py, &self.rules, strict)
+        })
+    }
+
+    /// Evaluate many events in order, each with the state that the one before it left. Nothing
+    /// is delivered. The result is an iterator; its `state` is that after the last evaluation
+    /// which it returned.
+    ///
+    /// Events are read in batches, of up to 1,024 events or 2 MiB of text. Reactions of a batch run
+    /// on all cores without the interpreter lock; those that read state which an earlier event
+    /// changed run again in their turn, so that the results are those of `evaluate` for one event
+    /// after the other. For a live source, whose events must not wait for others, use `evaluate`
+    /// or `Automation`.
+    ///
+    /// Args:
+    ///     events: an iterable of events, NDJSON as bytes, or the path of an NDJSON file; a `str`
+    ///         is a path. Blank lines of NDJSON are ignored.
+    ///     state: the state before the first event, by default empty.
+    ///     clock: the time of each evaluation: "now", or "event" for the event's own time, as
+    ///         `reflexarc run` does it. An event without a time then has that of the first event
+    ///         with one.
+    ///     now: with the clock "now", the time of all evaluations, an aware datetime; by default
+    ///         the current time when a batch begins.
+    ///     advance: fire the deadlines up to the time of an event before it.
+    ///     strict: a failed reaction is an error of its event, which then changes no state, instead
+    ///         of being in `Evaluation.failures`.
+    ///     default: a function of a value without a JSON form that returns another one.
+    ///     on_error: for an item that is not an event: "raise" its error, after which the iterator
+    ///         ends; "collect" it, so that the iterator returns the exception in place of an
+    ///         evaluation; or "skip" the item. How many were skipped is logged as a warning.
+    ///
+    /// Raises:
+    ///     ValueError: if an argument is invalid.
+    ///     OSError: if the file cannot be read.
+    ///     EventError: while iterating, for an item that is not an event; the message has the
+    ///         number of the line (from 1) or item (from 0).
+    ///     ReactionError: while iterating, if `strict` is true and a reaction failed.
+    ///
+    /// >>> rules = RuleSet.from_rules({"again": '''
+    /// ... when = 'result == "failed"'
+    /// ... then = 'if add("n", 1) == 2 { notify("ops", `${event.eni} failed again`) }'
+    /// ... '''})
+    /// >>> events = [{"result": "failed", "eni": "eni-1"}, {"eni": "eni-2"}, {"result": "failed"}]
+    /// >>> evaluations = rules.evaluate_many(events)
+    /// >>> [len(evaluation.actions) for evaluation in evaluations]
+    /// [0, 0, 1]
+    /// >>> evaluations.state.get("again", "n")
+    /// 2
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    #[pyo3(signature = (
+        events, *, state = None, clock = "now", now = None, advance = true, strict = false,
+        default = None, on_error = "raise"
+    ))]
+    fn evaluate_many(
+        &self,
+        py: Python<'_>,
+        events: &Bound<'_, PyAny>,
+        state: Option<Py<PyState>>,
+        clock: &str,
+        now: Option<&Bound<'_, PyAny>>,
+        advance: bool,
+        strict: bool,
+        default: Option<Py<PyAny>>,
+        on_error: &str,
+    ) -> PyResult<PyEvaluationIterator> {
+        catch_panics(|| {
+            let on_error = OnError::read(on_error)?;
+            let clock = EvaluationClock::read(clock, now)?;
+            let options = BatchOptions {
+                advance,
+                strict,
+                goes_on: on_error != OnError::Raise,
+            };
+            let state = state.map_or_else(|| Py::new(py, PyState::default()), Ok)?;
+            let before = state.get().state.clone();
+            let (rules, has_windows) = (self.rules.clone(), self.has_windows);
+            let evaluator = BatchEvaluator::new(rules, has_windows, clock, options, before);
+            let source = EvaluationSource::new(events, default)?;
+            Ok(PyEvaluationIterator::new(
+                source, evaluator, on_error, state,
+            ))
         })
     }
 
@@ -295,7 +431,7 @@ impl PyRuleSet {
                 done.fire_due(&self.rules, self.has_windows, now);
                 done
             });
-            done.finish(py, strict)
+            done.finish(py, &self.rules, strict)
         })
     }
 
@@ -371,6 +507,7 @@ impl PyRuleSet {
                 code,
                 message,
             };
+            let id = call.get().delivery_origin().id;
             let call = call.get().answered(answer.read()?);
             let call = call.ok_or_else(|| {
                 PyValueError::new_err("the action is no call: its kind is not \"call\"")
@@ -385,7 +522,9 @@ impl PyRuleSet {
                 done.answer(&self.rules, &call, now);
                 done
             });
-            done.finish(py, strict)
+            let evaluation = done.finish(py, &self.rules, strict)?;
+            evaluation.set_answered(id);
+            Ok(evaluation)
         })
     }
 
@@ -432,13 +571,17 @@ impl PyRuleSet {
     /// Raises:
     ///     KeyError: if the rule is unknown.
     ///     EventError: if it is not an event.
-    fn explain(&self, event: &Bound<'_, PyAny>, rule: &str) -> PyResult<PyExplanation> {
+    #[pyo3(signature = (event, rule, *, default = None))]
+    fn explain(
+        &self,
+        event: &Bound<'_, PyAny>,
+        rule: &str,
+        default: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyExplanation> {
         catch_panics(|| {
-            let event = event::to_native_event(event)?;
-            let explanation = self.rules.explain(&event, rule);
-            let explanation = explanation.ok_or_else(|| PyKeyError::new_err(rule.to_owned()))?;
-            let lookups = self.rules.explain_lookups(&event, rule);
-            Ok(PyExplanation::with_lookups(explanation, lookups))
+            let event = event::to_native_event(event, &ValuePath::event(default))?;
+            let explanation = PyExplanation::of_rule(&self.rules, &event, rule);
+            explanation.ok_or_else(|| PyKeyError::new_err(rule.to_owned()))
         })
     }
 
@@ -470,7 +613,11 @@ impl PyRuleSet {
     /// Diagnostics about valid rules that are probably not as intended.
     #[getter]
     fn warnings(&self) -> Vec<PyDiagnostic> {
-        self.rules.warnings().iter().flat_map(diagnostics).collect()
+        self.rules
+            .warnings()
+            .iter()
+            .flat_map(diagnostics_of)
+            .collect()
     }
 
     fn __len__(&self) -> usize {
@@ -495,11 +642,23 @@ impl PyRuleSet {
     }
 
     fn __repr__(&self) -> String {
-        format!(
-            "<RuleSet: {} rule{}>",
-            self.rules.len(),
-            if self.rules.len() == 1 { "" } else { "s" }
-        )
+        format!("<RuleSet: {}>", self.counted())
+    }
+
+    fn _repr_html_(&self) -> String {
+        let rows = self.rules.rules().map(|rule| {
+            let disabled = if rule.enabled() { "" } else { " (disabled)" };
+            vec![
+                rule.name().to_owned() + disabled,
+                rule.level().lowercase().to_owned(),
+                rule.pattern().to_expression(),
+                rule.window_description().unwrap_or_default(),
+                rule.description().to_owned(),
+            ]
+        });
+        let header = ["rule", "level", "when", "time window", "description"];
+        let caption = self.counted();
+        html::table(&caption, &header, &rows.collect::<Vec<_>>())
     }
 
     /// Rule sets are equal if they have the same files, or the same patterns with the same
@@ -560,6 +719,12 @@ impl PyRuleSet {
 }
 
 impl PyRuleSet {
+    /// `1 rule`, `2 rules`.
+    fn counted(&self) -> String {
+        let count = self.rules.len();
+        format!("{count} rule{}", if count == 1 { "" } else { "s" })
+    }
+
     fn of_patterns(py: Python<'_>, patterns: Vec<(String, Pattern)>) -> PyResult<Self> {
         let rules = RuleSet::from_patterns(patterns.iter().cloned())
             .map_err(|error| exception_with::<PatternError>(py, error.to_string(), Vec::new()))?;
@@ -641,11 +806,12 @@ fn table_files(tables: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
 }
 
 fn rule_error(py: Python<'_>, error: &InvalidFiles) -> PyErr {
-    let diagnostics = error.files().iter().flat_map(diagnostics).collect();
+    let diagnostics = error.files().iter().flat_map(diagnostics_of).collect();
     exception_with::<RuleError>(py, error.to_string(), diagnostics)
 }
 
-fn diagnostics(file: &FileDiagnostics) -> impl Iterator<Item = PyDiagnostic> {
+/// The diagnostics of a file.
+pub(crate) fn diagnostics_of(file: &FileDiagnostics) -> impl Iterator<Item = PyDiagnostic> {
     file.diagnostics
         .iter()
         .map(|diagnostic| PyDiagnostic::new(&file.name, &file.text, diagnostic))

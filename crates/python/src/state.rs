@@ -1,5 +1,6 @@
 //! The Python class `State`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -7,10 +8,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDict, PyList, PyTuple};
 use reflexarc::RuleSet;
 use reflexarc_event::Json;
-use reflexarc_reaction::{Entry, MemoryState, State as _};
+use reflexarc_reaction::{Entry, MemoryState, State as _, StateChange};
 
 use crate::convert::{self, ValuePath};
 use crate::error::{EventError, StateError, catch_panics};
+use crate::state_file::{self, PyStateFile};
 use crate::state_pickle::{self, EntryRow, MatchRows};
 use crate::time_window::{PyDeadline, key_to_python};
 use crate::timestamp::{timestamp_or_now, to_datetime};
@@ -147,7 +149,7 @@ impl PyState {
     ///     rule: the name of a rule.
     ///     now: an aware datetime; by default the time that the state has reached.
     #[pyo3(signature = (rule = None, *, now = None))]
-    fn pending<'py>(
+    pub(crate) fn pending<'py>(
         &self,
         py: Python<'py>,
         rule: Option<&str>,
@@ -183,6 +185,130 @@ impl PyState {
         let clock = self.state.matches().clock();
         let clock = (clock > Timestamp::MIN).then_some(clock);
         clock.map(|clock| to_datetime(py, clock)).transpose()
+    }
+
+    /// The earliest deadline of a rule with a time window, in UTC; `None` if none waits. Unlike
+    /// the first of `due()`, it costs the same however many there are.
+    #[getter]
+    fn next_due<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDateTime>>> {
+        let due = self.state.next_due();
+        due.map(|due| to_datetime(py, due)).transpose()
+    }
+
+    /// The state with other entries of `rule`: those in `changes` are set, and those whose value is
+    /// `None` removed.
+    fn _with_entries(&self, rule: &str, changes: &Bound<'_, PyDict>) -> PyResult<Self> {
+        catch_panics(|| {
+            let mut read = Vec::with_capacity(changes.len());
+            for (key, value) in changes {
+                let key: String = key.extract()?;
+                read.push(if value.is_none() {
+                    StateChange::Remove { key }
+                } else {
+                    let value = json(value)?;
+                    let expires = None;
+                    StateChange::Set {
+                        key,
+                        value,
+                        expires,
+                    }
+                });
+            }
+            let mut state = self.state.clone();
+            Arc::make_mut(&mut state).apply(rule, &read);
+            Ok(Self { state })
+        })
+    }
+
+    /// The state as one line of JSON, with the times at which entries expire, the matches of rules
+    /// with a time window, their events and the time that was reached; `from_json` makes an equal
+    /// state of it.
+    ///
+    /// >>> State({"failed": {"count": 2}}).to_json()
+    /// '{"format":"reflexarc-state","version":1,"entries":{"failed":{"count":{"value":2}}}}'
+    fn to_json(&self, py: Python<'_>) -> PyResult<String> {
+        catch_panics(|| Ok(py.detach(|| self.state.to_json())))
+    }
+
+    /// The state of a text that `to_json` made, by this version or an earlier one.
+    ///
+    /// Raises:
+    ///     StateError: if the text is another one, or of a later version.
+    ///
+    /// >>> state = State({"failed": {"count": 2}})
+    /// >>> State.from_json(state.to_json()) == state
+    /// True
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        catch_panics(|| {
+            let read = py.detach(|| MemoryState::from_json(text));
+            let state = read.map_err(|error| StateError::new_err(error.to_string()))?;
+            Ok(Self {
+                state: Arc::new(state),
+            })
+        })
+    }
+
+    /// Write the JSON of the state to a file, in place of what it had. After a crash the file has
+    /// either the old text or the new one.
+    ///
+    /// Raises:
+    ///     OSError: if it cannot be written.
+    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        catch_panics(|| {
+            py.detach(|| {
+                let mut text = self.state.to_json();
+                text.push('\n');
+                state_file::write_file(&path, &text)
+            })
+        })
+    }
+
+    /// Read a file that `save` wrote.
+    ///
+    /// Raises:
+    ///     StateError: if the file has another text.
+    ///     OSError: if it cannot be read; FileNotFoundError if it is missing.
+    #[staticmethod]
+    fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        catch_panics(|| {
+            let read = py.detach(|| -> PyResult<_> {
+                let text = state_file::read_file(&path)?;
+                MemoryState::from_json(&text)
+                    .map_err(|error| StateError::new_err(format!("{}: {error}", path.display())))
+            });
+            Ok(Self {
+                state: Arc::new(read?),
+            })
+        })
+    }
+
+    /// Open the SQLite file that keeps a state, or create it. Its tables are those of the service,
+    /// which can go on with the state, as a program can with that of a service that has stopped.
+    ///
+    /// Raises:
+    ///     StateError: if a service runs with the file, another program has it open, or it is not
+    ///         such a file.
+    #[staticmethod]
+    fn open(py: Python<'_>, path: PathBuf) -> PyResult<PyStateFile> {
+        catch_panics(|| PyStateFile::open(py, path))
+    }
+
+    /// The state without the entries and matches that have expired by `now` (by default the
+    /// current time). Rules never see what has expired, but it takes memory: a program that runs
+    /// for long removes it from time to time.
+    ///
+    /// >>> state = State({"failed": {"count": 2}})
+    /// >>> state.without_expired() == state
+    /// True
+    #[pyo3(signature = (*, now = None))]
+    fn without_expired(&self, now: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        catch_panics(|| {
+            let now = timestamp_or_now(now)?;
+            let mut state = self.state.clone();
+            Arc::make_mut(&mut state).remove_expired(now);
+            Ok(Self { state })
+        })
     }
 
     /// States are equal if they have the same entries and matches, and have reached the same time.

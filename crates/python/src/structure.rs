@@ -1,23 +1,37 @@
 //! Values of well-known types outside of JSON: instances of dataclasses, named tuples, attrs
-//! classes and pydantic models, numpy scalars and arrays, UUIDs, addresses.
+//! classes and pydantic models, numpy scalars and arrays, UUIDs, addresses, paths.
 //!
 //! Types of libraries are recognised by their attributes and modules, so that none is imported.
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyList, PyMapping, PyString, PyTuple, PyType};
+use reflexarc_event::Limits;
 
-use crate::convert::{Scalar, ValuePath, scalar, unsupported};
+use crate::convert::{Scalar, ValuePath, is_enum, replaced, scalar};
 use crate::dict_walk::is_plain_scalar;
 
-/// A structured value as a dict of its fields or a list of its elements, one level deep where
-/// possible; `None` for values of all other types.
+/// What a value is that is not a scalar.
+pub(crate) enum Structure<'py> {
+    /// A dict of its fields or a list of its elements, one level deep where possible.
+    Plain(Bound<'py, PyAny>),
+    /// A value of a type that has no JSON form here, whatever else it is.
+    Unsupported,
+    /// A value of any other type.
+    Unknown,
+}
+
+/// Reads the structure of a value that is not a scalar.
 pub(crate) fn plain<'py>(
     value: &Bound<'py, PyAny>,
     path: &ValuePath<'_>,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
+) -> PyResult<Structure<'py>> {
     let py = value.py();
+    // An enum is its value, which is not a scalar. It may be a dataclass or tuple as well.
+    if is_enum(value)? {
+        return Ok(Structure::Unsupported);
+    }
     // Looked up on the type: an instance may answer any name (`unittest.mock.Mock`), and a class
     // is not an instance of itself.
     let kind = value.get_type();
@@ -26,7 +40,7 @@ pub(crate) fn plain<'py>(
         let fields = py
             .import(intern!(py, "dataclasses"))?
             .call_method1(intern!(py, "fields"), (value,))?;
-        return named_fields(value, fields.try_iter()?).map(Some);
+        return named_fields(value, fields.try_iter()?).map(Structure::Plain);
     }
     // As a list a named tuple would lose the names that a path needs.
     let as_dict = intern!(py, "_asdict");
@@ -34,10 +48,10 @@ pub(crate) fn plain<'py>(
         && kind.hasattr(intern!(py, "_fields"))?
         && kind.hasattr(as_dict)?
     {
-        return value.call_method0(as_dict).map(Some);
+        return value.call_method0(as_dict).map(Structure::Plain);
     }
     if let Some(attributes) = kind.getattr_opt(intern!(py, "__attrs_attrs__"))? {
-        return named_fields(value, attributes.try_iter()?).map(Some);
+        return named_fields(value, attributes.try_iter()?).map(Structure::Plain);
     }
     let (current, first) = (intern!(py, "model_dump"), intern!(py, "dict"));
     let dump = if kind.hasattr(current)? && kind.hasattr(intern!(py, "model_fields"))? {
@@ -50,23 +64,41 @@ pub(crate) fn plain<'py>(
     // The aliases are the names that the model has as JSON: eniId for a field eni_id.
     let arguments = PyDict::new(py);
     arguments.set_item(intern!(py, "by_alias"), true)?;
-    value.call_method(dump, (), Some(&arguments)).map(Some)
+    let fields = value.call_method(dump, (), Some(&arguments));
+    fields.map(Structure::Plain)
 }
 
-/// The value itself, or what [`plain`] makes of it.
+/// The value itself, or what [`plain`] or `default` makes of it, so that it is known whether it is
+/// an object or an array.
 pub(crate) fn plain_if_unusual<'py>(
     value: &Bound<'py, PyAny>,
     path: &ValuePath<'_>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    // The look-ups of `plain` would cost more than testing a value of the usual types.
-    let is_usual = is_plain_scalar(value)
-        || value.is_instance_of::<PyDict>()
-        || value.is_instance_of::<PyList>()
-        || value.is_exact_instance_of::<PyTuple>();
-    if is_usual {
-        return Ok(value.clone());
+    let mut value = value.clone();
+    // `default` may give another value of an unusual type, and the same one again.
+    for _ in 0..Limits::DEFAULT.depth {
+        // The look-ups of `plain` would cost more than testing a value of the usual types.
+        let is_usual = is_plain_scalar(&value)
+            || value.is_instance_of::<PyDict>()
+            || value.is_instance_of::<PyList>()
+            || value.is_exact_instance_of::<PyTuple>();
+        if is_usual {
+            return Ok(value);
+        }
+        let structure = plain(&value, path)?;
+        if let Structure::Plain(plain) = structure {
+            return Ok(plain);
+        }
+        if path.default().is_none() || scalar(&value, path)?.is_some() {
+            return Ok(value);
+        }
+        let is_container = value.is_instance_of::<PyTuple>() || value.cast::<PyMapping>().is_ok();
+        if is_container && matches!(structure, Structure::Unknown) {
+            return Ok(value);
+        }
+        value = replaced(&value, path)?;
     }
-    Ok(plain(value, path)?.unwrap_or_else(|| value.clone()))
+    Err(path.error("`default` gives no value with a JSON form"))
 }
 
 /// A scalar of a type outside of the language itself; `None` for values of all other types.
@@ -88,40 +120,38 @@ pub(crate) fn library_scalar(
         "b" | "i" | "u" | "f" => {
             let item = value.call_method0(intern!(py, "item"))?;
             if item.is(value) || is_numpy(&item, "generic")? {
-                return Err(unsupported(value, path));
+                return Ok(None);
             }
             scalar(&item, path)
         }
         // `item` of nanoseconds would be an integer.
-        "M" => match value.str()?.to_cow()?.as_ref() {
+        "M" => match value.str()?.to_str()? {
             "NaT" => Err(path.error("NaT is not a time")),
             time => Ok(Some(Scalar::Text(time.to_owned()))),
         },
-        _ => Err(unsupported(value, path)),
+        _ => Ok(None),
     }
 }
 
 /// A numpy array as a list of Python values, or of numpy scalars where those say more.
-fn numpy_array<'py>(
-    value: &Bound<'py, PyAny>,
-    path: &ValuePath<'_>,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
+fn numpy_array<'py>(value: &Bound<'py, PyAny>, path: &ValuePath<'_>) -> PyResult<Structure<'py>> {
     if !is_numpy(value, "ndarray")? {
-        return Ok(None);
+        return Ok(Structure::Unknown);
     }
     let py = value.py();
-    match numpy_kind(value)?.as_str() {
-        "b" | "i" | "u" | "f" | "O" | "U" => value.call_method0(intern!(py, "tolist")).map(Some),
+    let list = match numpy_kind(value)?.as_str() {
+        "b" | "i" | "u" | "f" | "O" | "U" => value.call_method0(intern!(py, "tolist"))?,
         "M" => {
             let texts = value.call_method1(intern!(py, "astype"), (intern!(py, "str"),))?;
             let texts = texts.call_method0(intern!(py, "tolist"))?;
-            if texts.repr()?.to_cow()?.contains("'NaT'") {
+            if texts.repr()?.to_str()?.contains("'NaT'") {
                 return Err(path.error("NaT is not a time"));
             }
-            Ok(Some(texts))
+            texts
         }
-        _ => Err(unsupported(value, path)),
-    }
+        _ => return Ok(Structure::Unsupported),
+    };
+    Ok(Structure::Plain(list))
 }
 
 /// A dict of the fields of a value, whose descriptions have the attribute `name`.
@@ -141,7 +171,7 @@ fn named_fields<'py>(
 }
 
 fn text(value: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
-    Ok(Some(Scalar::Text(value.str()?.to_cow()?.into_owned())))
+    Ok(Some(Scalar::Text(value.str()?.to_str()?.to_owned())))
 }
 
 /// The kind of a numpy type: `i`, `u`, `f` …
@@ -177,6 +207,7 @@ fn text_types(py: Python<'_>) -> PyResult<&[Py<PyType>]> {
     let types = TYPES.get_or_try_init(py, || {
         [
             ("uuid", "UUID"),
+            ("pathlib", "PurePath"),
             ("ipaddress", "IPv4Address"),
             ("ipaddress", "IPv6Address"),
             ("ipaddress", "IPv4Network"),

@@ -1,14 +1,19 @@
 //! The Python classes about time windows: `Deadline`, `MatchFiring` and `DueEvaluation`.
 
 use jiff::Timestamp;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDateTime, PyDict, PyIterator};
+use pyo3::types::{PyDateTime, PyDict, PyIterator, PyTuple};
 use reflexarc::{DueEvaluation, FiringReason, MatchFiring};
 use reflexarc_event::Json;
 
 use crate::action::{PyAction, PyCancellation};
+use crate::action_pickle;
 use crate::convert;
 use crate::evaluation::{PyEffects, PyFailure};
+use crate::evaluation_pickle::{self, EffectsRow};
+use crate::event::PyEvent;
+use crate::repr::{Fields, repr};
 use crate::timestamp::to_datetime;
 
 /// A time at which a rule with a time window reacts, unless an event comes that changes it.
@@ -73,11 +78,34 @@ impl PyDeadline {
         PyIterator::from_object(fields.into_pyobject(py)?.as_any())
     }
 
-    fn __repr__(&self) -> String {
-        format!(
-            "<Deadline {} of rule {:?}, key {}>",
-            self.at, self.rule, self.key
-        )
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let fields = Fields::new(py, "Deadline").value("at", self.at(py)?.as_any())?;
+        let fields = fields.text("rule", &self.rule)?;
+        Ok(fields.value("key", &self.key(py)?)?.finish())
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let this = slf.get();
+        let arguments = (this.at.to_string(), &this.rule, &this.key);
+        let rebuild = slf.get_type().getattr("_rebuild")?;
+        Ok((rebuild, arguments.into_pyobject(slf.py())?))
+    }
+
+    #[staticmethod]
+    fn _rebuild(at: &str, rule: String, key: String) -> PyResult<Self> {
+        let at = at.parse();
+        let at = at.map_err(|_| PyValueError::new_err("not a pickled Deadline"))?;
+        Ok(Self { at, rule, key })
     }
 }
 
@@ -130,12 +158,36 @@ impl PyMatchFiring {
         self.firing.late
     }
 
-    fn __repr__(&self) -> String {
-        let (rule, key) = (&self.rule, &self.firing.key);
-        format!(
-            "<MatchFiring: {} by rule {rule:?}, key {key}>",
-            self.reason()
-        )
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let fields = Fields::new(py, "MatchFiring").text("rule", &self.rule)?;
+        let fields = fields.text("reason", self.reason())?;
+        let fields = fields.value("key", &self.key(py)?)?;
+        Ok(fields.number("count", self.firing.count).finish())
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let this = slf.get();
+        let firing = action_pickle::pickled_firing(&this.firing).to_string();
+        let rebuild = slf.get_type().getattr("_rebuild")?;
+        Ok((rebuild, (&this.rule, firing).into_pyobject(slf.py())?))
+    }
+
+    #[staticmethod]
+    fn _rebuild(rule: String, firing: &str) -> PyResult<Self> {
+        let firing = Json::parse(firing).ok();
+        let firing = firing.and_then(|json| action_pickle::unpickled_firing(&json));
+        let firing = firing.ok_or_else(|| PyValueError::new_err("not a pickled MatchFiring"))?;
+        Ok(Self { rule, firing })
     }
 }
 
@@ -202,6 +254,12 @@ impl PyDueEvaluation {
         self.effects.failures.clone()
     }
 
+    /// The events that scripts gave to `emit`, in order.
+    #[getter]
+    fn emitted(&self) -> Vec<PyEvent> {
+        self.effects.emitted().collect()
+    }
+
     /// The lines that scripts logged, in order.
     #[getter]
     fn log(&self) -> Vec<String> {
@@ -220,9 +278,35 @@ impl PyDueEvaluation {
         self.effects.notes.clone_ref(py)
     }
 
-    fn __repr__(&self) -> String {
-        let PyDeadline { at, rule, key } = &self.deadline;
-        let count = self.effects.count();
-        format!("<DueEvaluation {at} of rule {rule:?}, key {key}: {count}>")
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let (rule, key) = (repr(py, &self.deadline.rule)?, self.key(py)?.repr()?);
+        let (at, count) = (self.deadline.at, self.effects.count());
+        Ok(format!(
+            "<DueEvaluation {at} of rule {rule}, key {key}: {count}>"
+        ))
+    }
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let (py, this) = (slf.py(), slf.get());
+        let effects = evaluation_pickle::pickled(py, &this.effects)?;
+        let rebuild = slf.get_type().getattr("_rebuild")?;
+        Ok((rebuild, (this.deadline.clone(), effects).into_pyobject(py)?))
+    }
+
+    #[staticmethod]
+    fn _rebuild(deadline: &Bound<'_, PyDeadline>, effects: EffectsRow) -> Self {
+        Self {
+            deadline: deadline.get().clone(),
+            effects: evaluation_pickle::unpickled(effects),
+        }
     }
 }

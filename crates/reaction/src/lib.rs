@@ -74,7 +74,7 @@ pub use input::{Input, RuleInfo, Stopwatch};
 pub use kept_match::{KeptEvent, KeptMatch};
 pub use limits::ReactionLimits;
 pub use location::SourceLocation;
-pub use memory_state::MemoryState;
+pub use memory_state::{MemoryState, StateDifference, StateFormatError};
 pub use reaction::Reaction;
 pub use reference::REFERENCE;
 pub use state::{Entry, KeptMatches, NoState, State, sealed};

@@ -1,5 +1,7 @@
 //! The state of rules in memory.
 
+mod difference;
+mod json;
 mod matches;
 mod snapshot;
 
@@ -8,6 +10,8 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use jiff::{SignedDuration, Timestamp};
 
+pub use self::difference::StateDifference;
+pub use self::json::StateFormatError;
 use self::matches::Matches;
 use crate::{Entry, KeptEvent, KeptMatch, KeptMatches, State, StateChange, sealed};
 

@@ -7,6 +7,7 @@ mod masking;
 mod parts;
 mod restart;
 mod sections;
+mod target_settings;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub use self::client::ClientSettings;
 pub use self::file::read_file;
 pub use self::restart::RestartSettings;
+pub use self::target_settings::TargetSettings;
 use jiff::SignedDuration;
 use reflexarc::{FileDiagnostics, InvalidFiles, ReactionLimits, RuleSet};
 pub use reflexarc_delivery::config::Secrets;

@@ -38,6 +38,7 @@ mod outbox;
 mod pages;
 #[cfg(test)]
 mod plans;
+mod program_state;
 mod records;
 mod references;
 mod removal;

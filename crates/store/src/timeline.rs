@@ -151,6 +151,8 @@ pub enum EntryKind {
     Closed,
     /// The answer to a call.
     Answer,
+    /// A program has written the state.
+    State,
 }
 
 /// An entry that is no event.
@@ -172,7 +174,7 @@ pub struct NewEntry {
 
 impl EntryKind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Event,
         Self::Emitted,
         Self::Firing,
@@ -181,6 +183,7 @@ impl EntryKind {
         Self::Reload,
         Self::Closed,
         Self::Answer,
+        Self::State,
     ];
 
     /// Its number in the file.
@@ -204,6 +207,7 @@ impl EntryKind {
             Self::Reload => "reload",
             Self::Closed => "closed",
             Self::Answer => "answer",
+            Self::State => "state",
         }
     }
 }

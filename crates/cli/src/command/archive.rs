@@ -36,8 +36,8 @@ pub(crate) enum Archive {
     List {
         #[command(flatten)]
         range: Range,
-        /// Only entries of this kind: event, emitted, firing, resumed, clock, reload, closed or
-        /// answer
+        /// Only entries of this kind: event, emitted, firing, resumed, clock, reload, closed,
+        /// answer or state
         #[arg(long, value_parser = parse_kind, value_name = "KIND")]
         kind: Option<EntryKind>,
         /// All kinds of entries: also firings, reloads and the like

@@ -192,6 +192,12 @@ fn report(
             "entries before position {position} were removed; rules with state may differ"
         ));
     }
+    if let Some(position) = verification.state_written_at {
+        output.status(&format!(
+            "a program wrote the state at position {position}; rules with state may differ from \
+             there on"
+        ));
+    }
     if let Some(position) = verification.other_rules {
         output.error(&format!(
             "other rules or tables from position {position} on; what follows was not evaluated"

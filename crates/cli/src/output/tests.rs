@@ -52,6 +52,7 @@ pub(crate) fn json(report: &RuleReport) -> Value {
         json!({
             "step": mismatch.step, "line": mismatch.line, "key": mismatch.key,
             "expected": mismatch.expected, "actual": mismatch.actual,
+            "near_misses": mismatch.near_misses,
         })
     };
     let tests = report.tests.iter().map(|test| {
@@ -135,6 +136,10 @@ pub(crate) fn differences(mismatch: &Mismatch) -> Vec<String> {
     }
     if longest == 0 {
         lines.push("  + (nothing)".to_owned());
+    }
+    for explanation in &mismatch.near_misses {
+        lines.push("  the rule does not match the event:".to_owned());
+        lines.extend(explanation.lines().map(|line| format!("    {line}")));
     }
     lines
 }

@@ -17,6 +17,7 @@ mod call_schedule;
 mod command;
 mod config;
 mod dingtalk;
+mod direct_dispatch;
 mod email;
 mod file;
 mod final_answers;

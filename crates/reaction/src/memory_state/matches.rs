@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use imbl::ordmap::DiffItem;
 use imbl::{OrdMap, OrdSet};
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_event::NativeEvent;
@@ -127,6 +128,31 @@ impl Matches {
 
     pub(super) fn events(&self) -> impl Iterator<Item = &KeptEvent> {
         self.events.values().map(|referred| &referred.event)
+    }
+
+    /// The matches of a rule, what has expired included.
+    pub(super) fn by_key(&self, rule: &str) -> OrdMap<Arc<str>, Arc<KeptMatch>> {
+        let matches = self.rules.get(rule);
+        matches.map_or_else(OrdMap::new, |matches| matches.by_key.clone())
+    }
+
+    /// The events that are kept and were not `before`, and the positions of those that were and are
+    /// not any more.
+    pub(super) fn events_since(&self, before: &Self) -> (Vec<KeptEvent>, Vec<u64>) {
+        let (mut added, mut released) = (Vec::new(), Vec::new());
+        for item in before.events.diff(&self.events) {
+            match item {
+                DiffItem::Add(_, referred) => added.push(referred.event.clone()),
+                DiffItem::Remove(position, _) => released.push(*position),
+                // Mostly the number of references. Another event at the same position is none of
+                // the same history, and a store has to see it.
+                DiffItem::Update {
+                    old: (_, old),
+                    new: (_, new),
+                } => added.extend((old.event != new.event).then(|| new.event.clone())),
+            }
+        }
+        (added, released)
     }
 
     /// Sets a match. Of `events`, those that it refers to are kept.

@@ -12,6 +12,7 @@
 //! | reload | matches that the rules do not have are closed, and what they wait for begins |
 //! | answer | the rule that called gets the answer, at the time that it had |
 //! | closed | the match is removed |
+//! | state | nothing: a program has written the state, and the archive does not have it |
 //!
 //! Evaluations that ended because of time or a budget depend on the machine, and are taken as
 //! recorded.
@@ -49,6 +50,9 @@ pub struct Verification {
     pub other_rules: Option<i64>,
     /// The first position, if entries before it were removed: rules with state may differ.
     pub begins_at: Option<i64>,
+    /// The position at which a program has written the state: rules with state may differ from
+    /// there on.
+    pub state_written_at: Option<i64>,
     /// What cannot be read.
     pub damaged: Vec<DamagedEvent>,
     /// SHA-256 over all evaluations, in hexadecimal digits.
@@ -152,6 +156,10 @@ impl Verification {
                 self.other_rules.map_or(Json::Null, Json::from),
             ),
             ("begins_at", self.begins_at.map_or(Json::Null, Json::from)),
+            (
+                "state_written_at",
+                self.state_written_at.map_or(Json::Null, Json::from),
+            ),
             ("damaged", Json::count(self.damaged.len())),
             ("checksum", self.checksum.as_str().into()),
         ])
@@ -211,6 +219,12 @@ impl Verifier<'_> {
                     self.state.apply(rule, &[StateChange::RemoveMatch { key }]);
                 }
                 // Not a time of the service's clock.
+                return Ok(true);
+            }
+            EntryKind::State => {
+                self.verification
+                    .state_written_at
+                    .get_or_insert(archived.seq);
                 return Ok(true);
             }
             // What the entry before it emitted; of any later kind nothing is known.

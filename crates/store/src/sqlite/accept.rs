@@ -13,6 +13,7 @@ use super::calls::{NewCall, PackedEvent};
 use super::compression::pack;
 use super::delays::{InProgress, Name, Reach};
 use super::order::{self, Entry};
+use super::program_state::KEPT;
 use super::{archive, calls, copies, delays, micros, state};
 use crate::{
     Accepted, EntryKind, Incoming, NewEntry, ReplayAccepted, StoreError, evaluation_to_json,
@@ -93,6 +94,35 @@ pub(super) fn insert_entry(
     };
     let seq = row.insert(connection)?;
     apply(connection, &row, seq, evaluation, now)
+}
+
+/// Stores an event that a match refers to and a program has evaluated, at its position.
+pub(super) fn insert_kept_event(
+    connection: &Connection,
+    seq: i64,
+    event: &NativeEvent,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let identity = event.identity();
+    let identity = identity.unwrap_or_else(|| EventIdentity::with_id(event, ""));
+    let row = ArchiveRow {
+        seq: Some(seq),
+        cause: &Cause {
+            identity: &identity,
+            source: &identity.source,
+            event: &identity.id,
+            resource: &identity.resource,
+            native: None,
+        },
+        entry: EntryKind::Emitted,
+        kind: KEPT,
+        received: now,
+        body: event.original().bytes(),
+        evaluation: None,
+        fingerprint: None,
+    };
+    row.insert(connection)?;
+    Ok(())
 }
 
 /// Applies the state changes of an entry and stores its deliveries, which are created `now`.

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::archived_event::read_event;
 use super::damage::{is_local, is_of_row, out_of_order};
-use super::{instant, micros};
+use super::{instant, micros, program_state};
 use crate::{DamagedEvent, EntryKind, EventPage, PageLimits, Selection, StoreError};
 
 /// Positions that one transaction looks at, of events that may all be left out.
@@ -296,7 +296,11 @@ pub(super) fn newest_of(
     }
 }
 
-fn newest_position(connection: &Connection, kind: EntryKind) -> Result<Option<i64>, StoreError> {
+/// The position of the newest entry of a kind; it may have been removed since.
+pub(super) fn newest_position(
+    connection: &Connection,
+    kind: EntryKind,
+) -> Result<Option<i64>, StoreError> {
     if kind == EntryKind::Event {
         let sql = "SELECT seq FROM archive WHERE entry = 0 ORDER BY seq DESC LIMIT 1";
         let mut statement = connection.prepare_cached(sql)?;
@@ -336,10 +340,17 @@ pub(super) fn clock(connection: &Connection) -> Result<Timestamp, StoreError> {
     // An archive of which all was removed counts from 1 again.
     let next = next_position(connection)?.cast_signed();
     let set = set.filter(|set| *set < next);
+    // A program has written the clock that its state has reached.
+    let marker = program_state::marker(connection)?;
+    let marker = marker.filter(|(seq, _)| set.is_none_or(|set| set < *seq));
+    let (set, reached) = match marker {
+        Some((seq, marker)) => (Some(seq.saturating_add(1)), marker.clock),
+        None => (set, Timestamp::MIN),
+    };
     let mut statement = connection.prepare_cached(CLOCK)?;
     let parameters = (set.unwrap_or(i64::MIN), EntryKind::Closed.number());
     let latest = statement.query_row(parameters, |row| row.get(0));
-    Ok(latest.optional()?.map_or(Timestamp::MIN, instant))
+    Ok(latest.optional()?.map_or(reached, instant).max(reached))
 }
 
 /// The positions after `after` that cannot be read.

@@ -86,8 +86,15 @@ impl StoreFiles {
         Ok(log)
     }
 
-    /// Takes the lock that one process at a time has.
+    /// Takes the lock that one process at a time has, and reserves disk space.
     pub(super) fn lock_exclusive(self: &Arc<Self>) -> Result<StoreLock, StoreError> {
+        let lock = self.lock_without_reserve()?;
+        self.create_reserve();
+        Ok(lock)
+    }
+
+    /// Takes the lock that one process at a time has.
+    pub(super) fn lock_without_reserve(self: &Arc<Self>) -> Result<StoreLock, StoreError> {
         self.check()?;
         let failed = |error: std::io::Error| StoreError::NotWritable {
             path: Some(self.path.clone()),
@@ -117,7 +124,6 @@ impl StoreFiles {
         lock.legacy.as_ref().map_or(Ok(()), try_lock)?;
         lock.is_held = true;
         drop(lock);
-        self.create_reserve();
         Ok(StoreLock::new(HeldLock(self.clone())))
     }
 

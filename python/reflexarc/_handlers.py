@@ -1,0 +1,160 @@
+"""Handlers: functions that run when a rule reacts, or when an event matches a pattern."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from ._core import Action, Evaluation, Event, MatchFiring, Pattern, RuleSet
+
+if TYPE_CHECKING:
+    from ._types import PatternLike
+
+HandlerResult = Action | Iterable[Action] | Any | None
+Handler = Callable[[Event, "Match"], HandlerResult | Awaitable[HandlerResult]]
+AnyHandler = TypeVar("AnyHandler", bound=Handler)
+
+# What could be the name of a rule; an expression has at least one space.
+NAME = re.compile(r"[^\s{}\"'=<>()]+")
+
+
+@dataclass(slots=True)
+class Match:
+    """Why a handler runs.
+
+    Attributes:
+        at: the time of the evaluation: now, or of a deadline its own time.
+        evaluation: the evaluation of the event or deadline, whose actions are not delivered yet.
+        rule: the rule that reacted; `None` for a handler of a pattern.
+        pattern: the pattern that the event matches: that of the rule, or of the handler.
+        firing: the match of the rule's time window; `None` without one.
+        item: what the source yielded: the `Message`, text or dict; `None` where only time has
+            passed.
+    """
+
+    at: datetime
+    evaluation: Evaluation
+    pattern: Pattern
+    rule: str | None = None
+    firing: MatchFiring | None = None
+    item: Any = None
+
+    @property
+    def actions(self) -> list[Action]:
+        """The actions of the rule; none for a handler of a pattern."""
+        return [action for action in self.evaluation.actions if action.rule == self.rule]
+
+
+class Call(NamedTuple):
+    """A handler that is to run, with its arguments."""
+
+    order: int
+    handler: Handler
+    event: Event
+    match: Match
+
+
+class Handlers:
+    """The handlers of an automation, in the order in which they were added."""
+
+    def __init__(self, rules: RuleSet) -> None:
+        self._rules = rules
+        self._has_window = {name for name in rules if rules[name].window is not None}
+        self._by_rule: dict[str, list[tuple[int, Handler, Pattern]]] = {}
+        self._by_pattern: list[tuple[int, Handler, Pattern]] = []
+        # The patterns of handlers, by their numbers.
+        self.patterns: RuleSet | None = None
+        self.is_asynchronous = False
+
+    def add(self, condition: str | PatternLike, handler: Handler) -> None:
+        """Add a handler for a rule or a pattern."""
+        check_arguments(handler, 2, "a handler takes the event and the match")
+        order = len(self._by_pattern) + sum(map(len, self._by_rule.values()))
+        if isinstance(condition, str) and condition in self._rules:
+            entry = (order, handler, self._rules[condition].pattern)
+            self._by_rule.setdefault(condition, []).append(entry)
+        elif isinstance(condition, str) and NAME.fullmatch(condition):
+            raise ValueError(self._unknown_rule(condition))
+        else:
+            self._by_pattern.append((order, handler, Pattern(condition)))
+            patterns = {str(at): pattern for at, (*_, pattern) in enumerate(self._by_pattern)}
+            self.patterns = RuleSet(patterns)
+        self.is_asynchronous = self.is_asynchronous or is_asynchronous(handler)
+
+    def calls(
+        self,
+        evaluation: Evaluation,
+        at: datetime,
+        *,
+        matched: Iterable[str] = (),
+        event: Event | None = None,
+        item: Any = None,
+    ) -> list[Call]:
+        """What is to run: for the rules that reacted, and for the patterns `matched` by `event`."""
+        calls = []
+        for rule, seen, firing in evaluation._reactions() if self._by_rule else ():
+            if firing is None and rule in self._has_window:
+                # The event only became part of a match.
+                continue
+            for order, handler, pattern in self._by_rule.get(rule, ()):
+                # An empty event where a rule waits for what has never come.
+                subject = Event("{}") if seen is None else seen
+                match = Match(at, evaluation, pattern, rule, firing, item)
+                calls.append(Call(order, handler, subject, match))
+        if event is not None:
+            native = None
+            for number in matched:
+                order, handler, pattern = self._by_pattern[int(number)]
+                native = native or event.normalized()
+                match = Match(at, evaluation, pattern, item=item)
+                calls.append(Call(order, handler, native, match))
+        if len(calls) > 1:
+            calls.sort(key=_order)
+        return calls
+
+    def _unknown_rule(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self._rules.ids, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"unknown rule {name!r}{hint} A condition is written like 'content.eniId exists'."
+
+
+def _order(call: Call) -> int:
+    return call.order
+
+
+def actions_of(result: Any) -> Iterator[Action]:
+    """The actions that a handler returned; anything else but actions in a list is ignored."""
+    if isinstance(result, Action):
+        yield result
+    elif isinstance(result, (list, tuple)) or inspect.isgenerator(result):
+        for action in result:
+            if not isinstance(action, Action):
+                kind = type(action).__name__
+                raise TypeError(f"expected actions from the handler, found {kind}")
+            yield action
+
+
+def is_asynchronous(function: Callable[..., Any]) -> bool:
+    """Whether what a function returns is to be awaited."""
+    call = getattr(function, "__call__", None)  # noqa: B004 - of an object with this method
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+
+
+def check_arguments(function: Callable[..., Any], count: int, expected: str) -> None:
+    """Raise a `TypeError` if a function cannot be called with `count` arguments."""
+    if not callable(function):
+        raise TypeError(f"expected a function, found {type(function).__name__}")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*[None] * count)
+    except TypeError as error:
+        name = getattr(function, "__qualname__", repr(function))
+        raise TypeError(f"{name}{signature}: {expected}") from error
