@@ -251,7 +251,9 @@ fn event() -> impl Strategy<Value = String> {
                 let disks = disks.into_iter().map(|(k, n)| {
                     let members = [("k".to_owned(), k), ("n".to_owned(), n)];
                     let members = members.into_iter().filter(|(_, text)| !text.is_empty());
-                    Json::from_iter(members.map(|(key, text)| (key, Json::from(text))))
+                    members
+                        .map(|(key, text)| (key, Json::from(text)))
+                        .collect::<Json>()
                 });
                 content.push(("disks".to_owned(), Json::Array(disks.collect())));
                 if full != name {
