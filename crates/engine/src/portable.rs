@@ -42,7 +42,7 @@ impl Rule {
     /// notify = ["team"]"#;
     /// let rules = RuleSet::compile([("failed.toml", text)])?;
     /// let rule = rules.get("failed").ok_or("no such rule")?;
-    /// let exported = rule.export(Dialect::Alibaba).map_err(|found| found[0].to_string())?;
+    /// let exported = rule.export(Dialect::Alibaba).map_err(|found| found[0].message.clone())?;
     /// assert_eq!(
     ///     exported.texts,
     ///     [r#"{"source": ["acs.ecs"], "data": {"result": ["failed"]}}"#]
@@ -91,7 +91,7 @@ impl Rule {
     /// let rules = RuleSet::compile([("failed.toml", text)])?;
     /// let rule = rules.get("failed").ok_or("no such rule")?;
     /// let exported = rule.export_split(Dialect::Alibaba, 20);
-    /// let exported = exported.map_err(|found| found[0].to_string())?;
+    /// let exported = exported.map_err(|found| found[0].message.clone())?;
     /// assert_eq!((exported.texts.len(), exported.is_disjoint), (2, true));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -23,12 +23,19 @@ pub(super) fn intersected(one: &Field, other: &Field) -> Field {
     }
 }
 
-/// The field with its alternatives simplified.
+/// The field with its alternatives simplified, each once.
 pub(super) fn simplified_field(field: Field) -> Field {
-    let alternatives = field.alternatives.into_iter();
-    let alternatives = alternatives.filter_map(|Alternative(one)| simplified(one));
+    let mut alternatives: Vec<Alternative> = Vec::new();
+    for Alternative(predicates) in field.alternatives {
+        // Each once: where there are too many for one rule, no two rules have the same.
+        if let Some(simple) = simplified(predicates).map(Alternative)
+            && !alternatives.contains(&simple)
+        {
+            alternatives.push(simple);
+        }
+    }
     Field {
-        alternatives: alternatives.map(Alternative).collect(),
+        alternatives,
         path: field.path,
     }
 }

@@ -1,5 +1,6 @@
 //! One filter as several conjunctions of fields, which is all that some services have.
 
+use reflexarc_event::parse_address;
 use reflexarc_pattern::{Alternative, Field, Node, Path, Pattern, Predicate, TextOp};
 
 use super::conjunction::{intersected, simplified_field};
@@ -301,7 +302,11 @@ fn joined(parts: &[Node]) -> Vec<Node> {
 /// Whether a field lists texts and compares with nothing else.
 fn lists_texts(field: &Field) -> bool {
     let is_text = |Alternative(predicates): &Alternative| {
-        matches!(predicates.as_slice(), [Predicate::Text(TextOp::Equals, _)])
+        // Another spelling of an address is the same value.
+        matches!(
+            predicates.as_slice(),
+            [Predicate::Text(TextOp::Equals, text)] if parse_address(text).is_none()
+        )
     };
     field.alternatives.iter().all(is_text)
 }

@@ -110,6 +110,42 @@ fn what_is_exported_is_imported_again() {
 }
 
 #[test]
+fn shipped_rules_come_back_from_cloudevents() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rules");
+    let rules = reflexarc::RuleSet::load(&folder).unwrap();
+    let events = std::fs::read_to_string(folder.join("../examples/eni-events.ndjson")).unwrap();
+    let events: Vec<NativeEvent> = events
+        .lines()
+        .map(|line| NativeEvent::from_json(line.as_bytes()).unwrap())
+        .collect();
+    let (mut only_native, mut unproven) = (Vec::new(), Vec::new());
+    for rule in rules.rules() {
+        let needed = rule.needed_events();
+        match to_cloudevents(needed.node()) {
+            Ok(node) => {
+                let again = Pattern::from_node(to_native(&node).unwrap());
+                if !(needed.implies(&again) && again.implies(&needed)) {
+                    unproven.push(rule.name());
+                }
+                for event in &events {
+                    let (one, other) =
+                        (needed.matches(event.event()), again.matches(event.event()));
+                    assert_eq!(one, other, "{}: {}", rule.name(), again.to_expression());
+                }
+            }
+            Err(error) => only_native.push((rule.name(), error.path)),
+        }
+    }
+    let expected = [
+        ("failed-operation", "level".to_owned()),
+        ("security-group-audit", "requestId".to_owned()),
+    ];
+    assert_eq!(only_native, expected);
+    // `content.result == "success" or content.result is missing`, in one field.
+    assert_eq!(unproven, ["cmdb-sync"]);
+}
+
+#[test]
 fn conditions_of_one_form_only_are_errors() {
     for (native, path, reason) in [
         (r#"level == "WARN""#, "level", "EventBridge sends no level"),
@@ -196,37 +232,50 @@ fn event() -> impl Strategy<Value = String> {
         select(&["a", "b"][..]),
     );
     let name = (select(&NAMES[..]), select(&STATUSES[..]));
+    let disk = (select(&["a", "b", ""][..]), select(&["a", "b", ""][..]));
     (
         name,
         texts,
         any::<bool>(),
         vec(select(&["a", "b"][..]), 0..3),
+        vec(disk, 0..3),
     )
-        .prop_map(|((name, status), (region, user), has_result, tags)| {
-            let full = full_name(name, status);
-            let mut content = vec![(
-                "tags".to_owned(),
-                Json::Array(tags.into_iter().map(Json::from).collect()),
-            )];
-            if full != name {
-                content.push(("eventStatus".to_owned(), status.into()));
-            }
-            if has_result {
-                content.push(("result".to_owned(), "failed".into()));
-            }
-            let event = [
-                ("id", Json::from("1")),
-                ("product", "ECS".into()),
-                ("resourceId", "a".into()),
-                ("name", full.as_str().into()),
-                ("userId", user.into()),
-                ("regionId", region.into()),
-                ("eventTime", "20240514T101502.018+0800".into()),
-                ("content", Json::Object(content)),
-            ];
-            let event = event.map(|(key, value)| (key.to_owned(), value));
-            Json::from_iter(event).to_string()
-        })
+        .prop_map(
+            |((name, status), (region, user), has_result, tags, disks)| {
+                let full = full_name(name, status);
+                let mut content = vec![(
+                    "tags".to_owned(),
+                    Json::Array(tags.into_iter().map(Json::from).collect()),
+                )];
+                // Objects in an array, some without a member.
+                let disks = disks.into_iter().map(|(k, n)| {
+                    let members = [("k".to_owned(), k), ("n".to_owned(), n)];
+                    let members = members.into_iter().filter(|(_, text)| !text.is_empty());
+                    members
+                        .map(|(key, text)| (key, Json::from(text)))
+                        .collect::<Json>()
+                });
+                content.push(("disks".to_owned(), Json::Array(disks.collect())));
+                if full != name {
+                    content.push(("eventStatus".to_owned(), status.into()));
+                }
+                if has_result {
+                    content.push(("result".to_owned(), "failed".into()));
+                }
+                let event = [
+                    ("id", Json::from("1")),
+                    ("product", "ECS".into()),
+                    ("resourceId", "a".into()),
+                    ("name", full.as_str().into()),
+                    ("userId", user.into()),
+                    ("regionId", region.into()),
+                    ("eventTime", "20240514T101502.018+0800".into()),
+                    ("content", Json::Object(content)),
+                ];
+                let event = event.map(|(key, value)| (key.to_owned(), value));
+                Json::from_iter(event).to_string()
+            },
+        )
 }
 
 fn condition() -> impl Strategy<Value = String> {
@@ -263,6 +312,10 @@ fn condition() -> impl Strategy<Value = String> {
             "content.result is missing",
             "content.tags == \"a\"",
             "content.tags != \"a\"",
+            "content.disks.k == \"a\"",
+            "content.disks.k is missing",
+            "content.disks.k != \"b\"",
+            "content.disks.n == \"b\"",
             "eventTime exists",
             "id == \"1\"",
         ][..],
