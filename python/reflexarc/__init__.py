@@ -40,6 +40,8 @@ A rule may call an API: an action of the kind "call" has `operation` and `parame
 executes it, for example with the official SDK, and `RuleSet.answer` gives the answer back to the
 rule: `rules.answer(call, body=response, state=state)`.
 
+Lines that scripts log and reactions that fail go to the logger `reflexarc.rules` of `logging`.
+
 All exceptions derive from `Error`. Patterns, rule sets, events and all results are immutable and
 can be shared between threads. The extension module declares that it does not need the interpreter
 lock, but has not been tested on a free-threaded build. Importing the package in a subinterpreter
