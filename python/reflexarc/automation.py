@@ -99,7 +99,8 @@ class Automation:
 
     Raises:
         RuleError: if the rules are invalid.
-        ValueError: if the targets or the state are.
+        ConfigError: if the configuration of the targets is, or a secret is missing.
+        StateError: if the file of the state is none, or in use.
     """
 
     def __init__(
