@@ -93,6 +93,8 @@ from .fields import Condition, Field, all_of, any_of, field, value
 
 if TYPE_CHECKING:
     from . import alibaba, sources
+    from . import arrow as arrow
+    from . import polars as polars
     from ._dead_letters import DeadLetter
     from ._delivery import Answer, DeliveryError
     from ._handlers import Match
@@ -152,7 +154,8 @@ __all__ = [
     "value",
 ]
 
-# Imported when they are used: matching needs none of it, nor asyncio.
+# Imported when they are used: matching needs none of it, nor asyncio. `arrow` and `polars` need
+# packages that are not always there, so `from reflexarc import *` leaves them out.
 _LAZY = {
     "Answer": "._delivery",
     "Automation": ".automation",
@@ -162,6 +165,8 @@ _LAZY = {
     "StateStore": "._state_store",
     "Summary": "._run",
     "alibaba": ".alibaba",
+    "arrow": ".arrow",
+    "polars": ".polars",
     "sources": ".sources",
 }
 
