@@ -1,6 +1,7 @@
 """Compares the cost of a call with baselines and other packages, in one run; prints a table.
 
-    pip install . orjson zen-engine common-expression-language jsonlogic-rs event-ruler
+    pip install . pyarrow polars orjson
+    pip install zen-engine common-expression-language jsonlogic-rs event-ruler
     python python/benches/compare.py
 
 Packages that are not installed are skipped. In each round every contender runs once, so that a busy
@@ -22,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import automation
 import reflexarc as ra
 
 EVENT: dict[str, Any] = {
@@ -58,6 +60,16 @@ RULES = {
 }
 MANY = ra.RuleSet({"r0": PATTERN} | RULES)
 LINES = b"".join([BYTES + b"\n"] * 50_000)
+# A script with state, for evaluations: those that read what an earlier event wrote run twice.
+EVALUATED = """
+when = 'content.result == "failed"'
+then = '''
+let n = add(event.resourceId, 1);
+if n % 100 == 1 { notify("ops", `${event.content.eniId}: ${n} failures`); }
+'''
+"""
+EVALUATIONS = 20_000
+RESOURCES = [f"eni-{n}" for n in range(1_000)]
 
 
 def handwritten(event: dict[str, Any]) -> bool:
@@ -127,43 +139,92 @@ def contenders() -> dict[str, Callable[[], Any]]:
     return found
 
 
-def rates() -> dict[str, float]:
-    """Events per second with 1,000 rules on NDJSON, from Python and with the command line."""
-    with tempfile.TemporaryDirectory() as folder:
-        events, none, patterns = (
-            Path(folder, name) for name in ("events.ndjson", "none.ndjson", "patterns.ndjson")
-        )
-        events.write_bytes(LINES)
-        none.write_bytes(b"")
-        rows = [
-            {"id": id, "pattern": pattern}
-            for id, pattern in {"r0": PATTERN.source, **RULES}.items()
-        ]
-        patterns.write_text("".join(json.dumps(row) + "\n" for row in rows))
+def run_command(*arguments: str | Path) -> None:
+    """Run the command of the package."""
+    run = [sys.executable, "-m", "reflexarc", *map(str, arguments)]
+    assert subprocess.run(run, stdout=subprocess.DEVNULL).returncode in (0, 1)
 
-        def command(file: Path) -> None:
-            arguments = [
-                "match",
-                "--count",
-                "--jobs",
-                str(os.cpu_count()),
-                "--patterns",
-                str(patterns),
-                str(file),
-            ]
-            run = [sys.executable, "-m", "reflexarc", *arguments]
-            assert subprocess.run(run, stdout=subprocess.DEVNULL).returncode in (0, 1)
 
-        calls: dict[str, Callable[[], Any]] = {
-            "matching_many(bytes)": lambda: MANY.matching_many(LINES),
-            "matching_many(path)": lambda: MANY.matching_many(events),
-            "reflexarc match": lambda: command(events),
-            "nothing": lambda: command(none),
-        }
-        times = median_durations(calls, rounds=9, times=1)
+def rates(folder: Path) -> dict[str, float]:
+    """Events per second with 1,000 rules: NDJSON, columns, and the command line."""
+    events, none, patterns = (
+        folder / name for name in ("events.ndjson", "none.ndjson", "patterns.ndjson")
+    )
+    events.write_bytes(LINES)
+    none.write_bytes(b"")
+    sources = {"r0": PATTERN.source, **RULES}
+    rows = [json.dumps({"id": id, "pattern": pattern}) + "\n" for id, pattern in sources.items()]
+    patterns.write_text("".join(rows))
+    jobs = ("--jobs", str(os.cpu_count()), "--patterns", patterns)
+    calls: dict[str, Callable[[], Any]] = {
+        "matching_many(bytes)": lambda: MANY.matching_many(LINES),
+        "matching_many(path)": lambda: MANY.matching_many(events),
+        "reflexarc match": lambda: run_command("match", "--count", *jobs, events),
+        "nothing": lambda: run_command("match", "--count", *jobs, none),
+    }
+    texts = LINES.decode().splitlines()
+    if importlib.util.find_spec("pyarrow"):
+        import pyarrow as pa
+        import reflexarc.arrow as arrow
+
+        column = pa.array(texts)
+        structs = pa.array([EVENT] * len(texts))
+        calls["arrow.matching(text)"] = lambda: arrow.matching(MANY, column)
+        calls["arrow.matching(structs)"] = lambda: arrow.matching(MANY, structs)
+        calls["arrow.mask(text), one pattern"] = lambda: arrow.mask(PATTERN, column)
+    if importlib.util.find_spec("polars"):
+        import polars as pl
+        from reflexarc.polars import matches, matching
+
+        frame = pl.DataFrame({"event": texts})
+        calls["polars matching"] = lambda: frame.select(matching("event", MANY))
+        calls["polars filter, one pattern"] = lambda: frame.filter(matches("event", PATTERN))
+    calls["Pattern.matches(bytes), a loop"] = lambda: [
+        PATTERN.matches(line) for line in LINES.splitlines()
+    ]
+    times = median_durations(calls, rounds=9, times=1)
     start_up = times.pop("nothing")
     times["reflexarc match"] -= start_up
     return {name: LINES.count(b"\n") / seconds for name, seconds in times.items()}
+
+
+def evaluation_rates(folder: Path) -> dict[str, float]:
+    """Evaluations per second of a rule with state, one after the other and many at once."""
+    rule, file, none = folder / "again.toml", folder / "evaluated.ndjson", folder / "none.ndjson"
+    rule.write_text(EVALUATED)
+    found = [
+        json.dumps({**EVENT, "resourceId": RESOURCES[n % len(RESOURCES)]}).encode()
+        for n in range(EVALUATIONS)
+    ]
+    lines = b"".join(text + b"\n" for text in found)
+    file.write_bytes(lines)
+    none.write_bytes(b"")
+    rules = ra.RuleSet.load(rule)
+    dicts = [json.loads(text) for text in found]
+
+    def one_by_one(events: list[Any]) -> None:
+        state = ra.State()
+        for event in events:
+            state = rules.evaluate(event, state=state).state
+
+    def many(events: Any) -> None:
+        for _ in rules.evaluate_many(events):
+            pass
+
+    calls: dict[str, Callable[[], Any]] = {
+        "evaluate(bytes), a loop": lambda: one_by_one(found),
+        "evaluate(dict), a loop": lambda: one_by_one(dicts),
+        "evaluate_many(bytes)": lambda: many(lines),
+        "evaluate_many(path)": lambda: many(file),
+        "evaluate_many(list of bytes)": lambda: many(found),
+        "evaluate_many(list of dicts)": lambda: many(dicts),
+        "reflexarc run": lambda: run_command("run", rule, file),
+        "nothing": lambda: run_command("run", rule, none),
+    }
+    times = median_durations(calls, rounds=9, times=1)
+    start_up = times.pop("nothing")
+    times["reflexarc run"] -= start_up
+    return {name: EVALUATIONS / seconds for name, seconds in times.items()}
 
 
 def median_durations(
@@ -198,8 +259,14 @@ def main() -> None:
             if baseline in medians
         ]
         print(f"{name:<34} {median:8.2f} us   {'   '.join(baselines)}")
-    for name, rate in rates().items():
-        print(f"{name:<34} {rate:12,.0f} events/s")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for measured in (rates(folder), evaluation_rates(folder)):
+            print()
+            for name, rate in measured.items():
+                print(f"{name:<34} {rate:12,.0f} events/s")
+    print()
+    automation.main()
 
 
 if __name__ == "__main__":

@@ -40,6 +40,8 @@ A rule may call an API: an action of the kind "call" has `operation` and `parame
 executes it, for example with the official SDK, and `RuleSet.answer` gives the answer back to the
 rule: `rules.answer(call, body=response, state=state)`.
 
+Lines that scripts log and reactions that fail go to the logger `reflexarc.rules` of `logging`.
+
 All exceptions derive from `Error`. Patterns, rule sets, events and all results are immutable and
 can be shared between threads. The extension module declares that it does not need the interpreter
 lock, but has not been tested on a free-threaded build. Importing the package in a subinterpreter
@@ -91,6 +93,8 @@ from .fields import Condition, Field, all_of, any_of, field, value
 
 if TYPE_CHECKING:
     from . import alibaba, sources
+    from . import arrow as arrow
+    from . import polars as polars
     from ._dead_letters import DeadLetter
     from ._delivery import Answer, DeliveryError
     from ._handlers import Match
@@ -150,7 +154,8 @@ __all__ = [
     "value",
 ]
 
-# Imported when they are used: matching needs none of it, nor asyncio.
+# Imported when they are used: matching needs none of it, nor asyncio. `arrow` and `polars` need
+# packages that are not always there, so `from reflexarc import *` leaves them out.
 _LAZY = {
     "Answer": "._delivery",
     "Automation": ".automation",
@@ -160,6 +165,8 @@ _LAZY = {
     "StateStore": "._state_store",
     "Summary": "._run",
     "alibaba": ".alibaba",
+    "arrow": ".arrow",
+    "polars": ".polars",
     "sources": ".sources",
 }
 

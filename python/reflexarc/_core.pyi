@@ -32,7 +32,10 @@ __all__ = [
     "State",
     "StateFile",
     "Targets",
+    "_ArrowColumn",
     "__version__",
+    "_arrow_mask",
+    "_arrow_matching",
     "command",
     "quote",
 ]
@@ -914,7 +917,7 @@ class EvaluationIterator(Generic[_T]):
         """
     def __iter__(self) -> Self: ...
     def __next__(self) -> _T: ...
-    def __class_getitem__(cls, key: Any, /) -> Any: ...
+    def __class_getitem__(cls, key: Any) -> Any: ...
 
 @final
 class Deadline:
@@ -1513,3 +1516,19 @@ def quote(value: Scalar, /) -> str:
     >>> Pattern(f"user == {quote(name)}").matches({"user": "anybody"})
     False
     """
+
+@final
+class _ArrowColumn:
+    """A column that other Arrow libraries take.
+
+    It has `__arrow_c_stream__`, as much as `pyarrow.chunked_array` and `polars.Series` need.
+    """
+
+    def __arrow_c_schema__(self) -> Any: ...
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
+
+def _arrow_matching(rules: RuleSet, column: Any, is_table: bool, on_error: str) -> _ArrowColumn:
+    """The ids of the rules that match each event of a column, as a column of lists."""
+
+def _arrow_mask(pattern: Pattern, column: Any, is_table: bool, on_error: str) -> _ArrowColumn:
+    """Whether each event of a column matches a pattern, as a column of booleans."""

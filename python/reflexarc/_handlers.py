@@ -106,16 +106,31 @@ class Handlers:
                 subject = Event("{}") if seen is None else seen
                 match = Match(at, evaluation, pattern, rule, firing, item)
                 calls.append(Call(order, handler, subject, match))
-        if event is not None:
-            native = None
-            for number in matched:
-                order, handler, pattern = self._by_pattern[int(number)]
-                native = native or event.normalized()
-                match = Match(at, evaluation, pattern, item=item)
-                calls.append(Call(order, handler, native, match))
+        if event is not None and matched:
+            self._add_of_patterns(calls, evaluation, at, event, matched, item)
+        if self.patterns is not None:
+            for emitted in evaluation.emitted:
+                numbers = self.patterns.matching(emitted)
+                self._add_of_patterns(calls, evaluation, at, emitted, numbers, item)
         if len(calls) > 1:
             calls.sort(key=_order)
         return calls
+
+    def _add_of_patterns(
+        self,
+        calls: list[Call],
+        evaluation: Evaluation,
+        at: datetime,
+        event: Event,
+        numbers: Iterable[str],
+        item: Any,
+    ) -> None:
+        native = None
+        for number in numbers:
+            order, handler, pattern = self._by_pattern[int(number)]
+            native = native or event.normalized()
+            match = Match(at, evaluation, pattern, item=item)
+            calls.append(Call(order, handler, native, match))
 
     def _unknown_rule(self, name: str) -> str:
         near = difflib.get_close_matches(name, self._rules.ids, n=1)

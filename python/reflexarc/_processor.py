@@ -29,6 +29,9 @@ LONGEST_WAIT = 60.0
 # How often a clock of the program is looked at, in seconds.
 POLL_CLOCK = 0.05
 
+# How often what has expired is removed: rules do not see it, but it takes memory.
+COMMITS_BETWEEN_REMOVALS = 1_000
+
 # Bits of `Evaluation._contents`.
 ACTIONS, FAILURES, REACTIONS = 1, 2, 8
 
@@ -82,6 +85,7 @@ class Processor:
         self.next_due: datetime | None = None
         # Whether no event needs to know the time, and nothing can be due before it.
         self._is_timeless = False
+        self._commits = 0
         self._find_next_due()
 
     @property
@@ -372,6 +376,9 @@ class Processor:
     def _commit(self, state: State, changes: Changes) -> None:
         if changes:
             state = self._delays.committed(state, changes)
+        self._commits += 1
+        if self._commits % COMMITS_BETWEEN_REMOVALS == 0:
+            state = state.without_expired(now=self.now())
         self._store.commit(state)
         self.state = state
         if changes:

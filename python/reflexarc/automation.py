@@ -99,7 +99,8 @@ class Automation:
 
     Raises:
         RuleError: if the rules are invalid.
-        ValueError: if the targets or the state are.
+        ConfigError: if the configuration of the targets is, or a secret is missing.
+        StateError: if the file of the state is none, or in use.
     """
 
     def __init__(
@@ -161,7 +162,8 @@ class Automation:
         script emits; a rule with a time window reacts when a match fires or is resolved, also
         because time passes. The event is the one that the script of the rule sees, in the native
         form; an empty one where a rule waits for what has never come. An expression is matched
-        with the events of the source, not with those that scripts emit.
+        with the events of the source and with those that scripts emit. Answers of calls run no
+        handlers.
 
         A handler may return an action, or yield several, which are delivered after those of the
         rules: `Action.notify`, `Action.send`.

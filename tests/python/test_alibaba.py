@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -49,16 +51,17 @@ class Api:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def client(self) -> Client:
-        return Client(
-            Config(
-                access_key_id="id",
-                access_key_secret="secret",
-                endpoint=f"127.0.0.1:{self.server.server_port}",
-                protocol="http",
-                region_id="cn-hangzhou",
-            )
+    def config(self) -> Config:
+        return Config(
+            access_key_id="id",
+            access_key_secret="secret",
+            endpoint=f"127.0.0.1:{self.server.server_port}",
+            protocol="http",
+            region_id="cn-hangzhou",
         )
+
+    def client(self) -> Client:
+        return Client(self.config())
 
 
 @pytest.fixture
@@ -189,3 +192,16 @@ def test_calls_in_an_event_loop(api: Api) -> None:
     assert shown[0][:2] == [True, 200] and shown[0][4]["RequestId"] == "R"
     refused = ra.alibaba.call_async(call(*DELETE), client, allow=["Describe*"])
     assert asyncio.run(refused).code == "NotAllowed"
+
+
+def test_the_example_of_the_guide(api: Api, root: Path) -> None:
+    guide = (root / "docs" / "python.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- recipe: alibaba -->\n```python\n(.*?)```", guide, re.DOTALL)
+    assert found is not None
+    app = ra.Automation(ra.RuleSet.from_rules({"show": SHOW}))
+    shown: list[Any] = []
+    app.target("out")(lambda action: shown.append(action.payload))
+    exec(found[1], {"ra": ra, "app": app, "config": api.config()})
+    app.process({"eni": "eni-1"})
+    assert shown[0][:2] == [True, 200]
+    assert api.requests[0]["Action"] == "DescribeNetworkInterfaces"

@@ -486,3 +486,10 @@ def test_one_event_is_not_stopped_by_what_is_not_due() -> None:
     assert trace.steps == [] and len(trace.app.state.to_dict()["@delayed"]) == 5
     clock.pass_minutes(61)
     assert trace.app.run([{"other": 1}]) == ra.Summary(events=1, actions=5, timers=5)
+
+
+def test_handlers_of_patterns_see_what_scripts_emit() -> None:
+    trace = Trace({"emit": EMIT, "derived": DERIVED})
+    trace.app.on("derived == 1 or n == 1")(trace.handle)
+    trace.app.run([{"n": 1}, {"n": 2}])
+    assert trace.steps == ['handle {"n":1}', 'handle {"derived":1}', "deliver 1", "deliver 2"]

@@ -48,7 +48,7 @@ def append(name, text):
         file.flush()
         os.fsync(file.fileno())
 
-class Store:
+class Pickled:
     """A state in a file that is replaced at each commit."""
 
     def __init__(self):
@@ -66,7 +66,24 @@ class Store:
     def close(self):
         pass
 
-app = ra.Automation(ra.RuleSet.from_rules({{"r": RULE}}), state=Store())
+class Sqlite:
+    """The state file of the package."""
+
+    def __init__(self):
+        self.file = ra.State.open(folder / "state.db")
+        self.state = self.file.state
+
+    def commit(self, state):
+        reached("before commit")
+        self.file.commit(state)
+        self.state = state
+        reached("after commit")
+
+    def close(self):
+        self.file.close()
+
+store = Sqlite() if sys.argv[4] == "sqlite" else Pickled()
+app = ra.Automation(ra.RuleSet.from_rules({{"r": RULE}}), state=store)
 
 @app.target("log")
 def log(action):
@@ -115,15 +132,19 @@ def fill(folder: Path) -> None:
         (queue / f"{number:03}.json").write_text(json.dumps({"n": number}))
 
 
-def command(folder: Path, moment: str = "never", number: int = 0) -> list[str]:
-    return [sys.executable, "-c", WORKER, str(folder), moment, str(number)]
+def command(folder: Path, store: str, moment: str = "never", number: int = 0) -> list[str]:
+    return [sys.executable, "-c", WORKER, str(folder), moment, str(number), store]
 
 
-def finish(folder: Path) -> tuple[list[str], int]:
+def finish(folder: Path, store: str) -> tuple[list[str], int]:
     """Let a process end the work; return what was delivered, and how many events were counted."""
-    subprocess.run(command(folder), check=True, timeout=60, stdout=subprocess.DEVNULL)
+    subprocess.run(command(folder, store), check=True, timeout=60, stdout=subprocess.DEVNULL)
     assert list((folder / "queue").iterdir()) == []
-    state = pickle.loads((folder / "state").read_bytes())
+    if store == "sqlite":
+        with ra.State.open(folder / "state.db") as file:
+            state = file.state
+    else:
+        state = pickle.loads((folder / "state").read_bytes())
     assert state.to_dict().keys() == {"r"}, "nothing waits any more"
     return (folder / "log").read_text().splitlines(), state.get("r", "seen")
 
@@ -135,14 +156,19 @@ def check_that_nothing_is_lost(delivered: list[str]) -> None:
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize("number", [1, 5])
-def test_killed_at_each_step_nothing_is_lost(tmp_path: Path, moment: str, number: int) -> None:
+@pytest.mark.parametrize(("store", "number"), [("pickled", 1), ("pickled", 5), ("sqlite", 3)])
+def test_killed_at_each_step_nothing_is_lost(
+    tmp_path: Path, moment: str, store: str, number: int
+) -> None:
     fill(tmp_path)
     killed = subprocess.run(
-        command(tmp_path, moment, number), timeout=60, stdout=subprocess.DEVNULL, check=False
+        command(tmp_path, store, moment, number),
+        timeout=60,
+        stdout=subprocess.DEVNULL,
+        check=False,
     )
     assert killed.returncode == -signal.SIGKILL
-    delivered, seen = finish(tmp_path)
+    delivered, seen = finish(tmp_path, store)
     check_that_nothing_is_lost(delivered)
     # The event of the crash alone is repeated; it is counted twice only if its commit was done and
     # its acknowledgement was not.
@@ -150,16 +176,17 @@ def test_killed_at_each_step_nothing_is_lost(tmp_path: Path, moment: str, number
     assert len(delivered) <= EVENTS * 3 + 3
 
 
-def test_killed_at_random_nothing_is_lost(tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", ["pickled", "sqlite"])
+def test_killed_at_random_nothing_is_lost(tmp_path: Path, store: str) -> None:
     fill(tmp_path)
     source, kills = random.Random(21), 0
     for _ in range(12):
-        with subprocess.Popen(command(tmp_path), stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(command(tmp_path, store), stdout=subprocess.PIPE) as process:
             assert process.stdout is not None and process.stdout.readline() == b"begun\n"
             time.sleep(source.uniform(0, 0.03))
             process.kill()
             kills += process.wait() == -signal.SIGKILL
-    delivered, seen = finish(tmp_path)
+    delivered, seen = finish(tmp_path, store)
     assert kills > 0
     check_that_nothing_is_lost(delivered)
     assert EVENTS <= seen <= EVENTS + kills

@@ -313,3 +313,14 @@ def test_many_delays_come_in_the_order_of_their_times() -> None:
     assert trace.app.fire_due() == 300
     assert trace.steps == [f"deliver later {number}" for number in range(300)]
     assert trace.app.state == ra.State()
+
+
+def test_what_has_expired_is_removed() -> None:
+    clock = Clock()
+    keeping = "when = 'n exists'\nthen = 'set(event.n.to_string(), 1, \"10m\")'"
+    trace = Trace({"keeping": keeping}, clock=clock)
+    for number in range(30):
+        trace.app.run([{"n": number * 100 + each} for each in range(100)])
+        clock.pass_minutes(1)
+    kept = len(trace.app.state.to_dict(now=NOW)["keeping"])
+    assert 1_000 <= kept < 2_500, "of 3,000 that were set"

@@ -32,9 +32,10 @@ RULES = {
 def events(source: random.Random) -> list[dict[str, Any]]:
     now = datetime(2026, 11, 25, 8, tzinfo=timezone.utc)
     found = []
-    for _ in range(60):
+    for number in range(60):
         now += timedelta(minutes=source.choice([0, 0, 1, 7, 40]))
-        event: dict[str, Any] = {"eventTime": now.isoformat(), "eni": source.randrange(3)}
+        event: dict[str, Any] = {"eventTime": now.isoformat(), "id": f"e{number}"}
+        event["eni"] = source.randrange(3)
         member = source.randrange(4)
         if member == 0:
             event["n"] = source.randrange(6)

@@ -111,15 +111,26 @@ def test_readme_commands_run(root: Path) -> None:
     assert re.search(r"^\d\d+ passed in", done.stdout, re.MULTILINE), done.stdout
 
 
+def example_of(module: Any) -> dict[str, Any]:
+    """Run the example in the documentation of a module, and return its variables."""
+    lines = module.__doc__.splitlines(keepends=True)
+    example = "".join(line for line in lines if line.startswith("    "))
+    names: dict[str, Any] = {}
+    exec(compile(textwrap.dedent(example), module.__name__, "exec"), names)
+    return names
+
+
 def test_arrow_example_runs() -> None:
     pytest.importorskip("polars")
-    arrow = pytest.importorskip("reflexarc.arrow")
-    example = "".join(
-        line for line in arrow.__doc__.splitlines(keepends=True) if line.startswith("    ")
-    )
-    names: dict[str, Any] = {}
-    exec(compile(textwrap.dedent(example), "reflexarc.arrow", "exec"), names)
+    names = example_of(pytest.importorskip("reflexarc.arrow"))
     assert names["frame"]["rules"].to_list() == [["failed"], []]
+    assert names["failed"]["event"].to_list() == names["texts"][:1]
+
+
+def test_polars_example_runs() -> None:
+    names = example_of(pytest.importorskip("reflexarc.polars"))
+    assert names["failed"].collect()["event"].to_list() == names["texts"][:1]
+    assert names["named"]["rules"].to_list() == [["failed"], []]
 
 
 def test_package_example_runs() -> None:

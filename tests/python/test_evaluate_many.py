@@ -203,8 +203,9 @@ def test_errors_of_items_have_their_number() -> None:
         assert [error.partition(":")[0] for error in errors] == ["event 2", "event 3", "event 4"]
         assert len(collected) == 6
     # Whatever their form, the first error is that of the first event.
+    mixed: list[Any] = ["{}", "[", {1: 2}]
     with pytest.raises(ra.EventError, match=r"^event 1: "):
-        RULES.matching_many(["{}", "[", {1: 2}])
+        RULES.matching_many(mixed)
 
 
 def test_exceptions_of_the_source_follow_the_evaluations_before() -> None:
@@ -214,7 +215,8 @@ def test_exceptions_of_the_source_follow_the_evaluations_before() -> None:
         raise KeyError("gone")
 
     for on_error in ("raise", "collect", "skip"):
-        evaluations = RULES.evaluate_many(source(), on_error=on_error)  # type: ignore[call-overload]
+        arguments: Any = {"on_error": on_error}
+        evaluations = RULES.evaluate_many(source(), **arguments)
         assert [next(evaluations).matched for _ in range(2)] == [["plain"]] * 2
         with pytest.raises(KeyError, match="gone"):
             next(evaluations)
@@ -254,7 +256,7 @@ def test_arguments_are_checked() -> None:
     with pytest.raises(ValueError, match="time zone"):
         RULES.evaluate_many([], now=datetime(2026, 1, 1))
     with pytest.raises(TypeError, match="mapping"):
-        RULES.evaluate_many({"n": 1})  # type: ignore[arg-type]
+        RULES.evaluate_many({"n": 1})
     with pytest.raises(OSError):
         RULES.evaluate_many("no-such-file.ndjson")
 

@@ -358,7 +358,12 @@ def test_nothing_is_printed_without_configuration_of_logging() -> None:
 
 
 def test_exceptions_pass_through_process_pools() -> None:
+    rules = rule_set()
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        evaluations = list(pool.map(rules.evaluate, [EVENT] * 5, chunksize=2))
+        assert [evaluation.matched for evaluation in evaluations] == [
+            rules.evaluate(EVENT).matched
+        ] * 5
         future = pool.submit(parse, "a = 5")
         with pytest.raises(ra.PatternError) as caught:
             future.result(timeout=120)

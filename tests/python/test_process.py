@@ -133,9 +133,9 @@ def test_automations_do_not_leak_memory() -> None:
             asyncio.run(in_loop())
 
     try:
-        work(10)
+        work(6)
         before = resident()
-        work(max(5, CALLS // 5_000))
+        work(max(5, CALLS // 10_000))
         grown = resident() - before
     finally:
         logging.getLogger("reflexarc").propagate = True

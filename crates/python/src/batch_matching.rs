@@ -93,6 +93,8 @@ pub(crate) enum MatchError {
     TooLong,
     #[error("rules {rules}: {Undecided}")]
     Undecided { rules: String },
+    #[error("{Undecided}")]
+    UndecidedPattern,
 }
 
 /// The rules that match one event given as text.
@@ -252,7 +254,9 @@ impl MatchError {
     pub(crate) fn exception(&self, message: String) -> PyErr {
         match self {
             Self::Event(_) | Self::TooLong => error::EventError::new_err(message),
-            Self::Undecided { .. } => error::UndecidedError::new_err(message),
+            Self::Undecided { .. } | Self::UndecidedPattern => {
+                error::UndecidedError::new_err(message)
+            }
         }
     }
 

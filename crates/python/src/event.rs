@@ -330,12 +330,12 @@ pub(crate) fn to_native_event(
 
 /// Refuses text that the matcher would accept but that is not an event: more than 1 MiB, or
 /// not an object.
-pub(crate) fn check_limits(bytes: &[u8]) -> PyResult<()> {
+pub(crate) fn check_limits(bytes: &[u8]) -> Result<(), reflexarc_event::EventError> {
     let is_object = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     if is_object && bytes.len() <= Limits::DEFAULT.bytes {
         return Ok(());
     }
-    Event::from_json(bytes).map(drop).map_err(event_error)
+    Event::from_json(bytes).map(drop)
 }
 
 /// A JSON error as a Python exception.

@@ -21,6 +21,9 @@ mod action_delivery;
 mod action_new;
 mod action_origin;
 mod action_pickle;
+mod arrow_column;
+mod arrow_json;
+mod arrow_matching;
 mod batch_argument;
 mod batch_evaluation;
 mod batch_matching;
@@ -84,6 +87,10 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 mod _core {
     #[pymodule_export]
     use crate::action::{PyAction, PyCancellation};
+    #[pymodule_export]
+    use crate::arrow_column::PyArrowColumn;
+    #[pymodule_export]
+    use crate::arrow_matching::{_arrow_mask, _arrow_matching};
     #[pymodule_export]
     use crate::command::command;
     #[pymodule_export]

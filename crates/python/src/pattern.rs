@@ -107,7 +107,7 @@ impl PyPattern {
             let root = ValuePath::event(default);
             let mapping = match EventArgument::at(event, &root)? {
                 EventArgument::Bytes(bytes) => {
-                    event::check_limits(&bytes)?;
+                    event::check_limits(&bytes).map_err(event::event_error)?;
                     return self.matches_text(&bytes);
                 }
                 EventArgument::Mapping(mapping) => mapping,
@@ -360,6 +360,10 @@ impl PyPattern {
             let text = Pattern::from_node(node).to_expression();
             Self::compile(py, Self::parse_text(py, &text, Dialect::Reflexarc, SOURCE)?)
         })
+    }
+
+    pub(crate) fn matcher(&self) -> &Matcher {
+        &self.matcher
     }
 
     fn matches_text(&self, bytes: &[u8]) -> PyResult<bool> {

@@ -59,7 +59,7 @@ use crate::timestamp::timestamp_or_now;
 /// (2, True, ['any', 'failed'])
 #[pyclass(name = "RuleSet", module = "reflexarc", frozen)]
 pub(crate) struct PyRuleSet {
-    rules: RuleSet,
+    pub(crate) rules: RuleSet,
     matcher: EventMatcher,
     /// The names of the rules, in order.
     ids: Vec<Py<PyString>>,
