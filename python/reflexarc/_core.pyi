@@ -1084,8 +1084,8 @@ class Action:
         """
     @property
     def id(self) -> str:
-        """The id under which it is delivered, by which receivers recognise copies: the same each time
-        an event with an id is evaluated, and after pickling.
+        """The id under which it is delivered, by which receivers recognise copies: the same each
+        time an event with an id is evaluated, and after pickling.
         """
     @property
     def rule(self) -> str:
@@ -1265,9 +1265,9 @@ class State:
         """
     def _with_entries(self, rule: str, changes: Mapping[str, Any]) -> State: ...
     def to_json(self) -> str:
-        """The state as one line of JSON, with the times at which entries expire, the matches of rules
-        with a time window, their events and the time that was reached; `from_json` makes an equal
-        state of it.
+        """The state as one line of JSON, with the times at which entries expire, the matches of
+        rules with a time window, their events and the time that was reached; `from_json` makes
+        an equal state of it.
 
         >>> State({"failed": {"count": 2}}).to_json()
         '{"format":"reflexarc-state","version":1,"entries":{"failed":{"count":{"value":2}}}}'
@@ -1284,8 +1284,8 @@ class State:
         True
         """
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the JSON of the state to a file, in place of what it had. After a crash the file has
-        either the old text or the new one.
+        """Write the JSON of the state to a file, in place of what it had. After a crash the file
+        has either the old text or the new one.
 
         Raises:
             OSError: if it cannot be written.
@@ -1300,8 +1300,9 @@ class State:
         """
     @staticmethod
     def open(path: str | PathLike[str]) -> StateFile:
-        """Open the SQLite file that keeps a state, or create it. Its tables are those of the service,
-        which can go on with the state, as a program can with that of a service that has stopped.
+        """Open the SQLite file that keeps a state, or create it. Its tables are those of the
+        service, which can go on with the state, as a program can with that of a service that has
+        stopped.
 
         Raises:
             StateError: if a service runs with the file, another program has it open, or it is not
@@ -1353,8 +1354,8 @@ class StateFile:
     def state(self) -> State:
         """The committed state."""
     def commit(self, state: State) -> None:
-        """Replace the state. What has changed is written in one transaction, which is on the disk when
-        this returns; if it raises an exception, nothing was written.
+        """Replace the state. What has changed is written in one transaction, which is on the disk
+        when this returns; if it raises an exception, nothing was written.
 
         Args:
             state: a state that comes from `state`, by evaluations.
@@ -1366,9 +1367,7 @@ class StateFile:
     def close(self) -> None:
         """Close the file, so that another program or a service can open it. `state` remains."""
     def __enter__(self) -> StateFile: ...
-    def __exit__(
-        self, exception_type: object, exception: object, traceback: object, /
-    ) -> None: ...
+    def __exit__(self, exception_type: object, exception: object, traceback: object, /) -> None: ...
 
 @final
 class Receipt:
@@ -1382,8 +1381,8 @@ class Receipt:
         """The name of the target."""
     @property
     def status(self) -> Literal["delivered", "answered", "undeliverable"]:
-        """ "delivered" if the receiver accepted it, "answered" if the call has an answer, which may be
-        an error, and "undeliverable" if it will not be tried again.
+        """ "delivered" if the receiver accepted it, "answered" if the call has an answer, which may
+        be an error, and "undeliverable" if it will not be tried again.
         """
     @property
     def attempts(self) -> int:
@@ -1405,8 +1404,8 @@ class Receipt:
         """What the receiver responded, shortened; `None` unless it was delivered."""
     @property
     def answer(self) -> dict[str, Any] | None:
-        """The answer to a call as the arguments of `RuleSet.answer`: `body`, `ok`, and where there is
-        one `status`, `code` and `message`; `None` for other actions.
+        """The answer to a call as the arguments of `RuleSet.answer`: `body`, `ok`, and where there
+        is one `status`, `code` and `message`; `None` for other actions.
 
         `rules.answer(receipt.action, **receipt.answer, state=state)` gives it to the rule.
         """
@@ -1456,8 +1455,8 @@ class Targets:
     def deliver(
         self, actions: Iterable[Action], *, timeout: float | timedelta | None = None
     ) -> list[Receipt]:
-        """Deliver actions and wait until each was delivered or answered, or is undeliverable. Actions
-        with `after` are delivered now: when they are due is the caller's to decide.
+        """Deliver actions and wait until each was delivered or answered, or is undeliverable.
+        Actions with `after` are delivered now: when they are due is the caller's to decide.
 
         Different targets, and actions about different resources, are delivered at the same time,
         those of one resource one after another. The interpreter lock is released, and Ctrl-C
@@ -1485,15 +1484,15 @@ class Targets:
     def deliver_async(
         self, actions: Iterable[Action], *, timeout: float | timedelta | None = None
     ) -> Future[list[Receipt]]:
-        """Deliver actions as `deliver` does, from within an event loop. Cancelling the future has the
-        effect of Ctrl-C.
+        """Deliver actions as `deliver` does, from within an event loop. Cancelling the future has
+        the effect of Ctrl-C.
 
         Returns:
             A future of the receipts, to await.
         """
     def resume(self, target: str) -> bool:
-        """Let a target make changes again that has reached a limit of its `max_changes`, which counts
-        the changes of these `Targets`. Returns whether it was stopped.
+        """Let a target make changes again that has reached a limit of its `max_changes`, which
+        counts the changes of these `Targets`. Returns whether it was stopped.
 
         Raises:
             KeyError: if there is no such target.

@@ -99,7 +99,7 @@ pub struct TestReport {
 /// assert_eq!((mismatch.line, mismatch.key), (4, "matches"));
 /// assert_eq!(mismatch.expected, ["true"]);
 /// assert_eq!(mismatch.actual, ["false"]);
-/// assert!(mismatch.near_misses[0].contains("id is missing"));
+/// assert!(mismatch.near_misses[0].contains("`id` is missing"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

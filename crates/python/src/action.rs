@@ -203,8 +203,8 @@ impl PyAction {
         }
     }
 
-    /// The id under which it is delivered, by which receivers recognise copies: the same each time
-    /// an event with an id is evaluated, and after pickling.
+    /// The id under which it is delivered, by which receivers recognise copies: the same each
+    /// time an event with an id is evaluated, and after pickling.
     #[getter]
     fn id(&self) -> String {
         self.delivery_origin().id.to_string()

@@ -67,8 +67,8 @@ impl PyReceipt {
         self.action.get().action.target()
     }
 
-    /// "delivered" if the receiver accepted it, "answered" if the call has an answer, which may be
-    /// an error, and "undeliverable" if it will not be tried again.
+    /// "delivered" if the receiver accepted it, "answered" if the call has an answer, which may
+    /// be an error, and "undeliverable" if it will not be tried again.
     #[getter]
     fn status(&self) -> &'static str {
         match self.outcome {
@@ -114,8 +114,8 @@ impl PyReceipt {
         }
     }
 
-    /// The answer to a call as the arguments of `RuleSet.answer`: `body`, `ok`, and where there is
-    /// one `status`, `code` and `message`; `None` for other actions.
+    /// The answer to a call as the arguments of `RuleSet.answer`: `body`, `ok`, and where there
+    /// is one `status`, `code` and `message`; `None` for other actions.
     ///
     /// `rules.answer(receipt.action, **receipt.answer, state=state)` gives it to the rule.
     #[getter]

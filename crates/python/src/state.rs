@@ -220,9 +220,9 @@ impl PyState {
         })
     }
 
-    /// The state as one line of JSON, with the times at which entries expire, the matches of rules
-    /// with a time window, their events and the time that was reached; `from_json` makes an equal
-    /// state of it.
+    /// The state as one line of JSON, with the times at which entries expire, the matches of
+    /// rules with a time window, their events and the time that was reached; `from_json` makes
+    /// an equal state of it.
     ///
     /// >>> State({"failed": {"count": 2}}).to_json()
     /// '{"format":"reflexarc-state","version":1,"entries":{"failed":{"count":{"value":2}}}}'
@@ -249,8 +249,8 @@ impl PyState {
         })
     }
 
-    /// Write the JSON of the state to a file, in place of what it had. After a crash the file has
-    /// either the old text or the new one.
+    /// Write the JSON of the state to a file, in place of what it had. After a crash the file
+    /// has either the old text or the new one.
     ///
     /// Raises:
     ///     OSError: if it cannot be written.
@@ -283,8 +283,9 @@ impl PyState {
         })
     }
 
-    /// Open the SQLite file that keeps a state, or create it. Its tables are those of the service,
-    /// which can go on with the state, as a program can with that of a service that has stopped.
+    /// Open the SQLite file that keeps a state, or create it. Its tables are those of the
+    /// service, which can go on with the state, as a program can with that of a service that has
+    /// stopped.
     ///
     /// Raises:
     ///     StateError: if a service runs with the file, another program has it open, or it is not

@@ -145,8 +145,8 @@ impl PyStateFile {
         PyState { state }
     }
 
-    /// Replace the state. What has changed is written in one transaction, which is on the disk when
-    /// this returns; if it raises an exception, nothing was written.
+    /// Replace the state. What has changed is written in one transaction, which is on the disk
+    /// when this returns; if it raises an exception, nothing was written.
     ///
     /// Args:
     ///     state: a state that comes from `state`, by evaluations.

@@ -166,8 +166,8 @@ impl PyTargets {
         self.names.clone()
     }
 
-    /// Deliver actions and wait until each was delivered or answered, or is undeliverable. Actions
-    /// with `after` are delivered now: when they are due is the caller's to decide.
+    /// Deliver actions and wait until each was delivered or answered, or is undeliverable.
+    /// Actions with `after` are delivered now: when they are due is the caller's to decide.
     ///
     /// Different targets, and actions about different resources, are delivered at the same time,
     /// those of one resource one after another. The interpreter lock is released, and Ctrl-C
@@ -222,8 +222,8 @@ impl PyTargets {
         })
     }
 
-    /// Deliver actions as `deliver` does, from within an event loop. Cancelling the future has the
-    /// effect of Ctrl-C.
+    /// Deliver actions as `deliver` does, from within an event loop. Cancelling the future has
+    /// the effect of Ctrl-C.
     ///
     /// Returns:
     ///     A future of the receipts, to await.
@@ -256,8 +256,8 @@ impl PyTargets {
         })
     }
 
-    /// Let a target make changes again that has reached a limit of its `max_changes`, which counts
-    /// the changes of these `Targets`. Returns whether it was stopped.
+    /// Let a target make changes again that has reached a limit of its `max_changes`, which
+    /// counts the changes of these `Targets`. Returns whether it was stopped.
     ///
     /// Raises:
     ///     KeyError: if there is no such target.

@@ -388,3 +388,38 @@ fn invalid_delays_of_expected_actions_are_reported() {
         assert!(text.contains(expected), "{action}: {text}");
     }
 }
+
+#[test]
+fn failed_tests_explain_events_that_do_not_match() {
+    let text = r#"
+when = 'result == "failed"'
+notify = ["team"]
+[[test]]
+name = "a window of events"
+[[test.step]]
+event = '{"result": "failed"}'
+actions = []
+[[test.step]]
+events = ['{"result": "Failed"}', '{"result": "success"}', '{"result": "failed"}']
+matches = [true, false, true]
+[[test.step]]
+event = '{"other": 1}'
+actions = [{}]
+"#;
+    let rules = RuleSet::compile([("a.toml", text)]).expect("a valid rule");
+    let report = rules.test("").remove(0).tests.remove(0);
+    let found: Vec<_> = report
+        .mismatches
+        .iter()
+        .map(|mismatch| (mismatch.step, mismatch.key, mismatch.near_misses.len()))
+        .collect();
+    // The event of step 1 matches, and the second one of step 2 must not match.
+    let expected = [
+        (Some(0), "actions", 0),
+        (Some(1), "matches", 1),
+        (Some(2), "actions", 1),
+    ];
+    assert_eq!(found, expected);
+    let explanation = &report.mismatches[1].near_misses[0];
+    assert!(explanation.contains("ignoring case"), "{explanation}");
+}

@@ -121,6 +121,7 @@ mod tests {
     use reflexarc_event::{Json, NativeEvent};
 
     use super::*;
+    use crate::State as _;
 
     #[derive(Debug, Clone)]
     enum Step {
@@ -221,8 +222,8 @@ mod tests {
                     }
                 }
             }
-            reached.reserve_positions(state.matches.next_position);
-            state.reserve_positions(reached.matches.next_position);
+            reached.reserve_positions(state.matches().next_position());
+            state.reserve_positions(reached.matches().next_position());
             prop_assert_eq!(&reached, &state);
             prop_assert!(state.difference_from(&reached).is_empty());
         }

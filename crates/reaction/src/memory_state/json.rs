@@ -378,7 +378,7 @@ mod tests {
 
     #[test]
     fn values_may_be_as_deep_as_events() {
-        let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         let mut state = MemoryState::new();
         let value = Json::parse(deep(Limits::DEFAULT.depth)).unwrap();
         state.insert("a", "x", Entry::new(value));
