@@ -1,4 +1,4 @@
-"""Targets of a configuration, in a program that delivers itself, against receivers on this machine."""
+"""Targets of a configuration, in a program that delivers itself, against local receivers."""
 
 from __future__ import annotations
 
@@ -181,7 +181,8 @@ def test_mail_arrives_over_smtp() -> None:
     controller.start()
     try:
         targets = ra.Targets.from_toml(
-            f'[targets.team]\ntype = "email"\nhost = "127.0.0.1"\nport = {port}\nprotection = "none"\n'
+            f'[targets.team]\ntype = "email"\nhost = "127.0.0.1"\nport = {port}\n'
+            'protection = "none"\n'
             'from = "alerts@example.com"\nto = ["team@example.com"]\n'
         )
         (receipt,) = targets.deliver(actions()[:1])
@@ -254,7 +255,7 @@ def test_a_timeout_gives_up_what_is_left() -> None:
 
 
 def test_the_egress_guard_refuses_private_addresses() -> None:
-    with pytest.raises(ra.ConfigError, match="127.0.0.1") as error:
+    with pytest.raises(ra.ConfigError, match=r"127\.0\.0\.1") as error:
         ra.Targets.from_toml('[targets.hook]\ntype = "webhook"\nurl = "http://127.0.0.1:9/"\n')
     (diagnostic,) = error.value.diagnostics
     assert diagnostic.help is not None and "allow" in diagnostic.help
@@ -384,7 +385,8 @@ def test_ctrl_c_interrupts_a_delivery(tmp_path: Path) -> None:
             textwrap.dedent(
                 f"""
                 import reflexarc as ra
-                rules = ra.RuleSet.from_rules({{"r": "when = 'x exists'\\nthen = 'send(\\"hook\\", 1)'"}})
+                rule = "when = 'x exists'\\nthen = 'send(\\"hook\\", 1)'"
+                rules = ra.RuleSet.from_rules({{"r": rule}})
                 targets = ra.Targets.load({str(config)!r})
                 print("begin", flush=True)
                 try:
