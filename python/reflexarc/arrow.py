@@ -40,8 +40,9 @@ def matching(
 
     `column` holds events as JSON text or bytes, or as structs, whose rows are JSON objects: times
     and dates are RFC 3339 text, and a value without a JSON form, such as bytes or NaN, is an error
-    if a rule reads it. It has `__arrow_c_stream__` or `__arrow_c_array__`: a Polars or pandas Series, a
-    PyArrow array, a DuckDB relation. Of a table with several columns the rows are the events.
+    if a rule reads it. It has `__arrow_c_stream__` or `__arrow_c_array__`: a Polars or pandas
+    Series, a PyArrow array, a DuckDB relation. Of a table with several columns the rows are the
+    events.
 
     The result for a null row is null; also for a row that is not an event, if `on_error` is "null".
 
