@@ -318,6 +318,22 @@ def test_other_threads_run_meanwhile() -> None:
     assert len(ticks) > 10 and max(gaps) < elapsed / 2
 
 
+def test_threads_evaluate_at_the_same_time() -> None:
+    events = many(500)
+    expected, _ = in_turn(events, [NOW] * 500, ra.State())
+    found: list[list[tuple[Any, ...]]] = []
+
+    def work() -> None:
+        found.append([outcome(each) for each in RULES.evaluate_many(events, now=NOW)])
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [expected] * 8
+
+
 INTERRUPTED = """
 import reflexarc as ra
 rules = ra.RuleSet.from_rules(

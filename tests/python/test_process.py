@@ -74,6 +74,10 @@ def test_calls_do_not_leak_memory() -> None:
         (5, lambda: pickle.loads(pickle.dumps(pattern))),
         (4, lambda: rules.matching_many([text, event, line])),
         (1, lambda: rules.matching_many(line * 1000)),
+        (1, lambda: rules.matching_many([text, broken], on_error="collect")),
+        (1, lambda: [each.state for each in rules.evaluate_many(line * 300)]),
+        (1, lambda: list(timed.evaluate_many([event, text, []], now=now, on_error="collect"))),
+        (1, lambda: next(rules.evaluate_many([event] * 100)).explain()),
     ]
     each_round = sum(often for often, _ in calls)
 

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 
 use crate::action::PyAction;
-use crate::evaluation::PyFailure;
+use crate::failure::PyFailure;
 use crate::html;
 use crate::time_window::PyMatchFiring;
 

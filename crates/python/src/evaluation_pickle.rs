@@ -5,8 +5,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::action::{PyAction, PyCancellation};
-use crate::evaluation::{PyEffects, PyFailure};
+use crate::evaluation_effects::PyEffects;
 use crate::event::PyEvent;
+use crate::failure::PyFailure;
 use crate::rule_reaction::RuleReaction;
 use crate::time_window::PyMatchFiring;
 

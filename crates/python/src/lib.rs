@@ -38,6 +38,7 @@ mod eni;
 mod error;
 mod evaluation;
 mod evaluation_clock;
+mod evaluation_effects;
 mod evaluation_html;
 mod evaluation_iterator;
 mod evaluation_origin;
@@ -50,6 +51,7 @@ mod event_path;
 mod event_preparer;
 mod event_source;
 mod explanation;
+mod failure;
 mod html;
 mod logging;
 mod native_dict;
@@ -98,13 +100,15 @@ mod _core {
     #[pymodule_export]
     use crate::eni::PyEniNotification;
     #[pymodule_export]
-    use crate::evaluation::{PyEvaluation, PyFailure};
+    use crate::evaluation::PyEvaluation;
     #[pymodule_export]
     use crate::evaluation_iterator::PyEvaluationIterator;
     #[pymodule_export]
     use crate::event::PyEvent;
     #[pymodule_export]
     use crate::explanation::PyExplanation;
+    #[pymodule_export]
+    use crate::failure::PyFailure;
     #[pymodule_export]
     use crate::pattern::PyPattern;
     #[pymodule_export]

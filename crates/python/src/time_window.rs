@@ -10,9 +10,10 @@ use reflexarc_event::Json;
 use crate::action::{PyAction, PyCancellation};
 use crate::action_pickle;
 use crate::convert;
-use crate::evaluation::{PyEffects, PyFailure};
+use crate::evaluation_effects::PyEffects;
 use crate::evaluation_pickle::{self, EffectsRow};
 use crate::event::PyEvent;
+use crate::failure::PyFailure;
 use crate::repr::{Fields, repr};
 use crate::timestamp::to_datetime;
 
