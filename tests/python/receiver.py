@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Optional
+from typing import Any
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Receiver:
 
 
 # Status and body for a request and its number, from 1; `None` for 200.
-Respond = Callable[[Request, int], Optional[tuple[int, str]]]
+Respond = Callable[[Request, int], tuple[int, str] | None]
 
 
 @contextmanager

@@ -23,7 +23,7 @@ COUNT = ra.RuleSet.from_rules(
     {
         "count": "when = 'id exists'\nthen = 'add(\"seen\", 1); set(event.id, event.id);'",
         "once": "when = 'id exists'\nby = 'id'\nonce = { within = '1h' }\n"
-        "then = 'add(\"n\", 1); notify(\"ops\", event.id)'",
+        'then = \'add("n", 1); notify("ops", event.id)\'',
     }
 )
 
@@ -80,14 +80,14 @@ def test_other_texts_are_no_states(text: str, message: str, tmp_path: Path) -> N
 
 
 def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="missing.json"):
+    with pytest.raises(FileNotFoundError, match=r"missing\.json"):
         ra.State.load(tmp_path / "missing.json")
     with pytest.raises(FileNotFoundError, match="nowhere"):
         ra.State().save(tmp_path / "nowhere/state.json")
     with pytest.raises(ra.StateError, match="nowhere"):
         ra.State.open(tmp_path / "nowhere/state.db")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
-    with pytest.raises(ra.StateError, match="invalid state in .*binary"):
+    with pytest.raises(ra.StateError, match=r"invalid state in .*binary"):
         ra.State.load(tmp_path / "binary")
 
 
@@ -134,7 +134,9 @@ def test_committing_and_reopening_changes_nothing(seed: int, tmp_path: Path) -> 
     assert file.state.to_dict(now=NOW) == state.to_dict(now=NOW)
     assert [*map(list, file.state.due())] == [*map(list, state.due())]
     file.close()
-    referred = "SELECT count(*) FROM archive WHERE entry = 1 AND seq NOT IN (SELECT seq FROM kept_event)"
+    referred = (
+        "SELECT count(*) FROM archive WHERE entry = 1 AND seq NOT IN (SELECT seq FROM kept_event)"
+    )
     with sqlite3.connect(path) as connection:
         # What no match refers to is removed, and every reference leads to an event.
         assert connection.execute(referred).fetchone() == (0,)

@@ -1,4 +1,4 @@
-"""Targets of a configuration, in a program that delivers itself, against receivers on this machine."""
+"""Targets of a configuration, in programs that deliver themselves, against real receivers."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_failures_are_repeated_and_then_undeliverable() -> None:
     assert (lost.status, lost.cause, lost.attempts) == ("undeliverable", "exhausted", 2)
     assert lost.error is not None and lost.error.startswith("gave up after 2 attempts: HTTP 503")
     assert SECRET not in lost.error
-    assert repr(lost) == f'<Receipt undeliverable, target "hook": {lost.error}>'
+    assert repr(lost) == f"Receipt(target='hook', status='undeliverable', error={lost.error!r})"
     assert (sent.status, sent.attempts) == ("delivered", 2)
     # All attempts, and the second delivery, under one id: the receiver can recognise copies.
     assert len({request.headers["webhook-id"] for request in hook.requests}) == 1
@@ -131,7 +131,7 @@ def test_ids_are_those_of_the_event_and_the_action() -> None:
 
 def test_answers_and_deadlines_have_ids_of_their_own() -> None:
     (call,) = rules().evaluate({"id": "1", "leaked": "eni-1"}, now=NOW).actions
-    answers = [{"body": {"Id": "x"}}, {"code": "NotFound"}]
+    answers: list[dict[str, Any]] = [{"body": {"Id": "x"}}, {"code": "NotFound"}]
     told = [rules().answer(call, **answer, now=NOW).actions[0] for answer in answers]
     assert told[0].id == told[1].id != call.id
     (other,) = rules().evaluate({"id": "2", "leaked": "eni-1"}, now=NOW).actions
@@ -181,8 +181,8 @@ def test_mail_arrives_over_smtp() -> None:
     controller.start()
     try:
         targets = ra.Targets.from_toml(
-            f'[targets.team]\ntype = "email"\nhost = "127.0.0.1"\nport = {port}\nprotection = "none"\n'
-            'from = "alerts@example.com"\nto = ["team@example.com"]\n'
+            f'[targets.team]\ntype = "email"\nhost = "127.0.0.1"\nport = {port}\n'
+            'protection = "none"\nfrom = "alerts@example.com"\nto = ["team@example.com"]\n'
         )
         (receipt,) = targets.deliver(actions()[:1])
     finally:
@@ -254,7 +254,7 @@ def test_a_timeout_gives_up_what_is_left() -> None:
 
 
 def test_the_egress_guard_refuses_private_addresses() -> None:
-    with pytest.raises(ra.ConfigError, match="127.0.0.1") as error:
+    with pytest.raises(ra.ConfigError, match=r"127\.0\.0\.1") as error:
         ra.Targets.from_toml('[targets.hook]\ntype = "webhook"\nurl = "http://127.0.0.1:9/"\n')
     (diagnostic,) = error.value.diagnostics
     assert diagnostic.help is not None and "allow" in diagnostic.help
@@ -384,7 +384,8 @@ def test_ctrl_c_interrupts_a_delivery(tmp_path: Path) -> None:
             textwrap.dedent(
                 f"""
                 import reflexarc as ra
-                rules = ra.RuleSet.from_rules({{"r": "when = 'x exists'\\nthen = 'send(\\"hook\\", 1)'"}})
+                rule = "when = 'x exists'\\nthen = 'send(\\"hook\\", 1)'"
+                rules = ra.RuleSet.from_rules({{"r": rule}})
                 targets = ra.Targets.load({str(config)!r})
                 print("begin", flush=True)
                 try:
