@@ -6,9 +6,8 @@ import difflib
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ._core import Action, Evaluation, Event, MatchFiring, Pattern, RuleSet
 
@@ -23,12 +22,10 @@ AnyHandler = TypeVar("AnyHandler", bound=Handler)
 NAME = re.compile(r"[^\s{}\"'=<>()]+")
 
 
-@dataclass(slots=True)
 class Match:
     """Why a handler runs.
 
     Attributes:
-        at: the time of the evaluation: now, or of a deadline its own time.
         evaluation: the evaluation of the event or deadline, whose actions are not delivered yet.
         rule: the rule that reacted; `None` for a handler of a pattern.
         pattern: the pattern that the event matches: that of the rule, or of the handler.
@@ -37,12 +34,34 @@ class Match:
             passed.
     """
 
-    at: datetime
-    evaluation: Evaluation
-    pattern: Pattern
-    rule: str | None = None
-    firing: MatchFiring | None = None
-    item: Any = None
+    __slots__ = ("_at", "evaluation", "firing", "item", "pattern", "rule")
+
+    def __init__(
+        self,
+        at: datetime | None,
+        evaluation: Evaluation,
+        pattern: Pattern,
+        rule: str | None = None,
+        firing: MatchFiring | None = None,
+        item: Any = None,
+    ) -> None:
+        self._at = at
+        self.evaluation = evaluation
+        self.pattern = pattern
+        self.rule = rule
+        self.firing = firing
+        self.item = item
+
+    def __repr__(self) -> str:
+        return f"<Match of {self.rule or self.pattern!r} at {self.at.isoformat()}>"
+
+    @property
+    def at(self) -> datetime:
+        """The time of the evaluation: now, or of a deadline its own time."""
+        # Looking at the clock costs as much as all else; few handlers need it.
+        if self._at is None:
+            self._at = datetime.now(timezone.utc)
+        return self._at
 
     @property
     def actions(self) -> list[Action]:
@@ -50,13 +69,9 @@ class Match:
         return [action for action in self.evaluation.actions if action.rule == self.rule]
 
 
-class Call(NamedTuple):
-    """A handler that is to run, with its arguments."""
-
-    order: int
-    handler: Handler
-    event: Event
-    match: Match
+# A handler that is to run: its place in the order, the function, and its arguments. A plain tuple,
+# which costs a tenth of a class.
+Call: TypeAlias = tuple[int, Handler, Event, Match]
 
 
 class Handlers:
@@ -89,23 +104,24 @@ class Handlers:
     def calls(
         self,
         evaluation: Evaluation,
-        at: datetime,
+        at: datetime | None,
         *,
         matched: Iterable[str] = (),
         event: Event | None = None,
         item: Any = None,
     ) -> list[Call]:
         """What is to run: for the rules that reacted, and for the patterns `matched` by `event`."""
-        calls = []
+        calls: list[Call] = []
         for rule, seen, firing in evaluation._reactions() if self._by_rule else ():
-            if firing is None and rule in self._has_window:
-                # The event only became part of a match.
+            handlers = self._by_rule.get(rule)
+            # Without a firing, the event only became part of a match.
+            if handlers is None or (firing is None and rule in self._has_window):
                 continue
-            for order, handler, pattern in self._by_rule.get(rule, ()):
+            for order, handler, pattern in handlers:
                 # An empty event where a rule waits for what has never come.
                 subject = Event("{}") if seen is None else seen
                 match = Match(at, evaluation, pattern, rule, firing, item)
-                calls.append(Call(order, handler, subject, match))
+                calls.append((order, handler, subject, match))
         if event is not None and matched:
             self._add_of_patterns(calls, evaluation, at, event, matched, item)
         if self.patterns is not None:
@@ -120,7 +136,7 @@ class Handlers:
         self,
         calls: list[Call],
         evaluation: Evaluation,
-        at: datetime,
+        at: datetime | None,
         event: Event,
         numbers: Iterable[str],
         item: Any,
@@ -130,7 +146,7 @@ class Handlers:
             order, handler, pattern = self._by_pattern[int(number)]
             native = native or event.normalized()
             match = Match(at, evaluation, pattern, item=item)
-            calls.append(Call(order, handler, native, match))
+            calls.append((order, handler, native, match))
 
     def _unknown_rule(self, name: str) -> str:
         near = difflib.get_close_matches(name, self._rules.ids, n=1)
@@ -139,7 +155,7 @@ class Handlers:
 
 
 def _order(call: Call) -> int:
-    return call.order
+    return call[0]
 
 
 def actions_of(result: Any) -> Iterator[Action]:

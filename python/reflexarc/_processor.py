@@ -32,6 +32,8 @@ POLL_CLOCK = 0.05
 # How often what has expired is removed: rules do not see it, but it takes memory.
 COMMITS_BETWEEN_REMOVALS = 1_000
 
+UTC = timezone.utc
+
 # Bits of `Evaluation._contents`.
 ACTIONS, FAILURES, REACTIONS = 1, 2, 8
 
@@ -96,12 +98,12 @@ class Processor:
     def now(self, event: Event | None = None) -> datetime:
         """The time of an event, or the present one."""
         if self._clock == "wall":
-            return datetime.now(timezone.utc)
+            return datetime.now(UTC)
         if self._clock == "event":
             time = None if event is None else event.time
             if time is not None:
                 self._last_event_time = time
-            return self._last_event_time or datetime.now(timezone.utc)
+            return self._last_event_time or datetime.now(UTC)
         return self._clock()
 
     async def process(self, event: Event, item: Any, *, in_loop: bool) -> Evaluation:
@@ -113,7 +115,6 @@ class Processor:
         patterns = self._handlers.patterns
         matched = patterns.matching(event) if patterns is not None else ()
         if evaluation._contents or matched:
-            now = now or self.now(event)
             calls = self._handlers.calls(evaluation, now, matched=matched, event=event, item=item)
             await self._react(evaluation, calls, now, in_loop)
         else:
@@ -137,7 +138,6 @@ class Processor:
         matched = patterns.matching(event) if patterns is not None else ()
         contents = evaluation._contents
         if contents or matched:
-            now = now or self.now(event)
             calls = self._handlers.calls(evaluation, now, matched=matched, event=event, item=item)
             if contents & ~REACTIONS:
                 drive(self._react(evaluation, calls, now, in_loop=False))
@@ -174,16 +174,19 @@ class Processor:
         if self._has_windows:
             self._find_next_due()
 
-    def _run_here(self, evaluation: Evaluation, calls: Sequence[Call], now: datetime) -> None:
+    def _run_here(
+        self, evaluation: Evaluation, calls: Sequence[Call], now: datetime | None
+    ) -> None:
         """Steps 3 to 5 for an event without actions of rules."""
         actions: list[Action] = []
-        for call in calls:
-            result = call.handler(call.event, call.match)
+        for _, handler, event, match in calls:
+            result = handler(event, match)
             if result is not None:
                 if isinstance(result, Awaitable):
                     raise RuntimeError(PLAIN_FUNCTION)
                 actions.extend(actions_of(result))
         if actions:
+            now = now or self.now()
             delivering = self._deliver(actions, [], now, evaluation.state, in_loop=False)
             self._commit(*drive(delivering))
         else:
@@ -290,7 +293,7 @@ class Processor:
         self._commit(state, changes)
 
     async def _react(
-        self, evaluation: Evaluation, calls: Sequence[Call], now: datetime, in_loop: bool
+        self, evaluation: Evaluation, calls: Sequence[Call], now: datetime | None, in_loop: bool
     ) -> None:
         """Steps 3 to 5: run handlers, deliver, commit."""
         contents = evaluation._contents
@@ -298,8 +301,8 @@ class Processor:
             self._count_failures(evaluation)
         actions = evaluation.actions if contents & ACTIONS else []
         cancelled = evaluation.cancelled if contents & ACTIONS else []
-        for call in calls:
-            result = call.handler(call.event, call.match)
+        for _, handler, event, match in calls:
+            result = handler(event, match)
             if isinstance(result, Awaitable):
                 result = await result
             if result is not None:
@@ -307,6 +310,7 @@ class Processor:
         state = evaluation.state
         changes: Changes = {}
         if actions or cancelled:
+            now = now or self.now()
             state, changes = await self._deliver(actions, cancelled, now, state, in_loop)
         self._commit(state, changes)
 

@@ -1,4 +1,4 @@
-"""Targets of a configuration, in a program that delivers itself, against local receivers."""
+"""Targets of a configuration, in programs that deliver themselves, against real receivers."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_failures_are_repeated_and_then_undeliverable() -> None:
     assert (lost.status, lost.cause, lost.attempts) == ("undeliverable", "exhausted", 2)
     assert lost.error is not None and lost.error.startswith("gave up after 2 attempts: HTTP 503")
     assert SECRET not in lost.error
-    assert repr(lost) == f'<Receipt undeliverable, target "hook": {lost.error}>'
+    assert repr(lost) == f"Receipt(target='hook', status='undeliverable', error={lost.error!r})"
     assert (sent.status, sent.attempts) == ("delivered", 2)
     # All attempts, and the second delivery, under one id: the receiver can recognise copies.
     assert len({request.headers["webhook-id"] for request in hook.requests}) == 1
@@ -131,7 +131,7 @@ def test_ids_are_those_of_the_event_and_the_action() -> None:
 
 def test_answers_and_deadlines_have_ids_of_their_own() -> None:
     (call,) = rules().evaluate({"id": "1", "leaked": "eni-1"}, now=NOW).actions
-    answers = [{"body": {"Id": "x"}}, {"code": "NotFound"}]
+    answers: list[dict[str, Any]] = [{"body": {"Id": "x"}}, {"code": "NotFound"}]
     told = [rules().answer(call, **answer, now=NOW).actions[0] for answer in answers]
     assert told[0].id == told[1].id != call.id
     (other,) = rules().evaluate({"id": "2", "leaked": "eni-1"}, now=NOW).actions
@@ -182,8 +182,7 @@ def test_mail_arrives_over_smtp() -> None:
     try:
         targets = ra.Targets.from_toml(
             f'[targets.team]\ntype = "email"\nhost = "127.0.0.1"\nport = {port}\n'
-            'protection = "none"\n'
-            'from = "alerts@example.com"\nto = ["team@example.com"]\n'
+            'protection = "none"\nfrom = "alerts@example.com"\nto = ["team@example.com"]\n'
         )
         (receipt,) = targets.deliver(actions()[:1])
     finally:

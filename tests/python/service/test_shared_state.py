@@ -5,9 +5,8 @@ import subprocess
 
 import pytest
 import reflexarc as ra
-from service_process import RULE, Service, event, program
+from service_process import Service, event, eventually, program
 
-COUNTED = RULE + "\n"
 STUCK = """
 when = 'content.operation == "DetachNetworkInterface"'
 by = "content.eniId"
@@ -30,8 +29,6 @@ def restarted(service: Service) -> Service:
         stdout=subprocess.DEVNULL,
         env=service.environment,
     )
-    from service_process import eventually
-
     eventually(service.ready)
     return service
 
@@ -62,14 +59,17 @@ def test_a_program_and_a_service_go_on_with_each_others_state(serve):
 
     restarted(service)
     service.post(event("5", "eni-2", operation="DeleteNetworkInterface"))
-    waiting = json.loads(service.run("pending", "--format", "json").stdout)
+    waiting = json.loads(service.run("pending", "list", "--format", "json").stdout)
     assert [match["key"] for match in waiting] == ["eni-3"]
     assert service.stop() == 0
-    # The store is sound, and its archive says where a program has written the state.
-    checked = service.run("store", "check")
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    listed = service.run("archive", "list", "--entries", "--format", "json").stdout
-    assert '"state"' in listed, listed
+    # A copy of the store is checked as a whole, and its archive says where a program has written.
+    backup = service.run("backup", "copy.db")
+    assert backup.returncode == 0, backup.stdout + backup.stderr
+    listed = service.run("archive", "list", "--kind", "state")
+    header, *entries = listed.stdout.splitlines()
+    assert header.startswith("ACCEPTED") and len(entries) == 1, listed
+    verified = service.run("replay", "--verify")
+    assert "a program wrote the state at position" in verified.stderr, verified
 
     with ra.State.open(store) as file:
         assert file.state.get("seen", "seen") == 5
