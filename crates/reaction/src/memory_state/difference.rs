@@ -193,9 +193,13 @@ mod tests {
             is_related in any::<bool>(),
         ) {
             let mut earlier = MemoryState::new();
-            first.into_iter().for_each(|step| apply(&mut earlier, step));
+            for step in first {
+                apply(&mut earlier, step);
+            }
             let mut state = if is_related { earlier.clone() } else { MemoryState::new() };
-            second.into_iter().for_each(|step| apply(&mut state, step));
+            for step in second {
+                apply(&mut state, step);
+            }
 
             let difference = state.difference_from(&earlier);
             let positions = |state: &MemoryState| {
