@@ -75,11 +75,11 @@ impl BatchSize {
         items: 64,
     };
 
-    /// The size of the largest batches, of 2 MiB or some thousand events: much beside what it costs
+    /// The size of the largest batches, of 512 KiB or some hundred events: much beside what it costs
     /// to start threads.
     const LARGEST: Self = Self {
-        chunks: 16,
-        items: 1024,
+        chunks: 4,
+        items: 512,
     };
 
     /// The size of the batch after one of this size.
