@@ -79,7 +79,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
 
 def call(operation: str, parameters: str, eni: str = "eni-1") -> ra.Action:
     rule = f"when = 'eni exists'\nthen = 'call(\"ecs\", \"{operation}\", #{{ {parameters} }})'"
-    return ra.RuleSet.from_rules({"r": rule}).evaluate({"eni": eni}).actions[0]
+    return ra.RuleSet.from_rules({"r": rule}).evaluate({"id": eni, "eni": eni}).actions[0]
 
 
 LOOK = ("DescribeNetworkInterfaces", 'NetworkInterfaceId: [event.eni], Tag: [#{ Key: "a" }]')

@@ -140,7 +140,7 @@ def test_immutable_values_pickle_and_copy(name: str) -> None:
 def test_every_class_of_values_is_tested() -> None:
     tested = {type(value) for value in values().values()}
     classes = {thing for name in ra.__all__ if isinstance(thing := getattr(ra, name), type)}
-    others = {"EvaluationIterator", "Receipt", "Targets"}
+    others = {"EvaluationIterator", "Receipt", "StateFile", "Targets"}
     rest = {
         kind.__name__
         for kind in classes
