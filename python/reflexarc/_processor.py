@@ -212,17 +212,19 @@ class Processor:
         self.counts.timers += count
         return count
 
-    async def begin(self, *, in_loop: bool) -> None:
-        """Begin a run: leave for a while what has passed meanwhile, and begin what rules wait for
-        before any event.
-        """
+    def hold_overdue(self) -> bool:
+        """Leave for a while what is due since long before the run; whether there is such."""
         if self.follows_events:
-            return
+            return False
         now = self.now()
-        if self.next_due is not None and self.next_due < now - STOPPED_FOR:
+        is_overdue = self.next_due is not None and self.next_due < now - STOPPED_FOR
+        if is_overdue:
             self.held_until = now + self._settle_time
-        elif self._has_windows:
-            await self.fire_due(now, in_loop=in_loop)
+        return is_overdue
+
+    async def begin(self, now: datetime, *, in_loop: bool) -> None:
+        """Begin what rules wait for before any event. What is due has been fired."""
+        if self._has_windows:
             await self._fire(now, now, in_loop)
 
     def reach(self, time: datetime) -> datetime:

@@ -175,7 +175,14 @@ class Run:
             self._is_waiting = False
 
     async def _begin(self, *, in_loop: bool) -> None:
-        await self._gate.run(self._processor.begin(in_loop=in_loop), in_loop=in_loop)
+        processor = self._processor
+        if processor.follows_events or processor.hold_overdue():
+            return
+        now = processor.now()
+        await self._fire_due(now, in_loop)
+        # Otherwise an error has it tried again later, with what is due then.
+        if processor.held_until is None:
+            await self._gate.run(processor.begin(now, in_loop=in_loop), in_loop=in_loop)
 
     async def _end(self, *, in_loop: bool) -> None:
         """With the clock of events, the time after the last event."""
