@@ -132,10 +132,10 @@ def test_ids_are_those_of_the_event_and_the_action() -> None:
 def test_answers_and_deadlines_have_ids_of_their_own() -> None:
     (call,) = rules().evaluate({"id": "1", "leaked": "eni-1"}, now=NOW).actions
     answers: list[dict[str, Any]] = [{"body": {"Id": "x"}}, {"code": "NotFound"}]
-    told = [rules().answer(call, **answer, now=NOW).actions[0] for answer in answers]
-    assert told[0].id == told[1].id != call.id
+    answered = [rules().answer(call, **answer, now=NOW).actions[0] for answer in answers]
+    assert answered[0].id == answered[1].id != call.id
     (other,) = rules().evaluate({"id": "2", "leaked": "eni-1"}, now=NOW).actions
-    assert rules().answer(other, **answers[0], now=NOW).actions[0].id != told[0].id
+    assert rules().answer(other, **answers[0], now=NOW).actions[0].id != answered[0].id
     stuck = ra.RuleSet.from_rules(
         {
             "stuck": """

@@ -1,4 +1,4 @@
-//! Which action of which event it is: the id of its delivery, and what receivers are told of the event.
+//! Which action of which event it is: the id of its delivery, and what receivers get of the event.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};

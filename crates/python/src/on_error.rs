@@ -48,8 +48,8 @@ impl SkippedItems {
         self.first.get_or_insert(error);
     }
 
-    /// Logs how many items were left out, and why the first one was: items that disappear in
-    /// silence would be missed by nobody until it matters.
+    /// Logs how many items were left out, and why the first one was: without a log
+    /// line, a caller would not notice missing items.
     pub(crate) fn log(&mut self, py: Python<'_>) -> PyResult<()> {
         let Self { count, first } = std::mem::take(self);
         let Some(first) = first else {

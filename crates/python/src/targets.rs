@@ -241,7 +241,7 @@ impl PyTargets {
             let (waiting, event_loop) = (future.clone().unbind(), event_loop.unbind());
             let task = delivery_runtime::handle()?.spawn(async move {
                 let dispatched = delivering.await;
-                // Not at the end of the interpreter: nobody waits any more.
+                // Not while the interpreter shuts down: no task is waiting then.
                 Python::try_attach(|py| {
                     let receipts = receipts(actions, dispatched);
                     // Fails where the loop was closed meanwhile.

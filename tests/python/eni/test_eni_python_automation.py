@@ -70,9 +70,9 @@ def test_refusals_of_the_cloud_are_answers(cloud):
     app = ra.Automation(ra.RuleSet.from_rules({"clean-up": CLEAN_UP}))
     messages = []
     app.target("team")(lambda action: messages.append(action.text))
-    stranger = cloud.client("tenant", access_key_secret="wrong")
+    unauthorized = cloud.client("tenant", access_key_secret="wrong")
     event = {"content": {"operation": "CreateNetworkInterface", "result": "success", "eniId": "e"}}
-    for account in (stranger, client):
+    for account in (unauthorized, client):
         app.target("ecs")(lambda action, account=account: ra.alibaba.call(action, account))
         app.process(event)
     assert messages == ["DescribeNetworkInterfaces: SignatureDoesNotMatch"]

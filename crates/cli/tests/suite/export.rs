@@ -290,6 +290,42 @@ fn rules_become_requests_of_cloud_monitor() {
 }
 
 #[test]
+fn mute_times_are_those_of_every_valid_duration() {
+    for (every, seconds) in [("7d", 604_800), ("1h30m", 5_400), ("90s", 90), ("500ms", 1)] {
+        let rule = format!(
+            "when = 'product == \"ECS\"'\nnotify = 'hook'\n\
+             throttle = {{ key = ['name', 'resourceId'], every = '{every}' }}"
+        );
+        let project = Project::new(&[("a.toml", &rule)]);
+        let args = ["export", "cloudmonitor", "--config", "reflexarc.toml"];
+        let (requests, _) = project.json(&args);
+        assert_eq!(
+            requests[0]["PutEventRule"]["SilenceTime"], seconds,
+            "{every}"
+        );
+    }
+}
+
+#[test]
+fn a_faulty_configuration_is_refused() {
+    let project = Project::new(&[("a.toml", "when = 'id exists'\nnotify = 'hook'")]);
+    for table in [
+        "type = 'webhook'",
+        "tpye = 'webhook'\nurl = 'https://a.example'",
+    ] {
+        let config = format!("[targets.hook]\n{table}\n");
+        std::fs::write(project.0.path().join("reflexarc.toml"), config).unwrap();
+        let outcome = project.run(&EVENTBRIDGE);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (3, ""), "{table}");
+        assert!(
+            outcome.stderr.contains("reflexarc.toml:"),
+            "{}",
+            outcome.stderr
+        );
+    }
+}
+
+#[test]
 fn every_shipped_rule_is_exported_or_says_why_not() {
     for (service, refused) in [
         (

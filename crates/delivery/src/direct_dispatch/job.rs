@@ -56,7 +56,7 @@ impl Job {
         (job, waiter)
     }
 
-    /// Whether nobody waits for the outcome any more.
+    /// Whether every caller has stopped waiting for the outcome.
     pub(super) fn is_abandoned(&self) -> bool {
         self.replies.iter().all(oneshot::Sender::is_closed)
     }

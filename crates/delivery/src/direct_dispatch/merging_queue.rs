@@ -115,7 +115,7 @@ impl MergingQueue {
             .next_batch(&self.schedule, target, floods, is_probe, now)
     }
 
-    /// Drops deliveries that nobody waits for any more.
+    /// Drops abandoned deliveries, whose callers have stopped waiting.
     fn drop_abandoned(&mut self) {
         let (jobs, mut abandoned) = (&self.jobs, Vec::new());
         self.waiting.retain(|delivery| {

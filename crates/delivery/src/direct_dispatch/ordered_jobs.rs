@@ -125,7 +125,7 @@ impl OrderedJobs {
         self.ready.iter().copied().collect()
     }
 
-    /// Takes the next job that is to be sent. Jobs that nobody waits for are dropped.
+    /// Takes the next job that is to be sent. Abandoned jobs are dropped.
     pub(super) fn take_ready(&mut self) -> Option<Number> {
         while let Some(number) = self.ready.pop_first() {
             if !self.jobs.get(&number)?.job.is_abandoned() {

@@ -181,6 +181,26 @@ fn a_name_in_a_filter_may_leave_the_status_out() {
 }
 
 #[test]
+fn levels_of_tested_events_are_known_ones() {
+    let mut endpoint = endpoint();
+    for (level, expected) in [
+        ("CRITICAL", 200),
+        ("WARN", 200),
+        ("INFO", 200),
+        ("high", 400),
+    ] {
+        let content = format!(r#"{{"level": "{level}", "content": {{}}}}"#);
+        let test = [
+            ("Product", "ecs"),
+            ("EventName", "Instance:StateChange"),
+            ("EventContent", content.as_str()),
+        ];
+        let response = monitor(&mut endpoint, "SendDryRunSystemEvent", &test);
+        assert_eq!(code(&response).0, expected, "{level}");
+    }
+}
+
+#[test]
 fn disabled_and_deleted_rules_and_targets_get_nothing() {
     let mut endpoint = endpoint();
     put_rule(&mut endpoint, &[]);

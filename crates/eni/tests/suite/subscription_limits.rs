@@ -112,7 +112,7 @@ fn limits_bound_what_event_bridge_keeps() {
     }
 }
 
-/// What nobody takes does not fill the memory.
+/// Deliveries that are not taken do not fill the memory.
 #[test]
 fn deliveries_that_are_not_taken_are_bounded() {
     let limits = Limits {

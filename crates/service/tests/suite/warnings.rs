@@ -81,6 +81,10 @@ const REASONS: &[(&str, &str)] = &[
         "the check of the store reports damage",
     ),
     (
+        "the time that the state has reached is damaged",
+        "the check of the store reports damage",
+    ),
+    (
         "copies of these events are no longer recognised",
         "once, at an upgrade",
     ),

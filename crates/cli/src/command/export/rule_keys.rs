@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
 use reflexarc::{Rule, WindowKind};
+use reflexarc_diagnostic::parse_duration;
 use reflexarc_diagnostic::toml::{DeTable, DeValue, Spanned};
 
 /// Keys of a valid rule file.
@@ -14,7 +14,7 @@ pub(super) struct RuleKeys {
     /// The templates of the message.
     pub(super) title: Option<String>,
     pub(super) text: Option<String>,
-    /// `every` of `throttle` in seconds.
+    /// `every` of `throttle` in whole seconds, at least one.
     pub(super) throttle: Option<u64>,
     /// The paths of its key.
     pub(super) throttle_key: Vec<String>,
@@ -49,7 +49,7 @@ impl RuleKeys {
         };
         let throttle = keys.get("throttle").and_then(|value| value.as_table());
         let every = throttle.and_then(|table| table.get("every")?.get_ref().as_str());
-        let every = every.and_then(|text| text.parse::<SignedDuration>().ok());
+        let every = every.and_then(|text| parse_duration(text).ok());
         let key = throttle.and_then(|table| table.get("key"));
         let key = key
             .or_else(|| table.get_ref().get("by"))
@@ -58,7 +58,11 @@ impl RuleKeys {
             then: text("then").map(str::to_owned),
             title: part("title"),
             text: part("text"),
-            throttle: every.and_then(|every| u64::try_from(every.as_secs()).ok()),
+            throttle: every.and_then(|every| {
+                u64::try_from(every.as_secs())
+                    .ok()
+                    .map(|whole| whole.max(1))
+            }),
             throttle_key: key.map(strings).unwrap_or_default(),
             others: OTHER_KEYS
                 .iter()

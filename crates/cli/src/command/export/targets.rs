@@ -6,6 +6,7 @@ use reflexarc_diagnostic::toml::{DeTable, DeValue, Spanned};
 use reflexarc_service::config::read_file;
 
 use super::secret_text::SecretText;
+use crate::config_args::load_without_secrets;
 use crate::exit::Failure;
 
 /// The targets that rules may name.
@@ -58,8 +59,10 @@ pub(super) enum Retry {
 }
 
 impl ConfiguredTargets {
-    /// The targets of a valid configuration.
+    /// The targets of a configuration. A faulty one is refused: a target without its address would
+    /// be exported without it.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        load_without_secrets(path)?;
         let failed = |error: String| Failure::Invalid(format!("{}: {error}", path.display()));
         let (_, text) = read_file(path).map_err(|found| Failure::Rules(vec![found]))?;
         let root = DeTable::parse(&text).map_err(|error| failed(error.to_string()))?;

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use super::api_listener::{ApiListener, ClientAddress};
 use super::forward::Forwarder;
-use super::rule_targets::RuleTargets;
+use super::rule_targets::{RuleTargets, TargetReport};
 use super::shared_cloud::{CloudOutput, SharedCloud};
 use super::timeline::Entry;
 use super::{Args, faults};
@@ -95,7 +95,9 @@ async fn serve(
             Some(sent) = outputs.recv() => {
                 let (entry, sent) = match sent {
                     CloudOutput::Delivery(delivery) => {
-                        targets.start(delivery);
+                        if let Some(report) = targets.start(delivery) {
+                            print_report(&report, args.format, start, output)?;
+                        }
                         continue;
                     }
                     // Interfaces have no names here, because the script is not run.
@@ -119,16 +121,23 @@ async fn serve(
                     forwarder.send(&recipient, &event)?;
                 }
             }
-            report = targets.report() => {
-                match args.format {
-                    Format::Human => report.print(start, output)?,
-                    Format::Json | Format::Ndjson => output.json(&report)?,
-                }
-                output.flush()?;
-            }
+            report = targets.report() => print_report(&report, args.format, start, output)?,
             warning = forwarder.warning() => output.error(&warning),
         }
     }
+}
+
+fn print_report(
+    report: &TargetReport,
+    format: Format,
+    start: Timestamp,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    match format {
+        Format::Human => report.print(start, output)?,
+        Format::Json | Format::Ndjson => output.json(report)?,
+    }
+    output.flush()
 }
 
 async fn answer(

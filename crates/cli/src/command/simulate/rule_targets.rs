@@ -77,20 +77,20 @@ impl RuleTargets {
         })
     }
 
-    /// Starts a delivery. Must be called inside the runtime.
-    pub(super) fn start(&self, delivery: Delivery) {
+    /// Starts a delivery, or returns the report that there are too many. Must be called inside the
+    /// runtime.
+    #[must_use]
+    pub(super) fn start(&self, delivery: Delivery) -> Option<TargetReport> {
         let shared = Arc::clone(&self.shared);
         let Ok(permit) = Arc::clone(&shared.deliveries).try_acquire_owned() else {
             let reason = format!("{DELIVERIES} deliveries are in progress already");
-            let report = shared.report(&delivery, 0, Outcome::NotSent(reason));
-            // A full channel of reports has this one already.
-            let _ = shared.reports.try_send(report);
-            return;
+            return Some(shared.report(&delivery, 0, Outcome::NotSent(reason)));
         };
         tokio::spawn(async move {
             shared.deliver(&delivery).await;
             drop(permit);
         });
+        None
     }
 
     /// The next report about an attempt.

@@ -32,7 +32,12 @@ pub(super) fn send(cloud: &mut Cloud, account: &str, parameters: &Parameters) ->
         Some(content @ Json::Object(_)) => content.clone(),
         _ => given.clone(),
     };
-    let level = text("level").and_then(|level| level.parse::<Level>().ok());
+    let level = match text("level") {
+        None => Level::Info,
+        Some(level) => level
+            .parse()
+            .map_err(|_| illegal("The level is not CRITICAL, WARN or INFO."))?,
+    };
     let region = text("regionId").unwrap_or(cloud.region()).to_owned();
     let (id, time) = (cloud.new_request_id(), cloud.event_time());
     let mut members = vec![
@@ -42,7 +47,7 @@ pub(super) fn send(cloud: &mut Cloud, account: &str, parameters: &Parameters) ->
     ];
     members.extend(text("resourceId").map(|id| ("resourceId", id.into())));
     members.extend([
-        ("level", level.unwrap_or(Level::Info).as_str().into()),
+        ("level", level.as_str().into()),
         ("name", name.into()),
         ("userId", account.into()),
         ("eventTime", time.into()),

@@ -73,7 +73,13 @@ fn add_folder(
             return Ok(());
         }
     };
-    let mut paths: Vec<PathBuf> = entries.filter_map(|one| Some(one.ok()?.path())).collect();
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for entry in entries {
+        match entry {
+            Ok(entry) => paths.push(entry.path()),
+            Err(error) => sources.faulty.push(failed(error.to_string())),
+        }
+    }
     paths.sort();
     for path in paths {
         let name = path.file_name().map(|name| name.to_string_lossy());
@@ -83,8 +89,13 @@ fn add_folder(
             continue;
         }
         // Links are not followed: they may lead anywhere, or in a circle.
-        let Ok(facts) = path.symlink_metadata() else {
-            continue;
+        let facts = match path.symlink_metadata() {
+            Ok(facts) => facts,
+            Err(error) => {
+                let fault = (path.display().to_string(), error.to_string());
+                sources.faulty.push(fault);
+                continue;
+            }
         };
         if facts.is_dir() {
             add_folder(&path, depth + 1, limits, sources)?;
