@@ -20,6 +20,9 @@ pub(super) struct IacLimits {
 }
 
 impl IacLimits {
+    /// Members of an object in Terraform's JSON. Inserting one takes as long as the object is.
+    pub(super) const TERRAFORM_JSON_MEMBERS: usize = 10_000;
+
     /// The limits of the command.
     pub(super) const DEFAULT: Self = Self {
         file_bytes: 16 << 20,

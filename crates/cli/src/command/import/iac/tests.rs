@@ -132,6 +132,29 @@ fn deep_documents_are_reported() {
 }
 
 #[test]
+fn members_of_objects_in_terraform_json_are_limited() {
+    let most = IacLimits::TERRAFORM_JSON_MEMBERS;
+    for (count, faults) in [(most, 0), (most + 1, 1)] {
+        let members: Vec<String> = (0..count).map(|n| format!("\"m{n}\": 1")).collect();
+        let json = format!(
+            r#"{{"locals": {{"big": {{{}}}}}, "resource": {{"aws_cloudwatch_event_rule": {{}}}}}}"#,
+            members.join(", ")
+        );
+        let (_, report) = Folder::new(&[("a.tf.json", &json)])
+            .import(&IacLimits::DEFAULT)
+            .unwrap();
+        assert_eq!(report.faulty.len(), faults, "{count}: {:?}", report.faulty);
+        let expected = format!("more than {most} members");
+        assert!(
+            report
+                .faulty
+                .iter()
+                .all(|fault| format!("{fault:?}").contains(&expected))
+        );
+    }
+}
+
+#[test]
 fn evaluations_are_limited() {
     // Each local is twice as long as the one before.
     let mut locals = "a0 = [\"x\"]\n".to_owned();

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::super::limits::IacLimits;
 use super::super::value::Value;
 use hcl_edit::Span as _;
 use hcl_edit::expr::{Array, Expression, Object, ObjectKey, ObjectValue};
 use hcl_edit::structure::{Body, Structure};
 use hcl_edit::template::StringTemplate;
-
-/// Members of an object in JSON. Inserting one takes as long as the object is.
-const MAX_MEMBERS: usize = 10_000;
 
 /// A module.
 #[derive(Debug, Default)]
@@ -230,8 +228,9 @@ pub(super) fn expression(value: &Value) -> Result<Expression, String> {
             let elements: Result<Array, String> = elements.iter().map(expression).collect();
             Expression::Array(elements?)
         }
-        Value::Map(members) if members.len() > MAX_MEMBERS => {
-            return Err(format!("an object has more than {MAX_MEMBERS} members"));
+        Value::Map(members) if members.len() > IacLimits::TERRAFORM_JSON_MEMBERS => {
+            let most = IacLimits::TERRAFORM_JSON_MEMBERS;
+            return Err(format!("an object has more than {most} members"));
         }
         Value::Map(members) => {
             let mut object = Object::new();
