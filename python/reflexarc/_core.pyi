@@ -472,7 +472,7 @@ class RuleSet:
         in the folder `tables` beside them.
 
         Raises:
-            FileNotFoundError: if there is nothing at the path.
+            FileNotFoundError: if the path does not exist.
             RuleError: if a file is invalid, with the diagnostics of all files.
         """
     @staticmethod
@@ -753,7 +753,7 @@ class RuleSet:
                 `Evaluation.failures`.
 
         Raises:
-            ValueError: if the action is no call, or the answer contradicts itself: it is ok and
+            ValueError: if the action is not a call, or the answer contradicts itself: it is ok and
                 has a code, or is not ok and has neither a code nor a status.
             EventError: if the body has no JSON form.
             ReactionError: if `strict` is true and a reaction failed.

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ._core import Action, Cancellation, State
 
 # The name under which actions wait, beside the names of rules. A rule cannot have it: it is the
-# stem of a file, and `@` is no letter of one.
+# stem of a file, and `@` is not a letter of one.
 ENTRIES = "@delayed"
 
 

@@ -56,7 +56,7 @@ def call(action: Action, client: Any, *, allow: Iterable[str] | None = None) -> 
         response, the code is "OutcomeUnknown"; of an operation that only reads, "Undelivered".
 
     Raises:
-        ValueError: if the action is no call, or the client does not have the operation or one of
+        ValueError: if the action is not a call, or the client does not have the operation or one of
             the parameters.
     """
     prepared = _Prepared(action, client, allow)

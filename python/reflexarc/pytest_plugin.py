@@ -133,7 +133,7 @@ def ruleset(pytestconfig: pytest.Config) -> RuleSet:
 
 @pytest.fixture
 def fake_clock() -> FakeClock:
-    """Return a clock that stands still until it is moved on."""
+    """Return a clock that does not move until it is set."""
     from .testing import FakeClock
 
     return FakeClock()

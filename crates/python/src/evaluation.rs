@@ -69,7 +69,7 @@ impl PyEvaluation {
     /// Why a rule matches what was evaluated or not; `None` if there is no event, or no such rule.
     fn explain_rule(&self, rule: &str) -> Option<PyExplanation> {
         let other = self.effects.other_event(rule);
-        // What fired before an event is no reason for what rules did at the event.
+        // What fired before an event does not explain what rules did at the event.
         let mut fired = self.fired.iter().filter(|_| self.origin.event.is_none());
         let other = other.or_else(|| fired.find_map(|due| due.get().effects().other_event(rule)));
         self.origin.explain(rule, other)

@@ -318,7 +318,7 @@ fn patterns_that_differ_in_their_keyword_are_one() {
     let condition = "!(text.contains(\"i-prod\") || text.contains(\"i-live\"))";
     assert!(rule.contains(condition), "{rule}");
     assert_eq!(rule.matches("product == \"ECS\"").count(), 1, "{rule}");
-    // Keywords of one of two patterns are no condition on the other one.
+    // Keywords of one of two patterns are not conditions on the other one.
     other["NameList"] = json!(["Disk:Created"]);
     let different = inputs.file("different.json", &request(json!([flat, other])));
     let outcome = inputs.import("cloudmonitor", &[&different]);

@@ -73,7 +73,7 @@ fn overlapping(mut extents: Vec<Extent>) -> Vec<String> {
     problems
 }
 
-/// What is no valid XML of the forms that pictures have.
+/// Characters that XML does not allow, and those that change the direction of text.
 fn invalid(line: &str) -> Option<String> {
     let is_shape = line.ends_with("/>") && line.matches('<').count() == 1;
     let is_text = line.starts_with("<text ") && line.ends_with("</text>");

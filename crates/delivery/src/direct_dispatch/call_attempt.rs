@@ -214,7 +214,7 @@ impl CallAttempt {
     }
 }
 
-/// The request of a delivery; `None` if it is no call.
+/// The request of a delivery; `None` if it is not a call.
 fn request(delivery: &Delivery) -> Option<CallRequest<'_>> {
     match &delivery.action {
         Action::Call {

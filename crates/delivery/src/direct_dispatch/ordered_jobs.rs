@@ -39,7 +39,7 @@ struct Entry {
     due: Option<Instant>,
 }
 
-/// Where a job stands in the order of its key.
+/// The position of a job in the order of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// Nothing holds it up, or not any more.

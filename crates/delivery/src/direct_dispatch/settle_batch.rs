@@ -32,7 +32,7 @@ pub(super) fn settle_batch(
         }
         if let Some((due, mut next)) = settlement.next_attempt(delivery, now) {
             next.digest = next_digest;
-            // A part that was delivered is no failure: nothing overtakes it.
+            // A part that was delivered is not a failure: nothing overtakes it.
             let failed = outcome.is_err().then(Instant::now);
             jobs.retry(number, next, clock.instant(due), failed);
             continue;

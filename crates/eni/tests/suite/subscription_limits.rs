@@ -68,7 +68,7 @@ fn limits_bound_what_event_bridge_keeps() {
     for (ids, expected) in [
         (&["1", "2"][..], "Success"),
         (&["3"], "EventTargetCountExceedLimit"),
-        // Replacing is no addition.
+        // Replacing does not add one.
         (&["2"], "Success"),
     ] {
         let targets = Json::Array(ids.iter().map(|id| http_target(id)).collect()).to_string();
@@ -140,7 +140,7 @@ fn limits_bound_what_cloud_monitor_keeps() {
     assert_eq!(put(&[RULE, PRODUCT]), "200");
     assert_eq!(put(&[("RuleName", "s"), PRODUCT]), "200");
     assert_eq!(put(&[("RuleName", "t"), PRODUCT]), "ExceedingQuota");
-    // Replacing is no addition.
+    // Replacing does not add one.
     assert_eq!(put(&[RULE, PRODUCT]), "200");
     let mut given = vec![RULE, PRODUCT, ("EventPattern.2.Product", "rds")];
     assert_eq!(put(&given), "200");

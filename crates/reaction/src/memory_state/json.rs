@@ -16,7 +16,7 @@ const VERSION: i64 = 1;
 /// The deepest document that is read: values may have as many levels as events, inside five others.
 const DEPTH: usize = Limits::DEFAULT.depth + 8;
 
-/// Why a text is no state.
+/// Why a text is not a state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid state: {reason}")]
 pub struct StateFormatError {

@@ -142,7 +142,7 @@ impl Shared {
     }
 
     async fn attempt(&self, delivery: &Delivery, url: &Url, is_get: bool) -> Result<u16, String> {
-        // The semaphore is never closed, so this is no failure.
+        // The semaphore is never closed, so this is not a failure.
         let _permit = self.requests.acquire().await;
         let request = if is_get {
             let mut url = url.clone();

@@ -24,7 +24,7 @@ pub(super) fn send(cloud: &mut Cloud, account: &str, parameters: &Parameters) ->
     let given = match parameters.optional("EventContent").map(Json::parse) {
         None => Json::Object(Vec::new()),
         Some(Ok(json @ Json::Object(_))) => json,
-        Some(_) => return Err(illegal("EventContent is no JSON object.")),
+        Some(_) => return Err(illegal("EventContent must be a JSON object.")),
     };
     let text = |key: &str| given.get(key).and_then(Json::as_str);
     // The debugging page fills in a whole event; other callers give the content alone.

@@ -63,7 +63,7 @@ pub(super) fn update(cloud: &mut Cloud, account: &str, parameters: &Parameters) 
     Ok(Vec::new())
 }
 
-/// A bus that does not exist is no error, as documented: `Data` says whether it did.
+/// A bus that does not exist is not an error, as documented: `Data` says whether it did.
 pub(super) fn delete(cloud: &mut Cloud, account: &str, parameters: &Parameters) -> Answered {
     let name = EVENT_BUS_NAME.of(parameters)?;
     if name == DEFAULT_BUS {

@@ -35,7 +35,7 @@ pub(super) fn quota(code: &'static str, what: &str, count: usize, limit: usize) 
     error(code, message)
 }
 
-/// A parameter that is no JSON of the expected form.
+/// A parameter that is not JSON of the expected form.
 pub(super) fn invalid_json(parameter: &str, reason: &str) -> ApiError {
     let message = format!("The Json attribute is invalid: {parameter}: {reason}");
     error("JsonAttributeInvalid", message)
