@@ -52,7 +52,8 @@ actions = [{ target = "ops" }]
 
 def test_failures_show_the_nearest_miss(pytester: pytest.Pytester) -> None:
     (pytester.mkdir("rules") / "near.toml").write_text(NEAR_MISS)
-    result = pytester.runpytest()
+    # Without pytest's summary, which repeats failures, in full where the variable CI is set.
+    result = pytester.runpytest("-rN")
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
         [
