@@ -9,6 +9,8 @@ use reflexarc_event::{EventIdentity, Json};
 use reflexarc_reaction::Action;
 use sha2::{Digest, Sha256};
 
+use crate::phase::Phase;
+
 /// One delivery as a target receives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
@@ -23,8 +25,8 @@ pub struct Delivery {
     /// The key of the event or match by the rule's `by`, as JSON text; `None` for a rule without
     /// `by`, and for an event without the value.
     pub key: Option<String>,
-    /// Whether a match of the rule's time window led to it.
-    pub firing: bool,
+    /// Whether an event led to it, or a match of the rule's time window, and how.
+    pub phase: Phase,
     /// The target's name.
     pub target: String,
     /// What to deliver.
@@ -102,7 +104,7 @@ impl Delivery {
     /// outbox. `actions` are pairs of a rule and an action, in the order of the evaluation.
     ///
     /// For callers without an archive: the ids are derived from `now` and position 0. `key` and
-    /// `firing` are the caller's to set.
+    /// `phase` are the caller's to set.
     pub fn for_actions<'a>(
         event: &EventIdentity,
         actions: impl IntoIterator<Item = (&'a str, &'a Action)>,
@@ -118,7 +120,7 @@ impl Delivery {
             resource: event.resource.clone(),
             rule: rule.to_owned(),
             key: None,
-            firing: false,
+            phase: Phase::Event,
             target: action.target().to_owned(),
             action: action.clone(),
             created: now,

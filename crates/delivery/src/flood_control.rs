@@ -47,7 +47,7 @@ pub enum Admission {
 ///
 /// ```
 /// use jiff::{SignedDuration, Timestamp};
-/// use reflexarc_delivery::{Admission, Delivery, FiringLimit, FloodControl};
+/// use reflexarc_delivery::{Admission, Delivery, FiringLimit, FloodControl, Phase};
 /// use reflexarc_event::{EventIdentity, Json};
 /// use reflexarc_reaction::Action;
 ///
@@ -57,7 +57,7 @@ pub enum Admission {
 /// let event = EventIdentity::default();
 /// let mut firings = Delivery::for_actions(&event, actions, Timestamp::UNIX_EPOCH);
 /// for (key, firing) in firings.iter_mut().enumerate() {
-///     (firing.firing, firing.key) = (true, Some(key.to_string()));
+///     (firing.phase, firing.key) = (Phase::Fired, Some(key.to_string()));
 /// }
 /// let limit = FiringLimit { firings: 1, per: seconds(60) };
 /// let mut control = FloodControl::new(Some(limit));
@@ -124,7 +124,7 @@ impl FloodControl {
         let Some(limit) = self.limit else {
             return Admission::Alone;
         };
-        if !delivery.firing || !delivery.delivered_parts.is_empty() {
+        if !delivery.phase.is_of_match() || !delivery.delivered_parts.is_empty() {
             return Admission::Alone;
         }
         // Not `entry`: the rule is known except for its first firing.

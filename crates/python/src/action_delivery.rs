@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use reflexarc_delivery::Delivery;
+use reflexarc_store::phase_of;
 
 use crate::action::PyAction;
 use crate::action_origin::DeliveryOrigin;
@@ -15,6 +16,7 @@ impl PyAction {
 
     /// The action as it enters a queue at `now`.
     pub(crate) fn delivery(&self, now: Timestamp) -> Delivery {
+        let firing = self.firing.as_ref().map(|firing| &firing.firing);
         let DeliveryOrigin {
             id,
             event,
@@ -26,7 +28,7 @@ impl PyAction {
             resource,
             rule: self.rule.clone(),
             key: self.scope.as_ref().map(ToString::to_string),
-            firing: self.firing.is_some(),
+            phase: phase_of(firing),
             target: self.action.target().to_owned(),
             action: self.action.clone(),
             created: now,

@@ -49,6 +49,7 @@ mod incoming;
 mod matches;
 mod options;
 mod page;
+mod phase;
 mod records;
 mod reply;
 mod retention;
@@ -74,6 +75,7 @@ pub use options::StoreOptions;
 pub use page::{
     DamagedDelivery, DeliveryPage, EventDeliveries, InvalidPageCursor, PageCursor, PageLimits,
 };
+pub use phase::phase_of;
 pub use records::{
     Attempt, AttemptOutcome, ClaimLimit, Claimed, DeliveryRecord, DeliveryStatus, EndedAttempt,
     FoldedAttempts, QueueDepth, RuleUse, Settled, TargetPause,

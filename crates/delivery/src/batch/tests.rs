@@ -61,7 +61,7 @@ fn messages(rule: &str, event: &str, count: usize, created: Timestamp) -> Vec<De
     };
     let mut messages = Delivery::for_actions(&event, vec![(rule, &action); count], created);
     for message in &mut messages {
-        message.firing = true;
+        message.phase = crate::Phase::Fired;
     }
     messages
 }

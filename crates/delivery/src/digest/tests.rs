@@ -15,7 +15,7 @@ fn firing(key: Option<&str>, after: i64) -> Delivery {
     };
     let mut delivery = Delivery::for_actions(&event, [("stuck", &action)], created).remove(0);
     delivery.key = key.map(str::to_owned);
-    delivery.firing = true;
+    delivery.phase = crate::Phase::Fired;
     delivery
 }
 

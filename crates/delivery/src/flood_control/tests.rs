@@ -5,6 +5,7 @@ use reflexarc_reaction::Action;
 
 use super::*;
 use crate::delivery::{ArchivePosition, DeliveryId};
+use crate::phase::Phase;
 
 /// A firing of a rule, number `number` of all.
 fn firing(rule: &str, number: i64) -> Delivery {
@@ -17,7 +18,7 @@ fn firing(rule: &str, number: i64) -> Delivery {
     };
     Delivery {
         id: DeliveryId::derive(&event, position, rule, 0, None),
-        firing: true,
+        phase: Phase::Fired,
         ..Delivery::for_actions(&event, actions, Timestamp::UNIX_EPOCH).remove(0)
     }
 }
@@ -74,7 +75,7 @@ fn other_rules_and_other_messages_are_not_held() {
     }
     assert_eq!(control.admit(&firing("s", 0), seconds(0)), Admission::Alone);
     let message = Delivery {
-        firing: false,
+        phase: Phase::Event,
         ..firing("r", 50)
     };
     assert_eq!(control.admit(&message, seconds(0)), Admission::Alone);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use reflexarc::Evaluation;
-use reflexarc_delivery::{ArchivePosition, DeliveryId, number_actions};
+use reflexarc_delivery::{ArchivePosition, DeliveryId, Phase, number_actions};
 use reflexarc_event::{Event, EventIdentity, Json, NativeEvent};
 use reflexarc_reaction::{Action, StateChange};
 use rusqlite::{Connection, params};
@@ -17,6 +17,7 @@ use super::program_state::KEPT;
 use super::{archive, calls, copies, delays, micros, state};
 use crate::{
     Accepted, EntryKind, Incoming, NewEntry, ReplayAccepted, StoreError, evaluation_to_json,
+    phase_of,
 };
 
 /// A new delivery. Fails if its id is taken.
@@ -503,7 +504,7 @@ struct NumberedAction<'a> {
     action: &'a Action,
     /// The key of the event or match, as JSON text.
     scope: Option<&'a str>,
-    firing: bool,
+    phase: Phase,
 }
 
 impl<'a> NumberedAction<'a> {
@@ -547,7 +548,7 @@ fn steps<'a>(evaluation: &'a Evaluation, scopes: &'a [Option<String>]) -> Vec<St
                 place,
                 action,
                 scope,
-                firing: effects.firing.is_some(),
+                phase: phase_of(effects.firing.as_ref()),
             }));
         }
     }
@@ -595,7 +596,7 @@ fn insert_delivery(
         entry.key,
         entry.head,
         numbered.scope,
-        numbered.firing,
+        numbered.phase.number(),
         entry.delay,
         numbered.action.key(),
     ])?)

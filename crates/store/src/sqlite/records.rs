@@ -1,6 +1,6 @@
 //! Rows of the outbox: deliveries and attempts.
 
-use reflexarc_delivery::{Delivery, DeliveryId, EventRef};
+use reflexarc_delivery::{Delivery, DeliveryId, EventRef, Phase};
 use reflexarc_event::Json;
 use reflexarc_reaction::Action;
 use rusqlite::Row;
@@ -38,6 +38,10 @@ pub(super) fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<DeliveryRecord,
     let Some(status) = status else {
         return unreadable("its status is unknown to this version");
     };
+    let phase = u8::try_from(row.get::<_, i64>(19)?).ok();
+    let Some(phase) = phase.and_then(Phase::from_number) else {
+        return unreadable("its phase is unknown to this version");
+    };
     let delivery = Delivery {
         id: DeliveryId::from(id),
         event: EventRef {
@@ -47,7 +51,7 @@ pub(super) fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<DeliveryRecord,
         resource: row.get(3)?,
         rule: row.get(4)?,
         key: row.get(18)?,
-        firing: row.get(19)?,
+        phase,
         target: row.get(5)?,
         action,
         created: instant(row.get(7)?),

@@ -127,7 +127,7 @@ CREATE TABLE delivery (
     failed    INTEGER,                          -- start of the first attempt that failed
     retry     INTEGER,                          -- not attempted before, whatever its order
     scope     TEXT,                             -- key by the rule's `by`: JSON
-    firing    INTEGER NOT NULL DEFAULT 0,       -- whether a match led to it
+    firing    INTEGER NOT NULL DEFAULT 0,       -- the number of its phase
     delay     INTEGER,                          -- microseconds of `after`; NULL without it
     delay_key TEXT,                             -- `key`, under which it is cancelled or replaced
     digest    BLOB                              -- that carried it at its last attempt

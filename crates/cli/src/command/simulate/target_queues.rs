@@ -19,6 +19,7 @@ use reflexarc_delivery::{
 };
 use reflexarc_eni::scenario::{TargetFault, TargetFaultMode};
 use reflexarc_event::{EventIdentity, Json, NativeEvent};
+use reflexarc_store::phase_of;
 
 use super::delayed_actions::DelayName;
 
@@ -153,7 +154,7 @@ impl TargetQueues {
         let origins = evaluation.actions().map(|(effects, ..)| effects);
         for (delivery, effects) in deliveries.iter_mut().zip(origins) {
             delivery.key = effects.key.as_ref().map(Json::to_string);
-            delivery.firing = effects.firing.is_some();
+            delivery.phase = phase_of(effects.firing.as_ref());
         }
         deliveries
     }

@@ -347,7 +347,7 @@ mod tests {
             resource: "acs:ecs:cn-hangzhou:1:eni/eni-1".into(),
             rule: "attach-failed".into(),
             key: None,
-            firing: false,
+            phase: crate::Phase::Event,
             target: "t".into(),
             action,
             created: Timestamp::UNIX_EPOCH,
