@@ -232,6 +232,7 @@ registry! {
     422 ANSWERED_WITHOUT_CALL "Script `answered` of a rule that calls nothing";
     423 CALL_WITHOUT_ANSWERED "Call whose answer the rule does not get";
     424 UNKNOWN_CALL "Answer of a test to a call that the rule does not make";
+    425 INHIBITS_NOTHING "Rule or labels in `inhibits` that do not exist";
     430 OVERLAPPING_RULES "Rule that matches only what another rule with the same target matches";
     431 UNUSED_ALLOW "Code in `allow` that the rule does not need";
     440 UNKNOWN_TABLE "Lookup in a table that does not exist";

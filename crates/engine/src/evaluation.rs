@@ -114,6 +114,9 @@ pub struct MatchFiring {
     pub count: u64,
     /// Whether one of them came later than `grace` allows.
     pub late: bool,
+    /// Of a resolved match, whether what is reported goes to the targets that got what was
+    /// reported when it fired: so it is for the message of `resolved`; a script decides itself.
+    pub to_opening: bool,
 }
 
 impl MatchFiring {
@@ -126,6 +129,7 @@ impl MatchFiring {
             deadline: None,
             count: 1,
             late: false,
+            to_opening: false,
         }
     }
 }

@@ -25,6 +25,26 @@ pub struct MatchDescription {
     pub retries: bool,
 }
 
+/// A match that has fired and waits to be resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FiredMatch {
+    /// The position of the event that its reaction saw; `None` if there was none.
+    pub event: Option<u64>,
+}
+
+impl FiredMatch {
+    /// What has fired of a match and waits to be resolved, if anything has; `None` for data that
+    /// cannot be read.
+    pub fn of(kept: &KeptMatch) -> Option<Self> {
+        let state: crate::window::KeyState = serde_json::from_str(&kept.data).ok()?;
+        let fired = state.fired?;
+        Some(Self {
+            event: fired.firing.event,
+        })
+    }
+}
+
 impl RuleSet {
     /// Describes a match of `rule`, which need not exist any more. `None` if the data cannot be
     /// read.

@@ -14,7 +14,7 @@ use reflexarc_diagnostic::toml::{DeTable, DeValue, Document, FaultCodes, Spanned
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 
 /// The keys of a rule.
-const RULE_KEYS: [&str; 29] = [
+const RULE_KEYS: [&str; 30] = [
     "absent_for",
     "allow",
     "answered",
@@ -27,6 +27,7 @@ const RULE_KEYS: [&str; 29] = [
     "followed_by",
     "forget",
     "grace",
+    "inhibits",
     "labels",
     "level",
     "lookup",
@@ -48,10 +49,11 @@ const RULE_KEYS: [&str; 29] = [
 
 /// The tables of a rule with the keys of the rule that they have themselves.
 // Not `labels`, where every key is a label.
-const TABLES: [(&str, &[&str]); 11] = [
+const TABLES: [(&str, &[&str]); 12] = [
     ("batch", &[]),
     ("count", &[]),
     ("followed_by", &["by", "when"]),
+    ("inhibits", &["by", "labels"]),
     ("lookup", &[]),
     ("message", &[]),
     ("not_followed_by", &["by", "when"]),
@@ -63,11 +65,12 @@ const TABLES: [(&str, &[&str]); 11] = [
 ];
 
 /// Keys that are hardly meant as labels.
-const NO_LABELS: [&str; 10] = [
+const NO_LABELS: [&str; 11] = [
     "absent_for",
     "answered",
     "by",
     "grace",
+    "inhibits",
     "notify",
     "resolved",
     "settle",

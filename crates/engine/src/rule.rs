@@ -16,6 +16,7 @@ use crate::RuleSetLimits;
 use crate::allow::Allowed;
 use crate::event_key::EventKey;
 use crate::gates::Gates;
+use crate::inhibition::Inhibition;
 use crate::lookup::Lookups;
 use crate::notification::Notification;
 use crate::portable::check_pattern;
@@ -59,6 +60,7 @@ pub struct Rule {
     pub(crate) by: Option<EventKey>,
     pub(crate) gates: Gates,
     pub(crate) window: Option<Box<RuleWindow>>,
+    pub(crate) inhibits: Option<Inhibition>,
     pub(crate) report_after: u32,
     pub(crate) max_entries: usize,
     pub(crate) allowed: Allowed,
@@ -291,6 +293,11 @@ impl Rule {
             .flatten()
     }
 
+    /// What it inhibits while it has an open incident; see [`Inhibition`] for an example.
+    pub fn inhibits(&self) -> Option<&Inhibition> {
+        self.inhibits.as_ref()
+    }
+
     /// How many consecutive failures are reported, at least 1.
     pub fn report_after(&self) -> u32 {
         self.report_after
@@ -442,6 +449,7 @@ impl Rule {
             by: None,
             gates: Gates::default(),
             window: None,
+            inhibits: None,
             report_after: REPORT_AFTER,
             max_entries: ReactionLimits::DEFAULT.state_entries,
             allowed: Allowed::default(),

@@ -14,6 +14,7 @@ use crate::allow::Allowed;
 use crate::event_key::EventKey;
 use crate::fixed_texts;
 use crate::gates::{Gates, KeyedGate};
+use crate::inhibition::Inhibition;
 use crate::lookup::Lookups;
 use crate::lookup_keys;
 use crate::misplaced_keys::MisplacedKeys;
@@ -41,6 +42,7 @@ pub(crate) struct RuleFile {
     pub(crate) by: Option<EventKey>,
     pub(crate) window: Option<WindowKeys>,
     pub(crate) gates: Gates,
+    pub(crate) inhibits: Option<Inhibition>,
     /// How many consecutive failures are reported.
     pub(crate) report_after: Option<u32>,
     /// How many state entries the rule may have.
@@ -141,6 +143,7 @@ impl RuleFile {
         let window = WindowKeys::read(&reader);
         let throttle = gate(&reader, ("throttle", "every"), Gate::throttle);
         let once = gate(&reader, ("once", "within"), Gate::once);
+        let inhibits = Inhibition::read(&reader);
         let report_after = root.integer("report_after", 1..=u32::MAX.into());
         let max_entries = root.table("state").and_then(|table| {
             let max_entries = table.integer("max_entries", 1..=MAX_STATE_ENTRIES);
@@ -166,6 +169,7 @@ impl RuleFile {
             by,
             window,
             gates: Gates { once, throttle },
+            inhibits,
             report_after,
             max_entries,
             allowed,

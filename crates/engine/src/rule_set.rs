@@ -22,7 +22,7 @@ use crate::ahead_history::AheadHistory;
 use crate::rule::Rule;
 use crate::tables::UsedTables;
 use crate::window::Roles;
-use crate::{RuleSetLimits, Tables, content_hash, folder, overlap};
+use crate::{RuleSetLimits, Tables, content_hash, folder, inhibition, overlap};
 
 /// Rules compiled together: immutable, cheap to clone, shared between threads. A reload makes a new
 /// set.
@@ -154,6 +154,7 @@ impl RuleSet {
             let files = self.rules().map(file);
             let files = files.filter(|file| !file.diagnostics.is_empty());
             let others = [&self.inner.folder_warnings, &self.inner.unused_tables];
+            let files = files.chain(inhibition::warnings(self));
             files.chain(others.into_iter().flatten().cloned()).collect()
         })
     }

@@ -78,6 +78,7 @@ pub(crate) fn pickled_firing(firing: &MatchFiring) -> Json {
         ("deadline", firing.deadline.map_or(Json::Null, text)),
         ("count", Json::count(firing.count)),
         ("late", firing.late.into()),
+        ("to_opening", firing.to_opening.into()),
     ])
 }
 
@@ -97,5 +98,8 @@ pub(crate) fn unpickled_firing(json: &Json) -> Option<MatchFiring> {
     };
     firing.count = u64::try_from(json.get("count")?.as_i64()?).ok()?;
     firing.late = json.get("late")?.as_bool()?;
+    // Missing in pickles of earlier versions.
+    let to_opening = json.get("to_opening").and_then(Json::as_bool);
+    firing.to_opening = to_opening.unwrap_or(false);
     Some(firing)
 }

@@ -76,6 +76,10 @@ impl MatchContext<'_, '_> {
             FiringKind::Resolve => self.window.resolved.as_ref(),
         };
         let Some(response) = response else {
+            // Without `resolved`, as with `inhibits` alone, it ends in silence.
+            if let Ok(effects) = &mut reaction.outcome {
+                effects.changes.extend(self.end_of_once());
+            }
             return reaction;
         };
         let events = match self.events(&reaction.firing, response) {
@@ -128,6 +132,8 @@ impl MatchContext<'_, '_> {
                 .map(|at| timestamp(at.saturating_add(self.shift))),
             count: firing.count,
             late: firing.late,
+            to_opening: firing.kind == FiringKind::Resolve
+                && matches!(self.window.resolved, Some(Response::Notification(_))),
         }
     }
 

@@ -65,8 +65,10 @@ impl Rule {
             compiler.script(source, scope)
         });
         let has_window = content.window.is_some();
+        let inhibits = content.inhibits.is_some();
         let window = content.window.and_then(|keys| {
-            let window = compiler.window(keys, by, targets.unwrap_or_default())?;
+            let targets = targets.unwrap_or_default();
+            let window = compiler.window(keys, by, targets, inhibits)?;
             Some(Box::new(window))
         });
         let is_error = |found: &Diagnostic| found.severity == Severity::Error;
@@ -83,6 +85,7 @@ impl Rule {
                     && has_window == window.is_some()
                     && has_answered == answered.is_some() =>
             {
+                let inhibits = content.inhibits.map(|found| found.of_rule(&info.name));
                 Ok(Self {
                     info,
                     enabled: content.enabled,
@@ -96,6 +99,7 @@ impl Rule {
                     by: content.by,
                     gates: content.gates,
                     window,
+                    inhibits,
                     report_after: content.report_after.unwrap_or(REPORT_AFTER),
                     max_entries: limits.state_entries,
                     allowed: content.allowed,
@@ -194,17 +198,19 @@ impl Compiler<'_> {
         ScriptVariables::from(scope).with_lookups(!self.lookups.is_empty())
     }
 
-    /// The window; `by` is that of the rule, and `targets` are those of `notify`. `None` after a
+    /// The window; `by` is that of the rule, and `targets` are those of `notify`. With `inhibits` a
+    /// match that has fired is remembered until it ends, also without `resolved`. `None` after a
     /// fault.
     fn window(
         &mut self,
         keys: WindowKeys,
         by: Option<&EventKey>,
         targets: Vec<EmbeddedText>,
+        inhibits: bool,
     ) -> Option<RuleWindow> {
         // Everything is compiled before the first fault ends it.
         let scope = keys.resolved_scope(by);
-        let resolves = keys.resolved.is_some();
+        let resolves = keys.resolved.is_some() || inhibits;
         let resolved = keys.resolved.map(|resolved| match resolved {
             ResolvedKey::Script(source) => self.script(source, scope),
             ResolvedKey::Message { title, text } => {

@@ -44,15 +44,15 @@ fn report_without_by(reader: &RuleReader<'_>, kind: WindowKind) {
 
 /// Reports keys that change nothing for this kind of window.
 fn report_without_effect(root: &TableReader<'_>, kind: WindowKind) {
-    let has_resolved = root.has("resolved");
+    let has_end = root.has("resolved") || root.has("inhibits");
     let waits = match kind {
         WindowKind::NotFollowedBy | WindowKind::AbsentFor | WindowKind::Batch => true,
-        WindowKind::Count => has_resolved,
+        WindowKind::Count => has_end,
         WindowKind::FollowedBy => false,
     };
     let remembers = match kind {
         WindowKind::AbsentFor => true,
-        WindowKind::NotFollowedBy => has_resolved,
+        WindowKind::NotFollowedBy => has_end,
         WindowKind::Count | WindowKind::FollowedBy | WindowKind::Batch => false,
     };
     let report = |key: &str, reason: String| {
@@ -91,12 +91,14 @@ fn report_without_window(reader: &RuleReader<'_>) {
     }
     report_needs(root, "until", "`followed_by`", "followed_by = { … }");
     report_needs(root, "expect", "`absent_for`", "absent_for = \"24h\"");
-    report_needs(
-        root,
-        "resolved",
-        "a time window that ends",
-        "not_followed_by = { … }",
-    );
+    for key in ["resolved", "inhibits"] {
+        report_needs(
+            root,
+            key,
+            "a time window that ends",
+            "not_followed_by = { … }",
+        );
+    }
 }
 
 /// Reports keys that the window has no use for.
@@ -111,14 +113,18 @@ fn report_without_use(root: &TableReader<'_>, kind: WindowKind) {
         // `quiet` is looked at where `count` is read.
         WindowKind::Count | WindowKind::NotFollowedBy | WindowKind::AbsentFor => {}
         WindowKind::FollowedBy | WindowKind::Batch => {
-            if root.has("resolved") {
-                root.fault(
-                    "resolved",
-                    Code::RULE_CONFLICT,
-                    format!("nothing is resolved in a rule with `{}`", kind.key()),
-                    "remove `resolved`; rules with `not_followed_by`, `absent_for` and `count` \
-                     with `quiet` have it",
-                );
+            for key in ["resolved", "inhibits"] {
+                if root.has(key) {
+                    root.fault(
+                        key,
+                        Code::RULE_CONFLICT,
+                        format!("nothing is resolved in a rule with `{}`", kind.key()),
+                        format!(
+                            "remove `{key}`; rules with `not_followed_by`, `absent_for` and \
+                             `count` with `quiet` have it"
+                        ),
+                    );
+                }
             }
         }
     }

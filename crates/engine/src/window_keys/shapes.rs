@@ -122,10 +122,13 @@ fn read_distinct(reader: &RuleReader<'_>, table: &TableReader<'_>) -> Option<Eve
     read_by(table, "distinct", reader.lookups, reader.limits)
 }
 
-/// `resolved` and `quiet` need each other.
+/// `quiet` and one of `resolved` and `inhibits` need each other.
 fn report_quiet(reader: &RuleReader<'_>, count: &TableReader<'_>) {
-    let resolves = reader.has("resolved");
-    if count.has("quiet") && !resolves {
+    let ends: Vec<&str> = ["resolved", "inhibits"]
+        .into_iter()
+        .filter(|key| reader.has(key))
+        .collect();
+    if count.has("quiet") && ends.is_empty() {
         let warning = Diagnostic::warning(
             Code::KEY_WITHOUT_EFFECT,
             count.span_of("quiet"),
@@ -134,11 +137,13 @@ fn report_quiet(reader: &RuleReader<'_>, count: &TableReader<'_>) {
         let help = "add what happens after that time: resolved = '…', or remove `quiet`";
         count.report(warning.with_help(help));
     }
-    if resolves && !count.has("quiet") {
+    if !count.has("quiet")
+        && let [key, ..] = ends[..]
+    {
         reader.root.fault(
-            "resolved",
+            key,
             Code::RULE_CONFLICT,
-            "`resolved` of a rule with `count` needs `quiet`",
+            format!("`{key}` of a rule with `count` needs `quiet`"),
             "say after how long without an event it is resolved: \
              count = { …, quiet = \"30m\" }",
         );
