@@ -19,7 +19,7 @@ use reflexarc_delivery::{
 };
 use reflexarc_eni::scenario::{TargetFault, TargetFaultMode};
 use reflexarc_event::{EventIdentity, Json, NativeEvent};
-use reflexarc_store::phase_of;
+use reflexarc_service::store::phase_of;
 
 use super::delayed_actions::DelayName;
 
