@@ -13,6 +13,7 @@ mod export;
 mod fmt;
 mod help;
 mod import;
+mod incident;
 mod match_events;
 mod outbox;
 mod pending;
@@ -113,6 +114,9 @@ pub(crate) enum Command {
     /// List, show or close what rules wait for
     #[command(subcommand)]
     Pending(pending::Pending),
+    /// List, show, acknowledge or close incidents
+    #[command(subcommand)]
+    Incident(incident::IncidentCommand),
     /// List, show, redrive or drop dead letters
     #[command(subcommand)]
     Dlq(outbox::Dlq),
@@ -158,6 +162,7 @@ impl Command {
             Command::Outbox(args) => outbox::outbox(&args, output),
             Command::Dlq(args) => outbox::dlq(&args, output),
             Command::Pending(args) => pending::run(&args, output),
+            Command::Incident(args) => incident::run(&args, output),
             Command::Target(args) => target::run(&args, output),
             Command::Clock(args) => clock::run(&args, output),
             Command::State(args) => state::run(&args, output),

@@ -100,6 +100,12 @@ pub trait Target: Send + Sync {
     fn group_size(&self) -> usize {
         1
     }
+
+    /// Whether it tells its receiver that an incident was acknowledged: then it gets deliveries of
+    /// the phase [`Phase::Acknowledged`](crate::Phase::Acknowledged).
+    fn acknowledges(&self) -> bool {
+        false
+    }
 }
 
 /// What a receiver would get, without secrets.

@@ -7,6 +7,7 @@ mod events;
 mod framing;
 mod guard;
 mod held_body;
+mod incidents;
 mod lists;
 mod operate;
 mod peers;
@@ -116,6 +117,10 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .route("/pending", get(pending::list))
         .route("/pending/{rule}/{key}", get(pending::show))
         .route("/pending/{rule}/{key}/close", post(pending::close))
+        .route("/incidents", get(incidents::list))
+        .route("/incidents/{id}", get(incidents::show))
+        .route("/incidents/{id}/ack", post(incidents::acknowledge))
+        .route("/incidents/{id}/close", post(incidents::close))
         .route("/trace/{event}", get(operate::trace_event))
         .route("/outbox", get(lists::outbox))
         .route("/outbox/{id}", get(operate::delivery))

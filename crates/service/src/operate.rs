@@ -1,6 +1,7 @@
 //! What operators use: traces, replay, and a client of a running service.
 
 mod answer_entry;
+mod incidents;
 mod pending;
 mod problem_checks;
 mod remote;
@@ -11,6 +12,7 @@ mod store_check;
 mod trace;
 mod verify;
 
+pub use self::incidents::{incident_to_json, incident_with_deliveries};
 pub use self::pending::{
     PendingFilter, PendingPage, close_pending, damaged_match_to_json, keys_named, pending_match,
     pending_page,

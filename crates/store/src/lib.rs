@@ -45,6 +45,7 @@ mod check;
 mod dead_letters;
 mod error;
 mod evaluation_json;
+mod incidents;
 mod incoming;
 mod matches;
 mod options;
@@ -67,6 +68,7 @@ pub use check::{Damage, MAX_LISTED_DAMAGE, StoreCheck};
 pub use dead_letters::{DeadLetter, DeadLetterObserver, DeadLetterReport, MAX_LISTED};
 pub use error::StoreError;
 pub use evaluation_json::evaluation_to_json;
+pub use incidents::{Acknowledged, Acknowledgement, Incident, IncidentEnd, IncidentFilter};
 pub use incoming::Incoming;
 pub use matches::{
     ClosedBy, DamagedMatch, MatchCount, MatchCursor, MatchFilter, MatchPage, PendingMatch,

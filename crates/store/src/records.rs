@@ -44,6 +44,8 @@ pub struct DeliveryRecord {
     pub seq: i64,
     /// Whether it waits for an earlier delivery of its order key, however long that takes.
     pub waits: bool,
+    /// The incident whose firing, acknowledgement or end it reports.
+    pub incident: Option<i64>,
 }
 
 /// The pending deliveries of one target.

@@ -27,6 +27,8 @@ mod digests;
 mod duplicates;
 mod entry_clock;
 mod files;
+mod incident_messages;
+mod incidents;
 mod key;
 mod listing;
 mod match_list;

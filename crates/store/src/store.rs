@@ -9,13 +9,13 @@ use reflexarc_delivery::{ChangeLimit, Decision, Delivery, DeliveryId, EventRef};
 use reflexarc_reaction::OwnCode;
 
 use crate::{
-    Accepted, Archived, Attempt, AttemptOutcome, ChangeReservation, ChangeStop, ClaimLimit,
-    Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport, DeliveryPage,
-    DeliveryRecord, DeliveryStatus, EndedAttempt, EvaluateInTransaction, EventDeliveries,
-    EventPage, Incoming, MatchCount, MatchCursor, MatchFilter, MatchPage, PageCursor, PageLimits,
-    Pruned, QueueDepth, ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled,
-    StateReader, StoreCheck, StoreError, TargetPause, TimeWork, Timeline, VerifyReport,
-    WithdrawnCallObserver,
+    Accepted, Acknowledged, Acknowledgement, Archived, Attempt, AttemptOutcome, ChangeReservation,
+    ChangeStop, ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport,
+    DeliveryPage, DeliveryRecord, DeliveryStatus, EndedAttempt, EvaluateInTransaction,
+    EventDeliveries, EventPage, Incident, IncidentFilter, Incoming, MatchCount, MatchCursor,
+    MatchFilter, MatchPage, PageCursor, PageLimits, Pruned, QueueDepth, ReplayAccepted, Reply,
+    ReplySender, Retention, RuleUse, Selection, Settled, StateReader, StoreCheck, StoreError,
+    TargetPause, TimeWork, Timeline, VerifyReport, WithdrawnCallObserver,
 };
 
 /// The exclusive lock of the one process that delivers from a store. It is released when this is
@@ -103,6 +103,61 @@ pub trait Store: Send + Sync {
         &self,
         rule: &str,
         key: &str,
+        closed: &ClosedBy,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Incidents with a lower number than `before`, the newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn incidents(
+        &self,
+        filter: &IncidentFilter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Incident>, StoreError>;
+
+    /// The incident with this number.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn incident(&self, id: i64) -> Result<Option<Incident>, StoreError>;
+
+    /// The deliveries of an incident in the order of their events, at most `limit`.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn incident_deliveries(&self, id: i64, limit: usize)
+    -> Result<Vec<DeliveryRecord>, StoreError>;
+
+    /// The number of open incidents of each rule that has any, by name.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn incident_counts(&self) -> Result<Vec<(String, u64)>, StoreError>;
+
+    /// Acknowledges an open incident: what is delayed of it and not being sent is cancelled, and
+    /// the targets that know acknowledgements get a delivery. One that has ended, or was
+    /// acknowledged before, is left as it is. `None` if there is no incident of this number.
+    ///
+    /// # Errors
+    /// If nothing was stored.
+    fn acknowledge_incident(
+        &self,
+        id: i64,
+        acknowledgement: &Acknowledgement,
+        now: Timestamp,
+    ) -> Result<Option<Acknowledged>, StoreError>;
+
+    /// Ends an open incident by removing its match, as [`Store::close_match`] does. Returns whether
+    /// it was open.
+    ///
+    /// # Errors
+    /// If nothing was stored.
+    fn close_incident(
+        &self,
+        id: i64,
         closed: &ClosedBy,
         now: Timestamp,
     ) -> Result<bool, StoreError>;

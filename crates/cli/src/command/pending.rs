@@ -299,7 +299,7 @@ fn rules_of(config: &Config, output: &mut Output) -> Result<RuleSet, Failure> {
 }
 
 /// Who runs the command.
-fn user() -> String {
+pub(super) fn user() -> String {
     let names = ["USER", "LOGNAME"].into_iter();
     let mut found = names.filter_map(|name| std::env::var(name).ok());
     found

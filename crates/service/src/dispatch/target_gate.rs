@@ -35,6 +35,8 @@ pub(crate) struct TargetGate {
     target: String,
     /// See [`TargetGates::aging_after`].
     aging_after: SignedDuration,
+    /// Whether it gets deliveries about acknowledgements.
+    acknowledges: bool,
     /// The zero of the breaker's clock, which is monotonic: a wall clock that is set must neither
     /// lengthen nor end a pause.
     zero: Instant,
@@ -177,6 +179,13 @@ impl TargetGates {
             .collect()
     }
 
+    /// The targets that get deliveries about acknowledgements.
+    pub(crate) fn acknowledging(&self) -> Vec<String> {
+        let gates = self.lock();
+        let gates = gates.by_name.iter().filter(|(_, gate)| gate.acknowledges);
+        gates.map(|(target, _)| target.clone()).collect()
+    }
+
     /// The age from which on pending deliveries of each target are a problem.
     pub(crate) fn aging_after(&self) -> BTreeMap<String, SignedDuration> {
         let gates = self.lock();
@@ -205,6 +214,7 @@ impl TargetGate {
         Self {
             target: target.name.clone(),
             aging_after: target.policy.aging_after(),
+            acknowledges: target.target.acknowledges(),
             zero: Instant::now(),
             state: Mutex::new(GateState {
                 breaker: CircuitBreaker::new(target.breaker),

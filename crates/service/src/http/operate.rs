@@ -78,6 +78,8 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
     let (live, now) = (rules.clone(), state.clock.now());
     let pending = query_store(&state, move |store| pending_json(store, &live)).await;
     let pending = pending.unwrap_or_else(|error| error.body);
+    let incidents = query_store(&state, incidents_json).await;
+    let incidents = incidents.unwrap_or_else(|error| error.body);
     let jump = state.clock.suspected();
     let jump = jump.map_or(Json::Null, |jump| {
         let offset = jump.offset.as_secs();
@@ -98,6 +100,7 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
         ("budgets", state.intake.budgets().most_used()),
         ("store", state.health.to_json()),
         ("pending", pending),
+        ("incidents", incidents),
         ("clock", clock),
         ("dead_letters", dead_letters),
         (
@@ -107,6 +110,14 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
         ("restart", Json::strings(state.reloader.restart_needed())),
     ]);
     Ok(json_response(StatusCode::OK, &body))
+}
+
+/// The number of open incidents of each rule that has any.
+fn incidents_json(store: &dyn Store) -> Result<Json, StoreError> {
+    let counts = store.incident_counts()?.into_iter();
+    let counts = counts
+        .map(|(rule, open)| Json::object([("rule", rule.into()), ("open", Json::count(open))]));
+    Ok(Json::Array(counts.collect()))
 }
 
 /// When the next deadline may be, and how many keys each rule with a time window waits for and
@@ -194,9 +205,16 @@ pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request
     let read = move |store: &dyn Store| {
         let depths = store.queue_depths(now).unwrap_or_default();
         let pending = pending_counts(store, &live).unwrap_or_default();
-        (depths, pending, store.used_bytes(), store.log_bytes())
+        let incidents = store.incident_counts().unwrap_or_default();
+        (
+            depths,
+            (pending, incidents),
+            store.used_bytes(),
+            store.log_bytes(),
+        )
     };
-    let (depths, pending, used, log) = query_store(&state, move |store| Ok(read(store))).await?;
+    let (depths, (pending, incidents), used, log) =
+        query_store(&state, move |store| Ok(read(store))).await?;
     for (gauge, bytes) in [
         (&state.metrics.store_used, used),
         (&state.metrics.store_log, log),
@@ -222,6 +240,11 @@ pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request
             gauge.get_or_create(&label).set(count);
         }
         metrics.oldest.get_or_create(&label).set(age.max(0));
+    }
+    metrics.incidents_open.clear();
+    for (rule, open) in incidents {
+        let gauge = metrics.incidents_open.get_or_create(&RuleLabel { rule });
+        gauge.set(i64::try_from(open).unwrap_or(i64::MAX));
     }
     metrics.pending.clear();
     for (count, _) in pending {

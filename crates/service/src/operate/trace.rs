@@ -1,6 +1,7 @@
 //! The trace of one event as one JSON document.
 
 use reflexarc::{Rule, RuleSet};
+use reflexarc_delivery::Phase;
 use reflexarc_diagnostic::format_duration;
 use reflexarc_event::{Json, NativeEvent};
 
@@ -192,6 +193,11 @@ pub fn delivery_to_json(record: &DeliveryRecord, attempts: Option<&[Attempt]>) -
             ("after", after.map(Json::from)),
             ("key", delivery.action.key().map(Json::from)),
             ("scope", scope.and_then(Result::ok)),
+            (
+                "phase",
+                (delivery.phase != Phase::Event).then(|| delivery.phase.as_str().into()),
+            ),
+            ("incident", record.incident.map(Json::count)),
         ];
         let delay = delay.into_iter();
         members.extend(delay.filter_map(|(name, value)| Some((name.to_owned(), value?))));

@@ -54,6 +54,8 @@ pub struct Metrics {
     pub late_by: Histogram,
     /// Keys that wait, by rule; set when metrics are read.
     pub pending: Family<RuleLabel, Gauge>,
+    /// Number of open incidents, by rule; set when metrics are read.
+    pub incidents_open: Family<RuleLabel, Gauge>,
     /// Pending keys that were closed because a reload changed or removed their window.
     pub closed_by_reload: Family<RuleLabel, Counter>,
     /// Reactions that did not run because of a budget, by rule; set when metrics are read.
@@ -207,6 +209,7 @@ impl Metrics {
             // From 1 ms to 9 hours: a service that was stopped is late by as much.
             late_by: Histogram::new(exponential_buckets(0.001, 4.0, 13)),
             pending: Family::default(),
+            incidents_open: Family::default(),
             closed_by_reload: Family::default(),
             over_budget: Family::default(),
             // From 1 ms, about one sync of the disk, to 8 s.
@@ -343,6 +346,8 @@ impl Metrics {
         registry.register_with_unit("firing_late", help, Unit::Seconds, self.late_by.clone());
         let help = "Keys of a rule that wait for something to happen or not to happen";
         registry.register("rule_pending", help, self.pending.clone());
+        let help = "Incidents of a rule that have not ended";
+        registry.register("incidents_open", help, self.incidents_open.clone());
         let help = "Pending keys of a rule that were closed because its window changed";
         let closed = self.closed_by_reload.clone();
         registry.register("rule_pending_closed", help, closed);

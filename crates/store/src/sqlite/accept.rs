@@ -1,9 +1,9 @@
 //! Storing one entry: archive, state and outbox in one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use reflexarc::Evaluation;
+use reflexarc::{Evaluation, RuleEffects};
 use reflexarc_delivery::{ArchivePosition, DeliveryId, Phase, number_actions};
 use reflexarc_event::{Event, EventIdentity, Json, NativeEvent};
 use reflexarc_reaction::{Action, StateChange};
@@ -12,26 +12,28 @@ use rusqlite::{Connection, params};
 use super::calls::{NewCall, PackedEvent};
 use super::compression::pack;
 use super::delays::{InProgress, Name, Reach};
+use super::incident_messages::NOT_OPENED;
+use super::incidents::Ending;
 use super::order::{self, Entry};
 use super::program_state::KEPT;
-use super::{archive, calls, copies, delays, micros, state};
+use super::{archive, calls, copies, delays, incident_messages, incidents, micros, outbox, state};
 use crate::{
-    Accepted, EntryKind, Incoming, NewEntry, ReplayAccepted, StoreError, evaluation_to_json,
-    phase_of,
+    Accepted, DeliveryStatus, EntryKind, IncidentEnd, Incoming, NewEntry, ReplayAccepted,
+    StoreError, evaluation_to_json, phase_of,
 };
 
 /// A new delivery. Fails if its id is taken.
 const INSERT: &str = "INSERT INTO delivery (id, seq, source, event, resource, rule, target, \
                       action, replay, created, since, set_at, due, number, order_key, head, \
-                      scope, firing, delay, delay_key)
+                      scope, firing, delay, delay_key, incident)
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?10, ?12, ?13, ?14, \
-                      ?15, ?16, ?17, ?18, ?19)";
+                      ?15, ?16, ?17, ?18, ?19, ?20)";
 /// The same, which inserts nothing if the id is taken.
 const INSERT_IF_NEW: &str = "INSERT INTO delivery (id, seq, source, event, resource, rule, \
                              target, action, replay, created, since, set_at, due, number, \
-                             order_key, head, scope, firing, delay, delay_key)
+                             order_key, head, scope, firing, delay, delay_key, incident)
                              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?10, ?12, \
-                             ?13, ?14, ?15, ?16, ?17, ?18, ?19)
+                             ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
                              ON CONFLICT (id) DO NOTHING";
 
 /// What an entry is about: the event for which it and its deliveries are found.
@@ -72,7 +74,7 @@ pub(super) fn insert(
     if let Some(fingerprint) = incoming.fingerprint.as_ref().filter(|_| is_known_id) {
         copies::keep(connection, fingerprint, seq, micros(now))?;
     }
-    apply(connection, &row, seq, evaluation, now)
+    apply(connection, &row, seq, evaluation, None, now)
 }
 
 /// Stores an entry that is no event, with its state changes and deliveries.
@@ -94,7 +96,8 @@ pub(super) fn insert_entry(
         fingerprint: None,
     };
     let seq = row.insert(connection)?;
-    apply(connection, &row, seq, evaluation, now)
+    let closed = (entry.kind == EntryKind::Closed).then_some(&entry.detail);
+    apply(connection, &row, seq, evaluation, closed, now)
 }
 
 /// Stores an event that a match refers to and a program has evaluated, at its position.
@@ -127,11 +130,13 @@ pub(super) fn insert_kept_event(
 }
 
 /// Applies the state changes of an entry and stores its deliveries, which are created `now`.
+/// `closed` says who closes a match, if the entry is about that.
 fn apply(
     connection: &Connection,
     row: &ArchiveRow<'_>,
     seq: i64,
     evaluation: &Evaluation,
+    closed: Option<&Json>,
     now: Timestamp,
 ) -> Result<Accepted, StoreError> {
     for (position, event) in emitted_events(evaluation, seq, row.entry)? {
@@ -149,12 +154,32 @@ fn apply(
     // Before the deliveries, but in the same transaction: neither exists without the other. A
     // counter that was incremented without its notification, or the other way round, could not be
     // repaired later.
-    for effects in &evaluation.rules {
-        state::apply(connection, &effects.rule, &effects.changes)?;
-    }
     let received = row.received;
     let position = ArchivePosition { seq, received };
-    let queued = enqueue(connection, position, row.cause, evaluation, now)?;
+    let mut incidents = Vec::with_capacity(evaluation.rules.len());
+    for effects in &evaluation.rules {
+        let has_failed = || {
+            evaluation
+                .failures
+                .iter()
+                .any(|one| one.rule == effects.rule)
+        };
+        let is_resolved = phase_of(effects.firing.as_ref()) == Phase::Resolved;
+        let text = |name| closed.and_then(|closed| closed.get(name)?.as_str());
+        let ending = Ending {
+            how: match closed {
+                Some(_) => IncidentEnd::Closed,
+                // The match has ended also where `resolved` failed.
+                None if is_resolved || has_failed() => IncidentEnd::Resolved,
+                None => IncidentEnd::Forgotten,
+            },
+            at: received,
+            by: text("by"),
+            reason: text("reason"),
+        };
+        incidents.push(apply_changes(connection, effects, position, &ending)?);
+    }
+    let queued = enqueue(connection, position, row.cause, evaluation, &incidents, now)?;
     if !queued.notes.is_empty() {
         add_notes(connection, seq, evaluation, queued.notes)?;
     }
@@ -167,6 +192,34 @@ fn apply(
         deliveries,
         targets,
     })
+}
+
+/// Applies the state changes of a rule. Returns the incident that its deliveries are of.
+fn apply_changes(
+    connection: &Connection,
+    effects: &RuleEffects,
+    position: ArchivePosition,
+    ending: &Ending<'_>,
+) -> Result<Option<i64>, StoreError> {
+    let (rule, changes) = (&effects.rule, &effects.changes);
+    if phase_of(effects.firing.as_ref()) == Phase::Resolved {
+        // Looked for before it ends.
+        let incident = match incidents::match_key(effects) {
+            Some(key) => incidents::of_match(connection, rule, key)?,
+            None => None,
+        };
+        state::apply(connection, rule, changes, ending)?;
+        return Ok(incident);
+    }
+    state::apply(connection, rule, changes, ending)?;
+    let (seq, at) = (position.seq, position.received);
+    let incident = incidents::record_firing(connection, effects, seq, at)?;
+    if let Some(incident) = incident
+        && !effects.actions.is_empty()
+    {
+        incident_messages::remember_targets(connection, incident, effects)?;
+    }
+    Ok(incident)
 }
 
 /// The events that rules have emitted and matches refer to, by their positions: those after the
@@ -299,9 +352,12 @@ fn enqueue(
     position: ArchivePosition,
     cause: &Cause<'_>,
     evaluation: &Evaluation,
+    incidents: &[Option<i64>],
     now: Timestamp,
 ) -> Result<Queued, StoreError> {
     let (mut queued, mut seen) = (Queued::default(), SeenEvent::default());
+    let opening = opening_targets(connection, evaluation, incidents)?;
+    let evaluation = &*incident_messages::with_opening_targets(evaluation, &opening);
     let scopes = scopes(evaluation);
     for step in steps(evaluation, &scopes) {
         match step {
@@ -327,8 +383,18 @@ fn enqueue(
                     seq: position.seq,
                     replay: None,
                     action: &action,
+                    incident: incidents[action.effects],
                 };
                 let (target, resource) = (action.action.target(), cause.resource);
+                let of_opening = opening[action.effects].as_ref();
+                if of_opening.is_some_and(|targets| !targets.contains(target)) {
+                    // Recorded, so that a trace says why it was not sent.
+                    let entry = Entry::unordered(now);
+                    insert_delivery(connection, INSERT, cause, &row, &entry, now)?;
+                    let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Cancelled);
+                    outbox::transfer(connection, id, from, to, Some(NOT_OPENED), now)?;
+                    continue;
+                }
                 let entry = if let Some(after) = action.action.after() {
                     Entry::delayed(after, now)
                 } else {
@@ -356,6 +422,28 @@ fn enqueue(
         }
     }
     Ok(queued)
+}
+
+/// For the effects whose message goes to where the one about the beginning of the incident went:
+/// the targets that got that.
+fn opening_targets(
+    connection: &Connection,
+    evaluation: &Evaluation,
+    incidents: &[Option<i64>],
+) -> Result<Vec<Option<BTreeSet<String>>>, StoreError> {
+    let of_effects = |(effects, incident): (&RuleEffects, &Option<i64>)| {
+        let goes_there = effects.firing.as_ref().is_some_and(|one| one.to_opening);
+        let incident = incident.filter(|_| goes_there);
+        incident
+            .map(|incident| incident_messages::opening_targets(connection, incident))
+            .transpose()
+    };
+    evaluation
+        .rules
+        .iter()
+        .zip(incidents)
+        .map(of_effects)
+        .collect()
 }
 
 /// The event that a rule saw, packed once for all of its calls.
@@ -424,6 +512,7 @@ pub(super) fn enqueue_replay(
                     seq: position.seq,
                     replay: Some(replay),
                     action: &action,
+                    incident: None,
                 };
                 // What is replayed has been in order once; what is sent meanwhile does not wait for
                 // it. A delay begins again.
@@ -567,6 +656,8 @@ struct Row<'a> {
     seq: i64,
     replay: Option<&'a str>,
     action: &'a NumberedAction<'a>,
+    /// The incident that it is of.
+    incident: Option<i64>,
 }
 
 /// Runs [`INSERT`] or [`INSERT_IF_NEW`]. Returns the number of inserted rows.
@@ -599,5 +690,6 @@ fn insert_delivery(
         numbered.phase.number(),
         entry.delay,
         numbered.action.key(),
+        row.incident,
     ])?)
 }

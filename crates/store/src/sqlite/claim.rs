@@ -249,7 +249,7 @@ fn read_taken(row: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Taken, Unreada
 }
 
 /// The first column after [`COLUMNS`].
-const PLACE_COLUMN: usize = 21;
+const PLACE_COLUMN: usize = 22;
 
 /// Marks a delivery as claimed until then.
 fn mark(

@@ -6,9 +6,10 @@
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 
+use super::incidents::{self, Ending};
 use super::matches::remove_where;
 use super::{instant, micros};
-use crate::{DueMatch, StoreError};
+use crate::{DueMatch, IncidentEnd, StoreError};
 
 /// Matches by deadline, window and key: whether each can fire.
 pub(super) const DUE: &str = "SELECT m.due, r.rule, m.key, m.rule,
@@ -29,7 +30,8 @@ pub(super) const AT: &str = "SELECT key FROM kept_match INDEXED BY match_by_due
 pub(super) const NEXT: &str =
     "SELECT min(due) FROM kept_match INDEXED BY match_by_due WHERE due IS NOT NULL";
 /// One match, as [`remove_where`] takes it.
-const ONE: &str = "SELECT rule, key, positions FROM kept_match WHERE rule = ?1 AND key = ?2";
+const ONE: &str =
+    "SELECT rule, key, positions, incident FROM kept_match WHERE rule = ?1 AND key = ?2";
 
 /// The earliest deadline, or one before it that will not fire.
 pub(super) fn next(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
@@ -66,7 +68,8 @@ pub(super) fn due(
     // As long as there are any, so that nothing due is passed over.
     while found.iter().any(|due| !due.can_fire) {
         for due in found.iter().filter(|due| !due.can_fire) {
-            remove_where(connection, ONE, (due.window, &due.key))?;
+            let ending = &Ending::new(IncidentEnd::Forgotten, to);
+            remove_where(connection, ONE, (due.window, &due.key), ending)?;
         }
         found = first_due(connection, to, limit.saturating_add(1))?;
     }
@@ -178,6 +181,7 @@ const SHIFT_OTHERS: &str = "UPDATE kept_match
 pub(super) fn close(
     connection: &Connection,
     keep: &dyn Fn(&str, u64) -> bool,
+    at: Timestamp,
 ) -> Result<Vec<(String, u64)>, StoreError> {
     let mut closed: Vec<(String, u64)> = Vec::new();
     for window in open_windows(connection)? {
@@ -187,6 +191,8 @@ pub(super) fn close(
         // Marked, whatever there is of it: a million matches are closed as fast as one.
         let sql = "UPDATE match_rule SET closed = 1 WHERE id = ?1";
         connection.prepare_cached(sql)?.execute([window.id])?;
+        let ending = &Ending::new(IncidentEnd::RuleChanged, at);
+        incidents::end_window(connection, &window.rule, window.id, ending)?;
         if window.pending == 0 {
             continue;
         }
@@ -199,7 +205,12 @@ pub(super) fn close(
 }
 
 /// Closes all matches of a rule. Returns how many there were.
-pub(super) fn close_rule(connection: &Connection, rule: &str) -> Result<u64, StoreError> {
+pub(super) fn close_rule(
+    connection: &Connection,
+    rule: &str,
+    at: Timestamp,
+) -> Result<u64, StoreError> {
+    let ending = &Ending::new(IncidentEnd::RuleChanged, at);
     let mut closed = 0;
     for window in open_windows(connection)? {
         if window.rule == rule {
@@ -207,6 +218,7 @@ pub(super) fn close_rule(connection: &Connection, rule: &str) -> Result<u64, Sto
             let mut statement = connection.prepare_cached(sql)?;
             let count: i64 = statement.query_row([window.id], |row| row.get(0))?;
             closed += count.unsigned_abs();
+            incidents::end_window(connection, rule, window.id, ending)?;
         }
     }
     Ok(closed)

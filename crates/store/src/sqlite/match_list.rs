@@ -8,11 +8,12 @@ use reflexarc_reaction::{KeptMatch, StateChange};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::deadlines::{OpenWindow, open_windows};
+use super::incidents::{self, Ending};
 use super::matches::{COLUMNS, read, read_row};
 use super::{accept, micros};
 use crate::{
-    ClosedBy, DamagedMatch, EntryKind, MatchCount, MatchCursor, MatchFilter, MatchPage, NewEntry,
-    PageLimits, PendingMatch, StoreError,
+    ClosedBy, DamagedMatch, EntryKind, IncidentEnd, MatchCount, MatchCursor, MatchFilter,
+    MatchPage, NewEntry, PageLimits, PendingMatch, StoreError,
 };
 
 /// Matches that one page looks at, most of which may wait for nothing.
@@ -188,6 +189,28 @@ pub(super) fn close(
         detail,
     };
     accept::insert_entry(connection, &entry, &evaluation, now)?;
+    Ok(true)
+}
+
+/// Ends an open incident by closing its match. Returns whether it was open.
+pub(super) fn close_incident(
+    connection: &Connection,
+    id: i64,
+    closed: &ClosedBy,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let Some(incident) = incidents::find(connection, id)?.filter(|one| one.ended.is_none()) else {
+        return Ok(false);
+    };
+    close(connection, &incident.rule, &incident.key, closed, now)?;
+    // Its match may have expired, which `close` does not see.
+    let ending = Ending {
+        how: IncidentEnd::Closed,
+        at: now,
+        by: Some(&closed.by),
+        reason: closed.reason.as_deref(),
+    };
+    incidents::end(connection, id, &ending)?;
     Ok(true)
 }
 

@@ -15,11 +15,13 @@
 use std::sync::{Arc, LazyLock};
 
 use jiff::{SignedDuration, Timestamp};
+use reflexarc::FiredMatch;
 use reflexarc_reaction::KeptMatch;
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::incidents::{self, Ending};
 use super::{instant, micros};
-use crate::StoreError;
+use crate::{IncidentEnd, StoreError};
 
 /// What version 7 added besides columns.
 // Not an index of kinds: building one reads the whole archive, for the minutes of an upgrade.
@@ -53,6 +55,7 @@ CREATE TABLE kept_match (
     expires    INTEGER,
     pending    INTEGER NOT NULL,
     positions  BLOB NOT NULL,                   -- see `pack_positions`
+    incident   INTEGER,                         -- that is open, see `incidents.rs`
     PRIMARY KEY (rule, key)
 ) WITHOUT ROWID;
 CREATE INDEX match_by_due ON kept_match (due) WHERE due IS NOT NULL;
@@ -145,20 +148,30 @@ pub(super) fn has_room(
         .query_row((rule, micros(now), pending, excess), |row| row.get(0))?)
 }
 
-/// Sets the match of a rule at a key.
+/// Sets the match of a rule at a key. If it is not remembered as fired any more, its incident ends.
 pub(super) fn set(
     connection: &Connection,
     rule: &str,
     key: &str,
     kept: &KeptMatch,
+    ending: &Ending<'_>,
 ) -> Result<(), StoreError> {
     let id = open_window(connection, rule, kept.window)?;
     // Of another window of the rule: a key has one match.
-    remove_where(connection, OTHERS, (rule, key, id))?;
-    let sql = "SELECT positions FROM kept_match WHERE rule = ?1 AND key = ?2";
+    remove_where(connection, OTHERS, (rule, key, id), ending)?;
+    let sql = "SELECT positions, incident FROM kept_match WHERE rule = ?1 AND key = ?2";
     let mut statement = connection.prepare_cached(sql)?;
-    let before = statement.query_row((id, key), |row| row.get::<_, Vec<u8>>(0));
-    let before = before.optional()?.unwrap_or_default();
+    let before = statement.query_row((id, key), |row| {
+        Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Option<i64>>(1)?))
+    });
+    let (before, incident) = before.optional()?.unwrap_or_default();
+    if let Some(incident) = incident
+        && FiredMatch::of(kept).is_none()
+    {
+        incidents::end(connection, incident, ending)?;
+        let sql = "UPDATE kept_match SET incident = NULL WHERE rule = ?1 AND key = ?2";
+        connection.prepare_cached(sql)?.execute((id, key))?;
+    }
     let sql = "INSERT INTO kept_match
                    (rule, key, data, due, not_before, shift, expires, pending, positions)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
@@ -186,21 +199,28 @@ pub(super) fn set(
 }
 
 /// Removes the match of a rule at a key. Returns whether there was one.
-pub(super) fn remove(connection: &Connection, rule: &str, key: &str) -> Result<bool, StoreError> {
+pub(super) fn remove(
+    connection: &Connection,
+    rule: &str,
+    key: &str,
+    ending: &Ending<'_>,
+) -> Result<bool, StoreError> {
     // No window has the number of none.
-    Ok(remove_where(connection, OTHERS, (rule, key, 0))? > 0)
+    Ok(remove_where(connection, OTHERS, (rule, key, 0), ending)? > 0)
 }
 
 /// The matches of a rule at a key in open windows other than `?3`.
-pub(super) const OTHERS: &str = "SELECT m.rule, m.key, m.positions
+pub(super) const OTHERS: &str = "SELECT m.rule, m.key, m.positions, m.incident
     FROM match_rule AS r INDEXED BY match_rule_open CROSS JOIN kept_match AS m
     WHERE r.rule = ?1 AND r.closed = 0 AND r.id <> ?3 AND m.rule = r.id AND m.key = ?2";
 
-/// Removes the matches that a query finds, with their references. Returns how many there were.
+/// Removes the matches that a query finds, with their references; their incidents end. Returns how
+/// many there were.
 pub(super) fn remove_where(
     connection: &Connection,
     query: &str,
     parameters: impl rusqlite::Params,
+    ending: &Ending<'_>,
 ) -> Result<usize, StoreError> {
     let mut statement = connection.prepare_cached(query)?;
     let found = statement.query_map(parameters, |row| {
@@ -208,10 +228,14 @@ pub(super) fn remove_where(
             row.get::<_, i64>(0)?,
             row.get::<_, String>(1)?,
             row.get::<_, Vec<u8>>(2)?,
+            row.get::<_, Option<i64>>(3)?,
         ))
     })?;
     let found = found.collect::<Result<Vec<_>, _>>()?;
-    for (rule, key, positions) in &found {
+    for (rule, key, positions, incident) in &found {
+        if let Some(incident) = incident {
+            incidents::end(connection, *incident, ending)?;
+        }
         let sql = "DELETE FROM kept_match WHERE rule = ?1 AND key = ?2";
         connection.prepare_cached(sql)?.execute((rule, key))?;
         change_references(connection, &unpack_positions(positions), Reference::Remove)?;
@@ -220,10 +244,10 @@ pub(super) fn remove_where(
 }
 
 /// The matches that have expired.
-const OLD: &str = "SELECT rule, key, positions FROM kept_match INDEXED BY match_by_expiry
+const OLD: &str = "SELECT rule, key, positions, incident FROM kept_match INDEXED BY match_by_expiry
     WHERE expires <= ?1 LIMIT ?2";
 /// The matches of closed windows.
-const CLOSED: &str = "SELECT m.rule, m.key, m.positions
+const CLOSED: &str = "SELECT m.rule, m.key, m.positions, m.incident
     FROM match_rule AS r INDEXED BY match_rule_closed CROSS JOIN kept_match AS m
     WHERE r.closed = 1 AND m.rule = r.id LIMIT ?1";
 
@@ -234,11 +258,13 @@ pub(super) fn forget(
     now: Timestamp,
     step: u32,
 ) -> Result<bool, StoreError> {
-    let expired = remove_where(connection, OLD, (micros(now), step))?;
+    let ending = &Ending::new(IncidentEnd::Forgotten, now);
+    let expired = remove_where(connection, OLD, (micros(now), step), ending)?;
     if expired >= step as usize {
         return Ok(false);
     }
-    if remove_where(connection, CLOSED, [step])? > 0 {
+    // Their incidents have ended when they were closed.
+    if remove_where(connection, CLOSED, [step], ending)? > 0 {
         return Ok(false);
     }
     let sql = "DELETE FROM match_rule WHERE closed = 1";

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use super::calls::CALLS;
 use super::changes::CHANGES;
 use super::duplicates::recompute_fingerprints;
+use super::incidents::INCIDENTS;
 use super::matches::MATCHES;
 use super::order;
 use super::schema::{SCHEMA_4, SCHEMA_7};
@@ -44,7 +45,20 @@ pub(super) fn migrate(connection: &Connection, to: i32) -> rusqlite::Result<()> 
         connection.execute_batch(CALLS)?;
         connection.execute_batch(CHANGES)?;
     }
+    if version < 9 {
+        add_incidents(connection, version)?;
+    }
     connection.execute_batch(&format!("PRAGMA user_version = {to}; COMMIT;"))
+}
+
+/// Version 9: incidents. What has fired before has none.
+fn add_incidents(connection: &Connection, version: i32) -> rusqlite::Result<()> {
+    connection.execute_batch("ALTER TABLE delivery ADD COLUMN incident INTEGER;")?;
+    if version >= 7 {
+        // Before, the table was created by the step to version 7, with all of its columns.
+        connection.execute_batch("ALTER TABLE kept_match ADD COLUMN incident INTEGER;")?;
+    }
+    connection.execute_batch(INCIDENTS)
 }
 
 /// Version 7: delayed deliveries. Those that are there have none of it, and keep the order of their

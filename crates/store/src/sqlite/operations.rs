@@ -18,16 +18,17 @@ use super::timeline::{Afterwards, SqliteTimeTransaction, advance};
 use super::writer::{SharedConnection, lock};
 use super::{
     SqliteStore, accept, archive, attempts, calls, changes, check, claim, copies, deadlines,
-    digests, listing, match_list, micros, order, outbox, pages, retention, schema, targets,
+    digests, incident_messages, incidents, listing, match_list, micros, order, outbox, pages,
+    retention, schema, targets,
 };
 use crate::{
-    Accepted, Archived, Attempt, AttemptOutcome, ChangeReservation, ChangeStop, ClaimLimit,
-    Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport, DeliveryPage,
-    DeliveryRecord, DeliveryStatus, EndedAttempt, EntryKind, EvaluateInTransaction,
-    EventDeliveries, EventPage, Incoming, MatchCount, MatchCursor, MatchFilter, MatchPage,
-    PageCursor, PageLimits, Pruned, QueueDepth, ReplayAccepted, Reply, ReplySender, Retention,
-    RuleUse, Selection, Settled, StateReader, Store, StoreCheck, StoreError, StoreLock,
-    TargetPause, TimeWork, Timeline, VerifyReport, WithdrawnCallObserver,
+    Accepted, Acknowledged, Acknowledgement, Archived, Attempt, AttemptOutcome, ChangeReservation,
+    ChangeStop, ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport,
+    DeliveryPage, DeliveryRecord, DeliveryStatus, EndedAttempt, EntryKind, EvaluateInTransaction,
+    EventDeliveries, EventPage, Incident, IncidentFilter, Incoming, MatchCount, MatchCursor,
+    MatchFilter, MatchPage, PageCursor, PageLimits, Pruned, QueueDepth, ReplayAccepted, Reply,
+    ReplySender, Retention, RuleUse, Selection, Settled, StateReader, Store, StoreCheck,
+    StoreError, StoreLock, TargetPause, TimeWork, Timeline, VerifyReport, WithdrawnCallObserver,
 };
 
 impl Store for SqliteStore {
@@ -173,6 +174,53 @@ impl Store for SqliteStore {
     ) -> Result<bool, StoreError> {
         let (rule, key, closed) = (rule.to_owned(), key.to_owned(), closed.clone());
         let job = move |connection: &_| match_list::close(connection, &rule, &key, &closed, now);
+        self.writer.submit(job).wait()
+    }
+
+    fn incidents(
+        &self,
+        filter: &IncidentFilter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Incident>, StoreError> {
+        self.read(|connection| incidents::list(connection, filter, before, limit))
+    }
+
+    fn incident(&self, id: i64) -> Result<Option<Incident>, StoreError> {
+        self.read(|connection| incidents::find(connection, id))
+    }
+
+    fn incident_deliveries(
+        &self,
+        id: i64,
+        limit: usize,
+    ) -> Result<Vec<DeliveryRecord>, StoreError> {
+        self.read(|connection| incident_messages::list(connection, id, limit))
+    }
+
+    fn incident_counts(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.read(incidents::counts)
+    }
+
+    fn acknowledge_incident(
+        &self,
+        id: i64,
+        acknowledgement: &Acknowledgement,
+        now: Timestamp,
+    ) -> Result<Option<Acknowledged>, StoreError> {
+        let given = acknowledgement.clone();
+        let job = move |connection: &_| incident_messages::acknowledge(connection, id, &given, now);
+        self.writer.submit(job).wait()
+    }
+
+    fn close_incident(
+        &self,
+        id: i64,
+        closed: &ClosedBy,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let closed = closed.clone();
+        let job = move |connection: &_| match_list::close_incident(connection, id, &closed, now);
         self.writer.submit(job).wait()
     }
 

@@ -21,8 +21,9 @@ use reflexarc_event::{EventIdentity, Json};
 use reflexarc_reaction::{Entry, KeptEvent, MemoryState, State as _, StateDifference};
 use rusqlite::{Connection, OptionalExtension};
 
+use super::incidents::Ending;
 use super::{SqliteStore, accept, archive, archived_event, instant, matches, state};
-use crate::{EntryKind, NewEntry, Reply, StoreError, StoreLock};
+use crate::{EntryKind, IncidentEnd, NewEntry, Reply, StoreError, StoreLock};
 
 /// `kind` of the rows of events that a program has kept.
 pub(super) const KEPT: &str = "state";
@@ -153,8 +154,10 @@ fn apply(
     for event in &difference.events {
         keep_event(connection, event, now)?;
     }
+    // A program has no incidents; those of a service that used the file before end.
+    let ending = &Ending::new(IncidentEnd::Forgotten, now);
     for (rule, changes) in &difference.changes {
-        state::apply(connection, rule, changes)?;
+        state::apply(connection, rule, changes, ending)?;
     }
     for position in &difference.released {
         release_event(connection, *position)?;

@@ -11,7 +11,8 @@ use crate::{DeliveryRecord, DeliveryStatus};
 /// The columns that [`read_row`] reads, in its order.
 pub(super) const COLUMNS: &str = "id, source, event, resource, rule, target, action, \
                                   created, replay, attempt, since, status, due, finished, \
-                                  reason, seq, taken, head, scope, firing, digest";
+                                  reason, seq, taken, head, scope, firing, digest, \
+                                  incident";
 
 /// A row that this version cannot read.
 pub(super) struct UnreadableRow {
@@ -70,6 +71,7 @@ pub(super) fn read_row(row: &Row<'_>) -> rusqlite::Result<Result<DeliveryRecord,
         reason: row.get(14)?,
         seq: row.get(15)?,
         waits: !row.get::<_, bool>(17)?,
+        incident: row.get(21)?,
     }))
 }
 

@@ -13,6 +13,7 @@ use rusqlite::Connection;
 
 use super::archived_event::read_fingerprint;
 use super::changes::FORGET_CHANGES;
+use super::incidents::FORGET_INCIDENTS;
 use super::removal::{OldEvent, StepSize, remove};
 use super::{SqliteStore, deadlines, matches, micros};
 use crate::{ChangePeriod, DeliveryStatus, Pruned, Retention, StoreError};
@@ -36,7 +37,8 @@ impl SqliteStore {
         retention: &Retention,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.forget_in_steps(now)?;
+        let before = now.saturating_sub(retention.age).unwrap_or(Timestamp::MIN);
+        self.forget_in_steps(before, now)?;
         // Before the events that they refer to.
         self.forget_matches_in_steps(now)?;
         // Before the events, which may be removed then.
@@ -44,7 +46,6 @@ impl SqliteStore {
             let before = now.saturating_sub(age).unwrap_or(Timestamp::MIN);
             self.drop_letters_in_steps(before, now)?;
         }
-        let before = now.saturating_sub(retention.age).unwrap_or(Timestamp::MIN);
         self.remove_in_steps(before, now, || Ok(true))?;
         // By size: the oldest go first, whatever their age, until the pages in use fit. The file
         // itself keeps its size; its free pages are used for the next events.
@@ -66,8 +67,8 @@ impl SqliteStore {
     }
 
     /// Removes expired state entries, fingerprints older than the duplicate window, old calls and
-    /// old changes, all of them.
-    fn forget_in_steps(&self, now: Timestamp) -> Result<(), StoreError> {
+    /// old changes, and incidents that ended before `before`, all of them.
+    fn forget_in_steps(&self, before: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         let since = micros(now).saturating_sub(self.duplicate_window);
         // A queue removes its old calls itself; these are of targets that are gone. The longest
         // rate limit looks back for a minute.
@@ -78,6 +79,7 @@ impl SqliteStore {
             (FORGET_ENTRIES, micros(now)),
             (FORGET_CALLS, hour_ago),
             (FORGET_CHANGES, day_ago),
+            (FORGET_INCIDENTS, micros(before)),
         ];
         // Together, because each step waits for a commit, and mostly there is little to forget.
         while !left.is_empty() {
@@ -135,9 +137,11 @@ impl SqliteStore {
         let sql = "DELETE FROM state WHERE rule = ?1 AND key IN
                    (SELECT key FROM state WHERE rule = ?1 LIMIT ?2)";
         let closed = rule.to_owned();
-        let close = self
-            .writer
-            .submit(move |connection| deadlines::close_rule(connection, &closed));
+        let clock = self.entry_clock.clone();
+        let close = self.writer.submit(move |connection| {
+            let at = clock.read(connection)?;
+            deadlines::close_rule(connection, &closed, at)
+        });
         let mut removed = close.wait()?;
         loop {
             let rule = rule.to_owned();

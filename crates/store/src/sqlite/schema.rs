@@ -25,6 +25,7 @@ use rustix::fs::{Access, access};
 use super::calls::CALLS;
 use super::changes::CHANGES;
 use super::files::make_private;
+use super::incidents::INCIDENTS;
 use super::matches::MATCHES;
 use super::migration::migrate;
 use super::state::STATE_COUNTS;
@@ -35,7 +36,7 @@ use crate::{StoreError, StoreOptions};
 // configuration would add our tables to another program's database.
 const APPLICATION_ID: i32 = 0x7261_7263;
 /// The version of [`SCHEMA`], kept in the file's header.
-const VERSION: i32 = 8;
+const VERSION: i32 = 9;
 
 /// How long a connection waits for a lock that another process holds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,6 +64,9 @@ const ROOM_PAGES: i64 = 8;
 //   delivery_by_event  trace an event; prune an event with its deliveries
 //   delivery_named     what waits under a name that a later event cancels or replaces; most have
 //                      no name and are not in it
+//   delivery_by_incident  what an incident has sent; most deliveries have none and are not in it
+//   incident_open      the open incidents of a window or rule
+//   incident_ended     remove incidents that ended long ago
 //   match_rule_open    the window of a rule
 //   match_by_due       what is due, the earliest first
 //   match_by_expiry    remove expired matches, and count them
@@ -130,7 +134,8 @@ CREATE TABLE delivery (
     firing    INTEGER NOT NULL DEFAULT 0,       -- the number of its phase
     delay     INTEGER,                          -- microseconds of `after`; NULL without it
     delay_key TEXT,                             -- `key`, under which it is cancelled or replaced
-    digest    BLOB                              -- that carried it at its last attempt
+    digest    BLOB,                             -- that carried it at its last attempt
+    incident  INTEGER                           -- that it is of, see `incidents.rs`
 ) WITHOUT ROWID;
 CREATE INDEX delivery_dead ON delivery (finished) WHERE status = 2;
 CREATE INDEX delivery_by_event ON delivery (seq);
@@ -288,6 +293,7 @@ fn creation() -> String {
          {STATE_COUNTS}
          {CALLS}
          {CHANGES}
+         {INCIDENTS}
          PRAGMA application_id = {APPLICATION_ID};
          PRAGMA user_version = {VERSION};
          COMMIT;"

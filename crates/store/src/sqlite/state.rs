@@ -8,6 +8,7 @@ use reflexarc_reaction::{Entry, KeptMatch, StateChange};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::files::StoreFiles;
+use super::incidents::Ending;
 use super::writer::lock;
 use super::{archive, archived_event, instant, matches, micros};
 use crate::{StateReader, StoreError};
@@ -167,11 +168,13 @@ impl StateReader for Mutex<Connection> {
     }
 }
 
-/// Writes the state changes of one rule.
+/// Writes the state changes of one rule. Incidents whose matches are not remembered as fired after
+/// that end in this way.
 pub(super) fn apply(
     connection: &Connection,
     rule: &str,
     changes: &[StateChange],
+    ending: &Ending<'_>,
 ) -> Result<(), StoreError> {
     for change in changes {
         match change {
@@ -194,9 +197,11 @@ pub(super) fn apply(
                     .prepare_cached("DELETE FROM state WHERE rule = ?1 AND key = ?2")?
                     .execute((rule, key))?;
             }
-            StateChange::SetMatch { key, kept, .. } => matches::set(connection, rule, key, kept)?,
+            StateChange::SetMatch { key, kept, .. } => {
+                matches::set(connection, rule, key, kept, ending)?;
+            }
             StateChange::RemoveMatch { key } => {
-                matches::remove(connection, rule, key)?;
+                matches::remove(connection, rule, key, ending)?;
             }
         }
     }

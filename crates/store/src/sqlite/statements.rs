@@ -26,8 +26,12 @@ static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Statements that scan a table or index, and why they may: none runs for an event, a claim, a
 /// trace or a step of retention.
-const SCANS: [(&str, &str); 25] = [
+const SCANS: [(&str, &str); 26] = [
     ("FROM pragma_", "reads the schema"),
+    (
+        "FROM incident INDEXED BY incident_open",
+        "lists and counts open incidents, for an operator",
+    ),
     ("FROM sqlite_schema", "reads the schema"),
     ("ORDER BY seq DESC LIMIT 1", "reads one row"),
     (
@@ -400,6 +404,11 @@ fn use_matches(store: &SqliteStore) {
     store.submit_time(Box::new(work)).wait().unwrap();
     store.next_deadline().unwrap();
     store.match_counts().unwrap();
+    store.incident_counts().unwrap();
+    for open in [false, true] {
+        let filter = crate::IncidentFilter { rule: None, open };
+        store.incidents(&filter, None, 10).unwrap();
+    }
     for keys in [vec![], vec!["a".to_owned()]] {
         let filter = MatchFilter {
             keys,

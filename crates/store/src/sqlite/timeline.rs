@@ -131,7 +131,8 @@ impl TimeTransaction for SqliteTimeTransaction<'_> {
         &mut self,
         keep: &dyn Fn(&str, u64) -> bool,
     ) -> Result<Vec<(String, u64)>, StoreError> {
-        deadlines::close(&lock(self.connection), keep)
+        let connection = &lock(self.connection);
+        deadlines::close(connection, keep, self.clock.read(connection)?)
     }
 
     fn newest(&self, kind: EntryKind) -> Result<Option<(Timestamp, Json)>, StoreError> {

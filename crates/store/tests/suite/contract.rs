@@ -9,6 +9,7 @@ mod calls;
 mod changes;
 mod copies;
 mod delays;
+mod incidents;
 mod losses;
 mod matches;
 mod naive_calls;
@@ -157,6 +158,10 @@ macro_rules! every_promise {
                 copies_are_those_of_the_naive_list,
                 one_id_for_all_events_is_no_obstacle,
                 a_copy_of_a_removed_event_is_recognised,
+            ]
+            incidents: [
+                incidents_are_those_of_the_naive_store,
+                ended_incidents_are_removed_with_the_archive,
             ]
             matches: [
                 matches_equal_those_in_memory,

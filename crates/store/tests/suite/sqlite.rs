@@ -231,8 +231,46 @@ fn to_version_3() -> String {
     format!("{TO_VERSION_6} {TO_VERSION_3}")
 }
 
+/// Makes a store of schema version 8 from one of this version.
+const TO_VERSION_8: &str = "
+    DROP TABLE incident;
+    DROP INDEX delivery_by_incident;
+    ALTER TABLE delivery DROP COLUMN incident;
+    ALTER TABLE kept_match DROP COLUMN incident;
+    PRAGMA user_version = 8;";
+
+/// What has fired in a store of version 8 has no incident; what fires next has one.
+#[test]
+fn stores_of_version_8_get_incidents() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let accept = |store: &dyn Store, id: &str| {
+        let evaluation = evaluation("r", vec![send("t", 1)], vec![]);
+        let accepted = store.accept(incoming_of(id, "eni-1"), evaluation, at(0));
+        accepted.unwrap().deliveries[0]
+    };
+    let first = accept(&store, "1");
+    let path = store.path().to_owned();
+    let new = schema_of(&path);
+    drop(store);
+    let direct = rusqlite::Connection::open(&path).unwrap();
+    direct.execute_batch(TO_VERSION_8).unwrap();
+    drop(direct);
+
+    let store = open(folder.path());
+    assert_eq!(schema_of(&path), new);
+    assert_eq!(store.delivery(first).unwrap().unwrap().0.incident, None);
+    let filter = reflexarc_store::IncidentFilter::default();
+    assert_eq!(store.incidents(&filter, None, 10).unwrap(), []);
+    accept(&store, "2");
+}
+
 /// Makes a store of schema version 7 from one of this version.
 const TO_VERSION_7: &str = "
+    DROP TABLE incident;
+    DROP INDEX delivery_by_incident;
+    ALTER TABLE delivery DROP COLUMN incident;
+    ALTER TABLE kept_match DROP COLUMN incident;
     DROP TABLE waiting_call;
     DROP TABLE change;
     DROP TABLE change_stop;
@@ -240,6 +278,9 @@ const TO_VERSION_7: &str = "
 
 /// Makes a store of schema version 6 from one of this version.
 const TO_VERSION_6: &str = "
+    DROP TABLE incident;
+    DROP INDEX delivery_by_incident;
+    ALTER TABLE delivery DROP COLUMN incident;
     DROP TABLE waiting_call;
     DROP TABLE change;
     DROP TABLE change_stop;
@@ -356,7 +397,7 @@ fn deliveries_of_version_6_have_no_key() {
         (claimed[0].event.id.as_str(), claimed[0].key.as_deref()),
         ("1", None)
     );
-    assert!(!claimed[0].firing);
+    assert_eq!(claimed[0].phase, reflexarc_delivery::Phase::Event);
     assert!(
         store.claim("t", at(0), LEASE, 1).unwrap().is_empty(),
         "it waits for the first"
@@ -460,7 +501,7 @@ fn a_store_of_a_newer_version_is_refused() {
     assert!(
         error
             .to_string()
-            .contains("has schema version 99, but this program supports versions up to 8"),
+            .contains("has schema version 99, but this program supports versions up to 9"),
         "{error}"
     );
 }
