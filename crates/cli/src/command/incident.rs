@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use reflexarc_event::Json;
-use reflexarc_service::Store;
 use reflexarc_service::operate::{incident_to_json, incident_with_deliveries};
 use reflexarc_service::store::{Acknowledgement, ClosedBy, IncidentFilter};
 

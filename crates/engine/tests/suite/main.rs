@@ -20,6 +20,7 @@ mod fixed_texts;
 mod fixes;
 mod formatting;
 mod gates;
+mod inhibits;
 mod limits;
 mod lookup_findings;
 mod lookups;
