@@ -54,6 +54,7 @@ mod phase;
 mod records;
 mod reply;
 mod retention;
+mod silences;
 mod sqlite;
 mod state;
 mod store;
@@ -84,6 +85,10 @@ pub use records::{
 };
 pub use reply::{Reply, ReplySender};
 pub use retention::{Pruned, Retention};
+pub use silences::{
+    ActiveSilence, ActiveWithholding, Candidate, NewSilence, ReleaseStep, Silence, SilenceEnd,
+    WithheldBy, WithheldPeriod, Withholding, WithholdingDecision,
+};
 pub use sqlite::SqliteStore;
 pub use state::{EvaluateInTransaction, ReadSet, StateReader, StoredState};
 pub use store::{Store, StoreLock};

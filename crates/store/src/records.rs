@@ -23,6 +23,10 @@ pub enum DeliveryStatus {
     Answered,
     /// A call that will not be sent (again): its answer, which says so, is processed next.
     Withdrawn,
+    /// Kept back by a silence or an inhibition; pending again when that ends.
+    Withheld,
+    /// Ended by a silence before it was delivered, and never sent.
+    Silenced,
 }
 
 /// A delivery with its status.
@@ -144,6 +148,8 @@ pub struct Claimed {
     pub runs: Vec<Vec<Delivery>>,
     /// Deliveries that cannot be read and became dead letters.
     pub unreadable: Vec<DeadLetterReport>,
+    /// How many deliveries were withheld or silenced instead of claimed.
+    pub kept_back: usize,
 }
 
 /// What followed from a settled attempt.
@@ -183,7 +189,7 @@ pub struct EndedAttempt {
 }
 
 impl DeliveryStatus {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Pending,
         Self::Delivered,
         Self::Dead,
@@ -191,6 +197,8 @@ impl DeliveryStatus {
         Self::Dropped,
         Self::Answered,
         Self::Withdrawn,
+        Self::Withheld,
+        Self::Silenced,
     ];
 
     /// Its name in lists and JSON.
@@ -203,6 +211,8 @@ impl DeliveryStatus {
             Self::Dropped => "dropped",
             Self::Answered => "answered",
             Self::Withdrawn => "withdrawn",
+            Self::Withheld => "withheld",
+            Self::Silenced => "silenced",
         }
     }
 

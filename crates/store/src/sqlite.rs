@@ -47,6 +47,7 @@ mod removal;
 mod resume;
 mod retention;
 mod schema;
+mod silences;
 mod state;
 #[cfg(test)]
 mod statements;
@@ -54,12 +55,13 @@ mod targets;
 mod timeline;
 mod trees;
 mod withdrawn;
+mod withheld;
 mod write_clock;
 mod writer;
 
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -70,7 +72,7 @@ use self::files::StoreFiles;
 use self::withdrawn::WithdrawnCalls;
 use self::write_clock::WriteClock;
 use crate::dead_letters::Observed;
-use crate::{Pruned, StoreError, StoreOptions};
+use crate::{Pruned, StoreError, StoreOptions, Withholding};
 
 /// A store in one SQLite file. Dropping it finishes what was submitted.
 pub struct SqliteStore {
@@ -86,6 +88,8 @@ pub struct SqliteStore {
     dead_letters: Observed,
     withdrawn_calls: WithdrawnCalls,
     timeline: timeline::SharedTimeline,
+    /// What decides which deliveries are withheld, once there is something.
+    withholding: Arc<RwLock<Option<Arc<dyn Withholding>>>>,
     /// Read-only connections that are not in use.
     // Grows to the largest number of readers at one time and stays there. Opening one costs a few
     // file operations and compiling its statements again, more than most queries.
@@ -130,6 +134,7 @@ impl SqliteStore {
             dead_letters: Observed::default(),
             withdrawn_calls,
             timeline: timeline::SharedTimeline::default(),
+            withholding: Arc::default(),
             readers: Mutex::default(),
             files,
         })

@@ -6,16 +6,11 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
 use reflexarc_delivery::{ChangeLimit, Decision, Delivery, DeliveryId, EventRef};
+use reflexarc_event::NativeEvent;
 use reflexarc_reaction::OwnCode;
 
 use crate::{
-    Accepted, Acknowledged, Acknowledgement, Archived, Attempt, AttemptOutcome, ChangeReservation,
-    ChangeStop, ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport,
-    DeliveryPage, DeliveryRecord, DeliveryStatus, EndedAttempt, EvaluateInTransaction,
-    EventDeliveries, EventPage, Incident, IncidentFilter, Incoming, MatchCount, MatchCursor,
-    MatchFilter, MatchPage, PageCursor, PageLimits, Pruned, QueueDepth, ReplayAccepted, Reply,
-    ReplySender, Retention, RuleUse, Selection, Settled, StateReader, StoreCheck, StoreError,
-    TargetPause, TimeWork, Timeline, VerifyReport, WithdrawnCallObserver,
+    Accepted, Acknowledged, Acknowledgement, ActiveWithholding, Archived, Attempt, AttemptOutcome, ChangeReservation, ChangeStop, ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus, EndedAttempt, EvaluateInTransaction, EventDeliveries, EventPage, Incident, IncidentFilter, Incoming, MatchCount, MatchCursor, MatchFilter, MatchPage, NewSilence, PageCursor, PageLimits, Pruned, QueueDepth, ReleaseStep, ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled, Silence, SilenceEnd, StateReader, StoreCheck, StoreError, TargetPause, TimeWork, Timeline, VerifyReport, WithdrawnCallObserver, WithheldPeriod, Withholding,
 };
 
 /// The exclusive lock of the one process that delivers from a store. It is released when this is
@@ -58,6 +53,10 @@ pub trait Store: Send + Sync {
     /// earlier timeline: once for each call of [`Store::accept`] and [`Store::accept_together`].
     /// The store keeps it, so it must not keep the store.
     fn set_timeline(&self, timeline: Arc<dyn Timeline>);
+
+    /// Lets `withholding` decide which deliveries claims keep back, in place of an earlier one:
+    /// without one, claims keep nothing back. The store keeps it, so it must not keep the store.
+    fn set_withholding(&self, withholding: Arc<dyn Withholding>);
 
     /// Runs `work` in a transaction that no later job shares: what it returns runs after the
     /// commit, before the reply and before any job that was submitted later begins.
@@ -203,7 +202,8 @@ pub trait Store: Send + Sync {
     /// before them, if `limit` says so, those that have failed.
     /// Where the limit leaves room, each takes along those that follow it in the order of its key,
     /// as far as they are not claimed and their retries are due. Runs are returned in the order of
-    /// their events.
+    /// their events. What the [`Withholding`] keeps back is not claimed and leaves the outbox, at
+    /// most some 1,000 deliveries at once.
     ///
     /// # Order
     ///
@@ -433,8 +433,8 @@ pub trait Store: Send + Sync {
     /// commit and in place of an earlier observer.
     fn observe_dead_letters(&self, observer: DeadLetterObserver);
 
-    /// Cancels a pending delivery; a call is withdrawn with [`OwnCode::Cancelled`]. Returns whether
-    /// it was pending.
+    /// Cancels a pending or withheld delivery; a call is withdrawn with [`OwnCode::Cancelled`]. Returns whether
+    /// it was one.
     ///
     /// A call that is being sent stays pending until its attempt has ended: with an answer, that is
     /// its answer; without one, it is withdrawn.
@@ -455,6 +455,92 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// If the store fails.
     fn drop_dead_letter(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Adds a silence; `None` if there are `most` that are not over.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn add_silence(
+        &self,
+        silence: NewSilence,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<Option<Silence>, StoreError>;
+
+    /// The silence with this number.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn silence(&self, id: i64) -> Result<Option<Silence>, StoreError>;
+
+    /// The silences that are not over, by number; or those that are over and not removed by
+    /// retention, the newest first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn silences(
+        &self,
+        are_over: bool,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Silence>, StoreError>;
+
+    /// Ends a silence; `None` if it is over already or does not exist. What it withholds is
+    /// released or ended by [`Store::submit_release_withheld`].
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn end_silence(&self, id: i64, end: SilenceEnd) -> Result<Option<Silence>, StoreError>;
+
+    /// What may withhold deliveries at this time.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn active_withholding(&self, now: Timestamp) -> Result<ActiveWithholding, StoreError>;
+
+    /// Releases deliveries that nothing withholds any more, at most 1,000: they are pending at
+    /// their former place in their order, with a new series of attempts, and the next claim asks
+    /// about them again. What a silence withholds that was ended with `drops` is ended instead.
+    fn submit_release_withheld(&self, now: Timestamp) -> Reply<ReleaseStep>;
+
+    /// When [`Store::submit_release_withheld`] has something to do next.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn next_release(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// For each target with withheld deliveries: how many. By name.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn withheld_counts(&self) -> Result<Vec<(String, u64)>, StoreError>;
+
+    /// The last times in which a delivery was withheld, at most `limit`, the earliest first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn withheld_periods(
+        &self,
+        id: DeliveryId,
+        limit: usize,
+    ) -> Result<Vec<WithheldPeriod>, StoreError>;
+
+    /// The event of a delivery as a [`Withholding`] gets it.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn candidate_event(&self, record: &DeliveryRecord) -> Result<Option<NativeEvent>, StoreError>;
+
+    /// Deliveries of every status, those of the newest events first, before `before`. What cannot
+    /// be read is left out.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn newest_deliveries(
+        &self,
+        before: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<Vec<DeliveryRecord>, StoreError>;
 
     /// When the next delivery of `target` is due that waits for no other: a claim, a retry, or the
     /// end of a claim.

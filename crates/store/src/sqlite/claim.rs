@@ -6,9 +6,11 @@ use rusqlite::Connection;
 
 use super::order::{self, Place};
 use super::records::{COLUMNS, UnreadableRow, read_row};
+use super::withheld::ClaimFilter;
 use super::{calls, micros, outbox};
 use crate::{
     ClaimLimit, Claimed, DeadLetter, DeadLetterReport, DeliveryRecord, DeliveryStatus, StoreError,
+    Withholding,
 };
 
 /// A delivery that a claim has taken.
@@ -49,14 +51,17 @@ impl Room {
 /// Claims deliveries of `target` within `limit`; they are not claimed again before `now + lease`.
 ///
 /// First those that are due and wait for no other, the soonest due first. Where the limit leaves
-/// room, each takes along the deliveries that follow it in the order of its key, as a run.
+/// room, each takes along the deliveries that follow it in the order of its key, as a run. What
+/// `withholding` keeps back leaves the outbox.
 pub(super) fn claim(
     connection: &Connection,
     target: &str,
     now: Timestamp,
     lease: SignedDuration,
     limit: ClaimLimit,
+    withholding: Option<&dyn Withholding>,
 ) -> Result<Claimed, StoreError> {
+    let mut filter = ClaimFilter::open(connection, withholding, now)?;
     let until = micros(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
     // Selected and updated in one transaction of the one writer, so two queues can never claim the
     // same delivery.
@@ -72,10 +77,13 @@ pub(super) fn claim(
                 outbox::release_where(connection, "claimed = 1 AND due <= ?1", Some(target), now)?;
                 rows = take(connection, &sql, target, now, room)?;
             }
-            let found = unreadable.len();
+            let found = unreadable.len() + kept_back(filter.as_ref());
             for row in rows {
                 match row {
                     Ok(taken) => {
+                        if !admits(filter.as_mut(), connection, &taken)? {
+                            continue;
+                        }
                         mark(connection, &taken, until, now)?;
                         room.take(&taken);
                         runs.push(vec![taken]);
@@ -87,7 +95,7 @@ pub(super) fn claim(
                 }
             }
             // Those behind it may be claimable now.
-            if unreadable.len() == found {
+            if unreadable.len() + kept_back(filter.as_ref()) == found || is_full(filter.as_ref()) {
                 break;
             }
         }
@@ -101,10 +109,13 @@ pub(super) fn claim(
             deliveries: room.deliveries.min(limit.run.saturating_sub(1)),
             ..room
         };
-        if most.is_none() {
+        if most.is_none() || is_full(filter.as_ref()) {
             break;
         }
         for taken in followers(connection, target, place, now, most)? {
+            if !admits(filter.as_mut(), connection, &taken)? {
+                continue;
+            }
             mark(connection, &taken, until, now)?;
             room.take(&taken);
             run.push(taken);
@@ -120,7 +131,28 @@ pub(super) fn claim(
             .map(|run| deliveries(run).collect())
             .collect(),
         unreadable,
+        kept_back: kept_back(filter.as_ref()),
     })
+}
+
+/// Whether a delivery may be claimed; if not, it has left the outbox. One that was claimed before
+/// is asked about again: its queue has not sent it.
+fn admits(
+    filter: Option<&mut ClaimFilter<'_>>,
+    connection: &Connection,
+    taken: &Taken,
+) -> Result<bool, StoreError> {
+    filter.map_or(Ok(true), |filter| {
+        filter.admits(connection, &taken.record, taken.place)
+    })
+}
+
+fn kept_back(filter: Option<&ClaimFilter<'_>>) -> usize {
+    filter.map_or(0, |filter| filter.kept_back)
+}
+
+fn is_full(filter: Option<&ClaimFilter<'_>>) -> bool {
+    filter.is_some_and(ClaimFilter::is_full)
 }
 
 /// The deliveries that [`claimable`] or [`retries`] finds, as far as there is room.

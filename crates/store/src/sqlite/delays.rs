@@ -15,7 +15,7 @@ use reflexarc_delivery::DeliveryId;
 use reflexarc_reaction::OwnCode;
 use rusqlite::{Connection, Row};
 
-use super::{calls, micros, outbox};
+use super::{calls, micros, outbox, withheld};
 use crate::{DeliveryStatus, StoreError};
 
 /// Under which name deliveries wait.
@@ -93,6 +93,12 @@ pub(super) fn cancel(
         if is_claimed {
             in_progress.push(InProgress { id, target });
         }
+    }
+    let mut statement = connection.prepare_cached(withheld::NAMED)?;
+    let parameters = (name.rule, name.scope, name.key, replay, seq, number);
+    let named = statement.query_map(parameters, |row| row.get::<_, [u8; 16]>(0))?;
+    for id in named.collect::<Result<Vec<_>, _>>()? {
+        withheld::cancel(connection, DeliveryId::from(id), reason, now)?;
     }
     Ok(in_progress)
 }

@@ -1,6 +1,7 @@
 //! Queries over the outbox: counts, and what is next. Lists are in `pages.rs`.
 
 use jiff::Timestamp;
+use reflexarc_delivery::DeliveryId;
 use rusqlite::Connection;
 
 use super::records::{COLUMNS, read_row};
@@ -35,6 +36,25 @@ pub(super) fn newest_dead_letters(
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
     // An unreadable one is counted (see `dead_letter_counts`) and listed by `dlq list`; here it
     // must not hide the others.
+    Ok(rows.into_iter().filter_map(Result::ok).collect())
+}
+
+/// Deliveries before an id, in the descending order of ids: those of the newest events first.
+pub(super) fn newest(
+    connection: &Connection,
+    before: Option<DeliveryId>,
+    limit: usize,
+) -> Result<Vec<DeliveryRecord>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM delivery WHERE id <= ?1 AND id <> ?2 ORDER BY id DESC LIMIT ?3"
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let last = before.unwrap_or(DeliveryId::from([0xff; 16]));
+    // An id of all zeros is no delivery's.
+    let excluded = before.unwrap_or(DeliveryId::from([0; 16]));
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map((last.as_bytes(), excluded.as_bytes(), limit), read_row)?;
+    let rows = rows.collect::<Result<Vec<_>, _>>()?;
     Ok(rows.into_iter().filter_map(Result::ok).collect())
 }
 

@@ -11,6 +11,7 @@ use super::incidents::INCIDENTS;
 use super::matches::MATCHES;
 use super::order;
 use super::schema::{SCHEMA_4, SCHEMA_7};
+use super::silences::SILENCES;
 use super::state::STATE_COUNTS;
 
 /// Migrates a file of an older version to version `to`, the newest, in one transaction.
@@ -47,6 +48,7 @@ pub(super) fn migrate(connection: &Connection, to: i32) -> rusqlite::Result<()> 
     }
     if version < 9 {
         add_incidents(connection, version)?;
+        connection.execute_batch(SILENCES)?;
     }
     connection.execute_batch(&format!("PRAGMA user_version = {to}; COMMIT;"))
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::Evaluation;
 use reflexarc_delivery::{ArchivePosition, ChangeLimit, Decision, Delivery, DeliveryId, EventRef};
+use reflexarc_event::NativeEvent;
 use reflexarc_reaction::OwnCode;
 use rusqlite::Connection;
 
@@ -18,17 +19,10 @@ use super::timeline::{Afterwards, SqliteTimeTransaction, advance};
 use super::writer::{SharedConnection, lock};
 use super::{
     SqliteStore, accept, archive, attempts, calls, changes, check, claim, copies, deadlines,
-    digests, incident_messages, incidents, listing, match_list, micros, order, outbox, pages,
-    retention, schema, targets,
+    digests, incident_messages, incidents, listing, match_list, micros, order, outbox, pages, retention, schema, silences, targets, withheld,
 };
 use crate::{
-    Accepted, Acknowledged, Acknowledgement, Archived, Attempt, AttemptOutcome, ChangeReservation,
-    ChangeStop, ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport,
-    DeliveryPage, DeliveryRecord, DeliveryStatus, EndedAttempt, EntryKind, EvaluateInTransaction,
-    EventDeliveries, EventPage, Incident, IncidentFilter, Incoming, MatchCount, MatchCursor,
-    MatchFilter, MatchPage, PageCursor, PageLimits, Pruned, QueueDepth, ReplayAccepted, Reply,
-    ReplySender, Retention, RuleUse, Selection, Settled, StateReader, Store, StoreCheck,
-    StoreError, StoreLock, TargetPause, TimeWork, Timeline, VerifyReport, WithdrawnCallObserver,
+    Accepted, Acknowledged, Acknowledgement, ActiveWithholding, Archived, Attempt, AttemptOutcome, ChangeReservation, ChangeStop, ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus, EndedAttempt, EntryKind, EvaluateInTransaction, EventDeliveries, EventPage, Incident, IncidentFilter, Incoming, MatchCount, MatchCursor, MatchFilter, MatchPage, NewSilence, PageCursor, PageLimits, Pruned, QueueDepth, ReleaseStep, ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled, Silence, SilenceEnd, StateReader, Store, StoreCheck, StoreError, StoreLock, TargetPause, TimeWork, Timeline, VerifyReport, WithdrawnCallObserver, WithheldPeriod, Withholding,
 };
 
 impl Store for SqliteStore {
@@ -118,6 +112,11 @@ impl Store for SqliteStore {
     fn set_timeline(&self, timeline: Arc<dyn Timeline>) {
         let mut current = self.timeline.lock().unwrap_or_else(PoisonError::into_inner);
         *current = Some(timeline);
+    }
+
+    fn set_withholding(&self, withholding: Arc<dyn Withholding>) {
+        let current = self.withholding.write();
+        *current.unwrap_or_else(PoisonError::into_inner) = Some(withholding);
     }
 
     fn submit_time(&self, work: TimeWork) -> Reply<()> {
@@ -275,6 +274,8 @@ impl Store for SqliteStore {
     ) -> Reply<Claimed> {
         let (target, observed) = (target.to_owned(), self.dead_letters.clone());
         let (clock, committed) = (self.clock.clone(), self.clock.clone());
+        let withholding = self.withholding.read();
+        let withholding = withholding.unwrap_or_else(PoisonError::into_inner).clone();
         let was_set_back = Arc::new(AtomicBool::new(false));
         let released = was_set_back.clone();
         self.writer.submit_observed(
@@ -283,7 +284,14 @@ impl Store for SqliteStore {
                     outbox::release_future(connection, now)?;
                     was_set_back.store(true, Ordering::Relaxed);
                 }
-                claim::claim(connection, &target, now, lease, limit)
+                claim::claim(
+                    connection,
+                    &target,
+                    now,
+                    lease,
+                    limit,
+                    withholding.as_deref(),
+                )
             },
             move |claimed| {
                 // Only after the commit: if that fails, the next claim looks again.
@@ -484,7 +492,10 @@ impl Store for SqliteStore {
                 return Ok(withdrawal.is_new());
             }
             let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Cancelled);
-            outbox::transfer(connection, id, from, to, Some(REASON), now)
+            Ok(
+                outbox::transfer(connection, id, from, to, Some(REASON), now)?
+                    || withheld::cancel(connection, id, REASON, now)?,
+            )
         })
     }
 
@@ -506,6 +517,75 @@ impl Store for SqliteStore {
         let reason = Some("dropped by an operator");
         let (from, to) = (DeliveryStatus::Dead, DeliveryStatus::Dropped);
         self.change(move |connection| outbox::transfer(connection, id, from, to, reason, now))
+    }
+
+    fn add_silence(
+        &self,
+        silence: NewSilence,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<Option<Silence>, StoreError> {
+        let job = move |connection: &_| silences::add(connection, &silence, most, now);
+        self.writer.submit(job).wait()
+    }
+
+    fn silence(&self, id: i64) -> Result<Option<Silence>, StoreError> {
+        self.read(|connection| silences::get(connection, id))
+    }
+
+    fn silences(
+        &self,
+        are_over: bool,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Silence>, StoreError> {
+        self.read(|connection| silences::list(connection, are_over, now, limit))
+    }
+
+    fn end_silence(&self, id: i64, end: SilenceEnd) -> Result<Option<Silence>, StoreError> {
+        // On a full disk too: what it withholds is sent then.
+        self.free_space(|| {
+            let end = end.clone();
+            let job = move |connection: &_| silences::end(connection, id, &end);
+            self.writer.submit(job).wait()
+        })
+    }
+
+    fn active_withholding(&self, now: Timestamp) -> Result<ActiveWithholding, StoreError> {
+        self.read(|connection| withheld::active(connection, now))
+    }
+
+    fn submit_release_withheld(&self, now: Timestamp) -> Reply<ReleaseStep> {
+        self.writer
+            .submit(move |connection| withheld::release(connection, now))
+    }
+
+    fn next_release(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(withheld::next_release)
+    }
+
+    fn withheld_counts(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.read(withheld::counts)
+    }
+
+    fn withheld_periods(
+        &self,
+        id: DeliveryId,
+        limit: usize,
+    ) -> Result<Vec<WithheldPeriod>, StoreError> {
+        self.read(|connection| withheld::periods(connection, id, limit))
+    }
+
+    fn candidate_event(&self, record: &DeliveryRecord) -> Result<Option<NativeEvent>, StoreError> {
+        self.read(|connection| withheld::event_of(connection, record.seq, &record.delivery))
+    }
+
+    fn newest_deliveries(
+        &self,
+        before: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<Vec<DeliveryRecord>, StoreError> {
+        self.read(|connection| listing::newest(connection, before, limit))
     }
 
     fn next_due(&self, target: &str) -> Result<Option<Timestamp>, StoreError> {

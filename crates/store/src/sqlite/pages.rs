@@ -140,7 +140,7 @@ pub(super) fn get(
 fn time_column(status: DeliveryStatus) -> &'static str {
     // Pending deliveries have no `finished` time, finished ones no useful `due`.
     match status {
-        DeliveryStatus::Pending => "due",
+        DeliveryStatus::Pending | DeliveryStatus::Withheld => "due",
         _ => "finished",
     }
 }
@@ -157,11 +157,19 @@ fn keys(
     let time = time_column(status);
     let number = status.number();
     let of_target = target.map_or("", |_| "AND target = ?5");
+    // No index of deliveries has those that are withheld.
+    let among = match status {
+        DeliveryStatus::Withheld => {
+            "AND id IN (SELECT delivery FROM withheld INDEXED BY withheld_until
+                        WHERE ended IS NULL)"
+        }
+        _ => "",
+    };
     // The condition on `status` is written out, as the partial indexes need it. Sorted without the
     // actions: a backlog of 100,000 of 32 KB each would have to go through a file.
     let sql = format!(
         "SELECT {time}, seq, id, length(action) + coalesce(length(reason), 0) FROM delivery
-         WHERE status = {number} AND ({time}, seq, id) > (?1, ?2, ?3) {of_target}
+         WHERE status = {number} AND ({time}, seq, id) > (?1, ?2, ?3) {of_target} {among}
          ORDER BY {time}, seq, id LIMIT ?4"
     );
     let mut statement = connection.prepare_cached(&sql)?;

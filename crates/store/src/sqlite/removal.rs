@@ -24,7 +24,7 @@ const MAX_STEP_ROWS: usize = 2_000;
 const ROW_BYTES: u64 = 1 << 10;
 
 /// The deliveries of a range of events, each with whether its event is needed.
-const LISTED: &str = "SELECT seq, id, octet_length(action), status IN (0, 2, 6)
+const LISTED: &str = "SELECT seq, id, octet_length(action), status IN (0, 2, 6, 7)
     FROM delivery INDEXED BY delivery_by_event
     WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq LIMIT ?3";
 
@@ -221,9 +221,9 @@ fn deliveries(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Whether an event has a pending delivery, a dead letter or a withdrawn call.
+/// Whether an event has a pending or withheld delivery, a dead letter or a withdrawn call.
 fn is_needed(connection: &Connection, seq: i64) -> Result<bool, StoreError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM delivery WHERE seq = ?1 AND status IN (0, 2, 6))";
+    let sql = "SELECT EXISTS (SELECT 1 FROM delivery WHERE seq = ?1 AND status IN (0, 2, 6, 7))";
     let mut statement = connection.prepare_cached(sql)?;
     Ok(statement.query_row([seq], |row| row.get(0))?)
 }
@@ -232,8 +232,10 @@ fn is_needed(connection: &Connection, seq: i64) -> Result<bool, StoreError> {
 fn remove_delivery(connection: &Connection, id: [u8; 16]) -> Result<usize, StoreError> {
     let sql = "DELETE FROM attempt WHERE delivery = ?1";
     let attempts = connection.prepare_cached(sql)?.execute([id])?;
+    let sql = "DELETE FROM withheld WHERE delivery = ?1";
+    let periods = connection.prepare_cached(sql)?.execute([id])?;
     let sql = "DELETE FROM delivery WHERE id = ?1";
-    Ok(attempts + connection.prepare_cached(sql)?.execute([id])?)
+    Ok(attempts + periods + connection.prepare_cached(sql)?.execute([id])?)
 }
 
 /// Removes events without deliveries at consecutive positions. Returns how many.

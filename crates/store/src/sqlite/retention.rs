@@ -15,6 +15,7 @@ use super::archived_event::read_fingerprint;
 use super::changes::FORGET_CHANGES;
 use super::incidents::FORGET_INCIDENTS;
 use super::removal::{OldEvent, StepSize, remove};
+use super::silences::FORGET_SILENCES;
 use super::{SqliteStore, deadlines, matches, micros};
 use crate::{ChangePeriod, DeliveryStatus, Pruned, Retention, StoreError};
 
@@ -66,8 +67,8 @@ impl SqliteStore {
         self.pruned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes expired state entries, fingerprints older than the duplicate window, old calls and
-    /// old changes, and incidents that ended before `before`, all of them.
+    /// Removes expired state entries, fingerprints older than the duplicate window, old calls, old
+    /// changes, and the incidents and silences that were over `before`, all of them.
     fn forget_in_steps(&self, before: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         let since = micros(now).saturating_sub(self.duplicate_window);
         // A queue removes its old calls itself; these are of targets that are gone. The longest
@@ -80,6 +81,7 @@ impl SqliteStore {
             (FORGET_CALLS, hour_ago),
             (FORGET_CHANGES, day_ago),
             (FORGET_INCIDENTS, micros(before)),
+            (FORGET_SILENCES, micros(before)),
         ];
         // Together, because each step waits for a commit, and mostly there is little to forget.
         while !left.is_empty() {
@@ -209,7 +211,7 @@ struct Removable {
 
 /// Of the first events accepted before `before` and after `after`, those that nothing needs.
 ///
-/// An event with a pending delivery, a dead letter or a withdrawn call is kept, whatever its age:
+/// An event with a pending or withheld delivery, a dead letter or a withdrawn call is kept, whatever its age:
 /// an operator who redrives a dead letter must still find what it was about. So is what a match
 /// refers to.
 fn removable(
@@ -225,7 +227,7 @@ fn removable(
                       octet_length(body) + coalesce(octet_length(evaluation), 0),
                       fingerprint,
                       EXISTS (SELECT 1 FROM delivery AS d
-                              WHERE d.seq = a.seq AND d.status IN (0, 2, 6))
+                              WHERE d.seq = a.seq AND d.status IN (0, 2, 6, 7))
                       OR EXISTS (SELECT 1 FROM kept_event AS k WHERE k.seq = a.seq)
                FROM archive AS a INDEXED BY archive_by_time
                WHERE (received, seq) > (?1, ?2) AND received < ?3

@@ -28,6 +28,7 @@ use super::files::make_private;
 use super::incidents::INCIDENTS;
 use super::matches::MATCHES;
 use super::migration::migrate;
+use super::silences::SILENCES;
 use super::state::STATE_COUNTS;
 use crate::{StoreError, StoreOptions};
 
@@ -294,6 +295,7 @@ fn creation() -> String {
          {CALLS}
          {CHANGES}
          {INCIDENTS}
+         {SILENCES}
          PRAGMA application_id = {APPLICATION_ID};
          PRAGMA user_version = {VERSION};
          COMMIT;"
