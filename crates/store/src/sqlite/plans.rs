@@ -1,7 +1,8 @@
 //! The plans of the statements that queues run: none scans, none sorts.
 
 use super::{
-    calls, changes, claim, deadlines, delays, listing, match_list, matches, order, schema, state,
+    calls, changes, claim, deadlines, delays, listing, match_list, matches, order, schema,
+    silences, state, withheld,
 };
 use crate::StoreOptions;
 
@@ -65,6 +66,40 @@ fn claims_and_settlements_search_indexes() {
         let steps: Vec<_> = plan(&sql)
             .into_iter()
             .filter(|step| step != "SCAN CONSTANT ROW" && !step.contains("SCALAR SUBQUERY"))
+            .collect();
+        assert_eq!(steps, searches, "{sql}");
+    }
+}
+
+/// What each claim reads of silences, and what each step of the release reads.
+#[test]
+fn silences_and_what_they_withhold_are_found_by_indexes() {
+    let open = "SEARCH silence USING INDEX silence_open (until>?)";
+    for (sql, searches) in [
+        (silences::ACTIVE, vec![open]),
+        (
+            withheld::OF_SILENCE,
+            vec!["SEARCH withheld USING INDEX withheld_silence (silence=?)"],
+        ),
+        (
+            withheld::UP_TO,
+            vec!["SEARCH withheld USING INDEX withheld_until (until<?)"],
+        ),
+        (
+            withheld::NAMED,
+            vec![
+                "SEARCH w USING INDEX withheld_named (rule=? AND scope=? AND name=?)",
+                "SEARCH d USING PRIMARY KEY (id=?)",
+            ],
+        ),
+        (
+            withheld::NAMED_EVENT,
+            vec!["SEARCH archive USING INDEX archive_by_id (id=? AND rowid<?)"],
+        ),
+    ] {
+        let steps: Vec<_> = searched(sql)
+            .into_iter()
+            .filter(|step| !step.contains("TEMP B-TREE"))
             .collect();
         assert_eq!(steps, searches, "{sql}");
     }

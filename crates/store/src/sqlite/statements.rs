@@ -4,7 +4,7 @@
 //! The statements are recorded while a store is used in every way, so none can be forgotten here.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::{Evaluation, RuleEffects};
@@ -16,9 +16,10 @@ use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 use super::SqliteStore;
 use crate::{
-    AttemptOutcome, ChangeReservation, ClosedBy, DeliveryStatus, EntryKind, Incoming, MatchFilter,
-    NewEntry, PageLimits, Retention, Selection, Store, StoreCheck, StoreOptions, TargetPause,
-    TimeTransaction,
+    ActiveWithholding, AttemptOutcome, Candidate, ChangeReservation, ClosedBy, DeliveryStatus,
+    EntryKind, Incoming, MatchFilter, NewEntry, NewSilence, PageLimits, Retention, Selection,
+    SilenceEnd, Store, StoreCheck, StoreOptions, TargetPause, TimeTransaction, WithheldBy,
+    Withholding, WithholdingDecision,
 };
 
 /// What has been run by all connections.
@@ -27,6 +28,7 @@ static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 /// Statements that scan a table or index, and why they may: none runs for an event, a claim, a
 /// trace or a step of retention.
 const SCANS: [(&str, &str); 26] = [
+const SCANS: [(&str, &str); 28] = [
     ("FROM pragma_", "reads the schema"),
     (
         "FROM incident INDEXED BY incident_open",
@@ -58,6 +60,15 @@ const SCANS: [(&str, &str); 26] = [
     ),
     ("FROM target", "reads the paused targets, at the start"),
     ("DELETE FROM call", "looks at the calls of an hour"),
+    (
+        "FROM silence AS s WHERE ended",
+        "lists silences that are over, for an operator",
+    ),
+    ("DELETE FROM silence", "silences are few"),
+    (
+        "FROM withheld INDEXED BY withheld_until",
+        "counts what is withheld, for an operator",
+    ),
     (
         "GROUP BY target",
         "counts what is pending or dead, every ten seconds",
@@ -168,6 +179,7 @@ fn use_in_every_way(store: &SqliteStore) {
     store.state(at(0)).unwrap();
     use_matches(store);
     use_calls(store);
+    use_silences(store);
     for number in 0..20 {
         for delivery in store.claim("t", at(number), lease, 1).unwrap() {
             let decision = match number % 3 {
@@ -255,6 +267,83 @@ fn use_in_every_way(store: &SqliteStore) {
     let pruned = [100_001, 1_000_000].map(|second| store.prune(&retention, at(second)).unwrap());
     let events: u64 = pruned.iter().map(|pruned| pruned.events).sum();
     assert!(events >= 10, "{pruned:?}");
+}
+
+/// Withholds everything.
+struct All;
+
+impl Withholding for All {
+    fn decide(
+        &self,
+        active: &ActiveWithholding,
+        candidate: &Candidate<'_>,
+        _: Timestamp,
+    ) -> WithholdingDecision {
+        let silence = &active.silences[0];
+        let by = WithheldBy::Silence(silence.id);
+        match candidate.delivery.action.key() {
+            Some("dropped") => WithholdingDecision::Drop { by },
+            Some("sent") => WithholdingDecision::Deliver,
+            _ => WithholdingDecision::Withhold {
+                by,
+                until: silence.until,
+            },
+        }
+    }
+}
+
+/// Calls what claims, the release and operators call for silences.
+fn use_silences(store: &SqliteStore) {
+    store.set_withholding(Arc::new(All));
+    let new = NewSilence {
+        pattern: String::new(),
+        from: at(100),
+        until: at(200),
+        owner: String::new(),
+        reason: String::new(),
+        drops: false,
+    };
+    let add = |new: &NewSilence| store.add_silence(new.clone(), 9, at(100)).unwrap().unwrap();
+    let (first, second) = (add(&new), add(&new));
+    for (id, key) in [("s1", "dropped"), ("s2", "k"), ("s3", "sent"), ("s4", "l")] {
+        let mut effects = RuleEffects::new("r");
+        effects.actions = vec![Action::send("s", 1).with_key(key)];
+        let mut evaluation = Evaluation::default();
+        evaluation.rules.push(effects);
+        let event = format!(r#"{{"id": "{id}", "resourceId": "eni-1"}}"#);
+        let event = Incoming::new(Event::from_json(event).unwrap()).unwrap();
+        store.accept(event, evaluation, at(100)).unwrap();
+    }
+    let lease = SignedDuration::from_secs(60);
+    assert_eq!(store.claim("s", at(100), lease, 9).unwrap().len(), 1);
+    store.active_withholding(at(100)).unwrap();
+    store.next_release().unwrap();
+    store.withheld_counts().unwrap();
+    let withheld = store.deliveries(DeliveryStatus::Withheld, None, 9).unwrap();
+    assert_eq!(withheld.len(), 2);
+    store.withheld_periods(withheld[0].delivery.id, 9).unwrap();
+    store.candidate_event(&withheld[0]).unwrap();
+    store.newest_deliveries(None, 9).unwrap();
+    for are_over in [false, true] {
+        store.silences(are_over, at(100), 9).unwrap();
+    }
+    let end = SilenceEnd {
+        at: at(101),
+        by: String::new(),
+        drops: true,
+    };
+    store.end_silence(second.id, end).unwrap().unwrap();
+    store.submit_release_withheld(at(101)).wait().unwrap();
+    assert!(store.cancel(withheld[0].delivery.id, at(102)).unwrap());
+    assert_eq!(
+        store
+            .submit_release_withheld(at(200))
+            .wait()
+            .unwrap()
+            .released,
+        1
+    );
+    assert_eq!(store.silence(first.id).unwrap().unwrap().withheld, 2);
 }
 
 /// Calls what a queue of calls calls.

@@ -15,8 +15,10 @@ mod matches;
 mod naive_calls;
 mod naive_delays;
 mod naive_queue;
+mod naive_silences;
 mod order;
 mod outbox;
+mod silences;
 mod state;
 mod targets;
 mod timeline;
@@ -109,6 +111,20 @@ macro_rules! every_promise {
             ]
             naive_queue: [
                 the_order_is_that_of_the_naive_queue,
+            ]
+            naive_silences: [
+                silences_are_those_of_the_naive_outbox,
+            ]
+            silences: [
+                a_silence_withholds_until_it_is_over,
+                a_silence_is_ended_by_hand,
+                a_dropping_silence_ends_deliveries,
+                withheld_deliveries_keep_their_place,
+                calls_are_never_withheld,
+                withheld_deliveries_are_cancelled,
+                withholding_goes_in_steps,
+                silences_are_bounded_and_forgotten,
+                what_fires_in_time_is_compared_by_its_event,
             ]
             targets: [
                 attempts_after_the_tenth_are_folded,

@@ -271,6 +271,8 @@ const TO_VERSION_7: &str = "
     DROP INDEX delivery_by_incident;
     ALTER TABLE delivery DROP COLUMN incident;
     ALTER TABLE kept_match DROP COLUMN incident;
+    DROP TABLE silence;
+    DROP TABLE withheld;
     DROP TABLE waiting_call;
     DROP TABLE change;
     DROP TABLE change_stop;
@@ -281,6 +283,8 @@ const TO_VERSION_6: &str = "
     DROP TABLE incident;
     DROP INDEX delivery_by_incident;
     ALTER TABLE delivery DROP COLUMN incident;
+    DROP TABLE silence;
+    DROP TABLE withheld;
     DROP TABLE waiting_call;
     DROP TABLE change;
     DROP TABLE change_stop;
