@@ -22,6 +22,7 @@ mod replay;
 mod run;
 mod send;
 mod serve;
+mod silence;
 mod simulate;
 mod state;
 mod target;
@@ -117,6 +118,9 @@ pub(crate) enum Command {
     /// List, show, acknowledge or close incidents
     #[command(subcommand)]
     Incident(incident::IncidentCommand),
+    /// Withhold deliveries for a time, or show what is silenced
+    #[command(subcommand)]
+    Silence(silence::Silence),
     /// List, show, redrive or drop dead letters
     #[command(subcommand)]
     Dlq(outbox::Dlq),
@@ -163,6 +167,7 @@ impl Command {
             Command::Dlq(args) => outbox::dlq(&args, output),
             Command::Pending(args) => pending::run(&args, output),
             Command::Incident(args) => incident::run(&args, output),
+            Command::Silence(args) => silence::run(&args, output),
             Command::Target(args) => target::run(&args, output),
             Command::Clock(args) => clock::run(&args, output),
             Command::State(args) => state::run(&args, output),

@@ -39,6 +39,7 @@ pub(crate) use self::target_gate::{TargetGate, TargetStatus, failing, flood_deta
 pub(crate) use self::wake::Wake;
 use crate::clock::ServiceClock;
 use crate::shutdown::stopped;
+pub use crate::silences::WithholdingChanges;
 use crate::store::{AttemptOutcome, ClaimLimit, EndedAttempt, Reply, Settled, Store};
 use crate::telemetry::{Metrics, ProblemKind, Redactor, Span, Stage, Telemetry};
 
@@ -59,6 +60,8 @@ pub struct DispatchContext {
     pub gates: TargetGates,
     /// The largest total size of the deliveries that a queue has claimed, in bytes.
     pub delivery_bytes: usize,
+    /// When what withholds deliveries changed: what is claimed before may be withheld after.
+    pub withholding: WithholdingChanges,
     /// True when the queue is to stop: it claims nothing more and finishes what it is sending.
     pub stop: watch::Receiver<bool>,
 }
@@ -163,6 +166,8 @@ async fn claim(queue: &TargetConfig, context: &DispatchContext, limit: ClaimLimi
         .await;
     match reply {
         Ok(claimed) => {
+            let kept_back = u64::try_from(claimed.kept_back).unwrap_or(u64::MAX);
+            context.metrics.kept_back.inc_by(kept_back);
             let runs = claimed.runs.into_iter().map(VecDeque::from).collect();
             if queue.calls.is_some() {
                 runs

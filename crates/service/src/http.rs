@@ -15,6 +15,7 @@ mod pending;
 mod refusals;
 mod rules;
 mod server;
+mod silences;
 mod stream;
 mod targets;
 mod work_threads;
@@ -28,7 +29,7 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use reflexarc_event::Json;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use self::guard::{Client, guard};
 pub(crate) use self::lists::MAX_LIST_RESPONSES;
@@ -73,6 +74,8 @@ pub(crate) struct AppState {
     pub(crate) wake: Wake,
     pub(crate) reloader: Arc<Reloader>,
     pub(crate) timeline: ServiceTimeline,
+    /// Notified when a silence was added or ended.
+    pub(crate) withholding_changed: Arc<Notify>,
     /// True once the service is to stop.
     pub(crate) stop: watch::Receiver<bool>,
 }
@@ -121,6 +124,10 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .route("/incidents/{id}", get(incidents::show))
         .route("/incidents/{id}/ack", post(incidents::acknowledge))
         .route("/incidents/{id}/close", post(incidents::close))
+        .route("/silences", get(silences::list).post(silences::add))
+        .route("/silences/preview", post(silences::preview))
+        .route("/silences/{id}", get(silences::show))
+        .route("/silences/{id}/end", post(silences::end))
         .route("/trace/{event}", get(operate::trace_event))
         .route("/outbox", get(lists::outbox))
         .route("/outbox/{id}", get(operate::delivery))

@@ -59,6 +59,7 @@ mod rule_targets;
 pub mod security;
 mod service;
 mod shutdown;
+mod silences;
 mod store_health;
 pub mod telemetry;
 mod timeline;

@@ -8,6 +8,7 @@ mod remote;
 mod replay;
 mod replay_firings;
 mod retention_progress;
+mod silences;
 mod store_check;
 mod trace;
 mod verify;
@@ -23,8 +24,12 @@ pub(crate) use self::problem_checks::{
 pub use self::remote::{Remote, RemoteError, Sent};
 pub use self::replay::{Replay, Replayed};
 pub(crate) use self::retention_progress::RetentionProgress;
+pub use self::silences::{
+    SilenceLimits, SilencePreview, check_silence, preview_silence, silence_to_json,
+};
 pub(crate) use self::store_check::check_store;
 pub use self::trace::{
     damaged_delivery_to_json, damaged_event_to_json, delivery_to_json, entry_to_json, trace,
+    with_withheld_periods,
 };
 pub use self::verify::{Difference, Verification, verify_archive};

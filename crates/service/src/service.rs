@@ -37,6 +37,7 @@ use crate::operate::{
 };
 use crate::reload::{Reloader, watch};
 use crate::shutdown::stopped;
+use crate::silences::{Releases, SilencePatterns, WithholdingChanges, release_regularly};
 use crate::store::{Store, StoreError, StoreLock};
 use crate::store_health::{StoreHealth, watch_store};
 use crate::telemetry::{Collector, ExporterHandle, Metrics, Redactor, Telemetry};
@@ -68,6 +69,9 @@ pub(crate) struct Pipeline {
     pub(crate) timeline: ServiceTimeline,
     /// Notified when calls were withdrawn.
     pub(crate) withdrawn: Arc<Notify>,
+    /// Notified when a silence was added or ended.
+    pub(crate) withholding_changed: Arc<Notify>,
+    pub(crate) withholding_changes: WithholdingChanges,
     /// True once what an earlier process left has been taken over.
     pub(crate) resumed: watch::Receiver<bool>,
     pub(crate) lock: StoreLock,
@@ -148,6 +152,8 @@ impl ServiceBuilder {
             clock,
             timeline,
             withdrawn: _,
+            withholding_changed,
+            withholding_changes: _,
             resumed: _,
             lock: _lock,
         } = pipeline;
@@ -190,6 +196,7 @@ impl ServiceBuilder {
             wake,
             reloader,
             timeline,
+            withholding_changed,
             stop: stop.clone(),
         });
         let address = listener.local_addr().map(|address| address.to_string());
@@ -299,6 +306,10 @@ impl ServiceBuilder {
         };
         let looked = clock.recorded_before().max(newest);
         let timeline = ServiceTimeline::new(parts, deadlines, looked);
+        // Before the first claim. A reload that replaces the rules replaces their labels too.
+        let patterns = SilencePatterns::new(live.rules.clone());
+        store.set_withholding(Arc::new(patterns));
+        let withholding_changes = WithholdingChanges::default();
         let queues = Queues::start(
             config.queues,
             wake.clone(),
@@ -310,6 +321,7 @@ impl ServiceBuilder {
             telemetry.clone(),
             gates,
             config.limits.delivery_bytes,
+            withholding_changes.clone(),
             serves_calls.then(|| timeline.clone()),
         );
         // Only with the lock and before the queues claim: it releases every claim there is. Beside
@@ -330,6 +342,8 @@ impl ServiceBuilder {
             clock,
             timeline,
             withdrawn,
+            withholding_changed: Arc::default(),
+            withholding_changes,
             resumed,
             lock,
         })
@@ -358,7 +372,7 @@ fn start_background(
     health: &Arc<StoreHealth>,
     few_connections: Option<String>,
     stop: &watch::Receiver<bool>,
-) -> [JoinHandle<()>; 6] {
+) -> [JoinHandle<()>; 7] {
     let store = || pipeline.store.clone();
     let progress = Arc::new(RetentionProgress::new());
     let maintenance = Maintenance {
@@ -385,7 +399,17 @@ fn start_background(
         pipeline.withdrawn.clone(),
         stop.clone(),
     );
+    let releases = Releases {
+        store: store(),
+        wake: pipeline.wake.clone(),
+        clock: pipeline.clock.clone(),
+        metrics: metrics.clone(),
+        changes: pipeline.withholding_changes.clone(),
+        changed: pipeline.withholding_changed.clone(),
+        resumed: pipeline.resumed.clone(),
+    };
     [
+        tokio::spawn(release_regularly(releases, stop.clone())),
         tokio::spawn(answers),
         tokio::spawn(fire_regularly(pipeline.timeline.clone(), stop.clone())),
         tokio::spawn(maintenance.run(stop.clone())),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use reflexarc_delivery::DeliveryId;
 use reflexarc_diagnostic::format_duration;
 use reflexarc_event::Json;
-use reflexarc_service::operate::delivery_to_json;
+use reflexarc_service::operate::{delivery_to_json, with_withheld_periods};
 use reflexarc_service::store::{DeliveryRecord, DeliveryStatus, PageLimits};
 use reflexarc_service::{Store, StoreError};
 
@@ -35,7 +35,7 @@ Exit codes:
   5 the store cannot be opened")]
 pub(crate) enum Outbox {
     /// Print pending deliveries, soonest first; delayed ones with the time until which they wait
-    List(ListArgs),
+    List(OutboxListArgs),
     /// Print one delivery: its payload and every attempt with the receiver's response
     Show(ShowArgs),
     /// Cancel deliveries: they are not attempted again
@@ -66,6 +66,15 @@ pub(crate) enum Dlq {
     Redrive(ChangeArgs),
     /// Drop dead letters: they cannot be redriven
     Drop(ChangeArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct OutboxListArgs {
+    /// The deliveries that silences withhold, instead of pending ones
+    #[arg(long)]
+    withheld: bool,
+    #[command(flatten)]
+    list: ListArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -109,7 +118,14 @@ type StoreOperation = fn(&dyn Store, DeliveryId, Timestamp) -> Result<bool, Stor
 /// Runs a subcommand of `outbox`.
 pub(crate) fn outbox(args: &Outbox, output: &mut Output) -> Result<Exit, Failure> {
     match args {
-        Outbox::List(args) => list(args, DeliveryStatus::Pending, output),
+        Outbox::List(args) => {
+            let status = if args.withheld {
+                DeliveryStatus::Withheld
+            } else {
+                DeliveryStatus::Pending
+            };
+            list(&args.list, status, output)
+        }
         Outbox::Show(args) => show(args, output),
         Outbox::Cancel(args) => change(
             args,
@@ -146,7 +162,7 @@ pub(crate) fn dlq(args: &Dlq, output: &mut Output) -> Result<Exit, Failure> {
 fn list(args: &ListArgs, status: DeliveryStatus, output: &mut Output) -> Result<Exit, Failure> {
     let format = args.report.format;
     let (_, store) = args.report.config.open_store()?;
-    let mut table = Table::new(if status == DeliveryStatus::Pending {
+    let mut table = Table::new(if status != DeliveryStatus::Dead {
         ["DELIVERY", "TARGET", "RULE", "EVENT", "NEXT ATTEMPT", "DUE"]
     } else {
         ["DELIVERY", "TARGET", "RULE", "EVENT", "SINCE", "REASON"]
@@ -229,14 +245,16 @@ fn print_row(
     let delivery = &entry.delivery;
     let (id, attempt) = (delivery.id.to_string(), delivery.attempt.to_string());
     let (due, since) = (
-        if entry.waits {
+        if status == DeliveryStatus::Withheld {
+            "withheld".to_owned()
+        } else if entry.waits {
             "after the one before".to_owned()
         } else {
             format!("{}{}", table::time(entry.due), delay_text(entry))
         },
         entry.finished.map_or_else(String::new, table::time),
     );
-    let (fifth, sixth) = if status == DeliveryStatus::Pending {
+    let (fifth, sixth) = if status != DeliveryStatus::Dead {
         (attempt, due)
     } else {
         (since, entry.reason.clone().unwrap_or_default())
@@ -270,10 +288,10 @@ fn delay_text(entry: &DeliveryRecord) -> String {
 
 /// What is printed in place of an empty table.
 fn nothing_listed(args: &ListArgs, status: DeliveryStatus) -> String {
-    let noun = if status == DeliveryStatus::Pending {
-        "pending deliveries"
-    } else {
-        "dead letters"
+    let noun = match status {
+        DeliveryStatus::Pending => "pending deliveries",
+        DeliveryStatus::Withheld => "withheld deliveries",
+        _ => "dead letters",
     };
     match &args.target {
         Some(target) => format!("no {noun} for target `{target}`"),
@@ -288,6 +306,7 @@ fn show(args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {
         return Ok(Exit::Negative);
     };
     let document = delivery_to_json(&entry, Some(&attempts));
+    let document = with_withheld_periods(&*store, document, args.id).map_err(store_failure)?;
     match args.report.format {
         Format::Human => {
             output::delivery::print(&document, output)?;

@@ -290,7 +290,7 @@ fn not_pending((rule, key): (&str, &str)) -> String {
 }
 
 /// The current rules, for what only they know of a match; none if they are invalid.
-fn rules_of(config: &Config, output: &mut Output) -> Result<RuleSet, Failure> {
+pub(super) fn rules_of(config: &Config, output: &mut Output) -> Result<RuleSet, Failure> {
     if let Ok(rules) = config.read_rules(&config.rule_paths) {
         return Ok(rules);
     }

@@ -35,6 +35,16 @@ pub(crate) fn print(delivery: &Json, output: &mut Output) -> Result<(), Failure>
         };
         output.line(format_args!("  {delay}{due}"))?;
     }
+    for period in elements(delivery, "withheld") {
+        let is_open = period.get("ended") == Some(&Json::Null);
+        let end = if is_open { "until" } else { "ended" };
+        let time = time_of(&field(period, end));
+        let (by, since) = (field(period, "by"), time_of(&field(period, "since")));
+        output.line(format_args!(
+            "  withheld by {by} since {since} {} {time}",
+            if is_open { "until" } else { "to" }
+        ))?;
+    }
     for attempt in elements(delivery, "attempts") {
         let (number, started) = (
             field(attempt, "number"),

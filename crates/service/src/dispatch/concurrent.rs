@@ -62,6 +62,8 @@ pub(super) struct ConcurrentQueue {
     claimed_at: Instant,
     /// When the outbox is polled next, unless the queue is woken before.
     poll_at: Instant,
+    /// As [`DispatchContext::withholding`] was when what is claimed was claimed.
+    withholding: u64,
 }
 
 /// The deliveries of one call.
@@ -103,6 +105,7 @@ impl ConcurrentQueue {
         wake: Arc<Notify>,
     ) -> Self {
         let now = Instant::now();
+        let withholding = context.withholding.current();
         Self {
             prefetch: queue.concurrency,
             queue: Arc::new(queue),
@@ -120,6 +123,7 @@ impl ConcurrentQueue {
             reclaimed: BTreeSet::new(),
             claimed_at: now,
             poll_at: now,
+            withholding,
         }
     }
 
@@ -134,6 +138,7 @@ impl ConcurrentQueue {
                 return;
             }
             if !stopping {
+                self.release_if_withholding_changed();
                 self.start_claim();
                 self.start_sends();
                 self.release_waiting();
@@ -352,6 +357,18 @@ impl ConcurrentQueue {
         if shut {
             let released: Vec<_> = self.waiting.drain(..).flatten().collect();
             self.release(released);
+        }
+    }
+
+    /// Releases what was claimed before a silence began: the next claim asks about it.
+    fn release_if_withholding_changed(&mut self) {
+        let current = self.context.withholding.current();
+        if std::mem::replace(&mut self.withholding, current) != current {
+            let mut released: Vec<_> = self.waiting.drain(..).flatten().collect();
+            let behind = std::mem::take(&mut self.behind);
+            released.extend(behind.into_values().flatten());
+            self.release(released);
+            self.poll_at = Instant::now();
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::{DispatchContext, TargetGates, Wake, call_queue, serve};
 use crate::clock::ServiceClock;
 use crate::shutdown::stopped;
+use crate::silences::WithholdingChanges;
 use crate::store::Store;
 use crate::telemetry::{Metrics, ProblemKind, Redactor, Telemetry};
 use crate::timeline::ServiceTimeline;
@@ -58,6 +59,7 @@ impl Queues {
         telemetry: Telemetry,
         gates: TargetGates,
         delivery_bytes: usize,
+        withholding: WithholdingChanges,
         timeline: Option<ServiceTimeline>,
     ) -> Self {
         let context = DispatchContext {
@@ -68,6 +70,7 @@ impl Queues {
             telemetry,
             gates,
             delivery_bytes,
+            withholding,
             // A placeholder: `replace` gives each queue a receiver of its own.
             stop: watch::channel(false).1,
         };

@@ -53,6 +53,8 @@ pub(super) struct RateLimitedQueue {
     waiting: WaitingDeliveries,
     /// The first delivery of the run that each of these belongs to.
     runs: BTreeMap<DeliveryId, DeliveryId>,
+    /// As [`DispatchContext::withholding`] was when what waits was claimed.
+    withholding: u64,
 }
 
 impl RateLimitedQueue {
@@ -69,6 +71,7 @@ impl RateLimitedQueue {
         Self {
             schedule: CallSchedule::new(limit, earlier),
             floods: FloodControl::new(queue.firing_limit),
+            withholding: context.withholding.current(),
             queue,
             context,
             gate,
@@ -84,6 +87,7 @@ impl RateLimitedQueue {
         while !self.context.is_stopping() {
             let flooding = self.floods.flooding(self.now());
             self.gate.set_flooding(flooding, &self.context.metrics);
+            self.release_if_withholding_changed();
             let next = self.gate.next_call();
             if matches!(next, NextCall::After(_) | NextCall::Unknown) {
                 // The receiver is down, or an operator has paused the target: what is claimed can
@@ -120,6 +124,16 @@ impl RateLimitedQueue {
             // Waking is useful only if a call may be made then: not while the rate limit rests.
             let may_wake = self.waiting.is_empty() && rest <= POLL_INTERVAL;
             self.rest(rest, may_wake).await;
+        }
+    }
+
+    /// Releases what was claimed before a silence began: the next claim asks about it.
+    fn release_if_withholding_changed(&mut self) {
+        let current = self.context.withholding.current();
+        if std::mem::replace(&mut self.withholding, current) != current {
+            let released = std::mem::take(&mut self.waiting);
+            release_claims(&self.context, released.iter().map(|one| one.id));
+            self.runs.clear();
         }
     }
 

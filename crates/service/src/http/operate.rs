@@ -16,7 +16,9 @@ use reflexarc_event::Json;
 use super::lists::{list_permit, list_response};
 use super::targets::{set_target_metrics, target_states};
 use super::{AppState, HttpError, Role, json_response};
-use crate::operate::{check_clock, damaged_event_to_json, delivery_to_json, trace};
+use crate::operate::{
+    check_clock, damaged_event_to_json, delivery_to_json, trace, with_withheld_periods,
+};
 use crate::reload::RefusedReload;
 use crate::store::{MatchCount, PageLimits, Store, StoreError};
 use crate::telemetry::{RuleLabel, TargetLabel};
@@ -55,7 +57,7 @@ pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> HandlerResult 
 }
 
 /// The problems, the number of live rules, the disabled ones among them, the targets, failing
-/// rules, those that use most of their budgets, what rules wait for, the clock, dead letters, why
+/// rules, those that use most of their budgets, what rules wait for, silences, the clock, dead letters, why
 /// the last reload was refused, and settings that need a restart.
 pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
     authorize(&state, request, Role::Read)?;
@@ -80,6 +82,8 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
     let pending = pending.unwrap_or_else(|error| error.body);
     let incidents = query_store(&state, incidents_json).await;
     let incidents = incidents.unwrap_or_else(|error| error.body);
+    let silences = query_store(&state, move |store| silences_json(store, now)).await;
+    let silences = silences.unwrap_or_else(|error| error.body);
     let jump = state.clock.suspected();
     let jump = jump.map_or(Json::Null, |jump| {
         let offset = jump.offset.as_secs();
@@ -101,6 +105,7 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
         ("store", state.health.to_json()),
         ("pending", pending),
         ("incidents", incidents),
+        ("silences", silences),
         ("clock", clock),
         ("dead_letters", dead_letters),
         (
@@ -118,6 +123,20 @@ fn incidents_json(store: &dyn Store) -> Result<Json, StoreError> {
     let counts = counts
         .map(|(rule, open)| Json::object([("rule", rule.into()), ("open", Json::count(open))]));
     Ok(Json::Array(counts.collect()))
+/// The number of active silences, of withheld deliveries, and when something is released next.
+fn silences_json(store: &dyn Store, now: Timestamp) -> Result<Json, StoreError> {
+    let active = store.active_withholding(now)?.silences.len();
+    let withheld = store.withheld_counts()?;
+    let total: u64 = withheld.iter().map(|(_, count)| count).sum();
+    let targets = withheld.into_iter();
+    let targets = targets.map(|(target, count)| (target, Json::count(count)));
+    let next = store.next_release()?.map(|next| next.to_string());
+    Ok(Json::object([
+        ("active", Json::count(active)),
+        ("withheld", Json::count(total)),
+        ("targets", Json::Object(targets.collect())),
+        ("next_release", Json::optional(next.as_deref())),
+    ]))
 }
 
 /// When the next deadline may be, and how many keys each rule with a time window waits for and
@@ -209,11 +228,19 @@ pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request
         (
             depths,
             (pending, incidents),
+        let withheld = store.withheld_counts().unwrap_or_default();
+        let active = store.active_withholding(now).unwrap_or_default();
+        let silences = (withheld, active.silences.len());
+        (
+            depths,
+            pending,
+            silences,
             store.used_bytes(),
             store.log_bytes(),
         )
     };
     let (depths, (pending, incidents), used, log) =
+    let (depths, pending, (withheld, silences), used, log) =
         query_store(&state, move |store| Ok(read(store))).await?;
     for (gauge, bytes) in [
         (&state.metrics.store_used, used),
@@ -246,6 +273,16 @@ pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request
         let gauge = metrics.incidents_open.get_or_create(&RuleLabel { rule });
         gauge.set(i64::try_from(open).unwrap_or(i64::MAX));
     }
+    metrics.withheld.clear();
+    for (target, count) in withheld {
+        // Only of those that are configured, as all series of targets.
+        if state.wake.get(&target).is_some() {
+            let gauge = metrics.withheld.get_or_create(&TargetLabel { target });
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+    let silences = i64::try_from(silences).unwrap_or(i64::MAX);
+    metrics.silences.set(silences);
     metrics.pending.clear();
     for (count, _) in pending {
         let gauge = metrics
@@ -451,14 +488,26 @@ async fn change(
     // A redriven delivery is due now; if its target is gone, it becomes a dead letter again.
     let targets = std::slice::from_ref(&record.delivery.target);
     state.wake.wake(targets, &*state.store, now);
-    let body = delivery_to_json(&record, Some(&attempts));
+    let body = with_withheld(state, delivery_to_json(&record, Some(&attempts)), id).await?;
     Ok(json_response(StatusCode::OK, &body))
+}
+
+/// A delivery as JSON, with the times in which it was withheld.
+async fn with_withheld(
+    state: &Arc<AppState>,
+    delivery: Json,
+    id: DeliveryId,
+) -> Result<Json, HttpError> {
+    query_store(state, move |store| {
+        with_withheld_periods(store, delivery, id)
+    })
+    .await
 }
 
 async fn show(state: &Arc<AppState>, id: DeliveryId) -> HandlerResult {
     let found = query_store(state, move |store| store.delivery(id)).await?;
     let (record, attempts) = found.ok_or_else(unknown_delivery)?;
-    let body = delivery_to_json(&record, Some(&attempts));
+    let body = with_withheld(state, delivery_to_json(&record, Some(&attempts)), id).await?;
     Ok(json_response(StatusCode::OK, &body))
 }
 

@@ -2,9 +2,11 @@
 
 use reflexarc::{Rule, RuleSet};
 use reflexarc_delivery::Phase;
+use reflexarc_delivery::DeliveryId;
 use reflexarc_diagnostic::format_duration;
 use reflexarc_event::{Json, NativeEvent};
 
+use super::silences::withheld_to_json;
 use crate::store::{
     Archived, Attempt, DamagedDelivery, DamagedEvent, DeliveryRecord, EntryKind, PageLimits, Store,
     StoreError,
@@ -15,6 +17,9 @@ const DELIVERIES: PageLimits = PageLimits {
     rows: 1_000,
     bytes: 1 << 20,
 };
+
+/// Times in which a delivery was withheld, in its trace.
+const WITHHELD_PERIODS: usize = 20;
 
 /// Of an event: the event as received, its native form, whether each current rule matches it, its
 /// evaluation at the time, and its deliveries with every attempt, at most 1,000 and 1 MiB of their
@@ -128,12 +133,13 @@ fn with_deliveries(
     mut trace: Json,
 ) -> Result<Json, StoreError> {
     let found = store.deliveries_of(archived.seq, DELIVERIES)?;
-    let deliveries = found
-        .deliveries
-        .iter()
-        .map(|(record, attempts)| delivery_to_json(record, Some(attempts)));
+    let deliveries = found.deliveries.iter().map(|(record, attempts)| {
+        let delivery = delivery_to_json(record, Some(attempts));
+        with_withheld_periods(store, delivery, record.delivery.id)
+    });
+    let deliveries = deliveries.collect::<Result<Vec<_>, _>>()?;
     if let Json::Object(members) = &mut trace {
-        members.push(("deliveries".into(), Json::Array(deliveries.collect())));
+        members.push(("deliveries".into(), Json::Array(deliveries)));
         if found.left_out > 0 {
             members.push(("left_out".into(), Json::count(found.left_out)));
         }
@@ -143,6 +149,23 @@ fn with_deliveries(
         }
     }
     Ok(trace)
+}
+
+/// The delivery with the times in which it was withheld, in `withheld`, if it was: at most the last
+/// twenty.
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn with_withheld_periods(
+    store: &dyn Store,
+    mut delivery: Json,
+    id: DeliveryId,
+) -> Result<Json, StoreError> {
+    let periods = store.withheld_periods(id, WITHHELD_PERIODS)?;
+    if let (Json::Object(members), false) = (&mut delivery, periods.is_empty()) {
+        members.push(("withheld".into(), withheld_to_json(store, &periods)?));
+    }
+    Ok(delivery)
 }
 
 /// An event that cannot be read, in the place of its trace.

@@ -87,6 +87,16 @@ pub struct Metrics {
     pub opened: Family<TargetLabel, Counter>,
     /// Firings that were merged into one message, by target.
     pub firings_merged: Family<TargetLabel, Counter>,
+    /// How often a delivery was withheld or silenced instead of claimed.
+    pub kept_back: Counter,
+    /// Withheld deliveries that were released.
+    pub released: Counter,
+    /// Withheld deliveries that were dropped because their silence was ended so.
+    pub silenced: Counter,
+    /// Deliveries that are withheld, by target; set when metrics are read.
+    pub withheld: Family<TargetLabel, Gauge>,
+    /// Silences that withhold deliveries now; set when metrics are read.
+    pub silences: Gauge,
     /// Spans that were dropped.
     pub spans_dropped: Counter,
     /// Reloads by outcome: `taken` or `refused`.
@@ -226,6 +236,11 @@ impl Metrics {
             target_failures: Family::default(),
             opened: Family::default(),
             firings_merged: Family::default(),
+            kept_back: Counter::default(),
+            released: Counter::default(),
+            silenced: Counter::default(),
+            withheld: Family::default(),
+            silences: Gauge::default(),
             spans_dropped: Counter::default(),
             reloads: Family::default(),
             clock_offset: Gauge::default(),
@@ -287,6 +302,7 @@ impl Metrics {
         metrics.register_deliveries();
         metrics.register_store();
         metrics.register_deadlines();
+        metrics.register_silences();
         metrics
     }
 
@@ -336,6 +352,20 @@ impl Metrics {
         // still useful.
         _ = encode(&mut text, &self.registry);
         text
+    }
+
+    fn register_silences(&mut self) {
+        let registry = &mut self.registry;
+        let help = "How often a delivery was withheld or silenced instead of sent";
+        registry.register("deliveries_kept_back", help, self.kept_back.clone());
+        let help = "Withheld deliveries that were released";
+        registry.register("deliveries_released", help, self.released.clone());
+        let help = "Withheld deliveries that were dropped with the end of their silence";
+        registry.register("deliveries_silenced", help, self.silenced.clone());
+        let help = "Deliveries that are withheld by silences and inhibitions";
+        registry.register("deliveries_withheld", help, self.withheld.clone());
+        let help = "Silences that withhold deliveries now";
+        registry.register("silences_active", help, self.silences.clone());
     }
 
     fn register_deadlines(&mut self) {

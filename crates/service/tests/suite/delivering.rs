@@ -9,7 +9,7 @@ use reflexarc_delivery::http::EgressPolicy;
 use reflexarc_delivery::webhook::Webhook;
 use reflexarc_delivery::{BreakerPolicy, DeliveryId, RetryDelays, RetryPolicy, Target};
 use reflexarc_reaction::Action;
-use reflexarc_service::dispatch::{DispatchContext, TargetGates};
+use reflexarc_service::dispatch::{DispatchContext, TargetGates, WithholdingChanges};
 use reflexarc_service::store::{Attempt, DeliveryRecord, DeliveryStatus};
 use reflexarc_service::telemetry::{Metrics, Redactor, Telemetry};
 use reflexarc_service::{Limits, ServiceClock, Store};
@@ -93,6 +93,7 @@ impl Delivering {
             redactor: Redactor::new(self.secrets.iter().map(String::as_str)),
             gates: self.gates.clone(),
             delivery_bytes: self.delivery_bytes,
+            withholding: WithholdingChanges::default(),
             stop: self.stop.subscribe(),
         };
         let wake = Arc::new(Notify::new());

@@ -1,0 +1,249 @@
+//! `/silences`: listing, adding, previewing and ending silences.
+
+use std::sync::Arc;
+
+use axum::body::to_bytes;
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use reflexarc_diagnostic::parse_duration;
+use reflexarc_event::Json;
+
+use super::operate::{HandlerResult, authorize, query_store, query_value};
+use super::{AppState, HttpError, Role, json_response};
+use crate::operate::{SilenceLimits, check_silence, preview_silence, silence_to_json};
+use crate::store::{NewSilence, SilenceEnd, Store};
+
+/// Silences in a list.
+const LISTED: usize = 1_000;
+/// Bytes of a request body.
+const BODY_BYTES: usize = 64 << 10;
+
+/// The silences that are not over; with `?expired=true` those that are, the newest first.
+pub(super) async fn list(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
+    let are_over = flag(&request, "expired")?;
+    authorize(&state, request, Role::Read)?;
+    let now = state.clock.now();
+    let found = query_store(&state, move |store| store.silences(are_over, now, LISTED)).await?;
+    let found = found.iter().map(|silence| silence_to_json(silence, now));
+    Ok(json_response(StatusCode::OK, &Json::Array(found.collect())))
+}
+
+/// One silence.
+pub(super) async fn show(
+    State(state): State<Arc<AppState>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> HandlerResult {
+    authorize(&state, request, Role::Read)?;
+    let (id, now) = (parse_id(&id)?, state.clock.now());
+    let found = query_store(&state, move |store| store.silence(id)).await?;
+    let found = found.ok_or_else(unknown)?;
+    Ok(json_response(StatusCode::OK, &silence_to_json(&found, now)))
+}
+
+/// What the pattern of `{"pattern"}` matches now.
+pub(super) async fn preview(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
+    let (_, body) = read(&state, request, Role::Read).await?;
+    let pattern = text(&body, "pattern")?.unwrap_or_default();
+    let preview = preview_of(&state, pattern).await?;
+    Ok(json_response(StatusCode::OK, &preview))
+}
+
+/// Adds the silence of `{"pattern", "from", "until" or "for", "owner", "reason", "drop"}`. One that
+/// matches nothing now is added only with `"confirm": true`; the answer has what it matches.
+pub(super) async fn add(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
+    let (client, body) = read(&state, request, Role::Operate).await?;
+    let now = state.clock.now();
+    let silence = silence_of(&body, &client, now)?;
+    let limits = SilenceLimits::DEFAULT;
+    check_silence(&silence, now, &limits).map_err(invalid)?;
+    let preview = preview_of(&state, silence.pattern.clone()).await?;
+    let count = |name| preview.get(name).and_then(Json::as_i64).unwrap_or_default();
+    let is_empty = count("pending") + count("withheld") + count("recent") == 0;
+    if is_empty && body.get("confirm") != Some(&Json::Bool(true)) {
+        let message = "the pattern matches no delivery now; add `\"confirm\": true` if that is \
+                       intended";
+        let error = HttpError::new(StatusCode::CONFLICT, message);
+        return Err(error.with_member("preview", preview));
+    }
+    let most = limits.active;
+    let added = query_store(&state, move |store| store.add_silence(silence, most, now)).await?;
+    let Some(added) = added else {
+        let message = format!("there are {most} silences already; end one that is not needed");
+        return Err(HttpError::new(StatusCode::CONFLICT, message));
+    };
+    tracing::info!(
+        silence = added.id,
+        who = client,
+        owner = added.settings.owner,
+        reason = added.settings.reason,
+        until = %added.settings.until,
+        "an operator added a silence"
+    );
+    state.withholding_changed.notify_one();
+    let mut answer = silence_to_json(&added, now);
+    if let Json::Object(members) = &mut answer {
+        members.push(("preview".to_owned(), preview));
+    }
+    Ok(json_response(StatusCode::CREATED, &answer))
+}
+
+/// Ends a silence: what it withholds is released, or with `?drop=true` never sent.
+pub(super) async fn end(
+    State(state): State<Arc<AppState>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> HandlerResult {
+    let drops = flag(&request, "drop")?;
+    let client = authorize(&state, request, Role::Operate)?;
+    let (id, now) = (parse_id(&id)?, state.clock.now());
+    let end = SilenceEnd {
+        at: now,
+        by: client.clone(),
+        drops,
+    };
+    let ended = query_store(&state, move |store: &dyn Store| {
+        let ended = store.end_silence(id, end)?;
+        let is_known = ended.is_some() || store.silence(id)?.is_some();
+        Ok((ended, is_known))
+    })
+    .await?;
+    let ended = match ended {
+        (Some(ended), _) => ended,
+        (None, false) => return Err(unknown()),
+        (None, true) => {
+            let message = "the silence is over already";
+            return Err(HttpError::new(StatusCode::CONFLICT, message));
+        }
+    };
+    tracing::info!(
+        silence = id,
+        who = client,
+        drops,
+        "an operator ended a silence"
+    );
+    state.withholding_changed.notify_one();
+    Ok(json_response(StatusCode::OK, &silence_to_json(&ended, now)))
+}
+
+async fn preview_of(state: &Arc<AppState>, pattern: String) -> Result<Json, HttpError> {
+    // As many at one time as can run, because each reads thousands of deliveries.
+    let turn = state.large_work.acquire().await;
+    let (rules, now) = (state.intake.rules().load_full(), state.clock.now());
+    let preview = query_store(state, move |store| {
+        preview_silence(store, &rules, &pattern, now, &SilenceLimits::DEFAULT)
+    })
+    .await?;
+    drop(turn);
+    Ok(preview.map_err(invalid)?.to_json())
+}
+
+/// Reads who sends a request, and its JSON object.
+async fn read(
+    state: &Arc<AppState>,
+    request: Request,
+    role: Role,
+) -> Result<(String, Json), HttpError> {
+    let (parts, body) = request.into_parts();
+    let client = state.authorize(&parts, role)?;
+    let reading = tokio::time::timeout(state.limits.body, to_bytes(body, BODY_BYTES)).await;
+    let bytes = match reading {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(_)) => {
+            let message = format!("the body is larger than {BODY_BYTES} bytes, or incomplete");
+            return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
+        }
+        Err(_) => {
+            let message = "timeout while reading the body";
+            return Err(HttpError::new(StatusCode::REQUEST_TIMEOUT, message));
+        }
+    };
+    let text = String::from_utf8(bytes.to_vec()).map_err(|_| invalid("invalid UTF-8".into()))?;
+    let json = Json::parse(text).map_err(|error| invalid(error.to_string()))?;
+    if !matches!(json, Json::Object(_)) {
+        return Err(invalid("expected a JSON object".to_owned()));
+    }
+    Ok((client, json))
+}
+
+fn silence_of(body: &Json, client: &str, now: Timestamp) -> Result<NewSilence, HttpError> {
+    if let Json::Object(members) = body {
+        let known = [
+            "pattern", "from", "until", "for", "owner", "reason", "drop", "confirm",
+        ];
+        let unknown = members
+            .iter()
+            .find(|(name, _)| !known.contains(&name.as_str()));
+        if let Some((name, _)) = unknown {
+            return Err(invalid(format!("unknown member `{name}`")));
+        }
+    }
+    let time = |name: &str| -> Result<Option<Timestamp>, HttpError> {
+        let Some(value) = text(body, name)? else {
+            return Ok(None);
+        };
+        let message = format!("invalid `{name}`: expected a timestamp, found `{value}`");
+        value.parse().map(Some).map_err(|_| invalid(message))
+    };
+    let from = time("from")?.unwrap_or(now);
+    let until = match (time("until")?, text(body, "for")?) {
+        (Some(until), None) => until,
+        (None, Some(lasts)) => {
+            let lasts = parse_duration(&lasts)
+                .map_err(|error| invalid(format!("invalid `for`: {error}")))?;
+            from.saturating_add(lasts).unwrap_or(Timestamp::MAX)
+        }
+        _ => return Err(invalid("expected `until` or `for`".to_owned())),
+    };
+    let drops = match body.get("drop") {
+        None => false,
+        Some(value) => value
+            .as_bool()
+            .ok_or_else(|| invalid("invalid `drop`: expected true or false".to_owned()))?,
+    };
+    Ok(NewSilence {
+        pattern: text(body, "pattern")?.unwrap_or_default(),
+        from,
+        until,
+        owner: text(body, "owner")?.unwrap_or_else(|| client.to_owned()),
+        reason: text(body, "reason")?.unwrap_or_default(),
+        drops,
+    })
+}
+
+/// A member that is a text, if it is there. A filter in JSON notation may be there as JSON.
+fn text(body: &Json, name: &str) -> Result<Option<String>, HttpError> {
+    match body.get(name) {
+        None | Some(Json::Null) => Ok(None),
+        Some(value @ Json::Object(_)) if name == "pattern" => Ok(Some(value.to_string())),
+        Some(value) => match value.as_str() {
+            Some(text) => Ok(Some(text.to_owned())),
+            None => Err(invalid(format!("invalid `{name}`: expected a string"))),
+        },
+    }
+}
+
+fn flag(request: &Request, name: &str) -> Result<bool, HttpError> {
+    match query_value(request, name).as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => {
+            let message = format!("invalid `{name}`: expected true or false, found `{other}`");
+            Err(invalid(message))
+        }
+    }
+}
+
+fn parse_id(id: &str) -> Result<i64, HttpError> {
+    id.parse()
+        .map_err(|_| invalid(format!("invalid number of a silence: `{id}`")))
+}
+
+fn invalid(message: String) -> HttpError {
+    HttpError::new(StatusCode::BAD_REQUEST, message)
+}
+
+fn unknown() -> HttpError {
+    HttpError::new(StatusCode::NOT_FOUND, "no silence has this number")
+}

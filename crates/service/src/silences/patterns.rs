@@ -1,0 +1,118 @@
+//! The patterns of the active silences, compiled once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use reflexarc::RuleSet;
+use reflexarc_pattern::{Dialect, Matcher, Pattern, PatternError, Scratch};
+
+use super::document::document;
+use crate::store::{
+    ActiveSilence, ActiveWithholding, Candidate, WithheldBy, Withholding, WithholdingDecision,
+};
+
+/// Decides by the patterns of silences which deliveries are withheld.
+pub(crate) struct SilencePatterns {
+    rules: Arc<ArcSwap<RuleSet>>,
+    compiled: Mutex<Compiled>,
+}
+
+/// The patterns of some silences.
+#[derive(Default)]
+struct Compiled {
+    /// The silences, by number. A number always has the same pattern.
+    ids: Vec<i64>,
+    /// The silences of the patterns of the matcher.
+    of_patterns: Vec<i64>,
+    /// `None` if they are too large together; then each is compared alone.
+    matcher: Option<Matcher>,
+    patterns: Vec<Pattern>,
+    scratch: Scratch,
+    matching: Vec<u32>,
+}
+
+/// Parses the pattern of a silence.
+///
+/// # Errors
+/// If it is no pattern of the filter language.
+pub(crate) fn parse_pattern(text: &str) -> Result<Pattern, PatternError> {
+    Pattern::parse(text, Dialect::Reflexarc)
+}
+
+impl SilencePatterns {
+    /// For silences of deliveries of these rules.
+    pub(crate) fn new(rules: Arc<ArcSwap<RuleSet>>) -> Self {
+        Self {
+            rules,
+            compiled: Mutex::default(),
+        }
+    }
+}
+
+impl Withholding for SilencePatterns {
+    fn decide(
+        &self,
+        active: &ActiveWithholding,
+        candidate: &Candidate<'_>,
+        _now: Timestamp,
+    ) -> WithholdingDecision {
+        if active.silences.is_empty() {
+            return WithholdingDecision::Deliver;
+        }
+        // What cannot be compared is sent: an alert too many is better than none.
+        let rules = self.rules.load();
+        let Some(document) = document(&rules, candidate.delivery, candidate.event) else {
+            return WithholdingDecision::Deliver;
+        };
+        let compiled = self.compiled.lock();
+        let mut compiled = compiled.unwrap_or_else(PoisonError::into_inner);
+        compiled.update(&active.silences);
+        let matching = compiled.matching(&document);
+        let silences = active.silences.iter();
+        let matching = silences.filter(|silence| matching.contains(&silence.id));
+        // Of several, the one that ends last; of those, the one that was added first.
+        let last = matching.max_by_key(|silence| (silence.until, -silence.id));
+        last.map_or(WithholdingDecision::Deliver, |silence| {
+            let by = WithheldBy::Silence(silence.id);
+            if silence.drops {
+                WithholdingDecision::Drop { by }
+            } else {
+                let until = silence.until;
+                WithholdingDecision::Withhold { by, until }
+            }
+        })
+    }
+}
+
+impl Compiled {
+    /// Compiles the patterns of these silences, unless they are those that are compiled.
+    fn update(&mut self, silences: &[ActiveSilence]) {
+        let ids = || silences.iter().map(|silence| silence.id);
+        if ids().eq(self.ids.iter().copied()) {
+            return;
+        }
+        self.ids = ids().collect();
+        (self.of_patterns, self.patterns) = silences
+            .iter()
+            // A later version may have written one that this one does not understand.
+            .filter_map(|silence| Some((silence.id, parse_pattern(&silence.pattern).ok()?)))
+            .unzip();
+        self.matcher = Matcher::build(self.patterns.iter().map(Pattern::node)).ok();
+    }
+
+    /// The silences whose patterns match.
+    fn matching(&mut self, document: &reflexarc_event::Event) -> Vec<i64> {
+        let Some(matcher) = &self.matcher else {
+            let all = self.of_patterns.iter().zip(&self.patterns);
+            let matching = all.filter(|(_, pattern)| pattern.matches(document));
+            return matching.map(|(id, _)| *id).collect();
+        };
+        self.matching.clear();
+        matcher.matching(document, &mut self.scratch, &mut self.matching);
+        let matching = self.matching.iter();
+        matching
+            .filter_map(|index| self.of_patterns.get(*index as usize).copied())
+            .collect()
+    }
+}
