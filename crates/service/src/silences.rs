@@ -13,6 +13,8 @@
 mod document;
 mod patterns;
 mod release;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::document::document;
 pub(crate) use self::patterns::{SilencePatterns, parse_pattern};

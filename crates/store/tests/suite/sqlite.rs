@@ -265,6 +265,10 @@ fn stores_of_version_8_get_incidents() {
     accept(&store, "2");
 }
 
+    DROP TABLE silence;
+    DROP TABLE withheld;
+    PRAGMA user_version = 8;";
+
 /// Makes a store of schema version 7 from one of this version.
 const TO_VERSION_7: &str = "
     DROP TABLE incident;
@@ -437,6 +441,23 @@ fn a_store_of_version_7_takes_calls() {
         .unwrap();
     let claimed = store.claim("t", at(1), LEASE, 9).unwrap();
     assert!(claimed[0].action.is_call());
+}
+
+#[test]
+fn a_store_of_version_8_gets_silences() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let path = store.path().to_owned();
+    let new = schema_of(&path);
+    drop(store);
+    let direct = rusqlite::Connection::open(&path).unwrap();
+    direct.execute_batch(TO_VERSION_8).unwrap();
+    assert_ne!(schema_of(&path), new);
+    drop(direct);
+    let store = open(folder.path());
+    assert_eq!(schema_of(&path), new);
+    assert_eq!(store.silences(false, at(0), 9), Ok(vec![]));
+    assert_eq!(store.next_release(), Ok(None));
 }
 
 #[test]
