@@ -29,6 +29,7 @@ static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 /// trace or a step of retention.
 const SCANS: [(&str, &str); 26] = [
 const SCANS: [(&str, &str); 28] = [
+const SCANS: [(&str, &str); 29] = [
     ("FROM pragma_", "reads the schema"),
     (
         "FROM incident INDEXED BY incident_open",
@@ -66,8 +67,12 @@ const SCANS: [(&str, &str); 28] = [
     ),
     ("DELETE FROM silence", "silences are few"),
     (
-        "FROM withheld INDEXED BY withheld_until",
-        "counts what is withheld, for an operator",
+        "FROM withheld INDEXED BY",
+        "checks a partial index, or counts what is withheld",
+    ),
+    (
+        "FROM silence INDEXED BY silence_open",
+        "reads the silences that are not over, which are few",
     ),
     (
         "GROUP BY target",
