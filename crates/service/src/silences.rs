@@ -1,4 +1,4 @@
-//! Silences: which deliveries their patterns select, and releasing what they have withheld.
+//! Silences and inhibitions: which deliveries they select, and releasing what they have withheld.
 //!
 //! The store asks at each claim ([`SilencePatterns`] is its [`Withholding`]), so that evaluation
 //! knows nothing of silences, and a delivery that waits for hours is judged by what is in effect
@@ -11,6 +11,7 @@
 //! ```
 
 mod document;
+mod inhibitions;
 mod patterns;
 mod release;
 #[cfg(test)]

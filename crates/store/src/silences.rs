@@ -88,6 +88,11 @@ pub trait Withholding: Send + Sync {
         candidate: &Candidate<'_>,
         now: Timestamp,
     ) -> WithholdingDecision;
+
+    /// The rules whose open incidents may withhold deliveries of other rules.
+    fn inhibiting_rules(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What may withhold deliveries at the time of a claim.
@@ -96,6 +101,21 @@ pub trait Withholding: Send + Sync {
 pub struct ActiveWithholding {
     /// The silences that have begun and not ended, by number.
     pub silences: Vec<ActiveSilence>,
+    /// The open incidents of [`Withholding::inhibiting_rules`], by rule and number: the first
+    /// 1,000.
+    pub incidents: Vec<InhibitingIncident>,
+}
+
+/// An open incident of a rule that inhibits others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InhibitingIncident {
+    /// Its number.
+    pub id: i64,
+    /// Its rule.
+    pub rule: String,
+    /// Archive position of the event that its first reaction saw.
+    pub event: Option<u64>,
 }
 
 /// What a decision needs of a silence. The pattern of a number never changes.
@@ -113,7 +133,7 @@ pub struct ActiveSilence {
 }
 
 /// A delivery that would be claimed.
-#[derive(Debug)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Candidate<'a> {
     /// The delivery.
@@ -121,6 +141,8 @@ pub struct Candidate<'a> {
     /// Its event in native form; the opening event for what fires in time. `None` if the archive
     /// cannot give it.
     pub event: Option<&'a NativeEvent>,
+    /// Reads the event at an archive position.
+    pub read_event: &'a dyn Fn(u64) -> Option<NativeEvent>,
 }
 
 /// What becomes of a delivery that would be claimed.
@@ -158,15 +180,23 @@ pub struct ReleaseStep {
 
 impl<'a> Candidate<'a> {
     /// A delivery with its event.
-    pub fn new(delivery: &'a Delivery, event: Option<&'a NativeEvent>) -> Self {
-        Self { delivery, event }
+    pub fn new(
+        delivery: &'a Delivery,
+        event: Option<&'a NativeEvent>,
+        read_event: &'a dyn Fn(u64) -> Option<NativeEvent>,
+    ) -> Self {
+        Self {
+            delivery,
+            event,
+            read_event,
+        }
     }
 }
 
 impl ActiveWithholding {
     /// Whether nothing can withhold a delivery.
     pub fn is_empty(&self) -> bool {
-        self.silences.is_empty()
+        self.silences.is_empty() && self.incidents.is_empty()
     }
 }
 

@@ -10,7 +10,14 @@ use reflexarc_event::NativeEvent;
 use reflexarc_reaction::OwnCode;
 
 use crate::{
-    Accepted, Acknowledged, Acknowledgement, ActiveWithholding, Archived, Attempt, AttemptOutcome, ChangeReservation, ChangeStop, ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus, EndedAttempt, EvaluateInTransaction, EventDeliveries, EventPage, Incident, IncidentFilter, Incoming, MatchCount, MatchCursor, MatchFilter, MatchPage, NewSilence, PageCursor, PageLimits, Pruned, QueueDepth, ReleaseStep, ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled, Silence, SilenceEnd, StateReader, StoreCheck, StoreError, TargetPause, TimeWork, Timeline, VerifyReport, WithdrawnCallObserver, WithheldPeriod, Withholding,
+    Accepted, Acknowledged, Acknowledgement, ActiveWithholding, Archived, Attempt, AttemptOutcome,
+    ChangeReservation, ChangeStop, ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver,
+    DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus, EndedAttempt,
+    EvaluateInTransaction, EventDeliveries, EventPage, Incident, IncidentFilter, Incoming,
+    MatchCount, MatchCursor, MatchFilter, MatchPage, NewSilence, PageCursor, PageLimits, Pruned,
+    QueueDepth, ReleaseStep, ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection,
+    Settled, Silence, SilenceEnd, StateReader, StoreCheck, StoreError, TargetPause, TimeWork,
+    Timeline, VerifyReport, WithdrawnCallObserver, WithheldPeriod, Withholding,
 };
 
 /// The exclusive lock of the one process that delivers from a store. It is released when this is

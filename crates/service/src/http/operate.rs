@@ -123,6 +123,8 @@ fn incidents_json(store: &dyn Store) -> Result<Json, StoreError> {
     let counts = counts
         .map(|(rule, open)| Json::object([("rule", rule.into()), ("open", Json::count(open))]));
     Ok(Json::Array(counts.collect()))
+}
+
 /// The number of active silences, of withheld deliveries, and when something is released next.
 fn silences_json(store: &dyn Store, now: Timestamp) -> Result<Json, StoreError> {
     let active = store.active_withholding(now)?.silences.len();
@@ -225,22 +227,18 @@ pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request
         let depths = store.queue_depths(now).unwrap_or_default();
         let pending = pending_counts(store, &live).unwrap_or_default();
         let incidents = store.incident_counts().unwrap_or_default();
-        (
-            depths,
-            (pending, incidents),
         let withheld = store.withheld_counts().unwrap_or_default();
         let active = store.active_withholding(now).unwrap_or_default();
         let silences = (withheld, active.silences.len());
         (
             depths,
-            pending,
+            (pending, incidents),
             silences,
             store.used_bytes(),
             store.log_bytes(),
         )
     };
-    let (depths, (pending, incidents), used, log) =
-    let (depths, pending, (withheld, silences), used, log) =
+    let (depths, (pending, incidents), (withheld, silences), used, log) =
         query_store(&state, move |store| Ok(read(store))).await?;
     for (gauge, bytes) in [
         (&state.metrics.store_used, used),

@@ -387,7 +387,10 @@ pub(super) fn withheld_to_json(
                 }
                 None => format!("silence {id}"),
             },
-            WithheldBy::Incident(id) => format!("incident {id}"),
+            WithheldBy::Incident(id) => match store.incident(id)? {
+                Some(incident) => format!("incident {id} of rule {}", incident.rule),
+                None => format!("incident {id}"),
+            },
             _ => "unknown".to_owned(),
         };
         let ended = period.ended.map(|at| at.to_string());

@@ -1,8 +1,8 @@
 //! The trace of one event as one JSON document.
 
 use reflexarc::{Rule, RuleSet};
-use reflexarc_delivery::Phase;
 use reflexarc_delivery::DeliveryId;
+use reflexarc_delivery::Phase;
 use reflexarc_diagnostic::format_duration;
 use reflexarc_event::{Json, NativeEvent};
 

@@ -8,6 +8,7 @@ use reflexarc::RuleSet;
 use reflexarc_pattern::{Dialect, Matcher, Pattern, PatternError, Scratch};
 
 use super::document::document;
+use super::inhibitions::Inhibitions;
 use crate::store::{
     ActiveSilence, ActiveWithholding, Candidate, WithheldBy, Withholding, WithholdingDecision,
 };
@@ -16,6 +17,7 @@ use crate::store::{
 pub(crate) struct SilencePatterns {
     rules: Arc<ArcSwap<RuleSet>>,
     compiled: Mutex<Compiled>,
+    inhibitions: Inhibitions,
 }
 
 /// The patterns of some silences.
@@ -46,6 +48,7 @@ impl SilencePatterns {
         Self {
             rules,
             compiled: Mutex::default(),
+            inhibitions: Inhibitions::default(),
         }
     }
 }
@@ -55,7 +58,28 @@ impl Withholding for SilencePatterns {
         &self,
         active: &ActiveWithholding,
         candidate: &Candidate<'_>,
-        _now: Timestamp,
+        now: Timestamp,
+    ) -> WithholdingDecision {
+        let silenced = self.decide_by_silences(active, candidate);
+        if silenced != WithholdingDecision::Deliver {
+            return silenced;
+        }
+        self.inhibitions
+            .decide(&self.rules.load(), active, candidate, now)
+    }
+
+    fn inhibiting_rules(&self) -> Vec<String> {
+        let rules = self.rules.load();
+        let inhibiting = rules.rules().filter(|rule| rule.inhibits().is_some());
+        inhibiting.map(|rule| rule.name().to_owned()).collect()
+    }
+}
+
+impl SilencePatterns {
+    fn decide_by_silences(
+        &self,
+        active: &ActiveWithholding,
+        candidate: &Candidate<'_>,
     ) -> WithholdingDecision {
         if active.silences.is_empty() {
             return WithholdingDecision::Deliver;

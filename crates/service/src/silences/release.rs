@@ -1,6 +1,7 @@
 //! Beginning and ending: what a silence that is over has withheld is released, and queues give back
 //! what they have claimed when one begins.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use crate::clock::ServiceClock;
 use crate::dispatch::Wake;
 use crate::service::blocking;
 use crate::shutdown::stopped;
-use crate::store::{ReleaseStep, Store, StoreError};
+use crate::store::{ReleaseStep, Store, StoreError, WithheldBy};
 use crate::telemetry::{Metrics, ProblemKind};
 
 /// Longest time between two looks: other processes add and end silences too (`reflexarc silence`).
@@ -47,7 +48,7 @@ pub(crate) struct Releases {
 
 /// Releases what is withheld no more until `stop` becomes true.
 pub(crate) async fn release_regularly(mut releases: Releases, mut stop: watch::Receiver<bool>) {
-    let mut active = Vec::new();
+    let mut active = BTreeSet::new();
     tokio::select! {
         _ = releases.resumed.wait_for(|resumed| *resumed) => {}
         () = stopped(&mut stop) => return,
@@ -73,14 +74,20 @@ pub(crate) async fn release_regularly(mut releases: Releases, mut stop: watch::R
 
 /// Notices silences that have begun, and releases some of what is over. Returns whether there is
 /// more to release.
-async fn step(releases: &Releases, active: &mut Vec<i64>) -> Result<bool, StoreError> {
+async fn step(releases: &Releases, active: &mut BTreeSet<WithheldBy>) -> Result<bool, StoreError> {
     let (store, now) = (releases.store.clone(), releases.clock.now());
     let (found, next) = blocking(move || {
         let found = store.active_withholding(now)?;
         Ok((found, store.next_release()?))
     })
     .await?;
-    let found: Vec<i64> = found.silences.iter().map(|silence| silence.id).collect();
+    let silences = found
+        .silences
+        .iter()
+        .map(|silence| WithheldBy::Silence(silence.id));
+    let incidents = found.incidents.iter();
+    let incidents = incidents.map(|incident| WithheldBy::Incident(incident.id));
+    let found: BTreeSet<WithheldBy> = silences.chain(incidents).collect();
     let has_begun = found.iter().any(|id| !active.contains(id));
     *active = found;
     if has_begun {

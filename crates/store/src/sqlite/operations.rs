@@ -19,10 +19,19 @@ use super::timeline::{Afterwards, SqliteTimeTransaction, advance};
 use super::writer::{SharedConnection, lock};
 use super::{
     SqliteStore, accept, archive, attempts, calls, changes, check, claim, copies, deadlines,
-    digests, incident_messages, incidents, listing, match_list, micros, order, outbox, pages, retention, schema, silences, targets, withheld,
+    digests, incident_messages, incidents, listing, match_list, micros, order, outbox, pages,
+    retention, schema, silences, targets, withheld,
 };
 use crate::{
-    Accepted, Acknowledged, Acknowledgement, ActiveWithholding, Archived, Attempt, AttemptOutcome, ChangeReservation, ChangeStop, ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus, EndedAttempt, EntryKind, EvaluateInTransaction, EventDeliveries, EventPage, Incident, IncidentFilter, Incoming, MatchCount, MatchCursor, MatchFilter, MatchPage, NewSilence, PageCursor, PageLimits, Pruned, QueueDepth, ReleaseStep, ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection, Settled, Silence, SilenceEnd, StateReader, Store, StoreCheck, StoreError, StoreLock, TargetPause, TimeWork, Timeline, VerifyReport, WithdrawnCallObserver, WithheldPeriod, Withholding,
+    Accepted, Acknowledged, Acknowledgement, ActiveWithholding, Archived, Attempt, AttemptOutcome,
+    ChangeReservation, ChangeStop, ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver,
+    DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus, EndedAttempt, EntryKind,
+    EvaluateInTransaction, EventDeliveries, EventPage, Incident, IncidentFilter, Incoming,
+    MatchCount, MatchCursor, MatchFilter, MatchPage, NewSilence, PageCursor, PageLimits, Pruned,
+    QueueDepth, ReleaseStep, ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection,
+    Settled, Silence, SilenceEnd, StateReader, Store, StoreCheck, StoreError, StoreLock,
+    TargetPause, TimeWork, Timeline, VerifyReport, WithdrawnCallObserver, WithheldPeriod,
+    Withholding,
 };
 
 impl Store for SqliteStore {
@@ -552,7 +561,9 @@ impl Store for SqliteStore {
     }
 
     fn active_withholding(&self, now: Timestamp) -> Result<ActiveWithholding, StoreError> {
-        self.read(|connection| withheld::active(connection, now))
+        let withholding = self.withholding.read();
+        let withholding = withholding.unwrap_or_else(PoisonError::into_inner).clone();
+        self.read(|connection| withheld::active(connection, withholding.as_deref(), now))
     }
 
     fn submit_release_withheld(&self, now: Timestamp) -> Reply<ReleaseStep> {

@@ -27,9 +27,7 @@ static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Statements that scan a table or index, and why they may: none runs for an event, a claim, a
 /// trace or a step of retention.
-const SCANS: [(&str, &str); 26] = [
-const SCANS: [(&str, &str); 28] = [
-const SCANS: [(&str, &str); 29] = [
+const SCANS: [(&str, &str); 30] = [
     ("FROM pragma_", "reads the schema"),
     (
         "FROM incident INDEXED BY incident_open",

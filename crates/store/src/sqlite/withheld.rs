@@ -11,7 +11,7 @@
 //! ```
 
 use jiff::Timestamp;
-use reflexarc_delivery::{Delivery, DeliveryId};
+use reflexarc_delivery::{Delivery, DeliveryId, Phase};
 use reflexarc_event::NativeEvent;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -19,8 +19,8 @@ use super::archived_event::read_native;
 use super::order::{self, Place};
 use super::{instant, micros, outbox, silences};
 use crate::{
-    ActiveWithholding, Candidate, DeliveryRecord, DeliveryStatus, EntryKind, ReleaseStep,
-    StoreError, WithheldBy, WithheldPeriod, Withholding, WithholdingDecision,
+    ActiveWithholding, Candidate, DeliveryRecord, DeliveryStatus, EntryKind, InhibitingIncident,
+    ReleaseStep, StoreError, WithheldBy, WithheldPeriod, Withholding, WithholdingDecision,
 };
 
 /// Deliveries that one transaction withholds or releases. Accepting events waits for it.
@@ -45,7 +45,7 @@ impl<'a> ClaimFilter<'a> {
         let Some(withholding) = withholding else {
             return Ok(None);
         };
-        let active = active(connection, now)?;
+        let active = active(connection, Some(withholding), now)?;
         Ok((!active.is_empty()).then_some(Self {
             withholding,
             active,
@@ -72,8 +72,29 @@ impl<'a> ClaimFilter<'a> {
         if delivery.action.is_call() || !delivery.delivered_parts.is_empty() {
             return Ok(true);
         }
+        if delivery.phase == Phase::Acknowledged {
+            return Ok(true);
+        }
+        if delivery.phase == Phase::Resolved
+            && let Some(incident) = record.incident
+        {
+            match opening_of(connection, incident, delivery)? {
+                // What says that something began is followed by what says that it ended.
+                Opening::Sent => return Ok(true),
+                Opening::Withheld => {
+                    end_unsent(connection, incident, delivery, self.now)?;
+                    self.kept_back += 1;
+                    if let Some(place) = place {
+                        order::update_next(connection, &delivery.target, place, self.now)?;
+                    }
+                    return Ok(false);
+                }
+                Opening::None => {}
+            }
+        }
         let event = event_of(connection, record.seq, delivery)?;
-        let candidate = Candidate::new(delivery, event.as_ref());
+        let read = |position| read_native(connection, position).ok().flatten();
+        let candidate = Candidate::new(delivery, event.as_ref(), &read);
         match self.withholding.decide(&self.active, &candidate, self.now) {
             WithholdingDecision::Deliver => return Ok(true),
             WithholdingDecision::Withhold { by, until } => {
@@ -91,15 +112,101 @@ impl<'a> ClaimFilter<'a> {
     }
 }
 
+/// What became of the deliveries of an incident that a resolving one follows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    /// At least one was sent, or is going to be.
+    Sent,
+    /// All are withheld, or were ended by a silence.
+    Withheld,
+    /// There is none.
+    None,
+}
+
+/// What became of the deliveries to the same target with which an incident began.
+fn opening_of(
+    connection: &Connection,
+    incident: i64,
+    delivery: &Delivery,
+) -> Result<Opening, StoreError> {
+    let mut statement = connection.prepare_cached(OPENING)?;
+    let (sent, others): (i64, i64) = statement.query_row((incident, &delivery.target), |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    Ok(match (sent, others) {
+        (1.., _) => Opening::Sent,
+        (_, 1..) => Opening::Withheld,
+        _ => Opening::None,
+    })
+}
+
+/// How many deliveries of an incident were sent or wait to be, and how many are withheld or were
+/// ended by a silence. `firing` is the number of the phase.
+pub(super) const OPENING: &str = "SELECT ifnull(sum(status IN (0, 1, 2)), 0),
+        ifnull(sum(status IN (7, 8)), 0)
+    FROM delivery INDEXED BY delivery_by_incident
+    WHERE incident = ?1 AND target = ?2 AND firing = 1";
+
+/// Ends a resolving delivery, and what it resolves: nobody has heard of it.
+fn end_unsent(
+    connection: &Connection,
+    incident: i64,
+    delivery: &Delivery,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    const REASON: &str = "silenced: resolved before it was sent";
+    let sql = "SELECT d.id FROM delivery AS d INDEXED BY delivery_by_incident
+               WHERE d.incident = ?1 AND d.target = ?2 AND d.firing = 1 AND d.status = 7";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map((incident, &delivery.target), |row| row.get(0))?;
+    let rows: Vec<[u8; 16]> = rows.collect::<Result<_, _>>()?;
+    for id in rows {
+        let sql = "UPDATE withheld SET ended = ?2 WHERE delivery = ?1 AND ended IS NULL";
+        connection.prepare_cached(sql)?.execute((id, micros(now)))?;
+        let (from, to) = (DeliveryStatus::Withheld, DeliveryStatus::Silenced);
+        let id = DeliveryId::from(id);
+        outbox::transfer(connection, id, from, to, Some(REASON), now)?;
+    }
+    let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Silenced);
+    outbox::transfer(connection, delivery.id, from, to, Some(REASON), now)?;
+    Ok(())
+}
+
 /// What may withhold deliveries at this time.
 pub(super) fn active(
     connection: &Connection,
+    withholding: Option<&dyn Withholding>,
     now: Timestamp,
 ) -> Result<ActiveWithholding, StoreError> {
-    Ok(ActiveWithholding {
+    let mut active = ActiveWithholding {
         silences: silences::active(connection, now)?,
-    })
+        incidents: Vec::new(),
+    };
+    let rules = withholding.map(Withholding::inhibiting_rules);
+    for rule in rules.unwrap_or_default() {
+        let left = MAX_INCIDENTS.saturating_sub(active.incidents.len());
+        let left = i64::try_from(left).unwrap_or(i64::MAX);
+        let mut statement = connection.prepare_cached(INHIBITING)?;
+        let rows = statement.query_map((&rule, left), |row| {
+            Ok(InhibitingIncident {
+                id: row.get(0)?,
+                rule: rule.clone(),
+                event: row.get::<_, Option<i64>>(1)?.map(i64::cast_unsigned),
+            })
+        })?;
+        for incident in rows {
+            active.incidents.push(incident?);
+        }
+    }
+    Ok(active)
 }
+
+/// Open incidents that one claim compares deliveries with.
+const MAX_INCIDENTS: usize = 1_000;
+
+/// The open incidents of a rule, by number.
+pub(super) const INHIBITING: &str = "SELECT id, event FROM incident INDEXED BY incident_open
+    WHERE ended IS NULL AND rule = ?1 ORDER BY id LIMIT ?2";
 
 /// The event of a delivery in native form: that at its archive position; if something else is
 /// there, such as a firing, the last one before it that has the name of its event.
@@ -220,6 +327,20 @@ pub(super) fn release(connection: &Connection, now: Timestamp) -> Result<Release
         let sql = "UPDATE silence SET settled = 1 WHERE id = ?1";
         connection.prepare_cached(sql)?.execute([silence])?;
     }
+    let mut statement = connection.prepare_cached(ENDED_INCIDENTS)?;
+    let ended = statement.query_map((), |row| row.get(0))?;
+    let ended: Vec<i64> = ended.collect::<Result<_, _>>()?;
+    for incident in ended {
+        let rows = open_rows(connection, OF_INCIDENT, incident, left)?;
+        left -= rows.len();
+        for row in rows {
+            release_one(connection, row, now, &mut step)?;
+        }
+        if left == 0 {
+            step.is_more = true;
+            return Ok(step);
+        }
+    }
     let rows = open_rows(connection, UP_TO, micros(now), left)?;
     step.is_more = rows.len() == left;
     for row in rows {
@@ -235,6 +356,22 @@ pub(super) const OVER: &str = "SELECT id, ifnull(ended_drops, 0)
 /// What a silence withholds.
 pub(super) const OF_SILENCE: &str = "SELECT delivery, number, target
     FROM withheld INDEXED BY withheld_silence WHERE silence = ?1 AND ended IS NULL LIMIT ?2";
+/// What an incident withholds.
+pub(super) const OF_INCIDENT: &str = "SELECT delivery, number, target
+    FROM withheld INDEXED BY withheld_incident WHERE incident = ?1 AND ended IS NULL LIMIT ?2";
+/// The incidents that have ended, or are gone, and withhold something: one look at the index for
+/// each incident that withholds something, however much that is.
+pub(super) const ENDED_INCIDENTS: &str = "WITH RECURSIVE withholding (id) AS (
+        SELECT min(incident) FROM withheld INDEXED BY withheld_incident
+        WHERE ended IS NULL AND incident IS NOT NULL
+        UNION ALL
+        SELECT (SELECT min(w.incident) FROM withheld AS w INDEXED BY withheld_incident
+                WHERE w.ended IS NULL AND w.incident > withholding.id)
+        FROM withholding WHERE withholding.id IS NOT NULL)
+    SELECT withholding.id FROM withholding
+    WHERE withholding.id IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM incident AS i
+                      WHERE i.id = withholding.id AND i.ended IS NULL)";
 /// What is withheld until `?1` or before.
 pub(super) const UP_TO: &str = "SELECT delivery, number, target
     FROM withheld INDEXED BY withheld_until WHERE until <= ?1 AND ended IS NULL
@@ -352,6 +489,10 @@ pub(super) fn next_release(connection: &Connection) -> Result<Option<Timestamp>,
         let mut statement = connection.prepare_cached(sql)?;
         Ok(statement.query_row((), |row| row.get(0))?)
     };
+    let mut statement = connection.prepare_cached(ENDED_INCIDENTS)?;
+    if statement.exists(())? {
+        return Ok(Some(Timestamp::MIN));
+    }
     let next = [read(NEXT_UNTIL)?, read(NEXT_SILENCE)?];
     Ok(next.into_iter().flatten().min().map(instant))
 }
