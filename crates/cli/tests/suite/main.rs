@@ -27,6 +27,7 @@ mod help;
 mod import;
 mod import_iac;
 mod import_responses;
+mod inhibitions;
 mod killed_deliveries;
 mod lookup_tables;
 mod operating;
