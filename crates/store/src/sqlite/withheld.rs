@@ -36,7 +36,8 @@ pub(super) struct ClaimFilter<'a> {
 }
 
 impl<'a> ClaimFilter<'a> {
-    /// `None` if nothing can withhold a delivery now: one look at an index.
+    /// `None` if nothing can withhold a delivery now, and nothing is withheld: some looks at
+    /// indexes.
     pub(super) fn open(
         connection: &Connection,
         withholding: Option<&'a dyn Withholding>,
@@ -46,7 +47,9 @@ impl<'a> ClaimFilter<'a> {
             return Ok(None);
         };
         let active = active(connection, Some(withholding), now)?;
-        Ok((!active.is_empty()).then_some(Self {
+        // What is over and not released yet decides about what resolves it.
+        let is_needed = !active.is_empty() || first_until(connection)?.is_some();
+        Ok(is_needed.then_some(Self {
             withholding,
             active,
             now,
@@ -91,6 +94,9 @@ impl<'a> ClaimFilter<'a> {
                 }
                 Opening::None => {}
             }
+        }
+        if self.active.is_empty() {
+            return Ok(true);
         }
         let event = event_of(connection, record.seq, delivery)?;
         let read = |position| read_native(connection, position).ok().flatten();
@@ -485,16 +491,20 @@ pub(super) const NAMED: &str = "SELECT d.id FROM withheld AS w INDEXED BY withhe
 
 /// When something is to be released next.
 pub(super) fn next_release(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
-    let read = |sql: &str| -> Result<Option<i64>, StoreError> {
-        let mut statement = connection.prepare_cached(sql)?;
-        Ok(statement.query_row((), |row| row.get(0))?)
-    };
     let mut statement = connection.prepare_cached(ENDED_INCIDENTS)?;
     if statement.exists(())? {
         return Ok(Some(Timestamp::MIN));
     }
-    let next = [read(NEXT_UNTIL)?, read(NEXT_SILENCE)?];
+    let mut statement = connection.prepare_cached(NEXT_SILENCE)?;
+    let silence = statement.query_row((), |row| row.get(0))?;
+    let next: [Option<i64>; 2] = [first_until(connection)?, silence];
     Ok(next.into_iter().flatten().min().map(instant))
+}
+
+/// Until when the first delivery is withheld; `None` if none is.
+fn first_until(connection: &Connection) -> Result<Option<i64>, StoreError> {
+    let mut statement = connection.prepare_cached(NEXT_UNTIL)?;
+    Ok(statement.query_row((), |row| row.get(0))?)
 }
 
 /// When the first delivery is to be released.
