@@ -27,7 +27,7 @@ static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Statements that scan a table or index, and why they may: none runs for an event, a claim, a
 /// trace or a step of retention.
-const SCANS: [(&str, &str); 30] = [
+const SCANS: [(&str, &str); 31] = [
     ("FROM pragma_", "reads the schema"),
     (
         "FROM incident INDEXED BY incident_open",
@@ -64,6 +64,10 @@ const SCANS: [(&str, &str); 30] = [
         "lists silences that are over, for an operator",
     ),
     ("DELETE FROM silence", "silences are few"),
+    (
+        "WITH RECURSIVE withholding",
+        "reads one row of an index for each incident that withholds something",
+    ),
     (
         "FROM withheld INDEXED BY",
         "checks a partial index, or counts what is withheld",
