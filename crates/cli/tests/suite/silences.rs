@@ -230,7 +230,7 @@ fn faulty_silences_are_refused() {
         (valid, "1h", " ", "missing `reason`"),
         (valid, "1h", &long_reason, "longer than 500 bytes"),
         (valid, "9000h", "r", "366 days at most"),
-        (valid, "0s", "r", "above zero"),
+        (valid, "0s", "r", "longer than zero"),
     ] {
         let args = [
             "silence", "add", pattern, "--for", lasts, "--reason", reason, "--yes",
