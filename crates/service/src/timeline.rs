@@ -437,7 +437,8 @@ fn begin_rules(
         let live = rules.live_window(rule);
         live.is_some_and(|live| live.fingerprint == window)
     };
-    let closed: BTreeMap<_, _> = transaction.close_matches(&keep)?.into_iter().collect();
+    let closed = transaction.close_matches(&keep, now)?;
+    let closed: BTreeMap<_, _> = closed.into_iter().collect();
     let armed = arm(rules, transaction, now)?;
     let hash = rules.hash();
     let newest = transaction.newest(EntryKind::Reload)?;

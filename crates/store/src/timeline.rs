@@ -103,14 +103,15 @@ pub trait TimeTransaction: StateReader {
     /// If the store fails.
     fn shift_times(&mut self, offset: SignedDuration) -> Result<(u64, u64), StoreError>;
 
-    /// Closes the matches of rules, or of windows of rules, that `keep` does not know. Returns how
-    /// many of each rule were pending.
+    /// Closes the matches of rules, or of windows of rules, that `keep` does not know, and ends their
+    /// incidents at `now`. Returns how many of each rule were pending.
     ///
     /// # Errors
     /// If the store fails.
     fn close_matches(
         &mut self,
         keep: &dyn Fn(&str, u64) -> bool,
+        now: Timestamp,
     ) -> Result<Vec<(String, u64)>, StoreError>;
 
     /// The time and the description of the newest entry of a kind.

@@ -494,7 +494,7 @@ fn use_matches(store: &SqliteStore) {
         transaction.add(entry, &of("w", changes), at(52))?;
         transaction.newest(EntryKind::Firing)?;
         transaction.newest(EntryKind::Event)?;
-        transaction.close_matches(&|_, window| window == 1)?;
+        transaction.close_matches(&|_, window| window == 1, at(0))?;
         Ok(None)
     };
     store.submit_time(Box::new(work)).wait().unwrap();

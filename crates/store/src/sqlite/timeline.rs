@@ -130,9 +130,9 @@ impl TimeTransaction for SqliteTimeTransaction<'_> {
     fn close_matches(
         &mut self,
         keep: &dyn Fn(&str, u64) -> bool,
+        now: Timestamp,
     ) -> Result<Vec<(String, u64)>, StoreError> {
-        let connection = &lock(self.connection);
-        deadlines::close(connection, keep, self.clock.read(connection)?)
+        deadlines::close(&lock(self.connection), keep, now)
     }
 
     fn newest(&self, kind: EntryKind) -> Result<Option<(Timestamp, Json)>, StoreError> {

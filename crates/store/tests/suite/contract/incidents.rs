@@ -210,8 +210,9 @@ impl Run<'_> {
     }
 
     fn close_window(&mut self) {
-        let work: reflexarc_store::TimeWork = Box::new(|transaction| {
-            transaction.close_matches(&|_, _| false)?;
+        let now = at(self.now);
+        let work: reflexarc_store::TimeWork = Box::new(move |transaction| {
+            transaction.close_matches(&|_, _| false, now)?;
             Ok(None)
         });
         self.store().submit_time(work).wait().unwrap();

@@ -189,7 +189,7 @@ impl Twin {
 
     fn keep_window(&mut self, store: &dyn Store, window: u64) {
         let closed = in_time(store, move |transaction| {
-            transaction.close_matches(&|_, of| of == window)
+            transaction.close_matches(&|_, of| of == window, at(0))
         });
         let mut expected = BTreeMap::new();
         for (rule, _, kept) in self.matches() {
@@ -450,7 +450,7 @@ pub(super) fn a_closed_window_is_removed_in_steps(backend: &dyn Backend) {
     let evaluated = evaluation("r", vec![], changes.collect());
     store.accept(incoming("1"), evaluated, at(0)).unwrap();
     let closed = in_time(&*store, |transaction| {
-        transaction.close_matches(&|_, _| false)
+        transaction.close_matches(&|_, _| false, at(0))
     });
     assert_eq!(closed.unwrap(), [("r".to_owned(), 1_000)]);
     assert!(store.match_counts().unwrap().is_empty());
