@@ -136,7 +136,8 @@ pub(crate) enum Command {
     /// Check the configuration, or create one
     #[command(subcommand)]
     Config(config::Config),
-    /// Show help for a command, or a reference: `help rule`, `help pattern`, `help reaction`, `help calls`
+    /// Show help for a command, or a reference: `help rule`, `help pattern`, `help reaction`, `help targets`,
+    /// `help calls`
     Help(help::Args),
     /// Simulate the cloud: run a scenario, or serve the ECS API over HTTP
     Simulate(Box<simulate::Args>),

@@ -2,16 +2,19 @@
 
 mod alibaba;
 mod calls;
+mod chat;
 mod credentials;
 mod default_credentials;
 mod email;
 mod http_api;
 mod known_target;
 mod network;
+mod pagerduty;
 mod policies;
 mod table;
 mod targets;
 mod urls;
+mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;

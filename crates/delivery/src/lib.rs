@@ -85,12 +85,12 @@ pub use flood_control::{Admission, FiringLimit, FloodControl};
 pub use operation_patterns::OperationPatterns;
 pub use outcome::{Receipt, SendError};
 pub use phase::Phase;
-pub use reference::REFERENCE;
+pub use reference::{REFERENCE, TARGETS};
 pub use rendering::shorten;
 pub use retry::{DeadLetterCause, Decision, RetryDelays, RetryPolicy};
 pub use settle::{Settlement, settle};
 pub use target::{CallTarget, CommandTarget, FileTarget, Preview, RateLimit, SendFuture, Target};
-pub use target::{alibaba, dingtalk, email, http_api, webhook};
+pub use target::{alibaba, chat, dingtalk, email, http_api, pagerduty, webhook};
 
 /// The example of the README runs as a test.
 #[cfg(doctest)]

@@ -3,11 +3,14 @@
 pub mod alibaba;
 mod api_request;
 mod call_target;
+pub mod chat;
 mod command;
 pub mod dingtalk;
 pub mod email;
 mod file;
 pub mod http_api;
+pub mod pagerduty;
+mod post;
 pub mod webhook;
 
 use std::future::Future;

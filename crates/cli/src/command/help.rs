@@ -14,12 +14,14 @@ Examples:
   reflexarc help rule         reference: keys of rule files, and their tests
   reflexarc help pattern      reference: the filter language of `when`
   reflexarc help reaction     reference: the functions that scripts in `then` can call
+  reflexarc help targets      reference: chats, PagerDuty and webhooks that get messages
   reflexarc help calls        reference: targets whose API rules call
   reflexarc help RA0201       what a diagnostic code means, with an example
   reflexarc help codes        all diagnostic codes
   reflexarc help run          help for one command")]
 pub(crate) struct Args {
-    /// A command, a diagnostic code, or one of `rule`, `pattern`, `reaction`, `calls`, `codes`
+    /// A command, a diagnostic code, or one of `rule`, `pattern`, `reaction`, `targets`,
+    /// `calls`, `codes`
     #[arg(value_name = "TOPIC")]
     topics: Vec<String>,
     /// Print references without a pager
@@ -28,10 +30,11 @@ pub(crate) struct Args {
 }
 
 /// Topics with a reference.
-const REFERENCES: [(&str, &str); 4] = [
+const REFERENCES: [(&str, &str); 5] = [
     ("rule", reflexarc::REFERENCE),
     ("pattern", reflexarc_pattern::REFERENCE),
     ("reaction", reflexarc_reaction::REFERENCE),
+    ("targets", reflexarc_delivery::TARGETS),
     ("calls", reflexarc_delivery::REFERENCE),
 ];
 

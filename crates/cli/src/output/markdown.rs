@@ -263,6 +263,7 @@ A paragraph with `some code` and **bold** words that is longer than the width of
             reflexarc_pattern::REFERENCE,
             reflexarc_reaction::REFERENCE,
             reflexarc_delivery::REFERENCE,
+            reflexarc_delivery::TARGETS,
         ] {
             for width in [60, 80, 100] {
                 let rendered = render(reference, width, false);

@@ -282,6 +282,7 @@ fn help_prints_references_and_commands() {
         ("rule", reflexarc::REFERENCE),
         ("pattern", reflexarc_pattern::REFERENCE),
         ("reaction", reflexarc_reaction::REFERENCE),
+        ("targets", reflexarc_delivery::TARGETS),
         ("calls", reflexarc_delivery::REFERENCE),
     ] {
         assert_eq!(

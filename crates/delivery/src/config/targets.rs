@@ -12,23 +12,30 @@ use secrecy::ExposeSecret;
 
 use super::alibaba::alibaba;
 use super::calls::CallKeys;
+use super::chat::{feishu, slack, teams, wecom};
 use super::email::email;
 use super::http_api::http_api;
-use super::network::{check_address, egress, headers};
+use super::network::{check_address, egress};
+use super::pagerduty::pagerduty;
 use super::policies::{answers, breaker, firing_limit, order_wait, policy};
-use super::urls::{url, url_or_reference};
+use super::urls::url;
+use super::webhook::webhook;
 use super::{ConfigDigest, ConfigTable, KnownTarget, Secrets, TargetConfig, TargetInput};
 use crate::call::{CallApi, CallSettings};
 use crate::http::EgressPolicy;
 use crate::readable_time;
 use crate::target::dingtalk::{DingTalk, Format};
-use crate::target::webhook::{Webhook, signing_key};
 use crate::target::{CallTarget, CommandTarget, FileTarget, Target};
 
 #[derive(Clone, Copy)]
 enum TargetType {
     Email,
     DingTalk,
+    Feishu,
+    WeCom,
+    Slack,
+    Teams,
+    PagerDuty,
     Webhook,
     Alibaba,
     Http,
@@ -41,11 +48,22 @@ impl TargetType {
     fn takes_calls(self) -> bool {
         matches!(self, Self::Alibaba | Self::Http)
     }
+
+    /// Whether people read what it gets one by one.
+    fn is_for_people(self) -> bool {
+        let is_chat = matches!(self, Self::Feishu | Self::WeCom | Self::Slack | Self::Teams);
+        is_chat || matches!(self, Self::Email | Self::DingTalk)
+    }
 }
 
-const TARGET_TYPES: [(&str, TargetType); 8] = [
+const TARGET_TYPES: [(&str, TargetType); 13] = [
     ("email", TargetType::Email),
     ("dingtalk", TargetType::DingTalk),
+    ("feishu", TargetType::Feishu),
+    ("wecom", TargetType::WeCom),
+    ("slack", TargetType::Slack),
+    ("teams", TargetType::Teams),
+    ("pagerduty", TargetType::PagerDuty),
     ("webhook", TargetType::Webhook),
     ("alibaba", TargetType::Alibaba),
     ("http", TargetType::Http),
@@ -108,7 +126,7 @@ fn target(
     if !keys.has("type") {
         keys.missing(
             "type",
-            "one of: email, dingtalk, webhook, alibaba, http, command, file, stdout",
+            &format!("one of: {}", TARGET_TYPES.map(|(name, _)| name).join(", ")),
         );
     }
     let kind = keys.choice("type", &TARGET_TYPES);
@@ -126,7 +144,7 @@ fn target(
     let mut policy = policy(&keys);
     let breaker = breaker(&keys);
     let order_wait = order_wait(&keys);
-    let is_for_people = matches!(kind, Some(TargetType::Email | TargetType::DingTalk));
+    let is_for_people = kind.is_some_and(TargetType::is_for_people);
     let firing_limit = is_for_people.then(|| firing_limit(&keys)).flatten();
     let takes_calls = kind.is_some_and(TargetType::takes_calls);
     let call_keys = takes_calls.then(|| CallKeys::read(&keys));
@@ -141,6 +159,11 @@ fn target(
             let robot = dingtalk(&keys, own_zone(&keys, default_zone));
             robot.map(|target| Arc::new(target) as _)
         }
+        TargetType::Feishu => feishu(&keys, own_zone(&keys, default_zone)).map(shared),
+        TargetType::WeCom => wecom(&keys, own_zone(&keys, default_zone)).map(shared),
+        TargetType::Slack => slack(&keys, own_zone(&keys, default_zone)).map(shared),
+        TargetType::Teams => teams(&keys, own_zone(&keys, default_zone)).map(shared),
+        TargetType::PagerDuty => pagerduty(&keys).map(shared),
         TargetType::Webhook => webhook(&keys).map(|target| Arc::new(target) as _),
         TargetType::Alibaba => call_keys.and_then(|call_keys| {
             let api = alibaba(&keys, &call_keys, timeout)?;
@@ -195,6 +218,10 @@ fn target(
         calls,
         digest: ConfigDigest::default(),
     })
+}
+
+fn shared(target: impl Target + 'static) -> Arc<dyn Target> {
+    Arc::new(target)
 }
 
 /// The target and the settings of an API.
@@ -287,33 +314,6 @@ fn dingtalk(keys: &ConfigTable<'_>, time_zone: Option<TimeZone>) -> Option<DingT
     })
 }
 
-fn webhook(keys: &ConfigTable<'_>) -> Option<Webhook> {
-    let help = "the address to post to: url = \"https://example.com/hook\"";
-    let address = url_or_reference(keys, "url", help);
-    let key = keys.secret("secret").and_then(|secret| {
-        let key = signing_key(secret.expose_secret());
-        if key.is_none() {
-            let message = "invalid secret: expected base64 after `whsec_`";
-            let help = "copy it again, or use one that does not begin with `whsec_`";
-            keys.fault("secret", Code::CONFIG_SECRET, message, help);
-        }
-        key
-    });
-    let headers = headers(keys);
-    let answers = answers(keys, 300..=599);
-    let (policy, client) = egress(keys)?;
-    let address = address?;
-    // Checked again at each send, for names. Here an address that can never be called is found
-    // before the first delivery.
-    check_address(keys, "url", policy.check_url(&address));
-    // A secret that cannot be read must not make an unsigned webhook.
-    if key.is_none() && keys.has("secret") {
-        return None;
-    }
-    let webhook = Webhook::new(address, policy, client, key.map(Into::into), headers);
-    Some(webhook.with_answers(answers))
-}
-
 fn command(keys: &ConfigTable<'_>) -> Option<CommandTarget> {
     if !keys.has("argv") {
         keys.missing(
@@ -361,6 +361,6 @@ fn warn_if_missing(keys: &ConfigTable<'_>, key: &str, path: &Path, what: &str) {
     }
 }
 
-fn texts(embedded: Vec<EmbeddedText>) -> Vec<String> {
+pub(super) fn texts(embedded: Vec<EmbeddedText>) -> Vec<String> {
     embedded.into_iter().map(EmbeddedText::into_text).collect()
 }

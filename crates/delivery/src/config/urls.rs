@@ -26,6 +26,14 @@ pub fn url_or_reference(keys: &ConfigTable<'_>, key: &str, help: &str) -> Option
         keys.context().record_secrets(parts(&url));
         return Some(url);
     }
+    secret_url(keys, key, help)
+}
+
+/// The URL of a key that is always a secret, by reference.
+pub(super) fn secret_url(keys: &ConfigTable<'_>, key: &str, help: &str) -> Option<Url> {
+    if !keys.has(key) {
+        keys.missing(key, help);
+    }
     let secret = keys.secret(key)?;
     if !keys.context().resolves_secrets() {
         // Nothing is sent, see `Secrets`; the name is reserved, so that nothing could be.

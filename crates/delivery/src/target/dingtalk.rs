@@ -16,15 +16,14 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_event::Json;
-use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
+use super::post::post_json;
 use super::{Preview, RateLimit, SendFuture, Target};
 use crate::answer_policy::AnswerPolicy;
 use crate::delivery::Delivery;
-use crate::http::{BoundedResponse, is_egress_denied, request_error};
 use crate::outcome::{Receipt, SendError};
 use crate::rendering::host_of;
 
@@ -93,24 +92,7 @@ impl DingTalk {
                 .append_pair("timestamp", &timestamp)
                 .append_pair("sign", &signature);
         }
-        let request = self
-            .client
-            .post(url)
-            .header(CONTENT_TYPE, "application/json; charset=utf-8");
-        let response = request
-            .body(body.to_string())
-            .send()
-            .await
-            .map_err(|error| {
-                let denied = is_egress_denied(&error);
-                let reason = request_error(error);
-                if denied {
-                    SendError::Misconfigured { reason }
-                } else {
-                    SendError::transient(reason)
-                }
-            })?;
-        let response = BoundedResponse::read(response).await;
+        let response = post_json(&self.client, url, body).await?;
         let code = response::code(&response);
         response::classify(&response, now).map_err(|error| self.answers.apply(code, error))
     }

@@ -20,6 +20,7 @@ use crate::http::{EgressPolicy, error_chain};
 use crate::outcome::SendError;
 use crate::readable_time::with_readable_times;
 
+pub(super) use self::template::KNOWN;
 pub use self::template::{InvalidTemplates, TemplateFinding, Templates};
 
 /// A mail server, sender, recipients and templates.

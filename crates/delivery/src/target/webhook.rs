@@ -1,5 +1,7 @@
-//! Webhook targets: CloudEvents in JSON, signed as in Standard Webhooks
+//! Webhook targets: CloudEvents in JSON, or bodies from a template, signed as in Standard Webhooks
 //! (<https://www.standardwebhooks.com>).
+
+mod body;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,6 +14,7 @@ use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 
+pub use self::body::BodyTemplate;
 use super::{Preview, SendFuture, Target};
 use crate::answer_policy::AnswerPolicy;
 use crate::delivery::Delivery;
@@ -19,7 +22,7 @@ use crate::http::{BoundedResponse, EgressPolicy, is_egress_denied, percent_encod
 use crate::outcome::{Receipt, SendError};
 use crate::rendering::{host_of, summary};
 
-/// An HTTP receiver of CloudEvents.
+/// An HTTP receiver of CloudEvents, or of bodies from a template.
 pub struct Webhook {
     url: Url,
     policy: EgressPolicy,
@@ -27,6 +30,7 @@ pub struct Webhook {
     key: Option<SecretSlice<u8>>,
     headers: Vec<(HeaderName, HeaderValue)>,
     answers: AnswerPolicy,
+    body: Option<BodyTemplate>,
 }
 
 impl Webhook {
@@ -46,6 +50,7 @@ impl Webhook {
             key,
             headers,
             answers: AnswerPolicy::default(),
+            body: None,
         }
     }
 
@@ -56,24 +61,36 @@ impl Webhook {
         self
     }
 
-    fn body(&self, delivery: &Delivery) -> Result<Json, SendError> {
+    /// The same with bodies from this template in place of CloudEvents.
+    #[must_use]
+    pub fn with_body(mut self, body: Option<BodyTemplate>) -> Self {
+        self.body = body;
+        self
+    }
+
+    fn body(&self, delivery: &Delivery) -> Result<String, SendError> {
         // The client's resolver sees host names only; an address in the URL is checked here.
         self.policy
             .check_url(&self.url)
             .map_err(|denied| SendError::Misconfigured {
                 reason: denied.to_string(),
             })?;
-        Ok(cloudevent(delivery))
+        match &self.body {
+            None => Ok(cloudevent(delivery).to_string()),
+            Some(template) => template
+                .render(delivery)
+                .map_err(|reason| SendError::Misconfigured { reason }),
+        }
     }
 
     async fn post(&self, delivery: &Delivery, now: Timestamp) -> Result<Receipt, SendError> {
-        // Serialized once: the signature is over exactly the bytes that are sent.
-        let body = self.body(delivery)?.to_string();
+        // Rendered once: the signature is over exactly the bytes that are sent.
+        let body = self.body(delivery)?;
         let (id, seconds) = (delivery.id.to_string(), now.as_second().to_string());
-        let mut request = self
-            .client
-            .post(self.url.clone())
-            .header(CONTENT_TYPE, "application/cloudevents+json");
+        let content_type = self.body.as_ref().map(BodyTemplate::content_type);
+        let content_type = content_type.unwrap_or("application/cloudevents+json");
+        let request = self.client.post(self.url.clone());
+        let mut request = request.header(CONTENT_TYPE, content_type);
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
@@ -120,9 +137,13 @@ impl Target for Webhook {
     }
 
     fn preview(&self, batch: &[Delivery]) -> Result<Preview, SendError> {
+        let body = self.body(&batch[0])?;
         Ok(Preview {
             summary: summary(&batch[0]),
-            body: self.body(&batch[0])?,
+            body: match &self.body {
+                None => cloudevent(&batch[0]),
+                Some(template) => template.shown(body),
+            },
             part: None,
         })
     }
@@ -192,7 +213,7 @@ fn sign(key: &[u8], id: &str, seconds: &str, body: &str) -> String {
 }
 
 /// The outcome that a response stands for: 2xx is delivered.
-fn classify(response: &BoundedResponse, now: Timestamp) -> Result<Receipt, SendError> {
+pub(super) fn classify(response: &BoundedResponse, now: Timestamp) -> Result<Receipt, SendError> {
     let summary = response.summary();
     let retry_after = response.retry_after(now);
     match (response.status, retry_after) {

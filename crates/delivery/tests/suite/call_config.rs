@@ -367,11 +367,14 @@ fn default_chain(
 
 #[test]
 fn configurations_of_the_reference_are_valid() {
-    let mut parts = reflexarc_delivery::REFERENCE.split("```toml\n");
-    let before = parts.next().unwrap();
-    assert!(before.contains("## Keys of both types"));
+    assert_eq!(read_configurations(reflexarc_delivery::REFERENCE), 6);
+    assert_eq!(read_configurations(reflexarc_delivery::TARGETS), 7);
+}
+
+/// How many targets the configurations of a reference have.
+fn read_configurations(reference: &str) -> usize {
     let mut read = 0;
-    for part in parts {
+    for part in reference.split("```toml\n").skip(1) {
         let (text, _) = part.split_once("```").unwrap();
         let document = Document::parse(text, "the configuration", FaultCodes::CONFIG);
         let context = ConfigContext::new(Path::new("/nonexistent"), Secrets::Blank);
@@ -380,7 +383,7 @@ fn configurations_of_the_reference_are_valid() {
         root.finish();
         assert_eq!(document.into_diagnostics(), [], "{text}");
     }
-    assert_eq!(read, 6);
+    read
 }
 
 #[test]

@@ -14,6 +14,9 @@
 mod alibaba;
 mod call_config;
 mod call_schedule;
+#[path = "../support/chats.rs"]
+mod chat_services;
+mod chats;
 mod command;
 mod config;
 mod dingtalk;
@@ -22,6 +25,7 @@ mod email;
 mod file;
 mod final_answers;
 mod http_api;
+mod pagerduty;
 mod queue;
 #[path = "../support/receiver.rs"]
 mod receiver;
@@ -29,3 +33,4 @@ mod receiver;
 mod robot;
 mod samples;
 mod webhook;
+mod webhook_body;

@@ -1,7 +1,5 @@
 //! Renders what a robot posts: one message for one delivery, or a Markdown digest for several.
 
-use std::borrow::Cow;
-
 use reflexarc_event::Json;
 use reflexarc_reaction::{Action, Level, Message};
 
@@ -9,16 +7,14 @@ use super::markdown::{escape_all, escape_links, fence, fenced, with_line_breaks}
 use super::split::{json_bytes, split};
 use super::{DingTalk, Format};
 use crate::delivery::Delivery;
-use crate::readable_time::with_readable_times;
-use crate::rendering::{ellipsize, is_web_link, one_line};
+use crate::rendering::{ellipsize, one_line};
+use crate::target::chat::{prepared, web_link};
 
 /// A robot accepts 20,000 bytes (`460101 message too long, exceed 20000 bytes`); 1,000 are kept for
 /// what the estimate of a digest's size leaves out.
 const MAX_BYTES: usize = 19_000;
 /// The longest title, which the list of conversations shows.
 const TITLE_BYTES: usize = 200;
-/// The longest link; browsers and chat clients accept no longer ones reliably.
-const LINK_BYTES: usize = 2_048;
 /// The bytes of `at` that one message can mention.
 const MENTIONS_BYTES: usize = 4_000;
 /// The name of the last of very many parts is longer than that of a single one.
@@ -28,34 +24,9 @@ const PART_NAME_BYTES: usize = 32;
 /// is when more parts follow.
 pub(super) fn render(robot: &DingTalk, batch: &[Delivery]) -> (Json, Option<String>) {
     match batch {
-        [delivery] => single(robot, &prepared(robot, delivery)),
+        [delivery] => single(robot, &prepared(delivery, robot.time_zone.as_ref())),
         _ => (digest(robot, batch), None),
     }
-}
-
-/// The delivery as it is shown: with readable times, without a title that only repeats the text,
-/// and with a remark in place of a link that is too long.
-fn prepared<'a>(robot: &DingTalk, delivery: &'a Delivery) -> Cow<'a, Delivery> {
-    let mut shown = with_readable_times(delivery, robot.time_zone.as_ref());
-    let Action::Notify { message, .. } = &shown.action else {
-        return shown;
-    };
-    let repeats = !message.title.is_empty() && message.title.trim() == message.text.trim();
-    let long_link = message.link.as_ref().map(String::len);
-    let long_link = long_link.filter(|bytes| *bytes > LINK_BYTES);
-    if (repeats || long_link.is_some())
-        && let Action::Notify { message, .. } = &mut shown.to_mut().action
-    {
-        if repeats {
-            message.title.clear();
-        }
-        if let Some(bytes) = long_link {
-            message
-                .text
-                .push_str(&format!("\n(a link of {bytes} bytes was left out)"));
-        }
-    }
-    shown
 }
 
 /// The line of a body that the list of conversations shows.
@@ -82,7 +53,7 @@ pub(super) fn digest_size(robot: &DingTalk, waiting: &[Delivery]) -> usize {
     let mut bytes = 1_000 + robot.keywords.first().map_or(0, String::len);
     let (mut count, mut mentions) = (0, 0);
     for delivery in waiting {
-        let delivery = &*prepared(robot, delivery);
+        let delivery = &*prepared(delivery, robot.time_zone.as_ref());
         // Sizes as in JSON, whose escapes count towards the robot's limit.
         bytes += Json::from(section(robot, delivery)).to_string().len() + mentions_bytes(delivery);
         mentions += mentions_bytes(delivery);
@@ -219,7 +190,7 @@ fn digest(robot: &DingTalk, batch: &[Delivery]) -> Json {
     let title = format!("{} messages", batch.len());
     let (mut text, mut at) = (format!("#### {title}\n"), Vec::<String>::new());
     for delivery in batch {
-        let delivery = &*prepared(robot, delivery);
+        let delivery = &*prepared(delivery, robot.time_zone.as_ref());
         text.push_str(&section(robot, delivery));
         if let Action::Notify { message, .. } = &delivery.action {
             // Each person once, however many of the messages mention them.
@@ -430,15 +401,6 @@ fn markdown_text(robot: &DingTalk, message: &Message) -> String {
     } else {
         escape_links(&message.text)
     }
-}
-
-/// The message's link, if it is one of the web, cannot break out of its line and is not too long.
-fn web_link(message: &Message) -> Option<&str> {
-    message.link.as_deref().filter(|link| {
-        is_web_link(link)
-            && link.len() <= LINK_BYTES
-            && !link.contains(|c: char| c.is_control() || c == ' ')
-    })
 }
 
 /// The level in front of a title; `info` is not shown.

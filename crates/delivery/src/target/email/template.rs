@@ -9,7 +9,7 @@ use reflexarc_diagnostic::Severity;
 use reflexarc_reaction::{Action, Level};
 
 pub use self::finding::{InvalidTemplates, TemplateFinding};
-use self::names::KNOWN;
+pub(in crate::target) use self::names::KNOWN;
 use crate::delivery::Delivery;
 use crate::readable_time;
 use crate::rendering::{ellipsize, is_web_link};

@@ -4,7 +4,7 @@ use reflexarc_reaction::TemplateNames;
 
 /// The names that a template may use: the variables of [`Templates`](super::Templates), and what
 /// minijinja has built in.
-pub(super) const KNOWN: TemplateNames<'static> = TemplateNames {
+pub(in crate::target) const KNOWN: TemplateNames<'static> = TemplateNames {
     variables: &[
         ("title", Some(&[])),
         ("heading", Some(&[])),
