@@ -22,7 +22,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 pub use self::known_target::{KnownTarget, TargetInput};
-pub use self::network::headers;
+pub use self::network::{check_address, egress, headers};
 pub use self::table::{ConfigContext, ConfigTable, Secrets};
 pub use self::targets::{known_targets, targets};
 pub use self::urls::{url, url_or_reference};

@@ -3,6 +3,7 @@
 mod budgets;
 mod client;
 mod file;
+mod heartbeat;
 mod masking;
 mod parts;
 mod restart;
@@ -30,6 +31,7 @@ use self::parts::ErrorTracker;
 pub(crate) use self::parts::{ConfigPart, PartialConfig, Validity};
 use self::sections::HttpSection;
 use crate::budgets::Budgets;
+use crate::heartbeat::Heartbeat;
 use crate::limits::Limits;
 use crate::rule_targets::check_targets;
 use crate::security::{AccessRules, EventBridge, TlsIdentity, Tokens};
@@ -89,6 +91,8 @@ pub struct Config {
     pub budgets: Budgets,
     /// Log filter, such as `info`.
     pub log: String,
+    /// Where a sign of life is sent, and how often.
+    pub heartbeat: Option<Heartbeat>,
     /// Where traces are sent.
     pub collector: Option<Collector>,
     /// Longest time for open requests, and then for running sends, to finish after a stop.
@@ -278,6 +282,9 @@ impl Config {
         let http = http.map(|table| sections::http(table, tracker));
         let http = http.unwrap_or_else(|| HttpSection::new(default.listen));
         let budgets = tracker.read(&[ConfigPart::Budgets], || budgets::budgets(root));
+        let heartbeat = tracker.read(&[ConfigPart::Heartbeat], || {
+            root.table("heartbeat").and_then(heartbeat::heartbeat)
+        });
         let (limits, log, collector, timeout) = tracker.read(&[ConfigPart::Restart], || {
             (
                 sections::limits(root),
@@ -306,6 +313,7 @@ impl Config {
             limits,
             budgets,
             log: log.unwrap_or(default.log),
+            heartbeat,
             collector,
             shutdown_timeout: timeout.unwrap_or(default.shutdown_timeout),
             known_targets,
@@ -337,6 +345,7 @@ impl Default for Config {
             limits: Limits::DEFAULT,
             budgets: Budgets::default(),
             log: "info".to_owned(),
+            heartbeat: None,
             collector: None,
             shutdown_timeout: Duration::from_secs(30),
             known_targets: Vec::new(),

@@ -168,6 +168,7 @@ async fn claim(queue: &TargetConfig, context: &DispatchContext, limit: ClaimLimi
         Ok(claimed) => {
             let kept_back = u64::try_from(claimed.kept_back).unwrap_or(u64::MAX);
             context.metrics.kept_back.inc_by(kept_back);
+            context.gates.record_look(&queue.name);
             let runs = claimed.runs.into_iter().map(VecDeque::from).collect();
             if queue.calls.is_some() {
                 runs

@@ -40,6 +40,7 @@ pub(crate) use self::server::{EXTRA_CONNECTIONS, listen};
 pub(crate) use self::work_threads::WorkThreads;
 use crate::clock::ServiceClock;
 use crate::dispatch::{TargetGates, Wake};
+use crate::heartbeat::HeartbeatStatus;
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::live_config::LiveConfig;
@@ -56,6 +57,7 @@ pub(crate) struct AppState {
     pub(crate) clock: ServiceClock,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) health: Arc<StoreHealth>,
+    pub(crate) heartbeat: Arc<HeartbeatStatus>,
     pub(crate) live: Arc<LiveConfig>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,

@@ -6,6 +6,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use reflexarc::RuleSet;
 
 use crate::budgets::Budgets;
+use crate::heartbeat::Heartbeat;
 use crate::security::{AccessRules, EventBridge, TlsIdentity, Tokens};
 use crate::store::Retention;
 
@@ -25,6 +26,8 @@ pub(crate) struct LiveConfig {
     pub(crate) access: ArcSwap<AccessRules>,
     /// Certificate and key for TLS clients.
     pub(crate) tls_identity: ArcSwapOption<TlsIdentity>,
+    /// Where a sign of life is sent.
+    pub(crate) heartbeat: ArcSwapOption<Heartbeat>,
     /// How long events are kept.
     pub(crate) retention: ArcSwap<Retention>,
     /// What the reactions of each rule may consume; intake shares this.
@@ -37,6 +40,7 @@ pub(crate) struct LiveSettings {
     pub(crate) eventbridge: Option<EventBridge>,
     pub(crate) access: AccessRules,
     pub(crate) tls_identity: Option<TlsIdentity>,
+    pub(crate) heartbeat: Option<Heartbeat>,
     pub(crate) retention: Retention,
     pub(crate) budgets: Budgets,
 }
@@ -49,6 +53,7 @@ impl LiveConfig {
             eventbridge: ArcSwapOption::new(settings.eventbridge.map(Arc::new)),
             access: ArcSwap::from_pointee(settings.access),
             tls_identity: ArcSwapOption::new(settings.tls_identity.map(Arc::new)),
+            heartbeat: ArcSwapOption::new(settings.heartbeat.map(Arc::new)),
             retention: ArcSwap::from_pointee(settings.retention),
             budgets: Arc::new(ArcSwap::from_pointee(settings.budgets)),
         }

@@ -297,6 +297,10 @@ impl Reloader {
             let identity = config.tls_identity.map(Arc::new);
             self.live.tls_identity.store(identity);
         }
+        if is_valid(ConfigPart::Heartbeat) {
+            let heartbeat = config.heartbeat.map(Arc::new);
+            self.live.heartbeat.store(heartbeat);
+        }
         if is_valid(ConfigPart::Archive) {
             self.live.retention.store(Arc::new(config.retention));
         }

@@ -25,6 +25,7 @@ use crate::config::{Config, ConfigSource};
 use crate::deadlines::Deadlines;
 use crate::descriptors;
 use crate::dispatch::{Queues, TargetGates, Wake, dead_letters};
+use crate::heartbeat::{HeartbeatSender, HeartbeatStatus, Progress};
 use crate::http::{
     AppState, EXTRA_CONNECTIONS, MAX_LIST_RESPONSES, Peers, RefusalLog, WorkThreads, listen, router,
 };
@@ -137,7 +138,9 @@ impl ServiceBuilder {
             )
         });
         let health = Arc::new(StoreHealth::new(metrics.problems.clone()));
-        let background = start_background(&pipeline, &metrics, &health, few_connections, &stop);
+        let heartbeat = Arc::new(HeartbeatStatus::default());
+        let observed = (&health, heartbeat.clone());
+        let background = start_background(&pipeline, &metrics, observed, few_connections, &stop);
         let Pipeline {
             intake,
             queues,
@@ -183,6 +186,7 @@ impl ServiceBuilder {
             clock: clock.clone(),
             store,
             health,
+            heartbeat,
             live: live.clone(),
             metrics,
             limits: limits.clone(),
@@ -283,6 +287,7 @@ impl ServiceBuilder {
                 eventbridge: config.eventbridge,
                 access: config.access,
                 tls_identity: config.tls_identity,
+                heartbeat: config.heartbeat,
                 retention: config.retention,
                 budgets: config.budgets,
             },
@@ -364,15 +369,15 @@ fn start_telemetry(
 }
 
 /// Starts what goes on beside requests and deliveries: firing deadlines, removing what is old,
-/// looking for problems, probing the store and looking for damage in it. None of it has anything to
+/// looking for problems, probing the store, looking for damage in it and the heartbeat. None of it has anything to
 /// finish at the end.
 fn start_background(
     pipeline: &Pipeline,
     metrics: &Arc<Metrics>,
-    health: &Arc<StoreHealth>,
+    (health, heartbeat): (&Arc<StoreHealth>, Arc<HeartbeatStatus>),
     few_connections: Option<String>,
     stop: &watch::Receiver<bool>,
-) -> [JoinHandle<()>; 7] {
+) -> [JoinHandle<()>; 8] {
     let store = || pipeline.store.clone();
     let progress = Arc::new(RetentionProgress::new());
     let maintenance = Maintenance {
@@ -389,9 +394,21 @@ fn start_background(
         metrics: metrics.clone(),
         clock: pipeline.clock.clone(),
         gates: pipeline.queues.gates().clone(),
+        failures: pipeline.intake.failures().clone(),
         retention: progress,
         resumed: pipeline.resumed.clone(),
         few_connections,
+    };
+    let beat = HeartbeatSender {
+        live: pipeline.live.clone(),
+        progress: Progress {
+            store: health.clone(),
+            timeline: pipeline.timeline.clone(),
+            queues: pipeline.queues.clone(),
+        },
+        status: heartbeat,
+        metrics: metrics.clone(),
+        redactor: pipeline.redactor.clone(),
     };
     let damage = check_store(store(), health.clone(), metrics.clone(), stop.clone());
     let answers = answer_regularly(
@@ -416,6 +433,7 @@ fn start_background(
         tokio::spawn(check_regularly(sources, stop.clone())),
         tokio::spawn(watch_store(store(), health.clone(), stop.clone())),
         tokio::spawn(damage),
+        tokio::spawn(beat.run(stop.clone())),
     ]
 }
 

@@ -12,9 +12,9 @@ pub use self::collector::{Collector, InvalidCollectorUrl};
 pub(crate) use self::exporter::ExporterHandle;
 pub(crate) use self::log::check_filter;
 pub use self::log::{LoggingError, Redactor, start_logging};
-pub use self::metrics::Metrics;
-pub(crate) use self::metrics::{
-    CallLabel, FiringLabel, OutcomeLabel, RuleLabel, StatusLabel, TargetLabel, TargetStateLabel,
+pub use self::metrics::{
+    CallLabel, FiringLabel, Metrics, OutcomeLabel, RuleLabel, StatusLabel, TargetLabel,
+    TargetStateLabel,
 };
 pub(crate) use self::problems::{ProblemKind, Problems};
 pub use self::traces::Telemetry;

@@ -88,6 +88,8 @@ struct Inner {
     is_flood: AtomicBool,
     /// Transactions that have accepted events.
     batches: AtomicU64,
+    /// When the scheduler last ended a step.
+    stepped: Mutex<Instant>,
 }
 
 impl ServiceTimeline {
@@ -108,6 +110,7 @@ impl ServiceTimeline {
                 failed: Mutex::default(),
                 is_flood: AtomicBool::new(false),
                 batches: AtomicU64::new(0),
+                stepped: Mutex::new(Instant::now()),
             }),
         }
     }

@@ -50,7 +50,7 @@ pub(super) fn networks(keys: &ConfigTable<'_>, key: &str) -> Vec<IpNet> {
 }
 
 /// The egress policy with the networks of `allow`, and a client that trusts `authorities`.
-pub(super) fn egress(keys: &ConfigTable<'_>) -> Option<(EgressPolicy, reqwest::Client)> {
+pub fn egress(keys: &ConfigTable<'_>) -> Option<(EgressPolicy, reqwest::Client)> {
     let policy = EgressPolicy {
         allowed: networks(keys, "allow"),
     };
@@ -81,7 +81,7 @@ pub(super) fn authorities(keys: &ConfigTable<'_>) -> Option<Option<Vec<u8>>> {
 }
 
 /// Reports an address that may never be called.
-pub(super) fn check_address(keys: &ConfigTable<'_>, key: &str, checked: Result<(), EgressDenied>) {
+pub fn check_address(keys: &ConfigTable<'_>, key: &str, checked: Result<(), EgressDenied>) {
     if let Err(denied) = checked {
         let help = "permit a private network with `allow`: allow = [\"10.1.0.0/16\"]";
         keys.fault(key, Code::CONFIG_VALUE, denied.to_string(), help);

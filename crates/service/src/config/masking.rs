@@ -41,6 +41,7 @@ const HARMLESS: &[&str] = &[
     "ecs_role",
     "endpoint",
     "env",
+    "every",
     "expires",
     "failures",
     "file",

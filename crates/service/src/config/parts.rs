@@ -19,6 +19,8 @@ pub(crate) enum ConfigPart {
     Access,
     /// `[http.tls]`.
     Tls,
+    /// `[heartbeat]`.
+    Heartbeat,
     /// `[archive]`.
     Archive,
     /// `[budgets]`.
@@ -72,11 +74,12 @@ impl ConfigPart {
         Self::Restart,
     ];
     /// All parts.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Tokens,
         Self::EventBridge,
         Self::Access,
         Self::Tls,
+        Self::Heartbeat,
         Self::Archive,
         Self::Budgets,
         Self::Targets,
@@ -91,6 +94,7 @@ impl ConfigPart {
             Self::EventBridge => "http.eventbridge",
             Self::Access => "http.access",
             Self::Tls => "http.tls",
+            Self::Heartbeat => "heartbeat",
             Self::Archive => "archive",
             Self::Budgets => "budgets",
             Self::Targets => "targets",

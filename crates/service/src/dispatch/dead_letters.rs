@@ -26,6 +26,17 @@ fn log(report: &DeadLetterReport, problems: &Problems) {
         let kind = ProblemKind::RetriesExhausted;
         problems.occurred(kind, &report.target, report.count, &report.reason);
     }
+    if report.cause == DeadLetterCause::UnknownTarget {
+        let rule = report.letters.first().map(|letter| letter.rule.as_str());
+        let rule = rule.unwrap_or_default();
+        let detail = format!("rule {rule}: {}", report.reason);
+        problems.occurred(
+            ProblemKind::UnknownTarget,
+            &report.target,
+            report.count,
+            &detail,
+        );
+    }
     let occurred = |count| {
         let detail = format!("{cause}: {}", report.reason);
         problems.occurred(ProblemKind::DeadLetters, &report.target, count, &detail)

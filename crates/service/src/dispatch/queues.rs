@@ -171,6 +171,28 @@ impl Queues {
         }
     }
 
+    /// The queues that make no progress, each with the reason.
+    pub(crate) fn stalled(&self) -> BTreeMap<String, String> {
+        let silent = self
+            .context
+            .gates
+            .silent(tokio::time::Instant::now())
+            .into_iter();
+        let mut stalled: BTreeMap<_, _> = silent
+            .map(|(target, silence)| {
+                let seconds = silence.as_secs();
+                let detail = format!("it has not looked into the outbox for {seconds} s");
+                (target, detail)
+            })
+            .collect();
+        for (target, queue) in &*self.lock() {
+            if queue.digest.is_some() && queue.task.is_finished() {
+                stalled.insert(target.clone(), "its task has ended".to_owned());
+            }
+        }
+        stalled
+    }
+
     /// Tells all queues to claim nothing more and to finish what they are sending.
     pub(crate) fn stop(&self) {
         for queue in self.lock().values() {

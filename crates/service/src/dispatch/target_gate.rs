@@ -41,6 +41,10 @@ pub(crate) struct TargetGate {
     /// lengthen nor end a pause.
     zero: Instant,
     state: Mutex<GateState>,
+    /// When its queue last looked into the outbox or ended a call, or need not do so.
+    looked: Mutex<Instant>,
+    /// How long its queue may do neither while the gate is open.
+    max_silence: Duration,
     /// Notified when an operator has paused or resumed the target.
     changed: Notify,
 }
@@ -84,6 +88,18 @@ pub(crate) struct TargetStatus {
 const LOG_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
 /// How often the log says that a target has opened again which had closed meanwhile.
 const FLAPPING_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long a queue may neither look into the outbox nor end a call, besides the time that calls
+/// may take.
+// It looks every second, unless the store is slow.
+const MAX_SILENCE: Duration = Duration::from_secs(120);
+
+/// Calls that are running, and the pause of a rate limit, are no standstill.
+fn max_silence(target: &TargetConfig) -> Duration {
+    let limit = target.target.rate_limit();
+    let pause = limit.map_or(Duration::ZERO, |limit| limit.per.unsigned_abs());
+    MAX_SILENCE + target.timeout.saturating_mul(2) + pause
+}
 
 /// What the list of problems says of a target whose breaker is not closed.
 pub(crate) fn failing(failures: u32, reason: &str) -> String {
@@ -195,6 +211,25 @@ impl TargetGates {
             .collect()
     }
 
+    /// Records that the queue of a target has looked into the outbox.
+    pub(crate) fn record_look(&self, target: &str) {
+        let gates = self.lock();
+        if let Some(gate) = gates.by_name.get(target) {
+            gate.record_look();
+        }
+    }
+
+    /// The targets whose queues have not looked into the outbox for long, although calls may be
+    /// made, each with how long.
+    pub(crate) fn silent(&self, now: Instant) -> Vec<(String, Duration)> {
+        let gates = self.lock();
+        let silent = gates.by_name.iter().filter_map(|(name, gate)| {
+            let silence = gate.silence(now)?;
+            Some((name.clone(), silence))
+        });
+        silent.collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Gates> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -224,8 +259,29 @@ impl TargetGate {
                 unlogged: 0,
                 flooding: Vec::new(),
             }),
+            looked: Mutex::new(Instant::now()),
+            max_silence: max_silence(target),
             changed: Notify::new(),
         }
+    }
+
+    fn record_look(&self) {
+        *self.looked() = Instant::now();
+    }
+
+    /// For how long its queue has done nothing, if that is too long. To be called regularly: the
+    /// time does not count in which no call may begin.
+    fn silence(&self, now: Instant) -> Option<Duration> {
+        if pause_of(self.next_call()) != Some(Duration::ZERO) {
+            self.record_look();
+            return None;
+        }
+        let silence = now.saturating_duration_since(*self.looked());
+        (silence > self.max_silence).then_some(silence)
+    }
+
+    fn looked(&self) -> MutexGuard<'_, Instant> {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When the next call may begin.
@@ -257,6 +313,7 @@ impl TargetGate {
         outcome: &Result<Receipt, SendError>,
         metrics: &Metrics,
     ) {
+        self.record_look();
         let now = self.now();
         let mut state = self.lock();
         match state.breaker.record(ticket, outcome, now) {
@@ -433,5 +490,53 @@ fn in_words(next: NextCall) -> String {
         NextCall::After(wait) => format!("in {:#}", SignedDuration::from_secs(wait.as_secs())),
         NextCall::Now | NextCall::Probe => "now".to_owned(),
         NextCall::Unknown => "when it is resumed".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reflexarc_delivery::{BreakerPolicy, FileTarget, RetryPolicy};
+
+    use super::*;
+
+    fn target() -> TargetConfig {
+        TargetConfig {
+            name: "out".into(),
+            target: Arc::new(FileTarget::stdout()),
+            concurrency: 1,
+            timeout: Duration::from_secs(30),
+            policy: RetryPolicy::default(),
+            breaker: BreakerPolicy::default(),
+            order_wait: SignedDuration::ZERO,
+            firing_limit: None,
+            calls: None,
+            digest: [0; 32],
+        }
+    }
+
+    #[test]
+    fn a_queue_that_does_not_look_is_silent_unless_it_may_not_send() {
+        let gates = TargetGates::default();
+        drop(gates.open(&target()));
+        let begun = Instant::now();
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        // Two minutes, and two timeouts.
+        assert_eq!(gates.silent(after(179)), []);
+        let silent = gates.silent(after(181));
+        assert_eq!(silent.len(), 1);
+        assert_eq!(silent[0].0, "out");
+        gates.record_look("out");
+        assert_eq!(gates.silent(after(179)), []);
+        // While it is paused, the time does not count; it counts from the end of the pause on.
+        let pause = TargetPause {
+            since: Timestamp::now(),
+            by: "test".into(),
+            reason: None,
+        };
+        gates.pause("out", pause);
+        assert_eq!(gates.silent(after(1_000)), []);
+        gates.resume("out");
+        assert_eq!(gates.silent(after(179)), []);
+        assert_eq!(gates.silent(after(1_000)).len(), 1);
     }
 }

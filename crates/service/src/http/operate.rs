@@ -57,8 +57,8 @@ pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> HandlerResult 
 }
 
 /// The problems, the number of live rules, the disabled ones among them, the targets, failing
-/// rules, those that use most of their budgets, what rules wait for, silences, the clock, dead letters, why
-/// the last reload was refused, and settings that need a restart.
+/// rules, those that use most of their budgets, what rules wait for, incidents, silences, the clock,
+/// the heartbeat, dead letters, why the last reload was refused, and settings that need a restart.
 pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
     authorize(&state, request, Role::Read)?;
     let rules = state.intake.rules().load_full();
@@ -107,6 +107,7 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
         ("incidents", incidents),
         ("silences", silences),
         ("clock", clock),
+        ("heartbeat", state.heartbeat.to_json(&state.live)),
         ("dead_letters", dead_letters),
         (
             "refused_reload",

@@ -12,6 +12,7 @@ use super::RetentionProgress;
 use crate::clock::ServiceClock;
 use crate::descriptors;
 use crate::dispatch::{TargetGates, failing, flood_detail};
+use crate::intake::FailureTracker;
 use crate::live_config::LiveConfig;
 use crate::shutdown::stopped;
 use crate::store::{RuleUse, Store, StoreError};
@@ -40,6 +41,7 @@ pub(crate) struct ProblemSources {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: ServiceClock,
     pub(crate) gates: TargetGates,
+    pub(crate) failures: Arc<FailureTracker>,
     pub(crate) retention: Arc<RetentionProgress>,
     /// True once what an earlier process left has been taken over.
     pub(crate) resumed: watch::Receiver<bool>,
@@ -67,6 +69,7 @@ pub(crate) async fn check_regularly(mut sources: ProblemSources, mut stop: watch
             check_clock(&sources.clock, &sources.metrics);
             check_pending(sources.store.as_ref(), &sources.live.rules.load(), problems);
             check_targets(&sources.gates, problems);
+            check_failing(&sources.failures, &sources.live.rules.load(), problems);
             sources.clock.record();
             let age = QueueAge {
                 now: sources.clock.aging_now(),
@@ -124,6 +127,16 @@ fn check_pending(store: &dyn Store, rules: &RuleSet, problems: &Problems) {
         (most.saturating_mul(5) >= max.saturating_mul(4)).then_some((count.rule, (most, detail)))
     });
     problems.set(ProblemKind::PendingFilling, &filling.collect());
+}
+
+/// Lists the rules that have failed several times in a row and not succeeded since.
+fn check_failing(failures: &FailureTracker, rules: &RuleSet, problems: &Problems) {
+    let failing = failures.current(rules).into_iter().map(|(rule, failing)| {
+        let (count, message) = (failing.in_a_row, failing.message);
+        let detail = format!("{count} failures in a row: {message}");
+        (rule, (u64::from(count), detail))
+    });
+    problems.set(ProblemKind::RuleFailing, &failing.collect());
 }
 
 /// Lists the targets that are paused, and those whose circuit breakers are not closed.

@@ -138,6 +138,16 @@ impl Remote {
         })
     }
 
+    /// What the service answers to `GET /status`. A single attempt: that it cannot be reached is what
+    /// an operator wants to see soon.
+    ///
+    /// # Errors
+    /// If the service refuses the request or cannot be reached.
+    pub async fn status(&self) -> Result<Json, RemoteError> {
+        self.call_with_query(Method::GET, "status", None, Vec::new(), 1)
+            .await
+    }
+
     /// The states of the targets, as objects of JSON. A single attempt: what is shown without them
     /// must not wait for a service that does not run.
     ///

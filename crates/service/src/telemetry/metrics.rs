@@ -101,6 +101,8 @@ pub struct Metrics {
     pub spans_dropped: Counter,
     /// Reloads by outcome: `taken` or `refused`.
     pub reloads: Family<OutcomeLabel, Counter>,
+    /// Heartbeats by outcome: `sent` or `failed`.
+    pub heartbeats: Family<OutcomeLabel, Counter>,
     /// The problems that an operator must see, which are counted too.
     pub(crate) problems: Arc<Problems>,
     /// How far the wall clock is ahead of the time that is used for ages, in seconds.
@@ -189,10 +191,10 @@ const OTHER_TARGETS: &str = "(other)";
 // A script may take the name of a target from an event, so the names are without bound.
 const MAX_UNKNOWN_TARGETS: usize = 32;
 
-/// The outcome of a reload.
+/// The outcome of a reload or a heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct OutcomeLabel {
-    /// `taken` or `refused`.
+    /// `taken` or `refused`; `sent` or `failed`.
     pub outcome: &'static str,
 }
 
@@ -243,6 +245,7 @@ impl Metrics {
             silences: Gauge::default(),
             spans_dropped: Counter::default(),
             reloads: Family::default(),
+            heartbeats: Family::default(),
             clock_offset: Gauge::default(),
             reload_refused: Gauge::default(),
             dead_letters_dropped: Counter::default(),
@@ -294,6 +297,8 @@ impl Metrics {
             metrics.spans_dropped.clone(),
         );
         registry.register("reloads", "Reloads by outcome", metrics.reloads.clone());
+        let help = "Heartbeats to the monitor outside, by outcome";
+        registry.register("heartbeats", help, metrics.heartbeats.clone());
         let help = "How far the wall clock is ahead of the time that is used for ages";
         let offset = metrics.clock_offset.clone();
         registry.register_with_unit("clock_offset", help, Unit::Seconds, offset);
@@ -485,7 +490,10 @@ mod tests {
         }
         let text = metrics.render();
         let series = |part: &str| text.lines().filter(|line| line.contains(part)).count();
-        assert_eq!(series("unknown_target"), MAX_UNKNOWN_TARGETS + 1);
+        assert_eq!(
+            series(r#"reason="unknown_target""#),
+            MAX_UNKNOWN_TARGETS + 1
+        );
         assert_eq!(series("known-"), 2 * MAX_UNKNOWN_TARGETS + 10);
         for line in [
             r#"dead_letters_total{target="(other)",reason="unknown_target"} 20"#,

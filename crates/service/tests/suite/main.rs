@@ -21,6 +21,7 @@ mod delivering;
 mod dispatching;
 mod evaluating;
 mod floods;
+mod heartbeats;
 mod hostile;
 mod http;
 mod lists;

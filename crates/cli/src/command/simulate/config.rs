@@ -17,10 +17,11 @@ pub(super) struct SimulationConfig {
 
 /// The keys that only the service reads. They are known here so that a misspelled `[target.log]` is
 /// reported, but what they contain is the service's.
-const SERVICE_KEYS: [&str; 11] = [
+const SERVICE_KEYS: [&str; 12] = [
     "archive",
     "budgets",
     "dead_letters",
+    "heartbeat",
     "http",
     "limits",
     "log",

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::ledger::{MAX_SUBJECTS, OTHER, WINDOW};
+use super::ledger::{MAX_LINES, MAX_SUBJECTS, OTHER, WINDOW};
 use super::*;
 
 fn at(second: u64) -> Moment {
@@ -117,7 +117,8 @@ fn every_problem_has_all_of_its_signs() {
         let name = kind.name();
         problems.report(kind, "subject", 3, "detail");
         let listed = problems.to_json().to_string();
-        let entry = format!(r#""problem":"{name}","subject":"subject""#);
+        let severity = kind.severity().name();
+        let entry = format!(r#""problem":"{name}","severity":"{severity}","subject":"subject""#);
         assert!(listed.contains(&entry), "{name}: {listed}");
         assert!(documentation.contains(&format!("\n| `{name}` |")), "{name}");
         let row = documentation.split(&format!("\n| `{name}` |")).nth(1);
@@ -126,6 +127,12 @@ fn every_problem_has_all_of_its_signs() {
             alerts.contains(&format!("{{problem=\"{name}\"}}")),
             "{name}"
         );
+        let rule = alerts.split("- alert: ");
+        let rule = rule.filter(|rule| rule.contains(&format!("{{problem=\"{name}\"}}")));
+        for rule in rule {
+            let labels = format!("labels: {{severity: {severity}}}");
+            assert!(rule.contains(&labels), "{name}: {rule}");
+        }
         // In the imperative, without a full stop.
         let action = kind.action();
         assert!(action.len() > 20 && !action.ends_with('.'), "{name}");
@@ -146,4 +153,26 @@ fn every_problem_has_all_of_its_signs() {
             "{text}"
         );
     }
+}
+
+/// Of the same severity, what began last comes first.
+#[test]
+fn the_worst_problems_come_first() {
+    let problems = Problems::register(&mut Registry::default());
+    for kind in [
+        ProblemKind::TargetPaused,
+        ProblemKind::DeadLetters,
+        ProblemKind::Flood,
+        ProblemKind::StoreGone,
+    ] {
+        problems.occurred(kind, "", 1, "detail");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let listed = problems.to_json();
+    let names = listed.elements().iter().map(|entry| entry.get("problem"));
+    let names: Vec<_> = names.map(|name| name.unwrap().as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        ["store_gone", "dead_letters", "flood", "target_paused"]
+    );
 }
