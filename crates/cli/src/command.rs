@@ -25,6 +25,7 @@ mod serve;
 mod silence;
 mod simulate;
 mod state;
+mod status;
 mod target;
 mod test;
 mod trace;
@@ -94,6 +95,8 @@ pub(crate) enum Command {
     Import(import::Args),
     /// Run the service: accept events over HTTP, evaluate rules, deliver actions
     Serve(serve::Args),
+    /// List what is wrong with a running service, the worst first
+    Status(status::Args),
     /// Reload rules and configuration in a running service
     Reload(reload::Args),
     /// Send events to a running service
@@ -157,6 +160,7 @@ impl Command {
             Command::Export(args) => export::run(&args, output),
             Command::Import(args) => import::run(&args, output),
             Command::Serve(args) => serve::run(&args, output),
+            Command::Status(args) => status::run(&args, output),
             Command::Reload(args) => reload::run(&args, output),
             Command::Send(args) => send::run(&args, output),
             Command::Trace(args) => trace::run(&args, output),

@@ -53,6 +53,7 @@ mod simulate_deliveries;
 mod simulate_plot;
 mod simulate_windows;
 mod spellings;
+mod status;
 mod streams;
 mod unknown_targets;
 
