@@ -162,10 +162,10 @@ pub(crate) fn dlq(args: &Dlq, output: &mut Output) -> Result<Exit, Failure> {
 fn list(args: &ListArgs, status: DeliveryStatus, output: &mut Output) -> Result<Exit, Failure> {
     let format = args.report.format;
     let (_, store) = args.report.config.open_store()?;
-    let mut table = Table::new(if status != DeliveryStatus::Dead {
-        ["DELIVERY", "TARGET", "RULE", "EVENT", "NEXT ATTEMPT", "DUE"]
-    } else {
+    let mut table = Table::new(if status == DeliveryStatus::Dead {
         ["DELIVERY", "TARGET", "RULE", "EVENT", "SINCE", "REASON"]
+    } else {
+        ["DELIVERY", "TARGET", "RULE", "EVENT", "NEXT ATTEMPT", "DUE"]
     });
     let mut count = 0;
     output.begin(format)?;
@@ -254,10 +254,10 @@ fn print_row(
         },
         entry.finished.map_or_else(String::new, table::time),
     );
-    let (fifth, sixth) = if status != DeliveryStatus::Dead {
-        (attempt, due)
-    } else {
+    let (fifth, sixth) = if status == DeliveryStatus::Dead {
         (since, entry.reason.clone().unwrap_or_default())
+    } else {
+        (attempt, due)
     };
     let row = [
         &id,

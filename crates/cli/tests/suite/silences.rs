@@ -19,7 +19,7 @@ fn workspace() -> Workspace {
 }
 
 fn json(text: &str) -> Json {
-    Json::parse(text.to_owned()).unwrap_or_else(|error| panic!("{error}: {text}"))
+    Json::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 #[test]

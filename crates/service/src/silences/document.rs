@@ -1,6 +1,6 @@
 //! What the pattern of a silence is compared with.
 
-use reflexarc::RuleSet;
+use reflexarc::{Rule, RuleSet};
 use reflexarc_delivery::Delivery;
 use reflexarc_event::{Event, Json, NativeEvent};
 
@@ -14,7 +14,7 @@ pub(crate) fn document(
     delivery: &Delivery,
     event: Option<&NativeEvent>,
 ) -> Option<Event> {
-    let tree = event.map(|event| event.tree());
+    let tree = event.map(NativeEvent::tree);
     let whole = document_of(rules, delivery, tree);
     // An event that is as large or as deep as may be is too large or too deep inside of a document.
     Event::from_json(whole)
@@ -24,7 +24,7 @@ pub(crate) fn document(
 
 fn document_of(rules: &RuleSet, delivery: &Delivery, event: Option<&Json>) -> String {
     let rule = rules.rules().find(|rule| rule.name() == delivery.rule);
-    let labels = rule.into_iter().flat_map(|rule| rule.labels());
+    let labels = rule.into_iter().flat_map(Rule::labels);
     let labels = labels.map(|(name, value)| (name.clone(), value.as_str().into()));
     let key = delivery.key.as_deref();
     let key = key.map(|key| Json::parse(key).unwrap_or_else(|_| key.into()));

@@ -307,7 +307,6 @@ impl Metrics {
         metrics.register_deliveries();
         metrics.register_store();
         metrics.register_deadlines();
-        metrics.register_silences();
         metrics
     }
 
@@ -374,6 +373,7 @@ impl Metrics {
     }
 
     fn register_deadlines(&mut self) {
+        self.register_silences();
         let registry = &mut self.registry;
         let help = "Deadlines that have passed, by what they led to";
         registry.register("rule_firings", help, self.firings.clone());

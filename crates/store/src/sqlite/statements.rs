@@ -186,7 +186,6 @@ fn use_in_every_way(store: &SqliteStore) {
     store.state(at(0)).unwrap();
     use_matches(store);
     use_calls(store);
-    use_silences(store);
     for number in 0..20 {
         for delivery in store.claim("t", at(number), lease, 1).unwrap() {
             let decision = match number % 3 {
@@ -353,8 +352,9 @@ fn use_silences(store: &SqliteStore) {
     assert_eq!(store.silence(first.id).unwrap().unwrap().withheld, 2);
 }
 
-/// Calls what a queue of calls calls.
+/// Calls what a queue of calls calls, and what silences need.
 fn use_calls(store: &SqliteStore) {
+    use_silences(store);
     let limit = ChangeLimit {
         per_minute: 2,
         per_day: 9,

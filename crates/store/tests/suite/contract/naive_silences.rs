@@ -14,7 +14,7 @@ use super::silences::{ByRule, ended, silence};
 use crate::samples::{at, attempt, evaluation, incoming_of, send};
 
 /// One thing that happens to a store.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     /// An event with a delivery of this rule.
     Event(u8),
