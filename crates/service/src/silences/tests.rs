@@ -162,15 +162,15 @@ fn a_preview_is_bounded_and_explains_the_nearest() {
     assert!(preview(&"x".repeat(4_097), &limits).is_err());
 }
 
-/// How long claims take with so many active silences, none of which matches: the figures of
-/// `RESULTS.md`.
+/// How long claims take with so many active silences, none of which matches; the time of
+/// the claims alone, printed.
 ///
 /// ```text
 /// REFLEXARC_OUTBOX=20000 cargo test --release -p reflexarc-service --lib claim_speed -- --nocapture
 /// ```
 #[test]
 fn claim_speed() {
-    let count = std::env::var("REFLEXARC_OUTBOX").map_or(500, |count| count.parse().unwrap());
+    let count = std::env::var("REFLEXARC_OUTBOX").map_or(100, |count| count.parse().unwrap());
     for silences in [0, 1, 100, 0, 1, 100] {
         let folder = tempfile::tempdir().unwrap();
         let store = open(&folder);
