@@ -38,7 +38,7 @@ pub(super) fn remember_targets(
         }
     }
     if all != known {
-        let text = Json::strings(&all.into_iter().collect::<Vec<_>>()).to_string();
+        let text = Json::strings(all).to_string();
         let sql = "UPDATE incident SET targets = ?2 WHERE id = ?1";
         connection.prepare_cached(sql)?.execute((incident, text))?;
     }
