@@ -6,7 +6,13 @@ use reflexarc_service::Config;
 use reflexarc_service::config::{Secrets, TEMPLATE};
 
 fn canary(name: &str) -> Option<String> {
-    (!name.is_empty()).then(|| "canary-secret".into())
+    let secret = match name {
+        "" => return None,
+        // The address of a chat is a secret as a whole.
+        "FEISHU_URL" => "https://example.com/canary-secret",
+        _ => "canary-secret",
+    };
+    Some(secret.into())
 }
 
 fn nothing(_: &str) -> Option<String> {
@@ -76,10 +82,12 @@ fn the_template_is_valid_with_all_of_it_uncommented() {
     for (name, kind) in [
         ("chat", "dingtalk"),
         ("cloud", "alibaba"),
+        ("feishu-group", "feishu"),
         ("inventory", "webhook"),
         ("log", "file"),
         ("operators", "email"),
         ("page", "command"),
+        ("pager", "pagerduty"),
     ] {
         let mut queues = config.queues.iter();
         let queue = queues.find(|queue| queue.name == name).unwrap();
@@ -127,10 +135,12 @@ fn targets_with_blank_secrets_can_render() {
         ("chat", "dingtalk"),
         ("cloud", "alibaba"),
         ("cmdb-api", "http"),
+        ("feishu-group", "feishu"),
         ("inventory", "webhook"),
         ("log", "file"),
         ("operators", "email"),
         ("page", "command"),
+        ("pager", "pagerduty"),
     ];
     assert_eq!(found, all);
     let send = crate::samples::send("any", 7);
@@ -143,7 +153,7 @@ fn targets_with_blank_secrets_can_render() {
     let messages = config.queues.iter().filter(|queue| queue.calls.is_none());
     let mut summaries: Vec<String> = messages.map(summary).collect();
     summaries.sort_unstable();
-    assert_eq!(summaries, ["7", "7", "7", "[info] r", "r"]);
+    assert_eq!(summaries, ["7", "7", "7", "7", "7", "[info] r", "r"]);
     assert!(
         Config::read(&text, Path::new("."), Secrets::Skip)
             .unwrap()

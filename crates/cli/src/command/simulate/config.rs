@@ -93,7 +93,7 @@ mod tests {
         let text: String = TEMPLATE.lines().map(|line| enabled(line) + "\n").collect();
         let config = read(&text, Path::new("")).unwrap_or_else(|faults| panic!("{faults:?}"));
         // Seven of the ready-made rules, and the others, one of each type.
-        assert_eq!(config.targets.len(), 14);
+        assert_eq!(config.targets.len(), 16);
         assert_eq!(config.rule_paths, [Path::new("rules")]);
     }
 
