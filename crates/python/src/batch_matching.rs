@@ -95,6 +95,8 @@ pub(crate) enum MatchError {
     Undecided { rules: String },
     #[error("{Undecided}")]
     UndecidedPattern,
+    #[error("handlers of {patterns}: {Undecided}")]
+    UndecidedHandlers { patterns: String },
 }
 
 /// The rules that match one event given as text.
@@ -254,7 +256,7 @@ impl MatchError {
     pub(crate) fn exception(&self, message: String) -> PyErr {
         match self {
             Self::Event(_) | Self::TooLong => error::EventError::new_err(message),
-            Self::Undecided { .. } | Self::UndecidedPattern => {
+            Self::Undecided { .. } | Self::UndecidedPattern | Self::UndecidedHandlers { .. } => {
                 error::UndecidedError::new_err(message)
             }
         }

@@ -310,6 +310,23 @@ pub(crate) fn to_event(value: &Bound<'_, PyAny>, root: &ValuePath<'_>) -> PyResu
     Event::from_json(to_bytes(value, root)?).map_err(event_error)
 }
 
+/// Reads a document that contains exactly one valid event, in the native form; `None` for another
+/// one, of which `Event.read_all` says what it is.
+pub(crate) fn read_single(document: &Bound<'_, PyAny>) -> PyResult<Option<NativeEvent>> {
+    if let Ok(event) = document.cast::<PyEvent>() {
+        return to_native(event.get().event.clone()).map(Some);
+    }
+    let bytes = to_bytes(document, &ValuePath::event(None))?;
+    let event = match Document::read(bytes).map_err(event_error)? {
+        Document::Event(event) => event,
+        Document::Events(mut events) => match events.pop() {
+            Some(Ok(event)) if events.is_empty() => event,
+            _ => return Ok(None),
+        },
+    };
+    to_native(event).map(Some)
+}
+
 /// The JSON text of an event argument.
 fn to_bytes(value: &Bound<'_, PyAny>, root: &ValuePath<'_>) -> PyResult<Vec<u8>> {
     Ok(match EventArgument::at(value, root)? {
