@@ -67,11 +67,7 @@ struct Calls<'a, 'py> {
 #[pymethods]
 impl PyHandlerTable {
     #[new]
-    fn new(
-        py: Python<'_>,
-        rules: Py<PyRuleSet>,
-        handlers: Vec<HandlerRow>,
-    ) -> PyResult<Self> {
+    fn new(py: Python<'_>, rules: Py<PyRuleSet>, handlers: Vec<HandlerRow>) -> PyResult<Self> {
         catch_panics(|| {
             let mut table = Self {
                 rules,
