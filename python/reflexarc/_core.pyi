@@ -620,11 +620,11 @@ class RuleSet:
         is delivered. The result is an iterator; its `state` is that after the last evaluation
         which it returned.
 
-        Events are read in batches, of up to 512 events or 512 KiB of text. Reactions of a batch run
-        on all cores without the interpreter lock; those that read state which an earlier event
-        changed run again in their turn, so that the results are those of `evaluate` for one event
-        after the other. For a live source, whose events must not wait for others, use `evaluate`
-        or `Automation`.
+        Events are read in batches, of up to 512 events or 512 KiB of text, without the interpreter
+        lock while they are evaluated. Where scripts take long, reactions of a batch run on all
+        cores; those that read state which an earlier event changed run again in their turn, so that
+        the results are those of `evaluate` for one event after the other. For a live source, whose
+        events must not wait for others, use `evaluate` or `Automation`.
 
         Args:
             events: an iterable of events, NDJSON as bytes, or the path of an NDJSON file; a `str`

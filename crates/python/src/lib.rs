@@ -42,6 +42,7 @@ mod evaluation_effects;
 mod evaluation_html;
 mod evaluation_iterator;
 mod evaluation_origin;
+mod evaluation_pace;
 mod evaluation_pickle;
 mod evaluation_run;
 mod evaluation_source;
