@@ -65,6 +65,7 @@ from ._core import (
     Event,
     Explanation,
     Failure,
+    Match,
     MatchFiring,
     Pattern,
     Receipt,
@@ -97,7 +98,6 @@ if TYPE_CHECKING:
     from . import polars as polars
     from ._dead_letters import DeadLetter
     from ._delivery import Answer, DeliveryError
-    from ._handlers import Match
     from ._run import Summary
     from ._state_store import StateStore
     from .automation import Automation
@@ -161,7 +161,6 @@ _LAZY = {
     "Automation": ".automation",
     "DeadLetter": "._dead_letters",
     "DeliveryError": "._delivery",
-    "Match": "._handlers",
     "StateStore": "._state_store",
     "Summary": "._run",
     "alibaba": ".alibaba",

@@ -23,6 +23,7 @@ __all__ = [
     "Event",
     "Explanation",
     "Failure",
+    "Match",
     "MatchFiring",
     "Pattern",
     "Receipt",
@@ -33,6 +34,7 @@ __all__ = [
     "StateFile",
     "Targets",
     "_ArrowColumn",
+    "_HandlerTable",
     "__version__",
     "_arrow_mask",
     "_arrow_matching",
@@ -618,11 +620,11 @@ class RuleSet:
         is delivered. The result is an iterator; its `state` is that after the last evaluation
         which it returned.
 
-        Events are read in batches, of up to 512 events or 512 KiB of text. Reactions of a batch run
-        on all cores without the interpreter lock; those that read state which an earlier event
-        changed run again in their turn, so that the results are those of `evaluate` for one event
-        after the other. For a live source, whose events must not wait for others, use `evaluate`
-        or `Automation`.
+        Events are read in batches, of up to 512 events or 512 KiB of text, without the interpreter
+        lock while they are evaluated. Where scripts take long, reactions of a batch run on all
+        cores; those that read state which an earlier event changed run again in their turn, so that
+        the results are those of `evaluate` for one event after the other. For a live source, whose
+        events must not wait for others, use `evaluate` or `Automation`.
 
         Args:
             events: an iterable of events, NDJSON as bytes, or the path of an NDJSON file; a `str`
@@ -864,7 +866,8 @@ class Evaluation:
     @property
     def state(self) -> State:
         """The state after the event; pass it to the next evaluation."""
-    def _reactions(self) -> list[tuple[str, Event | None, MatchFiring | None]]: ...
+    @property
+    def _received(self) -> Event | None: ...
     @property
     def _contents(self) -> int: ...
     @property
@@ -941,6 +944,46 @@ class Deadline:
     def __hash__(self, /) -> int: ...
     def __copy__(self) -> Deadline: ...
     def __deepcopy__(self, _memo: Any) -> Deadline: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+@final
+class Match:
+    """Why a handler runs."""
+
+    def __new__(
+        cls,
+        at: datetime,
+        evaluation: Evaluation,
+        pattern: Pattern,
+        rule: str | None = None,
+        firing: MatchFiring | None = None,
+        item: Any = None,
+    ) -> Self: ...
+    @property
+    def at(self) -> datetime:
+        """The time of the evaluation: now, or of a deadline its own time."""
+    @property
+    def evaluation(self) -> Evaluation:
+        """The evaluation of the event or deadline, whose actions are not delivered yet."""
+    @property
+    def pattern(self) -> Pattern:
+        """The pattern that the event matches: that of the rule, or of the handler."""
+    @property
+    def rule(self) -> str | None:
+        """The rule that reacted; `None` for a handler of a pattern."""
+    @property
+    def firing(self) -> MatchFiring | None:
+        """The match of the rule's time window; `None` without one."""
+    @property
+    def item(self) -> Any:
+        """What the source yielded: the `Message`, text or dict; `None` where only time has
+        passed.
+        """
+    @property
+    def actions(self) -> list[Action]:
+        """The actions of the rule; none for a handler of a pattern."""
+    def __copy__(self) -> Match: ...
+    def __deepcopy__(self, _memo: Any) -> Match: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
@@ -1531,3 +1574,35 @@ def _arrow_matching(rules: RuleSet, column: Any, is_table: bool, on_error: str) 
 
 def _arrow_mask(pattern: Pattern, column: Any, is_table: bool, on_error: str) -> _ArrowColumn:
     """Whether each event of a column matches a pattern, as a column of booleans."""
+
+_Call = tuple[Callable[[Event, Match], Any], Event, Match]
+
+@final
+class _HandlerTable:
+    """Rules with the handlers of an automation; immutable.
+
+    Args:
+        rules: the rules.
+        handlers: the handlers in their order, each with the name of the rule that it handles, or
+            `None`; the pattern of that rule, or its own; and the function.
+    """
+
+    def __new__(
+        cls,
+        rules: RuleSet,
+        handlers: Sequence[tuple[str | None, Pattern, Callable[[Event, Match], Any]]],
+    ) -> Self: ...
+    def evaluate(
+        self,
+        event: EventLike,
+        item: Any,
+        state: State,
+        now: datetime | None = None,
+        advance: bool = True,
+    ) -> tuple[Evaluation, int, list[_Call]] | None:
+        """Evaluate an event, as `RuleSet.evaluate` does. Returns the evaluation, what it has as
+        bits (`Evaluation._contents`), and the handlers that are to run, each with its arguments;
+        `None` for a document that does not contain exactly one valid event.
+        """
+    def calls(self, evaluation: Evaluation, at: datetime) -> list[_Call]:
+        """The handlers that are to run for deadlines that have fired `at` a time."""

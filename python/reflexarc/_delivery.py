@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ._core import Action
 from ._errors import Error
@@ -19,6 +20,8 @@ AnyTarget = TypeVar("AnyTarget", bound=Target)
 
 # The name of the target that takes what no other does.
 ANY = "*"
+
+NO_ANSWER: Mapping[str, Any] = MappingProxyType({})
 
 
 class DeliveryError(Error):
@@ -57,21 +60,16 @@ class Answer:
     message: str | None = None
 
 
-@dataclass
-class Outcome:
+class Outcome(NamedTuple):
     """What became of an action."""
 
     action: Action
     # Of a call: the arguments of `RuleSet.answer`.
-    answer: Mapping[str, Any] = field(default_factory=dict)
+    answer: Mapping[str, Any] = NO_ANSWER
+    # Why it could not be delivered.
     error: str | None = None
     # What a target of the program raised.
     cause: BaseException | None = None
-
-    @property
-    def is_delivered(self) -> bool:
-        """Whether it was delivered, or the call answered."""
-        return self.error is None
 
 
 class Deliverer:
@@ -102,13 +100,21 @@ class Deliverer:
         at = 0
         while at < len(actions):
             action = actions[at]
-            function = self._function(action.target)
+            target = action.target
+            function = self._function(target)
             if function is not None:
-                outcomes.append(await _call(function, action))
+                # Not in a coroutine of its own, which costs as much as a plain function.
+                try:
+                    result = function(action)
+                    if result is not None and isinstance(result, Awaitable):
+                        result = await result
+                    outcomes.append(Outcome(action, _answer_of(action, result)))
+                except Exception as error:
+                    outcomes.append(_failed(action, error))
                 at += 1
                 continue
-            if action.target not in self._configured:
-                outcomes.append(Outcome(action, error=self._unknown_target(action.target)))
+            if target not in self._configured:
+                outcomes.append(Outcome(action, error=self._unknown_target(target)))
                 at += 1
                 continue
             # Together, so that the configured targets work at the same time.
@@ -132,6 +138,9 @@ class Deliverer:
         targets = self._targets
         assert targets is not None
         if in_loop:
+            # Takes no thread. Where the task is cancelled, an attempt that is running is finished,
+            # and its outcome lost: nothing is committed, so that the event comes again. Its actions
+            # have the same ids then, by which receivers recognise what they have.
             receipts = await targets.deliver_async(actions, timeout=self._timeout)
         else:
             receipts = targets.deliver(actions, timeout=self._timeout)
@@ -149,8 +158,10 @@ class Deliverer:
         return f"unknown target {name!r}; known: {known}"
 
 
-def arguments_of(result: Any) -> Mapping[str, Any]:
-    """What a target returned for a call, as the arguments of `RuleSet.answer`."""
+def _answer_of(action: Action, result: Any) -> Mapping[str, Any]:
+    """What a target returned, as the arguments of `RuleSet.answer` where it was called."""
+    if action.kind != "call":
+        return NO_ANSWER
     if not isinstance(result, Answer):
         return {"body": result}
     # Without the values of a body, which may be a large model.
@@ -159,12 +170,6 @@ def arguments_of(result: Any) -> Mapping[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-async def _call(function: Target, action: Action) -> Outcome:
-    try:
-        result = function(action)
-        if isinstance(result, Awaitable):
-            result = await result
-    except Exception as error:
-        text = f"target {action.target!r}: {type(error).__name__}: {error}"
-        return Outcome(action, error=text, cause=error)
-    return Outcome(action, answer=arguments_of(result) if action.kind == "call" else {})
+def _failed(action: Action, error: Exception) -> Outcome:
+    text = f"target {action.target!r}: {type(error).__name__}: {error}"
+    return Outcome(action, error=text, cause=error)

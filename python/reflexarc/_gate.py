@@ -11,6 +11,9 @@ from weakref import WeakKeyDictionary
 
 Result = TypeVar("Result")
 
+# How long another thread needs to take what was released, in seconds.
+LET_OTHERS = 0.0001
+
 PLAIN_FUNCTION = (
     "a handler or target returned an awaitable; make it a coroutine function (`async def`)"
 )
@@ -23,8 +26,10 @@ class Gate:
         self._lock = threading.Lock()
         # The thread or task that holds it.
         self._owner: object = None
-        # How many threads wait for it.
+        # How many threads and tasks wait for it.
         self.others_wait = 0
+        # The lock of the loop whose task holds it.
+        self._held_in_loop: asyncio.Lock | None = None
         # For the tasks of each loop.
         self._in_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]
         self._in_loops = WeakKeyDictionary()
@@ -52,32 +57,37 @@ class Gate:
         if self._owner == threading.get_ident():
             raise self._nested()
         loop_lock = self._loop_lock()
-        await loop_lock.acquire()
+        self.others_wait += 1
         try:
-            # Only one task of the loop waits for threads, so that it takes one thread of the pool,
-            # which deliveries use too.
-            if not self._lock.acquire(blocking=False):
-                self.others_wait += 1
-                try:
+            await loop_lock.acquire()
+            try:
+                # Only one task of the loop waits for threads, so that it takes one thread of the
+                # pool.
+                if not self._lock.acquire(blocking=False):
                     await acquire_in_thread(self._lock)
-                finally:
-                    self.others_wait -= 1
-        except BaseException:
-            loop_lock.release()
-            raise
-        self._owner = task
+            except BaseException:
+                loop_lock.release()
+                raise
+        finally:
+            self.others_wait -= 1
+        self._owner, self._held_in_loop = task, loop_lock
 
     async def __aexit__(self, *exception: object) -> None:
+        loop_lock, self._held_in_loop = self._held_in_loop, None
         self._owner = None
         self._lock.release()
-        self._loop_lock().release()
+        assert loop_lock is not None
+        loop_lock.release()
 
-    def let_others(self) -> None:
-        """Between two events of a thread that holds it for many: let others have it."""
-        self.__exit__()
-        # The other thread has to run before this one asks again.
-        time.sleep(0.0001)
-        self.__enter__()
+    async def let_others(self, *, in_loop: bool) -> None:
+        """Let others have it, after it was held for many events."""
+        if not in_loop:
+            # The other thread has to run before this one asks again.
+            time.sleep(LET_OTHERS)
+        elif self.others_wait:
+            await asyncio.sleep(LET_OTHERS)
+        else:
+            await asyncio.sleep(0)
 
     async def run(self, processing: Coroutine[Any, Any, Result], *, in_loop: bool) -> Result:
         """Await a coroutine while nothing else is processed."""

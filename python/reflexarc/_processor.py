@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,8 +12,8 @@ from ._core import Action, Cancellation, Evaluation, Event, RuleSet, State
 from ._dead_letters import DeadLetter, letter_now
 from ._delays import Changes, Delays
 from ._delivery import Deliverer, DeliveryError, Outcome
-from ._gate import PLAIN_FUNCTION, drive
-from ._handlers import Call, Handlers, actions_of
+from ._gate import PLAIN_FUNCTION
+from ._handlers import Evaluated, Handlers, actions_of
 
 if TYPE_CHECKING:
     from ._state_store import StateStore
@@ -36,6 +36,9 @@ UTC = timezone.utc
 
 # Bits of `Evaluation._contents`.
 ACTIONS, FAILURES, REACTIONS = 1, 2, 8
+
+# No changes of what waits.
+NOTHING: Changes = {}
 
 
 @dataclass
@@ -86,7 +89,7 @@ class Processor:
         self._last_event_time: datetime | None = None
         self.next_due: datetime | None = None
         # Whether no event needs to know the time, and nothing can be due before it.
-        self._is_timeless = False
+        self.is_timeless = False
         self._commits = 0
         self._find_next_due()
 
@@ -108,46 +111,52 @@ class Processor:
 
     async def process(self, event: Event, item: Any, *, in_loop: bool) -> Evaluation:
         """Process an event: what is due before it, then the event itself."""
-        now = None if self._is_timeless else self.now(event)
+        now = None if self.is_timeless else self.now(event)
         if now is not None and self.next_due is not None and self.next_due <= now:
             await self.fire_due(now, in_loop=in_loop)
-        evaluation = self._evaluate(event, now)
-        patterns = self._handlers.patterns
-        matched = patterns.matching(event) if patterns is not None else ()
-        if evaluation._contents or matched:
-            calls = self._handlers.calls(evaluation, now, matched=matched, event=event, item=item)
-            await self._react(evaluation, calls, now, in_loop)
-        else:
-            self._reach(evaluation)
+        # While deadlines are held back, an event may cancel one that has passed.
+        advance = now is None or self.held_until is None
+        evaluated = self._handlers.table.evaluate(event, item, self.state, now, advance)
+        assert evaluated is not None, "an event that was read is a single valid one"
+        reacting = self.react(evaluated, now, in_loop=in_loop)
+        if reacting is not None:
+            await reacting
         self.counts.events += 1
-        return evaluation
+        return evaluated[0]
 
-    def process_here(self, event: Event, item: Any) -> None:
-        """As `process`, where nothing is to be awaited: without coroutines for an event for which
-        there is nothing to deliver, and without a call that can be avoided.
+    def evaluate_timeless(self, item: Any) -> Evaluated | None:
+        """Evaluate what a source yielded where `is_timeless`, for `react`; `None` if that is not a
+        single valid event. This changes nothing.
         """
-        now = None
-        if self._is_timeless:
-            evaluation = self._rules.evaluate(event, state=self.state)
+        return self._handlers.table.evaluate(item, item, self.state)
+
+    def react(
+        self, evaluated: Evaluated, now: datetime | None = None, *, in_loop: bool
+    ) -> Coroutine[Any, Any, None] | None:
+        """Steps 3 to 5. Returns what is still to be awaited: nothing for an event without actions
+        of rules, unless a handler may return an awaitable. Most events need no coroutine then.
+        """
+        evaluation, contents, calls = evaluated
+        if contents & ~REACTIONS or (calls and in_loop):
+            return self._react(evaluated, now, in_loop)
+        if calls:
+            actions: list[Action] = []
+            for handler, event, match in calls:
+                result = handler(event, match)
+                if result is not None:
+                    if isinstance(result, Awaitable):
+                        raise RuntimeError(PLAIN_FUNCTION)
+                    actions.extend(actions_of(result))
+            if actions:
+                return self._deliver_and_commit(evaluation, actions, [], now, in_loop)
+        if calls or contents:
+            self._commit(evaluation.state, NOTHING)
         else:
-            now = self.now(event)
-            if self.next_due is not None and self.next_due <= now:
-                drive(self.fire_due(now, in_loop=False))
-            evaluation = self._evaluate(event, now)
-        patterns = self._handlers.patterns
-        matched = patterns.matching(event) if patterns is not None else ()
-        contents = evaluation._contents
-        if contents or matched:
-            calls = self._handlers.calls(evaluation, now, matched=matched, event=event, item=item)
-            if contents & ~REACTIONS:
-                drive(self._react(evaluation, calls, now, in_loop=False))
-            else:
-                self._run_here(evaluation, calls, now)
-        elif now is None:
+            # Only the time that was reached has changed.
             self.state = evaluation.state
-        else:
-            self._reach(evaluation)
-        self.counts.events += 1
+            if self._has_windows:
+                self._find_next_due()
+        return None
 
     @property
     def has_dead_letters(self) -> bool:
@@ -160,37 +169,6 @@ class Processor:
         if self.next_due is None or self._clock == "event":
             return False
         return self.next_due <= self.now()
-
-    def _evaluate(self, event: Event, now: datetime | None) -> Evaluation:
-        if now is None:
-            return self._rules.evaluate(event, state=self.state)
-        # While deadlines are held back, an event may cancel one that has passed.
-        advance = self.held_until is None
-        return self._rules.evaluate(event, state=self.state, now=now, advance=advance)
-
-    def _reach(self, evaluation: Evaluation) -> None:
-        """Keep what an event without effects has changed: the time that was reached."""
-        self.state = evaluation.state
-        if self._has_windows:
-            self._find_next_due()
-
-    def _run_here(
-        self, evaluation: Evaluation, calls: Sequence[Call], now: datetime | None
-    ) -> None:
-        """Steps 3 to 5 for an event without actions of rules."""
-        actions: list[Action] = []
-        for _, handler, event, match in calls:
-            result = handler(event, match)
-            if result is not None:
-                if isinstance(result, Awaitable):
-                    raise RuntimeError(PLAIN_FUNCTION)
-                actions.extend(actions_of(result))
-        if actions:
-            now = now or self.now()
-            delivering = self._deliver(actions, [], now, evaluation.state, in_loop=False)
-            self._commit(*drive(delivering))
-        else:
-            self._commit(evaluation.state, {})
 
     async def fire_due(self, now: datetime, *, in_loop: bool) -> int:
         """Fire deadlines and deliver delayed actions up to `now`, in the order of their times, each
@@ -283,8 +261,8 @@ class Processor:
             before = self.next_due
             self._commit(self._rules.fire_due(self.state, now).state, {})
             return self.next_due is None or before is None or self.next_due > before
-        calls = self._handlers.calls(evaluation, due)
-        await self._react(evaluation, calls, due, in_loop)
+        calls = self._handlers.table.calls(evaluation, due)
+        await self._react((evaluation, evaluation._contents, calls), due, in_loop)
         return True
 
     async def _deliver_delayed(self, id: str, now: datetime, in_loop: bool) -> None:
@@ -294,23 +272,29 @@ class Processor:
         changes.setdefault(id, None)
         self._commit(state, changes)
 
-    async def _react(
-        self, evaluation: Evaluation, calls: Sequence[Call], now: datetime | None, in_loop: bool
-    ) -> None:
-        """Steps 3 to 5: run handlers, deliver, commit."""
-        contents = evaluation._contents
+    async def _react(self, evaluated: Evaluated, now: datetime | None, in_loop: bool) -> None:
+        evaluation, contents, calls = evaluated
         if contents & FAILURES:
             self._count_failures(evaluation)
         actions = evaluation.actions if contents & ACTIONS else []
         cancelled = evaluation.cancelled if contents & ACTIONS else []
-        for _, handler, event, match in calls:
+        for handler, event, match in calls:
             result = handler(event, match)
-            if isinstance(result, Awaitable):
-                result = await result
             if result is not None:
+                if isinstance(result, Awaitable):
+                    result = await result
                 actions.extend(actions_of(result))
-        state = evaluation.state
-        changes: Changes = {}
+        await self._deliver_and_commit(evaluation, actions, cancelled, now, in_loop)
+
+    async def _deliver_and_commit(
+        self,
+        evaluation: Evaluation,
+        actions: Sequence[Action],
+        cancelled: Sequence[Cancellation],
+        now: datetime | None,
+        in_loop: bool,
+    ) -> None:
+        state, changes = evaluation.state, NOTHING
         if actions or cancelled:
             now = now or self.now()
             state, changes = await self._deliver(actions, cancelled, now, state, in_loop)
@@ -338,7 +322,7 @@ class Processor:
             ready: whether the delays of `actions` are over.
         """
         changes: Changes = {}
-        at_once = list(actions) if ready else self._delay(actions, cancelled, now, changes)
+        at_once = actions if ready else self._delay(actions, cancelled, now, changes)
         while at_once:
             following: list[Action] = []
             for outcome in await self._deliverer.deliver(at_once, in_loop=in_loop):
@@ -361,18 +345,24 @@ class Processor:
         cancelled: Sequence[Cancellation],
         now: datetime,
         changes: Changes,
-    ) -> list[Action]:
+    ) -> Sequence[Action]:
         """Add what is cancelled and what is delayed to `changes`, and return the other actions."""
+        for action in actions:
+            if action.after is not None:
+                break
+        else:
+            if not cancelled:
+                return actions
         later = [(now + action.after, action) for action in actions if action.after is not None]
         changes.update(self._delays.changes(cancelled, later))
         return [action for action in actions if action.after is None]
 
-    def _settle(self, outcome: Outcome) -> dict[str, Any]:
+    def _settle(self, outcome: Outcome) -> Mapping[str, Any]:
         """Count an outcome. Returns the answer of a call."""
-        if outcome.is_delivered:
+        error = outcome.error
+        if error is None:
             self.counts.actions += 1
-            return dict(outcome.answer)
-        error = outcome.error or ""
+            return outcome.answer
         if not self.make_dead_letter(error, action=outcome.action):
             raise DeliveryError(error, outcome.action) from outcome.cause
         logger.error("%s; now a dead letter", error)
@@ -398,7 +388,7 @@ class Processor:
         if delayed is not None and (due is None or delayed[0] <= due):
             due = delayed[0]
         self.next_due = due
-        self._is_timeless = due is None and not self._has_windows and self._clock == "wall"
+        self.is_timeless = due is None and not self._has_windows and self._clock == "wall"
 
     def _count_failures(self, evaluation: Evaluation) -> None:
         self.counts.failures += len(evaluation.failures)

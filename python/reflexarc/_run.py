@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from typing import Any, Literal
 from ._core import Event
 from ._errors import EventError
 from ._gate import Gate, drive
+from ._handlers import Evaluated
 from ._processor import Counts, Processor
 from ._reader import END, NOTHING, AsyncReader, Reader
 from ._signals import Stopped, handled, handled_in_loop
@@ -73,7 +74,7 @@ class Run:
             try:
                 drive(self._begin(in_loop=False))
                 if never_waits(items):
-                    self._run_ready_here(items)
+                    drive(self._run_ready(items, in_loop=False))
                 else:
                     self._run_waiting_here(reader)
                 drive(self._end(in_loop=False))
@@ -93,47 +94,11 @@ class Run:
         with handled_in_loop(self.stop):
             await self._begin(in_loop=True)
             if never_waits(items) and isinstance(items, Iterable):
-                await self._run_ready(items)
+                await self._run_ready(items, in_loop=True)
             else:
                 await self._run_waiting(items, stopped)
             await self._end(in_loop=True)
         return self._summary()
-
-    def _run_ready_here(self, items: Iterable[Item]) -> None:
-        """Process items that are all there already: with little besides the events themselves."""
-        gate, processor = self._gate, self._processor
-        read_all, process = Event.read_all, processor.process_here
-        gate.__enter__()
-        try:
-            for item in items:
-                if self._is_stopping or (self._until is not None and self._is_over()):
-                    return
-                if gate.others_wait:
-                    gate.let_others()
-                error: Exception | None = None
-                event: Event | None = None
-                events: Sequence[Event] = ()
-                is_due = processor.next_due is not None and processor.is_due
-                if not is_due and item is not None and type(item) is not Message:
-                    try:
-                        events = (item,) if type(item) is Event else read_all(item)
-                        if len(events) == 1:
-                            event = events[0]
-                            process(event, item)
-                            continue
-                    except Exception as raised:
-                        error = raised
-                # Whatever is unusual.
-                gate.__exit__()
-                try:
-                    if event is None:
-                        drive(self._process_item(item, in_loop=False))
-                    else:
-                        drive(self._process_event(event, item, error, in_loop=False))
-                finally:
-                    gate.__enter__()
-        finally:
-            gate.__exit__()
 
     def _run_waiting_here(self, reader: Reader) -> None:
         while not self._is_over():
@@ -142,13 +107,65 @@ class Run:
                 return
             drive(self._process_item(item, in_loop=False))
 
-    async def _run_ready(self, items: Iterable[Item]) -> None:
-        for count, item in enumerate(items):
-            if self._is_over():
+    async def _run_ready(self, source: Iterable[Item], *, in_loop: bool) -> None:
+        """Process items that are all there already."""
+        items = iter(source)
+        while True:
+            burst = self._run_burst(items, in_loop)
+            item, event, error = await self._gate.run(burst, in_loop=in_loop)
+            if item is END:
                 return
-            await self._process_item(item, in_loop=True)
-            if count % ITEMS_BETWEEN_TASKS == 0:
-                await asyncio.sleep(0)
+            if item is NOTHING:
+                await self._gate.let_others(in_loop=in_loop)
+            elif event is None:
+                await self._process_item(item, in_loop=in_loop)
+            else:
+                await self._process_event(event, item, error, in_loop=in_loop)
+
+    async def _run_burst(
+        self, items: Iterator[Item], in_loop: bool
+    ) -> tuple[Item, Event | None, Exception | None]:
+        """Process items with little besides the events themselves, and without giving back the
+        gate. Returns the first item for which more is to be done, with its event and error if that
+        has failed; `NOTHING` when others are to have the gate; `END` at the end.
+        """
+        gate, processor = self._gate, self._processor
+        evaluated: Evaluated | None
+        event: Event | None
+        processing: Coroutine[Any, Any, object] | None
+        for count, item in enumerate(items, 1):
+            if self._is_stopping or (self._until is not None and self._is_over()):
+                break
+            is_timeless = processor.is_timeless
+            if item is None or type(item) is Message or (not is_timeless and processor.is_due):
+                return item, None, None
+            evaluated = event = processing = None
+            try:
+                if is_timeless:
+                    evaluated = processor.evaluate_timeless(item)
+                    if evaluated is None:
+                        return item, None, None
+                    processing = processor.react(evaluated, in_loop=in_loop)
+                else:
+                    events = [item] if type(item) is Event else Event.read_all(item)
+                    if len(events) != 1:
+                        return item, None, None
+                    event = events[0]
+                    processing = processor.process(event, item, in_loop=in_loop)
+                if processing is not None:
+                    if in_loop:
+                        await processing
+                    else:
+                        drive(processing)
+                if is_timeless:
+                    processor.counts.events += 1
+            except Exception as error:
+                if evaluated is not None:
+                    event = evaluated[0]._received
+                return item, event, error
+            if gate.others_wait or (in_loop and count == ITEMS_BETWEEN_TASKS):
+                return NOTHING, None, None
+        return END, None, None
 
     async def _run_waiting(
         self, items: Iterable[Item] | AsyncIterable[Item], stopped: asyncio.Future[None]

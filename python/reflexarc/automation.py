@@ -27,8 +27,9 @@ look at eni-1
 2. The rules are evaluated. This changes nothing yet.
 3. Handlers run, in the order in which they were added.
 4. Actions are delivered in order: those of the rules, then those that handlers returned. One that
-   no target takes goes to the dead letters; without them that is an error. The answer of a call
-   goes to its rule, whose actions are delivered too. An action with `after` waits in the state.
+   no target takes, or whose target is unknown, goes to the dead letters; without them that is an
+   error. The answer of a call goes to its rule, whose actions are delivered too; that of a call
+   among the dead letters has the code "OutcomeUnknown". An action with `after` waits in the state.
 5. The state is committed.
 6. The source gets its acknowledgement: `Message.ack` is called, or the next item is asked for.
 
@@ -78,9 +79,10 @@ class Automation:
         targets: the targets of a `reflexarc.toml`, or its path. `target` adds further ones.
         state: the path of a file that keeps the state, or a `StateStore` of the program; or the
             state to begin with, which is kept in memory: `Automation.state` is the present one.
-        dead_letters: where actions go that no target takes, and events that are skipped: a file, to
-            which each is appended as a line, or a function. Without it, an action that cannot be
-            delivered is an error.
+        dead_letters: where actions go that cannot be delivered, also because their target is
+            unknown, and events that are skipped: a file, to which each is appended as a line, or a
+            function. Without it, an action that cannot be delivered is a `DeliveryError`. This
+            holds for calls too, of which the rule gets the answer "OutcomeUnknown".
         on_error: what `run` does after an event whose processing has failed: "raise" ends the run
             with the exception; "retry" gives the event back to its queue (`Message.nack`), or
             tries it again after a pause, which grows from a second to a minute; "skip" logs the
@@ -262,7 +264,7 @@ class Automation:
 
     async def run_async(self, source: Source, *, until: datetime | None = None) -> Summary:
         """As `run`, in an event loop: handlers and targets that are coroutine functions are
-        awaited, others called; configured targets deliver in a thread of their own. One event is
+        awaited, others called; configured targets deliver without blocking the loop. One event is
         processed after another; other tasks of the loop go on meanwhile.
         """
         run = self._begin_run(until)

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import reflexarc as ra
+from receiver import receiver
 from reflexarc.sources import Message
 from test_automation import CALL, COUNT, Trace
 from test_automation_time import LATER
@@ -274,6 +275,35 @@ def test_stop_ends_a_run_after_the_event(kind: str) -> None:
 
     summary = asyncio.run(asyncio.wait_for(main(), timeout=10))
     assert summary.stopped and delivered == [1] and closed == [True] * (kind != "list")
+
+
+def test_a_cancelled_delivery_is_made_once_and_committed_later() -> None:
+    leave = threading.Event()
+
+    def respond(request: Any, number: int) -> None:
+        assert leave.wait(30)
+
+    async def main() -> None:
+        with receiver(respond) as hook:
+            text = f'[targets.ops]\ntype = "webhook"\nurl = "{hook.url}"\nallow = ["127.0.0.0/8"]'
+            targets = ra.Targets.from_toml(text)
+            app = ra.Automation(ra.RuleSet.from_rules({"count": COUNT}), targets=targets)
+            event = {"id": "8B2A", "n": 1}
+            first = asyncio.ensure_future(app.process_async(event))
+            while not hook.requests:
+                await asyncio.sleep(0.01)
+            first.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await first
+            assert app.state == ra.State()
+            # The attempt goes on, and the same event waits for its outcome.
+            again = asyncio.ensure_future(app.process_async(event))
+            await asyncio.sleep(0.05)
+            leave.set()
+            await again
+            assert app.state.get("count", "seen") == 1 and len(hook.requests) == 1
+
+    asyncio.run(main())
 
 
 def test_errors_of_sources_and_handlers_end_a_run() -> None:

@@ -99,6 +99,8 @@ def values() -> dict[str, Any]:
         "State": evaluation.state,
         "Failure": evaluation.failures[0],
         "Cancellation": evaluation.cancelled[0],
+        "Match": ra.Match(NOW, evaluation, pattern, "failed", item=EVENT),
+        "Match of a deadline": ra.Match(NOW, later, pattern, "stuck", later.firings[0]),
     }
     found.update({f"Action {action.kind}": action for action in evaluation.actions})
     return found

@@ -6,8 +6,7 @@
 //!
 //! It exists for Python dicts only, and for its measured gain: on a dict with 19 fields and a
 //! pattern of four, visiting the values with the matcher took 3.3–3.8 times the same predicate
-//! written by hand in Python, this takes 1.5–1.8 times (1.0–1.2 with the stable interface of Python
-//! 3.10). The figures are those of `python/benches/RESULTS.md`, measured by `compare.py` beside it.
+//! written by hand in Python, this takes 1.0–1.1 times. The figures are those of `python/benches/RESULTS.md`, measured by `compare.py` beside it.
 
 // Example. `level == "WARN" and (count > 2 or host is missing)` becomes
 //

@@ -15,7 +15,7 @@ use reflexarc_event::{EventError, Limits};
 use reflexarc_pattern::Undecided;
 
 use crate::error;
-use crate::event_source::{Chunk, EventSource};
+use crate::event_source::{CHUNK_BYTES, Chunk, EventSource};
 use crate::signal_check::SIGNAL_INTERVAL;
 
 /// The rules that match one event, as positions in the rule set.
@@ -49,7 +49,7 @@ pub(crate) fn matching(
         early: BTreeMap::new(),
     };
     // The first chunk is matched here: a batch of one chunk is not worth starting threads.
-    let Some(first) = py.detach(|| match_chunk(rules, source.next(), goes_on)) else {
+    let Some(first) = py.detach(|| match_chunk(rules, source.next(CHUNK_BYTES), goes_on)) else {
         return Ok(());
     };
     collector.put(0, first)?;
@@ -95,6 +95,8 @@ pub(crate) enum MatchError {
     Undecided { rules: String },
     #[error("{Undecided}")]
     UndecidedPattern,
+    #[error("handlers of {patterns}: {Undecided}")]
+    UndecidedHandlers { patterns: String },
 }
 
 /// The rules that match one event given as text.
@@ -161,7 +163,7 @@ impl Shared<'_> {
             let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
             let (number, source) = &mut *source;
             *number += 1;
-            (*number - 1, source.next())
+            (*number - 1, source.next(CHUNK_BYTES))
         };
         match_chunk(self.rules, chunk, self.goes_on).map(|result| (number, result))
     }
@@ -254,7 +256,7 @@ impl MatchError {
     pub(crate) fn exception(&self, message: String) -> PyErr {
         match self {
             Self::Event(_) | Self::TooLong => error::EventError::new_err(message),
-            Self::Undecided { .. } | Self::UndecidedPattern => {
+            Self::Undecided { .. } | Self::UndecidedPattern | Self::UndecidedHandlers { .. } => {
                 error::UndecidedError::new_err(message)
             }
         }

@@ -1,7 +1,9 @@
 //! One pattern against a dict, value by value, without copying the values into the matcher.
 
+use std::collections::HashMap;
+
 use pyo3::prelude::*;
-use pyo3::types::{PyFrozenSet, PyString};
+use pyo3::types::PyString;
 use reflexarc_pattern::{Elements, FieldSet, Node, Path, ScalarMatcher};
 
 use crate::convert::{self, Scalar, ValuePath};
@@ -9,10 +11,10 @@ use crate::dict_walk::{DictWalk, Interrupt, Visitor};
 
 /// A pattern prepared for dicts.
 ///
-/// Handing the values of a dict to the matcher costs more than testing them. So the strings of the
-/// pattern are kept as Python objects. `level in ["WARN", "CRITICAL"]` becomes a frozenset of two
-/// strings, and a value is tested by the hash that Python caches in it. It takes half the time of
-/// the matcher (`python/benches/RESULTS.md`).
+/// Handing the values of a dict to the matcher costs more than testing them. So the strings that
+/// the pattern compares whole values with are kept apart, each with what it matches: for
+/// `level in ["WARN", "CRITICAL"]` a value is compared with two strings, as the text that Python
+/// lends. It takes half the time of the matcher (`python/benches/RESULTS.md`).
 pub(crate) struct DictMatcher {
     matcher: ScalarMatcher,
     /// For each slot, the strings of the pattern at its path.
@@ -21,28 +23,29 @@ pub(crate) struct DictMatcher {
 
 /// What strings at one path match.
 struct Column {
-    /// Strings that occur in the pattern, grouped by the fields of the pattern that they
-    /// match.
-    groups: Vec<(Py<PyFrozenSet>, FieldSet)>,
+    /// Strings that occur in the pattern, and the fields of the pattern that each matches.
+    exact: ExactStrings,
     /// The fields that all other strings match; `None` if that depends on the string, as with a
     /// prefix.
     other: Option<FieldSet>,
 }
 
-/// Maximum groups of a column. Each costs a look-up in a set; with more of them, the string
-/// is tested by the scalar matcher.
-const MAX_GROUPS: usize = 4;
+enum ExactStrings {
+    Few(Vec<(Box<str>, FieldSet)>),
+    Many(HashMap<Box<str>, FieldSet>),
+}
+
+/// Maximum number of strings that a value is compared with one by one. Most differ in length, so
+/// that some comparisons cost less than a hash.
+const MAX_COMPARED: usize = 8;
 
 impl DictMatcher {
     /// Prepares a pattern; `None` if only the matcher can decide it.
-    pub(crate) fn new(py: Python<'_>, pattern: &Node, paths: &[Path]) -> PyResult<Option<Self>> {
-        let Some(matcher) = ScalarMatcher::new(pattern, paths) else {
-            return Ok(None);
-        };
-        let columns = (0..paths.len())
-            .map(|slot| Column::new(py, &matcher, slot))
-            .collect::<PyResult<_>>()?;
-        Ok(Some(Self { matcher, columns }))
+    pub(crate) fn new(pattern: &Node, paths: &[Path]) -> Option<Self> {
+        let matcher = ScalarMatcher::new(pattern, paths)?;
+        let slots = 0..paths.len();
+        let columns = slots.map(|slot| Column::new(&matcher, slot)).collect();
+        Some(Self { matcher, columns })
     }
 
     /// Whether a mapping matches.
@@ -68,28 +71,33 @@ impl DictMatcher {
 }
 
 impl Column {
-    fn new(py: Python<'_>, matcher: &ScalarMatcher, slot: usize) -> PyResult<Self> {
-        let mut groups: Vec<(FieldSet, Vec<&str>)> = Vec::new();
-        for text in matcher.exact_strings(slot) {
-            let fields = matcher.string(slot, text);
-            match groups.iter_mut().find(|(known, _)| *known == fields) {
-                Some((_, texts)) => texts.push(text),
-                None => groups.push((fields, vec![text])),
-            }
-        }
-        if groups.len() > MAX_GROUPS {
-            return Ok(Self {
-                groups: Vec::new(),
-                other: None,
-            });
-        }
-        let frozen = |(fields, texts): (FieldSet, Vec<&str>)| {
-            Ok((PyFrozenSet::new(py, texts)?.unbind(), fields))
-        };
-        Ok(Self {
-            groups: groups.into_iter().map(frozen).collect::<PyResult<_>>()?,
+    fn new(matcher: &ScalarMatcher, slot: usize) -> Self {
+        let texts = matcher.exact_strings(slot).into_iter();
+        let texts = texts.map(|text| (text.into(), matcher.string(slot, text)));
+        Self {
+            exact: ExactStrings::new(texts.collect()),
             other: matcher.other_string(slot),
-        })
+        }
+    }
+}
+
+impl ExactStrings {
+    fn new(texts: Vec<(Box<str>, FieldSet)>) -> Self {
+        if texts.len() <= MAX_COMPARED {
+            Self::Few(texts)
+        } else {
+            Self::Many(texts.into_iter().collect())
+        }
+    }
+
+    fn get(&self, text: &str) -> Option<FieldSet> {
+        match self {
+            Self::Few(texts) => {
+                let found = texts.iter().find(|(known, _)| **known == *text);
+                found.map(|(_, fields)| *fields)
+            }
+            Self::Many(texts) => texts.get(text).copied(),
+        }
     }
 }
 
@@ -106,18 +114,17 @@ impl Visitor for FieldCollector<'_> {
         text: &Bound<'_, PyString>,
         path: &ValuePath<'_>,
     ) -> PyResult<()> {
-        let Column { groups, other } = &self.dict_matcher.columns[slot as usize];
-        for (texts, fields) in groups {
-            if texts.bind(text.py()).contains(text)? {
-                self.fields |= *fields;
-                return Ok(());
+        let DictMatcher { matcher, columns } = self.dict_matcher;
+        let Column { exact, other } = &columns[slot as usize];
+        self.fields |= match (convert::text_of(text, path), *other) {
+            (Ok(text), Some(other)) => exact.get(text).unwrap_or(other),
+            (Ok(text), None) => {
+                let found = exact.get(text);
+                found.unwrap_or_else(|| matcher.string(slot as usize, text))
             }
-        }
-        self.fields |= if let Some(fields) = other {
-            *fields
-        } else {
-            let text = convert::text_of(text, path)?;
-            self.dict_matcher.matcher.string(slot as usize, text)
+            // A text with a lone surrogate is none of the strings of the pattern.
+            (Err(_), Some(other)) => other,
+            (Err(error), None) => return Err(error),
         };
         Ok(())
     }

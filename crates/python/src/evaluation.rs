@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use reflexarc::{DueEvaluation, Evaluation};
 use reflexarc_delivery::DeliveryId;
-use reflexarc_event::NativeEvent;
+use reflexarc_event::{Event, NativeEvent};
 use reflexarc_reaction::MemoryState;
 
 use crate::action::{PyAction, PyCancellation};
@@ -19,7 +19,7 @@ use crate::evaluation_pickle::{self, EffectsRow};
 use crate::event::{PyEvent, event_error};
 use crate::explanation::PyExplanation;
 use crate::failure::PyFailure;
-use crate::rule_reaction::{Contents, ReactionRow, RuleReaction};
+use crate::rule_reaction::{Contents, RuleReaction};
 use crate::state::PyState;
 use crate::time_window::{PyDueEvaluation, PyMatchFiring};
 
@@ -66,6 +66,26 @@ impl PyEvaluation {
         fired.chain([&self.effects])
     }
 
+    /// Each rule that reacted with the event that it saw and its match; a rule with a time window
+    /// also without a match, where the event only became part of one.
+    pub(crate) fn reactions(&self) -> impl Iterator<Item = &RuleReaction> {
+        self.all_effects().flat_map(|effects| &effects.reactions)
+    }
+
+    /// The events that scripts gave to `emit`, in order.
+    pub(crate) fn emitted_events(&self) -> impl Iterator<Item = &Event> {
+        self.all_effects().flat_map(|effects| &effects.emitted)
+    }
+
+    /// What there is.
+    pub(crate) fn contents(&self) -> Contents {
+        let mut contents = Contents::default();
+        for effects in self.all_effects() {
+            effects.contents(&mut contents);
+        }
+        contents
+    }
+
     /// Why a rule matches what was evaluated or not; `None` if there is no event, or no such rule.
     fn explain_rule(&self, rule: &str) -> Option<PyExplanation> {
         let other = self.effects.other_event(rule);
@@ -90,7 +110,7 @@ impl PyEvaluation {
     /// `after` is to be delivered so much later, unless a later evaluation cancels or replaces it;
     /// without what this one cancels or replaces itself.
     #[getter]
-    fn actions(&self, py: Python<'_>) -> Vec<Py<PyAction>> {
+    pub(crate) fn actions(&self, py: Python<'_>) -> Vec<Py<PyAction>> {
         let mut actions = Vec::new();
         for effects in self.all_effects() {
             for cancellation in &effects.cancelled {
@@ -170,21 +190,18 @@ impl PyEvaluation {
         self.state.clone_ref(py)
     }
 
-    /// Each rule that reacted with the event that it saw and its match, for `Automation`; a rule
-    /// with a time window also without a match, where the event only became part of one.
-    fn _reactions(&self) -> Vec<ReactionRow> {
-        let reactions = self.all_effects().flat_map(|effects| &effects.reactions);
-        reactions.map(RuleReaction::row).collect()
+    /// The event as it was received; `None` if only deadlines fired.
+    #[getter]
+    fn _received(&self) -> Option<PyEvent> {
+        let event = self.origin.event.as_ref()?;
+        let event = event.original().clone();
+        Some(PyEvent { event })
     }
 
     /// What there is, as bits: actions 1, failures 2, logged lines 4, reactions 8.
     #[getter]
     fn _contents(&self) -> u8 {
-        let mut contents = Contents::default();
-        for effects in self.all_effects() {
-            effects.contents(&mut contents);
-        }
-        contents.0
+        self.contents().0
     }
 
     /// The keys that wait for something after the event, by rule: those of `State.pending`.

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 
 use crate::batch_evaluation::{BatchEvaluator, Outcome};
 use crate::error::catch_panics;
+use crate::evaluation_pace::{Pace, thread_time};
 use crate::evaluation_run::EvaluationRun;
 use crate::evaluation_source::{Batch, BatchSize, EvaluationSource};
 use crate::on_error::{OnError, SkippedItems};
@@ -29,6 +30,8 @@ pub(crate) struct Progress {
     source: Option<EvaluationSource>,
     evaluator: BatchEvaluator,
     on_error: OnError,
+    pace: Pace,
+    /// The size of the next batch.
     size: BatchSize,
     /// Evaluated and not yet given out.
     outcomes: VecDeque<Outcome>,
@@ -52,7 +55,8 @@ impl PyEvaluationIterator {
             source: Some(source),
             evaluator,
             on_error,
-            size: BatchSize::SMALLEST,
+            pace: Pace::default(),
+            size: BatchSize::SMALL,
             outcomes: VecDeque::new(),
             end: None,
             skipped: SkippedItems::default(),
@@ -156,8 +160,13 @@ impl Progress {
                 return Ok(None);
             }
             let evaluator = &mut self.evaluator;
+            let start = thread_time();
             match py.detach(|| evaluator.evaluate(parts)) {
-                Ok(outcomes) => self.outcomes = outcomes.into(),
+                Ok(outcomes) => {
+                    let elapsed = thread_time().saturating_sub(start);
+                    self.pace.add(outcomes.len(), elapsed);
+                    self.outcomes = outcomes.into();
+                }
                 Err(exception) => {
                     self.finish();
                     return Err(exception);
@@ -165,10 +174,10 @@ impl Progress {
             }
             let outcomes = self.outcomes.iter().flatten();
             let bytes: usize = outcomes.map(EvaluationRun::effect_bytes).sum();
-            self.size = if bytes > MAX_EFFECT_BYTES {
-                BatchSize::SMALLEST
+            self.size = if self.pace.is_worth_threads() && bytes <= MAX_EFFECT_BYTES {
+                BatchSize::LARGE
             } else {
-                self.size.next()
+                BatchSize::SMALL
             };
         }
         Ok(self.outcomes.pop_front())

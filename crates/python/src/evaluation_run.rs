@@ -43,9 +43,12 @@ impl EvaluationRun {
 
     /// Evaluates an event.
     pub(crate) fn evaluate(&mut self, rules: &RuleSet, event: NativeEvent, now: Timestamp) {
-        self.evaluation = rules.evaluate(&event, &*self.state, now);
-        self.event = Some(event);
-        self.commit();
+        let matched = rules.matching(&event);
+        if matched.is_nothing() {
+            self.skip(event);
+        } else {
+            self.evaluate_matched(rules, event, &matched, now);
+        }
     }
 
     /// Evaluates an event of which the matching rules are known.

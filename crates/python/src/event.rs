@@ -5,7 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyDateTime, PyMapping, PyMemoryView, PyString, PyTuple};
+use pyo3::types::{
+    PyByteArray, PyBytes, PyDateTime, PyDict, PyMapping, PyMemoryView, PyString, PyTuple,
+};
 use reflexarc::event_time;
 use reflexarc_diagnostic::truncate;
 use reflexarc_event::{Document, EniNotification, Event, JsonError, Limits, NativeEvent, check};
@@ -261,7 +263,13 @@ impl<'a, 'py> EventArgument<'a, 'py> {
 
     /// The same for an event with the argument `default`.
     pub(crate) fn at(value: &'a Bound<'py, PyAny>, root: &ValuePath<'_>) -> PyResult<Self> {
-        if let Ok(text) = value.cast::<PyString>() {
+        // The usual type first: each check below costs some calls of the interpreter.
+        if value.is_exact_instance_of::<PyDict>() {
+            return Ok(Self::Mapping(value.clone()));
+        }
+        if !value.is_exact_instance_of::<PyBytes>()
+            && let Ok(text) = value.cast::<PyString>()
+        {
             let text = text
                 .to_str()
                 .map_err(|_| EventError::new_err("the text has a lone surrogate"))?;
@@ -308,6 +316,23 @@ pub(crate) fn to_event(value: &Bound<'_, PyAny>, root: &ValuePath<'_>) -> PyResu
         return Ok(event.get().event.clone());
     }
     Event::from_json(to_bytes(value, root)?).map_err(event_error)
+}
+
+/// Reads a document that contains exactly one valid event, in the native form; `None` for another
+/// one, of which `Event.read_all` says what it is.
+pub(crate) fn read_single(document: &Bound<'_, PyAny>) -> PyResult<Option<NativeEvent>> {
+    if let Ok(event) = document.cast::<PyEvent>() {
+        return to_native(event.get().event.clone()).map(Some);
+    }
+    let bytes = to_bytes(document, &ValuePath::event(None))?;
+    let event = match Document::read(bytes).map_err(event_error)? {
+        Document::Event(event) => event,
+        Document::Events(mut events) => match events.pop() {
+            Some(Ok(event)) if events.is_empty() => event,
+            _ => return Ok(None),
+        },
+    };
+    to_native(event).map(Some)
 }
 
 /// The JSON text of an event argument.

@@ -127,6 +127,9 @@ impl<'a> Preparer<'a> {
     /// Makes the state after a turn, and the first time, known to the threads.
     pub(crate) fn publish(&self, state: &Arc<MemoryState>, needs_first: bool) {
         self.needs_first.store(needs_first, Ordering::Relaxed);
+        if !self.reacts {
+            return;
+        }
         let mut known = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&known, state) {
             known.clone_from(state);

@@ -40,7 +40,7 @@ pub(crate) enum Chunk<'a> {
 /// Size of a chunk of lines, in bytes: some hundred events, so that handing a chunk over
 /// between threads costs little beside matching it, and little enough to spread a small file
 /// over all cores.
-const CHUNK_BYTES: usize = 1 << 17;
+pub(crate) const CHUNK_BYTES: usize = 1 << 17;
 
 /// Size of a chunk of texts, in events.
 const CHUNK_TEXTS: usize = 64;
@@ -54,22 +54,22 @@ impl<'a> EventSource<'a> {
         Self::Texts(texts.chunks(CHUNK_TEXTS))
     }
 
-    /// The next chunk; `None` at the end.
+    /// The next chunk, of about `bytes` if it is one of lines; `None` at the end.
     ///
     /// # Errors
     /// If the file cannot be read further.
-    pub(crate) fn next(&mut self) -> io::Result<Option<Chunk<'a>>> {
+    pub(crate) fn next(&mut self, bytes: usize) -> io::Result<Option<Chunk<'a>>> {
         match self {
             Self::Texts(chunks) => Ok(chunks.next().map(Chunk::Texts)),
             Self::Lines(text) => {
-                // A chunk ends after the first line break at or behind CHUNK_BYTES.
-                let from = text.len().min(CHUNK_BYTES);
+                // A chunk ends after the first line break at or behind so many bytes.
+                let from = text.len().min(bytes);
                 let end = memchr::memchr(b'\n', &text[from..]).map(|at| from + at + 1);
                 let (chunk, rest) = text.split_at(end.unwrap_or(text.len()));
                 *text = rest;
                 Ok((!chunk.is_empty()).then_some(Chunk::Lines(Cow::Borrowed(chunk))))
             }
-            Self::File(reader) => reader.next(),
+            Self::File(reader) => reader.next(bytes),
         }
     }
 }
@@ -114,11 +114,11 @@ impl LineReader {
         })
     }
 
-    /// The next chunk; `None` at the end.
+    /// The next chunk, of about `bytes`; `None` at the end.
     ///
     /// # Errors
     /// If the file cannot be read further.
-    pub(crate) fn next<'a>(&mut self) -> io::Result<Option<Chunk<'a>>> {
+    pub(crate) fn next<'a>(&mut self, bytes: usize) -> io::Result<Option<Chunk<'a>>> {
         let mut chunk = std::mem::take(&mut self.rest);
         loop {
             let searched = chunk.len();
@@ -127,7 +127,7 @@ impl LineReader {
                 self.is_in_long_line = true;
                 return Ok(Some(Chunk::LongLine));
             }
-            let mut part = (&self.file).take(CHUNK_BYTES as u64);
+            let mut part = (&self.file).take(bytes as u64);
             if part.read_to_end(&mut chunk)? == 0 {
                 let lines = !chunk.is_empty() && !self.is_in_long_line;
                 return Ok(lines.then_some(Chunk::Lines(Cow::Owned(chunk))));

@@ -42,6 +42,7 @@ mod evaluation_effects;
 mod evaluation_html;
 mod evaluation_iterator;
 mod evaluation_origin;
+mod evaluation_pace;
 mod evaluation_pickle;
 mod evaluation_run;
 mod evaluation_source;
@@ -52,6 +53,8 @@ mod event_preparer;
 mod event_source;
 mod explanation;
 mod failure;
+mod handler_match;
+mod handler_table;
 mod html;
 mod logging;
 mod native_dict;
@@ -109,6 +112,10 @@ mod _core {
     use crate::explanation::PyExplanation;
     #[pymodule_export]
     use crate::failure::PyFailure;
+    #[pymodule_export]
+    use crate::handler_match::PyMatch;
+    #[pymodule_export]
+    use crate::handler_table::PyHandlerTable;
     #[pymodule_export]
     use crate::pattern::PyPattern;
     #[pymodule_export]

@@ -340,7 +340,7 @@ impl PyPattern {
         let matcher = Matcher::build([pattern.node()])
             .map_err(|error| exception_with::<PatternError>(py, error.to_string(), vec![]))?;
         let walk = DictWalk::new(py, matcher.paths());
-        let dict_matcher = DictMatcher::new(py, pattern.node(), matcher.paths())?;
+        let dict_matcher = DictMatcher::new(pattern.node(), matcher.paths());
         Ok(Self {
             pattern,
             matcher,

@@ -2,7 +2,6 @@
 
 use reflexarc_event::Event;
 
-use crate::event::PyEvent;
 use crate::time_window::PyMatchFiring;
 
 /// A rule that reacted, with the event that its script saw, and the match of its time window.
@@ -12,16 +11,6 @@ pub(crate) struct RuleReaction {
     pub(crate) event: Option<Event>,
     /// `None` for a rule without a time window, and for an event that only became part of a match.
     pub(crate) firing: Option<PyMatchFiring>,
-}
-
-/// What Python gets of a [`RuleReaction`].
-pub(crate) type ReactionRow = (String, Option<PyEvent>, Option<PyMatchFiring>);
-
-impl RuleReaction {
-    pub(crate) fn row(&self) -> ReactionRow {
-        let event = self.event.clone().map(|event| PyEvent { event });
-        (self.rule.clone(), event, self.firing.clone())
-    }
 }
 
 /// What an evaluation has, as bits, so that a program sees with one call that there is nothing.

@@ -6,12 +6,14 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList, PyMapping, PyString, PyTuple};
-use reflexarc::{RuleSet, Tables};
+use reflexarc::{MemoryState, RuleSet, Tables};
 use reflexarc_diagnostic::{FileDiagnostics, InvalidFiles};
+use reflexarc_event::NativeEvent;
 use reflexarc_pattern::Pattern;
 
 use crate::action::PyAction;
@@ -286,15 +288,7 @@ impl PyRuleSet {
             let event = event::to_native_event(event, &ValuePath::event(default))?;
             let state = state.map_or_else(Default::default, |state| state.get().state.clone());
             let now = timestamp_or_now(now)?;
-            // Scripts may run for long and need nothing of Python.
-            let done = py.detach(|| {
-                let mut done = EvaluationRun::new(state);
-                if advance {
-                    done.fire_due(&self.rules, self.has_windows, now);
-                }
-                done.evaluate(&self.rules, event, now);
-                done
-            });
+            let done = self.run(py, event, state, now, advance);
             done.finish(py, &self.rules, strict)
         })
     }
@@ -303,11 +297,11 @@ impl PyRuleSet {
     /// is delivered. The result is an iterator; its `state` is that after the last evaluation
     /// which it returned.
     ///
-    /// Events are read in batches, of up to 512 events or 512 KiB of text. Reactions of a batch run
-    /// on all cores without the interpreter lock; those that read state which an earlier event
-    /// changed run again in their turn, so that the results are those of `evaluate` for one event
-    /// after the other. For a live source, whose events must not wait for others, use `evaluate`
-    /// or `Automation`.
+    /// Events are read in batches, of up to 512 events or 512 KiB of text, without the interpreter
+    /// lock while they are evaluated. Where scripts take long, reactions of a batch run on all
+    /// cores; those that read state which an earlier event changed run again in their turn, so that
+    /// the results are those of `evaluate` for one event after the other. For a live source, whose
+    /// events must not wait for others, use `evaluate` or `Automation`.
     ///
     /// Args:
     ///     events: an iterable of events, NDJSON as bytes, or the path of an NDJSON file; a `str`
@@ -719,6 +713,26 @@ impl PyRuleSet {
 }
 
 impl PyRuleSet {
+    /// Fires what is due by `now`, if `advance`, and evaluates an event.
+    pub(crate) fn run(
+        &self,
+        py: Python<'_>,
+        event: NativeEvent,
+        state: Arc<MemoryState>,
+        now: Timestamp,
+        advance: bool,
+    ) -> EvaluationRun {
+        // Scripts may run for long and need nothing of Python.
+        py.detach(|| {
+            let mut done = EvaluationRun::new(state);
+            if advance {
+                done.fire_due(&self.rules, self.has_windows, now);
+            }
+            done.evaluate(&self.rules, event, now);
+            done
+        })
+    }
+
     /// `1 rule`, `2 rules`.
     fn counted(&self) -> String {
         let count = self.rules.len();

@@ -24,24 +24,28 @@ async fn small(connections: usize) -> Serving {
     .await
 }
 
+/// How long others may wait beside an attack: shorter than the attacks last, and much longer than it
+/// takes on a machine that does nothing else.
+const PATIENCE: Duration = Duration::from_secs(40);
+
 /// Health checks, posts and deliveries work, each on a new connection.
 async fn assert_serves(serving: &Serving, what: &str) {
     let begun = Instant::now();
     let client = reqwest::Client::new();
     for path in ["/healthz", "/readyz", "/status"] {
         let request = client.get(format!("{}{path}", serving.url));
-        let response = request.timeout(Duration::from_secs(5)).send().await;
+        let response = request.timeout(PATIENCE).send().await;
         let status = response.unwrap_or_else(|error| panic!("{what}, {path}: {error}"));
         assert_eq!(status.status(), 200, "{what}: {path}");
     }
     let before = serving.lines().len();
     let id = format!("{what}-{before}");
     let request = client.post(format!("{}/events", serving.url));
-    let request = request.timeout(Duration::from_secs(5));
+    let request = request.timeout(PATIENCE);
     let response = request.body(event_text(&id, "eni-1")).send().await;
     assert_eq!(response.unwrap().status(), 200, "{what}");
     eventually(|| (serving.lines().len() > before).then_some(())).await;
-    assert!(begun.elapsed() < Duration::from_secs(5), "{what}");
+    assert!(begun.elapsed() < PATIENCE, "{what}");
 }
 
 /// Opens connections that send something, then assert that others are served.
@@ -115,11 +119,9 @@ async fn clients_that_do_not_read_are_cut_off() {
         let mut stream = connect(&url);
         let request = b"GET /nothing HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(1_000);
         let begun = Instant::now();
-        stream
-            .set_write_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
         // Until the service closes the connection.
-        while begun.elapsed() < Duration::from_secs(10) {
+        while begun.elapsed() < PATIENCE {
             if let Err(error) = stream.write_all(&request) {
                 return error.kind() != std::io::ErrorKind::WouldBlock;
             }
@@ -210,7 +212,7 @@ async fn unfinished_handshakes_give_way() {
     let certificate = reqwest::Certificate::from_pem(&fixture("localhost.pem")).unwrap();
     let client = reqwest::Client::builder()
         .add_root_certificate(certificate)
-        .timeout(Duration::from_secs(5))
+        .timeout(PATIENCE)
         .build();
     let response = client.unwrap().get(format!("{}/healthz", serving.url));
     assert_eq!(response.send().await.unwrap().status(), 200);

@@ -1,8 +1,8 @@
 //! The plans of the statements that queues run: none scans, none sorts.
 
 use super::{
-    calls, changes, claim, deadlines, delays, listing, match_list, matches, order, schema,
-    silences, state, withheld,
+    calls, changes, claim, deadlines, delays, listing, match_list, matches, order, program_state,
+    schema, silences, state, withheld,
 };
 use crate::StoreOptions;
 
@@ -215,6 +215,30 @@ fn calls_are_found_by_target_rule_or_withdrawal() {
             .collect();
         assert_eq!(steps, searches, "{sql}");
     }
+}
+
+/// A program commits after each event: what it asks of the archive is found by position.
+#[test]
+fn commits_of_a_state_search_by_position() {
+    let row = "SEARCH archive USING INTEGER PRIMARY KEY (rowid=?)";
+    for (sql, search) in [
+        (program_state::AT_POSITION, row),
+        (program_state::OWN, row),
+        (
+            program_state::REFERRED_TO,
+            "SEARCH kept_event USING INTEGER PRIMARY KEY (rowid=?)",
+        ),
+        (program_state::LAST, "SEARCH archive"),
+        (program_state::PASSED, &row.replace("=?", ">?")),
+    ] {
+        let steps = searched(sql).into_iter();
+        let steps: Vec<_> = steps
+            .filter(|step| step != "SCAN CONSTANT ROW" && !step.contains("SCALAR SUBQUERY"))
+            .collect();
+        assert_eq!(steps, [search], "{sql}");
+    }
+    // From the end: past what a program has written, which are few rows.
+    assert_eq!(plan(program_state::LAST_OF_SERVICE), ["SCAN archive"]);
 }
 
 /// These read all that is pending, or all that has failed, and nothing else.

@@ -28,6 +28,25 @@ use crate::{EntryKind, IncidentEnd, NewEntry, Reply, StoreError, StoreLock};
 /// `kind` of the rows of events that a program has kept.
 pub(super) const KEPT: &str = "state";
 
+pub(super) const AT_POSITION: &str = "SELECT entry, kind FROM archive WHERE seq = ?1";
+
+pub(super) const OWN: &str = "SELECT 1 FROM archive WHERE seq = ?1 AND entry = ?2 AND kind = ?3";
+
+pub(super) const REFERRED_TO: &str = "SELECT EXISTS (SELECT 1 FROM kept_event WHERE seq = ?1)";
+
+/// The newest entry that is not of a program.
+pub(super) const LAST_OF_SERVICE: &str =
+    "SELECT seq FROM archive WHERE entry <> ?1 AND NOT (entry = ?2 AND kind = ?3)
+     ORDER BY seq DESC LIMIT 1";
+
+pub(super) const LAST: &str = "SELECT max(seq) FROM archive";
+
+/// Whether a service has stored something behind a marker.
+pub(super) const PASSED: &str = "SELECT EXISTS (SELECT 1 FROM archive
+     WHERE seq > ?1 AND NOT (entry = ?2 AND kind = ?3))";
+
+const REMOVE: &str = "DELETE FROM archive WHERE seq = ?1";
+
 /// What a state has reached that is neither an entry nor a match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Marker {
@@ -135,10 +154,8 @@ fn read_state(connection: &Connection) -> Result<MemoryState, StoreError> {
 /// The position after all entries of a service. Those of programs are in the way of nothing: what
 /// is in use has its position from a match, and the marker is moved.
 fn next_position(connection: &Connection) -> Result<u64, StoreError> {
-    let sql = "SELECT seq FROM archive WHERE entry <> ?1 AND NOT (entry = ?2 AND kind = ?3)
-               ORDER BY seq DESC LIMIT 1";
     let parameters = (EntryKind::State.number(), EntryKind::Emitted.number(), KEPT);
-    let mut statement = connection.prepare(sql)?;
+    let mut statement = connection.prepare(LAST_OF_SERVICE)?;
     let last = statement.query_row(parameters, |row| row.get::<_, i64>(0));
     let last = last.optional()?;
     Ok(last.map_or(0, |last| last.cast_unsigned().saturating_add(1)))
@@ -168,8 +185,7 @@ fn apply(
 /// Stores an event that a match refers to, unless it is in the archive.
 fn keep_event(connection: &Connection, kept: &KeptEvent, now: Timestamp) -> Result<(), StoreError> {
     let seq = kept.position.cast_signed();
-    let sql = "SELECT entry, kind FROM archive WHERE seq = ?1";
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = connection.prepare_cached(AT_POSITION)?;
     let found = statement.query_row([seq], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
     });
@@ -193,8 +209,7 @@ fn keep_event(connection: &Connection, kept: &KeptEvent, now: Timestamp) -> Resu
 /// Removes an event that a program has kept, if no match refers to it.
 fn release_event(connection: &Connection, position: u64) -> Result<(), StoreError> {
     let seq = position.cast_signed();
-    let sql = "SELECT 1 FROM archive WHERE seq = ?1 AND entry = ?2 AND kind = ?3";
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = connection.prepare_cached(OWN)?;
     let parameters = (seq, EntryKind::Emitted.number(), KEPT);
     let is_own = statement.query_row(parameters, |_| Ok(())).optional()?;
     if is_own.is_some() && !is_referred_to(connection, seq)? {
@@ -204,30 +219,25 @@ fn release_event(connection: &Connection, position: u64) -> Result<(), StoreErro
 }
 
 fn is_referred_to(connection: &Connection, seq: i64) -> Result<bool, StoreError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM kept_event WHERE seq = ?1)";
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = connection.prepare_cached(REFERRED_TO)?;
     Ok(statement.query_row([seq], |row| row.get(0))?)
 }
 
 fn remove(connection: &Connection, seq: i64) -> Result<(), StoreError> {
-    let sql = "DELETE FROM archive WHERE seq = ?1";
-    connection.prepare_cached(sql)?.execute([seq])?;
+    connection.prepare_cached(REMOVE)?.execute([seq])?;
     Ok(())
 }
 
 /// Records what the state has reached, behind all entries that it does not depend on.
 fn set_marker(connection: &Connection, new: &Marker, now: Timestamp) -> Result<(), StoreError> {
     if let Some((seq, before)) = marker(connection)? {
-        let sql = "SELECT max(seq) FROM archive";
-        let mut statement = connection.prepare_cached(sql)?;
+        let mut statement = connection.prepare_cached(LAST)?;
         let last: i64 = statement.query_row((), |row| row.get(0))?;
         if seq == last && before == *new {
             return Ok(());
         }
         // Entries of the service stay behind the marker of what they did not see.
-        let sql = "SELECT EXISTS (SELECT 1 FROM archive
-                   WHERE seq > ?1 AND NOT (entry = ?2 AND kind = ?3))";
-        let mut statement = connection.prepare_cached(sql)?;
+        let mut statement = connection.prepare_cached(PASSED)?;
         let parameters = (seq, EntryKind::Emitted.number(), KEPT);
         let is_passed: bool = statement.query_row(parameters, |row| row.get(0))?;
         if !is_passed {

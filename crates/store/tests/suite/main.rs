@@ -18,6 +18,7 @@ mod damaged_calls;
 mod disks;
 mod files;
 mod outbox_speed;
+mod program_state;
 #[allow(dead_code, reason = "shared with the tests of the service")]
 #[path = "../support/samples.rs"]
 mod samples;
