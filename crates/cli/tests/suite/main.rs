@@ -54,6 +54,7 @@ mod simulate_plot;
 mod simulate_windows;
 mod spellings;
 mod status;
+mod storm;
 mod streams;
 mod unknown_targets;
 
