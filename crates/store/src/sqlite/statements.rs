@@ -169,23 +169,8 @@ fn hold(store: &SqliteStore) {
     }
 }
 
-/// Calls what a service and its operators call.
-fn use_in_every_way(store: &SqliteStore) {
-    let lease = SignedDuration::from_secs(60);
-    let limits = PageLimits::LIST;
-    for id in 0..20 {
-        accept(store, &id.to_string(), id);
-    }
-    // After the window, and of an id that the archive has.
-    accept(store, "1", 100_000);
-    let reader = store.state_reader().unwrap();
-    reader.read_entry("r", "1", at(0)).unwrap();
-    reader.has_entry("r", "1", at(0)).unwrap();
-    reader.has_room("r", 1, 10, at(0)).unwrap();
-    reader.has_room("r", 1, 0, at(0)).unwrap();
-    store.state(at(0)).unwrap();
-    use_matches(store);
-    use_calls(store);
+/// Settles deliveries in all ways.
+fn settle(store: &SqliteStore, lease: SignedDuration) {
     for number in 0..20 {
         for delivery in store.claim("t", at(number), lease, 1).unwrap() {
             let decision = match number % 3 {
@@ -208,6 +193,26 @@ fn use_in_every_way(store: &SqliteStore) {
                 .unwrap();
         }
     }
+}
+
+/// Calls what a service and its operators call.
+fn use_in_every_way(store: &SqliteStore) {
+    let lease = SignedDuration::from_secs(60);
+    let limits = PageLimits::LIST;
+    for id in 0..20 {
+        accept(store, &id.to_string(), id);
+    }
+    // After the window, and of an id that the archive has.
+    accept(store, "1", 100_000);
+    let reader = store.state_reader().unwrap();
+    reader.read_entry("r", "1", at(0)).unwrap();
+    reader.has_entry("r", "1", at(0)).unwrap();
+    reader.has_room("r", 1, 10, at(0)).unwrap();
+    reader.has_room("r", 1, 0, at(0)).unwrap();
+    store.state(at(0)).unwrap();
+    use_matches(store);
+    use_calls(store);
+    settle(store, lease);
     let claimed = store.claim("u", at(30), lease, 3).unwrap();
     let ids = claimed.iter().map(|delivery| delivery.id).collect();
     store.submit_release(ids, at(31)).wait().unwrap();
