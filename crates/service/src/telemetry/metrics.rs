@@ -269,26 +269,6 @@ impl Metrics {
             "Refused requests to /events",
             metrics.refused.clone(),
         );
-        registry.register(
-            "rules_matched",
-            "Rules that matched, summed over events",
-            metrics.matched.clone(),
-        );
-        registry.register(
-            "reactions_failed",
-            "Reactions that failed",
-            metrics.failures.clone(),
-        );
-        let help = "Failures in a row of a rule that keeps failing";
-        registry.register("rule_failures_in_a_row", help, metrics.failing.clone());
-        let help = "Reactions of a rule that did not run because it was over its budget";
-        let over_budget = metrics.over_budget.clone();
-        registry.register("reactions_over_budget", help, over_budget);
-        let help = "Evaluations of a rule with notes, such as an event without the key of `once`";
-        registry.register("rule_evaluations_noted", help, metrics.noted.clone());
-        let help = "State entries of a rule; expired ones count until they are pruned";
-        let entries = metrics.state_entries.clone();
-        registry.register("rule_state_entries", help, entries);
         let help = "From the head of a request to the commit of its events";
         registry.register_with_unit("accepting", help, Unit::Seconds, metrics.accepting.clone());
         registry.register(
@@ -304,6 +284,7 @@ impl Metrics {
         registry.register_with_unit("clock_offset", help, Unit::Seconds, offset);
         let help = "1 if the last reload was refused, in whole or in part, else 0";
         registry.register("reload_refused", help, metrics.reload_refused.clone());
+        metrics.register_rules();
         metrics.register_deliveries();
         metrics.register_store();
         metrics.register_deadlines();
@@ -413,6 +394,32 @@ impl Metrics {
         let help = "Dead letters that were dropped because of their age";
         let dropped = metrics.dead_letters_dropped.clone();
         registry.register("dead_letters_dropped", help, dropped);
+    }
+
+    /// What rules do.
+    fn register_rules(&mut self) {
+        let metrics = self;
+        let registry = &mut metrics.registry;
+        registry.register(
+            "rules_matched",
+            "Rules that matched, summed over events",
+            metrics.matched.clone(),
+        );
+        registry.register(
+            "reactions_failed",
+            "Reactions that failed",
+            metrics.failures.clone(),
+        );
+        let help = "Failures in a row of a rule that keeps failing";
+        registry.register("rule_failures_in_a_row", help, metrics.failing.clone());
+        let help = "Reactions of a rule that did not run because it was over its budget";
+        let over_budget = metrics.over_budget.clone();
+        registry.register("reactions_over_budget", help, over_budget);
+        let help = "Evaluations of a rule with notes, such as an event without the key of `once`";
+        registry.register("rule_evaluations_noted", help, metrics.noted.clone());
+        let help = "State entries of a rule; expired ones count until they are pruned";
+        let entries = metrics.state_entries.clone();
+        registry.register("rule_state_entries", help, entries);
     }
 
     fn register_deliveries(&mut self) {

@@ -23,7 +23,7 @@ const RULE: &str = "stuck";
 const TARGETS: [&str; 3] = ["mail", "chat", "pager"];
 
 /// One thing that happens to a store.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     /// A match fires and tells these targets, the last of them later.
     Fire {
