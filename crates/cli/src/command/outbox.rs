@@ -70,7 +70,7 @@ pub(crate) enum Dlq {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct OutboxListArgs {
-    /// The deliveries that silences withhold, instead of pending ones
+    /// The deliveries that silences and incidents withhold, instead of pending ones
     #[arg(long)]
     withheld: bool,
     #[command(flatten)]

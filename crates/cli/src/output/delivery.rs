@@ -35,6 +35,10 @@ pub(crate) fn print(delivery: &Json, output: &mut Output) -> Result<(), Failure>
         };
         output.line(format_args!("  {delay}{due}"))?;
     }
+    if let Some(incident) = delivery.get("incident") {
+        let (incident, phase) = (printable(incident), field(delivery, "phase"));
+        output.line(format_args!("  of incident {incident}: {phase}"))?;
+    }
     for period in elements(delivery, "withheld") {
         let is_open = period.get("ended") == Some(&Json::Null);
         let end = if is_open { "until" } else { "ended" };

@@ -125,6 +125,9 @@ fn incidents_are_listed_acknowledged_and_closed() {
         shown.stdout
     );
     assert!(shown.stdout.contains("boss"), "{}", shown.stdout);
+    let trace = workspace.run(&["trace", "open-1"]).stdout;
+    let of_incident = format!("of incident {first}: fired");
+    assert!(trace.contains(&of_incident), "{trace}");
     let open = workspace
         .run(&["incident", "list", "--open", "--rule", "stuck"])
         .stdout;
