@@ -5,9 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use reflexarc_delivery::config::{ConfigContext, ConfigTable, Secrets, TargetConfig, targets};
+use reflexarc_delivery::http::EgressPolicy;
+use reflexarc_delivery::pagerduty::PagerDuty;
 use reflexarc_delivery::{
-    Delivery, DirectDispatch, DirectOutcome, Phase, Receipt, Redact, SendError,
+    AnswerPolicy, Delivery, DirectDispatch, DirectOutcome, Phase, RateLimit, Receipt, Redact,
+    SendError,
 };
 use reflexarc_diagnostic::toml::{Document, FaultCodes};
 use reflexarc_event::Json;
@@ -136,7 +140,19 @@ async fn five_hundred_incidents_are_triggered_and_resolved() {
         })
     })
     .await;
-    let config = configured(&receiver.url, "calls_per_minute = 7200\nretry = []");
+    let config = TargetConfig {
+        target: Arc::new(PagerDuty {
+            endpoint: receiver.url.parse().unwrap(),
+            routing_key: KEY.into(),
+            client: EgressPolicy::operator_hosts().client(None).unwrap(),
+            rate_limit: Some(RateLimit {
+                per: SignedDuration::from_secs(1),
+                ..PagerDuty::RATE_LIMIT
+            }),
+            answers: AnswerPolicy::default(),
+        }),
+        ..configured(&receiver.url, "retry = []")
+    };
     let redact: Redact = Arc::new(str::to_owned);
     let dispatch = DirectDispatch::start(vec![config], &redact);
     let now = jiff::Timestamp::now();
