@@ -31,6 +31,7 @@ const SIGNS: &[(&str, &str)] = &[
     ("the reload failed;", "reload_refused"),
     ("cannot send traces;", "traces_dropped"),
     ("cannot raise the limit of open files", "descriptors_low"),
+    ("no heartbeat is sent until these make", "stalled"),
 ];
 
 /// The begin of a message without a sign of its own, and why.
