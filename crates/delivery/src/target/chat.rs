@@ -1,6 +1,6 @@
 //! Targets of chats with incoming webhooks: Feishu, WeCom, Slack and Teams.
 //!
-//! What differs is behind [`ChatService`]: how a [`Page`] becomes a body, whether the service
+//! What differs is behind `ChatService`: how a `Page` becomes a body, whether the service
 //! accepts it for its size, and what its responses mean. What is the same is here: which messages a
 //! page shows, and in which parts a long one is sent.
 
