@@ -80,6 +80,10 @@ fn incidents_are_listed_acknowledged_and_closed() {
     assert_eq!(text(boss.unwrap(), "incident"), first);
     let (status, _) = service.call("POST", &path, "").unwrap();
     assert_eq!(status, 409, "it was acknowledged before");
+    let long = format!("/incidents/{second}/ack?note={}", "x".repeat(1_025));
+    let (status, body) = service.call("POST", &long, "").unwrap();
+    assert_eq!(status, 400, "{body}");
+    assert!(body.contains("longer than 1024 bytes"), "{body}");
     let ack = workspace.run(&["incident", "ack", &second, "--note", "looking"]);
     assert_eq!(
         (ack.code, ack.stdout.as_str()),
@@ -139,5 +143,36 @@ fn incidents_are_listed_acknowledged_and_closed() {
         let incidents = get(&service, "/incidents?open=true&rule=stuck&limit=10");
         (incidents.elements().len() == 2).then_some(())
     });
+    assert_eq!(service.terminate(), 0);
+}
+
+#[test]
+fn an_escalation_that_a_silence_withholds_is_cancelled_too() {
+    let workspace = Workspace::new(r#"log("seen");"#, TARGETS);
+    workspace.write("rules/stuck.toml", &RULE.replace("1h", "100ms"));
+    let service = workspace.serve();
+    let silence =
+        r#"{"pattern": "target == \"boss\"", "for": "1h", "reason": "r", "confirm": true}"#;
+    let (status, answer) = service.call("POST", "/silences", silence).unwrap();
+    assert_eq!(status, 201, "{answer}");
+    post(&service, "open-1", "eni-1");
+    eventually("the escalation is withheld", || {
+        (workspace.run(&["outbox", "list", "--withheld"]).code == 0).then_some(())
+    });
+    let ack = workspace.run(&["incident", "ack", "1"]);
+    let expected = "incident 1 acknowledged; 1 delayed action cancelled\n";
+    assert_eq!(ack.stdout, expected, "{}", ack.stderr);
+    assert_eq!(workspace.run(&["outbox", "list", "--withheld"]).code, 1);
+
+    let (status, answer) = service.call("POST", "/silences/1/end", "").unwrap();
+    assert_eq!(status, 200, "{answer}");
+    post(&service, "open-2", "eni-2");
+    eventually("what is not acknowledged is escalated", || {
+        (!workspace.lines("boss.ndjson").is_empty()).then_some(())
+    });
+    let boss = workspace.lines("boss.ndjson");
+    let sent: Vec<_> = boss.iter().filter_map(|line| line.get("send")).collect();
+    let expected = Json::object([("escalated", "eni-2".into())]);
+    assert_eq!(sent, [&expected]);
     assert_eq!(service.terminate(), 0);
 }

@@ -65,7 +65,9 @@ fn values_are_written_as_json() {
         ),
         r#"{"x":"WARN: a \"title\"","e":{"id":"8B2A","source":"acs.ecs"},"k":"eni-1","p":"fired","n":1,"at":[]}"#
     );
-    let document = Json::parse(r#"{"eni":"eni-1","n":[1,2.5,null,true],"o":{"\"":"x"}}"#).unwrap();
+    let document =
+        Json::parse(r#"{"eni":"eni-1","n":[18446744073709551615,2.5,null,true],"o":{"\"":"x"}}"#)
+            .unwrap();
     assert_eq!(
         rendered(
             r#"{"whole": {{ payload }}, "one": {{ payload.eni }}}"#,
@@ -78,7 +80,7 @@ fn values_are_written_as_json() {
             r#"[{% for one in payload.n %}{{ one }}{% if not loop.last %},{% endif %}{% endfor %}]"#,
             send(document)
         ),
-        "[1,2.5,null,true]"
+        "[18446744073709551615,2.5,null,true]"
     );
 }
 

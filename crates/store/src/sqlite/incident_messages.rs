@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::order;
 use super::records::{COLUMNS, read_row};
-use super::{calls, incidents, micros, outbox};
+use super::{calls, incidents, micros, outbox, withheld};
 use crate::{Acknowledged, Acknowledgement, DeliveryRecord, DeliveryStatus, StoreError};
 
 /// The largest number of targets that an incident remembers. A reaction has fewer actions.
@@ -153,27 +153,32 @@ pub(super) fn acknowledge(
     }))
 }
 
-/// Cancels what is delayed of an incident and is not being sent. Calls get the answer that says so.
+/// Cancels what is delayed of an incident and is not being sent, also if a silence withholds it now.
+/// Calls get the answer that says so.
 fn cancel_delayed(
     connection: &Connection,
     incident: i64,
     reason: &str,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let sql = "SELECT id, EXISTS (SELECT 1 FROM waiting_call AS c WHERE c.id = delivery.id)
+    let sql = "SELECT id, EXISTS (SELECT 1 FROM waiting_call AS c WHERE c.id = delivery.id),
+                      status = ?2
                FROM delivery INDEXED BY delivery_by_incident
-               WHERE incident = ?1 AND status = 0 AND delay IS NOT NULL AND claimed = 0
+               WHERE incident = ?1 AND status IN (0, ?2) AND delay IS NOT NULL AND claimed = 0
                      AND attempt = 1";
     let mut statement = connection.prepare_cached(sql)?;
-    let delayed = statement.query_map([incident], |row| {
-        Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, bool>(1)?))
+    let withheld = DeliveryStatus::Withheld.number();
+    let delayed = statement.query_map((incident, withheld), |row| {
+        Ok((row.get::<_, [u8; 16]>(0)?, row.get(1)?, row.get(2)?))
     })?;
     // Collected before anything is changed: SQLite does not define what a SELECT returns else.
-    let delayed = delayed.collect::<Result<Vec<_>, _>>()?;
+    let delayed = delayed.collect::<Result<Vec<([u8; 16], bool, bool)>, _>>()?;
     let count = delayed.len() as u64;
-    for (id, is_call) in delayed {
+    for (id, is_call, is_withheld) in delayed {
         let id = DeliveryId::from(id);
-        if is_call {
+        if is_withheld {
+            withheld::cancel(connection, id, reason, now)?;
+        } else if is_call {
             calls::withdraw(connection, id, OwnCode::Cancelled, reason, now)?;
         } else {
             let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Cancelled);
@@ -184,7 +189,7 @@ fn cancel_delayed(
 }
 
 /// Puts a copy of the newest delivery of the firing to a target into the outbox, in the phase
-/// [`Phase::Acknowledged`].
+/// [`Phase::Acknowledged`]; none for a target that has not got one.
 fn inform(
     connection: &Connection,
     incident: i64,
@@ -193,17 +198,18 @@ fn inform(
 ) -> Result<Option<DeliveryId>, StoreError> {
     let sql = "SELECT id, seq, source, event, resource, rule, scope
                FROM delivery INDEXED BY delivery_by_incident
-               WHERE incident = ?1 AND firing = ?2 AND target = ?3 AND status NOT IN (?4, ?5)
-                     AND delay IS NULL
+               WHERE incident = ?1 AND firing = ?2 AND target = ?3
+                     AND status NOT IN (?4, ?5, ?6, ?7) AND delay IS NULL
                ORDER BY seq DESC, number DESC LIMIT 1";
-    let (cancelled, dropped) = (DeliveryStatus::Cancelled, DeliveryStatus::Dropped);
     let mut statement = connection.prepare_cached(sql)?;
     let parameters = (
         incident,
         Phase::Fired.number(),
         target,
-        cancelled.number(),
-        dropped.number(),
+        DeliveryStatus::Cancelled.number(),
+        DeliveryStatus::Dropped.number(),
+        DeliveryStatus::Silenced.number(),
+        DeliveryStatus::Withheld.number(),
     );
     let found = statement.query_row(parameters, |row| {
         Ok((
@@ -254,7 +260,10 @@ fn targets(connection: &Connection, incident: i64) -> Result<BTreeSet<String>, S
     let mut statement = connection.prepare_cached(sql)?;
     let text = statement.query_row([incident], |row| row.get::<_, String>(0));
     let text = text.optional()?.unwrap_or_default();
-    let json = Json::parse(&text).unwrap_or(Json::Null);
+    let json = Json::parse(&text).unwrap_or_else(|error| {
+        tracing::warn!(incident, %error, "the targets of an incident are damaged");
+        Json::Null
+    });
     let names = json.elements().iter().filter_map(Json::as_str);
     Ok(names.map(str::to_owned).collect())
 }

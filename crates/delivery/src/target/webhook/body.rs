@@ -327,7 +327,8 @@ fn value(json: &Json) -> Value {
     match json {
         Json::Null => Value::from(()),
         Json::Bool(value) => Value::from(*value),
-        Json::Number(text) => match (text.parse::<i64>(), text.parse::<f64>()) {
+        // Ids may have more digits than 64 bits hold.
+        Json::Number(text) => match (text.parse::<i128>(), text.parse::<f64>()) {
             (Ok(integer), _) => Value::from(integer),
             (_, Ok(float)) => Value::from(float),
             _ => Value::from(&**text),
