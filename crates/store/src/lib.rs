@@ -86,8 +86,9 @@ pub use records::{
 pub use reply::{Reply, ReplySender};
 pub use retention::{Pruned, Retention};
 pub use silences::{
-    ActiveSilence, ActiveWithholding, Candidate, InhibitingIncident, NewSilence, ReleaseStep,
-    Silence, SilenceEnd, WithheldBy, WithheldPeriod, Withholding, WithholdingDecision,
+    ActiveSilence, ActiveWithholding, Candidate, InhibitingIncident, MAX_INHIBITING_INCIDENTS,
+    NewSilence, ReleaseStep, Silence, SilenceEnd, WithheldBy, WithheldPeriod, Withholding,
+    WithholdingDecision,
 };
 pub use sqlite::SqliteStore;
 pub use state::{EvaluateInTransaction, ReadSet, StateReader, StoredState};

@@ -11,7 +11,7 @@ pub struct NewSilence {
     pub pattern: String,
     /// When it begins.
     pub from: Timestamp,
-    /// When it ends, if nobody ends it before.
+    /// When it ends, if no operator ends it before.
     pub until: Timestamp,
     /// Who is responsible for it.
     pub owner: String,
@@ -95,6 +95,10 @@ pub trait Withholding: Send + Sync {
     }
 }
 
+/// The largest number of open incidents that a claim compares deliveries with. Those beyond inhibit
+/// nothing.
+pub const MAX_INHIBITING_INCIDENTS: usize = 1_000;
+
 /// What may withhold deliveries at the time of a claim.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -102,7 +106,7 @@ pub struct ActiveWithholding {
     /// The silences that have begun and not ended, by number.
     pub silences: Vec<ActiveSilence>,
     /// The open incidents of [`Withholding::inhibiting_rules`], by rule and number: the first
-    /// 1,000.
+    /// [`MAX_INHIBITING_INCIDENTS`].
     pub incidents: Vec<InhibitingIncident>,
 }
 

@@ -79,8 +79,7 @@ trait ChatService: Send + Sync {
     fn is_native(&self, document: &Json) -> bool;
 
     /// The body as it is posted now: signed, where the service has signatures.
-    fn signed(&self, body: Json, now: Timestamp) -> Json {
-        let _ = now;
+    fn signed(&self, body: Json, _now: Timestamp) -> Json {
         body
     }
 
@@ -134,8 +133,8 @@ impl ChatTarget {
         if let Some(document) = self.native(delivery) {
             return (document.clone(), None);
         }
-        let section = self.section(delivery);
-        let at = mentioned(std::slice::from_ref(delivery));
+        let (at, left_out) = mentioned(std::slice::from_ref(delivery));
+        let section = self.section(delivery).with_remark_of(left_out);
         let page = |section| Page::single(section, at.clone());
         let whole = self.service.body(&page(section.clone()));
         if self.service.fits(&whole) && section.text.len() <= self.service.text_bytes() {
@@ -162,8 +161,13 @@ impl ChatTarget {
     }
 
     fn digest(&self, batch: &[Delivery]) -> Json {
-        let sections = batch.iter().map(|delivery| self.section(delivery));
-        let page = Page::digest(sections.collect(), mentioned(batch));
+        let (at, left_out) = mentioned(batch);
+        let mut sections: Vec<_> = batch.iter().map(|one| self.section(one)).collect();
+        // Below the last of its messages.
+        if let Some(last) = sections.iter_mut().rfind(|section| !section.is_document) {
+            *last = last.clone().with_remark_of(left_out);
+        }
+        let page = Page::digest(sections, at);
         self.service.body(&page)
     }
 

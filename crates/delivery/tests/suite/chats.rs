@@ -164,6 +164,24 @@ fn text_of_an_event_makes_no_links_and_calls_nobody() {
 }
 
 #[test]
+fn people_beyond_the_limit_are_counted() {
+    let people: Vec<String> = (0..25).map(|number| format!("U{number}")).collect();
+    let people: Vec<&str> = people.iter().map(String::as_str).collect();
+    let action = notify("title", "text", &people, None);
+    for kind in ["feishu", "wecom", "slack", "teams"] {
+        let single = body(kind, "", std::slice::from_ref(&action)).to_string();
+        let digest = body(kind, "", &[action.clone(), send(Json::from(1))]).to_string();
+        for shown in [single, digest] {
+            assert!(shown.contains("U19") && !shown.contains("U20"), "{shown}");
+            assert!(
+                shown.contains("5 more people could not be mentioned"),
+                "{shown}"
+            );
+        }
+    }
+}
+
+#[test]
 fn resolved_matches_are_green() {
     for (kind, sign) in [
         ("feishu", r#""template":"green""#),

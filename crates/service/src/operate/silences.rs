@@ -216,7 +216,6 @@ struct Scan<'a> {
 impl Scan<'_> {
     /// Returns whether it has seen all.
     fn run(&mut self) -> Result<bool, StoreError> {
-        let mut is_complete = true;
         // What waits, which may be older.
         for status in [DeliveryStatus::Pending, DeliveryStatus::Withheld] {
             let mut after: Option<PageCursor> = None;
@@ -242,7 +241,7 @@ impl Scan<'_> {
         loop {
             let records = self.store.newest_deliveries(before, PAGE)?;
             let Some(last) = records.last() else {
-                return Ok(is_complete);
+                return Ok(true);
             };
             before = Some(last.delivery.id);
             // Not beyond the first page without a recent one: those of replays of old events.
@@ -250,12 +249,11 @@ impl Scan<'_> {
                 .iter()
                 .all(|record| record.delivery.created < self.since)
             {
-                return Ok(is_complete);
+                return Ok(true);
             }
             for record in &records {
                 if self.is_full() {
-                    is_complete = false;
-                    return Ok(is_complete);
+                    return Ok(false);
                 }
                 if record.delivery.created >= self.since {
                     self.compare(record)?;

@@ -23,7 +23,7 @@ pub(crate) fn document(
 }
 
 fn document_of(rules: &RuleSet, delivery: &Delivery, event: Option<&Json>) -> String {
-    let rule = rules.rules().find(|rule| rule.name() == delivery.rule);
+    let rule = rules.get(&delivery.rule);
     let labels = rule.into_iter().flat_map(Rule::labels);
     let labels = labels.map(|(name, value)| (name.clone(), value.as_str().into()));
     let key = delivery.key.as_deref();

@@ -109,6 +109,23 @@ impl SilencePatterns {
     }
 }
 
+/// The pattern of a silence with its number.
+fn parsed(silence: &ActiveSilence) -> Option<(i64, Pattern)> {
+    match parse_pattern(&silence.pattern) {
+        Ok(pattern) => Some((silence.id, pattern)),
+        Err(error) => {
+            // One that a later version has written.
+            let (silence, error) = (silence.id, error.to_string());
+            tracing::warn!(
+                silence,
+                error,
+                "a silence withholds nothing: its pattern cannot be read; add it again"
+            );
+            None
+        }
+    }
+}
+
 impl Compiled {
     /// Compiles the patterns of these silences, unless they are those that are compiled.
     fn update(&mut self, silences: &[ActiveSilence]) {
@@ -117,11 +134,7 @@ impl Compiled {
             return;
         }
         self.ids = ids().collect();
-        (self.of_patterns, self.patterns) = silences
-            .iter()
-            // A later version may have written one that this one does not understand.
-            .filter_map(|silence| Some((silence.id, parse_pattern(&silence.pattern).ok()?)))
-            .unzip();
+        (self.of_patterns, self.patterns) = silences.iter().filter_map(parsed).unzip();
         self.matcher = Matcher::build(self.patterns.iter().map(Pattern::node)).ok();
     }
 

@@ -12,7 +12,7 @@ use crate::clock::ServiceClock;
 use crate::dispatch::Wake;
 use crate::service::blocking;
 use crate::shutdown::stopped;
-use crate::store::{ReleaseStep, Store, StoreError, WithheldBy};
+use crate::store::{MAX_INHIBITING_INCIDENTS, ReleaseStep, Store, StoreError, WithheldBy};
 use crate::telemetry::{Metrics, ProblemKind};
 
 /// Longest time between two looks: other processes add and end silences too (`reflexarc silence`).
@@ -85,12 +85,19 @@ async fn step(releases: &Releases, active: &mut BTreeSet<WithheldBy>) -> Result<
         .silences
         .iter()
         .map(|silence| WithheldBy::Silence(silence.id));
+    let incidents_found = found.incidents.len();
     let incidents = found.incidents.iter();
     let incidents = incidents.map(|incident| WithheldBy::Incident(incident.id));
     let found: BTreeSet<WithheldBy> = silences.chain(incidents).collect();
     let has_begun = found.iter().any(|id| !active.contains(id));
     *active = found;
     if has_begun {
+        if incidents_found == MAX_INHIBITING_INCIDENTS {
+            tracing::warn!(
+                incidents = incidents_found,
+                "too many open incidents of rules with `inhibits`: those beyond inhibit nothing"
+            );
+        }
         releases.changes.record();
         // Also those that rest: what they hold for the next call may be withheld now.
         for name in releases.wake.names() {

@@ -86,6 +86,18 @@ const REASONS: &[(&str, &str)] = &[
         "the check of the store reports damage",
     ),
     (
+        "a silence withholds nothing",
+        "after a downgrade; what it was to withhold is sent",
+    ),
+    (
+        "the targets of an incident are damaged",
+        "the message about its end is recorded as not sent, with the reason",
+    ),
+    (
+        "too many open incidents of rules with `inhibits`",
+        "what is not inhibited is sent; reflexarc_incidents_open counts them",
+    ),
+    (
         "copies of these events are no longer recognised",
         "once, at an upgrade",
     ),

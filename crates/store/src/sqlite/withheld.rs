@@ -1,7 +1,7 @@
 //! Deliveries that are kept back at the claim, and their release.
 //!
-//! A claim asks for each delivery that it would take whether something withholds it. If so, the
-//! delivery leaves the outbox, so that it blocks neither its queue nor those behind it in its
+//! For each delivery that it would take, a claim asks whether a silence or an incident withholds it.
+//! If one does, the delivery leaves the outbox, so that it blocks neither its queue nor those behind it in its
 //! order, and comes back as a new series of attempts at its former place:
 //!
 //! ```text
@@ -20,7 +20,8 @@ use super::order::{self, Place};
 use super::{instant, micros, outbox, silences};
 use crate::{
     ActiveWithholding, Candidate, DeliveryRecord, DeliveryStatus, EntryKind, InhibitingIncident,
-    ReleaseStep, StoreError, WithheldBy, WithheldPeriod, Withholding, WithholdingDecision,
+    MAX_INHIBITING_INCIDENTS, ReleaseStep, StoreError, WithheldBy, WithheldPeriod, Withholding,
+    WithholdingDecision,
 };
 
 /// Deliveries that one transaction withholds or releases. Accepting events waits for it.
@@ -99,6 +100,8 @@ impl<'a> ClaimFilter<'a> {
             return Ok(true);
         }
         let event = event_of(connection, record.seq, delivery)?;
+        // An event that cannot be read inhibits nothing: an alert too many is better than none. The
+        // check of the store reports it.
         let read = |position| read_native(connection, position).ok().flatten();
         let candidate = Candidate::new(delivery, event.as_ref(), &read);
         match self.withholding.decide(&self.active, &candidate, self.now) {
@@ -153,7 +156,7 @@ pub(super) const OPENING: &str = "SELECT ifnull(sum(status IN (0, 1, 2)), 0),
     FROM delivery INDEXED BY delivery_by_incident
     WHERE incident = ?1 AND target = ?2 AND firing = 1";
 
-/// Ends a resolving delivery, and what it resolves: nobody has heard of it.
+/// Ends a resolving delivery, and the withheld ones that it resolves: the target got neither.
 fn end_unsent(
     connection: &Connection,
     incident: i64,
@@ -190,7 +193,7 @@ pub(super) fn active(
     };
     let rules = withholding.map(Withholding::inhibiting_rules);
     for rule in rules.unwrap_or_default() {
-        let left = MAX_INCIDENTS.saturating_sub(active.incidents.len());
+        let left = MAX_INHIBITING_INCIDENTS.saturating_sub(active.incidents.len());
         let left = i64::try_from(left).unwrap_or(i64::MAX);
         let mut statement = connection.prepare_cached(INHIBITING)?;
         let rows = statement.query_map((&rule, left), |row| {
@@ -206,9 +209,6 @@ pub(super) fn active(
     }
     Ok(active)
 }
-
-/// Open incidents that one claim compares deliveries with.
-const MAX_INCIDENTS: usize = 1_000;
 
 /// The open incidents of a rule, by number.
 pub(super) const INHIBITING: &str = "SELECT id, event FROM incident INDEXED BY incident_open
@@ -565,5 +565,47 @@ fn describe(connection: &Connection, by: WithheldBy) -> Result<String, StoreErro
     match by {
         WithheldBy::Silence(id) => silences::describe(connection, id),
         WithheldBy::Incident(id) => Ok(format!("incident {id}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StoreOptions;
+    use crate::sqlite::schema;
+
+    /// Nothing inhibits anything.
+    struct None;
+
+    impl Withholding for None {
+        fn decide(
+            &self,
+            _: &ActiveWithholding,
+            _: &Candidate<'_>,
+            _: Timestamp,
+        ) -> WithholdingDecision {
+            WithholdingDecision::Deliver
+        }
+
+        fn inhibiting_rules(&self) -> Vec<String> {
+            vec!["a".into(), "b".into()]
+        }
+    }
+
+    #[test]
+    fn a_claim_reads_a_limited_number_of_incidents() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let connection = schema::open_writer(&path, &StoreOptions::default()).unwrap();
+        let insert = "INSERT INTO incident (rule, window, key, opened, seq, last)
+                      VALUES (?1, 1, ?2, 0, 1, 0)";
+        for (rule, count) in [("a", 600), ("b", 401), ("c", 5)] {
+            for key in 0..count {
+                connection.execute(insert, (rule, key)).unwrap();
+            }
+        }
+        let found = active(&connection, Some(&None), Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(found.incidents.len(), MAX_INHIBITING_INCIDENTS);
+        assert!(found.incidents.iter().all(|incident| incident.rule != "c"));
     }
 }

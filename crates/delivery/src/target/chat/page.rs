@@ -1,6 +1,7 @@
 //! What a chat shows: sections with level, title, text and link, and whom it mentions.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
 use reflexarc_reaction::{Action, Level, Message};
@@ -164,6 +165,15 @@ impl Section {
         self
     }
 
+    /// Says how many people are not mentioned, if there are any.
+    pub(super) fn with_remark_of(mut self, left_out: usize) -> Self {
+        if left_out > 0 && !self.is_document {
+            let remark = format!("\n{left_out} more people could not be mentioned");
+            self.text.push_str(&remark);
+        }
+        self
+    }
+
     /// What its colour and its symbol say.
     pub(super) fn tone(&self) -> Tone {
         match self.level {
@@ -214,10 +224,10 @@ pub(crate) fn web_link(message: &Message) -> Option<&str> {
     })
 }
 
-/// The people whom these deliveries mention, each once. What exceeds the limits is left out: a
-/// message with a hundred names is read by nobody.
-pub(super) fn mentioned(batch: &[Delivery]) -> Vec<String> {
-    let mut people: Vec<String> = Vec::new();
+/// The people whom these deliveries mention, each once, and how many more there are: a message with
+/// a hundred names alerts no one in particular.
+pub(super) fn mentioned(batch: &[Delivery]) -> (Vec<String>, usize) {
+    let (mut people, mut left_out): (Vec<String>, _) = (Vec::new(), BTreeSet::new());
     for delivery in batch {
         let Action::Notify { message, .. } = &delivery.action else {
             continue;
@@ -228,12 +238,17 @@ pub(super) fn mentioned(batch: &[Delivery]) -> Vec<String> {
             let person: String = person.chars().filter(is_plain).collect();
             let bytes: usize = people.iter().chain([&person]).map(String::len).sum();
             let fits = people.len() < PEOPLE && bytes <= PEOPLE_BYTES;
-            if fits && !person.is_empty() && !people.contains(&person) {
+            if person.is_empty() || people.contains(&person) {
+                continue;
+            }
+            if fits {
                 people.push(person);
+            } else {
+                left_out.insert(person);
             }
         }
     }
-    people
+    (people, left_out.len())
 }
 
 /// Whether a person is named by an id, which may be part of a tag; no text with markup is.

@@ -28,7 +28,7 @@ enum Step {
     /// A match fires and tells these targets, the last of them later.
     Fire {
         key: usize,
-        told: usize,
+        informed: usize,
         later: bool,
     },
     /// It is resolved, with a message to these targets, or by a script.
@@ -52,7 +52,7 @@ fn step() -> impl Strategy<Value = Step> {
     let key = || 0..3_usize;
     prop_oneof![
         6 => (key(), 0..4_usize, any::<bool>())
-            .prop_map(|(key, told, later)| Step::Fire { key, told, later }),
+            .prop_map(|(key, informed, later)| Step::Fire { key, informed, later }),
         4 => (key(), 1..4_usize, any::<bool>())
             .prop_map(|(key, named, message)| Step::Resolve { key, named, message }),
         1 => key().prop_map(Step::Wait),
@@ -220,7 +220,11 @@ impl Run<'_> {
 
     fn take(&mut self, step: Step) -> Result<(), TestCaseError> {
         match step {
-            Step::Fire { key, told, later } => self.fire(key, told, later),
+            Step::Fire {
+                key,
+                informed,
+                later,
+            } => self.fire(key, informed, later),
             Step::Resolve {
                 key,
                 named,
@@ -264,18 +268,18 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn fire(&mut self, key: usize, told: usize, later: bool) {
+    fn fire(&mut self, key: usize, informed: usize, later: bool) {
         let fired = self.fired.clone();
         let action = |number: usize| {
             let action = Action::notify(TARGETS[number], Message::new("stuck"));
-            if later && number + 1 == told {
+            if later && number + 1 == informed {
                 action.with_after(jiff::SignedDuration::from_hours(9_000))
             } else {
                 action
             }
         };
         let firing = MatchFiring::new(FiringReason::Fired, Json::from(key.to_string()), at(0));
-        let actions = (0..told).map(action).collect();
+        let actions = (0..informed).map(action).collect();
         self.accept((key, Some(firing)), Some(&fired), actions);
         if self.open(key).is_none() {
             let id = self.newest().unwrap().id;
@@ -290,8 +294,8 @@ impl Run<'_> {
         }
         let open = self.open(key).unwrap();
         open.count += 1;
-        open.fired.extend((0..told).map(|number| {
-            let is_delayed = later && number + 1 == told;
+        open.fired.extend((0..informed).map(|number| {
+            let is_delayed = later && number + 1 == informed;
             let fate = if is_delayed {
                 Fate::Delayed
             } else {
@@ -308,11 +312,12 @@ impl Run<'_> {
             .collect();
         let named: BTreeSet<String> = TARGETS[..named].iter().map(ToString::to_string).collect();
         let opening = self.open(key).map(|open| {
-            let told = open
+            let informed = open
                 .fired
                 .iter()
                 .filter(|(_, fate)| *fate != Fate::Cancelled);
-            told.map(|(target, _)| (*target).to_owned())
+            informed
+                .map(|(target, _)| (*target).to_owned())
                 .collect::<BTreeSet<_>>()
         });
         let expected = opening.filter(|_| message).unwrap_or(named);
@@ -345,8 +350,8 @@ impl Run<'_> {
         }
         let delayed = one.fired.iter().filter(|(_, fate)| *fate == Fate::Delayed);
         prop_assert_eq!(done.cancelled, delayed.count() as u64);
-        let is_told = one.fired.contains(&("pager", Fate::Waits));
-        prop_assert_eq!(done.deliveries.len(), usize::from(is_told));
+        let is_informed = one.fired.contains(&("pager", Fate::Waits));
+        prop_assert_eq!(done.deliveries.len(), usize::from(is_informed));
         for id in done.deliveries {
             let (record, _) = self.store().delivery(id).unwrap().unwrap();
             prop_assert_eq!(record.delivery.phase, Phase::Acknowledged);
