@@ -39,7 +39,7 @@ pub(crate) enum IncidentCommand {
     Show(ShowArgs),
     /// Acknowledge an incident: its delayed actions are cancelled
     #[command(after_help = "\
-Actions with `after` that the rule returned when it fired are cancelled, so that nobody else is \
+Actions with `after` that the rule returned when it fired are cancelled, so that no one else is \
 called; what is being sent is not stopped. If the rule fires again before the incident ends, its \
 actions are delivered as before.")]
     Ack(AckArgs),

@@ -155,14 +155,14 @@ fn rules(status: &Json) -> String {
     text
 }
 
-/// How many targets are in each state, and the names of those that are not closed.
+/// How many targets are in each state, and the names of those to which nothing is sent now.
 fn targets(status: &Json) -> String {
     let states = status.get("target_states").map_or(&[][..], Json::elements);
     let in_state = |wanted: &str| -> Vec<String> {
         let found = states.iter().filter(|one| field(one, "state") == wanted);
         found.map(|one| field(one, "target")).collect()
     };
-    let mut parts = vec![format!("{} closed", in_state("closed").len())];
+    let mut parts = vec![format!("{} working", in_state("closed").len())];
     for state in ["half_open", "open", "paused"] {
         let names = in_state(state);
         if !names.is_empty() {
@@ -367,7 +367,7 @@ mod tests {
         let lines = summary(&status);
         let expected = [
             ("rules", "3, of these disabled: old"),
-            ("targets", "2: 1 closed, 1 paused (b)"),
+            ("targets", "2: 1 working, 1 paused (b)"),
             (
                 "pending",
                 "2 keys of 1 rule, next deadline 2026-11-27 03:00:00Z",

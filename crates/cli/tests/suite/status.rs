@@ -35,7 +35,7 @@ fn nothing_is_wrong_with_a_service_that_has_just_started() {
     assert_eq!(lines[0], "nothing is wrong");
     for line in [
         "rules         1",
-        "targets       1: 1 closed",
+        "targets       1: 1 working",
         "pending       0 keys",
         "dead letters  0",
         "store         ready",
@@ -117,7 +117,7 @@ fn problems_are_listed_with_what_to_do_the_worst_first() {
         "warning  target_paused out\n",
         ": its disk is replaced\n",
         "  → send what waits with `reflexarc target resume NAME`, when its receiver may\n    get it\n",
-        "targets       1: 0 closed, 1 paused (out)\n",
+        "targets       1: 0 working, 1 paused (out)\n",
         "dead letters  1 (eni-unknown 1)\n",
     ] {
         assert!(text.contains(part), "{part}: {text}");
