@@ -2,6 +2,7 @@
 
 mod budgets;
 mod client;
+mod console;
 mod file;
 mod heartbeat;
 mod masking;
@@ -85,6 +86,10 @@ pub struct Config {
     pub eventbridge: Option<EventBridge>,
     /// Names of the service and its proxies.
     pub access: AccessRules,
+    /// The address of the console; `None` if there is none.
+    pub console: Option<SocketAddr>,
+    /// Names by which browsers address the console, besides those of the loopback interface.
+    pub console_hosts: Vec<String>,
     /// Resource limits for untrusted input.
     pub limits: Limits,
     /// What the reactions of each rule may consume.
@@ -207,6 +212,7 @@ impl Config {
     pub fn restart_settings(&self) -> RestartSettings {
         RestartSettings {
             listen: self.listen,
+            console: (self.console, self.console_hosts.clone()),
             store: (self.store_path.clone(), self.store_options.clone()),
             limits: self.limits.clone(),
             log: self.log.clone(),
@@ -285,6 +291,14 @@ impl Config {
         let heartbeat = tracker.read(&[ConfigPart::Heartbeat], || {
             root.table("heartbeat").and_then(heartbeat::heartbeat)
         });
+        let has_tokens = root.raw().get("http");
+        let has_tokens = has_tokens
+            .and_then(|http| http.get_ref().as_table())
+            .is_some_and(|http| http.contains_key("tokens"));
+        let console = tracker.read(&[ConfigPart::Restart], || {
+            root.table("console")
+                .and_then(|table| console::console(table, has_tokens))
+        });
         let (limits, log, collector, timeout) = tracker.read(&[ConfigPart::Restart], || {
             (
                 sections::limits(root),
@@ -310,6 +324,8 @@ impl Config {
             tokens: http.tokens,
             eventbridge: http.eventbridge,
             access: http.access,
+            console: console.as_ref().map(|console| console.listen),
+            console_hosts: console.map(|console| console.hosts).unwrap_or_default(),
             limits,
             budgets,
             log: log.unwrap_or(default.log),
@@ -342,6 +358,8 @@ impl Default for Config {
             tokens: Tokens::default(),
             eventbridge: None,
             access: AccessRules::default(),
+            console: None,
+            console_hosts: Vec::new(),
             limits: Limits::DEFAULT,
             budgets: Budgets::default(),
             log: "info".to_owned(),

@@ -3,6 +3,7 @@
 mod body;
 mod compression;
 mod connections;
+mod console;
 mod events;
 mod framing;
 mod guard;
@@ -31,7 +32,9 @@ use axum::routing::{delete, get, post};
 use reflexarc_event::Json;
 use tokio::sync::{Notify, Semaphore, watch};
 
-use self::guard::{Client, guard};
+pub(crate) use self::console::{CONSOLE_CONNECTIONS, console_router};
+use self::guard::guard;
+pub(crate) use self::guard::{Client, slow_down};
 pub(crate) use self::lists::MAX_LIST_RESPONSES;
 pub(crate) use self::peers::Peers;
 pub(crate) use self::refusals::RefusalLog;
@@ -84,7 +87,7 @@ pub(crate) struct AppState {
 
 /// An error response.
 #[derive(Debug)]
-struct HttpError {
+pub(crate) struct HttpError {
     status: StatusCode,
     body: Json,
     /// Seconds after which the client may try again.
@@ -158,7 +161,7 @@ async fn unknown_path(request: Request) -> HttpError {
 
 impl AppState {
     /// The name of the client, if its token has `role`.
-    fn authorize(
+    pub(crate) fn authorize(
         &self,
         request: &axum::http::request::Parts,
         role: Role,

@@ -47,6 +47,7 @@ mod deadlines;
 mod descriptors;
 pub mod dispatch;
 mod feed;
+mod handle;
 mod heartbeat;
 mod http;
 mod intake;
@@ -68,13 +69,14 @@ mod timeline;
 pub use clock::ServiceClock;
 pub use config::Config;
 pub use feed::Feed;
+pub use handle::{ConsoleClient, Login, ServiceHandle};
 pub use heartbeat::Heartbeat;
 pub use limits::Limits;
 pub use reflexarc_store as store;
 pub use reload::Reloaded;
 pub use rule_calls::check_calls;
 pub use rule_targets::check_targets;
-pub use service::ServiceBuilder;
+pub use service::{ConsoleRouter, ServiceBuilder};
 pub use store::{Accepted, Incoming, SqliteStore, Store, StoreError, StoreOptions};
 
 /// The example of the README runs as a test.

@@ -15,6 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use reflexarc::RuleSet;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -25,9 +26,11 @@ use crate::config::{Config, ConfigSource};
 use crate::deadlines::Deadlines;
 use crate::descriptors;
 use crate::dispatch::{Queues, TargetGates, Wake, dead_letters};
+use crate::handle::ServiceHandle;
 use crate::heartbeat::{HeartbeatSender, HeartbeatStatus, Progress};
 use crate::http::{
-    AppState, EXTRA_CONNECTIONS, MAX_LIST_RESPONSES, Peers, RefusalLog, WorkThreads, listen, router,
+    AppState, CONSOLE_CONNECTIONS, EXTRA_CONNECTIONS, MAX_LIST_RESPONSES, Peers, RefusalLog,
+    WorkThreads, console_router, listen, router,
 };
 use crate::intake::{Intake, IntakeParts};
 use crate::limits::Limits;
@@ -52,7 +55,11 @@ pub struct ServiceBuilder {
     pub(crate) config: Config,
     rules: RuleSet,
     store: Arc<dyn Store>,
+    console: Option<(TcpListener, ConsoleRouter)>,
 }
+
+/// Makes the pages of the console, for a service that runs.
+pub type ConsoleRouter = Box<dyn FnOnce(ServiceHandle) -> Router + Send>;
 
 /// A running pipeline: from an event to its deliveries.
 pub(crate) struct Pipeline {
@@ -85,7 +92,15 @@ impl ServiceBuilder {
             config,
             rules,
             store,
+            console: None,
         }
+    }
+
+    /// With a console on a listener of its own, under the same limits as the API.
+    #[must_use]
+    pub fn with_console(mut self, listener: TcpListener, router: ConsoleRouter) -> Self {
+        self.console = Some((listener, router));
+        self
     }
 
     /// Serves HTTP on `listener`, evaluates and delivers until `stop` becomes true. Then shuts down
@@ -115,9 +130,15 @@ impl ServiceBuilder {
         descriptors::raise_limit();
         let sends = self.config.queues.iter().map(|queue| queue.concurrency);
         let configured = self.config.limits.connections;
-        let connections = descriptors::connection_limit(configured, sends.sum(), EXTRA_CONNECTIONS);
+        let extra = match &self.console {
+            Some(_) => EXTRA_CONNECTIONS + CONSOLE_CONNECTIONS + EXTRA_CONNECTIONS,
+            None => EXTRA_CONNECTIONS,
+        };
+        let connections = descriptors::connection_limit(configured, sends.sum(), extra);
         let metrics = Arc::new(Metrics::new());
         let collector = self.config.collector.take();
+        let console = self.console.take();
+        let console_hosts = std::mem::take(&mut self.config.console_hosts);
         let (telemetry, exporter) = start_telemetry(collector, &metrics)?;
         // On a thread that may block, because preparing the store waits for commits.
         let (pipeline_metrics, pipeline_telemetry) = (metrics.clone(), telemetry.clone());
@@ -205,18 +226,40 @@ impl ServiceBuilder {
         });
         let address = listener.local_addr().map(|address| address.to_string());
         tracing::info!(address = address.unwrap_or_default(), "ready");
-        let router = router(state);
-        let limits = (connections, &limits);
-        listen(
+        let console = async {
+            let Some((listener, pages)) = console else {
+                return;
+            };
+            let address = listener.local_addr().map(|address| address.to_string());
+            tracing::info!(address = address.unwrap_or_default(), "console ready");
+            let pages = pages(ServiceHandle::new(state.clone()));
+            let pages = console_router(pages, state.clone(), console_hosts);
+            let limits = (connections.min(CONSOLE_CONNECTIONS), &limits);
+            let problems = problems.clone();
+            let stop = stop.clone();
+            listen(
+                listener,
+                &live,
+                pages,
+                limits,
+                problems,
+                stop,
+                shutdown_timeout,
+            )
+            .await;
+        };
+        let api = router(state.clone());
+        let api = listen(
             listener,
             &live,
-            router,
-            limits,
-            problems,
-            stop,
+            api,
+            (connections, &limits),
+            problems.clone(),
+            stop.clone(),
             shutdown_timeout,
-        )
-        .await;
+        );
+        tokio::join!(api, console);
+        drop(state);
 
         // Cannot fail; by now `stop` is true.
         drop(stopping.await);
@@ -255,6 +298,7 @@ impl ServiceBuilder {
             config,
             rules,
             store,
+            console: _,
         } = self;
         let lock = store.lock_exclusive()?;
         let wake = Wake::new(config.queues.iter().map(|queue| queue.name.clone()));

@@ -50,13 +50,22 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     output.diagnostics(&config.warnings);
     rule_warnings::draw(&rules, output);
     let store = open_for_delivery(&config)?;
-    let listen = config.listen;
-    let service = ServiceBuilder::new(config, rules, store);
+    let (listen, console) = (config.listen, config.console);
+    let mut service = ServiceBuilder::new(config, rules, store);
     let runtime = tokio_runtime()?;
     runtime.block_on(async {
         let cannot = |error| Failure::Runtime(format!("cannot listen on {listen}: {error}"));
         // Bound before the service starts, so that an address in use leaves the store untouched.
         let listener = TcpListener::bind(listen).await.map_err(cannot)?;
+        if let Some(console) = console {
+            let cannot = |error| {
+                Failure::Runtime(format!(
+                    "cannot listen on {console} for the console: {error}"
+                ))
+            };
+            let listener = TcpListener::bind(console).await.map_err(cannot)?;
+            service = service.with_console(listener, Box::new(reflexarc_console::router));
+        }
         let (stop, stopped) = watch::channel(false);
         let (mut terminate, mut interrupt) = (
             signal(SignalKind::terminate())?,

@@ -14,6 +14,8 @@ use crate::telemetry::Collector;
 pub struct RestartSettings {
     /// The address of the HTTP server.
     pub listen: SocketAddr,
+    /// The address of the console, and the names by which it is addressed.
+    pub console: (Option<SocketAddr>, Vec<String>),
     /// Path of the store, and how it is opened.
     pub store: (PathBuf, StoreOptions),
     /// Resource limits for untrusted input.
@@ -40,6 +42,7 @@ impl RestartSettings {
         // The order of the documentation, and of `restart` in the response to a reload.
         let same = [
             ("http.listen", self.listen == other.listen),
+            ("console", self.console == other.console),
             ("store", self.store == other.store),
             ("limits", self.limits == other.limits),
             ("log", self.log == other.log),

@@ -248,15 +248,6 @@ fn token(table: ConfigTable<'_>) -> Option<Token> {
 
 /// `hosts` and `trusted_proxies`.
 fn access(table: &ConfigTable<'_>) -> AccessRules {
-    let host = |text: &EmbeddedText| {
-        // As it stands in `Host`, without the port, which the service does not look at.
-        let url = Url::parse(&format!("http://{}/", text.text())).ok();
-        let name = url.as_ref().and_then(Url::host_str);
-        let is_name = name.is_some_and(|name| name.eq_ignore_ascii_case(text.text()));
-        let message = "expected the name of a host, such as \"reflexarc.internal\"";
-        let parsed = is_name.then(|| text.text().to_ascii_lowercase());
-        table.parsed(text, parsed.ok_or_else(|| message.to_owned()))
-    };
     let network = |text: &EmbeddedText| {
         let parsed = text.text().parse::<IpNet>();
         // A single address is a network too.
@@ -271,12 +262,27 @@ fn access(table: &ConfigTable<'_>) -> AccessRules {
     };
     let texts = |key| table.nonempty_strings(key).unwrap_or_default();
     AccessRules {
-        hosts: texts("hosts").iter().filter_map(host).collect(),
+        hosts: hosts(table),
         trusted_proxies: texts("trusted_proxies")
             .iter()
             .filter_map(network)
             .collect(),
     }
+}
+
+/// `hosts`: names by which the service or its console is addressed.
+pub(super) fn hosts(table: &ConfigTable<'_>) -> Vec<String> {
+    let host = |text: &EmbeddedText| {
+        // As it stands in `Host`, without the port, which the service does not look at.
+        let url = Url::parse(&format!("http://{}/", text.text())).ok();
+        let name = url.as_ref().and_then(Url::host_str);
+        let is_name = name.is_some_and(|name| name.eq_ignore_ascii_case(text.text()));
+        let message = "expected the name of a host, such as \"reflexarc.internal\"";
+        let parsed = is_name.then(|| text.text().to_ascii_lowercase());
+        table.parsed(text, parsed.ok_or_else(|| message.to_owned()))
+    };
+    let texts = table.nonempty_strings("hosts").unwrap_or_default();
+    texts.iter().filter_map(host).collect()
 }
 
 /// `[http.tls]`.

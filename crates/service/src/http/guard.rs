@@ -15,12 +15,12 @@ use super::connections::Connection;
 use super::peers::{RequestSlot, client_address};
 use super::refusals::RefusalReason;
 use super::{AppState, ErrorProblem, HttpError};
-use crate::security::{EventBridge, RequestDenied};
+use crate::security::{AccessRules, EventBridge, RequestDenied};
 use crate::telemetry::{ProblemKind, StatusLabel};
 
 /// The client of a request.
 #[derive(Clone)]
-pub(super) struct Client {
+pub(crate) struct Client {
     /// Its address, which a trusted proxy may have forwarded.
     pub(super) address: IpAddr,
     connection: Option<Arc<Connection>>,
@@ -30,7 +30,7 @@ pub(super) struct Client {
 
 impl Client {
     /// The client has a valid token or signature: it no longer counts as an unknown one.
-    pub(super) fn set_authenticated(&self) {
+    pub(crate) fn set_authenticated(&self) {
         if let Some(connection) = &self.connection {
             connection.set_authenticated();
         }
@@ -86,7 +86,7 @@ async fn guarded(
     // Only intake: a refused event may be lost to its sender, a refused operator sees it.
     let is_event = request.uri().path() == "/events";
     let (mut parts, body) = request.into_parts();
-    let client = match admit(state, connection, &parts) {
+    let client = match admit(state, connection, &parts, None) {
         Ok(client) => client,
         Err(error) => {
             let response = error.into_response();
@@ -106,10 +106,11 @@ async fn guarded(
 }
 
 /// The client of a request that may go on.
-fn admit(
+pub(super) fn admit(
     state: &AppState,
     connection: Option<Arc<Connection>>,
     request: &Parts,
+    console_hosts: Option<&[String]>,
 ) -> Result<Client, HttpError> {
     let path = request.uri.path();
     let is_health = matches!(path, "/healthz" | "/readyz");
@@ -127,7 +128,17 @@ fn admit(
     }
     let access = state.live.access.load();
     let has_tokens = !state.live.tokens.load().is_open();
-    access.check(request, has_tokens)?;
+    match console_hosts {
+        None => access.check(request, has_tokens)?,
+        // A browser is at the other end, with whatever pages are open in it: always.
+        Some(hosts) => {
+            let rules = AccessRules {
+                hosts: hosts.to_vec(),
+                ..AccessRules::default()
+            };
+            rules.check(request, false)?;
+        }
+    }
     // Without a connection there is a test that calls the router.
     let peer = connection.as_ref().map(|connection| connection.peer);
     let peer = peer.unwrap_or(Ipv4Addr::LOCALHOST.into());
@@ -197,7 +208,7 @@ fn gives_proof(request: &Parts) -> bool {
 }
 
 /// Reports a wrong token, without any of it, and waits longer after each.
-async fn slow_down(state: &AppState, client: &Client) {
+pub(crate) async fn slow_down(state: &AppState, client: &Client) {
     let delay = state.peers.fail(client.address, Instant::now());
     let detail = format!("wrong token or signature; its answer is delayed by {delay:?}");
     let address = client.address.to_string();

@@ -28,6 +28,9 @@ pub struct Token {
     expires: Option<Timestamp>,
 }
 
+/// The name of every client where there are no tokens.
+const ANONYMOUS: &str = "anonymous";
+
 /// Accepted bearer tokens.
 ///
 /// ```
@@ -85,6 +88,12 @@ impl Token {
     }
 }
 
+impl Token {
+    fn is_valid(&self, now: Timestamp) -> bool {
+        self.expires.is_none_or(|end| now < end)
+    }
+}
+
 impl Tokens {
     /// Accepts these tokens. Without any, every request is allowed; the configuration permits that
     /// only if the service listens on a loopback address.
@@ -127,6 +136,24 @@ impl Tokens {
         self.tokens.is_empty() && !self.closed
     }
 
+    /// Name and roles of a token that a person has entered; `None` if it is unknown or has expired.
+    pub fn find(&self, token: &SecretString, now: Timestamp) -> Option<(String, Vec<Role>)> {
+        let token = self.matching(token.expose_secret(), now)?;
+        Some((token.name.clone(), token.roles.clone()))
+    }
+
+    /// The roles of the token with this name; `None` if it was removed or has expired. All roles of
+    /// the name `anonymous` if there are no tokens.
+    pub fn roles_of(&self, name: &str, now: Timestamp) -> Option<Vec<Role>> {
+        if self.is_open() {
+            let all = || vec![Role::Ingest, Role::Read, Role::Operate];
+            return (name == ANONYMOUS).then(all);
+        }
+        let mut tokens = self.tokens.iter();
+        let token = tokens.find(|token| token.name == name && token.is_valid(now))?;
+        Some(token.roles.clone())
+    }
+
     /// The name of the token's holder, if the token has `role`. The token is in the `Authorization`
     /// header or, for clients that cannot set headers (Cloud Monitor's webhooks), the query
     /// parameter `token`.
@@ -141,7 +168,7 @@ impl Tokens {
         now: Timestamp,
     ) -> Result<&str, AccessDenied> {
         if self.is_open() {
-            return Ok("anonymous");
+            return Ok(ANONYMOUS);
         }
         let header = headers
             .get(AUTHORIZATION)
@@ -153,6 +180,17 @@ impl Tokens {
         let given = header
             .or_else(|| token_in_query(query))
             .ok_or(AccessDenied::Unauthenticated)?;
+        let token = self.matching(&given, now);
+        let token = token.ok_or(AccessDenied::Unauthenticated)?;
+        if token.roles.contains(&role) {
+            Ok(&token.name)
+        } else {
+            Err(AccessDenied::Forbidden)
+        }
+    }
+
+    /// The token with this text, if it has not expired.
+    fn matching(&self, given: &str, now: Timestamp) -> Option<&Token> {
         let digest: [u8; 32] = Sha256::digest(given).into();
         // Digests are compared in constant time, with every token: how long a refusal takes says
         // nothing about how much of a token was right, or which token it is like.
@@ -162,15 +200,8 @@ impl Tokens {
                 found = Some(token);
             }
         }
-        let token = found
-            // An expired token gets the same answer as an unknown one.
-            .filter(|token| token.expires.is_none_or(|end| now < end))
-            .ok_or(AccessDenied::Unauthenticated)?;
-        if token.roles.contains(&role) {
-            Ok(&token.name)
-        } else {
-            Err(AccessDenied::Forbidden)
-        }
+        // An expired token gets the same answer as an unknown one.
+        found.filter(|token| token.is_valid(now))
     }
 }
 
