@@ -15,7 +15,7 @@ use crate::service_args::{ServiceArgs, refused};
 The service reads its rule files and configuration again: rules, targets, tokens, certificates, \
 retention. Each of these parts is taken if it is valid: a revoked token is revoked, whatever the \
 rules say. For a part that is invalid the errors are printed, and it stays as it was. Address, \
-store, limits, log, telemetry and shutdown timeout need a restart; if they changed, they are \
+store, console, limits, log, telemetry and shutdown timeout need a restart; if they changed, they are \
 listed.
 
 A number of rules that falls to 0 or by more than half is refused without --force: a folder that \

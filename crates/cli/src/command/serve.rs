@@ -17,11 +17,8 @@ use crate::rule_warnings;
 Accepts events over HTTP, stores them before the response, evaluates the rules and delivers \
 their actions. Logs are JSON lines on stderr. SIGHUP, a change of the files and `reflexarc \
 reload` reload rules, targets, tokens and certificates; what is invalid stays as it was. Address, \
-store, limits, log, telemetry and shutdown timeout need a restart. SIGTERM and Ctrl-C shut down \
+store, console, limits, log, telemetry and shutdown timeout need a restart. SIGTERM and Ctrl-C shut down \
 cleanly: deliveries in progress finish, pending ones stay in the store.
-
-Rules with a time window are refused, as invalid rules are: only test, run and simulate evaluate \
-them for now.
 
 Exit codes:
   0 shut down cleanly

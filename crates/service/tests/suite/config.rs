@@ -374,3 +374,40 @@ fn collectors_at_metadata_addresses_are_refused() {
         assert!(found.contains("metadata service"), "{metadata}: {found}");
     }
 }
+
+#[test]
+fn the_console_has_an_address_and_names() {
+    let text = "[console]\nlisten = \"127.0.0.1:8326\"\nhosts = [\"Reflexarc.internal\"]";
+    let config = read(text).unwrap();
+    assert_eq!(config.console, Some(([127, 0, 0, 1], 8326).into()));
+    assert_eq!(config.console_hosts, ["reflexarc.internal"]);
+    assert_eq!(read("").unwrap().console, None);
+
+    for (text, expected) in [
+        ("[console]", "listen = \"127.0.0.1:8326\""),
+        ("[console]\nlisten = \"8326\"", "is not an address and port"),
+        (
+            "[console]\nlisten = \"0.0.0.0:8326\"",
+            "missing tokens: without them anyone who can reach this address",
+        ),
+        (
+            "[console]\nlisten = \"127.0.0.1:8326\"\nhosts = [\"a/b\"]",
+            "expected the name of a host",
+        ),
+        (
+            "[console]\nlisten = \"127.0.0.1:8326\"\nport = 1",
+            "unknown key `port`",
+        ),
+    ] {
+        let rendered = rendered(text);
+        assert!(rendered.contains(expected), "{text}:\n{rendered}");
+    }
+}
+
+#[test]
+fn another_console_needs_a_restart() {
+    let running = read("").unwrap().restart_settings();
+    let edited = read("[console]\nlisten = \"127.0.0.1:8326\"").unwrap();
+    let edited = edited.restart_settings();
+    assert_eq!(running.differences(&edited), ["console"]);
+}
