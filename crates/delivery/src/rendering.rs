@@ -1,10 +1,17 @@
 //! Rendering that all targets share: a delivery as JSON, its summary, shortened texts.
 
+use std::borrow::Cow;
+
+use jiff::tz::TimeZone;
 use reflexarc_event::Json;
-use reflexarc_reaction::Action;
+use reflexarc_reaction::{Action, Message};
 use reqwest::Url;
 
 use crate::delivery::Delivery;
+use crate::readable_time::with_readable_times;
+
+/// The longest link; browsers and chat clients accept no longer ones reliably.
+pub(crate) const LINK_BYTES: usize = 2_048;
 
 /// A delivery as commands and files receive it.
 pub(crate) fn delivery_to_json(delivery: &Delivery) -> Json {
@@ -29,6 +36,40 @@ pub(crate) fn delivery_to_json(delivery: &Delivery) -> Json {
         members.extend(action);
     }
     json
+}
+
+/// The delivery as it is shown: with readable times, without a title that only repeats the text,
+/// and with a remark in place of a link that is too long.
+pub(crate) fn prepared<'a>(delivery: &'a Delivery, zone: Option<&TimeZone>) -> Cow<'a, Delivery> {
+    let mut shown = with_readable_times(delivery, zone);
+    let Action::Notify { message, .. } = &shown.action else {
+        return shown;
+    };
+    let repeats = !message.title.is_empty() && message.title.trim() == message.text.trim();
+    let long_link = message.link.as_ref().map(String::len);
+    let long_link = long_link.filter(|bytes| *bytes > LINK_BYTES);
+    if (repeats || long_link.is_some())
+        && let Action::Notify { message, .. } = &mut shown.to_mut().action
+    {
+        if repeats {
+            message.title.clear();
+        }
+        if let Some(bytes) = long_link {
+            message
+                .text
+                .push_str(&format!("\n(a link of {bytes} bytes was left out)"));
+        }
+    }
+    shown
+}
+
+/// The message's link, if it is one of the web, cannot break out of its line and is not too long.
+pub(crate) fn web_link(message: &Message) -> Option<&str> {
+    message.link.as_deref().filter(|link| {
+        is_web_link(link)
+            && link.len() <= LINK_BYTES
+            && !link.contains(|c: char| c.is_control() || c == ' ')
+    })
 }
 
 /// What a delivery is about, in one line: a message's title or first line, or a document.
@@ -107,9 +148,24 @@ pub(crate) fn truncate(text: &str, limit: usize) -> &str {
     &text[..end.unwrap_or(0)]
 }
 
+/// The text if it has at most `limit` characters, else its beginning and `…`.
+pub(crate) fn ellipsize_chars(text: &str, limit: usize) -> String {
+    if text.chars().nth(limit).is_none() {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(limit - 1).collect();
+    format!("{}…", kept.trim_end())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn titles_have_a_limit_in_characters() {
+        assert_eq!(ellipsize_chars("网卡网卡", 4), "网卡网卡");
+        assert_eq!(ellipsize_chars("网卡网卡网", 4), "网卡网…");
+    }
 
     #[test]
     fn long_texts_end_with_an_ellipsis() {

@@ -29,9 +29,7 @@ use crate::answer_policy::AnswerPolicy;
 use crate::delivery::Delivery;
 use crate::http::{BoundedResponse, EgressPolicy};
 use crate::outcome::{Receipt, SendError};
-use crate::rendering::{host_of, summary};
-
-pub(super) use self::page::{LINK_BYTES, ellipsize_chars, prepared, web_link};
+use crate::rendering::{LINK_BYTES, host_of, prepared, summary};
 
 /// A chat, called by the address of its webhook.
 pub struct ChatTarget {

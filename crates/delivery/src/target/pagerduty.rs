@@ -13,7 +13,6 @@ use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use super::chat::{ellipsize_chars, prepared, web_link};
 use super::post::post_json;
 use super::{Preview, RateLimit, SendFuture, Target, webhook};
 use crate::answer_policy::AnswerPolicy;
@@ -21,7 +20,7 @@ use crate::delivery::Delivery;
 use crate::http::BoundedResponse;
 use crate::outcome::{Receipt, SendError};
 use crate::phase::Phase;
-use crate::rendering::{host_of, one_line, shorten, summary};
+use crate::rendering::{ellipsize_chars, host_of, one_line, prepared, shorten, summary, web_link};
 
 /// An integration of a service of PagerDuty.
 pub struct PagerDuty {

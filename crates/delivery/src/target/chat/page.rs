@@ -1,18 +1,13 @@
 //! What a chat shows: sections with level, title, text and link, and whom it mentions.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use jiff::tz::TimeZone;
-use reflexarc_reaction::{Action, Level, Message};
+use reflexarc_reaction::{Action, Level};
 
 use crate::delivery::Delivery;
 use crate::phase::Phase;
-use crate::readable_time::with_readable_times;
-use crate::rendering::{is_web_link, one_line};
+use crate::rendering::{ellipsize_chars, one_line, web_link};
 
-/// The longest link; browsers and chat clients accept no longer ones reliably.
-pub(crate) const LINK_BYTES: usize = 2_048;
 /// The longest title. Slack accepts 150 characters in a heading, with level and part.
 const TITLE_CHARS: usize = 100;
 /// How many people one message mentions, and the bytes of all their names.
@@ -190,40 +185,6 @@ impl Section {
     }
 }
 
-/// The delivery as it is shown: with readable times, without a title that only repeats the text,
-/// and with a remark in place of a link that is too long.
-pub(crate) fn prepared<'a>(delivery: &'a Delivery, zone: Option<&TimeZone>) -> Cow<'a, Delivery> {
-    let mut shown = with_readable_times(delivery, zone);
-    let Action::Notify { message, .. } = &shown.action else {
-        return shown;
-    };
-    let repeats = !message.title.is_empty() && message.title.trim() == message.text.trim();
-    let long_link = message.link.as_ref().map(String::len);
-    let long_link = long_link.filter(|bytes| *bytes > LINK_BYTES);
-    if (repeats || long_link.is_some())
-        && let Action::Notify { message, .. } = &mut shown.to_mut().action
-    {
-        if repeats {
-            message.title.clear();
-        }
-        if let Some(bytes) = long_link {
-            message
-                .text
-                .push_str(&format!("\n(a link of {bytes} bytes was left out)"));
-        }
-    }
-    shown
-}
-
-/// The message's link, if it is one of the web, cannot break out of its line and is not too long.
-pub(crate) fn web_link(message: &Message) -> Option<&str> {
-    message.link.as_deref().filter(|link| {
-        is_web_link(link)
-            && link.len() <= LINK_BYTES
-            && !link.contains(|c: char| c.is_control() || c == ' ')
-    })
-}
-
 /// The people whom these deliveries mention, each once, and how many more there are: a message with
 /// a hundred names alerts no one in particular.
 pub(super) fn mentioned(batch: &[Delivery]) -> (Vec<String>, usize) {
@@ -257,24 +218,9 @@ pub(super) fn is_id(person: &str) -> bool {
     !person.is_empty() && person.bytes().all(is_plain)
 }
 
-/// The text if it has at most `limit` characters, else its beginning and `…`.
-pub(crate) fn ellipsize_chars(text: &str, limit: usize) -> String {
-    if text.chars().nth(limit).is_none() {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(limit - 1).collect();
-    format!("{}…", kept.trim_end())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn titles_have_a_limit_in_characters() {
-        assert_eq!(ellipsize_chars("网卡网卡", 4), "网卡网卡");
-        assert_eq!(ellipsize_chars("网卡网卡网", 4), "网卡网…");
-    }
 
     #[test]
     fn ids_hold_no_markup() {

@@ -7,8 +7,7 @@ use super::markdown::{escape_all, escape_links, fence, fenced, with_line_breaks}
 use super::split::{json_bytes, split};
 use super::{DingTalk, Format};
 use crate::delivery::Delivery;
-use crate::rendering::{ellipsize, one_line};
-use crate::target::chat::{prepared, web_link};
+use crate::rendering::{ellipsize, one_line, prepared, web_link};
 
 /// A robot accepts 20,000 bytes (`460101 message too long, exceed 20000 bytes`); 1,000 are kept for
 /// what the estimate of a digest's size leaves out.
