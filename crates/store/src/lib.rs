@@ -40,11 +40,14 @@
 
 mod accepted;
 mod archived;
+mod audit;
 mod calls;
 mod check;
 mod dead_letters;
+mod entries;
 mod error;
 mod evaluation_json;
+mod filters;
 mod incidents;
 mod incoming;
 mod matches;
@@ -62,13 +65,18 @@ mod timeline;
 
 pub use accepted::{Accepted, ReplayAccepted};
 pub use archived::{Archived, DamagedEvent, EventPage, Selection, VerifyReport};
+pub use audit::{AuditEntry, AuditFilter, AuditLimits, AuditOutcome, AuditVia, NewAuditEntry};
 pub use calls::{
     ChangePeriod, ChangeReservation, ChangeStop, WaitingCall, WithdrawnCall, WithdrawnCallObserver,
 };
 pub use check::{Damage, MAX_LISTED_DAMAGE, StoreCheck};
 pub use dead_letters::{DeadLetter, DeadLetterObserver, DeadLetterReport, MAX_LISTED};
+pub use entries::{
+    EntryPage, EntrySummary, EventFilter, MAX_COUNTED_DELIVERIES, MAX_SUMMARY_EVALUATION,
+};
 pub use error::StoreError;
 pub use evaluation_json::evaluation_to_json;
+pub use filters::{BulkChange, BulkStep, DeliveryFilter};
 pub use incidents::{Acknowledged, Acknowledgement, Incident, IncidentEnd, IncidentFilter};
 pub use incoming::Incoming;
 pub use matches::{

@@ -11,13 +11,15 @@ use reflexarc_reaction::OwnCode;
 
 use crate::{
     Accepted, Acknowledged, Acknowledgement, ActiveWithholding, Archived, Attempt, AttemptOutcome,
-    ChangeReservation, ChangeStop, ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver,
-    DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus, EndedAttempt,
-    EvaluateInTransaction, EventDeliveries, EventPage, Incident, IncidentFilter, Incoming,
-    MatchCount, MatchCursor, MatchFilter, MatchPage, NewSilence, PageCursor, PageLimits, Pruned,
-    QueueDepth, ReleaseStep, ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection,
-    Settled, Silence, SilenceEnd, StateReader, StoreCheck, StoreError, TargetPause, TimeWork,
-    Timeline, VerifyReport, WithdrawnCallObserver, WithheldPeriod, Withholding,
+    AuditEntry, AuditFilter, AuditOutcome, BulkChange, BulkStep, ChangeReservation, ChangeStop,
+    ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport,
+    DeliveryFilter, DeliveryPage, DeliveryRecord, DeliveryStatus, EndedAttempt, EntryPage,
+    EvaluateInTransaction, EventDeliveries, EventFilter, EventPage, Incident, IncidentFilter,
+    Incoming, MatchCount, MatchCursor, MatchFilter, MatchPage, NewAuditEntry, NewSilence,
+    PageCursor, PageLimits, Pruned, QueueDepth, ReleaseStep, ReplayAccepted, Reply, ReplySender,
+    Retention, RuleUse, Selection, Settled, Silence, SilenceEnd, StateReader, StoreCheck,
+    StoreError, TargetPause, TimeWork, Timeline, VerifyReport, WithdrawnCallObserver,
+    WithheldPeriod, Withholding,
 };
 
 /// The exclusive lock of the one process that delivers from a store. It is released when this is
@@ -463,6 +465,99 @@ pub trait Store: Send + Sync {
     /// If the store fails.
     fn drop_dead_letter(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError>;
 
+    /// Changes the next deliveries that `filter` selects, at most `step` and at most 1,000, in one
+    /// transaction that other jobs may share: others wait for one step. Repeated with
+    /// [`BulkStep::next`] until that is `None`, it changes all that were selected when it began,
+    /// the longest dead first; what becomes a dead letter again meanwhile comes later, unless
+    /// [`DeliveryFilter::finished_until`] excludes it. A change of dead letters changes nothing of
+    /// another status, and [`BulkChange::Cancel`] only what is pending or withheld.
+    fn submit_matching(
+        &self,
+        change: BulkChange,
+        filter: &DeliveryFilter,
+        after: Option<PageCursor>,
+        step: usize,
+        now: Timestamp,
+    ) -> Reply<BulkStep>;
+
+    /// As [`Store::submit_matching`], waiting for the commit, and on a full disk too.
+    ///
+    /// # Errors
+    /// If nothing was changed.
+    fn change_matching(
+        &self,
+        change: BulkChange,
+        filter: &DeliveryFilter,
+        after: Option<PageCursor>,
+        step: usize,
+        now: Timestamp,
+    ) -> Result<BulkStep, StoreError>;
+
+    /// A step of [`BulkChange::Redrive`], see [`Store::submit_matching`].
+    fn submit_redrive_matching(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<PageCursor>,
+        step: usize,
+        now: Timestamp,
+    ) -> Reply<BulkStep> {
+        self.submit_matching(BulkChange::Redrive, filter, after, step, now)
+    }
+
+    /// A step of [`BulkChange::Drop`], see [`Store::submit_matching`].
+    fn submit_drop_matching(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<PageCursor>,
+        step: usize,
+        now: Timestamp,
+    ) -> Reply<BulkStep> {
+        self.submit_matching(BulkChange::Drop, filter, after, step, now)
+    }
+
+    /// A step of [`BulkChange::Cancel`], see [`Store::submit_matching`].
+    fn submit_cancel_matching(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<PageCursor>,
+        step: usize,
+        now: Timestamp,
+    ) -> Reply<BulkStep> {
+        self.submit_matching(BulkChange::Cancel, filter, after, step, now)
+    }
+
+    /// Records what an operator does. Returns the number of the entry.
+    ///
+    /// # Errors
+    /// If nothing was stored.
+    fn append_audit(&self, entry: NewAuditEntry) -> Result<i64, StoreError>;
+
+    /// Records how an operation ended that was recorded as [`AuditOutcome::Begun`]. Returns whether
+    /// its entry is still there.
+    ///
+    /// # Errors
+    /// If nothing was stored.
+    fn finish_audit(
+        &self,
+        id: i64,
+        outcome: AuditOutcome,
+        count: u64,
+        message: &str,
+        at: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// What operators have done: entries with a lower number than `before`, the newest first, at
+    /// most `limit`.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn audit_page(
+        &self,
+        filter: &AuditFilter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, StoreError>;
+
     /// Adds a silence; `None` if there are `most` that are not over.
     ///
     /// # Errors
@@ -600,6 +695,26 @@ pub trait Store: Send + Sync {
         limits: PageLimits,
     ) -> Result<DeliveryPage, StoreError>;
 
+    /// The deliveries that a filter selects: as [`Store::delivery_page`], or in the opposite order.
+    /// A page of dead letters looks at 100,000 of them at most, so it may have fewer than its
+    /// limits allow, or none, although others follow.
+    ///
+    /// # Errors
+    /// If the store cannot be read at all.
+    fn filtered_page(
+        &self,
+        filter: &DeliveryFilter,
+        newest_first: bool,
+        after: Option<PageCursor>,
+        limits: PageLimits,
+    ) -> Result<DeliveryPage, StoreError>;
+
+    /// How many deliveries a filter selects; `at_most` if there are as many or more.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn count_deliveries(&self, filter: &DeliveryFilter, at_most: u64) -> Result<u64, StoreError>;
+
     /// One delivery with its attempts.
     ///
     /// # Errors
@@ -704,6 +819,25 @@ pub trait Store: Send + Sync {
         let events = page.events.into_iter();
         events.map(|event| event.map_err(failed)).collect()
     }
+
+    /// Entries of the archive before a position, the newest first, or with
+    /// [`EventFilter::from`] or [`EventFilter::until`] the latest first. A page looks at so many
+    /// entries that it takes some milliseconds, and says where it has ended.
+    ///
+    /// # Errors
+    /// If the store cannot be read at all.
+    fn entry_page(
+        &self,
+        filter: &EventFilter,
+        before: Option<i64>,
+        limits: PageLimits,
+    ) -> Result<EntryPage, StoreError>;
+
+    /// The entry at an archive position, if it is there.
+    ///
+    /// # Errors
+    /// If the store cannot be read at all.
+    fn entry(&self, seq: i64) -> Result<Option<Result<Archived, DamagedEvent>>, StoreError>;
 
     /// Reads every archived event back: decompression with checksum, size, JSON.
     ///

@@ -12,7 +12,7 @@ use crate::{Archived, DamagedEvent, EntryKind, StoreError};
 
 /// A stored evaluation holds derived events and payloads, each up to 128 levels deep as events may
 /// be, inside objects of its own.
-const EVALUATION_DEPTH: usize = 192;
+pub(super) const EVALUATION_DEPTH: usize = 192;
 /// Far more than the limits of reactions let an evaluation grow to; bounds what a damaged row can
 /// expand to.
 const EVALUATION_BYTES: usize = 256 << 20;

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use rusqlite::Connection;
 
+use super::audit::AUDIT;
 use super::calls::CALLS;
 use super::changes::CHANGES;
 use super::duplicates::recompute_fingerprints;
 use super::incidents::INCIDENTS;
 use super::matches::MATCHES;
 use super::order;
-use super::schema::{SCHEMA_4, SCHEMA_7};
+use super::schema::{SCHEMA_4, SCHEMA_7, SCHEMA_10};
 use super::silences::SILENCES;
 use super::state::STATE_COUNTS;
 
@@ -49,6 +50,12 @@ pub(super) fn migrate(connection: &Connection, to: i32) -> rusqlite::Result<()> 
     if version < 9 {
         add_incidents(connection, version)?;
         connection.execute_batch(SILENCES)?;
+    }
+    if version < 10 {
+        // Before, it had only the times.
+        connection.execute_batch("DROP INDEX IF EXISTS delivery_dead;")?;
+        connection.execute_batch(SCHEMA_10)?;
+        connection.execute_batch(AUDIT)?;
     }
     connection.execute_batch(&format!("PRAGMA user_version = {to}; COMMIT;"))
 }

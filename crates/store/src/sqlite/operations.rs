@@ -18,20 +18,21 @@ use super::state::SqliteStateReader;
 use super::timeline::{Afterwards, SqliteTimeTransaction, advance};
 use super::writer::{SharedConnection, lock};
 use super::{
-    SqliteStore, accept, archive, attempts, calls, changes, check, claim, copies, deadlines,
-    digests, incident_messages, incidents, listing, match_list, micros, order, outbox, pages,
-    retention, schema, silences, targets, withheld,
+    SqliteStore, accept, archive, archived_event, attempts, audit, bulk, calls, changes, check,
+    claim, copies, deadlines, digests, entries, filtered, incident_messages, incidents, listing,
+    match_list, micros, order, outbox, pages, retention, schema, silences, targets, withheld,
 };
 use crate::{
     Accepted, Acknowledged, Acknowledgement, ActiveWithholding, Archived, Attempt, AttemptOutcome,
-    ChangeReservation, ChangeStop, ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver,
-    DeadLetterReport, DeliveryPage, DeliveryRecord, DeliveryStatus, EndedAttempt, EntryKind,
-    EvaluateInTransaction, EventDeliveries, EventPage, Incident, IncidentFilter, Incoming,
-    MatchCount, MatchCursor, MatchFilter, MatchPage, NewSilence, PageCursor, PageLimits, Pruned,
-    QueueDepth, ReleaseStep, ReplayAccepted, Reply, ReplySender, Retention, RuleUse, Selection,
-    Settled, Silence, SilenceEnd, StateReader, Store, StoreCheck, StoreError, StoreLock,
-    TargetPause, TimeWork, Timeline, VerifyReport, WithdrawnCallObserver, WithheldPeriod,
-    Withholding,
+    AuditEntry, AuditFilter, AuditOutcome, BulkChange, BulkStep, ChangeReservation, ChangeStop,
+    ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport,
+    DeliveryFilter, DeliveryPage, DeliveryRecord, DeliveryStatus, EndedAttempt, EntryKind,
+    EntryPage, EvaluateInTransaction, EventDeliveries, EventFilter, EventPage, Incident,
+    IncidentFilter, Incoming, MatchCount, MatchCursor, MatchFilter, MatchPage, NewAuditEntry,
+    NewSilence, PageCursor, PageLimits, Pruned, QueueDepth, ReleaseStep, ReplayAccepted, Reply,
+    ReplySender, Retention, RuleUse, Selection, Settled, Silence, SilenceEnd, StateReader, Store,
+    StoreCheck, StoreError, StoreLock, TargetPause, TimeWork, Timeline, VerifyReport,
+    WithdrawnCallObserver, WithheldPeriod, Withholding,
 };
 
 impl Store for SqliteStore {
@@ -492,40 +493,83 @@ impl Store for SqliteStore {
     }
 
     fn cancel(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
-        // A delivery that is being sent is pending too and can be cancelled: it is then not
-        // retried, but the attempt that runs is not interrupted (see `outbox::settle`).
-        const REASON: &str = "cancelled by an operator";
-        self.change(move |connection| {
-            let withdrawal = calls::withdraw(connection, id, OwnCode::Cancelled, REASON, now)?;
-            if let Some(withdrawal) = withdrawal {
-                return Ok(withdrawal.is_new());
-            }
-            let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Cancelled);
-            Ok(
-                outbox::transfer(connection, id, from, to, Some(REASON), now)?
-                    || withheld::cancel(connection, id, REASON, now)?,
-            )
-        })
+        self.change(move |connection| bulk::cancel(connection, id, now))
     }
 
     fn redrive(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
-        self.change(move |connection| {
-            // One whose answer could not be processed may have been executed.
-            let record = pages::get(connection, id)?;
-            if let Some(Ok(record)) = record
-                && record.delivery.action.is_call()
-            {
-                return Ok(false);
-            }
-            let (from, to) = (DeliveryStatus::Dead, DeliveryStatus::Pending);
-            outbox::transfer(connection, id, from, to, None, now)
-        })
+        self.change(move |connection| bulk::redrive(connection, id, now))
     }
 
     fn drop_dead_letter(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
-        let reason = Some("dropped by an operator");
-        let (from, to) = (DeliveryStatus::Dead, DeliveryStatus::Dropped);
-        self.change(move |connection| outbox::transfer(connection, id, from, to, reason, now))
+        self.change(move |connection| bulk::drop_dead_letter(connection, id, now))
+    }
+
+    fn submit_matching(
+        &self,
+        change: BulkChange,
+        filter: &DeliveryFilter,
+        after: Option<PageCursor>,
+        step: usize,
+        now: Timestamp,
+    ) -> Reply<BulkStep> {
+        let filter = filter.clone();
+        let (reply, done) = Reply::channel();
+        let job = move |connection: &SharedConnection| {
+            bulk::step(&lock(connection), change, &filter, after, step, now)
+        };
+        // As heavy as what it changes, so that the transaction does not become longer than that of
+        // accepted events.
+        self.writer.submit_to(reply, step, job, |_| {});
+        done
+    }
+
+    fn change_matching(
+        &self,
+        change: BulkChange,
+        filter: &DeliveryFilter,
+        after: Option<PageCursor>,
+        step: usize,
+        now: Timestamp,
+    ) -> Result<BulkStep, StoreError> {
+        let submit = || {
+            self.submit_matching(change, filter, after, step, now)
+                .wait()
+        };
+        self.free_space(submit)
+    }
+
+    fn append_audit(&self, entry: NewAuditEntry) -> Result<i64, StoreError> {
+        // On a full disk too: what frees space is recorded.
+        self.free_space(|| {
+            let entry = entry.clone();
+            let job = move |connection: &_| audit::append(connection, &entry);
+            self.writer.submit(job).wait()
+        })
+    }
+
+    fn finish_audit(
+        &self,
+        id: i64,
+        outcome: AuditOutcome,
+        count: u64,
+        message: &str,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.free_space(|| {
+            let message = message.to_owned();
+            let job =
+                move |connection: &_| audit::finish(connection, id, outcome, count, &message, at);
+            self.writer.submit(job).wait()
+        })
+    }
+
+    fn audit_page(
+        &self,
+        filter: &AuditFilter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        self.read(|connection| audit::page(connection, filter, before, limit))
     }
 
     fn add_silence(
@@ -610,7 +654,23 @@ impl Store for SqliteStore {
         after: Option<PageCursor>,
         limits: PageLimits,
     ) -> Result<DeliveryPage, StoreError> {
-        self.read(|connection| pages::page(connection, status, target, after, limits))
+        let mut filter = DeliveryFilter::of(status);
+        filter.target = target.map(str::to_owned);
+        self.filtered_page(&filter, false, after, limits)
+    }
+
+    fn filtered_page(
+        &self,
+        filter: &DeliveryFilter,
+        newest_first: bool,
+        after: Option<PageCursor>,
+        limits: PageLimits,
+    ) -> Result<DeliveryPage, StoreError> {
+        self.read(|connection| pages::page(connection, filter, newest_first, after, limits))
+    }
+
+    fn count_deliveries(&self, filter: &DeliveryFilter, at_most: u64) -> Result<u64, StoreError> {
+        self.read(|connection| filtered::count(connection, filter, at_most))
     }
 
     fn delivery(
@@ -700,6 +760,22 @@ impl Store for SqliteStore {
             ..Selection::default()
         };
         self.read(|connection| Walk::new(connection, &selection, after)?.page(connection, limits))
+    }
+
+    fn entry_page(
+        &self,
+        filter: &EventFilter,
+        before: Option<i64>,
+        limits: PageLimits,
+    ) -> Result<EntryPage, StoreError> {
+        self.read(|connection| entries::page(connection, filter, before, limits))
+    }
+
+    fn entry(&self, seq: i64) -> Result<Option<Result<Archived, DamagedEvent>>, StoreError> {
+        self.read(|connection| {
+            let found = archived_event::read_event(connection, seq)?;
+            Ok(found.map(|(entry, _)| entry))
+        })
     }
 
     fn check(&self, check: &mut StoreCheck) -> Result<(), StoreError> {

@@ -1,15 +1,17 @@
 //! Lists of deliveries in pages, around what cannot be read.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use reflexarc_delivery::DeliveryId;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
-use super::attempts;
 use super::damage::{is_local, is_of_row, out_of_order};
+use super::filtered::{Keys, Place};
 use super::records::{COLUMNS, read_row};
+use super::{attempts, filtered};
 use crate::{
-    DamagedDelivery, DeliveryPage, DeliveryRecord, DeliveryStatus, EventDeliveries, PageCursor,
+    DamagedDelivery, DeliveryFilter, DeliveryPage, DeliveryRecord, EventDeliveries, PageCursor,
     PageLimits, StoreError,
 };
 
@@ -20,33 +22,30 @@ const PROBES: u32 = 8;
 /// or more. Those of earlier versions are random numbers of 128 bits.
 const FIRST_STEP: u128 = 1 << 64;
 
-/// The order of a list: time, archive position, id.
-type Place = (i64, i64, [u8; 16]);
-
-/// The deliveries of one status after a cursor: pending ones the soonest due first, others the
-/// longest finished first.
+/// The selected deliveries after a cursor: pending ones the soonest due first, others the longest
+/// finished first; or in the opposite order.
 pub(super) fn page(
     connection: &Connection,
-    status: DeliveryStatus,
-    target: Option<&str>,
+    filter: &DeliveryFilter,
+    newest_first: bool,
     after: Option<PageCursor>,
     limits: PageLimits,
 ) -> Result<DeliveryPage, StoreError> {
     let mut page = DeliveryPage::default();
-    let keys = match keys(connection, status, target, after, limits.rows) {
+    let keys = match filtered::keys(connection, filter, newest_first, after, limits.rows) {
         Ok(keys) => keys,
         // An index is damaged, or the table where the keys are read from.
         Err(error) if is_local(&error) => {
-            let list = (status, target);
+            let list = (filter, newest_first);
             keys_by_table(connection, list, after, limits.rows, &mut page.damaged)?
         }
         Err(error) => return Err(error.into()),
     };
     let (mut bytes, mut listed) = (0_usize, 0);
     let mut last = after;
-    let all = keys.len();
-    for (cursor, size) in keys.into_iter().take(limits.rows) {
-        bytes = size.saturating_add(bytes);
+    let all = keys.found.len();
+    for cursor in keys.found.into_iter().take(limits.rows) {
+        bytes = bytes.saturating_add(size_of_row(connection, cursor.id)?);
         if bytes > limits.bytes && listed > 0 {
             break;
         }
@@ -60,7 +59,7 @@ pub(super) fn page(
         last = Some(cursor);
         listed += 1;
     }
-    page.next = last.filter(|_| all > listed);
+    page.next = last.filter(|_| all > listed).or(keys.looked_until);
     Ok(page)
 }
 
@@ -136,81 +135,43 @@ pub(super) fn get(
     }
 }
 
-/// The column by which deliveries of a status are listed.
-fn time_column(status: DeliveryStatus) -> &'static str {
-    // Pending deliveries have no `finished` time, finished ones no useful `due`.
-    match status {
-        DeliveryStatus::Pending | DeliveryStatus::Withheld => "due",
-        _ => "finished",
+/// The size of what a delivery carries; zero if that cannot be read.
+fn size_of_row(connection: &Connection, id: DeliveryId) -> Result<usize, StoreError> {
+    let sql = "SELECT octet_length(action) + coalesce(octet_length(reason), 0)
+               FROM delivery WHERE id = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    match statement.query_row([id.as_bytes()], |row| row.get::<_, i64>(0)) {
+        Ok(size) => Ok(usize::try_from(size).unwrap_or_default()),
+        Err(rusqlite::Error::QueryReturnedNoRows) => Ok(0),
+        // Reading the delivery finds that, and says what is wrong.
+        Err(error) if is_local(&error) || is_of_row(&error) => Ok(0),
+        Err(error) => Err(error.into()),
     }
 }
 
-/// The places of the next deliveries, with the sizes of what they carry: one more than `limit`, as
-/// a sign that there are others.
-fn keys(
-    connection: &Connection,
-    status: DeliveryStatus,
-    target: Option<&str>,
-    after: Option<PageCursor>,
-    limit: usize,
-) -> rusqlite::Result<Vec<(PageCursor, usize)>> {
-    let time = time_column(status);
-    let number = status.number();
-    let of_target = target.map_or("", |_| "AND target = ?5");
-    // No index of deliveries has those that are withheld.
-    let among = match status {
-        DeliveryStatus::Withheld => {
-            "AND id IN (SELECT delivery FROM withheld INDEXED BY withheld_until
-                        WHERE ended IS NULL)"
-        }
-        _ => "",
-    };
-    // The condition on `status` is written out, as the partial indexes need it. Sorted without the
-    // actions: a backlog of 100,000 of 32 KB each would have to go through a file.
-    let sql = format!(
-        "SELECT {time}, seq, id, length(action) + coalesce(length(reason), 0) FROM delivery
-         WHERE status = {number} AND ({time}, seq, id) > (?1, ?2, ?3) {of_target} {among}
-         ORDER BY {time}, seq, id LIMIT ?4"
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let limit = i64::try_from(limit).map_or(i64::MAX, |limit| limit.saturating_add(1));
-    // Not `?1 IS NULL OR …`, with which SQLite would not go to the place by the index.
-    let (micros, seq, id) = after.map_or((i64::MIN, i64::MIN, [0; 16]), place);
-    let read = |row: &rusqlite::Row<'_>| {
-        let size: i64 = row.get(3)?;
-        let cursor = cursor((row.get(0)?, row.get(1)?, row.get(2)?));
-        Ok((cursor, usize::try_from(size).unwrap_or(usize::MAX)))
-    };
-    let rows = match target {
-        Some(target) => statement.query_map((micros, seq, id, limit, target), read)?,
-        None => statement.query_map((micros, seq, id, limit), read)?,
-    };
-    rows.collect()
-}
-
-/// As [`keys`], from the table itself in the order of ids, around what cannot be read. Reads the
-/// whole table.
+/// As [`filtered::keys`], from the table itself in the order of ids, around what cannot be read.
+/// Reads the whole table.
 fn keys_by_table(
     connection: &Connection,
-    (status, target): (DeliveryStatus, Option<&str>),
+    (filter, newest_first): (&DeliveryFilter, bool),
     after: Option<PageCursor>,
     limit: usize,
     damage: &mut Vec<DamagedDelivery>,
-) -> Result<Vec<(PageCursor, usize)>, StoreError> {
-    let time = time_column(status);
+) -> Result<Keys, StoreError> {
+    let time = filtered::time_column(filter.status);
+    let mut parameters = vec![Value::Blob(Vec::new())];
+    let conditions = filtered::conditions(filter, &mut parameters);
     let sql = format!(
-        "SELECT {time}, seq, id, status = {} AND coalesce(target = ?2, 1),
-                CASE status WHEN {} THEN length(action) + coalesce(length(reason), 0) END
-         FROM delivery NOT INDEXED WHERE id > ?1 ORDER BY id",
-        status.number(),
-        status.number()
+        "SELECT {time}, seq, id, coalesce({conditions}, 1)
+         FROM delivery NOT INDEXED WHERE id > ?1 ORDER BY id"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let after = after.map(place);
-    let mut found: BTreeMap<Place, usize> = BTreeMap::new();
+    let after = after.map(filtered::place);
+    let mut found: BTreeSet<Place> = BTreeSet::new();
     let mut id = [0; 16];
     'table: loop {
-        let mut rows = statement.query((id, target))?;
+        parameters[0] = Value::Blob(id.into());
+        let mut rows = statement.query(params_from_iter(&parameters))?;
         let error = loop {
             let row = match rows.next() {
                 Ok(Some(row)) => row,
@@ -226,12 +187,22 @@ fn keys_by_table(
                 continue;
             }
             let place: Place = (row.get(0)?, row.get(1)?, id);
-            if after.is_none_or(|after| place > after) {
-                let size: i64 = row.get(4)?;
-                found.insert(place, usize::try_from(size).unwrap_or(usize::MAX));
+            let is_next = |after| {
+                if newest_first {
+                    place < after
+                } else {
+                    place > after
+                }
+            };
+            if after.is_none_or(is_next) {
+                found.insert(place);
                 // One more than `limit`, the first ones.
                 if found.len() > limit.saturating_add(1) {
-                    found.pop_last();
+                    if newest_first {
+                        found.pop_first();
+                    } else {
+                        found.pop_last();
+                    }
                 }
             }
         };
@@ -254,8 +225,14 @@ fn keys_by_table(
             None => break 'table,
         }
     }
-    let keys = found.into_iter();
-    Ok(keys.map(|(place, size)| (cursor(place), size)).collect())
+    let mut found: Vec<_> = found.into_iter().map(filtered::cursor).collect();
+    if newest_first {
+        found.reverse();
+    }
+    Ok(Keys {
+        found,
+        looked_until: None,
+    })
 }
 
 /// The first id that can be read behind a place that cannot; `None` if there is none.
@@ -280,18 +257,6 @@ fn next_readable(connection: &Connection, id: [u8; 16]) -> Result<Option<Deliver
             Err(error) if is_local(&error) || is_of_row(&error) => {}
             Err(error) => return Err(error.into()),
         }
-    }
-}
-
-fn place(cursor: PageCursor) -> Place {
-    (cursor.micros, cursor.seq, *cursor.id.as_bytes())
-}
-
-fn cursor((micros, seq, id): Place) -> PageCursor {
-    PageCursor {
-        micros,
-        seq,
-        id: DeliveryId::from(id),
     }
 }
 

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::archived_event::read_fingerprint;
+use super::audit::FORGET_AUDIT;
 use super::changes::FORGET_CHANGES;
 use super::incidents::FORGET_INCIDENTS;
 use super::removal::{OldEvent, StepSize, remove};
@@ -39,7 +40,10 @@ impl SqliteStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let before = now.saturating_sub(retention.age).unwrap_or(Timestamp::MIN);
-        self.forget_in_steps(before, now)?;
+        // What operators have done with dead letters is known for as long as these.
+        let audited = retention.dead_letters.map(|age| age.max(retention.age));
+        let audited = audited.and_then(|age| now.saturating_sub(age).ok());
+        self.forget_in_steps(before, audited.unwrap_or(Timestamp::MIN), now)?;
         // Before the events that they refer to.
         self.forget_matches_in_steps(now)?;
         // Before the events, which may be removed then.
@@ -68,8 +72,14 @@ impl SqliteStore {
     }
 
     /// Removes expired state entries, fingerprints older than the duplicate window, old calls, old
-    /// changes, and the incidents and silences that were over `before`, all of them.
-    fn forget_in_steps(&self, before: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+    /// changes, the incidents and silences that were over `before`, and what operators did before
+    /// `audited`, all of them.
+    fn forget_in_steps(
+        &self,
+        before: Timestamp,
+        audited: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let since = micros(now).saturating_sub(self.duplicate_window);
         // A queue removes its old calls itself; these are of targets that are gone. The longest
         // rate limit looks back for a minute.
@@ -82,6 +92,7 @@ impl SqliteStore {
             (FORGET_CHANGES, day_ago),
             (FORGET_INCIDENTS, micros(before)),
             (FORGET_SILENCES, micros(before)),
+            (FORGET_AUDIT, micros(audited)),
         ];
         // Together, because each step waits for a commit, and mostly there is little to forget.
         while !left.is_empty() {

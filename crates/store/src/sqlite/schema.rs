@@ -22,6 +22,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Access, access};
 
+use super::audit::AUDIT;
 use super::calls::CALLS;
 use super::changes::CHANGES;
 use super::files::make_private;
@@ -37,7 +38,7 @@ use crate::{StoreError, StoreOptions};
 // configuration would add our tables to another program's database.
 const APPLICATION_ID: i32 = 0x7261_7263;
 /// The version of [`SCHEMA`], kept in the file's header.
-const VERSION: i32 = 9;
+const VERSION: i32 = 10;
 
 /// How long a connection waits for a lock that another process holds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,7 +62,7 @@ const ROOM_PAGES: i64 = 8;
 //                      delivered, or wait for the one before, cost claims nothing
 //   delivery_order     the delivery before and after one of its key; all that waits for a target
 //   delivery_failed    probes of a target that fails; the deliveries that others wait for
-//   delivery_dead      list dead letters, the oldest first
+//   delivery_dead…     list and search dead letters, the oldest first, see `filtered.rs`
 //   delivery_by_event  trace an event; prune an event with its deliveries
 //   delivery_named     what waits under a name that a later event cancels or replaces; most have
 //                      no name and are not in it
@@ -138,7 +139,6 @@ CREATE TABLE delivery (
     digest    BLOB,                             -- that carried it at its last attempt
     incident  INTEGER                           -- that it is of, see `incidents.rs`
 ) WITHOUT ROWID;
-CREATE INDEX delivery_dead ON delivery (finished) WHERE status = 2;
 CREATE INDEX delivery_by_event ON delivery (seq);
 
 CREATE TABLE attempt (
@@ -184,6 +184,15 @@ CREATE TABLE call (                             -- the last calls of a rate-limi
 pub(super) const SCHEMA_7: &str = "
 CREATE INDEX delivery_named ON delivery (rule, scope, delay_key)
     WHERE status = 0 AND delay_key IS NOT NULL;
+";
+
+/// What version 10 added besides a table. A query may need an index of the version before, so the
+/// first has the name and the first column that it had.
+pub(super) const SCHEMA_10: &str = "
+CREATE INDEX delivery_dead ON delivery (finished, seq, id, target, rule, event, reason)
+    WHERE status = 2;
+CREATE INDEX delivery_dead_target ON delivery (target, finished, seq, id, rule) WHERE status = 2;
+CREATE INDEX delivery_dead_rule ON delivery (rule, finished, seq, id) WHERE status = 2;
 ";
 
 /// Opens the one connection that writes, creating the file if there is none.
@@ -290,12 +299,14 @@ fn creation() -> String {
          {SCHEMA}
          {SCHEMA_4}
          {SCHEMA_7}
+         {SCHEMA_10}
          {MATCHES}
          {STATE_COUNTS}
          {CALLS}
          {CHANGES}
          {INCIDENTS}
          {SILENCES}
+         {AUDIT}
          PRAGMA application_id = {APPLICATION_ID};
          PRAGMA user_version = {VERSION};
          COMMIT;"

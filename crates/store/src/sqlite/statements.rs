@@ -16,8 +16,9 @@ use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 use super::SqliteStore;
 use crate::{
-    ActiveWithholding, AttemptOutcome, Candidate, ChangeReservation, ClosedBy, DeliveryStatus,
-    EntryKind, Incoming, MatchFilter, NewEntry, NewSilence, PageLimits, Retention, Selection,
+    ActiveWithholding, AttemptOutcome, AuditFilter, AuditOutcome, AuditVia, BulkChange, Candidate,
+    ChangeReservation, ClosedBy, DeliveryFilter, DeliveryStatus, EntryKind, EventFilter, Incoming,
+    MatchFilter, NewAuditEntry, NewEntry, NewSilence, PageCursor, PageLimits, Retention, Selection,
     SilenceEnd, Store, StoreCheck, StoreOptions, TargetPause, TimeTransaction, WithheldBy,
     Withholding, WithholdingDecision,
 };
@@ -27,7 +28,7 @@ static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Statements that scan a table or index, and why they may: none runs for an event, a claim, a
 /// trace or a step of retention.
-const SCANS: [(&str, &str); 31] = [
+const SCANS: [(&str, &str); 33] = [
     ("FROM pragma_", "reads the schema"),
     (
         "FROM incident INDEXED BY incident_open",
@@ -85,8 +86,16 @@ const SCANS: [(&str, &str); 31] = [
         "counts what is pending, every minute",
     ),
     (
-        "ORDER BY due, seq, id LIMIT",
+        "ORDER BY due ASC, seq ASC",
         "lists all that is pending, for an operator",
+    ),
+    (
+        "ORDER BY due DESC, seq DESC",
+        "lists all that is pending, for an operator",
+    ),
+    (
+        "FROM audit NOT INDEXED",
+        "reads the newest, as many as are listed",
     ),
     (
         "SELECT positions FROM kept_match",
@@ -234,6 +243,8 @@ fn use_in_every_way(store: &SqliteStore) {
             store.delivery_page(status, target, None, limits).unwrap();
         }
     }
+    use_filters(store);
+    use_audit(store);
     let dead = store.deliveries(DeliveryStatus::Dead, None, 9).unwrap();
     store.delivery(dead[0].delivery.id).unwrap().unwrap();
     store.deliveries_of(dead[0].seq, limits).unwrap();
@@ -278,6 +289,95 @@ fn use_in_every_way(store: &SqliteStore) {
     let pruned = [100_001, 1_000_000].map(|second| store.prune(&retention, at(second)).unwrap());
     let events: u64 = pruned.iter().map(|pruned| pruned.events).sum();
     assert!(events >= 10, "{pruned:?}");
+}
+
+/// Finds deliveries and entries by all filters, and changes what is found.
+fn use_filters(store: &SqliteStore) {
+    let limits = PageLimits::LIST;
+    for number in 0..64 {
+        let text = |bit: u32| (number & (1 << bit) != 0).then(|| "0".to_owned());
+        for status in [
+            DeliveryStatus::Dead,
+            DeliveryStatus::Pending,
+            DeliveryStatus::Withheld,
+        ] {
+            let filter = DeliveryFilter {
+                status,
+                target: text(0),
+                rule: text(1),
+                event: text(2),
+                reason: text(3),
+                finished_until: text(4).map(|_| at(0)),
+                since: text(5).map(|_| at(0)),
+            };
+            for newest_first in [false, true] {
+                let page = store.filtered_page(&filter, newest_first, None, limits);
+                let after = page.unwrap().next.or(Some(PageCursor {
+                    micros: 0,
+                    seq: 0,
+                    id: DeliveryId::from([0; 16]),
+                }));
+                store
+                    .filtered_page(&filter, newest_first, after, limits)
+                    .unwrap();
+            }
+            store.count_deliveries(&filter, 9).unwrap();
+            let change = match status {
+                DeliveryStatus::Dead => BulkChange::Drop,
+                _ => BulkChange::Cancel,
+            };
+            // Those without a text select something, which others need.
+            if number & 0b1111 != 0 {
+                let step = store
+                    .change_matching(change, &filter, None, 9, at(40))
+                    .unwrap();
+                store
+                    .change_matching(change, &filter, step.next, 9, at(40))
+                    .unwrap();
+            }
+        }
+        let filter = EventFilter {
+            id: text(0),
+            rule: text(1),
+            source: text(2),
+            from: text(3).map(|_| at(0)),
+            until: text(4).map(|_| at(9)),
+            ..EventFilter::default()
+        };
+        for before in [None, Some(9)] {
+            store.entry_page(&filter, before, limits).unwrap();
+        }
+    }
+    store.entry(1).unwrap().unwrap().unwrap();
+}
+
+/// Records what operators do, and finds it by all filters.
+fn use_audit(store: &SqliteStore) {
+    let entry = NewAuditEntry {
+        at: at(40),
+        by: "me".into(),
+        via: AuditVia::Api,
+        operation: "drop".into(),
+        subject: String::new(),
+        details: "{}".into(),
+        command: String::new(),
+        outcome: AuditOutcome::Begun,
+        count: 0,
+        message: String::new(),
+    };
+    let id = store.append_audit(entry).unwrap();
+    let done = AuditOutcome::Done;
+    assert!(store.finish_audit(id, done, 1, "", at(41)).unwrap());
+    for number in 0..16 {
+        let text = |bit: u32| (number & (1 << bit) != 0).then(|| "me".to_owned());
+        let filter = AuditFilter {
+            by: text(0),
+            operation: text(1),
+            from: text(2).map(|_| at(0)),
+            until: text(3).map(|_| at(99)),
+        };
+        store.audit_page(&filter, Some(9), 9).unwrap();
+    }
 }
 
 /// Withholds everything.

@@ -1,6 +1,7 @@
 //! What only a store in a SQLite file does: damage, other programs' files, migrations, a full file.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use jiff::SignedDuration;
@@ -9,11 +10,13 @@ use reflexarc_delivery::{DeadLetterCause, Decision};
 use reflexarc_event::Json;
 use reflexarc_reaction::StateChange;
 use reflexarc_store::{
-    Archived, AttemptOutcome, ClaimLimit, DamagedEvent, Retention, Selection, Store, StoreError,
+    Archived, AttemptOutcome, AuditFilter, ClaimLimit, DamagedEvent, DeliveryFilter,
+    DeliveryStatus, Retention, Selection, Store, StoreError,
 };
 
 use crate::samples::{
-    LEASE, at, attempt, call, evaluation, incoming, incoming_of, open, send, try_open,
+    ALL, LEASE, at, attempt, call, dead_letter, evaluation, incoming, incoming_of, open, send,
+    try_open,
 };
 
 #[test]
@@ -231,8 +234,78 @@ fn to_version_3() -> String {
     format!("{TO_VERSION_6} {TO_VERSION_3}")
 }
 
+/// Makes a store of schema version 9 from one of this version.
+const TO_VERSION_9: &str = "
+    DROP TABLE audit;
+    DROP INDEX delivery_dead;
+    DROP INDEX delivery_dead_target;
+    DROP INDEX delivery_dead_rule;
+    CREATE INDEX delivery_dead ON delivery (finished) WHERE status = 2;
+    PRAGMA user_version = 9;";
+
+/// Dead letters of version 9 are found by all filters, and what operators do is recorded.
+#[test]
+fn a_store_of_version_9_gets_filters_and_records_of_operators() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let evaluated = evaluation("r", vec![send("t", 1)], vec![]);
+    store.accept(incoming("1"), evaluated, at(0)).unwrap();
+    let delivery = store.claim("t", at(0), LEASE, 1).unwrap().remove(0);
+    let id = delivery.id;
+    store
+        .settle(delivery, attempt("refused"), dead_letter("no"), at(1))
+        .unwrap();
+    let path = store.path().to_owned();
+    let new = indexes_of(&path);
+    drop(store);
+    let direct = rusqlite::Connection::open(&path).unwrap();
+    direct.execute_batch(TO_VERSION_9).unwrap();
+    assert_ne!(indexes_of(&path), new);
+    drop(direct);
+
+    let store = open(folder.path());
+    assert_eq!(indexes_of(&path), new);
+    let all = DeliveryFilter::of(DeliveryStatus::Dead);
+    for filter in [
+        DeliveryFilter {
+            target: Some("t".into()),
+            ..all.clone()
+        },
+        DeliveryFilter {
+            rule: Some("r".into()),
+            ..all.clone()
+        },
+        DeliveryFilter {
+            reason: Some("N".into()),
+            ..all
+        },
+    ] {
+        let page = store.filtered_page(&filter, true, None, ALL).unwrap();
+        assert_eq!(page.deliveries[0].delivery.id, id, "{filter:?}");
+    }
+    assert_eq!(
+        store.audit_page(&AuditFilter::default(), None, 9),
+        Ok(vec![])
+    );
+}
+
+/// The definitions of all indexes and tables.
+fn indexes_of(path: &Path) -> Vec<String> {
+    let direct = rusqlite::Connection::open(path).unwrap();
+    let mut statement = direct
+        .prepare("SELECT coalesce(sql, '') FROM sqlite_schema ORDER BY name")
+        .unwrap();
+    let rows = statement.query_map((), |row| row.get(0)).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
 /// Makes a store of schema version 8 from one of this version.
 const TO_VERSION_8: &str = "
+    DROP TABLE audit;
+    DROP INDEX delivery_dead;
+    DROP INDEX delivery_dead_target;
+    DROP INDEX delivery_dead_rule;
+    CREATE INDEX delivery_dead ON delivery (finished) WHERE status = 2;
     DROP TABLE incident;
     DROP INDEX delivery_by_incident;
     ALTER TABLE delivery DROP COLUMN incident;
@@ -269,6 +342,11 @@ fn stores_of_version_8_get_incidents() {
 
 /// Makes a store of schema version 7 from one of this version.
 const TO_VERSION_7: &str = "
+    DROP TABLE audit;
+    DROP INDEX delivery_dead;
+    DROP INDEX delivery_dead_target;
+    DROP INDEX delivery_dead_rule;
+    CREATE INDEX delivery_dead ON delivery (finished) WHERE status = 2;
     DROP TABLE incident;
     DROP INDEX delivery_by_incident;
     ALTER TABLE delivery DROP COLUMN incident;
@@ -282,6 +360,11 @@ const TO_VERSION_7: &str = "
 
 /// Makes a store of schema version 6 from one of this version.
 const TO_VERSION_6: &str = "
+    DROP TABLE audit;
+    DROP INDEX delivery_dead;
+    DROP INDEX delivery_dead_target;
+    DROP INDEX delivery_dead_rule;
+    CREATE INDEX delivery_dead ON delivery (finished) WHERE status = 2;
     DROP TABLE incident;
     DROP INDEX delivery_by_incident;
     ALTER TABLE delivery DROP COLUMN incident;
@@ -328,7 +411,7 @@ const TO_VERSION_3: &str = "
     PRAGMA user_version = 3;";
 
 /// The names of indexes and tables, and the columns of the tables.
-fn schema_of(path: &std::path::Path) -> Vec<String> {
+fn schema_of(path: &Path) -> Vec<String> {
     let connection = rusqlite::Connection::open(path).unwrap();
     let sql = "SELECT type || ' ' || name || ' ' || coalesce(
                    (SELECT group_concat(name) FROM
