@@ -21,20 +21,80 @@
 //! Every page works without JavaScript. What a page shows comes from a
 //! [`ServiceHandle`]; what it changes goes through the operations of the service, which record it.
 //!
+//! A page is a template in `templates/` that extends `base.html`, with a struct of the same name
+//! whose field `page` is the [`Page`](page::Page) around it. Its handler takes a
+//! [`Session`](session::Session), which exists only for a login with the role `read`, and the
+//! [`Fields`](fields::Fields) of its query:
+//!
+//! ```text
+//! async fn show(session: Session, fields: Fields) -> Result<Response, PageError> {
+//!     let page = session.page(Screen::Events, "Events").command("reflexarc events");
+//!     let found = session.handle().query(…).await?;
+//!     html(&Events { page, found })
+//! }
+//! ```
+//!
 //! This crate must not know how events are evaluated, stored or delivered.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "sessions end by the clock, and their ids are random"
+)]
+
 mod assets;
+mod cookie;
+mod error;
+mod fields;
+mod login;
 mod now;
+mod outcome;
 mod page;
+mod parts;
+mod secret;
+mod session;
+mod sessions;
+
+use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use reflexarc_service::ServiceHandle;
+
+use crate::outcome::Outcomes;
+use crate::secret::{Key, Unavailable};
+use crate::sessions::Sessions;
+
+/// What the pages share.
+#[derive(Clone)]
+pub(crate) struct Console {
+    handle: ServiceHandle,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    sessions: Sessions,
+    outcomes: Outcomes,
+    /// Makes the CSRF tokens; `None` without a source of random numbers, and then there are no
+    /// pages.
+    key: Result<Key, Unavailable>,
+}
 
 /// All pages of the console of this service.
 pub fn router(handle: ServiceHandle) -> Router {
+    let console = Console {
+        handle,
+        shared: Arc::new(Shared {
+            sessions: Sessions::default(),
+            outcomes: Outcomes::default(),
+            key: Key::random(),
+        }),
+    };
     Router::new()
         .route("/", get(now::show))
+        .route("/login", get(login::show).post(login::log_in))
+        .route("/logout", post(login::log_out))
         .route("/assets/{name}", get(assets::get))
-        .with_state(handle)
+        .fallback(error::unknown_path)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .with_state(console)
 }

@@ -1,23 +1,27 @@
 //! `/`: what needs attention now.
 
 use askama::Template;
-use axum::extract::State;
 use axum::response::Response;
-use reflexarc_service::ServiceHandle;
 
-use crate::page::html;
+use crate::error::PageError;
+use crate::page::{Page, Screen, html};
+use crate::parts::When;
+use crate::session::Session;
 
 #[derive(Template)]
 #[template(path = "now.html")]
 struct Now {
-    now: String,
+    page: Page,
+    now: When,
     rules: usize,
 }
 
 /// The page.
-pub(crate) async fn show(State(handle): State<ServiceHandle>) -> Response {
+pub(crate) async fn show(session: Session) -> Result<Response, PageError> {
+    let handle = session.handle();
     html(&Now {
-        now: handle.now().to_string(),
+        now: When(handle.now()),
         rules: handle.rules().len(),
+        page: session.page(Screen::Now, "Now").command("reflexarc status"),
     })
 }

@@ -11,4 +11,5 @@ pub use self::eventbridge::{
     SignatureError,
 };
 pub use self::tls::{InvalidTlsIdentity, TlsIdentity};
+pub(crate) use self::tokens::ANONYMOUS;
 pub use self::tokens::{AccessDenied, Role, Token, Tokens};

@@ -4,6 +4,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 
@@ -14,6 +19,34 @@ use super::guard::admit;
 /// Largest number of connections to the console at one time: a browser has six, and a stream for
 /// each open page.
 pub(crate) const CONSOLE_CONNECTIONS: usize = 128;
+
+/// What a browser is allowed to do with a response: load files of the console, and show it in no
+/// frame. No script or style within a page runs, whatever an event has in its fields.
+const PROTECTION: [(HeaderName, &str); 8] = [
+    (
+        CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+         connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    ),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    // For browsers of before 2016, which ignore `frame-ancestors`.
+    (X_FRAME_OPTIONS, "DENY"),
+    // Not `no-referrer`: with it, forms are posted with `Origin: null`, which the guard refuses.
+    (REFERRER_POLICY, "same-origin"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    ),
+    (HeaderName::from_static("x-robots-tag"), "noindex"),
+];
 
 /// What the guard of the console needs.
 struct ConsoleGuard {
@@ -40,15 +73,26 @@ async fn guarded(
     let (parts, body) = request.into_parts();
     let admitted = admit(&guard.state, connection.clone(), &parts, Some(&guard.hosts));
     request = Request::from_parts(parts, body);
-    let response = match admitted {
+    let mut response = match admitted {
         Ok(client) => {
             request.extensions_mut().insert(client);
             next.run(request).await
         }
         Err(error) => error.into_response(),
     };
+    protect(response.headers_mut());
     if let Some(connection) = &connection {
         connection.end_request();
     }
     response
+}
+
+/// Adds what protects a browser to a response.
+fn protect(headers: &mut HeaderMap) {
+    for (name, value) in PROTECTION {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // The files of the console have their own.
+    let cached = headers.entry(CACHE_CONTROL);
+    cached.or_insert(HeaderValue::from_static("no-store"));
 }

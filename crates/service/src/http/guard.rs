@@ -46,14 +46,14 @@ impl Client {
     }
 
     /// We wait for more of the body.
-    pub(super) fn set_waiting(&self) {
+    pub(crate) fn set_waiting(&self) {
         if let Some(connection) = &self.connection {
             connection.set_waiting();
         }
     }
 
     /// The body is complete.
-    pub(super) fn set_working(&self) {
+    pub(crate) fn set_working(&self) {
         if let Some(connection) = &self.connection {
             connection.set_working();
         }

@@ -29,7 +29,7 @@ pub struct Token {
 }
 
 /// The name of every client where there are no tokens.
-const ANONYMOUS: &str = "anonymous";
+pub(crate) const ANONYMOUS: &str = "anonymous";
 
 /// Accepted bearer tokens.
 ///
@@ -89,6 +89,21 @@ impl Token {
 }
 
 impl Token {
+    /// The name of its holder.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it allows.
+    pub(crate) fn roles(&self) -> &[Role] {
+        &self.roles
+    }
+
+    /// What tells it from another token of the same name. It cannot be used in its place.
+    pub(crate) fn fingerprint(&self) -> [u8; 32] {
+        Sha256::digest(self.digest).into()
+    }
+
     fn is_valid(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|end| now < end)
     }
@@ -136,22 +151,23 @@ impl Tokens {
         self.tokens.is_empty() && !self.closed
     }
 
-    /// Name and roles of a token that a person has entered; `None` if it is unknown or has expired.
-    pub fn find(&self, token: &SecretString, now: Timestamp) -> Option<(String, Vec<Role>)> {
-        let token = self.matching(token.expose_secret(), now)?;
-        Some((token.name.clone(), token.roles.clone()))
+    /// A token that a person has entered; `None` if it is unknown or has expired.
+    pub(crate) fn find(&self, token: &SecretString, now: Timestamp) -> Option<&Token> {
+        self.matching(token.expose_secret(), now)
     }
 
-    /// The roles of the token with this name; `None` if it was removed or has expired. All roles of
-    /// the name `anonymous` if there are no tokens.
-    pub fn roles_of(&self, name: &str, now: Timestamp) -> Option<Vec<Role>> {
-        if self.is_open() {
-            let all = || vec![Role::Ingest, Role::Read, Role::Operate];
-            return (name == ANONYMOUS).then(all);
-        }
+    /// The token with this name and fingerprint; `None` if it was removed or replaced or has
+    /// expired.
+    pub(crate) fn current(
+        &self,
+        name: &str,
+        fingerprint: [u8; 32],
+        now: Timestamp,
+    ) -> Option<&Token> {
         let mut tokens = self.tokens.iter();
-        let token = tokens.find(|token| token.name == name && token.is_valid(now))?;
-        Some(token.roles.clone())
+        tokens.find(|token| {
+            token.name == name && token.fingerprint() == fingerprint && token.is_valid(now)
+        })
     }
 
     /// The name of the token's holder, if the token has `role`. The token is in the `Authorization`

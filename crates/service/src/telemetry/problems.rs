@@ -163,6 +163,11 @@ impl Problems {
         }
     }
 
+    /// How many are open.
+    pub(crate) fn active(&self) -> usize {
+        self.lock().entries.len()
+    }
+
     /// The list for `/status`: the worst first, and of these what began last.
     pub(crate) fn to_json(&self) -> Json {
         let ledger = self.lock();
