@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "crates/service/tests/fixtures"
 
 RULE = """
@@ -80,11 +80,12 @@ def eventually(poll, seconds: float = 60):
 class Service:
     """A service process with its own folder."""
 
-    def __init__(self, folder: Path, targets: str, rule: str = RULE, **environment: str):
+    def __init__(self, folder: Path, targets: str, rule: str | None = RULE, **environment: str):
         self.folder = folder
         self.port = free_port()
-        (folder / "rules").mkdir()
-        (folder / "rules/failed.toml").write_text(rule)
+        if rule is not None:
+            (folder / "rules").mkdir()
+            (folder / "rules/failed.toml").write_text(rule)
         (folder / "reflexarc.toml").write_text(
             f'[http]\nlisten = "127.0.0.1:{self.port}"\n{targets}'
         )
@@ -106,11 +107,15 @@ class Service:
         except OSError:
             return False
 
-    def call(self, method: str, path: str, body: bytes | None = None) -> tuple[int, str]:
+    def call(
+        self, method: str, path: str, body: bytes | None = None, token: str | None = None
+    ) -> tuple[int, str]:
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}{path}", method=method, data=body
         )
         request.add_header("content-type", "application/json")
+        if token is not None:
+            request.add_header("authorization", f"Bearer {token}")
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, answer.read().decode()
