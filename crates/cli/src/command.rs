@@ -1,6 +1,8 @@
 //! The commands, one module each with its arguments and `run`.
 
 mod archive;
+mod audit;
+mod audited;
 mod backup;
 mod check;
 mod clock;
@@ -127,6 +129,8 @@ pub(crate) enum Command {
     /// List, show, redrive or drop dead letters
     #[command(subcommand)]
     Dlq(outbox::Dlq),
+    /// List what operators have done: in the console, by the HTTP API and by commands
+    Audit(audit::Args),
     /// List targets, or send a test message to one
     #[command(subcommand)]
     Target(target::Target),
@@ -173,6 +177,7 @@ impl Command {
             Command::Pending(args) => pending::run(&args, output),
             Command::Incident(args) => incident::run(&args, output),
             Command::Silence(args) => silence::run(&args, output),
+            Command::Audit(args) => audit::run(&args, output),
             Command::Target(args) => target::run(&args, output),
             Command::Clock(args) => clock::run(&args, output),
             Command::State(args) => state::run(&args, output),

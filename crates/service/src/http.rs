@@ -1,5 +1,6 @@
 //! The HTTP API: intake of events, and reading and operating the service.
 
+mod audit;
 mod body;
 mod compression;
 mod connections;
@@ -9,6 +10,7 @@ mod framing;
 mod guard;
 mod held_body;
 mod incidents;
+mod jobs;
 mod lists;
 mod operate;
 mod peers;
@@ -43,15 +45,17 @@ pub(crate) use self::server::{EXTRA_CONNECTIONS, listen};
 pub(crate) use self::work_threads::WorkThreads;
 use crate::clock::ServiceClock;
 use crate::dispatch::{TargetGates, Wake};
+use crate::handle::ServiceHandle;
 use crate::heartbeat::HeartbeatStatus;
 use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::live_config::LiveConfig;
+use crate::operate::{Jobs, Operation, OperationError, OperationErrorKind, Performed, Via};
 use crate::reload::Reloader;
 use crate::security::{AccessDenied, Role};
 use crate::store::{Store, StoreError};
 use crate::store_health::StoreHealth;
-use crate::telemetry::{Metrics, ProblemKind, Telemetry};
+use crate::telemetry::{Metrics, ProblemKind, Redactor, Telemetry};
 use crate::timeline::ServiceTimeline;
 
 /// What the request handlers share.
@@ -81,6 +85,10 @@ pub(crate) struct AppState {
     pub(crate) timeline: ServiceTimeline,
     /// Notified when a silence was added or ended.
     pub(crate) withholding_changed: Arc<Notify>,
+    /// Changes of many deliveries.
+    pub(crate) jobs: Arc<Jobs>,
+    /// Removes secrets from what targets answer to tests.
+    pub(crate) redactor: Redactor,
     /// True once the service is to stop.
     pub(crate) stop: watch::Receiver<bool>,
 }
@@ -121,6 +129,7 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .route("/targets", get(targets::list))
         .route("/targets/{name}/pause", post(targets::pause))
         .route("/targets/{name}/resume", post(targets::resume))
+        .route("/targets/{name}/test", post(targets::test))
         .route("/rules/{name}/state", delete(rules::forget))
         .route("/pending", get(pending::list))
         .route("/pending/{rule}/{key}", get(pending::show))
@@ -135,11 +144,16 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .route("/silences/{id}/end", post(silences::end))
         .route("/trace/{event}", get(operate::trace_event))
         .route("/outbox", get(lists::outbox))
+        .route("/outbox/cancel", post(jobs::cancel))
         .route("/outbox/{id}", get(operate::delivery))
         .route("/outbox/{id}/cancel", post(operate::cancel))
         .route("/dlq", get(lists::dead_letters))
+        .route("/dlq/redrive", post(jobs::redrive))
+        .route("/dlq/drop", post(jobs::drop_dead_letters))
         .route("/dlq/{id}", delete(operate::drop_dead_letter))
         .route("/dlq/{id}/redrive", post(operate::redrive))
+        .route("/jobs", get(jobs::list))
+        .route("/audit", get(audit::list))
         // JSON like all other errors, where axum would answer with an empty body.
         .fallback(unknown_path)
         .method_not_allowed_fallback(|request: Request| async move {
@@ -176,6 +190,16 @@ impl AppState {
         }
         Ok(name.to_owned())
     }
+}
+
+/// Performs what a client of the API requests, and records it.
+async fn perform(
+    state: &Arc<AppState>,
+    client: &str,
+    operation: Operation,
+) -> Result<Performed, HttpError> {
+    let handle = ServiceHandle::new(state.clone());
+    Ok(handle.perform(client, Via::Api, operation).await?)
 }
 
 impl HttpError {
@@ -230,6 +254,30 @@ impl From<StoreError> for HttpError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
             .with_retry_after(10)
             .with_problem(ProblemKind::StoreOperationFailed, "request")
+    }
+}
+
+impl From<OperationError> for HttpError {
+    fn from(error: OperationError) -> Self {
+        let status = match error.kind {
+            OperationErrorKind::Invalid => StatusCode::BAD_REQUEST,
+            OperationErrorKind::NotFound => StatusCode::NOT_FOUND,
+            // The thing may exist in another status.
+            OperationErrorKind::Conflict => StatusCode::CONFLICT,
+            OperationErrorKind::Rejected => StatusCode::UNPROCESSABLE_ENTITY,
+            OperationErrorKind::Busy => StatusCode::TOO_MANY_REQUESTS,
+            OperationErrorKind::NotDelivered => StatusCode::BAD_GATEWAY,
+            OperationErrorKind::StoreFailed => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let mut answer = Self::new(status, error.message);
+        answer.retry_after = error.retry_after;
+        for (name, value) in error.members {
+            answer = answer.with_member(name, value);
+        }
+        if error.kind == OperationErrorKind::StoreFailed {
+            answer = answer.with_problem(ProblemKind::StoreOperationFailed, "request");
+        }
+        answer
     }
 }
 

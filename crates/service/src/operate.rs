@@ -1,8 +1,13 @@
 //! What operators use: traces, replay, and a client of a running service.
 
 mod answer_entry;
+mod audit;
 mod incidents;
+mod jobs;
+mod operation;
+mod operations;
 mod pending;
+mod previews;
 mod problem_checks;
 mod remote;
 mod replay;
@@ -10,10 +15,20 @@ mod replay_firings;
 mod retention_progress;
 mod silences;
 mod store_check;
+mod target_state;
+mod target_test;
 mod trace;
 mod verify;
 
+pub use self::audit::{audit_to_json, record_command};
 pub use self::incidents::{incident_to_json, incident_with_deliveries};
+pub use self::jobs::{JobLimits, JobStatus};
+pub(crate) use self::jobs::{Jobs, end_interrupted};
+pub use self::operation::{
+    InvalidOperation, Operation, OperationLimits, SilenceRequest, SilenceSpan,
+};
+pub use self::operations::{OperationError, OperationErrorKind, OperationPreview, Performed, Via};
+pub(crate) use self::operations::{matches_pattern, query, show_delivery, show_incident};
 pub use self::pending::{
     PendingFilter, PendingPage, close_pending, damaged_match_to_json, keys_named, pending_match,
     pending_page,
@@ -28,6 +43,8 @@ pub use self::silences::{
     SilenceLimits, SilencePreview, check_silence, preview_silence, silence_to_json,
 };
 pub(crate) use self::store_check::check_store;
+pub(crate) use self::target_state::target_state_to_json;
+pub use self::target_test::test_target;
 pub use self::trace::{
     damaged_delivery_to_json, damaged_event_to_json, delivery_to_json, entry_to_json, trace,
     with_withheld_periods,

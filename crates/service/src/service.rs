@@ -37,7 +37,8 @@ use crate::limits::Limits;
 use crate::live_config::{LiveConfig, LiveSettings};
 use crate::maintenance::{Maintenance, resume};
 use crate::operate::{
-    ProblemSources, RetentionProgress, check_clock, check_regularly, check_store,
+    Jobs, ProblemSources, RetentionProgress, check_clock, check_regularly, check_store,
+    end_interrupted,
 };
 use crate::reload::{Reloader, watch};
 use crate::shutdown::stopped;
@@ -149,6 +150,7 @@ impl ServiceBuilder {
             pipeline.store.set_timeline(Arc::new(timeline.clone()));
             timeline.begin()?;
             timeline.withdraw_calls_of_other_rules();
+            end_interrupted(&*pipeline.store, pipeline.clock.now())?;
             Ok(pipeline)
         })
         .await?;
@@ -187,7 +189,7 @@ impl ServiceBuilder {
             live.clone(),
             timeline.clone(),
             queues.clone(),
-            redactor,
+            redactor.clone(),
             metrics.clone(),
         ));
         // Before the first request is answered: a client that has seen the service ready may send
@@ -202,6 +204,7 @@ impl ServiceBuilder {
         let problems = metrics.problems.clone();
         let work_threads = WorkThreads::start(processors)
             .map_err(|error| StoreError::Failed(format!("cannot start a thread: {error}")))?;
+        let jobs = Jobs::new();
         let state = Arc::new(AppState {
             intake,
             clock: clock.clone(),
@@ -222,6 +225,8 @@ impl ServiceBuilder {
             reloader,
             timeline,
             withholding_changed,
+            jobs: jobs.clone(),
+            redactor,
             stop: stop.clone(),
         });
         let address = listener.local_addr().map(|address| address.to_string());
@@ -270,6 +275,8 @@ impl ServiceBuilder {
                  same ids"
             );
         }
+        // They end at their next step; their records say how far they came.
+        drop(tokio::time::timeout(shutdown_timeout, jobs.ended()).await);
         // After the queues, so that the spans of the last attempts are exported too.
         if let Some(exporter) = exporter {
             exporter.finish(EXPORT_TIMEOUT).await;

@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 use reflexarc_event::Json;
-use reflexarc_service::operate::{incident_to_json, incident_with_deliveries};
+use reflexarc_service::operate::{Operation, incident_to_json, incident_with_deliveries};
 use reflexarc_service::store::{Acknowledgement, ClosedBy, IncidentFilter};
 
+use super::audited;
 use super::pending::user;
 use crate::config_args::{ConfigArgs, StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};
@@ -15,6 +16,8 @@ use crate::output::{Format, Output};
 
 /// Incidents that are in memory at one time.
 const PAGE: usize = 1_000;
+/// What records say where no incident has the number.
+const UNKNOWN: &str = "no incident has this number";
 
 /// Subcommands of `incident`.
 #[derive(Debug, clap::Subcommand)]
@@ -198,16 +201,24 @@ fn acknowledge(args: &AckArgs, output: &mut Output) -> Result<Exit, Failure> {
         note: args.note.clone(),
         informed: informed.map(|queue| queue.name.clone()).collect(),
     };
+    let operation = Operation::AcknowledgeIncident {
+        id: args.id,
+        note: args.note.clone(),
+    };
     let now = Timestamp::now();
     let done = store.acknowledge_incident(args.id, &acknowledgement, now);
     let Some(done) = done.map_err(store_failure)? else {
+        audited::record(&*store, &operation, false, UNKNOWN, output);
         return Ok(unknown(args.id, output));
     };
     if !done.is_new {
         let status = done.incident.status();
-        output.error(&format!("incident {} is not open: it is {status}", args.id));
+        let message = format!("incident {} is not open: it is {status}", args.id);
+        audited::record(&*store, &operation, false, &message, output);
+        output.error(&message);
         return Ok(Exit::Negative);
     }
+    audited::record(&*store, &operation, true, "acknowledged", output);
     output.line(format_args!(
         "incident {} acknowledged; {} cancelled",
         args.id,
@@ -222,11 +233,23 @@ fn close(args: &CloseArgs, output: &mut Output) -> Result<Exit, Failure> {
         by: user(),
         reason: args.reason.clone(),
     };
+    let operation = Operation::CloseIncident {
+        id: args.id,
+        reason: args.reason.clone(),
+    };
     if store.incident(args.id).map_err(store_failure)?.is_none() {
+        audited::record(&*store, &operation, false, UNKNOWN, output);
         return Ok(unknown(args.id, output));
     }
     let was_open = store.close_incident(args.id, &closed, Timestamp::now());
-    if !was_open.map_err(store_failure)? {
+    let was_open = was_open.map_err(store_failure)?;
+    let message = if was_open {
+        "closed"
+    } else {
+        "the incident has ended"
+    };
+    audited::record(&*store, &operation, was_open, message, output);
+    if !was_open {
         output.error(&format!("incident {} has ended", args.id));
         return Ok(Exit::Negative);
     }

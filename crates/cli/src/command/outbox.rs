@@ -6,10 +6,13 @@ use jiff::Timestamp;
 use reflexarc_delivery::DeliveryId;
 use reflexarc_diagnostic::format_duration;
 use reflexarc_event::Json;
-use reflexarc_service::operate::{delivery_to_json, with_withheld_periods};
-use reflexarc_service::store::{DeliveryRecord, DeliveryStatus, PageLimits};
+use reflexarc_service::operate::{Operation, delivery_to_json, with_withheld_periods};
+use reflexarc_service::store::{
+    AuditOutcome, DeliveryFilter, DeliveryRecord, DeliveryStatus, PageLimits,
+};
 use reflexarc_service::{Store, StoreError};
 
+use super::audited;
 use crate::config_args::{ConfigArgs, StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};
 use crate::output::table::{self, Table};
@@ -39,7 +42,7 @@ pub(crate) enum Outbox {
     /// Print one delivery: its payload and every attempt with the receiver's response
     Show(ShowArgs),
     /// Cancel deliveries: they are not attempted again
-    Cancel(ChangeArgs),
+    Cancel(CancelArgs),
 }
 
 /// Subcommands of `dlq`.
@@ -56,7 +59,8 @@ Exit codes:
 
 Examples:
   reflexarc dlq list --target network-team
-  reflexarc dlq redrive --all --target network-team")]
+  reflexarc dlq redrive --all --target network-team
+  reflexarc dlq drop --all --rule lost --reason \"no such user\"")]
 pub(crate) enum Dlq {
     /// Print dead letters, oldest first
     List(ListArgs),
@@ -77,11 +81,33 @@ pub(crate) struct OutboxListArgs {
     list: ListArgs,
 }
 
+/// Which deliveries are meant.
 #[derive(Debug, clap::Args)]
-pub(crate) struct ListArgs {
+pub(crate) struct FilterArgs {
     /// Only deliveries to this target
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
+    /// Only deliveries of this rule
+    #[arg(long, value_name = "NAME")]
+    rule: Option<String>,
+    /// Only deliveries of the event with this id
+    #[arg(long, value_name = "ID")]
+    event: Option<String>,
+    /// Only deliveries with this text in the reason that the list shows
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Only dead letters since this time, or deliveries that were created since then: a timestamp
+    #[arg(long, value_name = "TIME")]
+    since: Option<Timestamp>,
+    /// Only dead letters from before this time, or deliveries that were created before it
+    #[arg(long, value_name = "TIME")]
+    until: Option<Timestamp>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
     /// Maximum number of deliveries
     #[arg(long, default_value_t = 1_000)]
     limit: usize,
@@ -100,16 +126,36 @@ pub(crate) struct ShowArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ChangeArgs {
     /// Ids of the deliveries
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    #[arg(required_unless_present = "all", conflicts_with_all = ["all", "FilterArgs"])]
     ids: Vec<DeliveryId>,
-    /// All of them, or all to --target
+    /// All of them, or all that the other options select
     #[arg(long)]
     all: bool,
-    /// With --all: only deliveries to this target
-    #[arg(long, value_name = "NAME", requires = "all")]
-    target: Option<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
     #[command(flatten)]
     config: ConfigArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CancelArgs {
+    /// With --all: the deliveries that silences and incidents withhold, instead of pending ones
+    #[arg(long, requires = "all")]
+    withheld: bool,
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
+/// What happens to deliveries.
+struct Change {
+    /// The status of those that it is done with.
+    status: DeliveryStatus,
+    store: StoreOperation,
+    /// The same for one delivery, and for many.
+    one: fn(DeliveryId) -> Operation,
+    many: fn(DeliveryFilter) -> Operation,
+    /// The participle of the summary.
+    done: &'static str,
 }
 
 /// A store operation on one delivery: false if the delivery is not in a state that allows it.
@@ -127,13 +173,21 @@ pub(crate) fn outbox(args: &Outbox, output: &mut Output) -> Result<Exit, Failure
             list(&args.list, status, output)
         }
         Outbox::Show(args) => show(args, output),
-        Outbox::Cancel(args) => change(
-            args,
-            DeliveryStatus::Pending,
-            |store, id, now| store.cancel(id, now),
-            "cancelled",
-            output,
-        ),
+        Outbox::Cancel(args) => {
+            let status = if args.withheld {
+                DeliveryStatus::Withheld
+            } else {
+                DeliveryStatus::Pending
+            };
+            let cancel = Change {
+                status,
+                store: |store, id, now| store.cancel(id, now),
+                one: |id| Operation::Cancel { id },
+                many: |filter| Operation::CancelMatching { filter },
+                done: "cancelled",
+            };
+            change(&args.change, &cancel, output)
+        }
     }
 }
 
@@ -142,20 +196,41 @@ pub(crate) fn dlq(args: &Dlq, output: &mut Output) -> Result<Exit, Failure> {
     match args {
         Dlq::List(args) => list(args, DeliveryStatus::Dead, output),
         Dlq::Show(args) => show(args, output),
-        Dlq::Redrive(args) => change(
-            args,
-            DeliveryStatus::Dead,
-            |store, id, now| store.redrive(id, now),
-            "moved back to the outbox",
-            output,
-        ),
-        Dlq::Drop(args) => change(
-            args,
-            DeliveryStatus::Dead,
-            |store, id, now| store.drop_dead_letter(id, now),
-            "dropped",
-            output,
-        ),
+        Dlq::Redrive(args) => {
+            let redrive = Change {
+                status: DeliveryStatus::Dead,
+                store: |store, id, now| store.redrive(id, now),
+                one: |id| Operation::Redrive { id },
+                many: |filter| Operation::RedriveMatching { filter },
+                done: "moved back to the outbox",
+            };
+            change(args, &redrive, output)
+        }
+        Dlq::Drop(args) => {
+            let drop = Change {
+                status: DeliveryStatus::Dead,
+                store: |store, id, now| store.drop_dead_letter(id, now),
+                one: |id| Operation::Drop { id },
+                many: |filter| Operation::DropMatching { filter },
+                done: "dropped",
+            };
+            change(args, &drop, output)
+        }
+    }
+}
+
+impl FilterArgs {
+    /// The filter for deliveries of a status.
+    fn filter(&self, status: DeliveryStatus) -> DeliveryFilter {
+        DeliveryFilter {
+            target: self.target.clone(),
+            rule: self.rule.clone(),
+            event: self.event.clone(),
+            reason: self.reason.clone(),
+            since: self.since,
+            finished_until: self.until,
+            ..DeliveryFilter::of(status)
+        }
     }
 }
 
@@ -169,7 +244,7 @@ fn list(args: &ListArgs, status: DeliveryStatus, output: &mut Output) -> Result<
     });
     let mut count = 0;
     output.begin(format)?;
-    let list = (status, args.target.as_deref(), args.limit);
+    let list = (&args.filter.filter(status), args.limit);
     let damaged = for_each(&*store, list, output, |entry, output| {
         count += 1;
         match format {
@@ -182,7 +257,7 @@ fn list(args: &ListArgs, status: DeliveryStatus, output: &mut Output) -> Result<
     output.end(format)?;
     table.finish(output)?;
     if count == 0 && format == Format::Human {
-        output.status(&nothing_listed(args, status));
+        output.status(&nothing_listed(&args.filter, status));
     }
     // `while reflexarc outbox list; do sleep 1; done` waits for an empty outbox.
     let exit = if count == 0 {
@@ -193,11 +268,11 @@ fn list(args: &ListArgs, status: DeliveryStatus, output: &mut Output) -> Result<
     Ok(damaged.unwrap_or(exit))
 }
 
-/// Visits the deliveries of a status and target, at most `limit`, a page of them in memory at a
+/// Visits the deliveries that a filter selects, at most `limit`, a page of them in memory at a
 /// time. Reports those that cannot be read; then the exit code is returned that says so.
 fn for_each(
     store: &dyn Store,
-    (status, target, limit): (DeliveryStatus, Option<&str>, usize),
+    (filter, limit): (&DeliveryFilter, usize),
     output: &mut Output,
     mut visit: impl FnMut(DeliveryRecord, &mut Output) -> Result<(), Failure>,
 ) -> Result<Option<Exit>, Failure> {
@@ -209,9 +284,12 @@ fn for_each(
             rows: PAGE.rows.min(left),
             ..PAGE
         };
-        let page = store
-            .delivery_page(status, target, after, limits)
-            .map_err(store_failure)?;
+        let page = if is_target_only(filter) {
+            store.delivery_page(filter.status, filter.target.as_deref(), after, limits)
+        } else {
+            store.filtered_page(filter, false, after, limits)
+        };
+        let page = page.map_err(store_failure)?;
         for damaged in &page.damaged {
             let message = damaged.to_string();
             if reported.insert(message.clone()) {
@@ -233,6 +311,15 @@ fn for_each(
     let count = reported.len() as u64;
     output.error(&format!("{} left out", plural(count, "damaged part")));
     Ok(Some(Exit::Unreadable))
+}
+
+/// Whether the list by target has what a filter selects: its order is that of the next attempts.
+fn is_target_only(filter: &DeliveryFilter) -> bool {
+    let of_target = DeliveryFilter {
+        target: filter.target.clone(),
+        ..DeliveryFilter::of(filter.status)
+    };
+    *filter == of_target
 }
 
 /// Prints a pending delivery with its next attempt, or a dead letter with its reason.
@@ -287,15 +374,16 @@ fn delay_text(entry: &DeliveryRecord) -> String {
 }
 
 /// What is printed in place of an empty table.
-fn nothing_listed(args: &ListArgs, status: DeliveryStatus) -> String {
+fn nothing_listed(args: &FilterArgs, status: DeliveryStatus) -> String {
     let noun = match status {
         DeliveryStatus::Pending => "pending deliveries",
         DeliveryStatus::Withheld => "withheld deliveries",
         _ => "dead letters",
     };
-    match &args.target {
-        Some(target) => format!("no {noun} for target `{target}`"),
-        None => format!("no {noun}"),
+    match (&args.target, is_target_only(&args.filter(status))) {
+        (Some(target), true) => format!("no {noun} for target `{target}`"),
+        (None, true) => format!("no {noun}"),
+        (_, false) => format!("no {noun} that the options select"),
     }
 }
 
@@ -320,54 +408,99 @@ fn show(args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Applies `operation` to the deliveries; `done` is the participle that the summary prints.
-fn change(
-    args: &ChangeArgs,
-    status: DeliveryStatus,
-    operation: StoreOperation,
-    done: &str,
+/// Changes the deliveries, and records that.
+fn change(args: &ChangeArgs, change: &Change, output: &mut Output) -> Result<Exit, Failure> {
+    let (_, store) = args.config.open_store()?;
+    if args.all {
+        return change_all(&*store, &args.filter.filter(change.status), change, output);
+    }
+    let (mut changed, mut unchanged) = (0, 0);
+    for id in &args.ids {
+        let is_done = change.apply(&*store, *id, output)?;
+        let message = if is_done {
+            change.done
+        } else {
+            "not in this status"
+        };
+        audited::record(&*store, &(change.one)(*id), is_done, message, output);
+        *if is_done {
+            &mut changed
+        } else {
+            &mut unchanged
+        } += 1;
+    }
+    change.summarise(changed, unchanged, output)
+}
+
+/// Changes what a filter selects, as one operation.
+fn change_all(
+    store: &dyn Store,
+    filter: &DeliveryFilter,
+    change: &Change,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let (_, store) = args.config.open_store()?;
+    // A redriven delivery that fails again comes later in the list; it is not redriven twice.
+    let begun = Timestamp::now();
+    let until = filter.finished_until.unwrap_or(begun).min(begun);
+    let operation = (change.many)(filter.clone());
+    let entry = audited::begin(store, &operation, begun).map_err(store_failure)?;
     let (mut changed, mut unchanged) = (0, 0);
-    let mut apply = |id: DeliveryId, output: &mut Output| {
+    let result = for_each(store, (filter, usize::MAX), output, |entry, output| {
+        // Those that are pending have only been created.
+        let time = entry.finished.unwrap_or(entry.delivery.created);
+        if time <= until {
+            let is_done = change.apply(store, entry.delivery.id, output)?;
+            *if is_done {
+                &mut changed
+            } else {
+                &mut unchanged
+            } += 1;
+        }
+        Ok(())
+    });
+    let (outcome, message) = match &result {
+        Ok(_) => (AuditOutcome::Done, String::new()),
+        Err(failure) => (AuditOutcome::Failed, failure.to_string()),
+    };
+    audited::finish(store, entry, (outcome, changed, &message), output);
+    let damaged = result?;
+    let exit = change.summarise(changed, unchanged, output)?;
+    Ok(damaged.unwrap_or(exit))
+}
+
+impl Change {
+    /// Changes one delivery, and reports one that is in another status.
+    fn apply(
+        &self,
+        store: &dyn Store,
+        id: DeliveryId,
+        output: &mut Output,
+    ) -> Result<bool, Failure> {
         // The service may settle a delivery between the listing and this change; the store then
         // returns false, and the delivery is reported like any other in the wrong state.
-        if operation(&*store, id, Timestamp::now()).map_err(store_failure)? {
-            changed += 1;
-        } else {
-            unchanged += 1;
-            let expected = if status == DeliveryStatus::Pending {
-                "pending"
-            } else {
-                "a dead letter"
+        let is_done = (self.store)(store, id, Timestamp::now()).map_err(store_failure)?;
+        if !is_done {
+            let expected = match self.status {
+                DeliveryStatus::Pending => "pending",
+                DeliveryStatus::Withheld => "withheld",
+                _ => "a dead letter",
             };
             output.error(&format!("delivery {id} is not {expected}"));
         }
-        Ok(())
-    };
-    let mut damaged = None;
-    if args.all {
-        // A redriven delivery that fails again comes later in the list; it is not redriven twice.
-        let until = Timestamp::now();
-        let list = (status, args.target.as_deref(), usize::MAX);
-        damaged = for_each(&*store, list, output, |entry, output| {
-            let is_new = entry.finished.is_some_and(|finished| finished > until);
-            if is_new {
-                return Ok(());
-            }
-            apply(entry.delivery.id, output)
-        })?;
-    } else {
-        for id in &args.ids {
-            apply(*id, output)?;
-        }
+        Ok(is_done)
     }
-    output.line(format_args!("{changed} {done}"))?;
-    let exit = if unchanged > 0 || changed == 0 {
-        Exit::Negative
-    } else {
-        Exit::Done
-    };
-    Ok(damaged.unwrap_or(exit))
+
+    fn summarise(
+        &self,
+        changed: u64,
+        unchanged: u64,
+        output: &mut Output,
+    ) -> Result<Exit, Failure> {
+        output.line(format_args!("{changed} {}", self.done))?;
+        Ok(if unchanged > 0 || changed == 0 {
+            Exit::Negative
+        } else {
+            Exit::Done
+        })
+    }
 }

@@ -4,10 +4,13 @@ use jiff::Timestamp;
 use reflexarc::RuleSet;
 use reflexarc_diagnostic::parse_duration;
 use reflexarc_event::Json;
-use reflexarc_service::operate::{PendingFilter, close_pending, pending_match, pending_page};
+use reflexarc_service::operate::{
+    Operation, PendingFilter, close_pending, pending_match, pending_page,
+};
 use reflexarc_service::store::{ClosedBy, PageLimits};
 use reflexarc_service::{Config, Store};
 
+use super::audited;
 use crate::config_args::{ConfigArgs, StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};
 use crate::output::delivery::field;
@@ -270,7 +273,15 @@ fn close(args: &CloseArgs, output: &mut Output) -> Result<Exit, Failure> {
     for key in &keys {
         let place = (args.rule.as_str(), key.as_str());
         let found = close_pending(&*store, &rules, place, &closed_by, Timestamp::now());
-        if found.map_err(store_failure)?.is_some() {
+        let is_closed = found.map_err(store_failure)?.is_some();
+        let operation = Operation::ClosePending {
+            rule: args.rule.clone(),
+            key: key.clone(),
+            reason: args.reason.clone(),
+        };
+        let message = if is_closed { "closed" } else { "no such match" };
+        audited::record(&*store, &operation, is_closed, message, output);
+        if is_closed {
             closed += 1;
         } else {
             missing += 1;

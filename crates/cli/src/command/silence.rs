@@ -5,10 +5,12 @@ use reflexarc_diagnostic::parse_duration;
 use reflexarc_event::Json;
 use reflexarc_service::Store;
 use reflexarc_service::operate::{
-    SilenceLimits, SilencePreview, check_silence, preview_silence, silence_to_json,
+    Operation, SilenceLimits, SilencePreview, SilenceRequest, SilenceSpan, check_silence,
+    preview_silence, silence_to_json,
 };
 use reflexarc_service::store::{NewSilence, SilenceEnd};
 
+use super::audited;
 use super::pending::{rules_of, user};
 use crate::config_args::{ConfigArgs, StoreReportArgs, store_failure};
 use crate::exit::{Exit, Failure};
@@ -152,6 +154,27 @@ pub(crate) fn run(args: &Silence, output: &mut Output) -> Result<Exit, Failure> 
     }
 }
 
+impl AddArgs {
+    /// The silence as it is requested.
+    fn request(&self, now: Timestamp) -> SilenceRequest {
+        let end = match (self.until, self.lasts) {
+            (Some(until), _) => SilenceSpan::Until(until),
+            (None, Some(lasts)) => SilenceSpan::For(lasts),
+            // The arguments have one of them.
+            (None, None) => SilenceSpan::Until(now),
+        };
+        SilenceRequest {
+            pattern: self.pattern.clone(),
+            from: self.from,
+            end,
+            owner: self.owner.clone(),
+            reason: self.reason.clone(),
+            drops: self.drop,
+            confirm: self.yes,
+        }
+    }
+}
+
 fn add(args: &AddArgs, output: &mut Output) -> Result<Exit, Failure> {
     let (config, store) = args.report.config.open_store()?;
     let rules = rules_of(&config, output)?;
@@ -174,7 +197,10 @@ fn add(args: &AddArgs, output: &mut Output) -> Result<Exit, Failure> {
     if format == Format::Human {
         print_preview(&found, output)?;
     }
+    let operation = Operation::AddSilence(args.request(now));
     if found.is_empty() && !args.yes {
+        let message = "the pattern matches no delivery now";
+        audited::record(&*store, &operation, false, message, output);
         output.error("it matches nothing now and is not added; add --yes if that is intended");
         if format != Format::Human {
             output.json(&found.to_json())?;
@@ -183,12 +209,16 @@ fn add(args: &AddArgs, output: &mut Output) -> Result<Exit, Failure> {
     }
     let added = store.add_silence(silence, limits.active, now);
     let Some(added) = added.map_err(store_failure)? else {
-        output.error(&format!(
+        let message = format!(
             "there are {} silences already; end one that is not needed",
             limits.active
-        ));
+        );
+        audited::record(&*store, &operation, false, &message, output);
+        output.error(&message);
         return Ok(Exit::Negative);
     };
+    let message = format!("added silence {}", added.id);
+    audited::record(&*store, &operation, true, &message, output);
     let json = silence_to_json(&added, now);
     match format {
         Format::Human => output.line(format_args!(
@@ -275,7 +305,17 @@ fn end(args: &EndArgs, output: &mut Output) -> Result<Exit, Failure> {
             by: user(),
             drops: args.drop,
         };
-        if let Some(ended) = store.end_silence(*id, end).map_err(store_failure)? {
+        let ended = store.end_silence(*id, end).map_err(store_failure)?;
+        let operation = Operation::EndSilence {
+            id: *id,
+            drops: args.drop,
+        };
+        let message = match &ended {
+            Some(_) => "ended",
+            None => "no such silence, or it is over already",
+        };
+        audited::record(&*store, &operation, ended.is_some(), message, output);
+        if let Some(ended) = ended {
             let (open, what) = (ended.open, if args.drop { "dropped" } else { "released" });
             output.line(format_args!(
                 "ended silence {id}: {open} withheld, {what} now"

@@ -2,21 +2,20 @@
 
 use jiff::Timestamp;
 use reflexarc_delivery::config::TargetConfig;
-use reflexarc_delivery::{CallRequest, CallSettings, ChangeLimit, Delivery, shorten};
+use reflexarc_delivery::{CallSettings, ChangeLimit};
 use reflexarc_diagnostic::format_duration;
-use reflexarc_event::{EventIdentity, Json};
-use reflexarc_reaction::{Action, Message};
+use reflexarc_event::Json;
+use reflexarc_service::Config;
+use reflexarc_service::operate::{Operation, record_command, test_target};
 use reflexarc_service::security::Role;
-use reflexarc_service::telemetry::Redactor;
+use reflexarc_service::store::AuditOutcome;
 
-use crate::config_args::{ConfigArgs, tokio_runtime};
+use super::pending::user;
+use crate::config_args::{ConfigArgs, store_failure, tokio_runtime};
 use crate::exit::{Exit, Failure};
 use crate::output::table::Table;
 use crate::output::{Format, Output};
 use crate::service_args::{ServiceArgs, refused};
-
-/// How much of the answer to a test is printed.
-const TEST_BODY_BYTES: usize = 500;
 
 /// Subcommands of `target`.
 #[derive(Debug, clap::Subcommand)]
@@ -289,8 +288,8 @@ fn text<'a>(state: &'a Json, key: &str) -> Option<&'a str> {
     state.get(key).and_then(Json::as_str)
 }
 
-fn test(name: &str, config: &ConfigArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let config = config.load()?;
+fn test(name: &str, args: &ConfigArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let config = args.load()?;
     let Some(queue) = config.queues.iter().find(|queue| queue.name == name) else {
         let names: Vec<&str> = config
             .queues
@@ -302,82 +301,42 @@ fn test(name: &str, config: &ConfigArgs, output: &mut Output) -> Result<Exit, Fa
             names.join(", ")
         )));
     };
-    if let Some(calls) = &queue.calls {
-        return test_call(queue, calls, &config.redactor, output);
-    }
-    // The target is called directly: no queue, retry or rate limit is between the test and its
-    // result.
     let runtime = tokio_runtime()?;
-    let batch = test_delivery(name);
-    let sent = runtime
-        .block_on(async { tokio::time::timeout(queue.timeout, queue.target.send(&batch)).await });
+    let result = runtime.block_on(test_target(queue, &config.redactor));
     runtime.shutdown_background();
-    match sent {
-        Ok(Ok(receipt)) => {
-            output.line(format_args!(
-                "delivered: {}",
-                config.redactor.redact(&receipt.response)
-            ))?;
-            Ok(Exit::Done)
-        }
-        Ok(Err(error)) => {
-            let reason = config.redactor.redact(error.reason());
-            Err(Failure::Runtime(format!("{}: {reason}", error.outcome())))
-        }
-        Err(_) => Err(Failure::Runtime(format!(
-            "no response within {:?}",
-            queue.timeout
-        ))),
-    }
+    record_test(args, &config, name, &result, output);
+    let response = result.map_err(Failure::Runtime)?;
+    output.line(response)?;
+    Ok(Exit::Done)
 }
 
-/// Calls an operation that changes nothing.
-fn test_call(
-    queue: &TargetConfig,
-    calls: &CallSettings,
-    redactor: &Redactor,
+/// Records the test where there is a store.
+fn record_test(
+    args: &ConfigArgs,
+    config: &Config,
+    name: &str,
+    result: &Result<String, String>,
     output: &mut Output,
-) -> Result<Exit, Failure> {
-    let (operation, parameters) = calls.api.test_call().map_err(Failure::Runtime)?;
-    let request = CallRequest {
-        id: test_delivery(&queue.name)[0].id,
-        operation: &operation,
-        parameters: &parameters,
-    };
-    let runtime = tokio_runtime()?;
-    let called = runtime
-        .block_on(async { tokio::time::timeout(queue.timeout, calls.api.call(&request)).await });
-    runtime.shutdown_background();
-    let failure = |reason: &str| {
-        let reason = redactor.redact(reason);
-        Err(Failure::Runtime(format!("{operation}: {reason}")))
-    };
-    match called {
-        Ok(Ok(answer)) if answer.ok => {
-            let body = redactor.redact(&answer.body.to_string());
-            let status = answer.status.unwrap_or_default();
-            output.line(format_args!(
-                "answered: {operation}: HTTP {status} {}",
-                shorten(&body, TEST_BODY_BYTES)
-            ))?;
-            Ok(Exit::Done)
-        }
-        Ok(Ok(answer)) => failure(&format!("{}: {}", answer.code, answer.message)),
-        Ok(Err(error)) => failure(&error.to_string()),
-        Err(_) => failure(&format!("no response within {:?}", queue.timeout)),
+) {
+    // Targets are tested before the first start too.
+    if !config.store_path.exists() {
+        return;
     }
-}
-
-/// A delivery that is in no store: it belongs to no event, and the time makes its id unique.
-fn test_delivery(target: &str) -> Vec<Delivery> {
-    let now = Timestamp::now();
-    let event = EventIdentity {
-        source: "reflexarc".into(),
-        id: format!("test-{}", now.as_microsecond()),
-        ..EventIdentity::default()
+    let (outcome, message) = match result {
+        Ok(response) => (AuditOutcome::Done, response),
+        Err(reason) => (AuditOutcome::Failed, reason),
     };
-    let text = format!("This is a manual test of the target {target}. No action is required.");
-    let message = Message::new(text).with_title("Test message from reflexarc");
-    let action = Action::notify(target, message);
-    Delivery::for_actions(&event, [("test", &action)], now)
+    let operation = Operation::TestTarget {
+        target: name.to_owned(),
+    };
+    let recorded = args.open_store().and_then(|(_, store)| {
+        let count = u64::from(result.is_ok());
+        let ended = (outcome, count, message.as_str());
+        record_command(&*store, &user(), &operation, ended, Timestamp::now()).map_err(store_failure)
+    });
+    if let Err(failure) = recorded {
+        output.error(&format!(
+            "cannot record it for `reflexarc audit`: {failure}"
+        ));
+    }
 }

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{
     Batch, CallSchedule, CallTicket, Delivery, DeliveryId, FloodControl, NextCall, RateLimit,
-    WaitingDeliveries,
+    Receipt, WaitingDeliveries,
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -88,6 +88,7 @@ impl RateLimitedQueue {
             let flooding = self.floods.flooding(self.now());
             self.gate.set_flooding(flooding, &self.context.metrics);
             self.release_if_withholding_changed();
+            self.admit_test();
             let next = self.gate.next_call();
             if matches!(next, NextCall::After(_) | NextCall::Unknown) {
                 // The receiver is down, or an operator has paused the target: what is claimed can
@@ -124,6 +125,17 @@ impl RateLimitedQueue {
             // Waking is useful only if a call may be made then: not while the rate limit rests.
             let may_wake = self.waiting.is_empty() && rest <= POLL_INTERVAL;
             self.rest(rest, may_wake).await;
+        }
+    }
+
+    /// Lets a test that an operator waits for begin when the rate limit allows a call: before all
+    /// that waits in the outbox, and also while the receiver fails.
+    fn admit_test(&mut self) {
+        let now = self.now();
+        let may_call = self.gate.has_test() && self.schedule.wait(now) == SignedDuration::ZERO;
+        if may_call && self.gate.admit_test() {
+            self.schedule
+                .record_call(&[], &Ok(Receipt::complete("")), now);
         }
     }
 

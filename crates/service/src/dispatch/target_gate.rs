@@ -10,7 +10,7 @@ use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{
     BreakerChange, BreakerState, CallTicket, CircuitBreaker, NextCall, Receipt, SendError,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::signed;
@@ -45,8 +45,19 @@ pub(crate) struct TargetGate {
     looked: Mutex<Instant>,
     /// How long its queue may do neither while the gate is open.
     max_silence: Duration,
-    /// Notified when an operator has paused or resumed the target.
+    /// Notified when an operator has paused or resumed the target, or wants to test it.
     changed: Notify,
+    /// For tests by operators.
+    tested: Arc<TestedTarget>,
+    /// Tests that wait until the rate limit allows a call.
+    tests: Mutex<Vec<oneshot::Sender<()>>>,
+}
+
+/// A target as operators test it.
+pub(crate) struct TestedTarget {
+    pub(crate) queue: TargetConfig,
+    /// Held while a test runs: one at a time.
+    pub(crate) running: tokio::sync::Mutex<()>,
 }
 
 struct GateState {
@@ -211,6 +222,23 @@ impl TargetGates {
             .collect()
     }
 
+    /// A target for a test, if a queue serves it.
+    pub(crate) fn tested(&self, target: &str) -> Option<Arc<TestedTarget>> {
+        let gates = self.lock();
+        Some(gates.by_name.get(target)?.tested.clone())
+    }
+
+    /// Waits until the rate limit of a target allows a call, which then counts as made. Returns
+    /// whether it does so within `limit`.
+    pub(crate) async fn await_pace(&self, target: &str, limit: Duration) -> bool {
+        let gate = self.lock().by_name.get(target).cloned();
+        let Some(gate) = gate else { return false };
+        let (sender, turn) = oneshot::channel();
+        gate.tests().push(sender);
+        gate.changed.notify_one();
+        matches!(tokio::time::timeout(limit, turn).await, Ok(Ok(())))
+    }
+
     /// Records that the queue of a target has looked into the outbox.
     pub(crate) fn record_look(&self, target: &str) {
         let gates = self.lock();
@@ -232,6 +260,13 @@ impl TargetGates {
 
     fn lock(&self) -> MutexGuard<'_, Gates> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TestedTarget {
+    /// Whether the receiver limits how many calls are made, so that a test waits for its turn.
+    pub(crate) fn is_paced(&self) -> bool {
+        self.queue.calls.is_none() && self.queue.target.rate_limit().is_some()
     }
 }
 
@@ -262,7 +297,32 @@ impl TargetGate {
             looked: Mutex::new(Instant::now()),
             max_silence: max_silence(target),
             changed: Notify::new(),
+            tested: Arc::new(TestedTarget {
+                queue: target.clone(),
+                running: tokio::sync::Mutex::default(),
+            }),
+            tests: Mutex::default(),
         }
+    }
+
+    /// Lets the next test begin, if one waits: its call is to be counted.
+    pub(crate) fn admit_test(&self) -> bool {
+        // One whose operator does not wait any more makes no call.
+        while let Some(test) = self.tests().pop() {
+            if test.send(()).is_ok() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether a test waits.
+    pub(crate) fn has_test(&self) -> bool {
+        !self.tests().is_empty()
+    }
+
+    fn tests(&self) -> MutexGuard<'_, Vec<oneshot::Sender<()>>> {
+        self.tests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn record_look(&self) {
@@ -428,7 +488,8 @@ impl TargetGate {
         self.changed.notify_one();
     }
 
-    /// Returns when an operator has paused or resumed the target since the last call.
+    /// Returns when an operator has paused or resumed the target since the last call, or wants to
+    /// test it.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
     }

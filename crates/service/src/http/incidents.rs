@@ -10,9 +10,9 @@ use reflexarc_event::Json;
 use super::lists::{list_permit, list_response};
 use super::operate::{HandlerResult, authorize, query_store, query_value};
 use super::targets::reason_of;
-use super::{AppState, HttpError, Role, json_response};
-use crate::operate::{incident_to_json, incident_with_deliveries};
-use crate::store::{Acknowledgement, ClosedBy, Incident, IncidentFilter};
+use super::{AppState, HttpError, Role, json_response, perform};
+use crate::operate::{Operation, OperationLimits, incident_to_json, show_incident};
+use crate::store::{Incident, IncidentFilter};
 
 /// How many incidents a list has at most. The rest is in further pages.
 const PAGE: usize = 1_000;
@@ -49,7 +49,8 @@ pub(super) async fn show(
     request: Request,
 ) -> HandlerResult {
     authorize(&state, request, Role::Read)?;
-    respond(&state, parse_id(&id)?).await
+    let body = show_incident(&state, parse_id(&id)?).await?;
+    Ok(json_response(StatusCode::OK, &body))
 }
 
 /// Acknowledges an incident: what is delayed of it is cancelled. `?note=TEXT` is kept with it.
@@ -59,40 +60,16 @@ pub(super) async fn acknowledge(
     request: Request,
 ) -> HandlerResult {
     let note = query_value(&request, "note").filter(|note| !note.is_empty());
-    if note
-        .as_ref()
-        .is_some_and(|note| note.len() > MAX_NOTE_BYTES)
-    {
-        let message = format!("`note` is longer than {MAX_NOTE_BYTES} bytes");
+    let most = OperationLimits::LIMITS.note;
+    if note.as_ref().is_some_and(|note| note.len() > most) {
+        let message = format!("`note` is longer than {most} bytes");
         return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
     }
     let client = authorize(&state, request, Role::Operate)?;
-    let (id, now) = (parse_id(&id)?, state.clock.now());
-    let acknowledgement = Acknowledgement {
-        by: client.clone(),
-        note,
-        informed: state.gates.acknowledging(),
-    };
-    let targets = acknowledgement.informed.clone();
-    let done = query_store(&state, move |store| {
-        store.acknowledge_incident(id, &acknowledgement, now)
-    });
-    let done = done.await?.ok_or_else(unknown)?;
-    if !done.is_new {
-        let message = format!("the incident is not open: it is {}", done.incident.status());
-        return Err(HttpError::new(StatusCode::CONFLICT, message));
-    }
-    if !done.deliveries.is_empty() {
-        state.wake.wake(&targets, &*state.store, now);
-    }
-    let cancelled = done.cancelled;
-    tracing::info!(
-        incident = id,
-        cancelled,
-        who = client,
-        "an operator acknowledged an incident"
-    );
-    respond(&state, id).await
+    let id = parse_id(&id)?;
+    let operation = Operation::AcknowledgeIncident { id, note };
+    let done = perform(&state, &client, operation).await?;
+    Ok(json_response(StatusCode::OK, &done.body))
 }
 
 /// Ends an incident: its match is closed, so that the next event of the key is a new one.
@@ -104,43 +81,10 @@ pub(super) async fn close(
 ) -> HandlerResult {
     let reason = reason_of(&request)?;
     let client = authorize(&state, request, Role::Operate)?;
-    let (id, now) = (parse_id(&id)?, state.clock.now());
-    let closed = ClosedBy {
-        by: client.clone(),
-        reason,
-    };
-    let (known, was_open) = query_store(&state, move |store| {
-        let known = store.incident(id)?.is_some();
-        Ok((known, store.close_incident(id, &closed, now)?))
-    })
-    .await?;
-    if !known {
-        return Err(unknown());
-    }
-    if !was_open {
-        return Err(HttpError::new(
-            StatusCode::CONFLICT,
-            "the incident has ended",
-        ));
-    }
-    tracing::info!(
-        incident = id,
-        who = client,
-        "an operator closed an incident"
-    );
-    respond(&state, id).await
-}
-
-/// The largest note, in bytes.
-const MAX_NOTE_BYTES: usize = 1_024;
-
-async fn respond(state: &Arc<AppState>, id: i64) -> HandlerResult {
-    let found = query_store(state, move |store| incident_with_deliveries(store, id)).await?;
-    Ok(json_response(StatusCode::OK, &found.ok_or_else(unknown)?))
-}
-
-fn unknown() -> HttpError {
-    HttpError::new(StatusCode::NOT_FOUND, "no incident has this number")
+    let id = parse_id(&id)?;
+    let operation = Operation::CloseIncident { id, reason };
+    let done = perform(&state, &client, operation).await?;
+    Ok(json_response(StatusCode::OK, &done.body))
 }
 
 fn parse_id(text: &str) -> Result<i64, HttpError> {

@@ -9,17 +9,14 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use reflexarc::{FileDiagnostics, Rule, RuleSet};
+use reflexarc::{Rule, RuleSet};
 use reflexarc_delivery::{DeliveryId, InvalidDeliveryId};
 use reflexarc_event::Json;
 
 use super::lists::{list_permit, list_response};
 use super::targets::{set_target_metrics, target_states};
-use super::{AppState, HttpError, Role, json_response};
-use crate::operate::{
-    check_clock, damaged_event_to_json, delivery_to_json, trace, with_withheld_periods,
-};
-use crate::reload::RefusedReload;
+use super::{AppState, HttpError, Role, json_response, perform};
+use crate::operate::{Operation, damaged_event_to_json, show_delivery, trace};
 use crate::store::{MatchCount, PageLimits, Store, StoreError};
 use crate::telemetry::{RuleLabel, TargetLabel};
 
@@ -323,39 +320,8 @@ pub(super) async fn reload(State(state): State<Arc<AppState>>, request: Request)
             return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
         }
     };
-    if force {
-        tracing::info!(who = client, "an operator forces a reload");
-    }
-    let reloader = state.reloader.clone();
-    // Reading and compiling rules takes long enough to hold up other requests.
-    let reloaded = tokio::task::spawn_blocking(move || reloader.reload(force)).await;
-    match reloaded.map_err(|error| StoreError::Failed(error.to_string()))? {
-        Ok(reloaded) => {
-            let mut body = Json::object([
-                ("rules", Json::count(reloaded.rules)),
-                ("targets", Json::count(reloaded.targets)),
-                ("restart", Json::strings(&reloaded.restart)),
-            ]);
-            if let Json::Object(members) = &mut body {
-                if !reloaded.removed.is_empty() {
-                    members.push(("removed".to_owned(), Json::strings(&reloaded.removed)));
-                }
-                if reloaded.closed > 0 {
-                    members.push(("closed".to_owned(), Json::count(reloaded.closed)));
-                }
-            }
-            Ok(json_response(StatusCode::OK, &body))
-        }
-        Err(RefusedReload { errors, refusal }) => {
-            let message = "invalid rules or configuration; the previous ones stay in effect";
-            let files = Json::Array(errors.files().iter().map(file_json).collect());
-            let error = HttpError::new(StatusCode::UNPROCESSABLE_ENTITY, message)
-                .with_member("files", files)
-                .with_member("refused", Json::strings(refusal.refused()))
-                .with_member("taken", Json::strings(refusal.taken()));
-            Err(error.with_member("confirm", Json::optional(refusal.confirm())))
-        }
-    }
+    let done = perform(&state, &client, Operation::Reload { force }).await?;
+    Ok(json_response(StatusCode::OK, &done.body))
 }
 
 /// Accepts the wall clock as it is: deadlines are moved by as much as it was set, and what is too
@@ -365,13 +331,8 @@ pub(super) async fn accept_clock(
     request: Request,
 ) -> HandlerResult {
     let client = authorize(&state, request, Role::Operate)?;
-    let accepted = state.clock.confirm();
-    state.timeline.adopt_clock().await?;
-    check_clock(&state.clock, &state.metrics);
-    let offset = accepted.map_or(0, |jump| jump.offset.as_secs());
-    tracing::info!(who = client, offset, "an operator accepts the clock");
-    let body = Json::object([("offset", Json::from(offset))]);
-    Ok(json_response(StatusCode::OK, &body))
+    let done = perform(&state, &client, Operation::AcceptClock).await?;
+    Ok(json_response(StatusCode::OK, &done.body))
 }
 
 /// A page of the traces of the archived events with this id, the newest last: the header `Link` has
@@ -426,88 +387,44 @@ pub(super) async fn delivery(
     request: Request,
 ) -> HandlerResult {
     authorize(&state, request, Role::Read)?;
-    show(&state, parse_id(&id)?).await
+    let (_, body) = show_delivery(&state, parse_id(&id)?).await?;
+    Ok(json_response(StatusCode::OK, &body))
 }
 
 pub(super) async fn cancel(
-    State(state): State<Arc<AppState>>,
-    Path(id): Path<String>,
+    state: State<Arc<AppState>>,
+    id: Path<String>,
     request: Request,
 ) -> HandlerResult {
-    let conflict = "the delivery is not in the outbox";
-    let operation = |store: &dyn Store, id, now| store.cancel(id, now);
-    change(&state, request, &id, operation, conflict).await
+    change(state, id, request, |id| Operation::Cancel { id }).await
 }
 
 pub(super) async fn redrive(
-    State(state): State<Arc<AppState>>,
-    Path(id): Path<String>,
+    state: State<Arc<AppState>>,
+    id: Path<String>,
     request: Request,
 ) -> HandlerResult {
-    let conflict = "the delivery is not a dead letter";
-    let operation = |store: &dyn Store, id, now| store.redrive(id, now);
-    change(&state, request, &id, operation, conflict).await
+    change(state, id, request, |id| Operation::Redrive { id }).await
 }
 
 pub(super) async fn drop_dead_letter(
+    state: State<Arc<AppState>>,
+    id: Path<String>,
+    request: Request,
+) -> HandlerResult {
+    change(state, id, request, |id| Operation::Drop { id }).await
+}
+
+/// Applies an operator's change to a delivery.
+async fn change(
     State(state): State<Arc<AppState>>,
     Path(id): Path<String>,
     request: Request,
+    operation: fn(DeliveryId) -> Operation,
 ) -> HandlerResult {
-    let conflict = "the delivery is not a dead letter";
-    let operation = |store: &dyn Store, id, now| store.drop_dead_letter(id, now);
-    change(&state, request, &id, operation, conflict).await
-}
-
-/// A change of a delivery; false if its status does not allow it.
-type Change = fn(&dyn Store, DeliveryId, Timestamp) -> Result<bool, StoreError>;
-
-/// Applies an operator's change to a delivery. `conflict` is the error if its status does not allow
-/// it.
-async fn change(
-    state: &Arc<AppState>,
-    request: Request,
-    id: &str,
-    change: Change,
-    conflict: &str,
-) -> HandlerResult {
-    let client = authorize(state, request, Role::Operate)?;
-    let id = parse_id(id)?;
-    let now = state.clock.now();
-    let changed = query_store(state, move |store| change(store, id, now)).await?;
-    if !changed {
-        // 409 and not 404: the delivery may exist in another status. The check and the change are
-        // one statement in the store, so two operators cannot both succeed.
-        return Err(HttpError::new(StatusCode::CONFLICT, conflict));
-    }
-    // The record of who did it; the store keeps only that an operator did.
-    tracing::info!(delivery = %id, who = client, "an operator changed a delivery");
-    let found = query_store(state, move |store| store.delivery(id)).await?;
-    let (record, attempts) = found.ok_or_else(unknown_delivery)?;
-    // A redriven delivery is due now; if its target is gone, it becomes a dead letter again.
-    let targets = std::slice::from_ref(&record.delivery.target);
-    state.wake.wake(targets, &*state.store, now);
-    let body = with_withheld(state, delivery_to_json(&record, Some(&attempts)), id).await?;
-    Ok(json_response(StatusCode::OK, &body))
-}
-
-/// A delivery as JSON, with the times in which it was withheld.
-async fn with_withheld(
-    state: &Arc<AppState>,
-    delivery: Json,
-    id: DeliveryId,
-) -> Result<Json, HttpError> {
-    query_store(state, move |store| {
-        with_withheld_periods(store, delivery, id)
-    })
-    .await
-}
-
-async fn show(state: &Arc<AppState>, id: DeliveryId) -> HandlerResult {
-    let found = query_store(state, move |store| store.delivery(id)).await?;
-    let (record, attempts) = found.ok_or_else(unknown_delivery)?;
-    let body = with_withheld(state, delivery_to_json(&record, Some(&attempts)), id).await?;
-    Ok(json_response(StatusCode::OK, &body))
+    let client = authorize(&state, request, Role::Operate)?;
+    let done = perform(&state, &client, operation(parse_id(&id)?)).await?;
+    Ok(json_response(StatusCode::OK, &done.body))
 }
 
 /// Queries the store on a thread that may block.
@@ -515,9 +432,7 @@ pub(super) async fn query_store<T: Send + 'static>(
     state: &Arc<AppState>,
     query: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, HttpError> {
-    let store = state.store.clone();
-    let result = tokio::task::spawn_blocking(move || query(&*store)).await;
-    Ok(result.map_err(|error| StoreError::Failed(error.to_string()))??)
+    Ok(crate::operate::query(state, query).await?)
 }
 
 pub(super) fn authorize(
@@ -540,22 +455,4 @@ fn parse_id(id: &str) -> Result<DeliveryId, HttpError> {
     id.parse().map_err(|error: InvalidDeliveryId| {
         HttpError::new(StatusCode::BAD_REQUEST, error.to_string())
     })
-}
-
-fn unknown_delivery() -> HttpError {
-    HttpError::new(StatusCode::NOT_FOUND, "no delivery has this id")
-}
-
-fn file_json(file: &FileDiagnostics) -> Json {
-    let rendered = file
-        .diagnostics
-        .iter()
-        .map(|diagnostic| diagnostic.render(&file.name, &file.text, false));
-    Json::object([
-        ("file", file.name.as_str().into()),
-        (
-            "diagnostics",
-            Json::Array(rendered.map(Json::from).collect()),
-        ),
-    ])
 }

@@ -11,11 +11,11 @@ use reflexarc_event::Json;
 use super::lists::{list_permit, list_response};
 use super::operate::{HandlerResult, authorize, query_store};
 use super::targets::reason_of;
-use super::{AppState, HttpError, Role, json_response};
+use super::{AppState, HttpError, Role, json_response, perform};
 use crate::operate::{
-    PendingFilter, close_pending, damaged_match_to_json, pending_match, pending_page,
+    Operation, PendingFilter, damaged_match_to_json, pending_match, pending_page,
 };
-use crate::store::{ClosedBy, InvalidPageCursor, MatchCursor, PageLimits};
+use crate::store::{InvalidPageCursor, MatchCursor, PageLimits};
 
 /// How much a list has at most. The rest is in further pages.
 const PAGE: PageLimits = PageLimits {
@@ -87,19 +87,9 @@ pub(super) async fn close(
 ) -> HandlerResult {
     let reason = reason_of(&request)?;
     let client = authorize(&state, request, Role::Operate)?;
-    let closed = ClosedBy {
-        by: client.clone(),
-        reason,
-    };
-    let (rules, now) = (state.intake.rules().load_full(), state.clock.now());
-    let (of_rule, at_key) = (rule.clone(), key.clone());
-    let found = query_store(&state, move |store| {
-        close_pending(store, &rules, (&of_rule, &at_key), &closed, now)
-    })
-    .await?;
-    let found = found.ok_or_else(unknown)?;
-    tracing::info!(rule, key, who = client, "an operator closed a match");
-    Ok(json_response(StatusCode::OK, &found))
+    let operation = Operation::ClosePending { rule, key, reason };
+    let done = perform(&state, &client, operation).await?;
+    Ok(json_response(StatusCode::OK, &done.body))
 }
 
 fn unknown() -> HttpError {

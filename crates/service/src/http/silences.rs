@@ -10,9 +10,8 @@ use reflexarc_diagnostic::parse_duration;
 use reflexarc_event::Json;
 
 use super::operate::{HandlerResult, authorize, query_store, query_value};
-use super::{AppState, HttpError, Role, json_response};
-use crate::operate::{SilenceLimits, check_silence, preview_silence, silence_to_json};
-use crate::store::{NewSilence, SilenceEnd, Store};
+use super::{AppState, HttpError, Role, json_response, perform};
+use crate::operate::{Operation, SilenceRequest, SilenceSpan, matches_pattern, silence_to_json};
 
 /// Silences in a list.
 const LISTED: usize = 1_000;
@@ -46,47 +45,17 @@ pub(super) async fn show(
 pub(super) async fn preview(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
     let (_, body) = read(&state, request, Role::Read).await?;
     let pattern = text(&body, "pattern")?.unwrap_or_default();
-    let preview = preview_of(&state, pattern).await?;
-    Ok(json_response(StatusCode::OK, &preview))
+    let preview = matches_pattern(&state, pattern).await?;
+    Ok(json_response(StatusCode::OK, &preview.to_json()))
 }
 
 /// Adds the silence of `{"pattern", "from", "until" or "for", "owner", "reason", "drop"}`. One that
 /// matches nothing now is added only with `"confirm": true`; the answer has what it matches.
 pub(super) async fn add(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
     let (client, body) = read(&state, request, Role::Operate).await?;
-    let now = state.clock.now();
-    let silence = silence_of(&body, &client, now)?;
-    let limits = SilenceLimits::DEFAULT;
-    check_silence(&silence, now, &limits).map_err(invalid)?;
-    let preview = preview_of(&state, silence.pattern.clone()).await?;
-    let count = |name| preview.get(name).and_then(Json::as_i64).unwrap_or_default();
-    let is_empty = count("pending") + count("withheld") + count("recent") == 0;
-    if is_empty && body.get("confirm") != Some(&Json::Bool(true)) {
-        let message = "the pattern matches no delivery now; add `\"confirm\": true` if that is \
-                       intended";
-        let error = HttpError::new(StatusCode::CONFLICT, message);
-        return Err(error.with_member("preview", preview));
-    }
-    let most = limits.active;
-    let added = query_store(&state, move |store| store.add_silence(silence, most, now)).await?;
-    let Some(added) = added else {
-        let message = format!("there are {most} silences already; end one that is not needed");
-        return Err(HttpError::new(StatusCode::CONFLICT, message));
-    };
-    tracing::info!(
-        silence = added.id,
-        who = client,
-        owner = added.settings.owner,
-        reason = added.settings.reason,
-        until = %added.settings.until,
-        "an operator added a silence"
-    );
-    state.withholding_changed.notify_one();
-    let mut answer = silence_to_json(&added, now);
-    if let Json::Object(members) = &mut answer {
-        members.push(("preview".to_owned(), preview));
-    }
-    Ok(json_response(StatusCode::CREATED, &answer))
+    let operation = Operation::AddSilence(request_of(&body)?);
+    let done = perform(&state, &client, operation).await?;
+    Ok(json_response(StatusCode::CREATED, &done.body))
 }
 
 /// Ends a silence: what it withholds is released, or with `?drop=true` never sent.
@@ -97,46 +66,9 @@ pub(super) async fn end(
 ) -> HandlerResult {
     let drops = flag(&request, "drop")?;
     let client = authorize(&state, request, Role::Operate)?;
-    let (id, now) = (parse_id(&id)?, state.clock.now());
-    let end = SilenceEnd {
-        at: now,
-        by: client.clone(),
-        drops,
-    };
-    let ended = query_store(&state, move |store: &dyn Store| {
-        let ended = store.end_silence(id, end)?;
-        let is_known = ended.is_some() || store.silence(id)?.is_some();
-        Ok((ended, is_known))
-    })
-    .await?;
-    let ended = match ended {
-        (Some(ended), _) => ended,
-        (None, false) => return Err(unknown()),
-        (None, true) => {
-            let message = "the silence is over already";
-            return Err(HttpError::new(StatusCode::CONFLICT, message));
-        }
-    };
-    tracing::info!(
-        silence = id,
-        who = client,
-        drops,
-        "an operator ended a silence"
-    );
-    state.withholding_changed.notify_one();
-    Ok(json_response(StatusCode::OK, &silence_to_json(&ended, now)))
-}
-
-async fn preview_of(state: &Arc<AppState>, pattern: String) -> Result<Json, HttpError> {
-    // As many at one time as can run, because each reads thousands of deliveries.
-    let turn = state.large_work.acquire().await;
-    let (rules, now) = (state.intake.rules().load_full(), state.clock.now());
-    let preview = query_store(state, move |store| {
-        preview_silence(store, &rules, &pattern, now, &SilenceLimits::DEFAULT)
-    })
-    .await?;
-    drop(turn);
-    Ok(preview.map_err(invalid)?.to_json())
+    let id = parse_id(&id)?;
+    let done = perform(&state, &client, Operation::EndSilence { id, drops }).await?;
+    Ok(json_response(StatusCode::OK, &done.body))
 }
 
 /// Reads who sends a request, and its JSON object.
@@ -167,7 +99,8 @@ async fn read(
     Ok((client, json))
 }
 
-fn silence_of(body: &Json, client: &str, now: Timestamp) -> Result<NewSilence, HttpError> {
+/// The silence that a body describes.
+fn request_of(body: &Json) -> Result<SilenceRequest, HttpError> {
     if let Json::Object(members) = body {
         let known = [
             "pattern", "from", "until", "for", "owner", "reason", "drop", "confirm",
@@ -186,13 +119,13 @@ fn silence_of(body: &Json, client: &str, now: Timestamp) -> Result<NewSilence, H
         let message = format!("invalid `{name}`: expected a timestamp, found `{value}`");
         value.parse().map(Some).map_err(|_| invalid(message))
     };
-    let from = time("from")?.unwrap_or(now);
-    let until = match (time("until")?, text(body, "for")?) {
-        (Some(until), None) => until,
+    let from = time("from")?;
+    let end = match (time("until")?, text(body, "for")?) {
+        (Some(until), None) => SilenceSpan::Until(until),
         (None, Some(lasts)) => {
             let lasts = parse_duration(&lasts)
                 .map_err(|error| invalid(format!("invalid `for`: {error}")))?;
-            from.saturating_add(lasts).unwrap_or(Timestamp::MAX)
+            SilenceSpan::For(lasts)
         }
         _ => return Err(invalid("expected `until` or `for`".to_owned())),
     };
@@ -202,13 +135,14 @@ fn silence_of(body: &Json, client: &str, now: Timestamp) -> Result<NewSilence, H
             .as_bool()
             .ok_or_else(|| invalid("invalid `drop`: expected true or false".to_owned()))?,
     };
-    Ok(NewSilence {
+    Ok(SilenceRequest {
         pattern: text(body, "pattern")?.unwrap_or_default(),
         from,
-        until,
-        owner: text(body, "owner")?.unwrap_or_else(|| client.to_owned()),
+        end,
+        owner: text(body, "owner")?,
         reason: text(body, "reason")?.unwrap_or_default(),
         drops,
+        confirm: body.get("confirm") == Some(&Json::Bool(true)),
     })
 }
 

@@ -1,0 +1,76 @@
+//! Changing one delivery.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use reflexarc_delivery::DeliveryId;
+use reflexarc_event::Json;
+
+use super::{OperationError, Performed, Result, query};
+use crate::http::AppState;
+use crate::operate::{delivery_to_json, with_withheld_periods};
+use crate::store::{DeliveryRecord, Store, StoreError};
+
+/// A change of a delivery; false if its status does not allow it.
+type Change = fn(&dyn Store, DeliveryId, Timestamp) -> std::result::Result<bool, StoreError>;
+
+pub(super) async fn redrive(state: &Arc<AppState>, by: &str, id: DeliveryId) -> Result {
+    let operation: Change = |store, id, now| store.redrive(id, now);
+    let conflict = "the delivery is not a dead letter";
+    let (record, body) = change(state, by, id, operation, conflict).await?;
+    let target = &record.delivery.target;
+    let summary = format!("moved back to the outbox of {target}");
+    Ok(Performed::new(summary, 1, body))
+}
+
+pub(super) async fn drop_dead_letter(state: &Arc<AppState>, by: &str, id: DeliveryId) -> Result {
+    let operation: Change = |store, id, now| store.drop_dead_letter(id, now);
+    let conflict = "the delivery is not a dead letter";
+    let (record, body) = change(state, by, id, operation, conflict).await?;
+    let summary = format!("dropped the dead letter to {}", record.delivery.target);
+    Ok(Performed::new(summary, 1, body))
+}
+
+pub(super) async fn cancel(state: &Arc<AppState>, by: &str, id: DeliveryId) -> Result {
+    let operation: Change = |store, id, now| store.cancel(id, now);
+    let conflict = "the delivery is not in the outbox";
+    let (record, body) = change(state, by, id, operation, conflict).await?;
+    let summary = format!("cancelled the delivery to {}", record.delivery.target);
+    Ok(Performed::new(summary, 1, body))
+}
+
+/// A delivery as JSON, with its attempts and the times in which it was withheld.
+pub(crate) async fn show(state: &Arc<AppState>, id: DeliveryId) -> Result<(DeliveryRecord, Json)> {
+    let found = query(state, move |store| {
+        let Some((record, attempts)) = store.delivery(id)? else {
+            return Ok(None);
+        };
+        let json = delivery_to_json(&record, Some(&attempts));
+        Ok(Some((record, with_withheld_periods(store, json, id)?)))
+    });
+    let found = found.await?;
+    found.ok_or_else(|| OperationError::not_found("no delivery has this id"))
+}
+
+/// Applies an operator's change to a delivery. `conflict` is the error if its status does not allow
+/// it.
+async fn change(
+    state: &Arc<AppState>,
+    by: &str,
+    id: DeliveryId,
+    change: Change,
+    conflict: &str,
+) -> Result<(DeliveryRecord, Json)> {
+    let now = state.clock.now();
+    if !query(state, move |store| change(store, id, now)).await? {
+        // The delivery may exist in another status. The check and the change are one statement in
+        // the store, so two operators cannot both succeed.
+        return Err(OperationError::conflict(conflict));
+    }
+    tracing::info!(delivery = %id, who = by, "an operator changed a delivery");
+    let (record, json) = show(state, id).await?;
+    // A redriven delivery is due now; if its target is gone, it becomes a dead letter again.
+    let targets = std::slice::from_ref(&record.delivery.target);
+    state.wake.wake(targets, &*state.store, now);
+    Ok((record, json))
+}
