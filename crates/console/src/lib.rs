@@ -42,9 +42,13 @@
 )]
 
 mod assets;
+mod audit;
+mod confirm;
 mod cookie;
 mod error;
 mod fields;
+mod jobs;
+mod links;
 mod login;
 mod now;
 mod outcome;
@@ -53,6 +57,8 @@ mod parts;
 mod secret;
 mod session;
 mod sessions;
+mod targets;
+mod times;
 
 use std::sync::Arc;
 
@@ -93,6 +99,13 @@ pub fn router(handle: ServiceHandle) -> Router {
         .route("/", get(now::show))
         .route("/login", get(login::show).post(login::log_in))
         .route("/logout", post(login::log_out))
+        .route("/confirm", get(confirm::show))
+        .route("/perform", post(confirm::perform))
+        .route("/jobs", get(jobs::list))
+        .route("/jobs/{id}", get(jobs::show))
+        .route("/targets", get(targets::list))
+        .route("/targets/{name}", get(targets::show))
+        .route("/audit", get(audit::show))
         .route("/assets/{name}", get(assets::get))
         .fallback(error::unknown_path)
         .method_not_allowed_fallback(error::method_not_allowed)

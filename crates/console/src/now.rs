@@ -2,26 +2,201 @@
 
 use askama::Template;
 use axum::response::Response;
+use jiff::Timestamp;
+use reflexarc_event::Json;
+use reflexarc_service::operate::{OpenProblem, PendingFilter, pending_page};
+use reflexarc_service::store::{
+    EntryPage, EventFilter, Incident, IncidentFilter, MatchCount, PageLimits, Silence, Store,
+    StoreError,
+};
 
 use crate::error::PageError;
+use crate::jobs::{JobView, words};
+use crate::links;
 use crate::page::{Page, Screen, html};
-use crate::parts::When;
+use crate::parts::{self, Badge, Tone};
 use crate::session::Session;
+use crate::targets::{TargetRow, dead_letters};
+
+/// Open incidents and silences that are listed.
+const LISTED: usize = 10;
+/// Problems that are listed.
+const MAX_PROBLEMS: usize = 50;
+/// Pending matches among which the soonest are looked for.
+const PENDING: PageLimits = PageLimits {
+    rows: 200,
+    bytes: 1 << 20,
+};
+/// Pending matches that are listed.
+const SOONEST: usize = 5;
+/// Entries of the archive that are listed.
+const RECENT: PageLimits = PageLimits {
+    rows: 10,
+    bytes: 256 << 10,
+};
 
 #[derive(Template)]
 #[template(path = "now.html")]
 struct Now {
     page: Page,
-    now: When,
-    rules: usize,
+    now: Timestamp,
+    problems: Vec<OpenProblem>,
+    more_problems: usize,
+    incidents: Vec<Incident>,
+    more_incidents: bool,
+    /// Those that are not as they should be, or have dead letters.
+    targets: Vec<TargetRow>,
+    healthy_targets: usize,
+    gone: Vec<(String, u64)>,
+    pending: Vec<MatchCount>,
+    soonest: Vec<Soonest>,
+    next_deadline: Option<Timestamp>,
+    silences: Vec<Silence>,
+    more_silences: bool,
+    jobs: Vec<JobView>,
+    recent: EntryPage,
+}
+
+/// What the page reads of the store.
+struct Found {
+    incidents: Vec<Incident>,
+    pending: Vec<MatchCount>,
+    soonest: Vec<Soonest>,
+    next_deadline: Option<Timestamp>,
+    silences: Vec<Silence>,
+    recent: EntryPage,
+}
+
+/// A pending match that is due next.
+struct Soonest {
+    rule: String,
+    key: String,
+    due: Timestamp,
 }
 
 /// The page.
 pub(crate) async fn show(session: Session) -> Result<Response, PageError> {
     let handle = session.handle();
+    let now = handle.now();
+    let rules = handle.rules();
+    let found = handle.query(move |store| read(store, &rules, now)).await?;
+    let Found {
+        mut incidents,
+        pending,
+        soonest,
+        next_deadline,
+        mut silences,
+        recent,
+    } = found;
+    let (targets, gone) = TargetRow::all(&session).await?;
+    let count = targets.len();
+    let needs_attention = |row: &TargetRow| !row.is_healthy() || row.dead > 0;
+    let targets: Vec<_> = targets.into_iter().filter(needs_attention).collect();
+    let mut problems = handle.problems();
+    let more_problems = problems.len().saturating_sub(MAX_PROBLEMS);
+    problems.truncate(MAX_PROBLEMS);
+    let more_incidents = incidents.len() > LISTED;
+    incidents.truncate(LISTED);
+    let more_silences = silences.len() > LISTED;
+    silences.truncate(LISTED);
+    let jobs = handle.jobs().into_iter().map(JobView::from);
     html(&Now {
-        now: When(handle.now()),
-        rules: handle.rules().len(),
         page: session.page(Screen::Now, "Now").command("reflexarc status"),
+        now,
+        problems,
+        more_problems,
+        incidents,
+        more_incidents,
+        healthy_targets: count - targets.len(),
+        targets,
+        gone,
+        pending,
+        soonest,
+        next_deadline,
+        silences,
+        more_silences,
+        jobs: jobs.take(LISTED).collect(),
+        recent,
     })
+}
+
+fn read(
+    store: &dyn Store,
+    rules: &reflexarc::RuleSet,
+    now: Timestamp,
+) -> Result<Found, StoreError> {
+    let open = IncidentFilter {
+        open: true,
+        ..IncidentFilter::default()
+    };
+    let counts = store.match_counts()?.into_iter();
+    let silences = store.silences(false, now, LISTED + 1)?.into_iter();
+    Ok(Found {
+        incidents: store.incidents(&open, None, LISTED + 1)?,
+        pending: counts.filter(|count| count.pending > 0).collect(),
+        soonest: soonest(store, rules, now)?,
+        next_deadline: store.next_deadline()?,
+        silences: silences.collect(),
+        recent: store.entry_page(&EventFilter::default(), None, RECENT)?,
+    })
+}
+
+/// The pending matches that are due next; none if there are too many to look at.
+fn soonest(
+    store: &dyn Store,
+    rules: &reflexarc::RuleSet,
+    now: Timestamp,
+) -> Result<Vec<Soonest>, StoreError> {
+    let page = pending_page(store, rules, &PendingFilter::default(), None, PENDING, now)?;
+    if page.next.is_some() {
+        return Ok(Vec::new());
+    }
+    let text = |found: &Json, name: &str| found.get(name).and_then(Json::as_str).map(str::to_owned);
+    let found = page.matches.iter().filter_map(|found| {
+        Some(Soonest {
+            rule: text(found, "rule")?,
+            key: match found.get("key")? {
+                Json::String(key) => key.to_string(),
+                key => key.to_string(),
+            },
+            due: text(found, "due")?.parse().ok()?,
+        })
+    });
+    let mut found: Vec<_> = found.collect();
+    found.sort_by_key(|found| found.due);
+    found.truncate(SOONEST);
+    Ok(found)
+}
+
+/// How bad a problem is.
+fn severity(problem: &OpenProblem) -> Badge {
+    let tone = match problem.severity {
+        "critical" => Tone::Bad,
+        _ => Tone::Warning,
+    };
+    Badge::new(problem.severity, tone)
+}
+
+/// The page that shows more about the subject of a problem.
+fn subject_link(problem: &OpenProblem) -> Option<String> {
+    let subject = problem.subject.as_str();
+    if subject.is_empty() {
+        return None;
+    }
+    match problem.problem {
+        "dead_letters" | "retries_exhausted" | "unknown_target" => Some(dead_letters(subject)),
+        "changes_stopped" | "queue_aging" | "target_failing" | "target_paused" | "flood" => {
+            Some(links::target(subject))
+        }
+        "reaction_failed" | "rule_failing" | "over_budget" | "call_failed" | "rule_noted" => {
+            Some(links::rule(subject))
+        }
+        "pending_filling" => Some(links::list("/pending", &[("rule", subject)])),
+        _ => None,
+    }
+}
+
+/// The page that confirms an operation on an incident.
+fn confirm(page: &Page, operation: &str, id: i64) -> String {
+    page.confirm(operation, &[("id", &id.to_string())])
 }

@@ -24,6 +24,45 @@ pub(crate) struct Ago {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Count(pub(crate) u64);
 
+/// A number, of a template that has it or a reference to it.
+pub(crate) fn count(number: impl Plain<u64>) -> Count {
+    Count(number.plain())
+}
+
+/// A time, of a template that has it or a reference to it.
+pub(crate) fn when(at: impl Plain<Timestamp>) -> When {
+    When(at.plain())
+}
+
+/// How long ago or ahead a time is.
+pub(crate) fn ago(at: impl Plain<Timestamp>, now: impl Plain<Timestamp>) -> Ago {
+    let (at, now) = (at.plain(), now.plain());
+    Ago { at, now }
+}
+
+/// A value, or a reference to one: in a template it depends on where the value comes from.
+pub(crate) trait Plain<T> {
+    fn plain(self) -> T;
+}
+
+impl Plain<u64> for u64 {
+    fn plain(self) -> u64 {
+        self
+    }
+}
+
+impl Plain<Timestamp> for Timestamp {
+    fn plain(self) -> Timestamp {
+        self
+    }
+}
+
+impl<T, P: Plain<T> + Copy> Plain<T> for &P {
+    fn plain(self) -> T {
+        (*self).plain()
+    }
+}
+
 /// The links below a list that has more than one page.
 #[derive(Debug, Clone, Template)]
 #[template(

@@ -6,6 +6,7 @@ mod incidents;
 mod jobs;
 mod operation;
 mod operations;
+mod overview;
 mod pending;
 mod previews;
 mod problem_checks;
@@ -29,6 +30,7 @@ pub use self::operation::{
 };
 pub use self::operations::{OperationError, OperationErrorKind, OperationPreview, Performed, Via};
 pub(crate) use self::operations::{matches_pattern, query, show_delivery, show_incident};
+pub use self::overview::{OpenProblem, TargetOverview};
 pub use self::pending::{
     PendingFilter, PendingPage, close_pending, damaged_match_to_json, keys_named, pending_match,
     pending_page,

@@ -24,6 +24,7 @@ use reflexarc_event::Json;
 
 pub(crate) use self::kind::ProblemKind;
 use self::ledger::{Ledger, MAX_DETAIL_CHARS, Moment};
+use crate::operate::OpenProblem;
 
 /// All problems of a service.
 pub(crate) struct Problems {
@@ -170,22 +171,39 @@ impl Problems {
 
     /// The list for `/status`: the worst first, and of these what began last.
     pub(crate) fn to_json(&self) -> Json {
-        let ledger = self.lock();
-        let mut entries: Vec<_> = ledger.entries.iter().collect();
-        entries.sort_by_key(|((kind, _), entry)| (kind.severity(), Reverse(entry.since)));
-        let entries = entries.into_iter().map(|((kind, subject), entry)| {
+        let entries = self.open().into_iter().map(|entry| {
             Json::object([
-                ("problem", kind.name().into()),
-                ("severity", kind.severity().name().into()),
-                ("subject", subject.as_str().into()),
+                ("problem", entry.problem.into()),
+                ("severity", entry.severity.into()),
+                ("subject", entry.subject.into()),
                 ("since", entry.since.to_string().into()),
                 ("last", entry.last.to_string().into()),
                 ("count", Json::count(entry.count)),
-                ("detail", entry.detail.as_str().into()),
-                ("action", kind.action().into()),
+                ("detail", entry.detail.into()),
+                ("action", entry.action.into()),
             ])
         });
         Json::Array(entries.collect())
+    }
+
+    /// The same list for a front end.
+    pub(crate) fn open(&self) -> Vec<OpenProblem> {
+        let ledger = self.lock();
+        let mut entries: Vec<_> = ledger.entries.iter().collect();
+        entries.sort_by_key(|((kind, _), entry)| (kind.severity(), Reverse(entry.since)));
+        let entries = entries
+            .into_iter()
+            .map(|((kind, subject), entry)| OpenProblem {
+                problem: kind.name(),
+                severity: kind.severity().name(),
+                subject: subject.clone(),
+                since: entry.since,
+                last: entry.last,
+                count: entry.count,
+                detail: entry.detail.clone(),
+                action: kind.action(),
+            });
+        entries.collect()
     }
 
     /// Brings the metrics of a kind up to date, after `more` occurrences.

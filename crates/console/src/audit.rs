@@ -1,0 +1,126 @@
+//! `/audit`: what operators have done.
+
+use askama::Template;
+use axum::response::Response;
+use reflexarc_service::operate::Operation;
+use reflexarc_service::store::{AuditEntry, AuditFilter, AuditOutcome};
+
+use crate::error::PageError;
+use crate::fields::Fields;
+use crate::jobs::words;
+use crate::page::{Page, Screen, html};
+use crate::parts::{self, Badge, Pager, Tone};
+use crate::session::Session;
+use crate::times::{EXPECTED, time_field};
+
+/// Entries of a page.
+const PAGE: usize = 100;
+
+#[derive(Template)]
+#[template(path = "audit.html")]
+struct Audit {
+    page: Page,
+    form: Form,
+    entries: Vec<AuditEntry>,
+    pager: Pager,
+}
+
+/// The filter as it was entered.
+struct Form {
+    by: String,
+    operation: String,
+    from: String,
+    until: String,
+}
+
+/// The page.
+pub(crate) async fn show(session: Session, fields: Fields) -> Result<Response, PageError> {
+    let handle = session.handle();
+    let now = handle.now();
+    let filter = AuditFilter {
+        by: fields.get("by").map(str::to_owned),
+        operation: fields.get("operation").map(str::to_owned),
+        from: time_field(&fields, "from", now)?,
+        until: time_field(&fields, "until", now)?,
+    };
+    let before = fields.parsed("before", "the number of an entry")?;
+    let selected = filter.clone();
+    let found = handle.query(move |store| store.audit_page(&selected, before, PAGE + 1));
+    let mut entries = found.await?;
+    // One more than fits says whether there is another page.
+    let has_more = entries.len() > PAGE;
+    entries.truncate(PAGE);
+    let last = entries.last().filter(|_| has_more);
+    let next = last.map(|last| last.id.to_string());
+    let text = |name| fields.get(name).unwrap_or_default().to_owned();
+    html(&Audit {
+        page: session
+            .page(Screen::Audit, "Audit")
+            .command(command(&filter)),
+        form: Form {
+            by: text("by"),
+            operation: text("operation"),
+            from: text("from"),
+            until: text("until"),
+        },
+        entries,
+        pager: Pager::new("/audit", &fields, "before", next),
+    })
+}
+
+/// The command that prints the same.
+fn command(filter: &AuditFilter) -> String {
+    let mut command = "reflexarc audit".to_owned();
+    let time = |at: Option<jiff::Timestamp>| at.map(|at| at.to_string());
+    for (option, value) in [
+        ("by", filter.by.clone()),
+        ("operation", filter.operation.clone()),
+        ("from", time(filter.from)),
+        ("until", time(filter.until)),
+    ] {
+        if let Some(value) = value {
+            command.push_str(&format!(" --{option} {}", quoted(&value)));
+        }
+    }
+    command
+}
+
+/// A word of a command line, quoted for a shell where it must be.
+fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) && !word.starts_with('-') {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+fn badge(outcome: AuditOutcome) -> Badge {
+    let tone = match outcome {
+        AuditOutcome::Done => Tone::Good,
+        AuditOutcome::Refused => Tone::Warning,
+        AuditOutcome::Failed => Tone::Bad,
+        _ => Tone::Plain,
+    };
+    Badge::new(outcome.as_str(), tone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_quoted() {
+        let filter = AuditFilter {
+            by: Some("al'ice; rm".to_owned()),
+            operation: Some("pause_target".to_owned()),
+            from: Some(jiff::Timestamp::UNIX_EPOCH),
+            until: None,
+        };
+        let expected = "reflexarc audit --by 'al'\\''ice; rm' --operation pause_target \
+                        --from 1970-01-01T00:00:00Z";
+        assert_eq!(command(&filter), expected);
+        assert_eq!(quoted("-x"), "'-x'");
+        assert_eq!(quoted(""), "''");
+    }
+}
