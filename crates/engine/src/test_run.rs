@@ -156,6 +156,24 @@ impl RuleSet {
             .filter(|report| filter.is_empty() || !report.tests.is_empty())
             .collect()
     }
+
+    /// Runs the tests of one rule; `None` if no rule has this name.
+    ///
+    /// ```
+    /// use reflexarc::RuleSet;
+    ///
+    /// let rule = "when = 'id exists'\nnotify = ['team']\n";
+    /// let test = "[[test]]\nname = 'no id'\nevent = '{}'\nmatches = false";
+    /// let files = [("a.toml", format!("{rule}{test}")), ("ab.toml", rule.to_owned())];
+    /// let rules = RuleSet::compile(files)?;
+    /// assert_eq!(rules.test_rule("a").map(|report| report.tests.len()), Some(1));
+    /// assert!(rules.test_rule("b").is_none());
+    /// # Ok::<(), reflexarc::InvalidFiles>(())
+    /// ```
+    pub fn test_rule(&self, name: &str) -> Option<RuleReport> {
+        let rule = self.shared_rules().iter().find(|rule| rule.name() == name);
+        rule.map(|rule| test_rule(self, rule, &|_| true))
+    }
 }
 
 /// Runs the tests of a rule whose names `is_selected` accepts.

@@ -14,12 +14,15 @@ mod remote;
 mod replay;
 mod replay_firings;
 mod retention_progress;
+mod rule_activity;
 mod silences;
 mod store_check;
 mod target_state;
 mod target_test;
 mod trace;
+mod try_event;
 mod verify;
+mod what_if;
 
 pub use self::audit::{audit_to_json, record_command};
 pub use self::incidents::{incident_to_json, incident_with_deliveries};
@@ -41,6 +44,7 @@ pub(crate) use self::problem_checks::{
 pub use self::remote::{Remote, RemoteError, Sent};
 pub use self::replay::{Replay, Replayed};
 pub(crate) use self::retention_progress::RetentionProgress;
+pub use self::rule_activity::RuleActivity;
 pub use self::silences::{
     SilenceLimits, SilencePreview, check_silence, preview_silence, silence_to_json,
 };
@@ -51,4 +55,6 @@ pub use self::trace::{
     damaged_delivery_to_json, damaged_event_to_json, delivery_to_json, entry_to_json, trace,
     with_withheld_periods,
 };
+pub use self::try_event::{Tried, TriedEvent, TryLimits, try_event};
 pub use self::verify::{Difference, Verification, verify_archive};
+pub use self::what_if::{Changed, ChangedEvent, WhatIf, WhatIfLimits, WhatIfStop, what_if};

@@ -22,6 +22,8 @@ pub(crate) struct FailureTracker {
 struct Observed {
     counter: FailureCounter,
     reported: BTreeMap<String, FailingRule>,
+    /// How many evaluations each rule was part of without failing.
+    matched: BTreeMap<String, u64>,
     /// How many reactions of each rule failed.
     failed: BTreeMap<String, u64>,
     /// How many reactions of each rule did not run because of its budget.
@@ -71,11 +73,19 @@ impl FailureTracker {
         let Observed {
             counter,
             reported,
+            matched,
             failed,
             over_budget,
             noted,
             report_lines,
         } = &mut *self.lock();
+        for effects in &evaluation.rules {
+            // Without an allocation for a rule that has matched before.
+            match matched.get_mut(&effects.rule) {
+                Some(count) => *count += 1,
+                None => drop(matched.insert(effects.rule.clone(), 1)),
+            }
+        }
         for effects in evaluation
             .rules
             .iter()
@@ -158,6 +168,16 @@ impl FailureTracker {
     /// How many reactions did not run because of their budget, for each rule of this set.
     pub(crate) fn over_budget(&self, rules: &RuleSet) -> Vec<(String, u64)> {
         of_set(&self.lock().over_budget, rules)
+    }
+
+    /// How often each rule of this set has matched without failing, since the start.
+    pub(crate) fn matched(&self, rules: &RuleSet) -> Vec<(String, u64)> {
+        of_set(&self.lock().matched, rules)
+    }
+
+    /// How many reactions failed, for each rule of this set, since the start.
+    pub(crate) fn failed(&self, rules: &RuleSet) -> Vec<(String, u64)> {
+        of_set(&self.lock().failed, rules)
     }
 
     /// How many evaluations had notes, for each rule of this set.
