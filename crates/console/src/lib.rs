@@ -45,8 +45,15 @@ mod assets;
 mod audit;
 mod confirm;
 mod cookie;
+mod dead_letters;
+mod delivery;
+mod delivery_view;
+mod effects;
+mod entry;
 mod error;
+mod events;
 mod fields;
+mod incidents;
 mod jobs;
 mod links;
 mod login;
@@ -54,11 +61,17 @@ mod now;
 mod outcome;
 mod page;
 mod parts;
+mod pending;
+mod rule;
+mod rules;
 mod secret;
 mod session;
 mod sessions;
+mod silences;
 mod targets;
+mod text;
 mod times;
+mod try_event;
 
 use std::sync::Arc;
 
@@ -106,8 +119,29 @@ pub fn router(handle: ServiceHandle) -> Router {
         .route("/targets", get(targets::list))
         .route("/targets/{name}", get(targets::show))
         .route("/audit", get(audit::show))
+        .merge(screens())
         .route("/assets/{name}", get(assets::get))
         .fallback(error::unknown_path)
         .method_not_allowed_fallback(error::method_not_allowed)
         .with_state(console)
+}
+
+/// The pages of events, deliveries and rules.
+fn screens() -> Router<Console> {
+    Router::new()
+        .route("/events", get(events::show))
+        .route("/events/{seq}", get(entry::show))
+        .route("/events/{seq}/raw", get(entry::raw))
+        .route("/events/{seq}/why/{rule}", get(entry::show_why))
+        .route("/dead-letters", get(dead_letters::show))
+        .route("/deliveries/{id}", get(delivery::show))
+        .route("/pending", get(pending::show))
+        .route("/incidents/{id}", get(incidents::show))
+        .route("/silences", get(silences::show))
+        .route("/rules", get(rules::show))
+        .route("/rules/{name}", get(rule::show))
+        .route("/rules/{name}/raw", get(rule::raw))
+        .route("/rules/{name}/tests", get(rule::show_tests))
+        .route("/rules/{name}/what-if", post(rule::show_what_if))
+        .route("/try", get(try_event::show).post(try_event::run))
 }

@@ -115,6 +115,21 @@ impl ServiceHandle {
         crate::service::blocking(move || query(&*store)).await
     }
 
+    /// As [`ServiceHandle::query`], for work that may take seconds: as many of these at one time as
+    /// there are processors for large work, and the others wait.
+    ///
+    /// # Errors
+    /// Those of the query.
+    pub async fn query_large<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let turn = self.state.large_work.acquire().await;
+        let found = self.query(query).await;
+        drop(turn);
+        found
+    }
+
     /// The rules in effect.
     pub fn rules(&self) -> Arc<RuleSet> {
         self.state.intake.rules().load_full()

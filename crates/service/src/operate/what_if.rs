@@ -8,7 +8,6 @@ use reflexarc::{InvalidFiles, RuleSet};
 use reflexarc_delivery::EventRef;
 use reflexarc_event::NativeEvent;
 
-use crate::handle::ServiceHandle;
 use crate::store::{Archived, EntryKind, EventFilter, PageLimits, Store, StoreError};
 
 /// How far a comparison goes.
@@ -255,29 +254,6 @@ impl Comparison<'_> {
                 received: archived.received,
             });
         }
-    }
-}
-
-impl ServiceHandle {
-    /// As [`what_if`] with the rules in effect, on a thread that may block.
-    ///
-    /// # Errors
-    /// As those of [`what_if`].
-    pub async fn what_if(
-        &self,
-        rule: String,
-        text: String,
-        last: usize,
-    ) -> Result<Result<WhatIf, String>, StoreError> {
-        // As many at one time as can run: each may take seconds.
-        let turn = self.state.large_work.acquire().await;
-        let rules = self.rules();
-        let compared = self.query(move |store| {
-            what_if(store, &rules, (&rule, &text), last, &WhatIfLimits::LIMITS)
-        });
-        let compared = compared.await;
-        drop(turn);
-        compared
     }
 }
 
