@@ -67,6 +67,7 @@ pub struct Delivery {
 /// assert_ne!(id, DeliveryId::derive(&event, first, "failed-attach", 0, Some("monday")));
 /// let second = ArchivePosition { seq: 2, ..first };
 /// assert_ne!(id, DeliveryId::derive(&event, second, "failed-attach", 0, None));
+/// assert_eq!(id.position(), 1);
 /// assert_eq!(id.to_string().parse(), Ok(id));
 /// assert!("8B2A".parse::<DeliveryId>().is_err());
 /// ```
@@ -239,6 +240,12 @@ impl DeliveryId {
         let (first, _) = id.split_at_mut(place.len());
         first.copy_from_slice(&place);
         Self(id)
+    }
+
+    /// The [`ArchivePosition::seq`] of what it was derived from.
+    pub fn position(&self) -> i64 {
+        let place = self.0.iter().take(6);
+        place.fold(0, |seq, byte| seq << 8 | i64::from(*byte))
     }
 
     /// The id as 16 bytes.

@@ -38,6 +38,7 @@ pub use self::target_gate::TargetGates;
 pub(crate) use self::target_gate::{TargetGate, TargetStatus, failing, flood_detail};
 pub(crate) use self::wake::Wake;
 use crate::clock::ServiceClock;
+use crate::live::{AttemptEntry, LiveBroadcast, LiveEntry};
 use crate::shutdown::stopped;
 pub use crate::silences::WithholdingChanges;
 use crate::store::{AttemptOutcome, ClaimLimit, EndedAttempt, Reply, Settled, Store};
@@ -60,6 +61,8 @@ pub struct DispatchContext {
     pub gates: TargetGates,
     /// The largest total size of the deliveries that a queue has claimed, in bytes.
     pub delivery_bytes: usize,
+    /// Where attempts are published.
+    pub live: LiveBroadcast,
     /// When what withholds deliveries changed: what is claimed before may be withheld after.
     pub withholding: WithholdingChanges,
     /// True when the queue is to stop: it claims nothing more and finishes what it is sending.
@@ -423,6 +426,7 @@ fn settle(
             answer: response.clone(),
             delivered_parts: settlement.delivered_parts,
         };
+        publish_attempt(context, &delivery, &outcome, Some(&settlement.decision));
         EndedAttempt {
             delivery,
             outcome,
@@ -490,6 +494,19 @@ fn log_attempt(queue: &TargetConfig, delivery: &Delivery, call: &Call, response:
         answer = response,
         "attempt"
     );
+}
+
+/// Shows an attempt to those who listen.
+fn publish_attempt(
+    context: &DispatchContext,
+    delivery: &Delivery,
+    outcome: &AttemptOutcome,
+    decision: Option<&Decision>,
+) {
+    if context.live.is_active() {
+        let entry = AttemptEntry::new(delivery, outcome, decision.cloned());
+        context.live.publish([LiveEntry::attempt(entry)]);
+    }
 }
 
 /// Logs an attempt to send the message in place of merged firings.

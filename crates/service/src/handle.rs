@@ -91,6 +91,10 @@ impl ConsoleClient {
             }
         }
     }
+
+    pub(crate) fn client(&self) -> Option<&Client> {
+        self.0.as_ref()
+    }
 }
 
 impl ServiceHandle {

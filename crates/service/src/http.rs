@@ -12,6 +12,7 @@ mod held_body;
 mod incidents;
 mod jobs;
 mod lists;
+mod live;
 mod operate;
 mod peers;
 mod pending;
@@ -36,7 +37,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 pub(crate) use self::console::{CONSOLE_CONNECTIONS, console_router};
 use self::guard::guard;
-pub(crate) use self::guard::{Client, slow_down};
+pub(crate) use self::guard::{Client, OpenStream, StreamedResponse, slow_down};
 pub(crate) use self::lists::MAX_LIST_RESPONSES;
 pub(crate) use self::peers::Peers;
 pub(crate) use self::refusals::RefusalLog;
@@ -49,6 +50,7 @@ use crate::handle::ServiceHandle;
 use crate::heartbeat::HeartbeatStatus;
 use crate::intake::Intake;
 use crate::limits::Limits;
+use crate::live::LiveBroadcast;
 use crate::live_config::LiveConfig;
 use crate::operate::{Jobs, Operation, OperationError, OperationErrorKind, Performed, Via};
 use crate::reload::Reloader;
@@ -66,6 +68,8 @@ pub(crate) struct AppState {
     pub(crate) health: Arc<StoreHealth>,
     pub(crate) heartbeat: Arc<HeartbeatStatus>,
     pub(crate) live: Arc<LiveConfig>,
+    /// What happens, for live streams.
+    pub(crate) broadcast: LiveBroadcast,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
     pub(crate) telemetry: Telemetry,
@@ -142,6 +146,7 @@ pub(crate) fn router(state: Arc<AppState>) -> Router {
         .route("/silences/preview", post(silences::preview))
         .route("/silences/{id}", get(silences::show))
         .route("/silences/{id}/end", post(silences::end))
+        .route("/live", get(live::live))
         .route("/trace/{event}", get(operate::trace_event))
         .route("/outbox", get(lists::outbox))
         .route("/outbox/cancel", post(jobs::cancel))

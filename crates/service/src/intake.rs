@@ -65,6 +65,7 @@ use self::worker::{EvaluationWorker, WorkItem};
 use crate::clock::ServiceClock;
 use crate::deadlines::Deadlines;
 use crate::limits::Limits;
+use crate::live::LiveBroadcast;
 use crate::live_config::LiveConfig;
 use crate::store::{
     Accepted, EvaluateInTransaction, Incoming, Reply, ReplySender, Store, StoreError,
@@ -90,6 +91,7 @@ pub(crate) struct IntakeParts {
     pub(crate) problems: Arc<Problems>,
     pub(crate) clock: ServiceClock,
     pub(crate) deadlines: Arc<Deadlines>,
+    pub(crate) broadcast: LiveBroadcast,
 }
 
 /// A batch that waits for its turn.
@@ -140,6 +142,7 @@ impl Intake {
             problems,
             clock,
             deadlines,
+            broadcast,
         } = shared;
         // `available_parallelism` is at least 1, but callers may pass anything.
         let worker_count = workers.max(1);
@@ -162,6 +165,7 @@ impl Intake {
                 budgets: budgets.clone(),
                 deadlines: deadlines.clone(),
                 telemetry: telemetry.clone(),
+                broadcast: broadcast.clone(),
             };
             threads.push(spawn(format!("evaluate {index}"), move || {
                 worker.run(&items);

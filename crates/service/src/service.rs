@@ -34,6 +34,7 @@ use crate::http::{
 };
 use crate::intake::{Intake, IntakeParts};
 use crate::limits::Limits;
+use crate::live::LiveBroadcast;
 use crate::live_config::{LiveConfig, LiveSettings};
 use crate::maintenance::{Maintenance, resume};
 use crate::operate::{
@@ -69,6 +70,7 @@ pub(crate) struct Pipeline {
     pub(crate) wake: Wake,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) live: Arc<LiveConfig>,
+    pub(crate) broadcast: LiveBroadcast,
     pub(crate) limits: Limits,
     pub(crate) redactor: Redactor,
     pub(crate) source: Option<ConfigSource>,
@@ -170,6 +172,7 @@ impl ServiceBuilder {
             wake,
             store,
             live,
+            broadcast,
             limits,
             redactor,
             source,
@@ -212,6 +215,7 @@ impl ServiceBuilder {
             health,
             heartbeat,
             live: live.clone(),
+            broadcast,
             metrics,
             limits: limits.clone(),
             telemetry,
@@ -346,10 +350,12 @@ impl ServiceBuilder {
         // Evaluation is bound by the processor, so one worker for each is as many as can run.
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let deadlines = Arc::new(Deadlines::default());
+        let broadcast = LiveBroadcast::default();
         let shared = IntakeParts {
             problems: problems.clone(),
             clock: clock.clone(),
             deadlines: deadlines.clone(),
+            broadcast: broadcast.clone(),
         };
         let intake = Intake::start(&store, &live, workers, &config.limits, telemetry, shared)?;
         let parts = TimelineParts {
@@ -359,6 +365,7 @@ impl ServiceBuilder {
             clock: clock.clone(),
             wake: wake.clone(),
             store: Arc::downgrade(&store),
+            broadcast: broadcast.clone(),
         };
         let looked = clock.recorded_before().max(newest);
         let timeline = ServiceTimeline::new(parts, deadlines, looked);
@@ -378,6 +385,7 @@ impl ServiceBuilder {
             gates,
             config.limits.delivery_bytes,
             withholding_changes.clone(),
+            broadcast.clone(),
             serves_calls.then(|| timeline.clone()),
         );
         // Only with the lock and before the queues claim: it releases every claim there is. Beside
@@ -390,6 +398,7 @@ impl ServiceBuilder {
             wake,
             store,
             live: Arc::new(live),
+            broadcast,
             limits: config.limits,
             redactor: config.redactor,
             source: config.source,

@@ -43,6 +43,7 @@ use crate::clock::ServiceClock;
 use crate::deadlines::Deadlines;
 use crate::dispatch::Wake;
 use crate::intake::{FailureTracker, arm, fire};
+use crate::live::LiveBroadcast;
 use crate::store::{
     Advanced, AfterCommit, EntryKind, Reply, Store, StoreError, TimeTransaction, TimeWork, Timeline,
 };
@@ -73,6 +74,7 @@ pub(crate) struct TimelineParts {
     pub(crate) clock: ServiceClock,
     pub(crate) wake: Wake,
     pub(crate) store: Weak<dyn Store>,
+    pub(crate) broadcast: LiveBroadcast,
 }
 
 struct Inner {
@@ -422,7 +424,7 @@ fn fire_due(
         let evaluation = fire(rules, &due, transaction)?;
         let entry = firing_entry(&due, &evaluation);
         let accepted = transaction.add(entry, &evaluation, now)?;
-        report.add(&due, now, evaluation, accepted);
+        report.add(due, now, evaluation, accepted);
     }
     Ok(())
 }

@@ -13,14 +13,23 @@ use crate::StoreError;
 pub struct Reply<T>(oneshot::Receiver<Result<T, StoreError>>);
 
 /// Sends a [`Reply`]. If it is dropped, the reply is [`StoreError::Closed`].
-#[derive(Debug)]
-pub struct ReplySender<T>(oneshot::Sender<Result<T, StoreError>>);
+pub struct ReplySender<T> {
+    sender: oneshot::Sender<Result<T, StoreError>>,
+    /// Gets the result of a job that was committed.
+    observer: Option<Observer<T>>,
+}
+
+type Observer<T> = Box<dyn FnOnce(&T) + Send>;
 
 impl<T> Reply<T> {
     /// A sender and the reply that it sends.
     pub fn channel() -> (ReplySender<T>, Self) {
         let (sender, receiver) = oneshot::channel();
-        (ReplySender(sender), Self(receiver))
+        let sender = ReplySender {
+            sender,
+            observer: None,
+        };
+        (sender, Self(receiver))
     }
 
     /// Blocks until the job has ended. Must not be called from async code.
@@ -42,8 +51,28 @@ impl<T> Future for Reply<T> {
 }
 
 impl<T> ReplySender<T> {
+    /// The same; before it is sent, `observe` gets the result of a job that has succeeded, also if
+    /// nothing waits for the reply any more. It runs on the thread of the store's writer, so it must
+    /// not wait. In place of an earlier one.
+    #[must_use]
+    pub fn observed(mut self, observe: impl FnOnce(&T) + Send + 'static) -> Self {
+        self.observer = Some(Box::new(observe));
+        self
+    }
+
     /// Sends the result. If nothing waits for it any more, it is dropped.
     pub fn send(self, result: Result<T, StoreError>) {
-        drop(self.0.send(result));
+        if let (Some(observe), Ok(value)) = (self.observer, &result) {
+            observe(value);
+        }
+        drop(self.sender.send(result));
+    }
+}
+
+impl<T> std::fmt::Debug for ReplySender<T> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("ReplySender")
+            .finish_non_exhaustive()
     }
 }

@@ -29,8 +29,8 @@ use tokio::time::Instant;
 
 use super::target_gate::{TargetGate, pause_of, stopped_detail};
 use super::{
-    Call, DispatchContext, POLL_INTERVAL, catch_panic, claim, record_span, recorded, redact,
-    release_claims, set_order_wait, signed, time_until_due, until_stored,
+    Call, DispatchContext, POLL_INTERVAL, catch_panic, claim, publish_attempt, record_span,
+    recorded, redact, release_claims, set_order_wait, signed, time_until_due, until_stored,
 };
 use crate::store::{AttemptOutcome, ChangePeriod, ChangeReservation, ClaimLimit, EndedAttempt};
 use crate::telemetry::{ProblemKind, Redactor};
@@ -411,9 +411,13 @@ impl Caller {
             delivered_parts: Vec::new(),
         };
         match outcome {
-            Outcome::Answer(answer) => self.answer(delivery, Some(attempt), answer).await,
+            Outcome::Answer(answer) => {
+                publish_attempt(context, delivery, &attempt, None);
+                self.answer(delivery, Some(attempt), answer).await;
+            }
             Outcome::Again { error, .. } => {
                 let due = self.retry_at(delivery, &error);
+                publish_attempt(context, delivery, &attempt, Some(&Decision::RetryAt(due)));
                 self.retry(delivery, attempt, due).await;
             }
         }

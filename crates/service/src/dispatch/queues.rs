@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::{DispatchContext, TargetGates, Wake, call_queue, serve};
 use crate::clock::ServiceClock;
+use crate::live::LiveBroadcast;
 use crate::shutdown::stopped;
 use crate::silences::WithholdingChanges;
 use crate::store::Store;
@@ -60,6 +61,7 @@ impl Queues {
         gates: TargetGates,
         delivery_bytes: usize,
         withholding: WithholdingChanges,
+        live: LiveBroadcast,
         timeline: Option<ServiceTimeline>,
     ) -> Self {
         let context = DispatchContext {
@@ -71,6 +73,7 @@ impl Queues {
             gates,
             delivery_bytes,
             withholding,
+            live,
             // A placeholder: `replace` gives each queue a receiver of its own.
             stop: watch::channel(false).1,
         };

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::AppState;
 use super::connections::Connection;
-use super::guard::admit;
+use super::guard::{admit, end_request};
 
 /// Largest number of connections to the console at one time: a browser has six, and a stream for
 /// each open page.
@@ -81,9 +81,7 @@ async fn guarded(
         Err(error) => error.into_response(),
     };
     protect(response.headers_mut());
-    if let Some(connection) = &connection {
-        connection.end_request();
-    }
+    end_request(connection.as_deref(), &response);
     response
 }
 

@@ -45,6 +45,11 @@ impl Client {
         self.connection.as_ref().map(|connection| connection.id)
     }
 
+    /// Begins a response that goes on.
+    pub(crate) fn open_stream(&self) -> OpenStream {
+        OpenStream(self.connection.clone())
+    }
+
     /// We wait for more of the body.
     pub(crate) fn set_waiting(&self) {
         if let Some(connection) = &self.connection {
@@ -60,6 +65,23 @@ impl Client {
     }
 }
 
+/// Marks a response whose body goes on: its request ends with its [`OpenStream`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StreamedResponse;
+
+/// A request whose response goes on, until this is dropped: its connection is being worked on, and
+/// is not closed for another one.
+#[derive(Debug, Default)]
+pub(crate) struct OpenStream(Option<Arc<Connection>>);
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.0 {
+            connection.end_request();
+        }
+    }
+}
+
 /// Checks a request, passes it on, and counts and logs it if it is refused.
 pub(super) async fn guard(
     State(state): State<Arc<AppState>>,
@@ -71,10 +93,17 @@ pub(super) async fn guard(
         connection.set_working();
     }
     let response = guarded(&state, connection.clone(), request, next).await;
-    if let Some(connection) = &connection {
+    end_request(connection.as_deref(), &response);
+    response
+}
+
+/// The request ends with the response, unless its body goes on.
+pub(super) fn end_request(connection: Option<&Connection>, response: &Response) {
+    if let Some(connection) = connection
+        && response.extensions().get::<StreamedResponse>().is_none()
+    {
         connection.end_request();
     }
-    response
 }
 
 async fn guarded(

@@ -22,6 +22,7 @@ use super::stopwatch::ThreadStopwatch;
 use super::weight::release_trees;
 use super::{Batch, BatchContext, SharedSequencer};
 use crate::deadlines::Deadlines;
+use crate::live::{LiveBroadcast, observe};
 use crate::store::{
     EvaluateInTransaction, Incoming, ReadSet, StateReader, Store, StoreError, StoredState,
 };
@@ -47,6 +48,7 @@ pub(super) struct EvaluationWorker {
     pub(super) admission: Arc<Admission<Batch>>,
     pub(super) deadlines: Arc<Deadlines>,
     pub(super) telemetry: Telemetry,
+    pub(super) broadcast: LiveBroadcast,
 }
 
 /// An evaluation against the state as last committed, and the reads that it depends on.
@@ -80,6 +82,7 @@ impl EvaluationWorker {
             let mut sequencer = self.sequencer.lock();
             for (events, context) in sequencer.complete(batch, position, (incoming, evaluate)) {
                 let BatchContext { now, permit, reply } = context;
+                let (events, reply) = observe(&self.broadcast, events, now, reply);
                 self.store
                     .accept_together(events, now, Box::new(permit), reply);
             }

@@ -170,6 +170,12 @@ impl Tokens {
         })
     }
 
+    /// The fingerprint of the token with this name; `None` if there is none.
+    pub(crate) fn fingerprint_of(&self, name: &str) -> Option<[u8; 32]> {
+        let token = self.tokens.iter().find(|token| token.name == name);
+        token.map(Token::fingerprint)
+    }
+
     /// The name of the token's holder, if the token has `role`. The token is in the `Authorization`
     /// header or, for clients that cannot set headers (Cloud Monitor's webhooks), the query
     /// parameter `token`.

@@ -127,6 +127,7 @@ impl ServiceTimeline {
                 is_processed: is_processed(&rules, &call.rule, &evaluation),
                 call,
                 evaluation,
+                at,
             },
             accepted,
             waiting.next_is_due,

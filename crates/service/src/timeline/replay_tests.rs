@@ -14,6 +14,7 @@ use crate::clock::ServiceClock;
 use crate::deadlines::Deadlines;
 use crate::dispatch::Wake;
 use crate::intake::FailureTracker;
+use crate::live::LiveBroadcast;
 use crate::operate::verify_archive;
 use crate::store::{
     Accepted, ClosedBy, DeliveryStatus, EntryKind, EvaluateInTransaction, Incoming, Reply,
@@ -148,6 +149,7 @@ impl World {
             clock: clock.clone(),
             wake: Wake::default(),
             store: Arc::downgrade(&store),
+            broadcast: LiveBroadcast::default(),
         };
         let timeline = ServiceTimeline::new(parts, Arc::new(Deadlines::default()), looked);
         store.set_timeline(Arc::new(timeline.clone()));

@@ -7,6 +7,7 @@ use reflexarc::{AnsweredCall, Evaluation, FiringReason, RuleSet};
 use reflexarc_delivery::DeliveryId;
 
 use super::TimelineParts;
+use crate::live::LiveEntry;
 use crate::store::{Accepted, DueMatch};
 use crate::telemetry::{CallLabel, FiringLabel, ProblemKind, RuleLabel};
 
@@ -17,7 +18,7 @@ pub(super) struct Report {
     pub(super) looked: Option<Timestamp>,
     fired: Vec<Fired>,
     targets: BTreeSet<String>,
-    answered: Vec<AnsweredReport>,
+    answered: Vec<(AnsweredReport, Accepted)>,
     /// Pending matches that were closed because their windows are gone, by rule.
     pub(super) closed: BTreeMap<String, u64>,
 }
@@ -29,28 +30,32 @@ pub(super) struct AnsweredReport {
     /// Whether the rule has seen the answer.
     pub(super) is_processed: bool,
     pub(super) evaluation: Evaluation,
+    /// The time of its entry.
+    pub(super) at: Timestamp,
 }
 
 struct Fired {
-    rule: String,
+    due: DueMatch,
     late_by: SignedDuration,
     evaluation: Evaluation,
+    accepted: Accepted,
 }
 
 impl Report {
     /// Adds a deadline that was fired at `now`.
     pub(super) fn add(
         &mut self,
-        due: &DueMatch,
+        due: DueMatch,
         now: Timestamp,
         evaluation: Evaluation,
         accepted: Accepted,
     ) {
-        self.targets.extend(accepted.targets);
+        self.targets.extend(accepted.targets.iter().cloned());
         self.fired.push(Fired {
-            rule: due.rule.clone(),
             late_by: now.duration_since(due.at),
+            due,
             evaluation,
+            accepted,
         });
     }
 
@@ -61,11 +66,11 @@ impl Report {
         accepted: Accepted,
         next_is_due: bool,
     ) {
-        self.targets.extend(accepted.targets);
+        self.targets.extend(accepted.targets.iter().cloned());
         if next_is_due {
             self.targets.insert(answered.call.target.clone());
         }
-        self.answered.push(answered);
+        self.answered.push((answered, accepted));
     }
 
     /// Counts what happened under `rules`, and wakes the queues that have something to send.
@@ -78,15 +83,32 @@ impl Report {
             metrics
                 .failures
                 .inc_by(fired.evaluation.failures.len() as u64);
+            let outcome = outcome(&fired.evaluation);
             let label = FiringLabel {
-                rule: fired.rule,
-                outcome: outcome(&fired.evaluation),
+                rule: fired.due.rule.clone(),
+                outcome,
             };
             metrics.firings.get_or_create(&label).inc();
             parts.failures.observe(rules, &fired.evaluation);
+            if parts.broadcast.is_active() {
+                let Fired { due, accepted, .. } = fired;
+                let entry = LiveEntry::firing(due, accepted, outcome, &fired.evaluation);
+                parts.broadcast.publish([entry]);
+            }
         }
-        for answered in self.answered {
+        for (answered, accepted) in self.answered {
             answered.publish(parts, rules);
+            if parts.broadcast.is_active() {
+                let AnsweredReport {
+                    delivery,
+                    call,
+                    evaluation,
+                    at,
+                    ..
+                } = answered;
+                let entry = LiveEntry::answer(at, delivery, call, accepted, &evaluation);
+                parts.broadcast.publish([entry]);
+            }
         }
         for (rule, count) in self.closed {
             let label = RuleLabel { rule };
@@ -106,6 +128,7 @@ impl AnsweredReport {
             call,
             is_processed,
             evaluation,
+            at: _,
         } = self;
         let (metrics, answer) = (&parts.metrics, &call.answer);
         let code = match (answer.ok, answer.own_code()) {

@@ -128,6 +128,7 @@ mod tests {
     use crate::deadlines::Deadlines;
     use crate::dispatch::Wake;
     use crate::intake::FailureTracker;
+    use crate::live::LiveBroadcast;
     use crate::store::{SqliteStore, Store, StoreOptions};
     use crate::telemetry::Metrics;
     use crate::timeline::TimelineParts;
@@ -142,6 +143,7 @@ mod tests {
             clock: ServiceClock::new(None),
             wake: Wake::default(),
             store: Arc::downgrade(store),
+            broadcast: LiveBroadcast::default(),
         };
         ServiceTimeline::new(parts, Arc::new(Deadlines::default()), None)
     }

@@ -12,7 +12,7 @@ use reflexarc_reaction::Action;
 use reflexarc_service::dispatch::{DispatchContext, TargetGates, WithholdingChanges};
 use reflexarc_service::store::{Attempt, DeliveryRecord, DeliveryStatus};
 use reflexarc_service::telemetry::{Metrics, Redactor, Telemetry};
-use reflexarc_service::{Limits, ServiceClock, Store};
+use reflexarc_service::{Limits, LiveBroadcast, ServiceClock, Store};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -94,6 +94,7 @@ impl Delivering {
             gates: self.gates.clone(),
             delivery_bytes: self.delivery_bytes,
             withholding: WithholdingChanges::default(),
+            live: LiveBroadcast::default(),
             stop: self.stop.subscribe(),
         };
         let wake = Arc::new(Notify::new());

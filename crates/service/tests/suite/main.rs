@@ -25,6 +25,7 @@ mod heartbeats;
 mod hostile;
 mod http;
 mod lists;
+mod live;
 mod ordering;
 mod problems;
 mod protocol;
