@@ -5,10 +5,13 @@
 
 mod accepting;
 mod archive;
+mod audit;
 mod calls;
 mod changes;
 mod copies;
 mod delays;
+mod entries;
+mod filters;
 mod incidents;
 mod losses;
 mod matches;
@@ -78,6 +81,21 @@ macro_rules! every_promise {
                 rules_in_use_have_state_or_pending_deliveries,
                 every_dead_letter_is_reported_once,
                 pages_have_every_delivery_once_and_are_bounded,
+            ]
+            filters: [
+                lists_by_filters_are_those_of_the_naive_list,
+                changes_of_many_are_those_of_each,
+                a_change_of_many_ends_although_some_stay,
+                what_fails_again_is_not_redriven_twice,
+            ]
+            entries: [
+                entries_by_filters_are_those_of_the_naive_list,
+            ]
+            audit: [
+                records_of_operators_are_those_of_the_naive_list,
+                an_operation_has_begun_until_it_ends,
+                texts_of_records_are_bounded,
+                records_are_kept_as_long_as_dead_letters,
             ]
             order: [
                 each_delivery_of_a_key_waits_for_the_one_before,

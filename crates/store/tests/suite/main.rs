@@ -10,6 +10,7 @@
     reason = "tests"
 )]
 
+mod bounds;
 mod call_crashes;
 mod contract;
 mod crash;
@@ -18,6 +19,7 @@ mod damaged_calls;
 mod disks;
 mod files;
 mod outbox_speed;
+mod page_speed;
 mod program_state;
 #[allow(dead_code, reason = "shared with the tests of the service")]
 #[path = "../support/samples.rs"]

@@ -607,7 +607,7 @@ fn a_store_of_a_newer_version_is_refused() {
     assert!(
         error
             .to_string()
-            .contains("has schema version 99, but this program supports versions up to 9"),
+            .contains("has schema version 99, but this program supports versions up to 10"),
         "{error}"
     );
 }
