@@ -28,6 +28,7 @@ mod silence;
 mod simulate;
 mod state;
 mod status;
+mod tail;
 mod target;
 mod test;
 mod trace;
@@ -103,6 +104,8 @@ pub(crate) enum Command {
     Reload(reload::Args),
     /// Send events to a running service
     Send(send::Args),
+    /// Print what happens in a running service, live
+    Tail(tail::Args),
     /// Show the evaluation and all deliveries of one event
     Trace(trace::Args),
     /// List, export, verify or prune archived events
@@ -167,6 +170,7 @@ impl Command {
             Command::Status(args) => status::run(&args, output),
             Command::Reload(args) => reload::run(&args, output),
             Command::Send(args) => send::run(&args, output),
+            Command::Tail(args) => tail::run(&args, output),
             Command::Trace(args) => trace::run(&args, output),
             Command::Archive(args) => archive::run(&args, output),
             Command::Replay(args) => replay::run(&args, output),

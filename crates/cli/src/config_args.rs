@@ -91,7 +91,7 @@ pub(crate) fn load_with_blank_secrets(path: &Path) -> Result<Config, Failure> {
 
 /// Starts logging and opens the store, for a process that delivers.
 pub(crate) fn open_for_delivery(config: &Config) -> Result<Arc<dyn Store>, Failure> {
-    start_logging(&config.log, config.redactor.clone())
+    start_logging(&config.log, config.log_format, config.redactor.clone())
         .map_err(|error| Failure::Invalid(error.to_string()))?;
     Ok(Arc::new(
         SqliteStore::open(&config.store_path, &config.store_options).map_err(store_failure)?,

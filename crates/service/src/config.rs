@@ -37,7 +37,7 @@ use crate::limits::Limits;
 use crate::rule_targets::check_targets;
 use crate::security::{AccessRules, EventBridge, TlsIdentity, Tokens};
 use crate::store::{Retention, StoreOptions};
-use crate::telemetry::{Collector, Redactor, check_filter};
+use crate::telemetry::{Collector, LogFormat, Redactor, check_filter};
 
 /// A commented configuration to start from; `reflexarc config init` writes it.
 pub const TEMPLATE: &str = include_str!("config/template.toml");
@@ -96,6 +96,8 @@ pub struct Config {
     pub budgets: Budgets,
     /// Log filter, such as `info`.
     pub log: String,
+    /// How log lines look.
+    pub log_format: LogFormat,
     /// Where a sign of life is sent, and how often.
     pub heartbeat: Option<Heartbeat>,
     /// Where traces are sent.
@@ -216,6 +218,7 @@ impl Config {
             store: (self.store_path.clone(), self.store_options.clone()),
             limits: self.limits.clone(),
             log: self.log.clone(),
+            log_format: self.log_format,
             telemetry: self.collector.clone(),
             shutdown_timeout: self.shutdown_timeout,
         }
@@ -299,14 +302,16 @@ impl Config {
             root.table("console")
                 .and_then(|table| console::console(table, has_tokens))
         });
-        let (limits, log, collector, timeout) = tracker.read(&[ConfigPart::Restart], || {
-            (
-                sections::limits(root),
-                log_filter(root),
-                root.table("telemetry").and_then(sections::telemetry),
-                shutdown_timeout(root),
-            )
-        });
+        let (limits, log, log_format, collector, timeout) =
+            tracker.read(&[ConfigPart::Restart], || {
+                (
+                    sections::limits(root),
+                    log_filter(root),
+                    log_format(root),
+                    root.table("telemetry").and_then(sections::telemetry),
+                    shutdown_timeout(root),
+                )
+            });
         let (known_targets, queues) = tracker.read(&[ConfigPart::Targets], || {
             (
                 delivery_config::known_targets(root),
@@ -329,6 +334,7 @@ impl Config {
             limits,
             budgets,
             log: log.unwrap_or(default.log),
+            log_format: log_format.unwrap_or_default(),
             heartbeat,
             collector,
             shutdown_timeout: timeout.unwrap_or(default.shutdown_timeout),
@@ -363,6 +369,7 @@ impl Default for Config {
             limits: Limits::DEFAULT,
             budgets: Budgets::default(),
             log: "info".to_owned(),
+            log_format: LogFormat::Auto,
             heartbeat: None,
             collector: None,
             shutdown_timeout: Duration::from_secs(30),
@@ -388,6 +395,18 @@ fn log_filter(root: &ConfigTable<'_>) -> Option<String> {
         root.fault("log", Code::CONFIG_VALUE, error.to_string(), help);
     }
     Some(filter)
+}
+
+/// `log_format`, one of its names.
+fn log_format(root: &ConfigTable<'_>) -> Option<LogFormat> {
+    let name = root.string("log_format")?;
+    let format = LogFormat::named(&name);
+    if format.is_none() {
+        let message = format!("unknown log format `{name}`");
+        let help = format!("expected one of {}", LogFormat::NAMES.join(", "));
+        root.fault("log_format", Code::CONFIG_VALUE, message, &help);
+    }
+    format
 }
 
 /// `shutdown_timeout`, or its former name `patience`.

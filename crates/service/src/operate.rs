@@ -41,7 +41,7 @@ pub use self::pending::{
 pub(crate) use self::problem_checks::{
     ProblemSources, check_clock, check_regularly, paused_detail,
 };
-pub use self::remote::{Remote, RemoteError, Sent};
+pub use self::remote::{LiveMessage, LiveStream, Remote, RemoteError, Sent};
 pub use self::replay::{Replay, Replayed};
 pub(crate) use self::retention_progress::RetentionProgress;
 pub use self::rule_activity::RuleActivity;

@@ -11,7 +11,7 @@ mod traces;
 pub use self::collector::{Collector, InvalidCollectorUrl};
 pub(crate) use self::exporter::ExporterHandle;
 pub(crate) use self::log::check_filter;
-pub use self::log::{LoggingError, Redactor, start_logging};
+pub use self::log::{LogFormat, LoggingError, Redactor, start_logging};
 pub use self::metrics::{
     CallLabel, FiringLabel, Metrics, OutcomeLabel, RuleLabel, StatusLabel, TargetLabel,
     TargetStateLabel,

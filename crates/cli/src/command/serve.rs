@@ -1,7 +1,7 @@
 //! `reflexarc serve`: run the service.
 
 use reflexarc_service::ServiceBuilder;
-use reflexarc_service::telemetry::InvalidCollectorUrl;
+use reflexarc_service::telemetry::{InvalidCollectorUrl, LogFormat};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -15,7 +15,7 @@ use crate::rule_warnings;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Accepts events over HTTP, stores them before the response, evaluates the rules and delivers \
-their actions. Logs are JSON lines on stderr. SIGHUP, a change of the files and `reflexarc \
+their actions. Logs go to stderr: lines for people on a terminal, else JSON lines. SIGHUP, a change of the files and `reflexarc \
 reload` reload rules, targets, tokens and certificates; what is invalid stays as it was. Address, \
 store, console, limits, log, telemetry and shutdown timeout need a restart. SIGTERM and Ctrl-C shut down \
 cleanly: deliveries in progress finish, pending ones stay in the store.
@@ -34,6 +34,18 @@ pub(crate) struct Args {
     /// Send traces to this OpenTelemetry collector instead of the configured one
     #[arg(long, value_name = "URL")]
     otlp: Option<String>,
+    /// Format of log lines instead of the configured one: `auto` is `human` if stderr is a
+    /// terminal, else `json`
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    log_format: Option<LogFormatArg>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum LogFormatArg {
+    Auto,
+    Human,
+    Json,
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -42,6 +54,13 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     if let Some(url) = &args.otlp {
         let invalid = |error: InvalidCollectorUrl| Failure::Usage(error.to_string());
         config.collector = Some(url.parse().map_err(invalid)?);
+    }
+    if let Some(format) = args.log_format {
+        config.log_format = match format {
+            LogFormatArg::Auto => LogFormat::Auto,
+            LogFormatArg::Human => LogFormat::Human,
+            LogFormatArg::Json => LogFormat::Json,
+        };
     }
     let rules = config.load_rules()?;
     output.diagnostics(&config.warnings);

@@ -56,6 +56,7 @@ mod spellings;
 mod status;
 mod storm;
 mod streams;
+mod tail;
 mod unknown_targets;
 
 use std::io::Write as _;

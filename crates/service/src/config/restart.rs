@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::limits::Limits;
 use crate::store::StoreOptions;
-use crate::telemetry::Collector;
+use crate::telemetry::{Collector, LogFormat};
 
 /// The settings that take effect only at a restart: what is bound or opened once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct RestartSettings {
     pub limits: Limits,
     /// Log filter.
     pub log: String,
+    /// How log lines look.
+    pub log_format: LogFormat,
     /// Where traces are sent.
     pub telemetry: Option<Collector>,
     /// Longest time for open requests, and then for running sends, to finish after a stop.
@@ -46,6 +48,7 @@ impl RestartSettings {
             ("store", self.store == other.store),
             ("limits", self.limits == other.limits),
             ("log", self.log == other.log),
+            ("log_format", self.log_format == other.log_format),
             ("telemetry", self.telemetry == other.telemetry),
             (
                 "shutdown_timeout",

@@ -1,6 +1,8 @@
 //! A client of a running service: sends events, triggers a reload, pauses targets, accepts the
 //! clock.
 
+mod live;
+
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -10,6 +12,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 
+pub use self::live::{LiveMessage, LiveStream};
 use crate::reload::Reloaded;
 
 /// A client of a running service.

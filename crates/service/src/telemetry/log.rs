@@ -1,13 +1,18 @@
-//! Logs as JSON lines, with secrets redacted.
+//! Logs as JSON lines or lines for people, with secrets redacted.
 
-use std::io::{self, Write};
+mod human;
+
+use std::io::{self, IsTerminal as _, Write};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
+
+use self::human::HumanFormat;
 
 /// What URLs escape: all but the unreserved characters of RFC 3986.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -107,19 +112,75 @@ pub enum LoggingError {
     AlreadyStarted,
 }
 
-/// Starts logging to standard error, one JSON object a line, redacted. `filter` selects the levels,
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people where standard error is a terminal, else JSON.
+    #[default]
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// All names.
+    pub const NAMES: [&str; 3] = ["auto", "human", "json"];
+
+    /// The format of this name.
+    ///
+    /// ```
+    /// use reflexarc_service::telemetry::LogFormat;
+    ///
+    /// assert_eq!(LogFormat::named("human"), Some(LogFormat::Human));
+    /// assert_eq!(LogFormat::named("text"), None);
+    /// ```
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "auto" => Some(Self::Auto),
+            "human" => Some(Self::Human),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    fn is_human(self) -> bool {
+        match self {
+            Self::Auto => io::stderr().is_terminal(),
+            Self::Human => true,
+            Self::Json => false,
+        }
+    }
+}
+
+/// Starts logging to standard error, redacted. `filter` selects the levels,
 /// such as `info` or `warn,reflexarc_service=debug`.
 ///
 /// # Errors
 /// If the filter is invalid or logging has been started before.
-pub fn start_logging(filter: &str, redactor: Redactor) -> Result<(), LoggingError> {
+pub fn start_logging(
+    filter: &str,
+    format: LogFormat,
+    redactor: Redactor,
+) -> Result<(), LoggingError> {
     let filter = parse_filter(filter)?;
-    let layer = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_writer(RedactingWriter { redactor });
-    let subscriber = tracing_subscriber::registry().with(filter).with(layer);
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| LoggingError::AlreadyStarted)
+    let writer = RedactingWriter { redactor };
+    let subscriber = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer();
+    let started = if format.is_human() {
+        let without = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let format = HumanFormat {
+            has_colour: io::stderr().is_terminal() && !without,
+            now: Timestamp::now,
+        };
+        let layer = layer.event_format(format).with_writer(writer);
+        tracing::subscriber::set_global_default(subscriber.with(layer))
+    } else {
+        let layer = layer.json().flatten_event(true).with_writer(writer);
+        tracing::subscriber::set_global_default(subscriber.with(layer))
+    };
+    started.map_err(|_| LoggingError::AlreadyStarted)
 }
 
 /// Checks a log filter.
