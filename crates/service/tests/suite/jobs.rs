@@ -1,0 +1,211 @@
+//! Changes of many deliveries in the background.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use reflexarc_event::Json;
+use reflexarc_service::store::{
+    AuditOutcome, AuditVia, DeliveryFilter, DeliveryStatus, NewAuditEntry,
+};
+
+use crate::delivering::{queue, quick, webhook};
+use crate::operation_records::audit;
+use crate::receiver::{Receiver, Reply};
+use crate::samples::{evaluation, event_text, incoming, send};
+use crate::serving::{Parts, Serving, parts};
+
+/// Parts whose store has so many dead letters to `out` of each of these rules.
+async fn with_dead_letters(rules: &[(&'static str, i64)]) -> (tempfile::TempDir, Parts) {
+    let rules = rules.to_vec();
+    // Accepting waits for the writer, which async code must not.
+    let accept = tokio::task::spawn_blocking(move || {
+        let folder = tempfile::tempdir().unwrap();
+        let parts = parts(&folder);
+        for (rule, count) in rules {
+            let actions = (0..count).map(|number| send("out", number)).collect();
+            let evaluation = evaluation(rule, actions, vec![]);
+            let accepted = parts
+                .store
+                .accept(incoming(rule), evaluation, Timestamp::now());
+            accepted.unwrap();
+        }
+        let dead = parts
+            .store
+            .dead_letter_target("out", "down".into(), Timestamp::now());
+        assert!(dead.unwrap() > 0);
+        (folder, parts)
+    });
+    accept.await.unwrap()
+}
+
+async fn start(serving: &Serving, path: &str) -> Json {
+    let (status, job) = serving.post_to(path, &[], "").await;
+    assert_eq!(status, 202, "{job}");
+    job
+}
+
+fn number(json: &Json, name: &str) -> i64 {
+    json.get(name).and_then(Json::as_i64).unwrap()
+}
+
+/// The job once it has ended.
+async fn ended(serving: &Serving, id: i64) -> Json {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let (_, body) = serving.get("/jobs", None).await;
+        let jobs = body.get("jobs").unwrap().elements();
+        let job = jobs.iter().find(|job| number(job, "id") == id).unwrap();
+        assert!(number(job, "done") <= number(job, "total"), "{job}");
+        if job.get("finished") != Some(&Json::Null) {
+            return job.clone();
+        }
+        assert!(Instant::now() < deadline, "{job}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn count(serving: &Serving, status: DeliveryStatus, rule: Option<&str>) -> u64 {
+    let mut filter = DeliveryFilter::of(status);
+    filter.rule = rule.map(str::to_owned);
+    let store = serving.store.clone();
+    let count = move || store.count_deliveries(&filter, 1_000_000).unwrap();
+    tokio::task::spawn_blocking(count).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_redrive_of_many_goes_beside_new_events() {
+    let (folder, parts) = with_dead_letters(&[("lost", 2_500), ("other", 10)]).await;
+    let serving = Serving::run(folder, parts).await;
+    let job = start(&serving, "/dlq/redrive?target=out&rule=lost").await;
+    assert_eq!(number(&job, "total"), 2_500);
+    let id = number(&job, "id");
+    for event in 0..50 {
+        let text = event_text(&format!("new-{event}"), &format!("eni-{event}"));
+        let (status, body) = serving.post("application/json", text).await;
+        assert_eq!(status, 200, "{body}");
+    }
+    let job = ended(&serving, id).await;
+    assert_eq!((number(&job, "done"), number(&job, "failed")), (2_500, 0));
+    assert_eq!(job.get("message"), Some(&Json::Null));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while serving.lines().len() < 2_550 {
+        assert!(Instant::now() < deadline, "{} lines", serving.lines().len());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(serving.lines().len(), 2_550);
+    assert_eq!(count(&serving, DeliveryStatus::Dead, None).await, 10);
+    let entries = audit(&serving);
+    let [entry] = entries.as_slice() else {
+        panic!("{entries:?}");
+    };
+    assert_eq!((entry.id, entry.count), (id, 2_500));
+    assert_eq!(entry.outcome, AuditOutcome::Done);
+    assert_eq!(entry.subject, "target out, rule lost");
+    let command = "reflexarc dlq redrive --all --target out --rule lost";
+    assert_eq!(entry.command, command);
+    // The rest is dropped.
+    let job = start(&serving, "/dlq/drop").await;
+    let job = ended(&serving, number(&job, "id")).await;
+    assert_eq!(number(&job, "done"), 10);
+    assert_eq!(
+        count(&serving, DeliveryStatus::Dropped, Some("other")).await,
+        10
+    );
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn what_dies_again_is_not_redriven_twice() {
+    let receiver = Receiver::with([], |_, _| Some(Reply::status(422))).await;
+    let (folder, mut parts) = with_dead_letters(&[("lost", 1_200)]).await;
+    parts.config.queues = vec![queue("out", webhook(&receiver.url), quick(1))];
+    let serving = Serving::run(folder, parts).await;
+    let job = start(&serving, "/dlq/redrive").await;
+    let job = ended(&serving, number(&job, "id")).await;
+    assert_eq!(number(&job, "done"), 1_200);
+    receiver.wait(1_200).await;
+    while count(&serving, DeliveryStatus::Dead, None).await < 1_200 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(receiver.calls().len(), 1_200);
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn two_operators_at_once_change_each_delivery_once() {
+    let (folder, parts) = with_dead_letters(&[("lost", 3_000)]).await;
+    let serving = Serving::run(folder, parts).await;
+    let paused = serving.post_to("/targets/out/pause", &[], "").await;
+    assert_eq!(paused.0, 200);
+    let first = start(&serving, "/dlq/redrive?target=out").await;
+    let second = start(&serving, "/dlq/drop?rule=lost").await;
+    let mut done = [0; 2];
+    for (done, job) in done.iter_mut().zip([first, second]) {
+        let job = ended(&serving, number(&job, "id")).await;
+        *done = number(&job, "done");
+    }
+    assert_eq!(done[0] + done[1], 3_000, "{done:?}");
+    let pending = count(&serving, DeliveryStatus::Pending, None).await;
+    let dropped = count(&serving, DeliveryStatus::Dropped, None).await;
+    assert_eq!([pending, dropped].map(u64::cast_signed), done);
+    // Pending ones are cancelled in the same way.
+    let job = start(&serving, "/outbox/cancel?target=out").await;
+    let job = ended(&serving, number(&job, "id")).await;
+    assert_eq!(number(&job, "done").unsigned_abs(), pending);
+    assert_eq!(
+        count(&serving, DeliveryStatus::Cancelled, None).await,
+        pending
+    );
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_ends_work_and_the_record_says_how_far_it_came() {
+    let (folder, parts) = with_dead_letters(&[("lost", 6_000)]).await;
+    let serving = Serving::run(folder, parts).await;
+    serving.post_to("/targets/out/pause", &[], "").await;
+    let job = start(&serving, "/dlq/redrive").await;
+    let folder = serving.stop().await;
+    let parts = crate::serving::parts(&folder);
+    // As a process that was killed has left it, and a command that still runs.
+    let begun = |via| NewAuditEntry {
+        at: Timestamp::now(),
+        by: "alice".into(),
+        via,
+        operation: "drop_matching".into(),
+        subject: "all".into(),
+        details: "{}".into(),
+        command: "reflexarc dlq drop --all".into(),
+        outcome: AuditOutcome::Begun,
+        count: 1_000,
+        message: String::new(),
+    };
+    let store = parts.store.clone();
+    let killed = tokio::task::spawn_blocking(move || {
+        store.append_audit(begun(AuditVia::Command)).unwrap();
+        store.append_audit(begun(AuditVia::Console)).unwrap()
+    });
+    let killed = killed.await.unwrap();
+    let serving = Serving::run(folder, parts).await;
+    assert_eq!(serving.get("/readyz", None).await.0, 200);
+    let entries = audit(&serving);
+    let entry = |id| entries.iter().find(|entry| entry.id == id).unwrap();
+    let stopped = entry(number(&job, "id"));
+    let pending = count(&serving, DeliveryStatus::Pending, None).await;
+    let dead = count(&serving, DeliveryStatus::Dead, None).await;
+    assert_eq!((stopped.count, pending + dead), (pending, 6_000));
+    if dead > 0 {
+        assert_eq!(stopped.outcome, AuditOutcome::Failed);
+        assert_eq!(stopped.message, "the service was stopped before the end");
+    }
+    let after_kill = entry(killed);
+    assert_eq!(
+        (after_kill.outcome, after_kill.count),
+        (AuditOutcome::Failed, 1_000)
+    );
+    assert!(after_kill.finished.is_some());
+    assert_eq!(entry(killed - 1).outcome, AuditOutcome::Begun);
+    let (_, jobs) = serving.get("/jobs", None).await;
+    assert_eq!(jobs.to_string(), r#"{"jobs":[]}"#);
+    serving.stop().await;
+}

@@ -1,0 +1,328 @@
+//! The records of what operators do over HTTP.
+
+use reflexarc_event::Json;
+use reflexarc_service::security::{Role, Token, Tokens};
+use reflexarc_service::store::{AuditEntry, AuditFilter, AuditOutcome, AuditVia, DeliveryStatus};
+
+use crate::delivering::{queue, quick, webhook};
+use crate::receiver::{Receiver, Reply, eventually};
+use crate::samples::event_text;
+use crate::serving::Serving;
+
+/// The records, the oldest first.
+pub(crate) fn audit(serving: &Serving) -> Vec<AuditEntry> {
+    let found = serving
+        .store
+        .audit_page(&AuditFilter::default(), None, 1_000);
+    let mut found = found.unwrap();
+    found.reverse();
+    found
+}
+
+async fn send(serving: &Serving, method: &str, path: &str, body: &str) -> (u16, Json) {
+    let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+    let url = format!("{}{path}", serving.url);
+    let request = serving.client.request(method, url).body(body.to_owned());
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    (status, Json::parse(response.text().await.unwrap()).unwrap())
+}
+
+#[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a row for each operation and outcome"
+)]
+async fn each_request_of_an_operator_is_recorded_once() {
+    let receiver = Receiver::with([], |_, _| Some(Reply::status(422))).await;
+    let serving = Serving::with(|parts| {
+        parts.config.queues = vec![queue("out", webhook(&receiver.url), quick(1))];
+    })
+    .await;
+    serving
+        .post("application/json", event_text("e1", "eni-1"))
+        .await;
+    let store = serving.store.clone();
+    let dead = eventually(move || {
+        let dead = store.deliveries(DeliveryStatus::Dead, None, 1).unwrap();
+        dead.first().map(|one| one.delivery.id)
+    })
+    .await;
+    let until = "2199-01-01T00:00:00Z";
+    let silence = format!(
+        r#"{{"pattern":"rule == \"failed\"","for":"1h","reason":"r","owner":"o","from":"{until}"}}"#
+    );
+    let none = r#"{"pattern":"rule == \"none\"","for":"1h","reason":"r"}"#;
+    let refused = AuditOutcome::Refused;
+    let done = AuditOutcome::Done;
+    let unknown = "8b2a0000000000000000000000000001";
+    let table: Vec<(&str, String, &str, u16, &str, AuditOutcome)> = vec![
+        (
+            "POST",
+            format!("/dlq/{unknown}/redrive"),
+            "",
+            409,
+            "redrive",
+            refused,
+        ),
+        (
+            "POST",
+            format!("/outbox/{dead}/cancel"),
+            "",
+            409,
+            "cancel",
+            refused,
+        ),
+        ("DELETE", format!("/dlq/{dead}"), "", 200, "drop", done),
+        ("DELETE", format!("/dlq/{dead}"), "", 409, "drop", refused),
+        (
+            "POST",
+            "/targets/out/pause?reason=x".into(),
+            "",
+            200,
+            "pause_target",
+            done,
+        ),
+        (
+            "POST",
+            "/targets/out/test".into(),
+            "",
+            409,
+            "test_target",
+            refused,
+        ),
+        (
+            "POST",
+            "/targets/out/resume".into(),
+            "",
+            200,
+            "resume_target",
+            done,
+        ),
+        (
+            "POST",
+            "/targets/none/resume".into(),
+            "",
+            404,
+            "resume_target",
+            refused,
+        ),
+        (
+            "POST",
+            "/targets/out/test".into(),
+            "",
+            502,
+            "test_target",
+            AuditOutcome::Failed,
+        ),
+        (
+            "POST",
+            "/silences".into(),
+            &silence,
+            201,
+            "add_silence",
+            done,
+        ),
+        (
+            "POST",
+            "/silences".into(),
+            none,
+            409,
+            "add_silence",
+            refused,
+        ),
+        (
+            "POST",
+            "/silences/1/end".into(),
+            "",
+            200,
+            "end_silence",
+            done,
+        ),
+        (
+            "POST",
+            "/silences/1/end".into(),
+            "",
+            409,
+            "end_silence",
+            refused,
+        ),
+        (
+            "POST",
+            "/silences/2/end".into(),
+            "",
+            404,
+            "end_silence",
+            refused,
+        ),
+        (
+            "POST",
+            "/incidents/1/ack".into(),
+            "",
+            404,
+            "acknowledge_incident",
+            refused,
+        ),
+        (
+            "POST",
+            "/incidents/1/close".into(),
+            "",
+            404,
+            "close_incident",
+            refused,
+        ),
+        (
+            "POST",
+            "/pending/failed/k/close".into(),
+            "",
+            404,
+            "close_pending",
+            refused,
+        ),
+        (
+            "DELETE",
+            "/rules/failed/state".into(),
+            "",
+            409,
+            "forget_state",
+            refused,
+        ),
+        (
+            "DELETE",
+            "/rules/none/state".into(),
+            "",
+            404,
+            "forget_state",
+            refused,
+        ),
+        ("POST", "/reload".into(), "", 200, "reload", done),
+        (
+            "POST",
+            "/clock/accept".into(),
+            "",
+            200,
+            "accept_clock",
+            done,
+        ),
+    ];
+    let mut earlier = 0;
+    for (method, path, body, status, operation, outcome) in &table {
+        let (found, answer) = send(&serving, method, path, body).await;
+        assert_eq!(found, *status, "{path}: {answer}");
+        let entries = audit(&serving);
+        assert_eq!(entries.len(), earlier + 1, "{path}");
+        earlier += 1;
+        let entry = entries.last().unwrap();
+        assert_eq!(
+            (entry.operation.as_str(), entry.outcome),
+            (*operation, *outcome)
+        );
+        assert_eq!((entry.by.as_str(), entry.via), ("local", AuditVia::Api));
+        assert!(entry.finished.is_some());
+        assert!(entry.command.starts_with("reflexarc "), "{}", entry.command);
+        if *outcome != done {
+            let error = answer.get("error").and_then(Json::as_str);
+            assert_eq!(Some(entry.message.as_str()), error);
+        }
+    }
+    // What is no operation is not recorded.
+    for (method, path, body, status) in [
+        (
+            "POST",
+            format!("/targets/out/pause?reason={}", "x".repeat(501)),
+            "",
+            400,
+        ),
+        ("POST", "/dlq/x/redrive".to_owned(), "", 400),
+        ("POST", "/silences".to_owned(), "{}", 400),
+        ("POST", "/dlq/redrive?traget=out".to_owned(), "", 400),
+        ("POST", "/reload?force=yes".to_owned(), "", 400),
+    ] {
+        let (found, answer) = send(&serving, method, &path, body).await;
+        assert_eq!(found, status, "{path}: {answer}");
+    }
+    assert_eq!(audit(&serving).len(), earlier);
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn records_are_listed_by_operator_and_operation() {
+    let serving = Serving::with(|parts| {
+        let token = |name: &str, roles: &[Role]| {
+            let secret = format!("secret-{name}-0123456789").into();
+            Token::new(name.into(), &secret, roles.to_vec(), None)
+        };
+        let both = [Role::Read, Role::Operate];
+        parts.config.tokens = Tokens::new(vec![
+            token("alice", &both),
+            token("bob", &both),
+            token("anonymous", &both),
+            token("reader", &[Role::Read]),
+        ]);
+    })
+    .await;
+    let post = async |name: &str, path: &str| {
+        let token = format!("Bearer secret-{name}-0123456789");
+        let headers = [("authorization", token.as_str())];
+        serving.post_to(path, &headers, "").await.0
+    };
+    assert_eq!(post("alice", "/targets/out/pause?reason=a%20b").await, 200);
+    assert_eq!(post("bob", "/targets/out/resume").await, 200);
+    assert_eq!(post("bob", "/targets/none/resume").await, 404);
+    // A token may have this name.
+    assert_eq!(post("anonymous", "/clock/accept").await, 200);
+    // Who may not operate has done nothing.
+    assert_eq!(post("reader", "/targets/out/pause").await, 403);
+    assert_eq!(serving.post_to("/targets/out/pause", &[], "").await.0, 401);
+
+    let token = Some("secret-reader-0123456789");
+    let names = async |query: &str| {
+        let (status, body) = serving.get(&format!("/audit{query}"), token).await;
+        assert_eq!(status, 200, "{body}");
+        let text = |entry: &Json, name: &str| {
+            let value = entry.get(name).and_then(Json::as_str);
+            value.unwrap().to_owned()
+        };
+        let entries = body.elements().iter();
+        entries
+            .map(|entry| format!("{} {}", text(entry, "by"), text(entry, "operation")))
+            .collect::<Vec<_>>()
+    };
+    let all = [
+        "anonymous accept_clock",
+        "bob resume_target",
+        "bob resume_target",
+        "alice pause_target",
+    ];
+    assert_eq!(names("").await, all);
+    assert_eq!(names("?by=alice").await, all[3..]);
+    assert_eq!(names("?operation=resume_target").await, all[1..3]);
+    assert_eq!(names("?before=3").await, all[2..]);
+    assert_eq!(names("?from=2199-01-01T00:00:00Z").await, [""; 0]);
+    let (_, entries) = serving.get("/audit?by=alice", token).await;
+    let entry = &entries.elements()[0];
+    let details = entry.get("details").unwrap().to_string();
+    assert_eq!(details, r#"{"target":"out","reason":"a b"}"#);
+    let command = entry.get("command").and_then(Json::as_str);
+    assert_eq!(command, Some("reflexarc target pause out --reason 'a b'"));
+    // In pages.
+    let url = format!(
+        "{}/audit?limit=3&by=bob&token=secret-reader-0123456789",
+        serving.url
+    );
+    let response = serving.client.get(url).send().await.unwrap();
+    assert!(response.headers().get("link").is_none());
+    let url = format!(
+        "{}/audit?limit=1&by=bob&token=secret-reader-0123456789",
+        serving.url
+    );
+    let response = serving.client.get(url).send().await.unwrap();
+    let link = response.headers().get("link").unwrap().to_str().unwrap();
+    assert_eq!(link, r#"</audit?limit=1&by=bob&before=3>; rel="next""#);
+    for query in ["?before=x", "?limit=0", "?from=x"] {
+        let path = format!("/audit{query}");
+        assert_eq!(serving.get(&path, token).await.0, 400, "{query}");
+    }
+    assert_eq!(serving.get("/audit", None).await.0, 401);
+    serving.stop().await;
+}
