@@ -1,0 +1,250 @@
+//! An event whose every field would be markup, script or a command elsewhere, on every screen.
+
+use reflexarc_event::Json;
+use reflexarc_service::store::NewSilence;
+
+use tokio::task::block_in_place;
+
+use crate::served::Served;
+
+/// Each would do something if a page had it unescaped, or hide something.
+const HOSTILE: [&str; 40] = [
+    "<script>hostile()</script>",
+    "</script><script>hostile()</script>",
+    "<img src=x onerror=hostile()>",
+    "\"><img src=x onerror=hostile()>",
+    "'><img src=x onerror=hostile()>",
+    "<svg onload=hostile()>",
+    "<svg/onload=hostile()//",
+    "\" onmouseover=\"hostile()\" autofocus onfocus=\"hostile()",
+    "' onfocus='hostile()' autofocus='",
+    "javascript:hostile()",
+    "java\tscript:hostile()",
+    "data:text/html,<script>hostile()</script>",
+    "</title><script>hostile()</script>",
+    "</textarea><script>hostile()</script>",
+    "</style><script>hostile()</script>",
+    "</pre></main><h1>hostile</h1>",
+    "<!--<script>hostile()</script>-->",
+    "--><script>hostile()</script>",
+    "]]><script>hostile()</script>",
+    "<iframe srcdoc='<script>hostile()</script>'></iframe>",
+    "<a href=javascript:hostile()>x</a>",
+    "<form action=//evil.example><input name=x></form>",
+    "<base href=//evil.example/>",
+    "<meta http-equiv=\"refresh\" content=\"0;url=//evil.example/\">",
+    "<link rel=stylesheet href=//evil.example/x.css>",
+    "<div hx-get=\"/audit\" hx-trigger=\"load\">x</div>",
+    "<div hx-on:load=\"hostile()\">x</div>",
+    "<div data-hx-post=\"/perform\" data-hx-trigger=\"load\">x</div>",
+    "{{ 7*7 }}{% raw %}${7*7}#{7*7}",
+    "\u{202e}txt.exe\u{202c}\u{2066}\u{2069}",
+    "&lt;script&gt;hostile()&lt;/script&gt;",
+    "&#60;script&#62;hostile()&#60;/script&#62;",
+    "\u{feff}<script >hostile()</script\n>",
+    "x\r\nset-cookie: hostile=1\r\n\r\n<script>hostile()</script>",
+    "//evil.example/%2e%2e/\\evil",
+    "\u{0}\u{1}\u{7}\u{1b}[31mred\u{1b}[0m\u{7f}\u{9b}",
+    "../../etc/passwd",
+    "$(reboot); `reboot` | ' \" \\",
+    "\u{200b}\u{200e}\u{2028}\u{2029}\u{e0041}",
+    "<plaintext><xmp><noscript><template>",
+];
+
+fn hostile_event(number: usize, text: &str) -> String {
+    let all = HOSTILE.iter().enumerate();
+    let mut content: Vec<(String, Json)> = all
+        .map(|(number, text)| (format!("field{number}"), Json::from(*text)))
+        .collect();
+    content.push((text.to_owned(), Json::from("a hostile name")));
+    content.push(("result".to_owned(), Json::from("failed")));
+    content.push(("eniId".to_owned(), Json::from(text)));
+    content.push(("long".to_owned(), Json::from("<b>".repeat(30_000))));
+    Json::object([
+        ("id", Json::from(format!("{number}-{text}"))),
+        ("source", Json::from(text)),
+        ("name", Json::from(text)),
+        ("resourceId", Json::from(text)),
+        ("regionId", Json::from(text)),
+        ("content", Json::Object(content)),
+    ])
+    .to_string()
+}
+
+/// What a browser would run, load or hide.
+fn check(path: &str, page: &str) {
+    let (head, body) = page.split_once("</head>").unwrap();
+    assert_eq!(head.matches("<script").count(), 2, "{path}: {head}");
+    for tag in [
+        "<script",
+        "<img",
+        "<svg",
+        "<iframe",
+        "<base",
+        "<meta",
+        "<link",
+        "<style",
+        "<plaintext",
+        "<template",
+        "<b>",
+        "<!--",
+        "<xmp",
+        "<object",
+        "<form action=//",
+    ] {
+        let at = body.find(tag);
+        let near = at.map(|at| &body[at..body.len().min(at + 80)]);
+        assert_eq!(near, None, "{path}");
+    }
+    assert_eq!(body.matches("<h1>").count(), 1, "{path}");
+    assert_eq!(body.matches("</main>").count(), 1, "{path}");
+    let hidden = body.chars().find(|character| {
+        character.is_control() && !"\n\t".contains(*character)
+            || ('\u{200e}'..='\u{200f}').contains(character)
+            || ('\u{2028}'..='\u{202e}').contains(character)
+            || ('\u{2066}'..='\u{2069}').contains(character)
+            || ('\u{e0000}'..='\u{e007f}').contains(character)
+            || "\u{200b}\u{feff}".contains(*character)
+    });
+    assert_eq!(hidden, None, "{path}");
+    for (name, value) in attributes(body) {
+        assert!(!name.starts_with("on"), "{path}: {name}={value}");
+        if ["href", "src", "action", "hx-get", "hx-post"].contains(&name.as_str()) {
+            let is_own = value.starts_with('/') && !value.starts_with("//") || value == "#main";
+            assert!(is_own && !value.contains('\\'), "{path}: {name}={value}");
+        }
+    }
+}
+
+/// The attributes of all elements. Escaped text has neither `<` nor `"`.
+fn attributes(body: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for tag in body.split('<').skip(1) {
+        let tag = tag.split_once('>').map_or(tag, |(tag, _)| tag);
+        let mut rest = tag;
+        while let Some((before, after)) = rest.split_once("=\"") {
+            let name = before.rsplit([' ', '\n']).next().unwrap_or_default();
+            let (value, after) = after.split_once('"').unwrap();
+            found.push((name.to_owned(), value.to_owned()));
+            rest = after;
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_screen_takes_events_for_markup() {
+    let served = Served::start().await;
+    for (number, text) in HOSTILE.iter().enumerate() {
+        served.send(&hostile_event(number, text)).await;
+    }
+    let now = jiff::Timestamp::now();
+    for text in HOSTILE {
+        let silence = NewSilence {
+            pattern: format!("rule == {}", Json::from(text)),
+            from: now,
+            until: now + jiff::SignedDuration::from_hours(1),
+            owner: text.to_owned(),
+            reason: text.to_owned(),
+            drops: false,
+        };
+        block_in_place(|| served.store.add_silence(silence, 100, now))
+            .unwrap()
+            .unwrap();
+    }
+    let mut dead = 0;
+    for _ in 0..500 {
+        dead = served
+            .store
+            .dead_letter_counts()
+            .unwrap()
+            .iter()
+            .map(|(_, count)| *count)
+            .sum();
+        if dead >= HOSTILE.len() as u64 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(dead, HOSTILE.len() as u64);
+
+    let mut paths: Vec<String> = [
+        "/events",
+        "/dead-letters",
+        "/pending",
+        "/pending?order=rule",
+        "/silences",
+        "/rules",
+        "/rules/failed",
+        "/rules/failed/tests",
+        "/rules/stuck",
+        "/try",
+        "/incidents/1",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let first = served.seq(&format!("0-{}", HOSTILE[0]));
+    let last = served.seq(&format!("39-{}", HOSTILE[39]));
+    for seq in first..=last {
+        paths.push(format!("/events/{seq}"));
+        paths.push(format!("/events/{seq}/why/failed"));
+        paths.push(format!("/events/{seq}/why/stuck"));
+    }
+    paths.extend((1..=HOSTILE.len()).map(|id| format!("/incidents/{id}")));
+    let list = served.page("/dead-letters").await;
+    let ids = list.split("<a href=\"/deliveries/").skip(1).take(3);
+    paths.extend(ids.map(|id| format!("/deliveries/{}", id.split_once('"').unwrap().0)));
+    for text in HOSTILE {
+        let text: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        // Hidden characters that somebody has entered are in the input as they are.
+        if !text.contains("%E2%80")
+            && !text.contains("%E2%81")
+            && !text.contains("%00")
+            && !text.contains("%EF%BB%BF")
+            && !text.contains("%0D")
+        {
+            paths.push(format!(
+                "/events?id=x&source={text}&name={text}&rule={text}"
+            ));
+            paths.push(format!(
+                "/dead-letters?target={text}&reason={text}&event={text}"
+            ));
+            paths.push(format!(
+                "/silences?pattern={text}&owner={text}&reason={text}&for=1h"
+            ));
+            paths.push(format!("/pending?rule={text}&key={text}"));
+            paths.push(format!("/rules?name={text}"));
+            paths.push(format!("/try?rule={text}"));
+        }
+    }
+    for path in &paths {
+        let page = served.page(path).await;
+        check(path, &page);
+    }
+    // The texts are there, visibly.
+    let page = served.page(&format!("/events/{first}")).await;
+    assert!(
+        page.contains("&#60;script&#62;hostile()&#60;/script&#62;"),
+        "{page}"
+    );
+    let page = served.page(&format!("/events/{}", first + 29)).await;
+    assert!(page.contains(r"\u{202e}txt.exe\u{202c}"), "{page}");
+
+    for text in HOSTILE {
+        let event = hostile_event(1, text);
+        let page = served
+            .post("/try", "/try", &[("event", &event), ("rule", "failed")])
+            .await;
+        assert_eq!(page.status, 200);
+        // The form has the event as it was entered, as JSON.
+        let (_, result) = page.body.split_once("<div id=\"result\"").unwrap();
+        check("/try", &format!("<script<script</head><h1><div {result}"));
+    }
+    let rule = format!("when = 'id exists'\nthen = {}", Json::from(HOSTILE[3]));
+    let fields = [("text", rule.as_str()), ("last", "50")];
+    let page = served
+        .post("/rules/failed", "/rules/failed/what-if", &fields)
+        .await;
+    check("/rules/failed/what-if", &page.body);
+    served.stop().await;
+}
