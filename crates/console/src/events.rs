@@ -116,7 +116,7 @@ pub(crate) async fn show(session: Session, fields: Fields) -> Result<Response, P
             "before",
             found.next.map(|next| next.to_string()),
         ),
-        live: (before.is_none() && filter.until.is_none()).then(|| live_address(&filter)),
+        live: (before.is_none() && filter.until.is_none()).then(|| live_address(&session, &filter)),
         filter: FilterForm {
             id: own("id").unwrap_or_default(),
             source: own("source").unwrap_or_default(),
@@ -178,8 +178,16 @@ fn kind_field(fields: &Fields) -> Result<Option<EntryKind>, PageError> {
 }
 
 /// The stream that says when the list has changed. It need not know the whole filter: the page reads
-/// its list again.
-fn live_address(filter: &EventFilter) -> String {
-    let rule = filter.rule.as_deref().unwrap_or_default();
-    links::list("/live", &[("rule", rule)])
+/// its list again. A rule that does not exist would be refused.
+fn live_address(session: &Session, filter: &EventFilter) -> String {
+    let rules = session.handle().rules();
+    let rule = filter
+        .rule
+        .as_deref()
+        .filter(|rule| rules.get(rule).is_some());
+    let fields = [
+        ("kinds", "event,firing,answer"),
+        ("rule", rule.unwrap_or_default()),
+    ];
+    links::list("/live", &fields)
 }

@@ -56,6 +56,7 @@ mod fields;
 mod incidents;
 mod jobs;
 mod links;
+mod live;
 mod login;
 mod now;
 mod outcome;
@@ -119,6 +120,7 @@ pub fn router(handle: ServiceHandle) -> Router {
         .route("/targets", get(targets::list))
         .route("/targets/{name}", get(targets::show))
         .route("/audit", get(audit::show))
+        .route("/live", get(live::show))
         .merge(screens())
         .route("/assets/{name}", get(assets::get))
         .fallback(error::unknown_path)

@@ -24,7 +24,7 @@ async fn events_are_listed_newest_first_and_filtered() {
         "{page}"
     );
     assert!(page.contains("reflexarc archive list --all"));
-    assert!(page.contains("data-live=\"/live\""));
+    assert!(page.contains("data-live=\"/live?kinds=event%2Cfiring%2Canswer\""));
 
     let page = served
         .page("/events?id=first&from=1h&rule=failed&kind=event")
@@ -181,5 +181,28 @@ async fn unknown_entries_are_not_found() {
             page.body
         );
     }
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_stream_of_the_list_says_what_comes() {
+    let served = Served::start().await;
+    let reading = served.stream_until("/live?kinds=event&rule=failed", "live-7");
+    let sending = async {
+        // Entries from before a stream are not in it.
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        served
+            .send(r#"{"id": "other-7", "content": {"result": "success"}}"#)
+            .await;
+        served.fill("live-7", "eni-1").await;
+    };
+    let (read, ()) = tokio::join!(reading, sending);
+    assert!(
+        read.to_ascii_lowercase()
+            .contains("content-type: text/event-stream"),
+        "{read}"
+    );
+    assert!(!read.contains("other-7"), "{read}");
+    assert_eq!(served.get("/live?rule=none").await.status, 400);
     served.stop().await;
 }

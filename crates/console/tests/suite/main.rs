@@ -1,4 +1,15 @@
-//! Pages of a real service.
+//! The console of a real service, over HTTP on the loopback interface.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests of the rim use files, time and the network"
+)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::format_push_string,
+    reason = "tests"
+)]
 
 mod damaged;
 mod dead_letters;

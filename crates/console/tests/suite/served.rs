@@ -124,6 +124,27 @@ impl Served {
         self.request(&self.console, "GET", path, "", "").await
     }
 
+    /// The stream at this address until it has this text.
+    pub(crate) async fn stream_until(&self, path: &str, text: &str) -> String {
+        let to = &self.console;
+        let mut stream = TcpStream::connect(to).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {to}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut read = Vec::new();
+        let reading = async {
+            while !String::from_utf8_lossy(&read).contains(text) {
+                assert!(
+                    stream.read_buf(&mut read).await.unwrap() > 0,
+                    "the stream has ended"
+                );
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), reading)
+            .await
+            .unwrap();
+        String::from_utf8(read).unwrap()
+    }
+
     /// A page that exists.
     pub(crate) async fn page(&self, path: &str) -> String {
         let page = self.get(path).await;

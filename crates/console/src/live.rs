@@ -1,0 +1,28 @@
+//! `/live`: what happens, as a stream for the pages that show it.
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use reflexarc_service::ConsoleClient;
+use reflexarc_service::security::Role;
+
+use crate::Console;
+use crate::session::Session;
+
+/// The stream. It ends with the session.
+pub(crate) async fn show(
+    State(console): State<Console>,
+    _session: Session,
+    request: Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    let client = ConsoleClient::of(&parts.extensions);
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    let id = parts.headers.get("last-event-id");
+    let id = id.and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let handle = console.handle.clone();
+    let is_allowed = move || {
+        let login = console.login_of(&parts);
+        login.is_some_and(|(login, _)| login.roles.contains(&Role::Read))
+    };
+    handle.live(&client, &query, id.as_deref(), is_allowed)
+}
