@@ -108,7 +108,11 @@ pub(super) fn page(
 }
 
 /// The query of [`page`].
-fn query(filter: &AuditFilter, before: Option<i64>, limit: usize) -> (String, Vec<Value>) {
+pub(super) fn query(
+    filter: &AuditFilter,
+    before: Option<i64>,
+    limit: usize,
+) -> (String, Vec<Value>) {
     let AuditFilter {
         by,
         operation,

@@ -40,7 +40,8 @@ const PROBES: u32 = 64;
 /// An evaluation that is larger than this, in bytes, is not searched for a rule: it is reported.
 const MAX_SEARCHED_EVALUATION: usize = 16 << 20;
 
-const COLUMNS: &str = "seq, source, id, kind, resource, received, size, entry, evaluation";
+pub(super) const COLUMNS: &str =
+    "seq, source, id, kind, resource, received, size, entry, evaluation";
 
 /// What the entries are looked at by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,6 +17,7 @@ use reflexarc_delivery::DeliveryId;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
+use super::damage::out_of_order;
 use super::micros;
 use crate::{DeliveryFilter, DeliveryStatus, PageCursor, StoreError};
 
@@ -49,6 +50,16 @@ pub(super) fn keys(
         Ok(cursor((row.get(0)?, row.get(1)?, row.get(2)?)))
     })?;
     let found: Vec<_> = rows.collect::<Result<_, _>>()?;
+    let is_behind = |pair: &[PageCursor]| {
+        if newest_first {
+            place(pair[0]) > place(pair[1])
+        } else {
+            place(pair[0]) < place(pair[1])
+        }
+    };
+    if !found.windows(2).all(is_behind) {
+        return Err(out_of_order());
+    }
     let mut looked_until = None;
     if found.len() <= limit && filter.status == DeliveryStatus::Dead {
         let (sql, parameters) = last_looked_at(filter, newest_first, after);
@@ -106,7 +117,7 @@ pub(super) fn cursor((micros, seq, id): Place) -> PageCursor {
 }
 
 /// The query of [`keys`].
-fn list(
+pub(super) fn list(
     filter: &DeliveryFilter,
     newest_first: bool,
     after: Option<PageCursor>,
@@ -121,7 +132,8 @@ fn list(
     let source = source(filter);
     let number = filter.status.number();
     let sql = if filter.status == DeliveryStatus::Dead {
-        // The inner query goes through the index, and bounds how much of it.
+        // The inner query goes through the index in order, and bounds how much of it. The outer one
+        // has no order of its own: SQLite would read all of the inner one and sort it again.
         let target = of_target(filter, &mut parameters);
         let columns = looked_at(filter);
         let selected = selected(filter, &mut parameters);
@@ -130,7 +142,7 @@ fn list(
             "SELECT finished, seq, id FROM
                  (SELECT {columns} FROM delivery {source}
                   WHERE status = {number}{target}{behind} {order} LIMIT {LOOK})
-             WHERE true{selected} {order} LIMIT ?{}",
+             WHERE true{selected} LIMIT ?{}",
             parameters.len()
         )
     } else {
@@ -149,7 +161,7 @@ fn list(
 }
 
 /// The query for the last dead letter that [`list`] looks at, if there may be others behind it.
-fn last_looked_at(
+pub(super) fn last_looked_at(
     filter: &DeliveryFilter,
     newest_first: bool,
     after: Option<PageCursor>,
@@ -169,7 +181,7 @@ fn last_looked_at(
 }
 
 /// The query of [`count`].
-fn counted(filter: &DeliveryFilter, at_most: u64) -> (String, Vec<Value>) {
+pub(super) fn counted(filter: &DeliveryFilter, at_most: u64) -> (String, Vec<Value>) {
     let mut parameters = Vec::new();
     let conditions = conditions(filter, &mut parameters);
     parameters.push(Value::Integer(i64::try_from(at_most).unwrap_or(i64::MAX)));

@@ -1,10 +1,12 @@
 //! The plans of the statements that queues run: none scans, none sorts.
 
+use jiff::Timestamp;
+
 use super::{
-    calls, changes, claim, deadlines, delays, listing, match_list, matches, order, program_state,
-    schema, silences, state, withheld,
+    audit, calls, changes, claim, deadlines, delays, entries, filtered, listing, match_list,
+    matches, order, program_state, schema, silences, state, withheld,
 };
-use crate::StoreOptions;
+use crate::{AuditFilter, DeliveryFilter, DeliveryStatus, PageCursor, StoreOptions};
 
 /// The plan of a query, one line a step.
 fn plan(sql: &str) -> Vec<String> {
@@ -239,6 +241,120 @@ fn commits_of_a_state_search_by_position() {
     }
     // From the end: past what a program has written, which are few rows.
     assert_eq!(plan(program_state::LAST_OF_SERVICE), ["SCAN archive"]);
+}
+
+/// Dead letters are found by an index that has all that is compared: neither dead letters nor other
+/// deliveries are read for those that are not in the page, and nothing is sorted.
+#[test]
+fn dead_letters_are_found_by_what_a_filter_has() {
+    let text = |is_given: bool| is_given.then(|| "a".to_owned());
+    let after = PageCursor {
+        micros: 0,
+        seq: 0,
+        id: [0; 16].into(),
+    };
+    for bits in 0..64 {
+        let has = |bit: u32| bits & (1 << bit) != 0;
+        let (target, rule) = (has(0), has(1));
+        let filter = DeliveryFilter {
+            target: text(target),
+            rule: text(rule),
+            event: text(has(2)),
+            reason: text(has(3)),
+            since: has(4).then_some(Timestamp::UNIX_EPOCH),
+            finished_until: has(5).then_some(Timestamp::UNIX_EPOCH),
+            ..DeliveryFilter::of(DeliveryStatus::Dead)
+        };
+        let index = match (has(2) || has(3), target, rule) {
+            (false, true, _) => "delivery_dead_target (target=?",
+            (false, false, true) => "delivery_dead_rule (rule=?",
+            _ => "delivery_dead",
+        };
+        let (searched, scanned) = (
+            format!("SEARCH delivery USING COVERING INDEX {index}"),
+            format!("SCAN delivery USING COVERING INDEX {index}"),
+        );
+        let small = ["CO-ROUTINE", "SCAN (subquery"];
+        for newest_first in [false, true] {
+            for (after, is_searched) in [(Some(after), true), (None, has(4) || has(5))] {
+                let (list, _) = filtered::list(&filter, newest_first, after, 9);
+                let (last, _) = filtered::last_looked_at(&filter, newest_first, after);
+                let (count, _) = filtered::counted(&filter, 9);
+                for (sql, is_searched) in [
+                    (list, is_searched),
+                    (last, is_searched),
+                    (count, has(4) || has(5)),
+                ] {
+                    let steps = plan(&sql);
+                    let steps = steps.iter();
+                    let steps: Vec<_> = steps
+                        .filter(|step| !small.iter().any(|small| step.starts_with(small)))
+                        .collect();
+                    assert_eq!(steps.len(), 1, "{sql}: {steps:?}");
+                    let may_scan = !is_searched && steps[0].starts_with(&scanned);
+                    assert!(
+                        may_scan || steps[0].starts_with(&searched),
+                        "{sql}: {steps:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Pages of entries go through an index or the table from where they begin, in its order.
+#[test]
+fn entries_are_found_by_id_time_or_position() {
+    for (sql, expected) in [
+        (
+            entries::BY_ID,
+            "SEARCH archive USING INDEX archive_by_id (id=? AND rowid<?)",
+        ),
+        (
+            entries::BY_TIME,
+            "SEARCH archive USING INDEX archive_by_time (received>? AND received<?)",
+        ),
+        (
+            entries::BY_POSITION,
+            "SEARCH archive USING INTEGER PRIMARY KEY (rowid<?)",
+        ),
+        (
+            entries::PLACE,
+            "SEARCH archive USING INTEGER PRIMARY KEY (rowid<?)",
+        ),
+    ] {
+        let sql = sql.replace("$COLUMNS", entries::COLUMNS);
+        assert_eq!(plan(&sql), [expected], "{sql}");
+    }
+}
+
+/// Records of operators are searched in an index that has all that is compared.
+#[test]
+fn records_of_operators_are_found_by_what_a_filter_has() {
+    let text = |is_given: bool| is_given.then(|| "a".to_owned());
+    for bits in 0..16 {
+        let has = |bit: u32| bits & (1 << bit) != 0;
+        let filter = AuditFilter {
+            by: text(has(0)),
+            operation: text(has(1)),
+            from: has(2).then_some(Timestamp::UNIX_EPOCH),
+            until: has(3).then_some(Timestamp::UNIX_EPOCH),
+        };
+        let index = match (has(0), has(1), has(2) || has(3)) {
+            (true, ..) => "COVERING INDEX audit_by_actor (actor=? AND id<?",
+            (false, true, _) => "COVERING INDEX audit_by_operation (operation=? AND id<?",
+            (false, false, true) => "COVERING INDEX audit_by_time (at",
+            (false, false, false) => "INTEGER PRIMARY KEY (rowid<?",
+        };
+        let (sql, _) = audit::query(&filter, None, 9);
+        let steps = plan(&sql);
+        let expected = format!("SEARCH audit USING {index}");
+        assert!(
+            steps.iter().any(|step| step.starts_with(&expected)),
+            "{sql}: {steps:#?}"
+        );
+        assert!(!steps.iter().any(|step| step.starts_with("SCAN audit")));
+    }
 }
 
 /// These read all that is pending, or all that has failed, and nothing else.
