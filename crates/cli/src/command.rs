@@ -17,6 +17,8 @@ mod help;
 mod import;
 mod incident;
 mod match_events;
+#[cfg(test)]
+mod operation_tests;
 mod outbox;
 mod pending;
 mod reload;
