@@ -91,9 +91,13 @@ class Service:
         )
         self.log = (folder / "serve.log").open("wb")
         self.environment = os.environ | environment
+        self.start()
+
+    def start(self) -> None:
+        """Start the program, also again after `stop`."""
         self.process = subprocess.Popen(
             [program(), "serve"],
-            cwd=folder,
+            cwd=self.folder,
             stderr=self.log,
             stdout=subprocess.DEVNULL,
             env=self.environment,

@@ -38,7 +38,7 @@ def start(playwright) -> Browser:
     # In containers the tests run as root, where Chromium refuses to sandbox itself.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     return playwright.chromium.launch(
-        executable_path=executable(), args=[*arguments, "--disable-dev-shm-usage"]
+        executable_path=executable(), args=[*arguments, "--disable-dev-shm-usage", "--disable-gpu"]
     )
 
 
@@ -102,7 +102,8 @@ class Visitor:
 
     def check_layout(self) -> None:
         """Nothing is beyond the right edge."""
-        assert self.page.evaluate(OVERFLOW) == []
+        beyond = self.page.evaluate(OVERFLOW)
+        assert not beyond, "\n".join(beyond)
 
     def check_access(self) -> None:
         """Nothing of what axe finds is serious or critical."""

@@ -14,7 +14,9 @@ from browser import DESK, Visit, Visitor
 from console_service import OLA, OPERATE, READ, Console, respond
 from receiver import receiver
 
-MISSING = "no browser: install Chromium (Debian: apt-get install chromium), or set REFLEXARC_CHROMIUM"
+MISSING = (
+    "no browser: install Chromium (Debian: apt-get install chromium), or set REFLEXARC_CHROMIUM"
+)
 
 
 @pytest.fixture(scope="module")

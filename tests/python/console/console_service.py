@@ -26,7 +26,7 @@ send("archive", #{ id: event.id });
 
 [[test]]
 name = "a failed attach is sent"
-event = '{"id": "attach-1", "content": {"eniId": "eni-1", "operation": "AttachNetworkInterface", "result": "failed"}}'
+event = '{"id": "attach-1", "content": {"eniId": "eni-1", "result": "failed"}}'
 matches = true
 """,
     "lost": """
@@ -51,6 +51,11 @@ when = 'id starts with "wait"'
 by = "content.eniId"
 count = { at_least = 3, within = "1h" }
 then = 'send("archive", #{ often: key });'
+""",
+    "later": """
+description = "Send to a receiver that is down"
+when = 'id starts with "later"'
+then = 'send("later", #{ id: event.id });'
 """,
     "fails": """
 description = "A reaction that fails"
@@ -98,7 +103,7 @@ url = "{url}/later"
 allow = ["127.0.0.0/8"]
 """
 
-# What a page must show as text. Each sets `window.hostile` if a browser takes it for something else.
+# What a page must show as text. Most set `window.hostile` if a browser takes them for markup.
 HOSTILE = (
     "<script>window.hostile=1</script>",
     "</script><script>window.hostile=2</script>",
@@ -214,6 +219,7 @@ class Console(Service):
             *(event(f"lost-{number}", f"eni-{number}") for number in range(12)),
             *(event(f"stuck-{number}", f"eni-stuck-{number}") for number in range(3)),
             *(event(f"wait-{number}", f"eni-wait-{number}") for number in range(4)),
+            *(event(f"later-{number}", f"eni-later-{number}") for number in range(4)),
             *(event(f"fault-{number}") for number in range(4)),
             hostile_event("lost-hostile"),
             hostile_event("wait-hostile"),
@@ -222,7 +228,16 @@ class Console(Service):
         self.silence('event.content.eniId == "eni-moved"', "moving eni-moved")
         self.silence('rule == "lost" and event.id == "none"', HOSTILE[2])
         eventually(lambda: len(self.get("/incidents?open=true")) >= 4)
-        eventually(lambda: len(self.get("/dlq")) >= 13)
+        eventually(lambda: len(self.get("/dlq?limit=1000")) >= 13)
+
+    def refused(self, identifier: str) -> int:
+        """How often the receiver has refused the delivery of an event."""
+        requests = [one for one in self.receiver.requests if one.path == "/refuse"]
+        return sum(f'"{identifier}"' in one.body for one in requests)
+
+    def settled_dead(self, identifier: str) -> None:
+        """Wait until the delivery of an event is a dead letter."""
+        eventually(lambda: any(one["event"] == identifier for one in self.get("/dlq?limit=1000")))
 
     def silence(self, pattern: str, reason: str) -> None:
         """Silence deliveries for an hour."""

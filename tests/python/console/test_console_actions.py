@@ -1,0 +1,346 @@
+"""Every action: its page of confirmation, what it does, and its entry in the audit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from browser import PHONE, Visit, Visitor
+from console_service import Console
+from playwright.sync_api import Page
+from service_process import event, eventually
+
+both = pytest.mark.parametrize("javascript", [True, False])
+
+# What the last operation of a kind left in the audit.
+Last = Callable[[str], dict[str, str]]
+
+
+@pytest.fixture
+def last(visit: Visit) -> Last:
+    """Read the newest entry of an operation from the page of the audit."""
+
+    def read(operation: str) -> dict[str, str]:
+        page = visit("ana").go(f"/audit?operation={operation}")
+        cells = page.locator("main tbody tr").first.locator("td")
+        return {cell.get_attribute("data-label") or "": cell.inner_text() for cell in cells.all()}
+
+    return read
+
+
+def link_to(page: Page, operation: str, containing: str = ""):
+    """The first link to the page that confirms an operation."""
+    selector = f'main a[href*="operation={operation}&"], main a[href$="operation={operation}"]'
+    links = page.locator(selector)
+    if containing:
+        links = page.locator("main tr", has_text=containing).locator(
+            f'a[href*="operation={operation}&"]'
+        )
+    return links.first
+
+
+def act(visitor: Visitor, operation: str, containing: str = "", **inputs: str) -> str:
+    """Follow the link of an operation, confirm it, and return what the console says then."""
+    page = visitor.page
+    before = page.url
+    link_to(page, operation, containing).click()
+    page.wait_for_url("**/confirm?**")
+    assert page.locator("h1").count() == 1
+    command = page.locator("main code").last.inner_text()
+    assert command.startswith("reflexarc "), command
+    visitor.check_layout()
+    for label, value in inputs.items():
+        page.get_by_label(re.compile(label, re.I)).fill(value)
+    if visitor.with_javascript:
+        visitor.check_access()
+        visitor.screenshot(f"confirm-{operation}")
+    page.locator('form[action="/perform"] button').click()
+    page.wait_for_url("**done=*")
+    # It is the page that the action was begun on.
+    assert page.url.split("?")[0] == before.split("?")[0].split("#")[0]
+    said = page.locator("main .outcome").first
+    assert said.get_attribute("role") in ("status", "alert")
+    return said.inner_text()
+
+
+@both
+def test_retry_one_dead_letter(visit: Visit, console: Console, last: Last, javascript: bool):
+    visitor = visit(javascript=javascript, size=PHONE)
+    visitor.go("/dead-letters?rule=lost")
+    sent = len([one for one in console.receiver.requests if one.path == "/refuse"])
+    act(visitor, "redrive")
+    eventually(
+        lambda: len([one for one in console.receiver.requests if one.path == "/refuse"]) > sent
+    )
+    entry = last("redrive")
+    assert entry["By"].startswith("ola")
+    assert "console" in entry["By"]
+    assert entry["Command line"].startswith("reflexarc dlq redrive ")
+
+
+@both
+def test_drop_one_dead_letter(visit: Visit, console: Console, last: Last, javascript: bool):
+    identifier = f"lost-drop-{javascript}"
+    console.post(event(identifier))
+    dead = eventually(
+        lambda: [one for one in console.get("/dlq?limit=1000") if one["event"] == identifier]
+    )
+    visitor = visit(javascript=javascript)
+    page = visitor.go(f"/deliveries/{dead[0]['id']}")
+    assert identifier in page.locator("main").inner_text()
+    act(visitor, "drop")
+    assert not [one for one in console.get("/dlq?limit=1000") if one["event"] == identifier]
+    assert dead[0]["id"] in last("drop")["Command line"]
+
+
+@both
+def test_retry_all_that_match(visit: Visit, console: Console, last: Last, javascript: bool):
+    name = f"lost-many-{javascript}"
+    console.post(*(event(f"{name}-{number}", name) for number in range(7)))
+    for number in range(7):
+        console.settled_dead(f"{name}-{number}")
+    visitor = visit(javascript=javascript)
+    page = visitor.go("/dead-letters")
+    page.get_by_label("Event id").fill(f"{name}-3")
+    page.get_by_role("button", name="Filter").click()
+    page.wait_for_url("**event=*")
+    assert page.locator("main tbody tr").count() == 1
+    sent = console.refused(f"{name}-3")
+    assert "1" in act(visitor, "redrive_matching")
+    eventually(lambda: console.refused(f"{name}-3") == sent + 1)
+    # The others do not match.
+    assert [console.refused(f"{name}-{number}") for number in (0, 1, 2, 4)] == [1] * 4
+    entry = last("redrive_matching")
+    assert f"--event {name}-3" in entry["Command line"]
+    assert entry["Outcome"].startswith("done")
+
+
+@both
+def test_drop_all_that_match_with_progress(
+    visit: Visit, console: Console, last: Last, javascript: bool
+):
+    name = f"lost-gone-{javascript}"
+    console.post(*(event(name, f"{name}-{number}", note=str(number)) for number in range(5)))
+    eventually(
+        lambda: len([one for one in console.get("/dlq?limit=1000") if one["event"] == name]) == 5
+    )
+    visitor = visit(javascript=javascript)
+    page = visitor.go(f"/dead-letters?event={name}")
+    assert page.locator("main tbody tr").count() == 5
+    link_to(page, "drop_matching").click()
+    page.wait_for_url("**/confirm?**")
+    assert "5" in page.locator("main .preview").inner_text()
+    page.go_back()
+    act(visitor, "drop_matching")
+    page.get_by_role("link", name="Progress").click()
+    page.wait_for_url("**/jobs/*")
+    if not javascript:
+        eventually(lambda: page.reload() and "finished" in page.locator("main").inner_text())
+    page.locator("main").get_by_text("finished").first.wait_for()
+    assert "5 of 5" in page.locator("main").inner_text()
+    visitor.screenshot("job")
+    visitor.go(f"/dead-letters?event={name}")
+    assert page.locator("main tbody tr").count() == 0
+    assert last("drop_matching")["Count"] == "5"
+
+
+@both
+def test_cancel_a_delivery(visit: Visit, console: Console, last: Last, javascript: bool):
+    name = f"later-cancel-{javascript}"
+    console.post(event(name))
+    waiting = eventually(
+        lambda: [one for one in console.get("/outbox?limit=1000") if one["event"] == name]
+    )
+    visitor = visit(javascript=javascript)
+    visitor.go(f"/deliveries/{waiting[0]['id']}")
+    act(visitor, "cancel")
+    eventually(
+        lambda: not [one for one in console.get("/outbox?limit=1000") if one["event"] == name]
+    )
+    assert last("cancel")["By"].startswith("ola")
+
+
+@both
+def test_pause_and_resume_a_target(visit: Visit, console: Console, last: Last, javascript: bool):
+    visitor = visit(javascript=javascript, size=PHONE)
+    page = visitor.go("/targets")
+    act(visitor, "pause_target", containing="later", Reason='moved to <b>"B"</b>')
+    row = page.locator("main tr", has_text="later")
+    assert 'moved to <b>"B"</b>' in row.inner_text()
+    visitor.screenshot("target-paused")
+    visitor.go("/targets/later")
+    assert "ola" in page.locator("main").inner_text()
+    act(visitor, "resume_target")
+    states = {one["target"]: one["state"] for one in console.get("/targets")["targets"]}
+    assert states["later"] != "paused"
+    assert "target resume later" in last("resume_target")["Command line"]
+
+
+@both
+def test_send_a_test_message(visit: Visit, console: Console, last: Last, javascript: bool):
+    visitor = visit(javascript=javascript)
+    page = visitor.go("/targets/inventory")
+    sent = len(console.receiver.requests)
+    act(visitor, "test_target")
+    assert len(console.receiver.requests) > sent
+    # A receiver that refuses it: the page says so, and it can be sent again.
+    visitor.go("/targets/network-team")
+    link_to(page, "test_target").click()
+    page.wait_for_url("**/confirm?**")
+    visitor.expected = {502}
+    page.locator('form[action="/perform"] button').click()
+    page.get_by_role("alert").wait_for()
+    assert "422" in page.locator("main").inner_text()
+    assert page.locator('form[action="/perform"] button').count() == 1
+    visitor.screenshot("test-refused")
+    assert last("test_target")["Outcome"].startswith("failed")
+
+
+@both
+def test_silence_and_end_it(visit: Visit, console: Console, last: Last, javascript: bool):
+    visitor = visit(javascript=javascript, size=PHONE)
+    page = visitor.go("/silences")
+    page.get_by_label("Pattern over deliveries").fill("rule == ")
+    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("alert").wait_for()
+    assert page.get_by_label("Pattern over deliveries").input_value() == "rule == "
+    pattern = f'rule == "lost" and event.id == "quiet-{javascript}"'
+    page.get_by_label("Pattern over deliveries").fill(pattern)
+    page.get_by_label("For", exact=True).fill("30m")
+    page.get_by_label("Reason").fill("works <i>tonight</i>")
+    page.get_by_role("button", name="Preview").click()
+    page.locator("#preview").wait_for()
+    visitor.check_layout()
+    visitor.screenshot("silence-preview")
+    page.locator("#preview a.button").click()
+    page.wait_for_url("**/confirm?**")
+    page.locator('form[action="/perform"] button').click()
+    page.wait_for_url("**done=*")
+    row = page.locator("main tr", has_text=f"quiet-{javascript}")
+    assert "works <i>tonight</i>" in row.inner_text()
+    assert last("add_silence")["Command line"].startswith("reflexarc silence add ")
+    act(visitor, "end_silence", containing=f"quiet-{javascript}")
+    one = next(
+        one
+        for one in console.get("/silences?expired=true")
+        if f"quiet-{javascript}" in one["pattern"]
+    )
+    assert one["status"] == "expired"
+
+
+@both
+def test_acknowledge_and_close_an_incident(
+    visit: Visit, console: Console, last: Last, javascript: bool
+):
+    key = f"eni-incident-{javascript}"
+    console.post(event(f"stuck-{javascript}", key))
+    eventually(lambda: [one for one in console.get("/incidents?open=true") if one["key"] == key])
+    visitor = visit(javascript=javascript)
+    visitor.go("/pending")
+    act(visitor, "acknowledge_incident", containing=key, Note="on it")
+    found = next(one for one in console.get("/incidents?open=true") if one["key"] == key)
+    assert (found["status"], found["note"]) == ("acknowledged", "on it")
+    assert found["acknowledged_by"] == "ola"
+    visitor.go(f"/incidents/{found['id']}")
+    visitor.screenshot("incident")
+    act(visitor, "close_incident", Reason="moved")
+    assert not [one for one in console.get("/incidents?open=true") if one["key"] == key]
+    assert last("close_incident")["Command line"].startswith("reflexarc incident close ")
+
+
+@both
+def test_close_a_pending_match(visit: Visit, console: Console, last: Last, javascript: bool):
+    key = f"eni-pending-{javascript} <b>"
+    console.post(event(f"wait-{javascript}", key))
+    assert [one for one in console.get("/pending?limit=1000") if one["key"] == key]
+    visitor = visit(javascript=javascript, size=PHONE)
+    visitor.go("/pending")
+    act(visitor, "close_pending", containing=key)
+    assert not [one for one in console.get("/pending?limit=1000") if one["key"] == key]
+    assert last("close_pending")["Command line"].startswith("reflexarc pending close ")
+
+
+@both
+def test_reload(visit: Visit, console: Console, last: Last, javascript: bool):
+    visitor = visit(javascript=javascript)
+    page = visitor.go("/rules")
+    added = f"added-{javascript}".lower()
+    rule = console.folder / f"rules/{added}.toml"
+    rule.write_text("when = 'id == \"none\"'\nthen = 'log(\"none\");'\n")
+    act(visitor, "reload")
+    assert page.get_by_role("link", name=added, exact=True).count() == 1
+    # A broken rule is refused with its first diagnostics.
+    rule.write_text("when = 'id = \"none\"'\n")
+    link_to(page, "reload").click()
+    page.wait_for_url("**/confirm?**")
+    visitor.expected = {422, 400, 409}
+    page.locator('form[action="/perform"] button').click()
+    page.get_by_role("alert").wait_for()
+    assert f"{added}.toml" in page.locator("main").inner_text()
+    visitor.screenshot("reload-refused")
+    assert last("reload")["Outcome"].startswith(("refused", "failed"))
+    rule.unlink()
+    visitor.go("/rules")
+    act(visitor, "reload")
+
+
+@both
+def test_try_an_event(visit: Visit, javascript: bool):
+    visitor = visit("ana", javascript=javascript)
+    page = visitor.go("/rules/failed")
+    page.locator("textarea[name=event]").fill(
+        '{"id": "attach-try", "content": {"eniId": "<b>eni</b>", "result": "failed"}}'
+    )
+    page.get_by_role("button", name="Try").click()
+    page.wait_for_url("**/try")
+    main = page.locator("main")
+    main.get_by_text("looking at <b>eni</b>").wait_for()
+    assert "inventory" in main.inner_text()
+    visitor.screenshot("try-event")
+    # And again on the page itself, with an event that does not match.
+    page.locator("textarea[name=event]").fill('{"id": "attach-try", "content": {}}')
+    page.get_by_role("button", name="Try").click()
+    main.get_by_text("No rule matches").wait_for()
+    page.locator("textarea[name=event]").fill('{"id": ')
+    page.get_by_role("button", name="Try").click()
+    page.get_by_role("alert").wait_for()
+    visitor.check_layout()
+
+
+@both
+def test_what_if_and_tests_of_a_rule(visit: Visit, javascript: bool):
+    visitor = visit("ana", javascript=javascript)
+    page = visitor.go("/rules/failed")
+    page.get_by_role("link", name="Run its tests").click()
+    page.get_by_text("1 passed, 0 failed").wait_for()
+    visitor.go("/rules/failed")
+    text = page.locator("#edited").input_value()
+    page.locator("#edited").fill(text.replace('starts with "attach"', 'starts with "attach-1"'))
+    page.get_by_role("button", name="Compare").click()
+    page.wait_for_url("**/what-if")
+    result = page.locator("main").inner_text()
+    # attach-1 and attach-10 to attach-19, of 60.
+    assert "matches 60 of them, the edited one 11" in result
+    assert "No longer matched: 49" in result
+    visitor.check_layout()
+    visitor.screenshot("what-if")
+
+
+@both
+def test_explanations_of_an_event(visit: Visit, javascript: bool):
+    visitor = visit("ana", javascript=javascript)
+    page = visitor.go("/events?id=attach-7")
+    page.locator('main tbody a[href^="/events/"]').first.click()
+    page.wait_for_url(re.compile(r"/events/\d+"))
+    main = page.locator("main")
+    for text in ("As received", "looking at eni-7", "archive", "inventory", "delivered"):
+        assert text in main.inner_text(), text
+    page.get_by_role("link", name="Why?").first.click()
+    if javascript:
+        page.locator(".verdicts div:not(:empty)").first.wait_for()
+        visitor.check_access()
+    else:
+        page.wait_for_url("**/why/*")
+    assert "id" in main.inner_text()
+    visitor.screenshot("why")
