@@ -242,10 +242,10 @@ fn inputs(operation: &Operation) -> Vec<Input> {
 /// What an operation does, as a title and on its button.
 fn verb(operation: &Operation) -> &'static str {
     match operation {
-        Operation::Redrive { .. } => "Retry the dead letter",
+        Operation::Redrive { .. } => "Redrive the dead letter",
         Operation::Drop { .. } => "Drop the dead letter",
         Operation::Cancel { .. } => "Cancel the delivery",
-        Operation::RedriveMatching { .. } => "Retry all that match",
+        Operation::RedriveMatching { .. } => "Redrive all that match",
         Operation::DropMatching { .. } => "Drop all that match",
         Operation::CancelMatching { .. } => "Cancel all that match",
         Operation::PauseTarget { .. } => "Pause the target",
@@ -266,7 +266,7 @@ fn verb(operation: &Operation) -> &'static str {
 /// What has been done.
 fn past(operation: &Operation) -> &'static str {
     match operation {
-        Operation::RedriveMatching { .. } => "Retrying",
+        Operation::RedriveMatching { .. } => "Redriving",
         Operation::DropMatching { .. } => "Dropping",
         Operation::CancelMatching { .. } => "Cancelling",
         _ => "Done",

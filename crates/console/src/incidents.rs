@@ -118,7 +118,7 @@ fn tone(incident: &Incident) -> Tone {
 }
 
 /// The key as scripts see it; nothing for a rule without `by`.
-fn key(key: &str) -> Shown {
+pub(crate) fn key(key: &str) -> Shown {
     match Json::parse(key) {
         Ok(Json::Array(values)) if values.is_empty() => Shown::default(),
         Ok(key) => Shown::value(&key),

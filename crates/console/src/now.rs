@@ -11,6 +11,7 @@ use reflexarc_service::store::{
 };
 
 use crate::error::PageError;
+use crate::incidents::key as incident_key;
 use crate::jobs::{JobView, words};
 use crate::links;
 use crate::page::{Page, Screen, html};
@@ -166,6 +167,11 @@ fn soonest(
     found.sort_by_key(|found| found.due);
     found.truncate(SOONEST);
     Ok(found)
+}
+
+/// Whether an operator can end the problem by accepting the clock.
+fn is_of_clock(problem: &OpenProblem) -> bool {
+    problem.problem == "clock_jump"
 }
 
 /// How bad a problem is.
