@@ -11,11 +11,17 @@
     reason = "tests"
 )]
 
+mod actions;
+mod attacks;
+mod browser;
 mod damaged;
 mod dead_letters;
 mod events;
 mod hostile;
+mod login;
 mod pending;
 mod rules;
 mod served;
+mod serving;
+mod shown;
 mod silences;

@@ -1,0 +1,224 @@
+//! Actions: confirmed with their number, performed, recorded.
+
+use std::time::Duration;
+
+use reflexarc_service::store::{AuditFilter, AuditOutcome, AuditVia, Store};
+
+use crate::browser::{Browser, Reply};
+use crate::serving::{OPS, Serving};
+
+/// Confirms what a link leads to, with these inputs changed, and gives the page after it.
+async fn confirm(browser: &mut Browser, link: &str, inputs: &[(&str, &str)]) -> Reply {
+    let page = browser.get(link).await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    let mut form = page.form("/perform");
+    for (name, value) in inputs {
+        let found = form.iter_mut().find(|(found, _)| found == name);
+        (*value).clone_into(&mut found.unwrap().1);
+    }
+    let reply = browser.submit("/perform", &form).await;
+    assert_eq!(reply.status, 303, "{}", reply.body);
+    browser.get(reply.header("location").unwrap()).await
+}
+
+#[tokio::test]
+async fn a_target_is_paused_and_resumed() {
+    let serving = Serving::start().await;
+    let mut ops = serving.logged_in(OPS).await;
+    let page = ops.get("/targets").await;
+    let link = page.link("operation=pause_target");
+    let question = ops.get(&link).await;
+    assert!(
+        question.body.contains("reflexarc target pause out"),
+        "{}",
+        question.body
+    );
+    let page = confirm(&mut ops, &link, &[("reason", "night <shift>")]).await;
+    // On the page where it began, with what was done.
+    assert!(page.body.contains("<h1>Targets</h1>") && page.body.contains("role=\"status\""));
+    assert!(page.body.contains("night &#60;shift&#62;"), "{}", page.body);
+    let (name, pause) = serving.store.paused_targets().unwrap().remove(0);
+    assert_eq!((name.as_str(), pause.by.as_str()), ("out", "ops"));
+    let now = ops.get("/").await;
+    assert!(now.body.contains("Target paused"), "{}", now.body);
+
+    let link = ops
+        .get("/targets/out")
+        .await
+        .link("operation=resume_target");
+    let page = confirm(&mut ops, &link, &[]).await;
+    assert!(page.body.contains("<h1>Target out</h1>"), "{}", page.body);
+    assert!(serving.store.paused_targets().unwrap().is_empty());
+
+    let entries = serving
+        .store
+        .audit_page(&AuditFilter::default(), None, 10)
+        .unwrap();
+    let done: Vec<_> = entries
+        .iter()
+        .map(|entry| entry.operation.as_str())
+        .collect();
+    assert_eq!(done, ["resume_target", "pause_target"]);
+    assert!(entries.iter().all(|entry| {
+        entry.by == "ops" && entry.via == AuditVia::Console && entry.outcome == AuditOutcome::Done
+    }));
+    let audit = ops.get("/audit?operation=pause_target").await;
+    let command = "reflexarc target pause --reason";
+    assert!(
+        audit.body.contains("Pause target: target out"),
+        "{}",
+        audit.body
+    );
+    assert!(audit.body.contains(command) || audit.body.contains("target pause out --reason"));
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn an_outcome_is_shown_to_who_acted_only() {
+    let serving = Serving::start().await;
+    let mut ops = serving.logged_in(OPS).await;
+    let page = ops
+        .get("/confirm?operation=pause_target&target=out&next=/audit?by=ops")
+        .await;
+    let form = page.form("/perform");
+    let reply = ops.submit("/perform", &form).await;
+    let location = reply.header("location").unwrap().to_owned();
+    assert!(location.starts_with("/audit?by=ops&done="), "{location}");
+    assert!(
+        ops.get(&location)
+            .await
+            .body
+            .contains("class=\"outcome good\"")
+    );
+    // It is a random text, so a link can make no page say anything.
+    let mut reader = serving.logged_in(crate::serving::READER).await;
+    assert!(
+        !reader
+            .get(&location)
+            .await
+            .body
+            .contains("class=\"outcome good\"")
+    );
+    assert!(
+        !ops.get("/audit?done=paused")
+            .await
+            .body
+            .contains("class=\"outcome")
+    );
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn all_that_match_are_changed_in_the_background() {
+    let serving = Serving::losing().await;
+    for number in 0..25 {
+        serving.event(&format!("e{number}"), "lost").await;
+    }
+    let letters = || {
+        let counts = serving.store.dead_letter_counts().unwrap();
+        counts.iter().map(|(_, count)| *count).sum::<u64>()
+    };
+    while letters() < 25 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut ops = serving.logged_in(OPS).await;
+    let now = ops.get("/").await;
+    assert!(
+        now.body
+            .contains("<a href=\"/dead-letters?target=network-team\">")
+    );
+    let link = "/confirm?operation=drop_matching&target=network-team&next=/audit";
+    let question = ops.get(link).await;
+    assert!(
+        question.body.contains("25 dead letters to network-team"),
+        "{}",
+        question.body
+    );
+    assert!(question.body.contains("This cannot be undone."));
+    assert!(
+        question
+            .body
+            .contains("reflexarc dlq drop --all --target network-team")
+    );
+    let page = confirm(&mut ops, link, &[]).await;
+    let job = page.link("/jobs/");
+    let mut shown = ops.get(&job).await;
+    while shown.body.contains("hx-trigger") {
+        assert!(shown.body.contains("<progress"), "{}", shown.body);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        shown = ops.get(&job).await;
+    }
+    assert!(shown.body.contains("25 of 25 done"), "{}", shown.body);
+    assert!(shown.body.contains("value=\"100\"") && letters() == 0);
+    assert!(
+        ops.get("/jobs")
+            .await
+            .body
+            .contains(&format!("href=\"{job}\""))
+    );
+    assert_eq!(ops.get("/jobs/999").await.status, 404);
+    // There is nothing left to do.
+    let question = ops.get(link).await;
+    assert_eq!(question.status, 200);
+    assert!(
+        question.body.contains("There is nothing to do."),
+        "{}",
+        question.body
+    );
+    assert!(!question.body.contains("action=\"/perform\""));
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_refused_says_why_and_is_recorded() {
+    let serving = Serving::start().await;
+    let mut ops = serving.logged_in(OPS).await;
+    let missing = ops
+        .get("/confirm?operation=resume_target&target=none")
+        .await;
+    assert_eq!(missing.status, 404);
+    assert!(
+        missing.body.contains("unknown target `none`"),
+        "{}",
+        missing.body
+    );
+    let invalid = ops
+        .get("/confirm?operation=pause_target&target=out&tagret=x")
+        .await;
+    assert_eq!(invalid.status, 400);
+    assert!(
+        invalid.body.contains("unknown field `tagret`"),
+        "{}",
+        invalid.body
+    );
+    // The target was removed between the question and the answer.
+    let csrf = ops.csrf().await;
+    let fields = [
+        ("csrf", csrf.as_str()),
+        ("operation", "pause_target"),
+        ("target", "gone"),
+    ];
+    assert_eq!(ops.post("/perform", &fields).await.status, 404);
+    // The files are wrong: with their diagnostics, and the button to try again.
+    let rule = serving.folder.path().join("rules/broken.toml");
+    std::fs::write(&rule, "when = 'name ='\nthen = ''\n").unwrap();
+    let page = ops.get("/confirm?operation=reload").await;
+    let reply = ops.submit("/perform", &page.form("/perform")).await;
+    assert_eq!(reply.status, 422);
+    assert!(reply.body.contains("broken.toml") && reply.body.contains("role=\"alert\""));
+    std::fs::remove_file(&rule).unwrap();
+    let reply = ops.submit("/perform", &reply.form("/perform")).await;
+    assert_eq!(reply.status, 303);
+    let entries = serving
+        .store
+        .audit_page(&AuditFilter::default(), None, 10)
+        .unwrap();
+    let outcomes: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.operation.as_str(), entry.outcome))
+        .collect();
+    assert_eq!(outcomes[0], ("reload", AuditOutcome::Done));
+    assert_ne!(outcomes[1].1, AuditOutcome::Done);
+    assert_eq!(outcomes[2], ("pause_target", AuditOutcome::Refused));
+    serving.stop().await;
+}
