@@ -1,4 +1,4 @@
-//! Files that the pages load: one style sheet, two scripts and an icon, in the binary.
+//! Files that the pages load: one style sheet, three scripts and an icon, in the binary.
 
 use axum::extract::Path;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
@@ -10,6 +10,7 @@ use crate::error::{PageError, unknown_path};
 
 const CSS: &str = include_str!("../assets/console.css");
 const SCRIPT: &str = include_str!("../assets/console.js");
+const LIVE: &str = include_str!("../assets/live.js");
 const ICON: &str = include_str!("../assets/icon.svg");
 /// htmx 2.0.11, unchanged; its license is beside it.
 const HTMX: &str = include_str!("../assets/htmx.min.js");
@@ -22,6 +23,7 @@ pub(crate) async fn get(
     let (kind, text) = match name.as_str() {
         "console.css" => ("text/css; charset=utf-8", CSS),
         "console.js" => ("text/javascript; charset=utf-8", SCRIPT),
+        "live.js" => ("text/javascript; charset=utf-8", LIVE),
         "htmx.min.js" => ("text/javascript; charset=utf-8", HTMX),
         "icon.svg" => ("image/svg+xml", ICON),
         _ => return Err(unknown_path().await),

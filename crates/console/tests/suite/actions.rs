@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reflexarc_service::store::{AuditFilter, AuditOutcome, AuditVia, Store};
+use reflexarc_service::store::{AuditFilter, AuditOutcome, AuditVia};
 
 use crate::browser::{Browser, Reply};
 use crate::serving::{OPS, Serving};
