@@ -66,11 +66,6 @@ impl Session {
         self.login.roles.contains(&Role::Operate)
     }
 
-    /// What the pages share.
-    pub(crate) fn console(&self) -> &Console {
-        &self.console
-    }
-
     /// The frame of a page.
     pub(crate) fn page(&self, screen: Screen, title: impl Into<String>) -> Page {
         let outcomes = &self.console.shared.outcomes;
