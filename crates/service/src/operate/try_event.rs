@@ -89,8 +89,11 @@ pub fn try_event(rules: &RuleSet, text: &str, limits: &TryLimits) -> Result<Trie
         let most = limits.bytes;
         return Err(format!("the event is longer than {most} bytes"));
     }
-    let document = Document::read_within(text, &EventLimits::DEFAULT);
-    let events = document.map_err(|error| error.to_string())?.into_events();
+    let mut events = Vec::new();
+    for document in documents(text)? {
+        let document = Document::read_within(document, &EventLimits::DEFAULT);
+        events.extend(document.map_err(|error| error.to_string())?.into_events());
+    }
     let left_out = events.len().saturating_sub(limits.events);
     let mut state = MemoryState::new();
     let (mut tried, mut first) = (Vec::new(), None);
@@ -122,6 +125,25 @@ pub fn try_event(rules: &RuleSet, text: &str, limits: &TryLimits) -> Result<Trie
         events: tried,
         left_out,
     })
+}
+
+/// The documents of a text: the elements of a JSON array, the lines of NDJSON, or the text itself.
+fn documents(text: &str) -> Result<Vec<String>, String> {
+    match Json::parse(text) {
+        Ok(Json::Array(elements)) => Ok(elements.iter().map(Json::to_string).collect()),
+        // Kept as it is: conversion keeps the bytes.
+        Ok(_) => Ok(vec![text.to_owned()]),
+        Err(error) => {
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            let lines: Vec<String> = lines.map(str::to_owned).collect();
+            let are_all_json = lines.iter().all(|line| Json::parse(line).is_ok());
+            if are_all_json {
+                Ok(lines)
+            } else {
+                Err(error.to_string())
+            }
+        }
+    }
 }
 
 impl TriedEvent {
@@ -213,8 +235,10 @@ mod tests {
             bytes: 30,
             events: 1,
         };
-        let tried = try_event(&rules(), r#"[{"id": 1}, {"id": 2}]"#, &limits).unwrap();
-        assert_eq!((tried.events.len(), tried.left_out), (1, 1));
+        for text in [r#"[{"id": 1}, {"id": 2}]"#, "{\"id\": 1}\n\n{\"id\": 2}\n"] {
+            let tried = try_event(&rules(), text, &limits).unwrap();
+            assert_eq!((tried.events.len(), tried.left_out), (1, 1), "{text}");
+        }
         let long = format!("{}{}", r#"{"id": 1}"#, " ".repeat(30));
         let error = try_event(&rules(), &long, &limits).unwrap_err();
         assert!(error.contains("longer than 30 bytes"), "{error}");
