@@ -226,7 +226,7 @@ def test_silence_and_end_it(visit: Visit, console: Console, last: Last, javascri
         for one in console.get("/silences?expired=true")
         if f"quiet-{javascript}" in one["pattern"]
     )
-    assert one["status"] == "expired"
+    assert one["status"] == "ended"
 
 
 @both

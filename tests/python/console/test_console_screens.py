@@ -112,6 +112,8 @@ def test_the_checks_find_faults(visit: Visit):
       const main = document.querySelector('main');
       main.innerHTML += '<p style="color:#999;background:#fff;width:2000px">pale</p><h1>two</h1>'
         + '<table><tr><th>x</th></tr></table><input><a href="https://other.example/">x</a>';
+      // Styles set by scripts are allowed, those in the text are not.
+      main.querySelector('p:last-of-type').style.width = '2000px';
       window.hostile = 1;
       fetch('https://other.example/').catch(() => {});
     }""")
