@@ -153,7 +153,7 @@ impl MessageParser {
             }
             // It is sent back in a header.
             "id" if value.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                value.clone_into(&mut self.id)
+                value.clone_into(&mut self.id);
             }
             _ => {}
         }
