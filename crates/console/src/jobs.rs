@@ -112,20 +112,19 @@ pub(crate) async fn show(session: Session, Path(id): Path<String>) -> Result<Res
     let id: u64 = id.parse().map_err(|_| unknown())?;
     let handle = session.handle();
     let running = handle.jobs().into_iter().find(|job| job.id == id);
-    let job = match running {
-        Some(job) => JobView::from(job),
-        None => {
-            let number = i64::try_from(id).map_err(|_| unknown())?;
-            let found = handle.query(move |store| {
-                let before = number.checked_add(1);
-                store.audit_page(&AuditFilter::default(), before, 1)
-            });
-            let entry = found
-                .await?
-                .pop()
-                .filter(|entry| entry.id == number && entry.operation.ends_with("_matching"));
-            JobView::from(entry.ok_or_else(unknown)?)
-        }
+    let job = if let Some(job) = running {
+        JobView::from(job)
+    } else {
+        let number = i64::try_from(id).map_err(|_| unknown())?;
+        let found = handle.query(move |store| {
+            let before = number.checked_add(1);
+            store.audit_page(&AuditFilter::default(), before, 1)
+        });
+        let entry = found
+            .await?
+            .pop()
+            .filter(|entry| entry.id == number && entry.operation.ends_with("_matching"));
+        JobView::from(entry.ok_or_else(unknown)?)
     };
     html(&JobPage {
         page: session

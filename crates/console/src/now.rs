@@ -38,7 +38,7 @@ const RECENT: PageLimits = PageLimits {
 
 #[derive(Template)]
 #[template(path = "now.html")]
-struct Now {
+struct NowPage {
     page: Page,
     now: Timestamp,
     problems: Vec<OpenProblem>,
@@ -101,7 +101,7 @@ pub(crate) async fn show(session: Session) -> Result<Response, PageError> {
     let more_silences = silences.len() > LISTED;
     silences.truncate(LISTED);
     let jobs = handle.jobs().into_iter().map(JobView::from);
-    html(&Now {
+    html(&NowPage {
         page: session.page(Screen::Now, "Now").command("reflexarc status"),
         now,
         problems,
@@ -157,7 +157,7 @@ fn soonest(
         Some(Soonest {
             rule: text(found, "rule")?,
             key: match found.get("key")? {
-                Json::String(key) => key.to_string(),
+                Json::String(key) => key.clone(),
                 key => key.to_string(),
             },
             due: text(found, "due")?.parse().ok()?,

@@ -127,14 +127,9 @@ impl Page {
         self
     }
 
-    /// The screens of the navigation.
-    pub(crate) fn screens(&self) -> &'static [Screen] {
-        &Screen::ALL
-    }
-
     /// Whether the page belongs to a screen.
-    pub(crate) fn is_of(&self, screen: &Screen) -> bool {
-        self.screen == Some(*screen)
+    pub(crate) fn is_of(&self, screen: Screen) -> bool {
+        self.screen == Some(screen)
     }
 
     /// Whether actions are offered.

@@ -25,7 +25,7 @@ const NEWEST: PageLimits = PageLimits {
 
 #[derive(Template)]
 #[template(path = "targets.html")]
-struct Targets {
+struct TargetsPage {
     page: Page,
     targets: Vec<TargetRow>,
     /// Targets of dead letters that are not configured any more.
@@ -178,7 +178,7 @@ pub(crate) fn dead_letters(target: &str) -> String {
 /// All targets.
 pub(crate) async fn list(session: Session) -> Result<Response, PageError> {
     let (targets, gone) = TargetRow::all(&session).await?;
-    html(&Targets {
+    html(&TargetsPage {
         now: session.handle().now(),
         page: session
             .page(Screen::Targets, "Targets")

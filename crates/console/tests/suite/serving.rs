@@ -85,7 +85,7 @@ impl Serving {
         let mut config = config.unwrap_or_else(|errors| panic!("{errors:?}"));
         config.rule_paths = vec![path("rules")];
         // Without a look at the targets, which the command line has.
-        let rules = RuleSet::load(&path("rules"));
+        let rules = RuleSet::load(path("rules"));
         let rules = rules.unwrap_or_else(|errors| panic!("{errors:?}"));
         let store = SqliteStore::open(&path("store.db"), &StoreOptions::default()).unwrap();
         let store: Arc<dyn Store> = Arc::new(store);
