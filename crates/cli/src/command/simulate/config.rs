@@ -17,14 +17,16 @@ pub(super) struct SimulationConfig {
 
 /// The keys that only the service reads. They are known here so that a misspelled `[target.log]` is
 /// reported, but what they contain is the service's.
-const SERVICE_KEYS: [&str; 12] = [
+const SERVICE_KEYS: [&str; 14] = [
     "archive",
     "budgets",
+    "console",
     "dead_letters",
     "heartbeat",
     "http",
     "limits",
     "log",
+    "log_format",
     "patience",
     "shutdown_timeout",
     "state",
