@@ -158,7 +158,11 @@ impl TargetGates {
         if let Some(pause) = gates.pauses.get(target) {
             gate.pause(pause.clone());
         }
-        gates.by_name.insert(target.to_owned(), gate.clone());
+        let earlier = gates.by_name.insert(target.to_owned(), gate.clone());
+        if let Some(earlier) = earlier {
+            // They would wait for a queue that has ended, or that never had the gate.
+            gate.tests().append(&mut earlier.tests());
+        }
         gate
     }
 

@@ -24,6 +24,7 @@ const SIGNS: &[(&str, &str)] = &[
     ("cannot read the store", "store_unreadable"),
     ("a part of the store cannot be read", "store_parts_damaged"),
     ("the index of ids is damaged", "store_parts_damaged"),
+    ("an index of events is damaged", "store_parts_damaged"),
     ("a removed event was damaged", "store_parts_damaged"),
     ("the disk is full; gave up the reserve", "store_full"),
     ("invalid rules or configuration", "reload_refused"),
