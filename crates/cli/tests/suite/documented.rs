@@ -22,6 +22,8 @@ const ONLY_PARSED: [&str; 8] = [
     // It needs a rule that is gone.
     " state drop ",
     " serve",
+    // Ends when it is interrupted.
+    "reflexarc tail",
 ];
 
 /// Documents whose command lines are checked.
@@ -132,7 +134,7 @@ fn every_example_in_help_runs() {
             ran += 1;
         }
     }
-    assert!(ran >= 30 && parsed <= 10, "{ran} ran, {parsed} were parsed");
+    assert!(ran >= 30 && parsed <= 14, "{ran} ran, {parsed} were parsed");
     assert_eq!(service.terminate(), 0);
 }
 
