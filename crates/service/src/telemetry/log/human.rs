@@ -151,13 +151,15 @@ mod tests {
         let text = logged(false, || {
             tracing::info!(address = "127.0.0.1:8321", "ready");
             let id = 7_u32;
-            tracing::warn!(to = "out", attempt = 2, %id, answer = "no such hook", "attempt");
+            tracing::event!(tracing::Level::WARN, to = "out", attempt = 2, %id, answer = "no such hook", "attempt");
         });
         insta::assert_snapshot!(text, @r#"
         2026-11-27T06:31:12.123Z  INFO ready address=127.0.0.1:8321
         2026-11-27T06:31:12.123Z  WARN attempt to=out attempt=2 id=7 answer="no such hook"
         "#);
-        let coloured = logged(true, || tracing::error!(to = "out", "failed"));
+        let coloured = logged(true, || {
+            tracing::event!(tracing::Level::ERROR, to = "out", "failed");
+        });
         assert_eq!(
             coloured,
             "\u{1b}[2m2026-11-27T06:31:12.123Z\u{1b}[0m \u{1b}[31mERROR\u{1b}[0m failed \
