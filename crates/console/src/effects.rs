@@ -103,7 +103,11 @@ impl RuleEffects {
             key: Shown::field(effects, "key"),
             labels: labels
                 .map(|(name, value)| {
-                    Shown::line(&format!("{name}={}", value.as_str().unwrap_or_default()))
+                    // A label is a text; of a damaged record it may be anything.
+                    let text = value
+                        .as_str()
+                        .map_or_else(|| value.to_string(), str::to_owned);
+                    Shown::line(&format!("{name}={text}"))
                 })
                 .collect(),
             seen: seen.map(Block::json),

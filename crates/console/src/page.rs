@@ -30,7 +30,7 @@ pub(crate) struct Page {
 #[derive(Debug, Clone)]
 pub(crate) struct User {
     pub(crate) name: String,
-    /// Whether there are tokens; without them nobody can log out.
+    /// Whether there are tokens; without them there is no login to end.
     pub(crate) has_token: bool,
     /// Whether the role allows actions; without it a page has no buttons.
     pub(crate) operates: bool,

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Publishing never waits: it appends to a ring of bounded size. A stream that reads more slowly
-//! than entries come finds the oldest of them gone, and says how many. While nobody listens, all
+//! than entries come finds the oldest of them gone, and says how many. Without readers, all
 //! that publishing costs is the look at a flag.
 
 mod entry;
@@ -112,7 +112,7 @@ pub(crate) struct Read {
 pub(crate) enum Missed {
     /// So many have left the ring.
     Entries(u64),
-    /// The service was restarted, or nobody listened for a time: any number.
+    /// The service was restarted, or had no readers for a time: any number.
     Unknown,
 }
 

@@ -67,6 +67,8 @@ pub enum AuditVia {
     Api,
     /// A command on the machine of the service.
     Command,
+    /// What the store has is damaged, or of a newer version.
+    Unknown,
 }
 
 /// How an operation ended.
@@ -81,6 +83,8 @@ pub enum AuditOutcome {
     Refused,
     /// It failed, perhaps after a part of it was done.
     Failed,
+    /// What the store has is damaged, or of a newer version.
+    Unknown,
 }
 
 /// Selects such entries. What is `None` selects all.
@@ -128,7 +132,7 @@ impl AuditLimits {
 
 impl AuditVia {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Console, Self::Api, Self::Command];
+    pub const ALL: [Self; 4] = [Self::Console, Self::Api, Self::Command, Self::Unknown];
 
     /// Its name in lists and JSON.
     pub fn as_str(self) -> &'static str {
@@ -136,13 +140,20 @@ impl AuditVia {
             Self::Console => "console",
             Self::Api => "api",
             Self::Command => "command",
+            Self::Unknown => "unknown",
         }
     }
 }
 
 impl AuditOutcome {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Begun, Self::Done, Self::Refused, Self::Failed];
+    pub const ALL: [Self; 5] = [
+        Self::Begun,
+        Self::Done,
+        Self::Refused,
+        Self::Failed,
+        Self::Unknown,
+    ];
 
     /// Its name in lists and JSON.
     pub fn as_str(self) -> &'static str {
@@ -151,6 +162,7 @@ impl AuditOutcome {
             Self::Done => "done",
             Self::Refused => "refused",
             Self::Failed => "failed",
+            Self::Unknown => "unknown",
         }
     }
 }

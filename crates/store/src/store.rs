@@ -493,39 +493,6 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<BulkStep, StoreError>;
 
-    /// A step of [`BulkChange::Redrive`], see [`Store::submit_matching`].
-    fn submit_redrive_matching(
-        &self,
-        filter: &DeliveryFilter,
-        after: Option<PageCursor>,
-        step: usize,
-        now: Timestamp,
-    ) -> Reply<BulkStep> {
-        self.submit_matching(BulkChange::Redrive, filter, after, step, now)
-    }
-
-    /// A step of [`BulkChange::Drop`], see [`Store::submit_matching`].
-    fn submit_drop_matching(
-        &self,
-        filter: &DeliveryFilter,
-        after: Option<PageCursor>,
-        step: usize,
-        now: Timestamp,
-    ) -> Reply<BulkStep> {
-        self.submit_matching(BulkChange::Drop, filter, after, step, now)
-    }
-
-    /// A step of [`BulkChange::Cancel`], see [`Store::submit_matching`].
-    fn submit_cancel_matching(
-        &self,
-        filter: &DeliveryFilter,
-        after: Option<PageCursor>,
-        step: usize,
-        now: Timestamp,
-    ) -> Reply<BulkStep> {
-        self.submit_matching(BulkChange::Cancel, filter, after, step, now)
-    }
-
     /// Records what an operator does. Returns the number of the entry.
     ///
     /// # Errors

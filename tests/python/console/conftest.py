@@ -36,7 +36,7 @@ def chromium() -> Iterator[browser.Browser]:
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory, chromium) -> Iterator[Console]:
-    """A service whose console asks for tokens, with something on each page."""
+    """A service whose console requires tokens, with something on each page."""
     with receiver(respond) as received:
         service = Console(tmp_path_factory.mktemp("console"), received)
         try:

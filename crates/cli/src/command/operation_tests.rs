@@ -118,7 +118,7 @@ proptest! {
         }
         let pause = &operations(&text, true)[7];
         let last = words(&pause.command());
-        let is_there = last.iter().any(|word| *word == text);
+        let is_there = last.contains(&text);
         prop_assert!(is_there, "{}", pause.command());
     }
 }

@@ -145,7 +145,7 @@ fn a_restart_is_survived_and_reported() {
         tail.message(),
         "entries may have been left out: the service was restarted, or too much time has passed"
     );
-    let left_out = Json::parse(&tail.line()).unwrap();
+    let left_out = Json::parse(tail.line()).unwrap();
     assert_eq!(left_out.get("kind").unwrap().as_str(), Some("left_out"));
     post(&service, &event("after", "eni-1"));
     assert_eq!(tail.events(1), ["after"]);

@@ -156,7 +156,7 @@ pub(super) fn query(
 fn read(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     let (via, outcome): (String, String) = (row.get(3)?, row.get(8)?);
     let finished: Option<i64> = row.get(11)?;
-    // What a damaged row has, or one of a newer version, must not hide the others.
+    // A damaged row, or one of a newer version, must not hide the others.
     let via = AuditVia::ALL.into_iter().find(|one| one.as_str() == via);
     let outcome = AuditOutcome::ALL
         .into_iter()
@@ -165,12 +165,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
         id: row.get(0)?,
         at: instant(row.get(1)?),
         by: row.get(2)?,
-        via: via.unwrap_or(AuditVia::Command),
+        via: via.unwrap_or(AuditVia::Unknown),
         operation: row.get(4)?,
         subject: row.get(5)?,
         details: row.get(6)?,
         command: row.get(7)?,
-        outcome: outcome.unwrap_or(AuditOutcome::Begun),
+        outcome: outcome.unwrap_or(AuditOutcome::Unknown),
         count: row.get::<_, i64>(9)?.unsigned_abs(),
         message: row.get(10)?,
         finished: finished.map(instant),

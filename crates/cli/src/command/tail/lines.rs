@@ -31,7 +31,7 @@ pub(super) fn print(entry: &Json, output: &mut Output) -> Result<(), Failure> {
     }
     for failure in elements(entry, "failures") {
         let failed = output.paint(Paint::Red, "failed");
-        let message = failure.get("message").map(short).unwrap_or_default();
+        let message = text(failure, "message");
         output.line(format_args!(
             "    {} {failed}: {message}",
             text(failure, "rule")
@@ -87,7 +87,7 @@ fn attempt(entry: &Json, output: &Output) -> String {
     } else if next == "dead letter" {
         line.push_str("; dead letter");
     }
-    let answer = entry.get("answer").map(short).unwrap_or_default();
+    let answer = text(entry, "answer");
     if paint == Paint::Red && !answer.is_empty() {
         line.push_str(&format!(": {answer}"));
     }
@@ -109,7 +109,7 @@ fn answer(entry: &Json, output: &Output) -> String {
         text(entry, "target"),
         text(entry, "rule"),
         output.paint(paint, word),
-        entry.get("answer").map(short).unwrap_or_default()
+        text(entry, "answer")
     )
 }
 
@@ -143,7 +143,8 @@ fn verdict(rule: &Json, output: &Output) -> String {
     line
 }
 
-/// A member of untrusted content, on one line, with control characters escaped.
+/// A member of untrusted content, on one line, with control characters escaped; empty for members
+/// that an entry of this kind does not have.
 fn text(json: &Json, member: &str) -> String {
     json.get(member).map(short).unwrap_or_default()
 }

@@ -278,7 +278,7 @@ pub(super) fn a_change_of_many_ends_although_some_stay(backend: &dyn Backend) {
     let cancel_all = || {
         let (mut steps, mut after) = (Vec::new(), None);
         loop {
-            let step = store.submit_cancel_matching(&filter, after, 2, at(2));
+            let step = store.submit_matching(BulkChange::Cancel, &filter, after, 2, at(2));
             let step = step.wait().unwrap();
             steps.push((step.changed, step.unchanged));
             after = step.next;
@@ -291,9 +291,9 @@ pub(super) fn a_change_of_many_ends_although_some_stay(backend: &dyn Backend) {
     // Those that are being sent are pending, and will not be sent again.
     assert_eq!(store.count_deliveries(&filter, 9), Ok(3));
     assert_eq!(cancel_all(), [(0, 2), (0, 1)]);
-    let redrive = store.submit_redrive_matching(&filter, None, 9, at(2));
+    let redrive = store.submit_matching(BulkChange::Redrive, &filter, None, 9, at(2));
     assert_eq!(redrive.wait().unwrap().changed, 0, "none is dead");
-    let dropped = store.submit_drop_matching(&filter, None, 9, at(2));
+    let dropped = store.submit_matching(BulkChange::Drop, &filter, None, 9, at(2));
     assert_eq!(dropped.wait().unwrap().changed, 0, "none is dead");
 }
 
