@@ -7,7 +7,7 @@
 //!
 //! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
 //! let store = SqliteStore::open("reflexarc.db".as_ref(), &StoreOptions::default())?;
-//! let rules = RuleSet::load("rules".as_ref())?;
+//! let rules = RuleSet::load("rules")?;
 //! let console = TcpListener::bind("127.0.0.1:8326").await?;
 //! let (_stop, stopped) = tokio::sync::watch::channel(false);
 //! ServiceBuilder::new(Config::default(), rules, std::sync::Arc::new(store))

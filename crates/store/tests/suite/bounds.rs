@@ -256,3 +256,35 @@ fn the_number_of_records_of_operators_is_bounded() {
     assert_eq!(append(), first + entries + 2);
     assert_eq!(count(&store), 2);
 }
+
+#[test]
+fn unknown_values_in_records_of_operators_are_shown_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let entry = |by: &str| NewAuditEntry {
+        at: at(0),
+        by: by.into(),
+        via: AuditVia::Console,
+        operation: "drop".into(),
+        subject: String::new(),
+        details: "{}".into(),
+        command: String::new(),
+        outcome: AuditOutcome::Done,
+        count: 1,
+        message: String::new(),
+    };
+    let damaged = store.append_audit(entry("me")).unwrap();
+    store.append_audit(entry("you")).unwrap();
+    let direct = Connection::open(store.path()).unwrap();
+    let sql = "UPDATE audit SET via = 'robot', outcome = '' WHERE id = ?1";
+    assert_eq!(direct.execute(sql, [damaged]), Ok(1));
+    let page = store.audit_page(&AuditFilter::default(), None, 9).unwrap();
+    let shown: Vec<_> = page.iter().map(|one| (one.via, one.outcome)).collect();
+    assert_eq!(
+        shown,
+        [
+            (AuditVia::Console, AuditOutcome::Done),
+            (AuditVia::Unknown, AuditOutcome::Unknown),
+        ]
+    );
+}
