@@ -22,9 +22,9 @@
 //! [`ServiceHandle`]; what it changes goes through the operations of the service, which record it.
 //!
 //! A page is a template in `templates/` that extends `base.html`, with a struct of the same name
-//! whose field `page` is the [`Page`](page::Page) around it. Its handler takes a
-//! [`Session`](session::Session), which exists only for a login with the role `read`, and the
-//! [`Fields`](fields::Fields) of its query:
+//! whose field `page` is the `Page` around it. Its handler takes a
+//! `Session`, which exists only for a login with the role `read`, and the
+//! `Fields` of its query:
 //!
 //! ```text
 //! async fn show(session: Session, fields: Fields) -> Result<Response, PageError> {
