@@ -62,7 +62,7 @@ PAGES = {
     "/dead-letters": "Dead letters",
     "/dead-letters?target=refused&rule=failed": "Dead letters of a target and rule",
     "/dead-letters?reason=nothing": "Dead letters by reason, without a result",
-    "/confirm?operation=redrive_matching&status=dead&target=refused": "Confirm: redrive all",
+    "/confirm?operation=redrive_matching&target=refused": "Confirm: redrive all",
     "{delivery}": "Delivery",
     "/targets": "Targets",
     "/targets/refused": "One target",
@@ -151,9 +151,8 @@ class Running:
 
     def dead_letters(self) -> int:
         """How many there are."""
-        metrics = self.request("GET", "/metrics")[1].decode()
-        found = re.findall(r"^reflexarc_dead_letters(?:\{.*\})? (\d+)", metrics, re.M)
-        return sum(map(int, found))
+        status = json.loads(self.request("GET", "/status")[1])
+        return int(status["dead_letters"]["count"])
 
     def memory(self) -> float:
         """Resident MiB."""
@@ -277,7 +276,7 @@ def measure_redrive(service: Running, pages: Pages, first: int) -> None:
     # The target is paused, so that nothing becomes a dead letter again meanwhile.
     assert service.request("POST", "/targets/refused/pause?reason=bench")[0] == 200
     before = service.dead_letters()
-    text = pages.get("/confirm?operation=redrive_matching&status=dead&target=refused")[1]
+    text = pages.get("/confirm?operation=redrive_matching&target=refused")[1]
     begun = time.monotonic()
     status = pages.post("/perform", hidden_fields(text))
     answered = time.monotonic() - begun
