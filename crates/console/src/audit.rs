@@ -33,6 +33,13 @@ struct Form {
     until: String,
 }
 
+impl Form {
+    fn is_set(&self) -> bool {
+        let fields = [&self.by, &self.operation, &self.from, &self.until];
+        fields.iter().any(|field| !field.is_empty())
+    }
+}
+
 /// The page.
 pub(crate) async fn show(session: Session, fields: Fields) -> Result<Response, PageError> {
     let handle = session.handle();

@@ -7,6 +7,7 @@ use reflexarc_service::store::{DamagedEvent, EntryKind, EntrySummary, EventFilte
 use crate::delivery_view::status_badge;
 use crate::error::PageError;
 use crate::fields::Fields;
+use crate::inline;
 use crate::links;
 use crate::page::{Page, Screen, html};
 use crate::parts::{Badge, Count, Pager, When};

@@ -54,6 +54,7 @@ mod error;
 mod events;
 mod fields;
 mod incidents;
+mod inline;
 mod jobs;
 mod links;
 mod live;

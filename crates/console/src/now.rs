@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::response::Response;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reflexarc_event::Json;
 use reflexarc_service::operate::{OpenProblem, PendingFilter, pending_page};
 use reflexarc_service::store::{
@@ -12,6 +12,7 @@ use reflexarc_service::store::{
 
 use crate::error::PageError;
 use crate::incidents::key as incident_key;
+use crate::inline;
 use crate::jobs::{JobView, words};
 use crate::links;
 use crate::page::{Page, Screen, html};
@@ -19,10 +20,12 @@ use crate::parts::{self, Badge, Tone};
 use crate::session::Session;
 use crate::targets::{TargetRow, dead_letters};
 
-/// Open incidents and silences that are listed.
-const LISTED: usize = 10;
-/// Problems that are listed.
+/// Problems, open incidents and silences that are listed.
+const LISTED: usize = 5;
+/// Problems that are listed or folded below those.
 const MAX_PROBLEMS: usize = 50;
+/// Background work is listed so long after it has ended; `/jobs` has all of it.
+const ENDED_WORK: SignedDuration = SignedDuration::from_hours(1);
 /// Pending matches among which the soonest are looked for.
 const PENDING: PageLimits = PageLimits {
     rows: 200,
@@ -42,6 +45,8 @@ struct NowPage {
     page: Page,
     now: Timestamp,
     problems: Vec<OpenProblem>,
+    /// Those below the first ones, folded.
+    other_problems: Vec<OpenProblem>,
     more_problems: usize,
     incidents: Vec<Incident>,
     more_incidents: bool,
@@ -96,15 +101,22 @@ pub(crate) async fn show(session: Session) -> Result<Response, PageError> {
     let mut problems = handle.problems();
     let more_problems = problems.len().saturating_sub(MAX_PROBLEMS);
     problems.truncate(MAX_PROBLEMS);
+    let other_problems = problems.split_off(problems.len().min(LISTED));
     let more_incidents = incidents.len() > LISTED;
     incidents.truncate(LISTED);
     let more_silences = silences.len() > LISTED;
     silences.truncate(LISTED);
     let jobs = handle.jobs().into_iter().map(JobView::from);
+    let is_recent = |job: &JobView| match job.finished {
+        None => true,
+        Some(finished) => now.duration_since(finished) < ENDED_WORK,
+    };
+    let jobs = jobs.filter(is_recent);
     html(&NowPage {
         page: session.page(Screen::Now, "Now").command("reflexarc status"),
         now,
         problems,
+        other_problems,
         more_problems,
         incidents,
         more_incidents,

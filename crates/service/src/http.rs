@@ -218,13 +218,18 @@ impl HttpError {
         }
     }
 
+    /// What is wrong.
+    fn message(&self) -> &str {
+        let message = self.body.get("error").and_then(Json::as_str);
+        message.unwrap_or_default()
+    }
+
     /// The same, as a sign of this problem.
     fn with_problem(mut self, kind: ProblemKind, subject: &'static str) -> Self {
-        let detail = self.body.get("error").and_then(Json::as_str);
         self.problem = Some(ErrorProblem {
             kind,
             subject,
-            detail: detail.unwrap_or_default().to_owned(),
+            detail: self.message().to_owned(),
         });
         self
     }

@@ -176,6 +176,52 @@ def test_filters_of_events(visit: Visit, javascript: bool):
     assert all("wait" in row for row in rows)
 
 
+@pytest.mark.parametrize("path", ["/events", "/dead-letters", "/pending", "/audit"])
+def test_filters_are_folded_on_a_telephone(visit: Visit, path: str):
+    visitor = visit(javascript=False, size=PHONE)
+    page = visitor.go(path)
+    field = page.locator("form.filter input:not([type=checkbox])").first
+    assert not field.is_visible()
+    page.locator("summary", has_text="Filter").click()
+    field.fill("none-of-this-name")
+    page.get_by_role("button", name="Filter").click()
+    page.wait_for_url("**none-of-this-name*")
+    # What restricts the list can be seen.
+    assert field.is_visible()
+    assert page.get_by_text(re.compile(r"^No .* the filter\.$")).count() == 1
+    page.set_viewport_size(DESK)
+    page = visitor.go(path)
+    assert field.is_visible()
+    assert not page.locator("summary", has_text="Filter").is_visible()
+
+
+def test_names_are_not_broken_on_a_desk(visit: Visit):
+    page = visit().go("/events")
+    row = page.locator("main tr", has_text="lost-11")
+    lines = row.locator("td.name").evaluate("""(cell) => {
+      const range = document.createRange();
+      const first = cell.firstChild, last = cell.querySelector('span').previousSibling;
+      range.setStart(first, 0);
+      range.setEnd(last, last.length);
+      return new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size;
+    }""")
+    assert lines == 1
+
+
+def test_now_is_short_on_a_telephone(visit: Visit):
+    """What is wrong is on the first screen, and nothing is far below it."""
+    page = visit(size=PHONE).go("/")
+    box = page.locator("main tbody tr").first.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] < PHONE["height"]
+    assert page.evaluate("document.documentElement.scrollHeight") < 3_500
+    headings = page.locator("main h2").all_inner_texts()
+    assert headings[0] == "Open problems"
+    rows = page.locator("section[aria-labelledby=recent] tbody tr:visible")
+    assert rows.count() == 5
+    assert page.get_by_role("link", name="All events").count() == 1
+
+
 @pytest.mark.parametrize("javascript", [True, False])
 def test_lists_have_further_pages(visit: Visit, javascript: bool):
     page = visit(javascript=javascript).go("/events")

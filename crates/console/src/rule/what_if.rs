@@ -7,6 +7,7 @@ use reflexarc_service::operate::{Changed, WhatIf, WhatIfLimits, WhatIfStop, what
 
 use super::unknown;
 use crate::error::PageError;
+use crate::inline;
 use crate::links;
 use crate::page::{Page, Screen, html};
 use crate::parts::{Count, When};

@@ -34,7 +34,9 @@ async fn matches_and_incidents_are_listed_with_operations() {
         "{page}"
     );
     let page = served.page("/pending?rule=none").await;
-    assert!(page.contains("No match waits.") && page.contains("No incident is open."));
+    assert!(
+        page.contains("No pending match fits the filter.") && page.contains("No incident is open.")
+    );
     assert_eq!(
         served.get("/pending?order=rule&after=%00").await.status,
         400

@@ -17,7 +17,7 @@ async fn rules_have_counts_text_and_tests() {
         row.split_once("</tr>").unwrap().0.to_owned()
     };
     let number = |label: &str, count: u64| {
-        format!("<td data-label=\"{label}\" class=\"number\">{count}</td>")
+        format!("<td data-label=\"{label}\" class=\"number inline\">{count}</td>")
     };
     assert!(
         row("failed").contains(&number("Matched", 1)),

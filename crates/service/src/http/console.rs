@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 
-use super::AppState;
+use super::{AppState, HttpError};
 use super::connections::Connection;
 use super::guard::{admit, end_request};
 
@@ -72,17 +72,63 @@ async fn guarded(
     }
     let (parts, body) = request.into_parts();
     let admitted = admit(&guard.state, connection.clone(), &parts, Some(&guard.hosts));
+    let wants_json = wants_json(&parts.headers);
     request = Request::from_parts(parts, body);
     let mut response = match admitted {
         Ok(client) => {
             request.extensions_mut().insert(client);
             next.run(request).await
         }
-        Err(error) => error.into_response(),
+        Err(error) if wants_json => error.into_response(),
+        Err(error) => error_page(error),
     };
     protect(response.headers_mut());
     end_request(connection.as_deref(), &response);
     response
+}
+
+/// Whether a client asks for JSON, and not for pages as a browser does.
+fn wants_json(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter();
+    let accepted: Vec<_> = accepted.filter_map(|value| value.to_str().ok()).collect();
+    let accepts = |kind| accepted.iter().any(|value| value.contains(kind));
+    accepts("application/json") && !accepts("text/html")
+}
+
+/// An error as a page, with the status and the headers that it has as JSON.
+fn error_page(error: HttpError) -> Response {
+    let message = escaped(error.message());
+    let mut response = error.into_response();
+    let status = response.status();
+    let page = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{status} · reflexarc</title>\n\
+         <link rel=\"stylesheet\" href=\"/assets/console.css\">\n</head>\n\
+         <body>\n<main>\n<h1>{status}</h1>\n<p>{message}</p>\n</main>\n</body>\n</html>\n"
+    );
+    let headers = response.headers_mut();
+    headers.remove(CONTENT_LENGTH);
+    let kind = HeaderValue::from_static("text/html; charset=utf-8");
+    headers.insert(CONTENT_TYPE, kind);
+    *response.body_mut() = page.into();
+    response
+}
+
+/// A text for HTML: messages contain what the request had in its headers.
+fn escaped(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            other => html.push(other),
+        }
+    }
+    html
 }
 
 /// Adds what protects a browser to a response.

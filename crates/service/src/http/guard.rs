@@ -165,7 +165,7 @@ pub(super) fn admit(
                 hosts: hosts.to_vec(),
                 ..AccessRules::default()
             };
-            rules.check(request, false)?;
+            rules.check_page(request).map_err(denied_page)?;
         }
     }
     // Without a connection there is a test that calls the router.
@@ -261,12 +261,32 @@ impl HttpError {
     }
 }
 
+/// The error of the console, whose names are elsewhere in the configuration.
+fn denied_page(denied: RequestDenied) -> HttpError {
+    let message = match &denied {
+        RequestDenied::ForeignHost(name) => format!(
+            "the host `{name}` is not this console's; open it as localhost, or add the name to \
+             `hosts` in [console]"
+        ),
+        RequestDenied::ForeignOrigin => "a page of another site has sent this request; open the \
+                                         console by its own address"
+            .to_owned(),
+        other => other.to_string(),
+    };
+    HttpError::new(denied.status(), message).closing()
+}
+
+impl RequestDenied {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::HostCount(_) | Self::InvalidHost => StatusCode::BAD_REQUEST,
+            Self::ForeignHost(_) | Self::ForeignOrigin => StatusCode::FORBIDDEN,
+        }
+    }
+}
+
 impl From<RequestDenied> for HttpError {
     fn from(denied: RequestDenied) -> Self {
-        let status = match denied {
-            RequestDenied::HostCount(_) | RequestDenied::InvalidHost => StatusCode::BAD_REQUEST,
-            RequestDenied::ForeignHost(_) | RequestDenied::ForeignOrigin => StatusCode::FORBIDDEN,
-        };
-        Self::new(status, denied.to_string()).closing()
+        Self::new(denied.status(), denied.to_string()).closing()
     }
 }

@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use axum::http::header::{HOST, ORIGIN, REFERER};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Version};
+use axum::http::{HeaderMap, Method, Version};
 use ipnet::IpNet;
 use reqwest::Url;
 
@@ -76,16 +76,32 @@ impl AccessRules {
         if has_tokens {
             return Ok(());
         }
-        // Of an HTTP/1.0 client without the header: a browser never is one.
+        let host = self.own_host(host)?;
+        self.check_origin(&request.headers, host.as_ref())
+    }
+
+    /// The same without tokens, for pages that people open: a link of another site, in a chat or a
+    /// ticket, may lead to one. Nothing is changed by that, and the other site sees nothing of it.
+    pub(crate) fn check_page(&self, request: &Parts) -> Result<(), RequestDenied> {
+        let host = self.own_host(host_of(request)?)?;
+        if is_followed_link(request) {
+            return Ok(());
+        }
+        self.check_origin(&request.headers, host.as_ref())
+    }
+
+    /// The host of a request as a URL, if it is one of this service; `None` for an HTTP/1.0 client
+    /// without the header, which a browser never is.
+    fn own_host(&self, host: Option<String>) -> Result<Option<Url>, RequestDenied> {
         let Some(host) = host else {
-            return self.check_origin(&request.headers, None);
+            return Ok(None);
         };
         let url = url_of(&host).ok_or(RequestDenied::InvalidHost)?;
         if !self.is_own(&url) {
             let name = url.host_str().unwrap_or_default().to_owned();
             return Err(RequestDenied::ForeignHost(name));
         }
-        self.check_origin(&request.headers, Some(&url))
+        Ok(Some(url))
     }
 
     /// Whether a URL's host is a name or an address of the loopback interface, or configured.
@@ -140,6 +156,23 @@ impl AccessRules {
     }
 }
 
+/// Whether somebody has followed a link of another site: the browser shows the response as a page of
+/// its own, in no frame, and gives no script of the other site any of it.
+///
+/// All of these headers are set by the browser alone. A `GET` with `Origin` is one of a script.
+fn is_followed_link(request: &Parts) -> bool {
+    let is = |name: &str, expected: &[&str]| {
+        let mut values = request.headers.get_all(name).iter();
+        let value = values.next().and_then(|value| value.to_str().ok());
+        values.next().is_none() && value.is_some_and(|value| expected.contains(&value))
+    };
+    matches!(request.method, Method::GET | Method::HEAD)
+        && !request.headers.contains_key(ORIGIN)
+        && is("sec-fetch-site", &["cross-site", "same-site"])
+        && is("sec-fetch-mode", &["navigate"])
+        && is("sec-fetch-dest", &["document"])
+}
+
 /// Host and port of a request: of the address in the request line if it has one, else of `Host`.
 /// `None` only for HTTP/1.0.
 fn host_of(request: &Parts) -> Result<Option<String>, RequestDenied> {
@@ -190,6 +223,61 @@ mod tests {
             ..AccessRules::default()
         };
         rules.check(&request.body(()).unwrap().into_parts().0, false)
+    }
+
+    #[test]
+    fn links_of_other_sites_lead_to_pages() {
+        let check = |method: &str, changed: &[(&str, &str)]| {
+            let mut headers = vec![
+                ("host", "localhost:8326"),
+                ("sec-fetch-site", "cross-site"),
+                ("sec-fetch-mode", "navigate"),
+                ("sec-fetch-dest", "document"),
+                ("referer", "https://chat.example/"),
+            ];
+            for (name, value) in changed {
+                headers.retain(|(found, _)| found != name);
+                headers.push((*name, *value));
+            }
+            let mut request = Request::builder().method(method).uri("/events");
+            for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
+                request = request.header(*name, *value);
+            }
+            let parts = request.body(()).unwrap().into_parts().0;
+            let page = AccessRules::default().check_page(&parts);
+            // The API has no pages.
+            assert!(AccessRules::default().check(&parts, false).is_err());
+            page
+        };
+        for method in ["GET", "HEAD"] {
+            assert_eq!(check(method, &[]), Ok(()));
+            assert_eq!(check(method, &[("sec-fetch-site", "same-site")]), Ok(()));
+        }
+        let foreign = Err(RequestDenied::ForeignOrigin);
+        for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+            assert_eq!(check(method, &[]), foreign, "{method}");
+        }
+        for changed in [
+            ("sec-fetch-mode", "cors"),
+            ("sec-fetch-mode", "no-cors"),
+            ("sec-fetch-mode", "websocket"),
+            ("sec-fetch-mode", ""),
+            ("sec-fetch-dest", "iframe"),
+            ("sec-fetch-dest", "frame"),
+            ("sec-fetch-dest", "object"),
+            ("sec-fetch-dest", "empty"),
+            ("sec-fetch-dest", "image"),
+            ("sec-fetch-dest", ""),
+            // Without the header the other site is the one of the referrer.
+            ("sec-fetch-site", ""),
+            ("origin", "https://chat.example"),
+            ("origin", "null"),
+        ] {
+            assert_eq!(check("GET", &[changed]), foreign, "{changed:?}");
+        }
+        let rebound = check("GET", &[("host", "evil.example")]);
+        let expected = RequestDenied::ForeignHost("evil.example".to_owned());
+        assert_eq!(rebound, Err(expected));
     }
 
     #[test]
