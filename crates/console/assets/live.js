@@ -78,7 +78,8 @@
     }
     refreshed = Date.now();
     isStale = false;
-    window.htmx.ajax("GET", "/", { source: now, target: now, select: "#now", swap: "outerHTML" });
+    window.htmx.ajax("GET", "/", { source: now, target: now, select: "#now", swap: "outerHTML",
+      headers: { "X-Automatic": "true" } });
   };
   setInterval(refresh, 1000);
 
@@ -96,7 +97,7 @@
   };
   source.onerror = () => {
     state.textContent = source.readyState === EventSource.CLOSED
-      ? "The stream has ended; reload the page."
+      ? "The stream has ended. Reload the page, and log in again if it asks for that."
       : "The connection was lost; trying again.";
   };
 })();

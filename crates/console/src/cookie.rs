@@ -1,7 +1,7 @@
 //! The two cookies: the session, and what the form that logs in belongs to.
 
-use axum::http::HeaderMap;
-use axum::http::header::COOKIE;
+use axum::http::header::{COOKIE, ORIGIN};
+use axum::http::{HeaderMap, HeaderValue};
 
 /// A cookie of the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,17 +16,22 @@ pub(crate) enum Cookie {
 const LOGIN_SECONDS: u32 = 3_600;
 
 impl Cookie {
-    /// Its value in a request. `None` if there are several: another name of the same domain may
-    /// have set one of them.
-    pub(crate) fn value(self, headers: &HeaderMap, secure: bool) -> Option<String> {
+    /// Its value in a request. The name that only this host can set comes first, and with `has_tls`
+    /// it is the only one.
+    pub(crate) fn value(self, headers: &HeaderMap, has_tls: bool) -> Option<String> {
+        match self.values(headers, true) {
+            found if !found.is_empty() || has_tls => only(found),
+            _ => only(self.values(headers, false)),
+        }
+    }
+
+    fn values(self, headers: &HeaderMap, secure: bool) -> Vec<&str> {
         let name = self.name(secure);
         let lines = headers.get_all(COOKIE).iter();
         let pairs = lines.flat_map(|line| line.to_str().unwrap_or_default().split(';'));
-        let mut values = pairs
-            .filter_map(|pair| pair.trim().split_once('='))
-            .filter(|(found, _)| *found == name);
-        let (_, value) = values.next()?;
-        values.next().is_none().then(|| value.to_owned())
+        let pairs = pairs.filter_map(|pair| pair.trim().split_once('='));
+        let own = pairs.filter(|(found, _)| *found == name);
+        own.map(|(_, value)| value).collect()
     }
 
     /// The header that sets it. `value` must be ASCII letters and digits.
@@ -61,6 +66,21 @@ impl Cookie {
     }
 }
 
+/// The only value. Of several, another name of the same domain may have set one.
+fn only(values: Vec<&str>) -> Option<String> {
+    match *values {
+        [value] => Some(value.to_owned()),
+        _ => None,
+    }
+}
+
+/// Whether a form was sent from a page with TLS, which a proxy in front may have added: the browser
+/// says so itself. `X-Forwarded-Proto` is not looked at, as anybody may send it.
+pub(crate) fn is_from_https(headers: &HeaderMap) -> bool {
+    let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
+    origin.is_some_and(|origin| origin.starts_with(b"https://"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +100,11 @@ mod tests {
         assert_eq!(value(&[one], true), None);
         let host = "__Host-reflexarc-session=abc";
         assert_eq!(value(&[host], true).as_deref(), Some("abc"));
+        // Without TLS here, a proxy in front may have it.
+        assert_eq!(value(&[host], false).as_deref(), Some("abc"));
+        let planted = "reflexarc-session=planted";
+        assert_eq!(value(&[planted, host], false).as_deref(), Some("abc"));
+        assert_eq!(value(&[host, host, planted], false), None);
         assert_eq!(value(&[], false), None);
         assert_eq!(value(&["xreflexarc-session=abc"], false), None);
         for twice in [

@@ -121,7 +121,7 @@ pub fn router(handle: ServiceHandle) -> Router {
         .route("/targets", get(targets::list))
         .route("/targets/{name}", get(targets::show))
         .route("/audit", get(audit::show))
-        .route("/live", get(live::show))
+        .route(session::LIVE, get(live::show))
         .merge(screens())
         .route("/assets/{name}", get(assets::get))
         .fallback(error::unknown_path)

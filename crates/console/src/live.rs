@@ -1,19 +1,31 @@
 //! `/live`: what happens, as a stream for the pages that show it.
 
 use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::response::{IntoResponse, Response};
 use reflexarc_service::ConsoleClient;
 use reflexarc_service::security::Role;
 
 use crate::Console;
-use crate::session::Session;
+use crate::session::{NoSession, Session};
 
-/// The stream. It ends with the session.
+/// The stream. It ends with the session, which it does not prolong.
 pub(crate) async fn show(
     State(console): State<Console>,
-    _session: Session,
+    session: Result<Session, NoSession>,
     request: Request,
 ) -> Response {
+    match session {
+        Ok(_) => {}
+        Err(NoSession::Refused(error)) => return error.into_response(),
+        // The browser would follow a redirect and take the login for a stream.
+        Err(NoSession::Login { .. } | NoSession::Again { .. }) => {
+            let message = "The stream needs a login.\n";
+            let scheme = [(WWW_AUTHENTICATE, "Bearer")];
+            return (StatusCode::UNAUTHORIZED, scheme, message).into_response();
+        }
+    }
     let (parts, _) = request.into_parts();
     let client = ConsoleClient::of(&parts.extensions);
     let query = parts.uri.query().unwrap_or_default().to_owned();

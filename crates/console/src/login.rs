@@ -12,12 +12,12 @@ use reflexarc_service::security::Role;
 use secrecy::SecretString;
 
 use crate::Console;
-use crate::cookie::Cookie;
+use crate::cookie::{Cookie, is_from_https};
 use crate::error::PageError;
 use crate::fields::Fields;
 use crate::page::{Page, html_with};
 use crate::secret::{Purpose, random_text};
-use crate::session::{ReaderForm, own_path};
+use crate::session::{NoSession, ReaderForm, is_link_of_another_site, own_path};
 
 /// Largest body of the form in bytes.
 const FORM_BYTES: usize = 16 << 10;
@@ -42,6 +42,9 @@ pub(crate) async fn show(
     if console.login_of(&parts).is_some() {
         return Ok(Redirect::to(&next).into_response());
     }
+    if is_link_of_another_site(&parts) {
+        return Ok(NoSession::Again { next }.into_response());
+    }
     form(&console, &parts.headers, StatusCode::OK, next, None)
 }
 
@@ -58,8 +61,8 @@ pub(crate) async fn log_in(
         return Ok(Redirect::to(&next).into_response());
     }
     let again = |status, error| form(&console, &parts.headers, status, next.clone(), Some(error));
-    let secure = console.is_secure();
-    let cookie = Cookie::Login.value(&parts.headers, secure);
+    let has_tls = console.has_tls();
+    let cookie = Cookie::Login.value(&parts.headers, has_tls);
     let given = fields.text("csrf");
     let is_own = |cookie: &String| {
         let key = console.key();
@@ -80,13 +83,14 @@ pub(crate) async fn log_in(
         return again(StatusCode::FORBIDDEN, error);
     }
     // The session before, if there is one: an id never changes its owner.
-    if let Some(id) = Cookie::Session.value(&parts.headers, secure) {
+    if let Some(id) = Cookie::Session.value(&parts.headers, has_tls) {
         console.shared.sessions.end(&id);
     }
+    let secure = has_tls || is_from_https(&parts.headers);
     let id = console.shared.sessions.begin(login, Instant::now())?;
     let cookies = AppendHeaders([
         (SET_COOKIE, Cookie::Session.set(&id, secure)),
-        (SET_COOKIE, Cookie::Login.clear(secure)),
+        (SET_COOKIE, Cookie::Login.clear(has_tls)),
     ]);
     Ok((cookies, Redirect::to(&next)).into_response())
 }
@@ -97,10 +101,11 @@ pub(crate) async fn log_out(
     headers: HeaderMap,
     _form: ReaderForm,
 ) -> Response {
-    let secure = console.is_secure();
-    if let Some(id) = Cookie::Session.value(&headers, secure) {
+    let has_tls = console.has_tls();
+    if let Some(id) = Cookie::Session.value(&headers, has_tls) {
         console.shared.sessions.end(&id);
     }
+    let secure = has_tls || is_from_https(&headers);
     let cookie = [(SET_COOKIE, Cookie::Session.clear(secure))];
     (cookie, Redirect::to("/login")).into_response()
 }
@@ -112,8 +117,8 @@ fn form(
     next: String,
     error: Option<&'static str>,
 ) -> Result<Response, PageError> {
-    let secure = console.is_secure();
-    let (cookie, is_new) = match Cookie::Login.value(headers, secure) {
+    let has_tls = console.has_tls();
+    let (cookie, is_new) = match Cookie::Login.value(headers, has_tls) {
         // Two forms in two windows have the same.
         Some(cookie) if is_random_text(&cookie) => (cookie, false),
         _ => (random_text()?, true),
@@ -125,7 +130,7 @@ fn form(
         error,
     };
     let mut response = html_with(status, &page);
-    if is_new && let Ok(cookie) = HeaderValue::try_from(Cookie::Login.set(&cookie, secure)) {
+    if is_new && let Ok(cookie) = HeaderValue::try_from(Cookie::Login.set(&cookie, has_tls)) {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
     if status == StatusCode::UNAUTHORIZED {

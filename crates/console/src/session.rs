@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use askama::Template;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -14,8 +15,14 @@ use crate::Console;
 use crate::cookie::Cookie;
 use crate::error::PageError;
 use crate::fields::{Fields, query_of};
-use crate::page::{Page, Screen, User};
+use crate::page::{Page, Screen, User, html_with};
 use crate::secret::{Key, Purpose};
+use crate::sessions::Cause;
+
+/// The path of the stream that keeps pages up to date.
+pub(crate) const LIVE: &str = "/live";
+/// The header of a request by which a page keeps itself up to date.
+const AUTOMATIC: &str = "x-automatic";
 
 /// Largest body of a form in bytes: an event that is tried, or a rule.
 const FORM_BYTES: usize = 2 << 20;
@@ -46,8 +53,19 @@ pub(crate) struct ReaderForm {
 pub(crate) enum NoSession {
     /// To the page that logs in, and then back.
     Login { next: String, is_htmx: bool },
+    /// To the same page: the request was a link of another site, with which the browser sends no
+    /// cookie of ours. It sends them when our own page leads there.
+    Again { next: String },
     /// Nowhere.
     Refused(PageError),
+}
+
+/// The page that leads to itself.
+#[derive(Template)]
+#[template(path = "again.html")]
+struct Again {
+    page: Page,
+    next: String,
 }
 
 impl Session {
@@ -88,8 +106,8 @@ impl Session {
 }
 
 impl Console {
-    /// Whether cookies are only sent over TLS.
-    pub(crate) fn is_secure(&self) -> bool {
+    /// Whether this listener has TLS.
+    pub(crate) fn has_tls(&self) -> bool {
         self.handle.has_tls()
     }
 
@@ -106,8 +124,9 @@ impl Console {
                 String::new(),
             ));
         }
-        let id = Cookie::Session.value(&parts.headers, self.is_secure())?;
-        let login = self.shared.sessions.find(&id, Instant::now())?;
+        let id = Cookie::Session.value(&parts.headers, self.has_tls())?;
+        let found = self.shared.sessions.find(&id, cause(parts), Instant::now());
+        let login = found?;
         // A session ends with its token.
         let renewed = self.handle.renew(&client, &login);
         if renewed.is_none() {
@@ -198,6 +217,10 @@ impl IntoResponse for NoSession {
     fn into_response(self) -> Response {
         match self {
             Self::Refused(error) => error.into_response(),
+            Self::Again { next } => {
+                let page = Page::bare("Opening the console");
+                html_with(StatusCode::OK, &Again { page, next })
+            }
             Self::Login { next, is_htmx } => {
                 let query = query_of([("next", next.as_str())], &[]);
                 let address = format!("/login?{query}");
@@ -233,6 +256,12 @@ pub(crate) fn own_path(next: Option<&str>) -> &str {
 /// The way to log in for a request: back to its page, which a form has none of.
 fn login_for(parts: &Parts) -> NoSession {
     let fields = Fields::parse(parts.uri.query().unwrap_or_default().as_bytes());
+    if is_link_of_another_site(parts) {
+        let next = here(&parts.uri, &fields);
+        return NoSession::Again {
+            next: own_path(Some(&next)).to_owned(),
+        };
+    }
     NoSession::Login {
         next: match parts.method {
             Method::GET => here(&parts.uri, &fields),
@@ -245,6 +274,22 @@ fn login_for(parts: &Parts) -> NoSession {
 /// Whether the request is one of htmx, for a part of a page.
 pub(crate) fn is_htmx(headers: &HeaderMap) -> bool {
     headers.contains_key("hx-request")
+}
+
+/// Whether a link of another site has led here; the guard refuses everything else of other sites.
+pub(crate) fn is_link_of_another_site(parts: &Parts) -> bool {
+    let site = parts.headers.get("sec-fetch-site");
+    let site = site.map(HeaderValue::as_bytes);
+    parts.method == Method::GET && matches!(site, Some(b"cross-site" | b"same-site"))
+}
+
+/// What a request comes from: the scripts of the pages mark those that nobody has made.
+fn cause(parts: &Parts) -> Cause {
+    if parts.uri.path() == LIVE || parts.headers.contains_key(AUTOMATIC) {
+        Cause::Page
+    } else {
+        Cause::Person
+    }
 }
 
 /// Path and query of a page, without the outcome of an action.
@@ -260,6 +305,24 @@ fn here(uri: &Uri, fields: &Fields) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_that_refresh_themselves_are_nobody() {
+        let cause_of = |path: &str, header: Option<&str>| {
+            let mut request = Request::builder().uri(path);
+            if let Some(name) = header {
+                request = request.header(name, "true");
+            }
+            cause(&request.body(Body::empty()).unwrap().into_parts().0)
+        };
+        assert_eq!(cause_of("/live?rule=a", None), Cause::Page);
+        assert_eq!(cause_of("/", Some("x-automatic")), Cause::Page);
+        assert_eq!(cause_of("/", None), Cause::Person);
+        assert_eq!(
+            cause_of("/events/1/why/a", Some("hx-request")),
+            Cause::Person
+        );
+    }
 
     #[test]
     fn only_paths_of_the_console_are_followed() {

@@ -26,6 +26,15 @@ pub(crate) struct Sessions {
     open: Mutex<HashMap<[u8; 32], Entry>>,
 }
 
+/// What a request with a session comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Somebody has followed a link or posted a form.
+    Person,
+    /// A page keeps itself up to date: nobody may be there.
+    Page,
+}
+
 struct Entry {
     login: Login,
     begun: Instant,
@@ -75,8 +84,8 @@ impl Sessions {
         Ok(id)
     }
 
-    /// Who has the session with this id, which is used by that.
-    pub(crate) fn find(&self, id: &str, now: Instant) -> Option<Login> {
+    /// Who has the session with this id, which is used by that unless the request is automatic.
+    pub(crate) fn find(&self, id: &str, cause: Cause, now: Instant) -> Option<Login> {
         let digest = digest(id);
         let mut open = self.lock();
         let entry = open.get_mut(&digest)?;
@@ -84,7 +93,9 @@ impl Sessions {
             open.remove(&digest);
             return None;
         }
-        entry.used = now;
+        if cause == Cause::Person {
+            entry.used = now;
+        }
         Some(entry.login.clone())
     }
 
@@ -135,14 +146,35 @@ mod tests {
         let id = sessions.begin(login("ops"), start).unwrap();
         assert_eq!(id.len(), 64);
         for second in [9, 18, 24] {
-            let found = sessions.find(&id, start + second * SECOND);
+            let found = sessions.find(&id, Cause::Person, start + second * SECOND);
             assert_eq!(found.unwrap().name, "ops", "{second}");
         }
-        assert!(sessions.find(&id, start + 25 * SECOND).is_none());
+        assert!(
+            sessions
+                .find(&id, Cause::Person, start + 25 * SECOND)
+                .is_none()
+        );
         let id = sessions.begin(login("ops"), start).unwrap();
-        assert!(sessions.find(&id, start + 10 * SECOND).is_none());
+        assert!(
+            sessions
+                .find(&id, Cause::Person, start + 10 * SECOND)
+                .is_none()
+        );
         // It does not come back.
-        assert!(sessions.find(&id, start).is_none());
+        assert!(sessions.find(&id, Cause::Person, start).is_none());
+    }
+
+    #[test]
+    fn an_open_page_does_not_prolong_a_session() {
+        let (sessions, start) = (sessions(), Instant::now());
+        let id = sessions.begin(login("ops"), start).unwrap();
+        for second in 0..10 {
+            let found = sessions.find(&id, Cause::Page, start + second * SECOND);
+            assert!(found.is_some(), "{second}");
+        }
+        let end = start + 10 * SECOND;
+        assert!(sessions.find(&id, Cause::Page, end).is_none());
+        assert!(sessions.find(&id, Cause::Person, end).is_none());
     }
 
     #[test]
@@ -153,9 +185,17 @@ mod tests {
             .collect::<Result<_, _>>()
             .unwrap();
         // The first is used, so that the second is unused for the longest time.
-        assert!(sessions.find(&ids[0], start + 4 * SECOND).is_some());
+        assert!(
+            sessions
+                .find(&ids[0], Cause::Person, start + 4 * SECOND)
+                .is_some()
+        );
         let last = sessions.begin(login("ops"), start + 5 * SECOND).unwrap();
-        let found = |id: &str| sessions.find(id, start + 6 * SECOND).is_some();
+        let found = |id: &str| {
+            sessions
+                .find(id, Cause::Person, start + 6 * SECOND)
+                .is_some()
+        };
         assert_eq!(
             [&ids[0], &ids[1], &ids[2], &last].map(|id| found(id)),
             [true, false, true, true]
@@ -168,9 +208,13 @@ mod tests {
         let (sessions, now) = (sessions(), Instant::now());
         let id = sessions.begin(login("ops"), now).unwrap();
         let wrong = [&id[1..], "", &id.to_uppercase(), &format!("{id} ")];
-        assert!(wrong.iter().all(|id| sessions.find(id, now).is_none()));
-        assert!(sessions.find(&id, now).is_some());
+        assert!(
+            wrong
+                .iter()
+                .all(|id| sessions.find(id, Cause::Person, now).is_none())
+        );
+        assert!(sessions.find(&id, Cause::Person, now).is_some());
         sessions.end(&id);
-        assert!(sessions.find(&id, now).is_none());
+        assert!(sessions.find(&id, Cause::Person, now).is_none());
     }
 }

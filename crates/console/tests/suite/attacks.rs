@@ -16,7 +16,8 @@ const HOSTILE: [&str; 6] = [
     "{{7*7}}${7*7}",
 ];
 
-fn has_protection(reply: &Reply, path: &str) {
+/// Checks that a response has all headers that protect a browser.
+pub(crate) fn has_protection(reply: &Reply, path: &str) {
     let header = |name| {
         reply
             .header(name)

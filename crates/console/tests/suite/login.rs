@@ -91,6 +91,62 @@ async fn a_session_begins_with_a_token_and_ends_with_logout() {
 }
 
 #[tokio::test]
+async fn cookies_are_secure_behind_a_proxy_with_tls() {
+    let serving = Serving::start().await;
+    let mut browser = serving.browser();
+    let page = browser.get("/login").await;
+    let mut form = page.form("/login");
+    form.iter_mut().find(|(name, _)| name == "token").unwrap().1 = READER.to_owned();
+    let mut body = form_urlencoded::Serializer::new(String::new());
+    body.extend_pairs(&form);
+    let body = body.finish();
+    let proxied = [
+        ("host", "console.example"),
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("origin", "https://console.example"),
+    ];
+    // Anybody may send this header, so that it is not looked at.
+    let claimed = [
+        proxied[0],
+        proxied[1],
+        ("origin", "http://console.example"),
+        ("x-forwarded-proto", "https"),
+    ];
+    let mut other = browser.clone();
+    let reply = other.request("POST", "/login", &claimed, &body).await;
+    assert_eq!(reply.status, 303);
+    assert!(
+        !reply.cookies()[0].contains("Secure"),
+        "{:?}",
+        reply.cookies()
+    );
+
+    let reply = browser.request("POST", "/login", &proxied, &body).await;
+    assert_eq!(reply.status, 303);
+    let cookie = reply.cookies()[0].to_owned();
+    assert!(cookie.starts_with("__Host-reflexarc-session="), "{cookie}");
+    assert!(
+        cookie.ends_with("; HttpOnly; SameSite=Strict; Secure"),
+        "{cookie}"
+    );
+    let page = browser.get("/").await;
+    assert!(page.body.contains("<span>reader <span"), "{}", page.body);
+    // It goes before a cookie that another host of the domain has set.
+    let session = ("reflexarc-session".to_owned(), "0".repeat(64));
+    browser.cookies.insert(0, session);
+    assert_eq!(browser.get("/").await.status, 200);
+    let mut body = form_urlencoded::Serializer::new(String::new());
+    body.extend_pairs(page.form("/logout"));
+    let reply = browser
+        .request("POST", "/logout", &proxied, &body.finish())
+        .await;
+    assert_eq!(reply.status, 303);
+    assert!(reply.cookies()[0].starts_with("__Host-reflexarc-session=; "));
+    assert_eq!(browser.get("/").await.status, 303);
+    serving.stop().await;
+}
+
+#[tokio::test]
 async fn each_login_has_an_id_of_its_own() {
     let serving = Serving::start().await;
     // An id that an attacker has made the browser send.

@@ -165,7 +165,9 @@ pub(super) fn admit(
                 hosts: hosts.to_vec(),
                 ..AccessRules::default()
             };
-            rules.check_page(request).map_err(denied_page)?;
+            rules
+                .check_page(request)
+                .map_err(|denied| denied_page(&denied))?;
         }
     }
     // Without a connection there is a test that calls the router.
@@ -262,8 +264,8 @@ impl HttpError {
 }
 
 /// The error of the console, whose names are elsewhere in the configuration.
-fn denied_page(denied: RequestDenied) -> HttpError {
-    let message = match &denied {
+fn denied_page(denied: &RequestDenied) -> HttpError {
+    let message = match denied {
         RequestDenied::ForeignHost(name) => format!(
             "the host `{name}` is not this console's; open it as localhost, or add the name to \
              `hosts` in [console]"
