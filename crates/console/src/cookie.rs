@@ -20,8 +20,8 @@ impl Cookie {
     /// it is the only one.
     pub(crate) fn value(self, headers: &HeaderMap, has_tls: bool) -> Option<String> {
         match self.values(headers, true) {
-            found if !found.is_empty() || has_tls => only(found),
-            _ => only(self.values(headers, false)),
+            found if !found.is_empty() || has_tls => only(&found),
+            _ => only(&self.values(headers, false)),
         }
     }
 
@@ -67,9 +67,9 @@ impl Cookie {
 }
 
 /// The only value. Of several, another name of the same domain may have set one.
-fn only(values: Vec<&str>) -> Option<String> {
-    match *values {
-        [value] => Some(value.to_owned()),
+fn only(values: &[&str]) -> Option<String> {
+    match values {
+        [value] => Some((*value).to_owned()),
         _ => None,
     }
 }

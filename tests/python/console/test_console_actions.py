@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 from browser import PHONE, Visit, Visitor
-from console_service import Console
+from console_service import Console, respond
 from playwright.sync_api import Page
+from receiver import receiver
 from service_process import event, eventually
 
 both = pytest.mark.parametrize("javascript", [True, False])
@@ -159,6 +161,97 @@ def test_cancel_a_delivery(visit: Visit, console: Console, last: Last, javascrip
         lambda: not [one for one in console.get("/outbox?limit=1000") if one["event"] == name]
     )
     assert last("cancel")["By"].startswith("ola")
+
+
+@both
+def test_cancel_all_that_wait(visit: Visit, console: Console, last: Last, javascript: bool):
+    name = f"later-many-{javascript}"
+    console.post(*(event(f"{name}-{number}") for number in range(3)))
+
+    def waiting() -> list[str]:
+        found = console.get("/outbox?limit=1000")
+        return [one["event"] for one in found if one["target"] == "later"]
+
+    eventually(lambda: sum(name in one for one in waiting()) == 3)
+    count = len(waiting())
+    visitor = visit(javascript=javascript)
+    page = visitor.go("/targets/later")
+    link_to(page, "cancel_matching").click()
+    page.wait_for_url("**/confirm?**")
+    assert f"{count} pending deliveries to later" in page.locator("main .preview").inner_text()
+    page.go_back()
+    act(visitor, "cancel_matching")
+    eventually(lambda: not waiting())
+    entry = last("cancel_matching")
+    assert entry["Command line"].startswith("reflexarc outbox cancel --all --target later")
+    eventually(lambda: last("cancel_matching")["Count"] == str(count))
+
+
+@both
+def test_remove_the_state_of_a_removed_rule(
+    visit: Visit, console: Console, last: Last, javascript: bool
+):
+    name = f"gone-{javascript}".lower()
+    rule = console.folder / f"rules/{name}.toml"
+    rule.write_text(f"when = 'id starts with \"{name}\"'\nthen = 'set(event.id, 1);'\n")
+    console.do("/reload")
+    console.post(event(f"{name}-1"), event(f"{name}-2"))
+    visitor = visit(javascript=javascript, size=PHONE)
+
+    def confirm() -> None:
+        page = visitor.go("/rules")
+        page.locator("summary", has_text="Remove the state").click()
+        page.get_by_label("Name of the rule").fill(name)
+        page.get_by_role("button", name="Continue").click()
+        page.wait_for_url("**/confirm?**")
+
+    # As long as the rule is in effect, its state is.
+    visitor.expected = {409}
+    confirm()
+    assert "the rule exists" in visitor.page.get_by_role("alert").inner_text()
+    visitor.expected = set()
+    rule.unlink()
+    console.do("/reload")
+    confirm()
+    page = visitor.page
+    assert f"the state of rule {name}" in page.locator("main .preview").inner_text()
+    assert page.get_by_text("This cannot be undone.").count() == 1
+    if javascript:
+        visitor.check_access()
+        visitor.screenshot("confirm-forget_state")
+    page.locator('form[action="/perform"] button').click()
+    page.wait_for_url("**/rules?done=*")
+    entry = last("forget_state")
+    assert entry["Command line"] == f"reflexarc state drop {name}"
+    assert entry["Outcome"].startswith("done")
+    assert entry["Count"] == "2"
+
+
+@both
+def test_accept_the_clock(visit: Visit, tmp_path, javascript: bool):
+    with receiver(respond) as received:
+        console = Console(tmp_path, received, with_tokens=False)
+        try:
+            # The process before has left a time from which this one is two hours ahead.
+            console.stop()
+            (record,) = tmp_path.glob("*.clock")
+            wall, rest = record.read_text().split(" ", 1)
+            before = datetime.fromisoformat(wall.replace("Z", "+00:00")) - timedelta(hours=2)
+            record.write_text(f"{before:%Y-%m-%dT%H:%M:%SZ} {rest}")
+            console.start()
+            visitor = visit(None, of=console, javascript=javascript, size=PHONE)
+            page = visitor.go("/")
+            assert page.get_by_text("Clock jump").count() == 1
+            assert "ahead of the time" in page.locator("main").inner_text()
+            visitor.screenshot("now-clock-jump")
+            act(visitor, "accept_clock")
+            page = visitor.go("/")
+            assert page.get_by_text("Clock jump").count() == 0
+            entry = visitor.go("/audit?operation=accept_clock").locator("main tbody tr").first
+            assert "reflexarc clock accept" in entry.inner_text()
+            visitor.check()
+        finally:
+            console.close()
 
 
 @both

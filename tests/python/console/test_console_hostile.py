@@ -159,6 +159,30 @@ def test_login_never_leads_elsewhere(visit: Visit, next_page: str):
     page.wait_for_url(visitor.console.url + "/")
 
 
+@pytest.mark.parametrize("javascript", [True, False])
+def test_links_of_other_sites_lead_to_the_session(visit: Visit, javascript: bool):
+    visitor = visit(javascript=javascript)
+    page = visitor.page
+    path = "/dead-letters?target=network-team"
+    # A page of another site, as far as the browser knows.
+    page.goto("data:text/html,<h1>elsewhere</h1>")
+    page.set_content(f'<a href="{visitor.console.url}{path}">a dead letter</a>')
+    with page.expect_response(f"**{path}") as first:
+        page.get_by_role("link").click()
+    assert first.value.request.all_headers()["sec-fetch-site"] == "cross-site"
+    assert "cookie" not in first.value.request.all_headers()
+    page.get_by_role("heading", name="Dead letters").wait_for()
+    assert page.url == visitor.console.url + path
+    assert "ola" in page.locator("header").inner_text()
+    # Without a session it is the login, which leads there as well.
+    stranger = visit(None, javascript=javascript).page
+    stranger.goto("data:text/html,<h1>elsewhere</h1>")
+    stranger.set_content(f'<a href="{visitor.console.url}{path}">a dead letter</a>')
+    stranger.get_by_role("link").click()
+    stranger.get_by_label("Token").wait_for()
+    assert quote(path, safe="") in stranger.url
+
+
 def test_other_sites_cannot_frame_or_post(visit: Visit, console):
     visitor = visit()
     visitor.go("/targets")
