@@ -107,14 +107,27 @@ class Visitor:
 
     def check_access(self) -> None:
         """Nothing of what axe finds is serious or critical."""
-        found = Axe().run(self.page).response["violations"]
+        # Without this, all the elements without faults are described, too.
+        found = Axe().run(self.page, options={"resultTypes": ["violations"]})
         grave = [
             f"{one['id']} ({one['impact']}): {one['help']}\n  "
             + "\n  ".join(node["html"][:200] for node in one["nodes"][:3])
-            for one in found
+            for one in found.response["violations"]
             if one["impact"] in ("serious", "critical")
         ]
         assert not grave, "\n".join(grave)
+
+    def check_in_sizes(self, name: str) -> None:
+        """The page is in order on a telephone and a desk, light and dark."""
+        for size, scheme in ((DESK, "light"), (PHONE, "light"), (PHONE, "dark"), (DESK, "dark")):
+            self.page.set_viewport_size(size)
+            self.page.emulate_media(color_scheme=scheme)
+            self.check_layout()
+            # Colours do not depend on the size, nor anything else that axe looks at on the scheme:
+            # each size and each scheme once.
+            if (size, scheme) in ((DESK, "light"), (PHONE, "dark")):
+                self.check_access()
+            self.screenshot(f"{name}-{size['width']}-{scheme}")
 
     def screenshot(self, name: str) -> None:
         """Keep a picture of the whole page if $REFLEXARC_SCREENSHOTS names a folder."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from browser import DESK, PHONE, Visit
+from browser import PHONE, Visit
 from console_service import OLA, OPERATE, READ, Console, respond
 from receiver import receiver
 
@@ -30,13 +30,7 @@ def test_login_page_is_accessible(visit: Visit):
     visitor = visit(None)
     visitor.expected = {401, 403, 429}
     page = visitor.go("/login")
-    for size in (DESK, PHONE):
-        page.set_viewport_size(size)
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            visitor.check_layout()
-            visitor.check_access()
-            visitor.screenshot(f"login-{size['width']}-{scheme}")
+    visitor.check_in_sizes("login")
     page = visitor.log_in("a wrong token")
     assert page.get_by_role("alert").count() == 1
     assert page.get_by_label("Token").input_value() == ""

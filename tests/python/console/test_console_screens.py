@@ -79,13 +79,7 @@ def test_screen(visit: Visit, paths: dict[str, str], name: str):
     assert page.evaluate(STRUCTURE) == []
     # Each page names the command that prints the same.
     assert page.get_by_text(re.compile(r"Command line: reflexarc \w+")).count() >= 1
-    for size, where in ((DESK, "1440"), (PHONE, "375")):
-        page.set_viewport_size(size)
-        visitor.check_layout()
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            visitor.check_access()
-            visitor.screenshot(f"{name}-{where}-{scheme}")
+    visitor.check_in_sizes(name)
 
 
 @pytest.mark.parametrize("name", SCREENS)
@@ -113,7 +107,7 @@ def test_the_checks_find_faults(visit: Visit):
       main.innerHTML += '<p style="color:#999;background:#fff;width:2000px">pale</p><h1>two</h1>'
         + '<table><tr><th>x</th></tr></table><input><a href="https://other.example/">x</a>';
       // Styles set by scripts are allowed, those in the text are not.
-      main.querySelector('p:last-of-type').style.width = '2000px';
+      [...main.querySelectorAll('p')].at(-1).style.width = '2000px';
       window.hostile = 1;
       fetch('https://other.example/').catch(() => {});
     }""")
