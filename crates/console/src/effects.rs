@@ -8,6 +8,9 @@ use crate::text::{Block, Shown};
 /// Rules, actions and lines of which a page shows at most so many of each.
 const MAX_SHOWN: usize = 200;
 
+/// Characters of a value of the state: somewhat more than an evaluation records.
+const VALUE_CHARS: usize = 1_100;
+
 /// An evaluation.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Effects {
@@ -129,7 +132,14 @@ impl StateRow {
     fn of(change: &Json) -> Self {
         let value = |name| match change.get(name) {
             None | Some(Json::Null) => Shown::line("(none)"),
-            Some(value) => Shown::line(&value.to_string()),
+            Some(value) => match change.get(&format!("{name}_bytes")) {
+                // The beginning of a long one is recorded.
+                Some(bytes) => {
+                    let beginning = value.as_str().unwrap_or_default();
+                    Shown::within(&format!("{beginning} ({bytes} bytes)"), VALUE_CHARS)
+                }
+                None => Shown::within(&value.to_string(), VALUE_CHARS),
+            },
         };
         Self {
             key: Shown::field(change, "key"),

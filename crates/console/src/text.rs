@@ -26,9 +26,14 @@ pub(crate) struct Block {
 impl Shown {
     /// A text on one line, of at most 300 characters.
     pub(crate) fn line(text: &str) -> Self {
-        let mut shown = String::with_capacity(text.len().min(LINE_CHARS));
+        Self::within(text, LINE_CHARS)
+    }
+
+    /// A text on one line, of at most so many characters.
+    pub(crate) fn within(text: &str, chars: usize) -> Self {
+        let mut shown = String::with_capacity(text.len().min(chars));
         for (count, character) in text.chars().enumerate() {
-            if count == LINE_CHARS {
+            if count == chars {
                 shown.push('…');
                 break;
             }

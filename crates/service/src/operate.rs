@@ -55,6 +55,6 @@ pub use self::trace::{
     damaged_delivery_to_json, damaged_event_to_json, delivery_to_json, entry_to_json, trace,
     with_withheld_periods,
 };
-pub use self::try_event::{StateDifference, Tried, TriedEvent, TryLimits, try_event};
+pub use self::try_event::{Tried, TriedEvent, TryLimits, try_event};
 pub use self::verify::{Difference, Verification, verify_archive};
 pub use self::what_if::{Changed, ChangedEvent, WhatIf, WhatIfLimits, WhatIfStop, what_if};

@@ -54,6 +54,7 @@ mod matches;
 mod options;
 mod page;
 mod phase;
+mod recorded_change;
 mod records;
 mod reply;
 mod retention;
@@ -87,6 +88,7 @@ pub use page::{
     DamagedDelivery, DeliveryPage, EventDeliveries, InvalidPageCursor, PageCursor, PageLimits,
 };
 pub use phase::phase_of;
+pub use recorded_change::{RecordedChange, RecordedValue, recorded_changes};
 pub use records::{
     Attempt, AttemptOutcome, ClaimLimit, Claimed, DeliveryRecord, DeliveryStatus, EndedAttempt,
     FoldedAttempts, QueueDepth, RuleUse, Settled, TargetPause,

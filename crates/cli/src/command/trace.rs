@@ -25,7 +25,7 @@ const PAGE: PageLimits = PageLimits {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Prints the event as received and in native form, which of the current rules match it, the \
-recorded evaluation (actions, log, failures), and every delivery with its attempts and the \
+recorded evaluation (actions, log, state before and after, failures), and every delivery with its attempts and the \
 receiver's responses. Of rules with a time window: which match the event opened, continued or \
 closed, with its deadline, and as entries of their own each firing and resolution of the matches \
 that it opened, and who closed one. Of calls of operations: each answer with what the rule did \
@@ -201,6 +201,9 @@ fn print_evaluation(trace: &Json, when: &str, output: &mut Output) -> Result<(),
         for action in elements(effects, "actions") {
             output.line(format_args!("  action: {action}"))?;
         }
+        for change in elements(effects, "state") {
+            output.line(format_args!("  state: {}", state_change(change)))?;
+        }
         if let Some(reason) = effects.get("skipped").and_then(Json::as_str) {
             output.line(format_args!("  skipped: {reason}"))?;
         }
@@ -216,6 +219,24 @@ fn print_evaluation(trace: &Json, when: &str, output: &mut Output) -> Result<(),
         ))?;
     }
     Ok(())
+}
+
+/// What became of an entry of a rule's state, on one line.
+fn state_change(change: &Json) -> String {
+    let value = |name| match change.get(name) {
+        None | Some(Json::Null) => "(none)".to_owned(),
+        Some(value) => match change.get(&format!("{name}_bytes")) {
+            Some(bytes) => format!("{} ({bytes} bytes)", printable(value)),
+            None => value.to_string(),
+        },
+    };
+    let key = field(change, "key");
+    let mut line = format!("{key}: {} → {}", value("before"), value("after"));
+    let expires = field(change, "expires");
+    if change.get("expires").is_some_and(|at| *at != Json::Null) {
+        line.push_str(&format!(", expires {}", time_of(&expires)));
+    }
+    line
 }
 
 fn print_deliveries(trace: &Json, output: &mut Output) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use reflexarc_event::Json;
 
 use crate::service_process::{ServiceProcess, Workspace, event, eventually, is_not_empty};
 
-const THEN: &str = r#"send("out", #{ eni: event.content.eniId });"#;
+const THEN: &str = r#"send("out", #{ eni: event.content.eniId }); set("last", event.id, "1h");"#;
 const OUT: &str = "[targets.out]\ntype = \"file\"\npath = \"out.ndjson\"\n";
 
 #[test]
@@ -64,6 +64,8 @@ fn sent_events_are_traced_listed_and_pruned() {
         "✓ failed",
         "action: {\"target\":\"out\"",
         "delivered: written to out.ndjson",
+        "state: last: ",
+        " → \"e1\", expires ",
     ] {
         assert!(trace.stdout.contains(part), "{part}: {}", trace.stdout);
     }

@@ -58,6 +58,9 @@ async fn one_event_shows_all_that_is_known() {
         "<a href=\"/rules/faulty\">faulty</a> does not match",
         &format!("href=\"/events/{at}/why/failed\" hx-get=\"/events/{at}/why/failed\""),
         "<code>looking at eni-1</code>",
+        "<caption>State of the rule</caption>",
+        "<code>seen</code></th><td data-label=\"Before\"><code>(none)</code></td>\
+         <td data-label=\"After\"><code>1</code></td>",
         "<code>team=network</code>",
         "document to <a href=\"/targets/out\">out</a>",
         // The answer of the receiver, and what can be done.
@@ -96,6 +99,24 @@ async fn one_event_shows_all_that_is_known() {
         raw.head
     );
     assert!(raw.body.starts_with(r#"{"id": "first""#), "{}", raw.body);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_state_before_is_shown_and_long_values_are_shortened() {
+    let served = Served::start().await;
+    served.fill("first", "eni-1").await;
+    served.fill("second", &"é".repeat(1_000)).await;
+    let page = served
+        .page(&format!("/events/{}", served.seq("second")))
+        .await;
+    for text in [
+        "<code>1</code></td><td data-label=\"After\"><code>2</code></td>",
+        "<code>&#34;eni-1&#34;</code></td>",
+        "… (2002 bytes)</code></td>",
+    ] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
     served.stop().await;
 }
 

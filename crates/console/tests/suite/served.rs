@@ -30,6 +30,7 @@ labels = { team = "network" }
 when = 'content.result == "failed"'
 then = '''
 add("seen", 1);
+set("last", event.content.eniId);
 log(`looking at ${event.content.eniId}`);
 send("out", #{ eni: event.content.eniId });
 send("refuse", event);

@@ -1,12 +1,10 @@
 //! Trying an event: what the rules would do with it. Nothing is stored and nothing is sent.
 
 use jiff::Timestamp;
-use reflexarc::{
-    Evaluation, MemoryState, RuleEffects, RuleSet, State as _, StateChange, event_time,
-};
+use reflexarc::{Evaluation, MemoryState, RuleSet, event_time};
 use reflexarc_event::{Document, Json, Limits as EventLimits, NativeEvent};
 
-use crate::store::evaluation_to_json;
+use crate::store::{RecordedChange, evaluation_to_json, recorded_changes};
 
 /// What can be tried at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,22 +38,9 @@ pub struct TriedEvent {
     pub is_assumed: bool,
     /// What the rules do.
     pub evaluation: Evaluation,
-    /// For each element of [`Evaluation::rules`]: what becomes of its state.
-    pub changes: Vec<Vec<StateDifference>>,
-}
-
-/// What becomes of one key of a rule's state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct StateDifference {
-    /// The key.
-    pub key: String,
-    /// Its value before; `None` if there was none.
-    pub before: Option<Json>,
-    /// Its value after; `None` if it is removed.
-    pub after: Option<Json>,
-    /// When the new value expires, if it does.
-    pub expires: Option<Timestamp>,
+    /// What becomes of the state of each element of [`Evaluation::rules`], see
+    /// [`recorded_changes`].
+    pub changes: Vec<Vec<RecordedChange>>,
 }
 
 impl TryLimits {
@@ -109,10 +94,10 @@ pub fn try_event(rules: &RuleSet, text: &str, limits: &TryLimits) -> Result<Trie
         let at = time.or(first).unwrap_or(Timestamp::UNIX_EPOCH);
         rules.fire_due_to(&mut state, at, &mut |_| ());
         let evaluation = rules.evaluate(&native, &state, at);
-        let changes = evaluation.rules.iter();
-        let changes = changes
-            .map(|effects| apply(&mut state, effects, at))
-            .collect();
+        let changes = recorded_changes(&evaluation, &state, at);
+        for (rule, changes) in evaluation.changes() {
+            state.apply(rule, changes);
+        }
         tried.push(TriedEvent {
             changes,
             event: native,
@@ -147,61 +132,10 @@ fn documents(text: &str) -> Result<Vec<String>, String> {
 }
 
 impl TriedEvent {
-    /// The evaluation as the archive would have it, where each element of `rules` also has the
-    /// changes of its state in `state`: `{"key", "before", "after", "expires"}`.
+    /// The evaluation as the archive would have it.
     pub fn to_json(&self) -> Json {
-        let mut json = evaluation_to_json(&self.evaluation);
-        if let Json::Object(members) = &mut json
-            && let Some((_, Json::Array(rules))) =
-                members.iter_mut().find(|(name, _)| name == "rules")
-        {
-            for (rule, changes) in rules.iter_mut().zip(&self.changes) {
-                if let (Json::Object(members), false) = (rule, changes.is_empty()) {
-                    let changes = changes.iter().map(StateDifference::to_json);
-                    members.push(("state".to_owned(), Json::Array(changes.collect())));
-                }
-            }
-        }
-        json
+        evaluation_to_json(&self.evaluation, &self.changes)
     }
-}
-
-impl StateDifference {
-    fn to_json(&self) -> Json {
-        let value = |value: &Option<Json>| value.clone().unwrap_or(Json::Null);
-        let expires = self.expires.map(|at| at.to_string());
-        Json::object([
-            ("key", self.key.as_str().into()),
-            ("before", value(&self.before)),
-            ("after", value(&self.after)),
-            ("expires", Json::optional(expires.as_deref())),
-        ])
-    }
-}
-
-/// Applies the changes of one rule, and returns what has become of its entries.
-fn apply(state: &mut MemoryState, effects: &RuleEffects, at: Timestamp) -> Vec<StateDifference> {
-    let mut differences = Vec::new();
-    for change in &effects.changes {
-        let (after, expires) = match change {
-            StateChange::Set { value, expires, .. } => (Some(value.clone()), *expires),
-            StateChange::Remove { .. } => (None, None),
-            // What becomes of matches is in the notes of the rule.
-            StateChange::SetMatch { .. } | StateChange::RemoveMatch { .. } => {
-                state.apply(&effects.rule, std::slice::from_ref(change));
-                continue;
-            }
-        };
-        let before = state.get(&effects.rule, change.key(), at);
-        differences.push(StateDifference {
-            key: change.key().to_owned(),
-            before: before.map(|entry| entry.value.clone()),
-            after,
-            expires,
-        });
-        state.apply(&effects.rule, std::slice::from_ref(change));
-    }
-    differences
 }
 
 #[cfg(test)]

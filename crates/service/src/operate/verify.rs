@@ -28,6 +28,7 @@ use sha2::{Digest as _, Sha256};
 use super::answer_entry::answered_call;
 use crate::store::{
     Archived, DamagedEvent, EntryKind, Incoming, Selection, Store, StoreError, evaluation_to_json,
+    recorded_changes,
 };
 
 /// Differences that are reported; all are counted.
@@ -273,15 +274,23 @@ impl Verifier<'_> {
             let has_run = |rule: &str| !cut_short.iter().any(|name| name == rule);
             evaluation.rules.retain(|effects| has_run(&effects.rule));
         }
+        let state_changes = recorded_changes(&evaluation, &self.state, archived.received);
         for (rule, changes) in evaluation.changes() {
             self.state.apply(rule, changes);
         }
         let verification = &mut self.verification;
         verification.entries += 1;
-        let evaluated = (!evaluation.is_empty()).then(|| evaluation_to_json(&evaluation));
+        let evaluated =
+            (!evaluation.is_empty()).then(|| evaluation_to_json(&evaluation, &state_changes));
         let text = |json: &Option<Json>| json.as_ref().map(Json::to_string).unwrap_or_default();
         let (before, now) = (text(&recorded), text(&evaluated));
-        if cut_short.is_empty() && before != now {
+        let is_same = || {
+            before == now || {
+                let comparable = as_recorded(recorded.as_ref(), evaluated.as_ref());
+                before == text(&comparable)
+            }
+        };
+        if cut_short.is_empty() && !is_same() {
             verification.different += 1;
             if verification.differences.len() < MAX_LISTED {
                 verification.differences.push(Difference {
@@ -295,6 +304,23 @@ impl Verifier<'_> {
         self.digest.update(now.as_bytes());
         self.digest.update(b"\n");
     }
+}
+
+/// An evaluation without the changes of state of those rules whose record has none: earlier versions
+/// did not record them.
+fn as_recorded(recorded: Option<&Json>, evaluated: Option<&Json>) -> Option<Json> {
+    let mut evaluated = evaluated?.clone();
+    let recorded = recorded?.get("rules").map_or(&[][..], Json::elements);
+    if let Json::Object(members) = &mut evaluated
+        && let Some((_, Json::Array(rules))) = members.iter_mut().find(|(name, _)| name == "rules")
+    {
+        for (effects, recorded) in rules.iter_mut().zip(recorded) {
+            if let (Json::Object(members), None) = (effects, recorded.get("state")) {
+                members.retain(|(name, _)| name != "state");
+            }
+        }
+    }
+    Some(evaluated)
 }
 
 /// The rules whose reactions ended by time or budget.
@@ -334,4 +360,92 @@ fn without_delivery_notes(evaluation: &Json) -> Json {
         }
     }
     evaluation
+}
+
+#[cfg(test)]
+mod tests {
+    use reflexarc_event::Event;
+
+    use super::*;
+    use crate::{Config, SqliteStore};
+
+    const COUNTS: &str = "when = 'id exists'\nthen = 'add(\"n\", 1); set(\"last\", event.id)'";
+
+    /// What a store has recorded of two events that change the state.
+    fn recorded(rules: &RuleSet) -> Vec<Archived> {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Config::default().store_options;
+        let store = SqliteStore::open(&folder.path().join("reflexarc.db"), &options).unwrap();
+        let mut state = MemoryState::new();
+        for (id, second) in [("1", 1), ("2", 2)] {
+            let event = Event::from_json(format!(r#"{{"id": "{id}"}}"#)).unwrap();
+            let incoming = Incoming::new(event).unwrap();
+            let now = Timestamp::from_second(second).unwrap();
+            let evaluation = rules.evaluate(&incoming.native, &state, now);
+            for (rule, changes) in evaluation.changes() {
+                state.apply(rule, changes);
+            }
+            store.accept(incoming, evaluation, now).unwrap();
+        }
+        let mut all = Vec::new();
+        let walked = store.walk(&Selection::default(), &mut |archived| {
+            all.push(archived.unwrap());
+            true
+        });
+        walked.unwrap();
+        all
+    }
+
+    /// How many of these entries rules evaluate to something else.
+    fn different(rules: &RuleSet, entries: &[Archived]) -> u64 {
+        let mut verifier = Verifier {
+            rules,
+            hash: rules.hash(),
+            state: MemoryState::new(),
+            verification: Verification::default(),
+            digest: Sha256::new(),
+        };
+        for entry in entries {
+            assert!(verifier.apply(entry).unwrap());
+        }
+        assert_eq!(verifier.verification.entries, 2);
+        verifier.verification.different
+    }
+
+    #[test]
+    fn recorded_changes_of_state_are_compared() {
+        let rules = RuleSet::compile([("a.toml", COUNTS)]).unwrap();
+        let entries = recorded(&rules);
+        let second = entries[1].evaluation.as_ref().unwrap();
+        let state = second.get("rules").unwrap().elements()[0].get("state");
+        let expected = r#"[{"key":"last","before":"1","after":"2","expires":null},"#.to_owned()
+            + r#"{"key":"n","before":1,"after":2,"expires":null}]"#;
+        assert_eq!(state.unwrap().to_string(), expected);
+        assert_eq!(different(&rules, &entries), 0);
+        let other = COUNTS.replace("add(\"n\", 1)", "add(\"n\", 2)");
+        let other = RuleSet::compile([("a.toml", other)]).unwrap();
+        assert_eq!(different(&other, &entries), 2);
+    }
+
+    #[test]
+    fn records_without_state_are_equal() {
+        let rules = RuleSet::compile([("a.toml", COUNTS)]).unwrap();
+        let mut entries = recorded(&rules);
+        for entry in &mut entries {
+            let Some(Json::Object(members)) = &mut entry.evaluation else {
+                panic!("no evaluation")
+            };
+            let Json::Array(effects) = &mut members[0].1 else {
+                panic!("no rules")
+            };
+            let Json::Object(members) = &mut effects[0] else {
+                panic!("no effects")
+            };
+            assert_eq!(members.pop().unwrap().0, "state");
+        }
+        assert_eq!(different(&rules, &entries), 0);
+        let other = COUNTS.replace("add(", "log(\"x\"); add(");
+        let other = RuleSet::compile([("a.toml", other)]).unwrap();
+        assert_eq!(different(&other, &entries), 2);
+    }
 }

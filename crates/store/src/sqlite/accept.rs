@@ -17,9 +17,10 @@ use super::incidents::Ending;
 use super::order::{self, Entry};
 use super::program_state::KEPT;
 use super::{archive, calls, copies, delays, incident_messages, incidents, micros, outbox, state};
+use crate::recorded_change::read_changes;
 use crate::{
-    Accepted, DeliveryStatus, EntryKind, IncidentEnd, Incoming, NewEntry, ReplayAccepted,
-    StoreError, evaluation_to_json, phase_of,
+    Accepted, DeliveryStatus, EntryKind, IncidentEnd, Incoming, NewEntry, RecordedChange,
+    ReplayAccepted, StoreError, evaluation_to_json, phase_of,
 };
 
 /// A new delivery. Fails if its id is taken.
@@ -58,6 +59,7 @@ pub(super) fn insert(
 ) -> Result<Accepted, StoreError> {
     let cause = Cause::from(incoming);
     let own_fingerprint = incoming.fingerprint.as_ref().filter(|_| !is_known_id);
+    let recorded = RecordedEvaluation::new(connection, evaluation, now)?;
     let row = ArchiveRow {
         seq: None,
         cause: &cause,
@@ -67,14 +69,14 @@ pub(super) fn insert(
         // As received, byte for byte: what the sender meant can be argued about only with the
         // original, and a later version may convert an envelope better.
         body: incoming.native.original().bytes(),
-        evaluation: Some(evaluation),
+        evaluation: Some(&recorded),
         fingerprint: own_fingerprint,
     };
     let seq = row.insert(connection)?;
     if let Some(fingerprint) = incoming.fingerprint.as_ref().filter(|_| is_known_id) {
         copies::keep(connection, fingerprint, seq, micros(now))?;
     }
-    apply(connection, &row, seq, evaluation, None, now)
+    apply(connection, &row, seq, &recorded, None, now)
 }
 
 /// Stores an entry that is no event, with its state changes and deliveries.
@@ -85,6 +87,7 @@ pub(super) fn insert_entry(
     now: Timestamp,
 ) -> Result<Accepted, StoreError> {
     let body = entry.detail.to_string();
+    let recorded = RecordedEvaluation::new(connection, evaluation, entry.at)?;
     let row = ArchiveRow {
         seq: None,
         cause: &Cause::from(entry),
@@ -92,12 +95,12 @@ pub(super) fn insert_entry(
         kind: entry.kind.as_str(),
         received: entry.at,
         body: body.as_bytes(),
-        evaluation: Some(evaluation),
+        evaluation: Some(&recorded),
         fingerprint: None,
     };
     let seq = row.insert(connection)?;
     let closed = (entry.kind == EntryKind::Closed).then_some(&entry.detail);
-    apply(connection, &row, seq, evaluation, closed, now)
+    apply(connection, &row, seq, &recorded, closed, now)
 }
 
 /// Stores an event that a match refers to and a program has evaluated, at its position.
@@ -135,10 +138,11 @@ fn apply(
     connection: &Connection,
     row: &ArchiveRow<'_>,
     seq: i64,
-    evaluation: &Evaluation,
+    recorded: &RecordedEvaluation<'_>,
     closed: Option<&Json>,
     now: Timestamp,
 ) -> Result<Accepted, StoreError> {
+    let evaluation = recorded.evaluation;
     for (position, event) in emitted_events(evaluation, seq, row.entry)? {
         let emitted = ArchiveRow {
             seq: Some(position),
@@ -181,7 +185,7 @@ fn apply(
     }
     let queued = enqueue(connection, position, row.cause, evaluation, &incidents, now)?;
     if !queued.notes.is_empty() {
-        add_notes(connection, seq, evaluation, queued.notes)?;
+        add_notes(connection, seq, recorded, queued.notes)?;
     }
     let (deliveries, targets) = (queued.deliveries, queued.targets);
     Ok(Accepted {
@@ -270,19 +274,46 @@ struct ArchiveRow<'a> {
     kind: &'a str,
     received: Timestamp,
     body: &'a [u8],
-    evaluation: Option<&'a Evaluation>,
+    evaluation: Option<&'a RecordedEvaluation<'a>>,
     fingerprint: Option<&'a [u8; 16]>,
+}
+
+/// An evaluation with what the archive records besides it.
+struct RecordedEvaluation<'a> {
+    evaluation: &'a Evaluation,
+    changes: Vec<Vec<RecordedChange>>,
+}
+
+impl<'a> RecordedEvaluation<'a> {
+    /// Of an evaluation at the time `now` whose changes of state are not applied yet.
+    fn new(
+        connection: &Connection,
+        evaluation: &'a Evaluation,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let read = |rule: &str, key: &str| state::recorded_value(connection, rule, key, now);
+        let changes = read_changes(evaluation, read, now)?;
+        Ok(Self {
+            evaluation,
+            changes,
+        })
+    }
 }
 
 impl ArchiveRow<'_> {
     /// Returns its position.
     fn insert(&self, connection: &Connection) -> Result<i64, StoreError> {
         // Most events match no rule; they cost no evaluation column at all.
-        let evaluation = self.evaluation.filter(|evaluation| !evaluation.is_empty());
-        let evaluation = evaluation.map(|evaluation| {
-            let json = evaluation_to_json(evaluation).to_string();
-            pack(json.as_bytes())
-        });
+        let recorded = self.evaluation.filter(|one| !one.evaluation.is_empty());
+        let evaluation = recorded.map(
+            |RecordedEvaluation {
+                 evaluation,
+                 changes,
+             }| {
+                let json = evaluation_to_json(evaluation, changes).to_string();
+                pack(json.as_bytes())
+            },
+        );
         let sql = "INSERT INTO archive (seq, source, id, kind, resource, received, size, body,
                                         evaluation, fingerprint, entry)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
@@ -536,18 +567,19 @@ pub(super) fn enqueue_replay(
 fn add_notes(
     connection: &Connection,
     seq: i64,
-    evaluation: &Evaluation,
+    recorded: &RecordedEvaluation<'_>,
     notes: Vec<(usize, String)>,
 ) -> Result<(), StoreError> {
     // Afterwards, and not before the event is stored: what can be cancelled depends on what the
     // effects before have put into the outbox.
-    let mut evaluation = evaluation.clone();
+    let mut evaluation = recorded.evaluation.clone();
     for (effects, note) in notes {
         if let Some(effects) = evaluation.rules.get_mut(effects) {
             effects.notes.push(note);
         }
     }
-    let stored = pack(evaluation_to_json(&evaluation).to_string().as_bytes())?;
+    let json = evaluation_to_json(&evaluation, &recorded.changes);
+    let stored = pack(json.to_string().as_bytes())?;
     let sql = "UPDATE archive SET evaluation = ?2 WHERE seq = ?1";
     connection.prepare_cached(sql)?.execute((seq, stored))?;
     Ok(())

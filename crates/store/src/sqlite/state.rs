@@ -208,6 +208,18 @@ pub(super) fn apply(
     Ok(())
 }
 
+/// The value of an entry as the record of an evaluation that changes it has it. One that is damaged
+/// is the text that is there: it must not keep an evaluation from replacing it.
+pub(super) fn recorded_value(
+    connection: &Connection,
+    rule: &str,
+    key: &str,
+    now: Timestamp,
+) -> Result<Option<Json>, StoreError> {
+    let row = read_text(connection, rule, key, now)?;
+    Ok(row.map(|(text, _)| Json::parse(&text).unwrap_or(Json::String(text))))
+}
+
 // An expired entry stays in the table until the next pruning; every query leaves it out.
 
 fn read_entry(
@@ -216,14 +228,7 @@ fn read_entry(
     key: &str,
     now: Timestamp,
 ) -> Result<Option<Entry>, StoreError> {
-    let sql = "SELECT value, expires FROM state
-               WHERE rule = ?1 AND key = ?2 AND (expires IS NULL OR expires > ?3)";
-    let row = connection
-        .prepare_cached(sql)?
-        .query_row((rule, key, micros(now)), |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?))
-        });
-    let Some((text, expires)) = row.optional()? else {
+    let Some((text, expires)) = read_text(connection, rule, key, now)? else {
         return Ok(None);
     };
     // Written by us, so only damage makes this fail. It fails the evaluation rather than counting
@@ -233,6 +238,23 @@ fn read_entry(
     let mut entry = Entry::new(value);
     entry.expires = expires.map(instant);
     Ok(Some(entry))
+}
+
+/// The value of an entry as it is stored, and when it expires.
+fn read_text(
+    connection: &Connection,
+    rule: &str,
+    key: &str,
+    now: Timestamp,
+) -> Result<Option<(String, Option<i64>)>, StoreError> {
+    let sql = "SELECT value, expires FROM state
+               WHERE rule = ?1 AND key = ?2 AND (expires IS NULL OR expires > ?3)";
+    let row = connection
+        .prepare_cached(sql)?
+        .query_row((rule, key, micros(now)), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        });
+    Ok(row.optional()?)
 }
 
 fn has_entry(

@@ -154,6 +154,7 @@ macro_rules! every_promise {
                 room_for_entries_equals_the_naive_count,
                 reads_are_current_until_their_results_change,
                 overwriting_an_entry_depends_on_its_existence,
+                records_have_the_state_before_and_after,
             ]
             archive: [
                 pruning_removes_old_events_without_open_deliveries,

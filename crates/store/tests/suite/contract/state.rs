@@ -8,9 +8,10 @@ use proptest::strategy::ValueTree as _;
 use reflexarc::RuleSet;
 use reflexarc_event::{Json, NativeEvent};
 use reflexarc_reaction::{State as _, StateChange};
-use reflexarc_store::{ReadSet, Retention, Store, StoredState};
+use reflexarc_store::{EntryKind, ReadSet, Retention, Selection, Store, StoredState};
 
 use super::Backend;
+use super::timeline::{entry, in_time};
 use crate::samples::{at, evaluation, incoming};
 
 const RULES: [&str; 2] = ["a", "b"];
@@ -112,6 +113,70 @@ pub(super) fn room_for_entries_equals_the_naive_count(backend: &dyn Backend) {
         });
         assert_eq!(used, expected, "{step:?}");
     }
+}
+
+/// The record of an evaluation has what was there before each change, also where the evaluation has
+/// not read it.
+pub(super) fn records_have_the_state_before_and_after(backend: &dyn Backend) {
+    let store = &*backend.open();
+    let value = |key: &str, value: i64| StateChange::Set {
+        key: key.to_owned(),
+        value: Json::from(value),
+        expires: Some(at(60)),
+    };
+    let accept = |id: &str, second: i64, changes: Vec<StateChange>| {
+        let evaluation = evaluation("a", vec![], changes);
+        store.accept(incoming(id), evaluation, at(second)).unwrap();
+    };
+    accept("1", 0, vec![value("k", 1), set("$once:x", None)]);
+    let key = "k".to_owned();
+    let mut both = evaluation("a", vec![], vec![value("k", 2)]);
+    both.rules
+        .extend(evaluation("a", vec![], vec![StateChange::Remove { key }]).rules);
+    store.accept(incoming("2"), both, at(1)).unwrap();
+    accept("3", 2, vec![value("k", 3)]);
+    // What has expired was not there, although it is in the store.
+    accept("4", 60, vec![set("k", None)]);
+    accept("5", 61, vec![]);
+    let firing = evaluation("a", vec![], vec![set("k", None)]);
+    in_time(store, move |transaction| {
+        transaction.add(entry(EntryKind::Firing, 62, "f"), &firing, at(62))
+    })
+    .unwrap();
+
+    let mut recorded = Vec::new();
+    store
+        .walk(&Selection::default(), &mut |archived| {
+            let evaluation = archived.unwrap().evaluation.unwrap();
+            let rules = evaluation.get("rules").unwrap().elements().iter();
+            let states = rules.map(|rule| rule.get("state").map(Json::to_string));
+            recorded.push(states.collect::<Vec<_>>());
+            true
+        })
+        .unwrap();
+    let one = |before: &str, after: &str| {
+        let expires = match after {
+            "null" => "null".to_owned(),
+            _ => format!("\"{}\"", at(60)),
+        };
+        Some(format!(
+            r#"[{{"key":"k","before":{before},"after":{after},"expires":{expires}}}]"#
+        ))
+    };
+    let lasting = |before: &str| {
+        Some(format!(
+            r#"[{{"key":"k","before":{before},"after":1,"expires":null}}]"#
+        ))
+    };
+    let expected = [
+        vec![one("null", "1")],
+        vec![one("1", "2"), one("2", "null")],
+        vec![one("null", "3")],
+        vec![lasting("null")],
+        vec![None],
+        vec![lasting("1")],
+    ];
+    assert_eq!(recorded, expected);
 }
 
 /// What an evaluation has read is current until that changes, and not longer; that there is room
