@@ -5,6 +5,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use jiff::Timestamp;
 use reflexarc_event::Json;
 use reflexarc_service::operate::{
     Operation, OperationError, OperationErrorKind, OperationLimits, OperationPreview, Via,
@@ -29,6 +30,8 @@ struct Confirm {
     /// Whether there is anything to do.
     is_possible: bool,
     preview: Option<OperationPreview>,
+    /// Up to which time deliveries are selected.
+    until: Option<Timestamp>,
     command: String,
     hidden: Vec<(&'static str, String)>,
     inputs: Vec<Input>,
@@ -65,7 +68,8 @@ pub(crate) async fn show(session: Session, fields: Fields) -> Result<Response, P
     let next = own_path(fields.get("next")).to_owned();
     match session.handle().preview(&operation).await {
         Ok(preview) => {
-            let page = Confirm::new(&session, &operation, next).with_preview(&operation, preview);
+            // With the time of the preview: what comes to match later is not in its count.
+            let page = Confirm::new(&session, &preview.operation, next).with_preview(preview);
             Ok(html_with(StatusCode::OK, &page))
         }
         Err(error) => Ok(refused(&session, &operation, next, &error)),
@@ -166,6 +170,9 @@ impl Confirm {
             is_final: matches!(operation.name(), "drop" | "drop_matching" | "forget_state"),
             is_possible: true,
             preview: None,
+            until: operation
+                .bulk()
+                .and_then(|(_, filter)| filter.finished_until),
             command: operation.command(),
             hidden,
             inputs,
@@ -175,9 +182,9 @@ impl Confirm {
         }
     }
 
-    fn with_preview(mut self, operation: &Operation, preview: OperationPreview) -> Self {
+    fn with_preview(mut self, preview: OperationPreview) -> Self {
         if preview.count == 0 {
-            match operation {
+            match &preview.operation {
                 // Something is silenced before it happens.
                 Operation::AddSilence(request) => self.inputs.push(Input::check(
                     "confirm",

@@ -99,7 +99,7 @@ pub(crate) struct FilterArgs {
     /// Only dead letters since this time, or deliveries that were created since then: a timestamp
     #[arg(long, value_name = "TIME")]
     since: Option<Timestamp>,
-    /// Only dead letters from before this time, or deliveries that were created before it
+    /// Only dead letters until this time, or deliveries that were created until then
     #[arg(long, value_name = "TIME")]
     until: Option<Timestamp>,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reflexarc_service::store::{AuditFilter, AuditOutcome, AuditVia};
+use reflexarc_service::store::{AuditFilter, AuditOutcome, AuditVia, DeliveryStatus};
 
 use crate::browser::{Browser, Reply};
 use crate::serving::{OPS, Serving};
@@ -114,13 +114,7 @@ async fn all_that_match_are_changed_in_the_background() {
     for number in 0..25 {
         serving.event(&format!("e{number}"), "lost").await;
     }
-    let letters = || {
-        let counts = serving.store.dead_letter_counts().unwrap();
-        counts.iter().map(|(_, count)| *count).sum::<u64>()
-    };
-    while letters() < 25 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    serving.letters(25).await;
     let mut ops = serving.logged_in(OPS).await;
     let now = ops.get("/").await;
     assert!(
@@ -149,7 +143,8 @@ async fn all_that_match_are_changed_in_the_background() {
         shown = ops.get(&job).await;
     }
     assert!(shown.body.contains("25 of 25 done"), "{}", shown.body);
-    assert!(shown.body.contains("value=\"100\"") && letters() == 0);
+    assert!(shown.body.contains("value=\"100\""));
+    serving.letters(0).await;
     assert!(
         ops.get("/jobs")
             .await
@@ -166,6 +161,45 @@ async fn all_that_match_are_changed_in_the_background() {
         question.body
     );
     assert!(!question.body.contains("action=\"/perform\""));
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn what_comes_after_the_confirmation_stays() {
+    let serving = Serving::losing().await;
+    serving.event("e1", "lost").await;
+    serving.event("e2", "lost").await;
+    serving.letters(2).await;
+    let mut ops = serving.logged_in(OPS).await;
+    let link = "/confirm?operation=drop_matching&target=network-team&next=/audit";
+    let question = ops.get(link).await;
+    assert!(
+        question.body.contains("2 dead letters to network-team"),
+        "{}",
+        question.body
+    );
+    let form = question.form("/perform");
+    let (_, until) = form.iter().find(|(name, _)| name == "until").unwrap();
+    let command = format!("reflexarc dlq drop --all --target network-team --until {until}");
+    assert!(question.body.contains(&command), "{}", question.body);
+    // The same target, rule and reason, while the operator reads.
+    serving.event("e3", "lost").await;
+    serving.letters(3).await;
+    let reply = ops.submit("/perform", &form).await;
+    assert_eq!(reply.status, 303, "{}", reply.body);
+    serving.letters(1).await;
+    let entries = serving
+        .store
+        .audit_page(&AuditFilter::default(), None, 10)
+        .unwrap();
+    let [entry] = entries.as_slice() else {
+        panic!("{entries:?}");
+    };
+    assert_eq!(entry.command, command);
+    let left = serving.store.deliveries(DeliveryStatus::Dead, None, 10);
+    let left = left.unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].delivery.event.id, "e3");
     serving.stop().await;
 }
 

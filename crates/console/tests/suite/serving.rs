@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reflexarc::RuleSet;
 use reflexarc_service::config::Secrets;
@@ -138,6 +139,18 @@ impl Serving {
         );
         let reply = self.api("POST", "/events", &event).await;
         assert_eq!(reply.status, 200, "{}", reply.body);
+    }
+
+    /// Waits until there are so many dead letters.
+    pub(crate) async fn letters(&self, wanted: u64) {
+        for _ in 0..1_000 {
+            let counts = self.store.dead_letter_counts().unwrap();
+            if counts.iter().map(|(_, count)| *count).sum::<u64>() == wanted {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("there are never {wanted} dead letters");
     }
 
     /// Another configuration, in effect.

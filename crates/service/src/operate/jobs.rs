@@ -123,6 +123,7 @@ pub(super) async fn start(
     operation: Operation,
 ) -> Result<Performed, OperationError> {
     let now = state.clock.now();
+    let operation = operation.bounded(now);
     let new = entry(recorded_name(state, by), via, &operation, now);
     let Some(permit) = state.jobs.begin() else {
         let most = JobLimits::LIMITS.running;
@@ -136,8 +137,8 @@ pub(super) async fn start(
     let Some((change, filter)) = operation.bulk() else {
         return Err(OperationError::invalid("it changes one thing only"));
     };
-    let filter = until(filter, now);
-    let (by, selected) = (new.by.clone(), filter.clone());
+    let (by, filter) = (new.by.clone(), filter.clone());
+    let selected = filter.clone();
     // Without a record nothing is changed: what is done to many must not be without a trace.
     let (total, id) = query(state, move |store| {
         let total = store.count_deliveries(&selected, JobLimits::LIMITS.counted)?;
@@ -178,15 +179,6 @@ pub(super) async fn start(
         job: Some(status.id),
         ..Performed::new(summary, 0, status.to_json())
     })
-}
-
-/// What the filter selects now, and not what it would select later.
-pub(super) fn until(filter: &DeliveryFilter, now: Timestamp) -> DeliveryFilter {
-    let until = filter.finished_until;
-    DeliveryFilter {
-        finished_until: Some(until.map_or(now, |until| until.min(now))),
-        ..filter.clone()
-    }
 }
 
 /// Records of work that an earlier process of the service has not ended.

@@ -246,6 +246,21 @@ impl Operation {
             _ => None,
         }
     }
+
+    /// The same with what it selects at this time: what comes to match later is not changed.
+    #[must_use]
+    pub fn bounded(mut self, now: Timestamp) -> Self {
+        // As precise as the store, which compares with it: further digits say nothing.
+        let now = Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
+        if let Self::RedriveMatching { filter }
+        | Self::DropMatching { filter }
+        | Self::CancelMatching { filter } = &mut self
+        {
+            let until = filter.finished_until;
+            filter.finished_until = Some(until.map_or(now, |until| until.min(now)));
+        }
+        self
+    }
 }
 
 /// What a filter selects, without the status, which the operation has.
@@ -265,10 +280,11 @@ fn subject_of(filter: &DeliveryFilter) -> String {
         time("since", filter.since),
         time("until", filter.finished_until),
     ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    if parts.is_empty() {
-        "all".to_owned()
-    } else {
-        parts.join(", ")
+    let mut parts: Vec<String> = parts.into_iter().flatten().collect();
+    // Times alone are no selection: `all, until 2026-11-27T06:00:00Z`.
+    let times = usize::from(filter.since.is_some()) + usize::from(filter.finished_until.is_some());
+    if parts.len() == times {
+        parts.insert(0, "all".to_owned());
     }
+    parts.join(", ")
 }

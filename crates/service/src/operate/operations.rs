@@ -31,6 +31,9 @@ pub struct OperationPreview {
     pub count: u64,
     /// For people: `100,000 dead letters to network-team`.
     pub text: String,
+    /// The operation that changes this and nothing that comes to match later: perform this one
+    /// once it is confirmed.
+    pub operation: Operation,
 }
 
 /// What an operation has done.
@@ -98,11 +101,18 @@ impl ServiceHandle {
     /// # Errors
     /// If it would be refused for a reason that is known before, or the store cannot be read.
     pub async fn preview(&self, operation: &Operation) -> Result<OperationPreview> {
-        super::previews::preview(&self.state, operation).await
+        let operation = operation.clone().bounded(self.state.clock.now());
+        let (count, text) = super::previews::preview(&self.state, &operation).await?;
+        Ok(OperationPreview {
+            count,
+            text,
+            operation,
+        })
     }
 
     /// Performs an operation of the operator `by`, and records it with its outcome. What changes
-    /// many deliveries goes on in the background: [`Performed::job`] is its number.
+    /// many deliveries goes on in the background: [`Performed::job`] is its number. It changes
+    /// what matches now, or at the time of its preview.
     ///
     /// # Errors
     /// If it was refused or failed.

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use reflexarc_delivery::DeliveryId;
 
-use super::jobs::{JobLimits, until};
+use super::jobs::JobLimits;
 use super::operation::{Operation, SilenceRequest};
 use super::operations::{
-    OperationError, OperationPreview, check_is_gone, check_target, incident_is_unknown,
-    matches_pattern, no_match, query, show_delivery, silence_is_over, silence_is_unknown,
+    OperationError, check_is_gone, check_target, incident_is_unknown, matches_pattern, no_match,
+    query, show_delivery, silence_is_over, silence_is_unknown,
 };
 use super::{SilenceLimits, check_silence, pending_match};
 use crate::http::AppState;
 use crate::store::{DeliveryFilter, DeliveryStatus};
 
-type Result<T = OperationPreview> = std::result::Result<T, OperationError>;
+/// How many things an operation would change, and which, for people.
+type Result<T = (u64, String)> = std::result::Result<T, OperationError>;
 
 /// What an operation would do now.
 pub(super) async fn preview(state: &Arc<AppState>, operation: &Operation) -> Result {
@@ -25,12 +26,10 @@ pub(super) async fn preview(state: &Arc<AppState>, operation: &Operation) -> Res
         Operation::RedriveMatching { filter }
         | Operation::DropMatching { filter }
         | Operation::CancelMatching { filter } => {
-            let filter = until(filter, state.clock.now());
             let selected = filter.clone();
             let most = JobLimits::LIMITS.counted;
             let count = query(state, move |store| store.count_deliveries(&selected, most)).await?;
-            let text = many(&filter, count);
-            Ok(OperationPreview { count, text })
+            Ok((count, many(filter, count)))
         }
         Operation::PauseTarget { target, .. } | Operation::ResumeTarget { target } => {
             check_target(state, target)?;
@@ -87,10 +86,7 @@ pub(super) async fn preview(state: &Arc<AppState>, operation: &Operation) -> Res
         Operation::Reload { .. } => one("rules and configuration".to_owned()),
         Operation::AcceptClock => match state.clock.suspected() {
             Some(jump) => one(jump.message()),
-            None => Ok(OperationPreview {
-                count: 0,
-                text: "no jump of the clock is suspected".to_owned(),
-            }),
+            None => Ok((0, "no jump of the clock is suspected".to_owned())),
         },
     }
 }
@@ -130,7 +126,7 @@ pub(super) fn many(filter: &DeliveryFilter, count: u64) -> String {
     reason = "each kind of operation returns one expression"
 )]
 fn one(text: String) -> Result {
-    Ok(OperationPreview { count: 1, text })
+    Ok((1, text))
 }
 
 async fn preview_of_delivery(
@@ -190,7 +186,7 @@ async fn preview_of_silence(state: &Arc<AppState>, request: &SilenceRequest) -> 
     if let Some((_, explanation)) = &found.nearest {
         text.push_str(&format!("; the nearest does not match:\n{explanation}"));
     }
-    Ok(OperationPreview { count, text })
+    Ok((count, text))
 }
 
 /// A number with separators of thousands.

@@ -100,8 +100,11 @@ async fn a_redrive_of_many_goes_beside_new_events() {
     };
     assert_eq!((entry.id, entry.count), (id, 2_500));
     assert_eq!(entry.outcome, AuditOutcome::Done);
-    assert_eq!(entry.subject, "target out, rule lost");
-    let command = "reflexarc dlq redrive --all --target out --rule lost";
+    // With the time of the request: the same again would change the same.
+    let until = entry.at;
+    let subject = format!("target out, rule lost, until {until}");
+    assert_eq!(entry.subject, subject);
+    let command = format!("reflexarc dlq redrive --all --target out --rule lost --until {until}");
     assert_eq!(entry.command, command);
     // The rest is dropped.
     let job = start(&serving, "/dlq/drop").await;
@@ -128,6 +131,31 @@ async fn what_dies_again_is_not_redriven_twice() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(receiver.calls().len(), 1_200);
+    serving.stop().await;
+}
+
+/// A form has the time of its preview, and the rest of the letters stays.
+#[tokio::test]
+async fn letters_that_come_after_the_preview_stay() {
+    let (folder, parts) = with_dead_letters(&[("lost", 3)]).await;
+    let store = parts.store.clone();
+    let serving = Serving::run(folder, parts).await;
+    let until = Timestamp::now();
+    let later = tokio::task::spawn_blocking(move || {
+        let evaluation = evaluation("lost", vec![send("none", 9)], vec![]);
+        store
+            .accept(incoming("later"), evaluation, Timestamp::now())
+            .unwrap();
+        store
+            .dead_letter_target("none", "down".into(), Timestamp::now())
+            .unwrap()
+    });
+    assert_eq!(later.await.unwrap(), 1);
+    let job = start(&serving, &format!("/dlq/drop?rule=lost&until={until}")).await;
+    assert_eq!(number(&job, "total"), 3);
+    let job = ended(&serving, number(&job, "id")).await;
+    assert_eq!(number(&job, "done"), 3);
+    assert_eq!(count(&serving, DeliveryStatus::Dead, None).await, 1);
     serving.stop().await;
 }
 

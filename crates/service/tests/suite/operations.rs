@@ -71,6 +71,14 @@ fn fields_are_operations_with_commands_and_subjects() {
         ),
         (
             &[
+                ("operation", "redrive_matching"),
+                ("until", "2026-11-27T06:00:00Z"),
+            ],
+            "reflexarc dlq redrive --all --until 2026-11-27T06:00:00Z",
+            "all, until 2026-11-27T06:00:00Z",
+        ),
+        (
+            &[
                 ("operation", "pause_target"),
                 ("target", "out"),
                 ("reason", "it's new"),
@@ -312,6 +320,22 @@ fn operation() -> impl Strategy<Value = Operation> {
         any::<bool>().prop_map(|force| Operation::Reload { force }),
         Just(Operation::AcceptClock),
     ]
+}
+
+/// What is done is what the preview has counted, or less where the operator has set an earlier end.
+#[test]
+fn a_bound_is_the_earlier_of_two_times() {
+    let [first, second] = ["2026-11-27T06:00:00Z", "2026-11-27T07:00:00Z"];
+    let time = |text: &str| text.parse::<Timestamp>().unwrap();
+    for operation in ["redrive_matching", "drop_matching", "cancel_matching"] {
+        for (set, now, bound) in [("", first, first), (first, second, first), (second, first, first)] {
+            let operation = read(&[("operation", operation), ("until", set)]).unwrap();
+            let bounded = operation.bounded(time(now));
+            assert_eq!(bounded.bulk().unwrap().1.finished_until, Some(time(bound)));
+        }
+    }
+    let other = read(&[("operation", "accept_clock")]).unwrap();
+    assert_eq!(other.clone().bounded(time(first)), other);
 }
 
 proptest! {
