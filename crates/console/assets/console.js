@@ -9,6 +9,21 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// The box that selects all others of its form.
+const selectAll = () => {
+  for (const label of document.querySelectorAll("[data-select-all]")) {
+    label.hidden = false;
+  }
+};
+document.addEventListener("DOMContentLoaded", selectAll);
+document.addEventListener("change", (event) => {
+  const label = event.target.closest("[data-select-all]");
+  const form = label && label.closest("form");
+  for (const box of form ? form.querySelectorAll('input[name="id"]') : []) {
+    box.checked = event.target.checked;
+  }
+});
+
 // An element with data-live is read again when the stream at that address has something new, at
 // most once in two seconds. What is read replaces it, and brings the address with it.
 (() => {

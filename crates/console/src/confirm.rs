@@ -167,7 +167,10 @@ impl Confirm {
         Self {
             page: session.page(screen(operation), verb),
             verb,
-            is_final: matches!(operation.name(), "drop" | "drop_matching" | "forget_state"),
+            is_final: matches!(
+                operation.name(),
+                "drop" | "drop_selected" | "drop_matching" | "forget_state"
+            ),
             is_possible: true,
             preview: None,
             until: operation
@@ -252,6 +255,9 @@ fn verb(operation: &Operation) -> &'static str {
         Operation::Redrive { .. } => "Redrive the dead letter",
         Operation::Drop { .. } => "Drop the dead letter",
         Operation::Cancel { .. } => "Cancel the delivery",
+        Operation::RedriveSelected { .. } => "Redrive the selected dead letters",
+        Operation::DropSelected { .. } => "Drop the selected dead letters",
+        Operation::CancelSelected { .. } => "Cancel the selected deliveries",
         Operation::RedriveMatching { .. } => "Redrive all that match",
         Operation::DropMatching { .. } => "Drop all that match",
         Operation::CancelMatching { .. } => "Cancel all that match",
@@ -286,6 +292,9 @@ fn screen(operation: &Operation) -> Screen {
         Operation::Redrive { .. }
         | Operation::Drop { .. }
         | Operation::Cancel { .. }
+        | Operation::RedriveSelected { .. }
+        | Operation::DropSelected { .. }
+        | Operation::CancelSelected { .. }
         | Operation::RedriveMatching { .. }
         | Operation::DropMatching { .. }
         | Operation::CancelMatching { .. } => Screen::DeadLetters,

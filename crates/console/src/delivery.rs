@@ -5,7 +5,7 @@ use axum::extract::Path;
 use axum::response::Response;
 use reflexarc_service::operate::{delivery_to_json, with_withheld_periods};
 
-use crate::dead_letters::delivery_id;
+use crate::deliveries::delivery_id;
 use crate::delivery_view::DeliveryView;
 use crate::error::PageError;
 use crate::links;

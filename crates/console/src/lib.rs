@@ -45,7 +45,7 @@ mod assets;
 mod audit;
 mod confirm;
 mod cookie;
-mod dead_letters;
+mod deliveries;
 mod delivery;
 mod delivery_view;
 mod effects;
@@ -136,7 +136,8 @@ fn screens() -> Router<Console> {
         .route("/events/{seq}", get(entry::show))
         .route("/events/{seq}/raw", get(entry::raw))
         .route("/events/{seq}/why/{rule}", get(entry::show_why))
-        .route("/dead-letters", get(dead_letters::show))
+        .route("/dead-letters", get(deliveries::show_dead))
+        .route("/outbox", get(deliveries::show_outbox))
         .route("/deliveries/{id}", get(delivery::show))
         .route("/pending", get(pending::show))
         .route("/incidents/{id}", get(incidents::show))

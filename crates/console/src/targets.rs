@@ -154,6 +154,11 @@ impl TargetRow {
         dead_letters(&self.target.name)
     }
 
+    /// The deliveries that wait for it.
+    pub(crate) fn outbox_link(&self) -> String {
+        links::list("/outbox", &[("target", &self.target.name)])
+    }
+
     /// The page that confirms an operation on it.
     pub(crate) fn confirm(&self, page: &Page, operation: &str) -> String {
         page.confirm(operation, &[("target", &self.target.name)])

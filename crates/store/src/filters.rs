@@ -43,6 +43,18 @@ pub enum BulkChange {
     Cancel,
 }
 
+/// What became of deliveries that were to be changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SelectedChange {
+    /// How many were changed.
+    pub changed: u64,
+    /// How many have another status, or were left as they are: see [`BulkStep::unchanged`].
+    pub unchanged: u64,
+    /// How many do not exist.
+    pub missing: u64,
+}
+
 /// One step of a change of many deliveries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]

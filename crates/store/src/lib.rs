@@ -77,7 +77,7 @@ pub use entries::{
 };
 pub use error::StoreError;
 pub use evaluation_json::evaluation_to_json;
-pub use filters::{BulkChange, BulkStep, DeliveryFilter};
+pub use filters::{BulkChange, BulkStep, DeliveryFilter, SelectedChange};
 pub use incidents::{Acknowledged, Acknowledgement, Incident, IncidentEnd, IncidentFilter};
 pub use incoming::Incoming;
 pub use matches::{

@@ -17,8 +17,8 @@ use crate::{
     EvaluateInTransaction, EventDeliveries, EventFilter, EventPage, Incident, IncidentFilter,
     Incoming, MatchCount, MatchCursor, MatchFilter, MatchPage, NewAuditEntry, NewSilence,
     PageCursor, PageLimits, Pruned, QueueDepth, ReleaseStep, ReplayAccepted, Reply, ReplySender,
-    Retention, RuleUse, Selection, Settled, Silence, SilenceEnd, StateReader, StoreCheck,
-    StoreError, TargetPause, TimeWork, Timeline, VerifyReport, WithdrawnCallObserver,
+    Retention, RuleUse, SelectedChange, Selection, Settled, Silence, SilenceEnd, StateReader,
+    StoreCheck, StoreError, TargetPause, TimeWork, Timeline, VerifyReport, WithdrawnCallObserver,
     WithheldPeriod, Withholding,
 };
 
@@ -492,6 +492,17 @@ pub trait Store: Send + Sync {
         step: usize,
         now: Timestamp,
     ) -> Result<BulkStep, StoreError>;
+
+    /// Changes these deliveries, each as if it was changed alone, in transactions of at most 1,000.
+    ///
+    /// # Errors
+    /// If the store fails. What the transactions before have changed stays changed.
+    fn change_selected(
+        &self,
+        change: BulkChange,
+        ids: &[DeliveryId],
+        now: Timestamp,
+    ) -> Result<SelectedChange, StoreError>;
 
     /// Records what an operator does. Returns the number of the entry.
     ///

@@ -147,6 +147,90 @@ def test_drop_all_that_match_with_progress(
     assert last("drop_matching")["Count"] == "5"
 
 
+def select(page: Page, *identifiers: str) -> None:
+    """Check the boxes of these deliveries."""
+    for identifier in identifiers:
+        page.get_by_label(f"Select {identifier}", exact=True).check()
+
+
+@both
+def test_selected_dead_letters(visit: Visit, console: Console, last: Last, javascript: bool):
+    name = f"lost-selected-{javascript}"
+    console.post(*(event(name, f"{name}-{number}", note=str(number)) for number in range(5)))
+    dead = eventually(
+        lambda: (
+            found
+            if len(found := [one for one in console.get("/dlq?limit=1000") if one["event"] == name])
+            == 5
+            else None
+        )
+    )
+    ids = [one["id"] for one in dead]
+    visitor = visit(javascript=javascript, size=PHONE)
+    page = visitor.go(f"/dead-letters?event={name}")
+    visitor.check_layout()
+    select(page, ids[0], ids[3])
+    page.get_by_role("button", name="Drop selected").click()
+    page.wait_for_url("**/confirm?**")
+    assert "2 dead letters" in page.locator("main .preview").inner_text()
+    assert page.locator("main code").last.inner_text().startswith("reflexarc dlq drop ")
+    visitor.check_layout()
+    if javascript:
+        visitor.check_access()
+        visitor.screenshot("confirm-selected")
+    page.locator('form[action="/perform"] button').click()
+    page.wait_for_url("**done=*")
+    assert "2 dead letters dropped" in page.locator("main .outcome").first.inner_text()
+    assert page.locator("main tbody tr").count() == 3
+    entry = last("drop_selected")
+    assert entry["Count"] == "2"
+    assert ids[0] in entry["Command line"]
+    assert ids[3] in entry["Command line"]
+    # The rest at once where a script can select all.
+    visitor.go(f"/dead-letters?event={name}")
+    if javascript:
+        page.get_by_label("All on this page").check()
+    else:
+        assert not page.get_by_label("All on this page").is_visible()
+        select(page, *(one for one in ids if one not in (ids[0], ids[3])))
+    sent = console.refused(name)
+    page.get_by_role("button", name="Redrive selected").click()
+    page.wait_for_url("**/confirm?**")
+    page.locator('form[action="/perform"] button').click()
+    page.wait_for_url("**done=*")
+    eventually(lambda: console.refused(name) == sent + 3)
+    # None is selected: it says so.
+    visitor.go("/dead-letters")
+    visitor.expected = {400}
+    page.get_by_role("button", name="Drop selected").click()
+    page.wait_for_url("**/confirm?**")
+    assert "select at least one" in page.locator("main").inner_text()
+
+
+@both
+def test_selected_waiting_deliveries(
+    visit: Visit, console: Console, last: Last, javascript: bool
+):
+    name = f"later-selected-{javascript}"
+    console.post(event(name))
+    waiting = eventually(
+        lambda: [one for one in console.get("/outbox?limit=1000") if one["event"] == name]
+    )
+    visitor = visit(javascript=javascript)
+    page = visitor.go(f"/outbox?event={name}")
+    assert page.locator("main tbody tr").count() == len(waiting)
+    if javascript:
+        visitor.check_access()
+        visitor.screenshot("outbox")
+    select(page, *(one["id"] for one in waiting))
+    page.get_by_role("button", name="Cancel selected").click()
+    page.wait_for_url("**/confirm?**")
+    page.locator('form[action="/perform"] button').click()
+    page.wait_for_url("**done=*")
+    assert not [one for one in console.get("/outbox?limit=1000") if one["event"] == name]
+    assert last("cancel_selected")["Count"] == str(len(waiting))
+
+
 @both
 def test_cancel_a_delivery(visit: Visit, console: Console, last: Last, javascript: bool):
     name = f"later-cancel-{javascript}"

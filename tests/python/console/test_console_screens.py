@@ -13,6 +13,7 @@ SCREENS = {
     "events": ("/events", "Events"),
     "event": ("{/events/}", "attach-"),
     "dead-letters": ("/dead-letters", "Dead letters"),
+    "outbox": ("/outbox", "Pending deliveries"),
     "delivery": ("{/deliveries/}", "."),
     "targets": ("/targets", "Targets"),
     "target": ("/targets/network-team", "network-team"),

@@ -21,6 +21,7 @@ fn words(line: &str) -> Vec<String> {
 /// All operations, with this in all texts.
 fn operations(text: &str, is_set: bool) -> Vec<Operation> {
     let id = "8b2a0000000000000000000000000001";
+    let other = "8b2a0000000000000000000000000002";
     let flag = if is_set { "true" } else { "false" };
     let time = "2026-11-27T06:00:00.5Z";
     let filter = [
@@ -78,6 +79,9 @@ fn operations(text: &str, is_set: bool) -> Vec<Operation> {
         ("forget_state", vec![("rule", text)]),
         ("reload", vec![("force", flag)]),
         ("accept_clock", vec![]),
+        ("redrive_selected", vec![("id", id), ("id", other)]),
+        ("drop_selected", vec![("id", id)]),
+        ("cancel_selected", vec![("id", id), ("id", other)]),
     ];
     let names: Vec<&str> = parameters.iter().map(|(name, _)| *name).collect();
     assert!(Operation::NAMES.iter().all(|name| names.contains(name)));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reflexarc_service::store::{AuditFilter, AuditOutcome, AuditVia, DeliveryStatus};
 
 use crate::browser::{Browser, Reply};
@@ -200,6 +201,126 @@ async fn what_comes_after_the_confirmation_stays() {
     let left = left.unwrap();
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].delivery.event.id, "e3");
+    serving.stop().await;
+}
+
+/// The address that a form leads to with these ids selected.
+fn selection(page: &Reply, operation: &str, ids: &[&str]) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    let form = page.form("/confirm");
+    let hidden = form.iter().filter(|(name, _)| name == "next");
+    query.extend_pairs(hidden);
+    query.extend_pairs(ids.iter().map(|id| ("id", *id)));
+    let button = format!("<button name=\"operation\" value=\"{operation}\">");
+    assert!(page.body.contains(&button), "{}", page.body);
+    query.append_pair("operation", operation);
+    format!("/confirm?{}", query.finish())
+}
+
+#[tokio::test]
+async fn selected_dead_letters_are_redriven_and_dropped() {
+    let serving = Serving::losing().await;
+    for number in 0..4 {
+        serving.event(&format!("e{number}"), "lost").await;
+    }
+    serving.letters(4).await;
+    let letters = serving.store.deliveries(DeliveryStatus::Dead, None, 10);
+    let letters = letters.unwrap();
+    let ids: Vec<_> = letters.iter().map(|one| one.delivery.id).collect();
+    let id = |index: usize| ids[index].to_string();
+    let mut ops = serving.logged_in(OPS).await;
+    let page = ops.get("/dead-letters?target=network-team").await;
+    for id in &ids {
+        let label = format!("name=\"id\" value=\"{id}\" aria-label=\"Select {id}\"");
+        assert!(page.body.contains(&label), "{}", page.body);
+    }
+    let missing = "8b2a0000000000000000000000000001";
+    let link = selection(&page, "drop_selected", &[&id(0), &id(2), missing]);
+    let question = ops.get(&link).await;
+    let command = format!("reflexarc dlq drop {} {} {missing}", id(0), id(2));
+    for text in [
+        "2 dead letters; 1 not found",
+        "Drop the selected dead letters",
+        "This cannot be undone.",
+        command.as_str(),
+    ] {
+        assert!(question.body.contains(text), "{text}: {}", question.body);
+    }
+    // One of them is dropped by somebody else meanwhile.
+    let (store, dropped) = (serving.store.clone(), ids[2]);
+    let drop = move || store.drop_dead_letter(dropped, Timestamp::now()).unwrap();
+    assert!(tokio::task::spawn_blocking(drop).await.unwrap());
+    let reply = ops.submit("/perform", &question.form("/perform")).await;
+    assert_eq!(reply.status, 303, "{}", reply.body);
+    let page = ops.get(reply.header("location").unwrap()).await;
+    let done = "Done: 1 dead letter dropped; 1 left unchanged; 1 not found";
+    assert!(page.body.contains(done), "{}", page.body);
+    assert!(page.body.contains("<strong>2</strong> match the filter"));
+
+    let link = selection(&page, "redrive_selected", &[&id(1), &id(3)]);
+    let page = confirm(&mut ops, &link, &[]).await;
+    let done = "Done: 2 dead letters moved back to the outbox";
+    assert!(page.body.contains(done), "{}", page.body);
+    let entries = serving
+        .store
+        .audit_page(&AuditFilter::default(), None, 10)
+        .unwrap();
+    let done: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.operation.as_str(), entry.count))
+        .collect();
+    assert_eq!(done, [("redrive_selected", 2), ("drop_selected", 1)]);
+    // None at all, and by somebody who may only look.
+    let page = ops.get("/confirm?operation=drop_selected").await;
+    assert_eq!(page.status, 400);
+    assert!(
+        page.body.contains("no delivery is selected"),
+        "{}",
+        page.body
+    );
+    let mut reader = serving.logged_in(crate::serving::READER).await;
+    let page = reader.get("/dead-letters").await;
+    assert!(!page.body.contains("checkbox"), "{}", page.body);
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn waiting_deliveries_are_listed_and_cancelled() {
+    let serving = Serving::start().await;
+    let pause = serving.api("POST", "/targets/out/pause", "").await;
+    assert_eq!(pause.status, 200);
+    let mut ops = serving.logged_in(OPS).await;
+    let page = ops.get("/outbox").await;
+    assert!(page.body.contains("There are no pending deliveries."));
+    for number in 0..3 {
+        serving.event(&format!("e{number}"), "any").await;
+    }
+    let waiting = serving.store.deliveries(DeliveryStatus::Pending, None, 10);
+    let waiting = waiting.unwrap();
+    let page = ops.get("/targets/out").await;
+    let page = ops.get(&page.link("/outbox")).await;
+    for text in [
+        "<h1>Pending deliveries</h1>",
+        "<strong>3</strong> match the filter",
+        "reflexarc outbox list --target out",
+    ] {
+        assert!(page.body.contains(text), "{text}: {}", page.body);
+    }
+    let position = |event: &str| page.body.find(&format!(">{event}</a>")).unwrap();
+    assert!(position("e0") < position("e2"), "the soonest first");
+    let id = waiting[0].delivery.id.to_string();
+    let link = selection(&page, "cancel_selected", &[&id]);
+    let page = confirm(&mut ops, &link, &[]).await;
+    assert!(page.body.contains("Done: 1 waiting delivery cancelled"));
+    let all = page.link("operation=cancel_matching");
+    let question = ops.get(&all).await;
+    let text = "2 pending deliveries to out";
+    assert!(question.body.contains(text), "{}", question.body);
+    // Withheld ones are a list of their own.
+    let page = ops.get("/outbox?status=withheld").await;
+    assert!(page.body.contains("There are no withheld deliveries."));
+    assert!(page.body.contains("reflexarc outbox list --withheld"));
+    assert_eq!(ops.get("/outbox?status=dead").await.status, 400);
     serving.stop().await;
 }
 

@@ -1,4 +1,4 @@
-//! `/dead-letters`, and one delivery.
+//! `/dead-letters`, `/outbox`, and one delivery.
 
 use crate::served::Served;
 

@@ -174,6 +174,7 @@ fn screens(first: i64) -> Vec<String> {
     let fixed = [
         "/events",
         "/dead-letters",
+        "/outbox",
         "/pending",
         "/pending?order=rule",
         "/silences",

@@ -133,7 +133,7 @@ async fn a_target_shows_its_state_and_what_waits() {
     assert!(page.body.contains(">paused</span>"), "{}", page.body);
     assert!(
         page.body
-            .contains("<dt>Waiting</dt><dd>1, the oldest since"),
+            .contains("<dt>Waiting</dt><dd><a href=\"/outbox?target=out\">1</a>, the oldest since"),
         "{}",
         page.body
     );

@@ -1,4 +1,5 @@
-//! Changes of many deliveries, and the list of them.
+//! Changes of many deliveries: those that are named, or in the background those that match; and the
+//! list of what goes on in the background.
 
 use std::sync::Arc;
 
@@ -12,24 +13,25 @@ use super::{AppState, HttpError, Role, json_response, perform};
 use crate::handle::ServiceHandle;
 use crate::operate::{JobStatus, Operation};
 
-/// Moves the dead letters that `?target=`, `rule=`, `event=`, `reason=`, `since=` and `until=`
-/// select back to the outbox, in the background.
+/// Moves the dead letters that `?id=` names, which may be repeated, back to the outbox; or those
+/// that `?target=`, `rule=`, `event=`, `reason=`, `since=` and `until=`
+/// select, in the background.
 pub(super) async fn redrive(state: State<Arc<AppState>>, request: Request) -> HandlerResult {
-    start(state, request, "redrive_matching").await
+    start(state, request, ["redrive_selected", "redrive_matching"]).await
 }
 
-/// Drops the dead letters that a query selects, in the background.
+/// Drops the dead letters that a query names or selects.
 pub(super) async fn drop_dead_letters(
     state: State<Arc<AppState>>,
     request: Request,
 ) -> HandlerResult {
-    start(state, request, "drop_matching").await
+    start(state, request, ["drop_selected", "drop_matching"]).await
 }
 
-/// Cancels the pending deliveries that a query selects, or with `?status=withheld` the withheld
-/// ones, in the background.
+/// Cancels the pending or withheld deliveries that a query names; or the pending ones that it
+/// selects, or with `?status=withheld` the withheld ones.
 pub(super) async fn cancel(state: State<Arc<AppState>>, request: Request) -> HandlerResult {
-    start(state, request, "cancel_matching").await
+    start(state, request, ["cancel_selected", "cancel_matching"]).await
 }
 
 /// What runs in the background, and what has ended since the start, the newest first.
@@ -44,24 +46,31 @@ pub(super) async fn list(
     Ok(json_response(StatusCode::OK, &body))
 }
 
-/// Starts the operation with the parameters of the query.
+/// Performs one operation if the query has ids, and starts the other otherwise, with the parameters
+/// of the query.
 async fn start(
     State(state): State<Arc<AppState>>,
     request: Request,
-    operation: &str,
+    [selected, matching]: [&str; 2],
 ) -> HandlerResult {
     let query = request.uri().query().unwrap_or_default().to_owned();
     let client = authorize(&state, request, Role::Operate)?;
-    let mut fields = vec![("operation".to_owned(), operation.to_owned())];
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        // The client's, not the operation's.
-        if name != "token" {
-            fields.push((name.into_owned(), value.into_owned()));
-        }
-    }
+    let parameters = form_urlencoded::parse(query.as_bytes()).into_owned();
+    // `token` is the client's, not the operation's.
+    let mut fields: Vec<_> = parameters.filter(|(name, _)| name != "token").collect();
+    let operation = if fields.iter().any(|(name, _)| name == "id") {
+        selected
+    } else {
+        matching
+    };
+    fields.push(("operation".to_owned(), operation.to_owned()));
     let operation = Operation::from_fields(&fields);
     let operation =
         operation.map_err(|error| HttpError::new(StatusCode::BAD_REQUEST, error.to_string()))?;
     let done = perform(&state, &client, operation).await?;
-    Ok(json_response(StatusCode::ACCEPTED, &done.body))
+    let status = match done.job {
+        Some(_) => StatusCode::ACCEPTED,
+        None => StatusCode::OK,
+    };
+    Ok(json_response(status, &done.body))
 }

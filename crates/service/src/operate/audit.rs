@@ -1,6 +1,7 @@
 //! Records of what operators do.
 
 use jiff::Timestamp;
+use reflexarc_delivery::DeliveryId;
 use reflexarc_event::Json;
 
 use super::operation::Operation;
@@ -61,16 +62,22 @@ pub(super) fn entry(
     operation: &Operation,
     now: Timestamp,
 ) -> NewAuditEntry {
-    let fields = operation.fields().into_iter();
-    // The name has a column of its own.
-    let details = fields.filter(|(name, _)| *name != "operation");
+    let details = if let Some((_, ids)) = operation.selected() {
+        let ids = Json::strings(ids.iter().map(DeliveryId::to_string));
+        Json::object([("ids", ids)])
+    } else {
+        let fields = operation.fields().into_iter();
+        // The name has a column of its own.
+        let fields = fields.filter(|(name, _)| *name != "operation");
+        Json::object(fields.map(|(name, value)| (name, value.into())))
+    };
     NewAuditEntry {
         at: now,
         by: by.to_owned(),
         via,
         operation: operation.name().to_owned(),
         subject: operation.subject(),
-        details: Json::object(details.map(|(name, value)| (name, value.into()))).to_string(),
+        details: details.to_string(),
         command: operation.command(),
         outcome: AuditOutcome::Begun,
         count: 0,

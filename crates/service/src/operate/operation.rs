@@ -41,6 +41,21 @@ pub enum Operation {
         /// The delivery.
         id: DeliveryId,
     },
+    /// Moves these dead letters back to the outbox.
+    RedriveSelected {
+        /// The deliveries.
+        ids: Vec<DeliveryId>,
+    },
+    /// Drops these dead letters.
+    DropSelected {
+        /// The deliveries.
+        ids: Vec<DeliveryId>,
+    },
+    /// Cancels these pending or withheld deliveries.
+    CancelSelected {
+        /// The deliveries.
+        ids: Vec<DeliveryId>,
+    },
     /// Moves dead letters back to the outbox, in the background.
     RedriveMatching {
         /// Which of them.
@@ -147,7 +162,7 @@ pub enum SilenceSpan {
     For(SignedDuration),
 }
 
-/// Bounds of the parameters of operations, in bytes.
+/// Bounds of the parameters of operations. Those of texts are in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OperationLimits {
@@ -157,6 +172,8 @@ pub struct OperationLimits {
     pub note: usize,
     /// Any other text; 8,192.
     pub text: usize,
+    /// Number of selected deliveries; 100. The record of the operation has all of them.
+    pub ids: usize,
 }
 
 impl OperationLimits {
@@ -165,15 +182,19 @@ impl OperationLimits {
         reason: 500,
         note: 1_024,
         text: 8_192,
+        ids: 100,
     };
 }
 
 impl Operation {
     /// The names of all operations.
-    pub const NAMES: [&'static str; 17] = [
+    pub const NAMES: [&'static str; 20] = [
         "redrive",
         "drop",
         "cancel",
+        "redrive_selected",
+        "drop_selected",
+        "cancel_selected",
         "redrive_matching",
         "drop_matching",
         "cancel_matching",
@@ -196,6 +217,9 @@ impl Operation {
             Self::Redrive { .. } => "redrive",
             Self::Drop { .. } => "drop",
             Self::Cancel { .. } => "cancel",
+            Self::RedriveSelected { .. } => "redrive_selected",
+            Self::DropSelected { .. } => "drop_selected",
+            Self::CancelSelected { .. } => "cancel_selected",
             Self::RedriveMatching { .. } => "redrive_matching",
             Self::DropMatching { .. } => "drop_matching",
             Self::CancelMatching { .. } => "cancel_matching",
@@ -219,6 +243,12 @@ impl Operation {
             Self::Redrive { id } | Self::Drop { id } | Self::Cancel { id } => {
                 format!("delivery {id}")
             }
+            Self::RedriveSelected { ids }
+            | Self::DropSelected { ids }
+            | Self::CancelSelected { ids } => match ids.as_slice() {
+                [id] => format!("delivery {id}"),
+                ids => format!("{} deliveries", ids.len()),
+            },
             Self::RedriveMatching { filter }
             | Self::DropMatching { filter }
             | Self::CancelMatching { filter } => subject_of(filter),
@@ -243,6 +273,16 @@ impl Operation {
             Self::RedriveMatching { filter } => Some((BulkChange::Redrive, filter)),
             Self::DropMatching { filter } => Some((BulkChange::Drop, filter)),
             Self::CancelMatching { filter } => Some((BulkChange::Cancel, filter)),
+            _ => None,
+        }
+    }
+
+    /// What it does with selected deliveries, and with which; `None` of other operations.
+    pub fn selected(&self) -> Option<(BulkChange, &[DeliveryId])> {
+        match self {
+            Self::RedriveSelected { ids } => Some((BulkChange::Redrive, ids)),
+            Self::DropSelected { ids } => Some((BulkChange::Drop, ids)),
+            Self::CancelSelected { ids } => Some((BulkChange::Cancel, ids)),
             _ => None,
         }
     }

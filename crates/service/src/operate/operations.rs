@@ -16,7 +16,7 @@ use super::operation::Operation;
 use crate::handle::ServiceHandle;
 use crate::http::AppState;
 use crate::service::blocking;
-use crate::store::{AuditOutcome, AuditVia, NewAuditEntry, Store, StoreError};
+use crate::store::{AuditOutcome, AuditVia, BulkChange, NewAuditEntry, Store, StoreError};
 use crate::telemetry::ProblemKind;
 
 /// By what an operator does something.
@@ -86,6 +86,7 @@ pub enum OperationErrorKind {
 }
 
 pub(crate) use self::deliveries::show as show_delivery;
+pub(super) use self::deliveries::{counted, left};
 pub(crate) use self::incidents::show as show_incident;
 pub(super) use self::incidents::{no_match, unknown as incident_is_unknown};
 pub(super) use self::service::check_is_gone;
@@ -147,6 +148,15 @@ async fn apply(state: &Arc<AppState>, by: &str, operation: Operation) -> Result 
         Operation::Redrive { id } => deliveries::redrive(state, by, id).await,
         Operation::Drop { id } => deliveries::drop_dead_letter(state, by, id).await,
         Operation::Cancel { id } => deliveries::cancel(state, by, id).await,
+        Operation::RedriveSelected { ids } => {
+            deliveries::selected(state, by, BulkChange::Redrive, ids).await
+        }
+        Operation::DropSelected { ids } => {
+            deliveries::selected(state, by, BulkChange::Drop, ids).await
+        }
+        Operation::CancelSelected { ids } => {
+            deliveries::selected(state, by, BulkChange::Cancel, ids).await
+        }
         Operation::PauseTarget { target, reason } => {
             targets::pause(state, by, &target, reason).await
         }

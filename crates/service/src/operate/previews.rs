@@ -7,12 +7,12 @@ use reflexarc_delivery::DeliveryId;
 use super::jobs::JobLimits;
 use super::operation::{Operation, SilenceRequest};
 use super::operations::{
-    OperationError, check_is_gone, check_target, incident_is_unknown, matches_pattern, no_match,
-    query, show_delivery, silence_is_over, silence_is_unknown,
+    OperationError, check_is_gone, check_target, counted, incident_is_unknown, left,
+    matches_pattern, no_match, query, show_delivery, silence_is_over, silence_is_unknown,
 };
 use super::{SilenceLimits, check_silence, pending_match};
 use crate::http::AppState;
-use crate::store::{DeliveryFilter, DeliveryStatus};
+use crate::store::{BulkChange, DeliveryFilter, DeliveryRecord, DeliveryStatus};
 
 /// How many things an operation would change, and which, for people.
 type Result<T = (u64, String)> = std::result::Result<T, OperationError>;
@@ -22,6 +22,13 @@ pub(super) async fn preview(state: &Arc<AppState>, operation: &Operation) -> Res
     match operation {
         Operation::Redrive { id } | Operation::Drop { id } | Operation::Cancel { id } => {
             preview_of_delivery(state, operation, *id).await
+        }
+        Operation::RedriveSelected { ids } => {
+            preview_of_selected(state, BulkChange::Redrive, ids).await
+        }
+        Operation::DropSelected { ids } => preview_of_selected(state, BulkChange::Drop, ids).await,
+        Operation::CancelSelected { ids } => {
+            preview_of_selected(state, BulkChange::Cancel, ids).await
         }
         Operation::RedriveMatching { filter }
         | Operation::DropMatching { filter }
@@ -155,6 +162,44 @@ async fn preview_of_delivery(
     one(format!(
         "1 {noun} to {target}, of rule {rule} and event {event}"
     ))
+}
+
+/// How many of these deliveries would be changed.
+async fn preview_of_selected(
+    state: &Arc<AppState>,
+    change: BulkChange,
+    ids: &[DeliveryId],
+) -> Result {
+    let ids = ids.to_vec();
+    let found = query(state, move |store| {
+        let (mut count, mut unchanged, mut missing) = (0, 0, 0);
+        for id in ids {
+            match store.delivery(id)? {
+                None => missing += 1,
+                Some((record, _)) if is_changed(change, &record) => count += 1,
+                Some(_) => unchanged += 1,
+            }
+        }
+        Ok((count, unchanged, missing))
+    });
+    let (count, unchanged, missing) = found.await?;
+    let noun = match change {
+        BulkChange::Cancel => "waiting delivery",
+        _ => "dead letter",
+    };
+    let left = left(unchanged, missing);
+    Ok((count, format!("{}{left}", counted(count, noun))))
+}
+
+/// Whether a change makes something else of a delivery.
+fn is_changed(change: BulkChange, record: &DeliveryRecord) -> bool {
+    let status = record.status;
+    match change {
+        // A call that has died may have been executed.
+        BulkChange::Redrive => status == DeliveryStatus::Dead && !record.delivery.action.is_call(),
+        BulkChange::Drop => status == DeliveryStatus::Dead,
+        _ => matches!(status, DeliveryStatus::Pending | DeliveryStatus::Withheld),
+    }
 }
 
 /// How many deliveries of a target wait.

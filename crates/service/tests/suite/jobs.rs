@@ -160,6 +160,68 @@ async fn letters_that_come_after_the_preview_stay() {
 }
 
 #[tokio::test]
+async fn selected_deliveries_are_changed_at_once() {
+    let (folder, parts) = with_dead_letters(&[("lost", 4)]).await;
+    let serving = Serving::run(folder, parts).await;
+    serving.post_to("/targets/out/pause", &[], "").await;
+    let letters = serving.store.deliveries(DeliveryStatus::Dead, None, 9);
+    let letters = letters.unwrap();
+    let id = |index: usize| letters[index].delivery.id.to_string();
+    let missing = "8b2a0000000000000000000000000001";
+    let post = async |path: &str| {
+        let (status, body) = serving.post_to(path, &[], "").await;
+        (status, body.to_string())
+    };
+    let path = format!("/dlq/redrive?id={}&id={}&id={missing}", id(0), id(1));
+    let done = r#"{"changed":2,"unchanged":0,"missing":1}"#;
+    assert_eq!(post(&path).await, (200, done.to_owned()));
+    assert_eq!(count(&serving, DeliveryStatus::Pending, None).await, 2);
+    let path = format!("/dlq/drop?id={}&id={}", id(1), id(2));
+    let done = r#"{"changed":1,"unchanged":1,"missing":0}"#;
+    assert_eq!(post(&path).await, (200, done.to_owned()));
+    assert_eq!(count(&serving, DeliveryStatus::Dropped, None).await, 1);
+    let path = format!("/outbox/cancel?id={}", id(0));
+    let done = r#"{"changed":1,"unchanged":0,"missing":0}"#;
+    assert_eq!(post(&path).await, (200, done.to_owned()));
+    // Nothing is left to do, or it is not said with what.
+    let (status, body) = post(&path).await;
+    assert_eq!(status, 409, "{body}");
+    assert!(
+        body.contains("nothing was changed; 1 left unchanged"),
+        "{body}"
+    );
+    assert_eq!(post("/dlq/drop?id=").await.0, 400);
+    assert_eq!(
+        post(&format!("/dlq/drop?id={}&rule=lost", id(3))).await.0,
+        400
+    );
+    let many = "&id=8b2a0000000000000000000000000001".repeat(101);
+    let (status, body) = post(&format!("/dlq/drop?{many}")).await;
+    assert_eq!(status, 400, "{body}");
+    assert!(body.contains("more than 100"), "{body}");
+
+    let entries = audit(&serving);
+    let [_, redriven, dropped, cancelled, refused] = entries.as_slice() else {
+        panic!("{entries:?}");
+    };
+    assert_eq!(redriven.operation, "redrive_selected");
+    assert_eq!((redriven.outcome, redriven.count), (AuditOutcome::Done, 2));
+    assert_eq!(redriven.subject, "3 deliveries");
+    let ids = format!(r#"{{"ids":["{}","{}","{missing}"]}}"#, id(0), id(1));
+    assert_eq!(redriven.details, ids);
+    let command = format!("reflexarc dlq redrive {} {} {missing}", id(0), id(1));
+    assert_eq!(redriven.command, command);
+    assert_eq!(
+        redriven.message,
+        "2 dead letters moved back to the outbox; 1 not found"
+    );
+    assert_eq!(dropped.message, "1 dead letter dropped; 1 left unchanged");
+    assert_eq!(cancelled.message, "1 waiting delivery cancelled");
+    assert_eq!(refused.outcome, AuditOutcome::Refused);
+    serving.stop().await;
+}
+
+#[tokio::test]
 async fn two_operators_at_once_change_each_delivery_once() {
     let (folder, parts) = with_dead_letters(&[("lost", 3_000)]).await;
     let serving = Serving::run(folder, parts).await;

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use reflexarc_delivery::DeliveryId;
 use reflexarc_service::operate::{Operation, OperationLimits, SilenceRequest, SilenceSpan};
-use reflexarc_service::store::{DeliveryFilter, DeliveryStatus};
+use reflexarc_service::store::{AuditLimits, DeliveryFilter, DeliveryStatus};
 
 fn fields(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     let pairs = pairs.iter();
@@ -18,6 +18,7 @@ fn read(pairs: &[(&str, &str)]) -> Result<Operation, String> {
 }
 
 const ID: &str = "8b2a0000000000000000000000000001";
+const OTHER: &str = "8b2a0000000000000000000000000002";
 
 /// Name and value of each field, the command line and the subject.
 type Row<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
@@ -38,6 +39,22 @@ fn fields_are_operations_with_commands_and_subjects() {
         ),
         (
             &[("operation", "cancel"), ("id", ID)],
+            "reflexarc outbox cancel 8b2a0000000000000000000000000001",
+            "delivery 8b2a0000000000000000000000000001",
+        ),
+        (
+            &[("operation", "redrive_selected"), ("id", ID), ("id", OTHER)],
+            "reflexarc dlq redrive 8b2a0000000000000000000000000001 \
+             8b2a0000000000000000000000000002",
+            "2 deliveries",
+        ),
+        (
+            &[("operation", "drop_selected"), ("id", ID), ("id", ID)],
+            "reflexarc dlq drop 8b2a0000000000000000000000000001",
+            "delivery 8b2a0000000000000000000000000001",
+        ),
+        (
+            &[("operation", "cancel_selected"), ("id", ID), ("id", "")],
             "reflexarc outbox cancel 8b2a0000000000000000000000000001",
             "delivery 8b2a0000000000000000000000000001",
         ),
@@ -190,6 +207,23 @@ fn invalid_fields_are_refused_with_the_reason() {
         ),
         (&[("operation", "redrive")], "missing `id`"),
         (
+            &[("operation", "redrive"), ("id", ID), ("id", OTHER)],
+            "repeated field `id`",
+        ),
+        (
+            &[("operation", "drop_selected"), ("id", "")],
+            "no delivery is selected; select at least one",
+        ),
+        // What is selected is not also a filter.
+        (
+            &[("operation", "drop_selected"), ("id", ID), ("rule", "lost")],
+            "unknown field `rule` of the operation drop_selected",
+        ),
+        (
+            &[("operation", "drop_matching"), ("id", ID)],
+            "unknown field `id` of the operation drop_matching",
+        ),
+        (
             &[("operation", "end_silence"), ("id", "x")],
             "invalid `id`: expected a number, found `x`",
         ),
@@ -241,6 +275,25 @@ fn invalid_fields_are_refused_with_the_reason() {
     for (pairs, message) in table {
         assert_eq!(read(pairs), Err((*message).to_owned()));
     }
+}
+
+/// The record of the largest selection has all of it.
+#[test]
+fn selections_are_bounded_and_recorded_whole() {
+    let most = OperationLimits::LIMITS.ids;
+    let of = |count: usize| {
+        let ids = (0..count).map(|number| ("id".to_owned(), format!("{number:032x}")));
+        let mut fields = fields(&[("operation", "cancel_selected")]);
+        fields.extend(ids);
+        Operation::from_fields(&fields)
+    };
+    let largest = of(most).unwrap();
+    assert_eq!(largest.selected().unwrap().1.len(), most);
+    assert!(largest.command().len() <= AuditLimits::LIMITS.command);
+    let error = of(most + 1).unwrap_err().to_string();
+    let message = "101 deliveries are selected, more than 100; select fewer, or change all that \
+                   match a filter";
+    assert_eq!(error, message);
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -298,11 +351,19 @@ fn silence() -> impl Strategy<Value = SilenceRequest> {
 fn operation() -> impl Strategy<Value = Operation> {
     let id =
         || any::<u128>().prop_map(|number| format!("{number:032x}").parse::<DeliveryId>().unwrap());
+    let ids = || {
+        let ids = proptest::collection::btree_set(any::<u128>(), 1..5);
+        let id = |number| format!("{number:032x}").parse::<DeliveryId>().unwrap();
+        ids.prop_map(move |numbers| numbers.into_iter().map(id).collect::<Vec<_>>())
+    };
     let reason = || proptest::option::of(text());
     prop_oneof![
         id().prop_map(|id| Operation::Redrive { id }),
         id().prop_map(|id| Operation::Drop { id }),
         id().prop_map(|id| Operation::Cancel { id }),
+        ids().prop_map(|ids| Operation::RedriveSelected { ids }),
+        ids().prop_map(|ids| Operation::DropSelected { ids }),
+        ids().prop_map(|ids| Operation::CancelSelected { ids }),
         filter(DeliveryStatus::Dead).prop_map(|filter| Operation::RedriveMatching { filter }),
         filter(DeliveryStatus::Dead).prop_map(|filter| Operation::DropMatching { filter }),
         filter(DeliveryStatus::Pending).prop_map(|filter| Operation::CancelMatching { filter }),
@@ -328,7 +389,11 @@ fn a_bound_is_the_earlier_of_two_times() {
     let [first, second] = ["2026-11-27T06:00:00Z", "2026-11-27T07:00:00Z"];
     let time = |text: &str| text.parse::<Timestamp>().unwrap();
     for operation in ["redrive_matching", "drop_matching", "cancel_matching"] {
-        for (set, now, bound) in [("", first, first), (first, second, first), (second, first, first)] {
+        for (set, now, bound) in [
+            ("", first, first),
+            (first, second, first),
+            (second, first, first),
+        ] {
             let operation = read(&[("operation", operation), ("until", set)]).unwrap();
             let bounded = operation.bounded(time(now));
             assert_eq!(bounded.bulk().unwrap().1.finished_until, Some(time(bound)));

@@ -8,10 +8,12 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::calls::Withdrawal;
 use super::{calls, filtered, outbox, pages, withheld};
-use crate::{BulkChange, BulkStep, DeliveryFilter, DeliveryStatus, PageCursor, StoreError};
+use crate::{
+    BulkChange, BulkStep, DeliveryFilter, DeliveryStatus, PageCursor, SelectedChange, StoreError,
+};
 
-/// The most deliveries that one step changes, whatever was asked for.
-const MAX_STEP: usize = 1_000;
+/// The most deliveries that one transaction changes, whatever was asked for.
+pub(super) const MAX_STEP: usize = 1_000;
 
 /// Deliveries that one step looks at where no index has those that are selected.
 const LOOK: usize = 4_096;
@@ -39,16 +41,48 @@ pub(super) fn step(
         by_table(connection, filter, after, limit)?
     };
     for id in found.ids {
-        let is_changed = match change {
-            BulkChange::Redrive => redrive(connection, id, now)?,
-            BulkChange::Drop => drop_dead_letter(connection, id, now)?,
-            BulkChange::Cancel => cancel(connection, id, now)?,
-        };
+        let is_changed = one(connection, change, id, now)?;
         done.changed += u64::from(is_changed);
         done.unchanged += u64::from(!is_changed);
     }
     done.next = found.next;
     Ok(done)
+}
+
+/// Changes these deliveries.
+pub(super) fn selected(
+    connection: &Connection,
+    change: BulkChange,
+    ids: &[DeliveryId],
+    now: Timestamp,
+) -> Result<SelectedChange, StoreError> {
+    let mut done = SelectedChange::default();
+    let sql = "SELECT EXISTS (SELECT 1 FROM delivery WHERE id = ?1)";
+    let mut statement = connection.prepare_cached(sql)?;
+    for id in ids {
+        if one(connection, change, *id, now)? {
+            done.changed += 1;
+        } else if statement.query_row([id.as_bytes()], |row| row.get(0))? {
+            done.unchanged += 1;
+        } else {
+            done.missing += 1;
+        }
+    }
+    Ok(done)
+}
+
+/// Changes a delivery. Returns whether its status allowed it.
+fn one(
+    connection: &Connection,
+    change: BulkChange,
+    id: DeliveryId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    match change {
+        BulkChange::Redrive => redrive(connection, id, now),
+        BulkChange::Drop => drop_dead_letter(connection, id, now),
+        BulkChange::Cancel => cancel(connection, id, now),
+    }
 }
 
 /// Cancels a pending or withheld delivery, or withdraws a call.

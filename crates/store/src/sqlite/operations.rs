@@ -30,9 +30,9 @@ use crate::{
     EntryPage, EvaluateInTransaction, EventDeliveries, EventFilter, EventPage, Incident,
     IncidentFilter, Incoming, MatchCount, MatchCursor, MatchFilter, MatchPage, NewAuditEntry,
     NewSilence, PageCursor, PageLimits, Pruned, QueueDepth, ReleaseStep, ReplayAccepted, Reply,
-    ReplySender, Retention, RuleUse, Selection, Settled, Silence, SilenceEnd, StateReader, Store,
-    StoreCheck, StoreError, StoreLock, TargetPause, TimeWork, Timeline, VerifyReport,
-    WithdrawnCallObserver, WithheldPeriod, Withholding,
+    ReplySender, Retention, RuleUse, SelectedChange, Selection, Settled, Silence, SilenceEnd,
+    StateReader, Store, StoreCheck, StoreError, StoreLock, TargetPause, TimeWork, Timeline,
+    VerifyReport, WithdrawnCallObserver, WithheldPeriod, Withholding,
 };
 
 impl Store for SqliteStore {
@@ -536,6 +536,31 @@ impl Store for SqliteStore {
                 .wait()
         };
         self.free_space(submit)
+    }
+
+    fn change_selected(
+        &self,
+        change: BulkChange,
+        ids: &[DeliveryId],
+        now: Timestamp,
+    ) -> Result<SelectedChange, StoreError> {
+        let mut done = SelectedChange::default();
+        for ids in ids.chunks(bulk::MAX_STEP) {
+            let step = self.free_space(|| {
+                let ids = ids.to_vec();
+                let weight = ids.len();
+                let (reply, done) = Reply::channel();
+                let job = move |connection: &SharedConnection| {
+                    bulk::selected(&lock(connection), change, &ids, now)
+                };
+                self.writer.submit_to(reply, weight, job, |_| {});
+                done.wait()
+            })?;
+            done.changed += step.changed;
+            done.unchanged += step.unchanged;
+            done.missing += step.missing;
+        }
+        Ok(done)
     }
 
     fn append_audit(&self, entry: NewAuditEntry) -> Result<i64, StoreError> {

@@ -85,6 +85,7 @@ macro_rules! every_promise {
             filters: [
                 lists_by_filters_are_those_of_the_naive_list,
                 changes_of_many_are_those_of_each,
+                changes_of_selected_are_those_of_each,
                 a_change_of_many_ends_although_some_stay,
                 what_fails_again_is_not_redriven_twice,
             ]

@@ -1,6 +1,7 @@
 //! The command line that does the same as an operation.
 
 use jiff::Timestamp;
+use reflexarc_delivery::DeliveryId;
 use reflexarc_diagnostic::format_duration;
 
 use super::{Operation, SilenceSpan};
@@ -21,6 +22,9 @@ impl Operation {
             Self::Redrive { id } => CommandLine::new("dlq redrive").argument(&id.to_string()),
             Self::Drop { id } => CommandLine::new("dlq drop").argument(&id.to_string()),
             Self::Cancel { id } => CommandLine::new("outbox cancel").argument(&id.to_string()),
+            Self::RedriveSelected { ids } => CommandLine::new("dlq redrive").ids(ids),
+            Self::DropSelected { ids } => CommandLine::new("dlq drop").ids(ids),
+            Self::CancelSelected { ids } => CommandLine::new("outbox cancel").ids(ids),
             Self::RedriveMatching { filter } => CommandLine::new("dlq redrive").matching(filter),
             Self::DropMatching { filter } => CommandLine::new("dlq drop").matching(filter),
             Self::CancelMatching { filter } => CommandLine::new("outbox cancel").matching(filter),
@@ -73,6 +77,11 @@ impl CommandLine {
 
     fn argument(mut self, value: &str) -> Self {
         self.arguments.push(value.to_owned());
+        self
+    }
+
+    fn ids(mut self, ids: &[DeliveryId]) -> Self {
+        self.arguments.extend(ids.iter().map(DeliveryId::to_string));
         self
     }
 

@@ -15,7 +15,11 @@ use crate::store::{DeliveryFilter, DeliveryStatus};
 pub struct InvalidOperation(pub(crate) String);
 
 /// The fields that are left to be read.
-struct Fields<'a>(BTreeMap<&'a str, &'a str>);
+struct Fields<'a> {
+    values: BTreeMap<&'a str, &'a str>,
+    /// The values of `id`, which may be repeated.
+    ids: Vec<&'a str>,
+}
 
 const LIMITS: OperationLimits = OperationLimits::LIMITS;
 
@@ -24,7 +28,8 @@ impl Operation {
     /// fields count as missing, as forms send them.
     ///
     /// # Errors
-    /// If a field is missing, unknown, repeated or invalid. Unknown ones are errors because a
+    /// If a field is missing, unknown, invalid or repeated, but for the `id` of selected
+    /// deliveries. Unknown ones are errors because a
     /// misspelt condition would select more deliveries than meant: remove what is not a parameter,
     /// such as a token, before.
     pub fn from_fields(fields: &[(String, String)]) -> Result<Self, InvalidOperation> {
@@ -34,6 +39,9 @@ impl Operation {
             "redrive" => Self::Redrive { id: fields.id()? },
             "drop" => Self::Drop { id: fields.id()? },
             "cancel" => Self::Cancel { id: fields.id()? },
+            "redrive_selected" => Self::RedriveSelected { ids: fields.ids()? },
+            "drop_selected" => Self::DropSelected { ids: fields.ids()? },
+            "cancel_selected" => Self::CancelSelected { ids: fields.ids()? },
             "redrive_matching" => Self::RedriveMatching {
                 filter: fields.filter(DeliveryStatus::Dead)?,
             },
@@ -82,7 +90,9 @@ impl Operation {
             "accept_clock" => Self::AcceptClock,
             _ => return Err(unknown_operation(&name)),
         };
-        match fields.0.keys().next() {
+        let mut unknown = fields.values.into_keys();
+        let unknown = unknown.next().or((!fields.ids.is_empty()).then_some("id"));
+        match unknown {
             None => Ok(operation),
             Some(unknown) => {
                 let message = format!("unknown field `{unknown}` of the operation {name}");
@@ -97,6 +107,11 @@ impl Operation {
         match self {
             Self::Redrive { id } | Self::Drop { id } | Self::Cancel { id } => {
                 fields.push(("id", id.to_string()));
+            }
+            Self::RedriveSelected { ids }
+            | Self::DropSelected { ids }
+            | Self::CancelSelected { ids } => {
+                fields.extend(ids.iter().map(|id| ("id", id.to_string())));
             }
             Self::RedriveMatching { filter }
             | Self::DropMatching { filter }
@@ -168,18 +183,28 @@ fn silence_fields(request: &SilenceRequest, fields: &mut Vec<(&'static str, Stri
 
 impl<'a> Fields<'a> {
     fn new(fields: &'a [(String, String)]) -> Result<Self, InvalidOperation> {
-        let mut found = BTreeMap::new();
+        let (mut values, mut ids) = (BTreeMap::new(), Vec::new());
         for (name, value) in fields {
-            if found.insert(name.as_str(), value.as_str()).is_some() {
-                return Err(InvalidOperation(format!("repeated field `{name}`")));
+            if name == "id" {
+                ids.push(value.as_str());
+            } else if values.insert(name.as_str(), value.as_str()).is_some() {
+                return Err(repeated(name));
             }
         }
-        Ok(Self(found))
+        Ok(Self { values, ids })
     }
 
     /// The text of a field as it is, at most so many bytes of it.
     fn take(&mut self, name: &str, limit: usize) -> Result<Option<String>, InvalidOperation> {
-        let Some(text) = self.0.remove(name) else {
+        let value = if name == "id" {
+            if self.ids.len() > 1 {
+                return Err(repeated(name));
+            }
+            self.ids.pop()
+        } else {
+            self.values.remove(name)
+        };
+        let Some(text) = value else {
             return Ok(None);
         };
         if text.len() > limit {
@@ -210,11 +235,33 @@ impl<'a> Fields<'a> {
     }
 
     fn id(&mut self) -> Result<DeliveryId, InvalidOperation> {
-        let text = self.text("id", LIMITS.text)?;
-        let id = text.parse();
-        id.map_err(|error: reflexarc_delivery::InvalidDeliveryId| {
-            InvalidOperation(error.to_string())
-        })
+        delivery_id(&self.text("id", LIMITS.text)?)
+    }
+
+    /// The selected deliveries, each once.
+    fn ids(&mut self) -> Result<Vec<DeliveryId>, InvalidOperation> {
+        let found = std::mem::take(&mut self.ids);
+        let found: Vec<_> = found.into_iter().filter(|id| !id.is_empty()).collect();
+        if found.is_empty() {
+            let message = "no delivery is selected; select at least one";
+            return Err(InvalidOperation(message.to_owned()));
+        }
+        if found.len() > LIMITS.ids {
+            let (most, found) = (LIMITS.ids, found.len());
+            let message = format!(
+                "{found} deliveries are selected, more than {most}; select fewer, or change all \
+                 that match a filter"
+            );
+            return Err(InvalidOperation(message));
+        }
+        let mut ids: Vec<DeliveryId> = Vec::with_capacity(found.len());
+        for id in found {
+            let id = delivery_id(id)?;
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        Ok(ids)
     }
 
     fn number(&mut self) -> Result<i64, InvalidOperation> {
@@ -286,6 +333,15 @@ impl<'a> Fields<'a> {
             confirm: self.flag("confirm")?,
         })
     }
+}
+
+fn delivery_id(text: &str) -> Result<DeliveryId, InvalidOperation> {
+    let id = text.parse();
+    id.map_err(|error: reflexarc_delivery::InvalidDeliveryId| InvalidOperation(error.to_string()))
+}
+
+fn repeated(name: &str) -> InvalidOperation {
+    InvalidOperation(format!("repeated field `{name}`"))
 }
 
 fn unknown_operation(name: &str) -> InvalidOperation {

@@ -1,4 +1,4 @@
-//! Changing one delivery.
+//! Changing one delivery, or those that an operator has selected.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use reflexarc_event::Json;
 use super::{OperationError, Performed, Result, query};
 use crate::http::AppState;
 use crate::operate::{delivery_to_json, with_withheld_periods};
-use crate::store::{DeliveryRecord, Store, StoreError};
+use crate::store::{BulkChange, DeliveryRecord, Store, StoreError};
 
 /// A change of a delivery; false if its status does not allow it.
 type Change = fn(&dyn Store, DeliveryId, Timestamp) -> std::result::Result<bool, StoreError>;
@@ -37,6 +37,64 @@ pub(super) async fn cancel(state: &Arc<AppState>, by: &str, id: DeliveryId) -> R
     let (record, body) = change(state, by, id, operation, conflict).await?;
     let summary = format!("cancelled the delivery to {}", record.delivery.target);
     Ok(Performed::new(summary, 1, body))
+}
+
+/// Changes these deliveries. What has another status by now, or was removed, is counted.
+pub(super) async fn selected(
+    state: &Arc<AppState>,
+    by: &str,
+    change: BulkChange,
+    ids: Vec<DeliveryId>,
+) -> Result {
+    let now = state.clock.now();
+    let done = query(state, move |store| store.change_selected(change, &ids, now)).await?;
+    let body = Json::object([
+        ("changed", Json::count(done.changed)),
+        ("unchanged", Json::count(done.unchanged)),
+        ("missing", Json::count(done.missing)),
+    ]);
+    let left = left(done.unchanged, done.missing);
+    if done.changed == 0 {
+        let message = format!("nothing was changed{left}");
+        return Err(OperationError::conflict(message).with_member("result", body));
+    }
+    tracing::info!(
+        changed = done.changed,
+        who = by,
+        "an operator changed selected deliveries"
+    );
+    if change == BulkChange::Redrive {
+        let wake = &state.wake;
+        wake.wake(&wake.names(), &*state.store, now);
+    }
+    let (noun, participle) = match change {
+        BulkChange::Redrive => ("dead letter", "moved back to the outbox"),
+        BulkChange::Drop => ("dead letter", "dropped"),
+        _ => ("waiting delivery", "cancelled"),
+    };
+    let summary = format!("{} {participle}{left}", counted(done.changed, noun));
+    Ok(Performed::new(summary, done.changed, body))
+}
+
+/// `1 dead letter`, `2 dead letters`.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    match (count, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {noun}s"),
+    }
+}
+
+/// What is said of selected deliveries that stay as they are; empty if there are none.
+pub(crate) fn left(unchanged: u64, missing: u64) -> String {
+    let mut text = String::new();
+    if unchanged > 0 {
+        text.push_str(&format!("; {unchanged} left unchanged"));
+    }
+    if missing > 0 {
+        text.push_str(&format!("; {missing} not found"));
+    }
+    text
 }
 
 /// A delivery as JSON, with its attempts and the times in which it was withheld.

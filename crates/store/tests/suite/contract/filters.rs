@@ -1,6 +1,6 @@
 //! Promises about deliveries by filters, compared with lists in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -262,6 +262,58 @@ pub(super) fn changes_of_many_are_those_of_each(backend: &dyn Backend) {
     let narrow = (change.clone(), narrow, 1..9_usize);
     cases().run(&narrow, run).unwrap();
     cases().run(&(change, filter(), 1..9_usize), run).unwrap();
+}
+
+/// A change of selected deliveries changes each as if it was changed alone, and counts them all.
+pub(super) fn changes_of_selected_are_those_of_each(backend: &dyn Backend) {
+    let store = backend.open();
+    let ids = fill(&*store, &samples(120));
+    let change = select(vec![
+        BulkChange::Redrive,
+        BulkChange::Drop,
+        BulkChange::Cancel,
+    ]);
+    let unknown = DeliveryId::from([0xab; 16]);
+    let run = |(change, chosen): (BulkChange, BTreeSet<usize>)| {
+        let chosen: Vec<_> = chosen.iter().map(|index| ids[*index]).collect();
+        let before: Vec<_> = ids.iter().map(|id| record(&*store, *id)).collect();
+        let selected = [&chosen[..], &[unknown]].concat();
+        let done = store.change_selected(change, &selected, at(210)).unwrap();
+        let mut expected = 0;
+        for record_before in before {
+            let id = record_before.delivery.id;
+            let is_call = record_before.delivery.action.is_call();
+            let becomes = match (change, record_before.status) {
+                _ if !chosen.contains(&id) => None,
+                (BulkChange::Redrive, DeliveryStatus::Dead) => Some(DeliveryStatus::Pending),
+                (BulkChange::Drop, DeliveryStatus::Dead) => Some(DeliveryStatus::Dropped),
+                (BulkChange::Cancel, DeliveryStatus::Pending) if is_call => {
+                    Some(DeliveryStatus::Withdrawn)
+                }
+                (BulkChange::Cancel, DeliveryStatus::Pending) => Some(DeliveryStatus::Cancelled),
+                _ => None,
+            };
+            let now = record(&*store, id);
+            if let Some(status) = becomes {
+                expected += 1;
+                prop_assert_eq!(now.status, status, "{:?}", change);
+            } else {
+                prop_assert_eq!(now, record_before, "{:?}", change);
+            }
+        }
+        let unchanged = chosen.len() as u64 - expected;
+        prop_assert_eq!(
+            (done.changed, done.unchanged, done.missing),
+            (expected, unchanged, 1)
+        );
+        Ok(())
+    };
+    let chosen = prop::collection::btree_set(0..ids.len(), 0..9);
+    cases().run(&(change, chosen), run).unwrap();
+    // More than one transaction.
+    let many = vec![unknown; 2_500];
+    let done = store.change_selected(BulkChange::Drop, &many, at(211));
+    assert_eq!(done.unwrap().missing, 2_500);
 }
 
 /// A call that is being sent keeps its place, and is not found again by the next step.
