@@ -83,6 +83,23 @@ struct Row {
     operations: Vec<OperationLink>,
 }
 
+impl FilterForm {
+    /// With what was entered.
+    fn of(fields: &Fields, is_set: bool) -> Self {
+        let own = |name| fields.get(name).unwrap_or_default().to_owned();
+        Self {
+            target: own("target"),
+            rule: own("rule"),
+            event: own("event"),
+            reason: own("reason"),
+            since: own("since"),
+            until: own("until"),
+            expected_time: times::EXPECTED,
+            is_set,
+        }
+    }
+}
+
 impl List {
     fn status(self) -> DeliveryStatus {
         match self {
@@ -286,16 +303,7 @@ async fn show(session: Session, fields: Fields, list: List) -> Result<Response, 
                 (Shown::line(target), href, Count(*count))
             })
             .collect(),
-        filter: FilterForm {
-            target: own("target").unwrap_or_default(),
-            rule: own("rule").unwrap_or_default(),
-            event: own("event").unwrap_or_default(),
-            reason: own("reason").unwrap_or_default(),
-            since: own("since").unwrap_or_default(),
-            until: own("until").unwrap_or_default(),
-            expected_time: times::EXPECTED,
-            is_set,
-        },
+        filter: FilterForm::of(&fields, is_set),
         list,
         page,
     })
