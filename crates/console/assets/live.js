@@ -33,7 +33,7 @@
       case "answer":
         return `answer of ${entry.target} to ${entry.operation}: ${entry.ok ? "ok" : entry.code}`;
       case "left_out":
-        return "entries are left out here";
+        return `entries are left out here: ${entry.reason}`;
       default:
         return entry.kind;
     }

@@ -35,6 +35,8 @@ struct When {
     /// Where in the archive the events are that matched: their deliveries do not carry them.
     positions: HashSet<i64>,
     oldest: VecDeque<i64>,
+    /// Events that the stream lacks although they may match, since they were counted last.
+    undecided: u64,
 }
 
 /// A filter that cannot be used.
@@ -93,6 +95,13 @@ impl LiveFilter {
             && is_any(&self.targets, &|target| entry.is_about_target(target))
     }
 
+    /// The number of events since the last call that the stream lacks although they may match: the
+    /// filter would have taken too long.
+    pub(crate) fn take_undecided(&mut self) -> u64 {
+        let when = self.when.as_mut();
+        when.map_or(0, |when| std::mem::take(&mut when.undecided))
+    }
+
     /// Takes notice of an entry that the stream does not have because it is from before.
     pub(crate) fn note(&mut self, entry: &LiveEntry) {
         if let Some(when) = &mut self.when {
@@ -117,6 +126,7 @@ impl When {
             ids: Vec::new(),
             positions: HashSet::new(),
             oldest: VecDeque::new(),
+            undecided: 0,
         })
     }
 
@@ -140,6 +150,9 @@ impl When {
     fn matches(&mut self, event: &Event) -> bool {
         self.matcher
             .matching(event, &mut self.scratch, &mut self.ids);
+        if !self.scratch.undecided().is_empty() {
+            self.undecided += 1;
+        }
         !self.ids.is_empty()
     }
 }

@@ -77,6 +77,8 @@ pub(crate) fn live_response<A: Fn() -> bool + Send + 'static>(
     for entry in stream.reader.earlier() {
         stream.filter.note(&entry);
     }
+    // Those of before the stream are not its own.
+    stream.filter.take_undecided();
     if let Some(missed) = missed {
         stream.push_missed(missed);
     }
@@ -187,6 +189,7 @@ impl<A: Fn() -> bool> Stream<A> {
         for (number, entry) in (read.first..).zip(&read.entries) {
             if self.budget.units <= 0.0 || self.buffer.len() >= CHUNK {
                 self.reader.back_to(number);
+                self.push_undecided();
                 return self.budget.units > 0.0;
             }
             self.budget.units -= 1.0;
@@ -196,7 +199,19 @@ impl<A: Fn() -> bool> Stream<A> {
                 self.push(&id, &entry.text());
             }
         }
+        self.push_undecided();
         read.entries.len() == EXAMINED
+    }
+
+    /// Tells the client that it lacks events for which its filter could not be evaluated.
+    fn push_undecided(&mut self) {
+        let count = self.filter.take_undecided();
+        if count > 0 {
+            let last = self.reader.next_number().saturating_sub(1);
+            let reason = "it would take too long to decide whether they match the filter `when`; \
+                          make it simpler: fewer conditions on fields of objects in arrays";
+            self.push_left_out(Json::count(count), reason, last);
+        }
     }
 
     fn push(&mut self, id: &str, data: &str) {
@@ -219,6 +234,10 @@ impl<A: Fn() -> bool> Stream<A> {
                 (Json::Null, reason)
             }
         };
+        self.push_left_out(count, reason, last);
+    }
+
+    fn push_left_out(&mut self, count: Json, reason: &str, last: u64) {
         let members = [
             ("kind", Json::from("left_out")),
             ("count", count),

@@ -24,7 +24,7 @@ use crate::serving::{Parts, Serving, parts};
 
 /// An API that answers as it is set up: `Describe…` reads, `Create…` may be repeated, `Delete…` not,
 /// `Forbidden` is not allowed and `Stop…` is only rehearsed.
-struct StubApi {
+pub(crate) struct StubApi {
     /// What it does with the next requests; then it succeeds.
     outcomes: Mutex<VecDeque<Result<CallAnswer, CallError>>>,
     requests: Mutex<Vec<(String, DeliveryId)>>,
@@ -33,7 +33,9 @@ struct StubApi {
 }
 
 impl StubApi {
-    fn new(outcomes: impl IntoIterator<Item = Result<CallAnswer, CallError>>) -> Arc<Self> {
+    pub(crate) fn new(
+        outcomes: impl IntoIterator<Item = Result<CallAnswer, CallError>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             outcomes: Mutex::new(outcomes.into_iter().collect()),
             requests: Mutex::default(),
@@ -47,7 +49,11 @@ impl StubApi {
     }
 
     /// The target `ecs` of this API.
-    fn target(self: &Arc<Self>, changes: ChangeLimit, expires: SignedDuration) -> TargetConfig {
+    pub(crate) fn target(
+        self: &Arc<Self>,
+        changes: ChangeLimit,
+        expires: SignedDuration,
+    ) -> TargetConfig {
         let policy = RetryPolicy {
             delays: RetryDelays::List(vec![SignedDuration::from_millis(20); 3]),
             max_age: SignedDuration::from_hours(24),

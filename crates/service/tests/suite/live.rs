@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reflexarc::RuleSet;
+use reflexarc_delivery::ChangeLimit;
 use reflexarc_event::Json;
 use reflexarc_service::security::{Role, Token, Tokens};
 use reqwest::Response;
 
+use crate::calls::StubApi;
 use crate::samples::event_text;
 use crate::serving::{Parts, RULE, Serving};
 
@@ -235,6 +237,92 @@ async fn what_a_slow_reader_misses_is_counted() {
     }
     assert!(left_out > 0);
     assert_eq!(received + left_out, total);
+    serving.stop().await;
+}
+
+/// A filter that would take hours on an event of 2 KB.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_that_a_filter_cannot_decide_are_counted() {
+    let serving = Serving::start().await;
+    let arrays = (0..8).map(|i| format!("a{i}.x == 1 and a{i}.y == 1"));
+    let arrays = arrays.collect::<Vec<_>>().join(" and ");
+    let filter = format!("id == \"end\" or not ({arrays} and z.x == 1 and z.y == 1)");
+    let query: String = form_urlencoded::byte_serialize(filter.as_bytes()).collect();
+    let mut stream = Stream::open(&serving, &format!("?when={query}")).await;
+    let both = vec![r#"{"x": 1, "y": 1}"#; 20].join(", ");
+    let arrays = (0..8).map(|i| format!(r#""a{i}": [{both}]"#));
+    let arrays = arrays.collect::<Vec<_>>().join(", ");
+    let one = [vec![r#"{"x": 1}"#; 21], vec![r#"{"y": 1}"#; 21]].concat();
+    let hard = |id| format!(r#"{{"id": "{id}", {arrays}, "z": [{}]}}"#, one.join(", "));
+    let body = [hard("1"), hard("2"), r#"{"id": "end"}"#.to_owned()].join("\n");
+    let (status, answer) = serving.post("application/x-ndjson", body).await;
+    assert_eq!(status, 200, "{answer}");
+    let (mut undecided, mut ids) = (0, Vec::new());
+    while undecided < 2 || ids.is_empty() {
+        let entry = stream.next().await.unwrap();
+        if entry.get("kind").unwrap().as_str() == Some("left_out") {
+            let reason = entry.get("reason").unwrap().as_str().unwrap();
+            assert!(reason.contains("the filter `when`"), "{reason}");
+            undecided += number(&entry, "count");
+        } else {
+            ids.push(entry.get("id").unwrap().to_string());
+        }
+    }
+    assert_eq!((undecided, ids), (2, vec![r#""end""#.to_owned()]));
+    serving.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn firings_are_in_the_stream() {
+    let serving = Serving::with(|parts| {
+        let rule = "when = 'id exists'\nbatch = { within = \"1s\" }\n\
+                    then = 'send(\"out\", #{ count: count })'";
+        parts.rules = RuleSet::compile([("gathered.toml", rule)]).unwrap();
+    })
+    .await;
+    let mut stream = Stream::open(&serving, "?kinds=firing").await;
+    post(&serving, ["1", "2"].map(str::to_owned)).await;
+    let firing = stream.next().await.unwrap();
+    assert_eq!(firing.get("rule").unwrap().as_str(), Some("gathered"));
+    assert_eq!(firing.get("outcome").unwrap().as_str(), Some("fired"));
+    // After the entry of the rules and those of the events.
+    assert_eq!(number(&firing, "seq"), 4);
+    serving.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_and_their_answers_are_in_the_stream() {
+    let serving = Serving::with(|parts| {
+        let rule = "when = 'id exists'\nthen = 'call(\"ecs\", \"DescribeDisks\", #{})'\n\
+                    answered = 'log(answer.status)'";
+        parts.rules = RuleSet::compile([("asks.toml", rule)]).unwrap();
+        let api = StubApi::new([]);
+        let hour = jiff::SignedDuration::from_hours(1);
+        parts.config.queues = vec![api.target(ChangeLimit::default(), hour)];
+    })
+    .await;
+    let mut stream = Stream::open(&serving, "?kinds=call,answer").await;
+    post(&serving, ["1".to_owned()]).await;
+    let (mut call, mut answer) = (None, None);
+    while call.is_none() || answer.is_none() {
+        let entry = stream.next().await.unwrap();
+        let kind = entry.get("kind").unwrap().as_str().unwrap().to_owned();
+        assert_eq!(
+            entry.get("target").unwrap().as_str(),
+            Some("ecs"),
+            "{entry}"
+        );
+        assert_eq!(
+            entry.get("operation").unwrap().as_str(),
+            Some("DescribeDisks")
+        );
+        *(if kind == "call" {
+            &mut call
+        } else {
+            &mut answer
+        }) = Some(entry);
+    }
+    assert_eq!(answer.unwrap().get("ok"), Some(&Json::Bool(true)));
     serving.stop().await;
 }
 
