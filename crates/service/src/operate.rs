@@ -24,10 +24,11 @@ mod try_event;
 mod verify;
 mod what_if;
 
+pub(crate) use self::audit::end_interrupted;
 pub use self::audit::{audit_to_json, record_command};
 pub use self::incidents::{incident_to_json, incident_with_deliveries};
+pub(crate) use self::jobs::Jobs;
 pub use self::jobs::{JobLimits, JobStatus};
-pub(crate) use self::jobs::{Jobs, end_interrupted};
 pub use self::operation::{
     InvalidOperation, Operation, OperationLimits, SilenceRequest, SilenceSpan,
 };

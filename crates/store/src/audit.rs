@@ -83,7 +83,8 @@ pub enum AuditOutcome {
     Refused,
     /// It failed, perhaps after a part of it was done.
     Failed,
-    /// What the store has is damaged, or of a newer version.
+    /// Its process died before it ended, and it may have been done or not; or what the store has is
+    /// damaged, or of a newer version.
     Unknown,
 }
 

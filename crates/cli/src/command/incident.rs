@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use reflexarc_event::Json;
 use reflexarc_service::operate::{Operation, incident_to_json, incident_with_deliveries};
-use reflexarc_service::store::{Acknowledgement, ClosedBy, IncidentFilter};
+use reflexarc_service::store::{Acknowledgement, ClosedBy, Incident, IncidentFilter};
 
 use super::audited;
 use super::pending::user;
@@ -206,19 +206,28 @@ fn acknowledge(args: &AckArgs, output: &mut Output) -> Result<Exit, Failure> {
         note: args.note.clone(),
     };
     let now = Timestamp::now();
-    let done = store.acknowledge_incident(args.id, &acknowledgement, now);
-    let Some(done) = done.map_err(store_failure)? else {
-        audited::record(&*store, &operation, false, UNKNOWN, output);
+    let not_open = |incident: &Incident| {
+        let status = incident.status();
+        format!("incident {} is not open: it is {status}", args.id)
+    };
+    let done = audited::perform(
+        &*store,
+        &operation,
+        output,
+        || store.acknowledge_incident(args.id, &acknowledgement, now),
+        |done| match done {
+            Some(done) if done.is_new => (true, "acknowledged".to_owned()),
+            Some(done) => (false, not_open(&done.incident)),
+            None => (false, UNKNOWN.to_owned()),
+        },
+    )?;
+    let Some(done) = done else {
         return Ok(unknown(args.id, output));
     };
     if !done.is_new {
-        let status = done.incident.status();
-        let message = format!("incident {} is not open: it is {status}", args.id);
-        audited::record(&*store, &operation, false, &message, output);
-        output.error(&message);
+        output.error(&not_open(&done.incident));
         return Ok(Exit::Negative);
     }
-    audited::record(&*store, &operation, true, "acknowledged", output);
     output.line(format_args!(
         "incident {} acknowledged; {} cancelled",
         args.id,
@@ -238,17 +247,23 @@ fn close(args: &CloseArgs, output: &mut Output) -> Result<Exit, Failure> {
         reason: args.reason.clone(),
     };
     if store.incident(args.id).map_err(store_failure)?.is_none() {
-        audited::record(&*store, &operation, false, UNKNOWN, output);
+        audited::refused(&*store, &operation, UNKNOWN, output);
         return Ok(unknown(args.id, output));
     }
-    let was_open = store.close_incident(args.id, &closed, Timestamp::now());
-    let was_open = was_open.map_err(store_failure)?;
-    let message = if was_open {
-        "closed"
-    } else {
-        "the incident has ended"
-    };
-    audited::record(&*store, &operation, was_open, message, output);
+    let was_open = audited::perform(
+        &*store,
+        &operation,
+        output,
+        || store.close_incident(args.id, &closed, Timestamp::now()),
+        |was_open| {
+            let message = if *was_open {
+                "closed"
+            } else {
+                "the incident has ended"
+            };
+            (*was_open, message.to_owned())
+        },
+    )?;
     if !was_open {
         output.error(&format!("incident {} has ended", args.id));
         return Ok(Exit::Negative);

@@ -416,13 +416,23 @@ fn change(args: &ChangeArgs, change: &Change, output: &mut Output) -> Result<Exi
     }
     let (mut changed, mut unchanged) = (0, 0);
     for id in &args.ids {
-        let is_done = change.apply(&*store, *id, output)?;
-        let message = if is_done {
-            change.done
-        } else {
-            "not in this status"
-        };
-        audited::record(&*store, &(change.one)(*id), is_done, message, output);
+        let is_done = audited::perform(
+            &*store,
+            &(change.one)(*id),
+            output,
+            || (change.store)(&*store, *id, Timestamp::now()),
+            |is_done| {
+                let message = if *is_done {
+                    change.done
+                } else {
+                    "not in this status"
+                };
+                (*is_done, message.to_owned())
+            },
+        )?;
+        if !is_done {
+            change.report_status(*id, output);
+        }
         *if is_done {
             &mut changed
         } else {
@@ -480,14 +490,19 @@ impl Change {
         // returns false, and the delivery is reported like any other in the wrong state.
         let is_done = (self.store)(store, id, Timestamp::now()).map_err(store_failure)?;
         if !is_done {
-            let expected = match self.status {
-                DeliveryStatus::Pending => "pending",
-                DeliveryStatus::Withheld => "withheld",
-                _ => "a dead letter",
-            };
-            output.error(&format!("delivery {id} is not {expected}"));
+            self.report_status(id, output);
         }
         Ok(is_done)
+    }
+
+    /// Reports a delivery that is in another status.
+    fn report_status(&self, id: DeliveryId, output: &mut Output) {
+        let expected = match self.status {
+            DeliveryStatus::Pending => "pending",
+            DeliveryStatus::Withheld => "withheld",
+            _ => "a dead letter",
+        };
+        output.error(&format!("delivery {id} is not {expected}"));
     }
 
     fn summarise(

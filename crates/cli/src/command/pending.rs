@@ -272,15 +272,23 @@ fn close(args: &CloseArgs, output: &mut Output) -> Result<Exit, Failure> {
     let (mut closed, mut missing) = (0, 0);
     for key in &keys {
         let place = (args.rule.as_str(), key.as_str());
-        let found = close_pending(&*store, &rules, place, &closed_by, Timestamp::now());
-        let is_closed = found.map_err(store_failure)?.is_some();
         let operation = Operation::ClosePending {
             rule: args.rule.clone(),
             key: key.clone(),
             reason: args.reason.clone(),
         };
-        let message = if is_closed { "closed" } else { "no such match" };
-        audited::record(&*store, &operation, is_closed, message, output);
+        let found = audited::perform(
+            &*store,
+            &operation,
+            output,
+            || close_pending(&*store, &rules, place, &closed_by, Timestamp::now()),
+            |found| {
+                let is_closed = found.is_some();
+                let message = if is_closed { "closed" } else { "no such match" };
+                (is_closed, message.to_owned())
+            },
+        )?;
+        let is_closed = found.is_some();
         if is_closed {
             closed += 1;
         } else {

@@ -200,25 +200,29 @@ fn add(args: &AddArgs, output: &mut Output) -> Result<Exit, Failure> {
     let operation = Operation::AddSilence(args.request(now));
     if found.is_empty() && !args.yes {
         let message = "the pattern matches no delivery now";
-        audited::record(&*store, &operation, false, message, output);
+        audited::refused(&*store, &operation, message, output);
         output.error("it matches nothing now and is not added; add --yes if that is intended");
         if format != Format::Human {
             output.json(&found.to_json())?;
         }
         return Ok(Exit::Negative);
     }
-    let added = store.add_silence(silence, limits.active, now);
-    let Some(added) = added.map_err(store_failure)? else {
-        let message = format!(
-            "there are {} silences already; end one that is not needed",
-            limits.active
-        );
-        audited::record(&*store, &operation, false, &message, output);
-        output.error(&message);
+    let most = limits.active;
+    let full = format!("there are {most} silences already; end one that is not needed");
+    let added = audited::perform(
+        &*store,
+        &operation,
+        output,
+        || store.add_silence(silence, most, now),
+        |added| match added {
+            Some(added) => (true, format!("added silence {}", added.id)),
+            None => (false, full.clone()),
+        },
+    )?;
+    let Some(added) = added else {
+        output.error(&full);
         return Ok(Exit::Negative);
     };
-    let message = format!("added silence {}", added.id);
-    audited::record(&*store, &operation, true, &message, output);
     let json = silence_to_json(&added, now);
     match format {
         Format::Human => output.line(format_args!(
@@ -305,16 +309,23 @@ fn end(args: &EndArgs, output: &mut Output) -> Result<Exit, Failure> {
             by: user(),
             drops: args.drop,
         };
-        let ended = store.end_silence(*id, end).map_err(store_failure)?;
         let operation = Operation::EndSilence {
             id: *id,
             drops: args.drop,
         };
-        let message = match &ended {
-            Some(_) => "ended",
-            None => "no such silence, or it is over already",
-        };
-        audited::record(&*store, &operation, ended.is_some(), message, output);
+        let ended = audited::perform(
+            &*store,
+            &operation,
+            output,
+            || store.end_silence(*id, end),
+            |ended| {
+                let message = match ended {
+                    Some(_) => "ended",
+                    None => "no such silence, or it is over already",
+                };
+                (ended.is_some(), message.to_owned())
+            },
+        )?;
         if let Some(ended) = ended {
             let (open, what) = (ended.open, if args.drop { "dropped" } else { "released" });
             output.line(format_args!(

@@ -1,16 +1,18 @@
 //! `reflexarc target`: list the targets, send a test message to one, pause and resume one.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{CallSettings, ChangeLimit};
 use reflexarc_diagnostic::format_duration;
 use reflexarc_event::Json;
-use reflexarc_service::Config;
-use reflexarc_service::operate::{Operation, record_command, test_target};
+use reflexarc_service::operate::{Operation, test_target};
 use reflexarc_service::security::Role;
 use reflexarc_service::store::AuditOutcome;
+use reflexarc_service::{Config, Store};
 
-use super::pending::user;
+use super::audited;
 use crate::config_args::{ConfigArgs, store_failure, tokio_runtime};
 use crate::exit::{Exit, Failure};
 use crate::output::table::Table;
@@ -302,41 +304,40 @@ fn test(name: &str, args: &ConfigArgs, output: &mut Output) -> Result<Exit, Fail
         )));
     };
     let runtime = tokio_runtime()?;
+    let record = begin_test(args, &config, name, output);
     let result = runtime.block_on(test_target(queue, &config.redactor));
     runtime.shutdown_background();
-    record_test(args, &config, name, &result, output);
+    if let Some((store, id)) = record {
+        let ended = match &result {
+            Ok(response) => (AuditOutcome::Done, 1, response.as_str()),
+            Err(reason) => (AuditOutcome::Failed, 0, reason.as_str()),
+        };
+        audited::finish(&*store, id, ended, output);
+    }
     let response = result.map_err(Failure::Runtime)?;
     output.line(response)?;
     Ok(Exit::Done)
 }
 
-/// Records the test where there is a store.
-fn record_test(
+/// Records that the test begins, where there is a store.
+fn begin_test(
     args: &ConfigArgs,
     config: &Config,
     name: &str,
-    result: &Result<String, String>,
     output: &mut Output,
-) {
+) -> Option<(Arc<dyn Store>, i64)> {
     // Targets are tested before the first start too.
     if !config.store_path.exists() {
-        return;
+        return None;
     }
-    let (outcome, message) = match result {
-        Ok(response) => (AuditOutcome::Done, response),
-        Err(reason) => (AuditOutcome::Failed, reason),
-    };
     let operation = Operation::TestTarget {
         target: name.to_owned(),
     };
-    let recorded = args.open_store().and_then(|(_, store)| {
-        let count = u64::from(result.is_ok());
-        let ended = (outcome, count, message.as_str());
-        record_command(&*store, &user(), &operation, ended, Timestamp::now()).map_err(store_failure)
+    let begun = args.open_store().and_then(|(_, store)| {
+        let id = audited::begin(&*store, &operation, Timestamp::now()).map_err(store_failure)?;
+        Ok((store, id))
     });
-    if let Err(failure) = recorded {
-        output.error(&format!(
-            "cannot record it for `reflexarc audit`: {failure}"
-        ));
-    }
+    begun
+        .map_err(|failure| audited::not_recorded(&failure, output))
+        .ok()
 }

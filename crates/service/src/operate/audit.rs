@@ -1,14 +1,20 @@
 //! Records of what operators do.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::DeliveryId;
 use reflexarc_event::Json;
 
 use super::operation::Operation;
-use crate::store::{AuditEntry, AuditOutcome, AuditVia, NewAuditEntry, Store, StoreError};
+use crate::store::{
+    AuditEntry, AuditFilter, AuditOutcome, AuditVia, NewAuditEntry, Store, StoreError,
+};
 
 /// The operator in records while no tokens are configured: someone on this machine.
 const LOCAL: &str = "local";
+/// Records of each operation that are looked at for those that a process before has not ended.
+const RECENT: usize = 100;
+/// Age at which a command that has not ended does not run any more.
+const COMMAND_TIME: SignedDuration = SignedDuration::from_hours(24);
 
 /// Records an operation that a command performs on the store itself; `outcome` is
 /// [`AuditOutcome::Begun`] if it goes on. Returns the number of the entry, for
@@ -53,6 +59,34 @@ pub fn audit_to_json(entry: &AuditEntry) -> Json {
         ("message", entry.message.as_str().into()),
         ("finished", Json::optional(finished.as_deref())),
     ])
+}
+
+/// Ends the records of operations that an earlier process has begun and not ended. Of what changed
+/// many deliveries, it is known how far it came; of others not whether they were done.
+pub(crate) fn end_interrupted(store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
+    for operation in Operation::NAMES {
+        let filter = AuditFilter {
+            operation: Some(operation.to_owned()),
+            ..AuditFilter::default()
+        };
+        let (outcome, message) = if operation.ends_with("_matching") {
+            let message = "the process ended before; the rest was left as it was";
+            (AuditOutcome::Failed, message)
+        } else {
+            let message = "the process ended before the outcome was recorded; it may have been \
+                           done or not";
+            (AuditOutcome::Unknown, message)
+        };
+        for entry in store.audit_page(&filter, None, RECENT)? {
+            // A command works without the service, and may still do so.
+            let may_run =
+                entry.via == AuditVia::Command && now.duration_since(entry.at) < COMMAND_TIME;
+            if entry.outcome == AuditOutcome::Begun && !may_run {
+                store.finish_audit(entry.id, outcome, entry.count, message, now)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The record of an operation that begins.

@@ -16,9 +16,7 @@ use super::previews::many;
 use crate::handle::ServiceHandle;
 use crate::http::AppState;
 use crate::shutdown::stopped;
-use crate::store::{
-    AuditFilter, AuditOutcome, AuditVia, BulkChange, DeliveryFilter, PageCursor, Store, StoreError,
-};
+use crate::store::{AuditOutcome, AuditVia, BulkChange, DeliveryFilter, PageCursor, StoreError};
 use crate::telemetry::ProblemKind;
 
 /// Bounds of the work in the background.
@@ -75,8 +73,6 @@ struct JobPermit(Arc<Jobs>);
 const MAX_REST: Duration = Duration::from_millis(500);
 /// How often the end of work is recorded again if the store fails.
 const RECORD_ATTEMPTS: u32 = 5;
-/// Records that are looked at for work that a process before has not ended.
-const RECENT: usize = 100;
 
 impl JobLimits {
     /// The limits.
@@ -179,26 +175,6 @@ pub(super) async fn start(
         job: Some(status.id),
         ..Performed::new(summary, 0, status.to_json())
     })
-}
-
-/// Records of work that an earlier process of the service has not ended.
-pub(crate) fn end_interrupted(store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
-    for operation in ["redrive_matching", "drop_matching", "cancel_matching"] {
-        let filter = AuditFilter {
-            operation: Some(operation.to_owned()),
-            ..AuditFilter::default()
-        };
-        for entry in store.audit_page(&filter, None, RECENT)? {
-            // A command works without the service, and may still do so.
-            let is_ours = entry.via != AuditVia::Command;
-            if is_ours && entry.outcome == AuditOutcome::Begun {
-                let message = "the service ended before; the rest was left as it was";
-                let (id, count) = (entry.id, entry.count);
-                store.finish_audit(id, AuditOutcome::Failed, count, message, now)?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Work that runs.

@@ -10,6 +10,7 @@ mod targets;
 use std::sync::Arc;
 
 use reflexarc_event::Json;
+use tokio::task::JoinError;
 
 use super::audit::{entry, local_name};
 use super::operation::Operation;
@@ -125,21 +126,33 @@ impl ServiceHandle {
             if operation.bulk().is_some() {
                 return super::jobs::start(&state, &by, via, operation).await;
             }
-            let mut new = entry(
-                recorded_name(&state, &by),
-                via,
-                &operation,
-                state.clock.now(),
-            );
-            let result = apply(&state, &by, operation).await;
-            describe(&result, &mut new);
-            record(&state, new).await;
+            let now = state.clock.now();
+            let new = entry(recorded_name(&state, &by), via, &operation, now);
+            let recorded = begin(&state, new.clone());
+            let (record, result) = if matches!(operation, Operation::PauseTarget { .. }) {
+                // A store that hangs must not keep an operator from stopping calls.
+                tokio::join!(recorded, apply_apart(&state, &by, operation))
+            } else {
+                (recorded.await, apply_apart(&state, &by, operation).await)
+            };
+            end(&state, (record, new), &result).await;
             result
         });
-        performing.await.unwrap_or_else(|error| {
-            Err(StoreError::Failed(format!("internal error: {error}")).into())
-        })
+        performing
+            .await
+            .unwrap_or_else(|error| Err(internal(&error)))
     }
+}
+
+/// Performs what is done at once, in a task of its own: if it panics, that is recorded too.
+async fn apply_apart(state: &Arc<AppState>, by: &str, operation: Operation) -> Result {
+    let (state, by) = (state.clone(), by.to_owned());
+    let applied = tokio::spawn(async move { apply(&state, &by, operation).await });
+    applied.await.unwrap_or_else(|error| Err(internal(&error)))
+}
+
+fn internal(error: &JoinError) -> OperationError {
+    StoreError::Failed(format!("internal error: {error}")).into()
 }
 
 /// Performs what is done at once.
@@ -200,6 +213,33 @@ pub(super) fn describe(result: &Result, entry: &mut NewAuditEntry) {
             entry.outcome = error.outcome();
             entry.message.clone_from(&error.message);
         }
+    }
+}
+
+/// Records that an operation begins, so that there is a record if the process dies before it ends.
+/// Returns the number of the record; `None` if the store fails: [`end`] records it then, because
+/// what stops calls or frees space is needed all the more while a store fails.
+async fn begin(state: &Arc<AppState>, entry: NewAuditEntry) -> Option<i64> {
+    query(state, move |store| store.append_audit(entry))
+        .await
+        .ok()
+}
+
+/// Records how an operation has ended that [`begin`] may have recorded.
+async fn end(state: &Arc<AppState>, begun: (Option<i64>, NewAuditEntry), result: &Result) {
+    let (id, mut entry) = begun;
+    describe(result, &mut entry);
+    let Some(id) = id else {
+        return record(state, entry).await;
+    };
+    let (operation, by, now) = (entry.operation.clone(), entry.by.clone(), state.clock.now());
+    let recorded = query(state, move |store| {
+        store.finish_audit(id, entry.outcome, entry.count, &entry.message, now)
+    });
+    if let Err(error) = recorded.await {
+        let detail = format!("cannot record how {operation} of {by} has ended: {error}");
+        let problems = &state.metrics.problems;
+        problems.report(ProblemKind::StoreOperationFailed, "audit", 1, &detail);
     }
 }
 

@@ -1,8 +1,13 @@
 //! The records of what operators do over HTTP.
 
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 use reflexarc_event::Json;
 use reflexarc_service::security::{Role, Token, Tokens};
-use reflexarc_service::store::{AuditEntry, AuditFilter, AuditOutcome, AuditVia, DeliveryStatus};
+use reflexarc_service::store::{
+    AuditEntry, AuditFilter, AuditOutcome, AuditVia, DeliveryStatus, NewAuditEntry,
+};
 
 use crate::delivering::{queue, quick, webhook};
 use crate::receiver::{Receiver, Reply, eventually};
@@ -324,5 +329,130 @@ async fn records_are_listed_by_operator_and_operation() {
         assert_eq!(serving.get(&path, token).await.0, 400, "{query}");
     }
     assert_eq!(serving.get("/audit", None).await.0, 401);
+    serving.stop().await;
+}
+
+/// Changes the database of a service besides it.
+fn alter(serving: &Serving, sql: &str) {
+    let direct = rusqlite::Connection::open(serving.path("store.db")).unwrap();
+    direct.busy_timeout(Duration::from_secs(10)).unwrap();
+    direct.execute_batch(sql).unwrap();
+}
+
+#[tokio::test]
+async fn an_operation_has_a_record_also_if_its_end_is_not_recorded() {
+    let serving = Serving::start().await;
+    alter(
+        &serving,
+        "CREATE TRIGGER no_silence BEFORE INSERT ON silence
+         BEGIN SELECT raise(ABORT, 'no silence'); END",
+    );
+    let silence = r#"{"pattern":"rule == \"a\"","for":"1h","reason":"r","confirm":true}"#;
+    assert_eq!(send(&serving, "POST", "/silences", silence).await.0, 503);
+    let failed = audit(&serving).pop().unwrap();
+    assert_eq!(failed.operation, "add_silence");
+    assert_eq!(failed.outcome, AuditOutcome::Failed);
+    assert!(failed.message.contains("no silence"), "{}", failed.message);
+    assert!(failed.finished.is_some());
+
+    // As if the process died after the operation.
+    alter(
+        &serving,
+        "CREATE TRIGGER no_end BEFORE UPDATE ON audit
+         BEGIN SELECT raise(ABORT, 'no end'); END",
+    );
+    let paused = send(&serving, "POST", "/targets/out/pause?reason=x", "").await;
+    assert_eq!(paused.0, 200, "{}", paused.1);
+    let entries = audit(&serving);
+    assert_eq!(entries.len(), 2);
+    let begun = entries.last().unwrap();
+    assert_eq!(begun.operation, "pause_target");
+    assert_eq!((begun.outcome, begun.finished), (AuditOutcome::Begun, None));
+    let (_, status) = serving.get("/status", None).await;
+    let problems = status.get("problems").unwrap().to_string();
+    assert!(
+        problems.contains("cannot record how pause_target of local has ended"),
+        "{problems}"
+    );
+
+    // The next process says that it is not known.
+    alter(&serving, "DROP TRIGGER no_end");
+    let folder = serving.stop().await;
+    let parts = crate::serving::parts(&folder);
+    let serving = Serving::run(folder, parts).await;
+    assert_eq!(serving.get("/readyz", None).await.0, 200);
+    let entries = audit(&serving);
+    let [_, unknown] = entries.as_slice() else {
+        panic!("{entries:?}");
+    };
+    assert_eq!(unknown.outcome, AuditOutcome::Unknown);
+    let message = "the process ended before the outcome was recorded; it may have been done or not";
+    assert_eq!(unknown.message, message);
+    assert!(unknown.finished.is_some());
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn an_operation_whose_beginning_is_not_recorded_is_done_and_reported() {
+    let serving = Serving::start().await;
+    alter(
+        &serving,
+        "CREATE TRIGGER no_record BEFORE INSERT ON audit
+         BEGIN SELECT raise(ABORT, 'no record'); END",
+    );
+    let paused = send(&serving, "POST", "/targets/out/pause?reason=x", "").await;
+    assert_eq!(paused.0, 200, "{}", paused.1);
+    assert_eq!(audit(&serving), []);
+    let (_, status) = serving.get("/status", None).await;
+    let problems = status.get("problems").unwrap().to_string();
+    let expected = "cannot record that local has done pause_target";
+    assert!(problems.contains(expected), "{problems}");
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_ends_what_no_process_does_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let parts = crate::serving::parts(&folder);
+    let store = parts.store.clone();
+    let hours = |hours| Timestamp::now() - SignedDuration::from_hours(hours);
+    let begun = move |at, via, operation: &str| NewAuditEntry {
+        at,
+        by: "alice".into(),
+        via,
+        operation: operation.into(),
+        subject: "all".into(),
+        details: "{}".into(),
+        command: "reflexarc".into(),
+        outcome: AuditOutcome::Begun,
+        count: 0,
+        message: String::new(),
+    };
+    tokio::task::spawn_blocking(move || {
+        for (age, via, operation) in [
+            (25, AuditVia::Command, "redrive_matching"),
+            (25, AuditVia::Command, "test_target"),
+            (0, AuditVia::Command, "test_target"),
+            (0, AuditVia::Console, "redrive"),
+            (0, AuditVia::Api, "reload"),
+        ] {
+            store
+                .append_audit(begun(hours(age), via, operation))
+                .unwrap();
+        }
+    })
+    .await
+    .unwrap();
+    let serving = Serving::run(folder, parts).await;
+    assert_eq!(serving.get("/readyz", None).await.0, 200);
+    let outcomes = audit(&serving).into_iter().map(|entry| entry.outcome);
+    let expected = [
+        AuditOutcome::Failed,
+        AuditOutcome::Unknown,
+        AuditOutcome::Begun,
+        AuditOutcome::Unknown,
+        AuditOutcome::Unknown,
+    ];
+    assert_eq!(outcomes.collect::<Vec<_>>(), expected);
     serving.stop().await;
 }
