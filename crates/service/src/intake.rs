@@ -41,7 +41,7 @@ mod failures;
 mod fair_queue;
 mod firing;
 mod sequencer;
-mod stopwatch;
+pub(crate) mod stopwatch;
 mod weight;
 mod window;
 mod worker;

@@ -58,4 +58,7 @@ pub use self::trace::{
 };
 pub use self::try_event::{Tried, TriedEvent, TryLimits, try_event};
 pub use self::verify::{Difference, Verification, verify_archive};
-pub use self::what_if::{Changed, ChangedEvent, WhatIf, WhatIfLimits, WhatIfStop, what_if};
+pub use self::what_if::{
+    Changed, ChangedEvent, Outcome, ReactionChanges, ReactionEffect, ReactionExample, WhatIf,
+    WhatIfLimits, WhatIfStop, what_if,
+};

@@ -3,9 +3,13 @@
 use askama::Template;
 use axum::extract::Path;
 use axum::response::Response;
-use reflexarc_service::operate::{Changed, WhatIf, WhatIfLimits, WhatIfStop, what_if};
+use reflexarc_service::operate::{
+    Changed, ChangedEvent, Outcome, ReactionChanges, ReactionEffect, ReactionExample, WhatIf,
+    WhatIfLimits, WhatIfStop, what_if,
+};
 
 use super::unknown;
+use crate::effects::ActionView;
 use crate::error::PageError;
 use crate::inline;
 use crate::links;
@@ -24,6 +28,8 @@ struct WhatIfPage {
     edited: String,
     last: usize,
     max_events: Count,
+    max_reactions: Count,
+    max_seconds: u64,
     error: Option<Block>,
     result: Option<Comparison>,
 }
@@ -41,6 +47,7 @@ struct Comparison {
     stopped: Option<&'static str>,
     is_disabled: bool,
     has_window: bool,
+    reactions: Option<Reactions>,
 }
 
 struct Change {
@@ -56,6 +63,36 @@ struct Event {
     name: Shown,
     received: When,
     seq: i64,
+}
+
+/// What the reactions do.
+struct Reactions {
+    compared: Count,
+    left_out: Count,
+    changed: Count,
+    examples: Vec<Example>,
+    newly: Vec<Example>,
+}
+
+/// What both versions do with an event.
+struct Example {
+    event: Event,
+    before: Did,
+    after: Did,
+}
+
+/// The effects of a reaction.
+struct Did {
+    effects: Vec<Effect>,
+    left_out: usize,
+}
+
+enum Effect {
+    Action(ActionView),
+    Emit(Block),
+    Cancel(Shown),
+    Failure(Block),
+    Other,
 }
 
 /// Compares. It changes nothing; it is a form that is posted because a rule is too long for an
@@ -93,6 +130,8 @@ pub(crate) async fn compare(
         edited,
         last,
         max_events: Count(limits.events as u64),
+        max_reactions: Count(limits.reactions as u64),
+        max_seconds: limits.reaction_time.as_secs(),
         error,
         result,
     })
@@ -117,24 +156,73 @@ impl Comparison {
             }),
             is_disabled: found.is_disabled,
             has_window: found.has_window,
+            reactions: found.reactions.as_ref().map(Reactions::of),
         }
     }
 }
 
 impl Change {
     fn of(changed: &Changed) -> Self {
-        let events = changed.listed.iter().map(|event| Event {
+        Self {
+            count: Count(changed.count),
+            listed: changed.listed.iter().map(Event::of).collect(),
+            left_out: Count(changed.count.saturating_sub(changed.listed.len() as u64)),
+        }
+    }
+}
+
+impl Event {
+    fn of(event: &ChangedEvent) -> Self {
+        Self {
             href: links::entry(event.seq),
             id: Shown::line(&event.name.id),
             source: Shown::line(&event.name.source),
             name: Shown::line(&event.kind),
             received: When(event.received),
             seq: event.seq,
-        });
+        }
+    }
+}
+
+impl Reactions {
+    fn of(found: &ReactionChanges) -> Self {
         Self {
-            count: Count(changed.count),
-            listed: events.collect(),
-            left_out: Count(changed.count.saturating_sub(changed.listed.len() as u64)),
+            compared: Count(found.compared),
+            left_out: Count(found.left_out),
+            changed: Count(found.changed),
+            examples: found.examples.iter().map(Example::of).collect(),
+            newly: found.newly.iter().map(Example::of).collect(),
+        }
+    }
+}
+
+impl Example {
+    fn of(example: &ReactionExample) -> Self {
+        Self {
+            event: Event::of(&example.event),
+            before: Did::of(&example.before),
+            after: Did::of(&example.after),
+        }
+    }
+}
+
+impl Did {
+    fn of(outcome: &Outcome) -> Self {
+        Self {
+            effects: outcome.effects.iter().map(Effect::of).collect(),
+            left_out: outcome.left_out,
+        }
+    }
+}
+
+impl Effect {
+    fn of(effect: &ReactionEffect) -> Self {
+        match effect {
+            ReactionEffect::Action(action) => Self::Action(ActionView::of(action)),
+            ReactionEffect::Emit(event) => Self::Emit(Block::json(event)),
+            ReactionEffect::Cancel(name) => Self::Cancel(Shown::line(name)),
+            ReactionEffect::Failure(message) => Self::Failure(Block::new(message)),
+            _ => Self::Other,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `/rules`, tests, "try an event" and "what if".
 
-use crate::served::{FAILED, Served};
+use crate::served::{FAILED, STUCK, Served};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rules_have_counts_text_and_tests() {
@@ -53,7 +53,7 @@ async fn rules_have_counts_text_and_tests() {
     let page = served.page("/rules/failed/tests").await;
     assert!(page.contains("1 passed, 1 failed."), "{page}");
     assert!(
-        page.contains("failed.toml:16") && page.contains("+ false"),
+        page.contains("failed.toml:17") && page.contains("+ false"),
         "{page}"
     );
     served.stop().await;
@@ -110,6 +110,43 @@ async fn an_edited_rule_is_compared_with_the_archive() {
     ] {
         assert!(page.body.contains(text), "{text}: {}", page.body);
     }
+    // What it would do, before and after.
+    let changed = FAILED.replace("send(\"refuse\", event);", "send(\"<b>\", 1);");
+    let changed = changed.replace("== \"failed\"", "!= \"\"");
+    for (edited, texts) in [
+        (FAILED, vec!["<h3>Other reaction: 0</h3>"]),
+        (
+            &changed,
+            vec![
+                "<h3>Other reaction: 1</h3>",
+                "<h3>Newly matched: 1</h3>",
+                "What the edited rule would do with the newest of them",
+                "document to <a href=\"/targets/refuse\">refuse</a>",
+                "document to <a href=\"/targets/%3Cb%3E\">&#60;b&#62;</a>: 1</p>",
+                "on an empty state",
+            ],
+        ),
+        (
+            "when = 'content.result == \"failed\"'\nthen = 'throw \"<no>\"'",
+            vec!["<p>fails:</p>", "failed.toml:2:9: &#60;no&#62;"],
+        ),
+        (STUCK, vec!["Only <code>when</code> is compared"]),
+    ] {
+        let fields = [("text", edited), ("last", "100")];
+        let page = served
+            .post("/rules/failed", "/rules/failed/what-if", &fields)
+            .await;
+        for text in texts {
+            assert!(page.body.contains(text), "{text}: {}", page.body);
+        }
+    }
+    // Nothing was stored.
+    let page = served.page("/events?kind=event").await;
+    assert_eq!(
+        page.matches("<th scope=\"row\" data-label=\"Id\">").count(),
+        2,
+        "{page}"
+    );
     let fields = [("text", "when = 'x ='\nnotify = ['out']"), ("last", "7")];
     let page = served
         .post("/rules/failed", "/rules/failed/what-if", &fields)

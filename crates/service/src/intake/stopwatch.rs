@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Measures about how long this thread has run since the start.
-pub(super) struct ThreadStopwatch {
+pub(crate) struct ThreadStopwatch {
     started: Instant,
     thread_started: Duration,
     /// How long the thread is known to have been suspended.
@@ -25,7 +25,7 @@ pub(super) struct ThreadStopwatch {
 const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 impl ThreadStopwatch {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self {
             started: Instant::now(),
             thread_started: thread_time(),
@@ -34,7 +34,7 @@ impl ThreadStopwatch {
         }
     }
 
-    pub(super) fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         let passed = self.started.elapsed();
         let elapsed = passed.saturating_sub(self.suspended.get());
         if elapsed < self.checked.get() + CHECK_INTERVAL {

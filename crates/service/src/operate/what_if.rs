@@ -1,5 +1,7 @@
-//! What a rule would have matched: an edited text against the last events of the archive. Nothing
-//! is stored and nothing is sent.
+//! What a rule would have matched and done: an edited text against the last events of the archive.
+//! Nothing is stored and nothing is sent.
+
+mod reactions;
 
 use std::time::{Duration, Instant};
 
@@ -8,6 +10,8 @@ use reflexarc::{InvalidFiles, RuleSet};
 use reflexarc_delivery::EventRef;
 use reflexarc_event::NativeEvent;
 
+use self::reactions::Reactions;
+pub use self::reactions::{Outcome, ReactionChanges, ReactionEffect, ReactionExample};
 use crate::store::{Archived, EntryKind, EventFilter, PageLimits, Store, StoreError};
 
 /// How far a comparison goes.
@@ -24,9 +28,17 @@ pub struct WhatIfLimits {
     pub time: Duration,
     /// Events that are listed of each kind; 50. All are counted.
     pub listed: usize,
+    /// Events whose reactions are evaluated; 2,000.
+    pub reactions: usize,
+    /// How long reactions take, of [`WhatIfLimits::time`]; 2 s.
+    pub reaction_time: Duration,
+    /// Events of which it is shown what the reactions do; 10.
+    pub examples: usize,
+    /// Effects that are shown of one reaction; 5.
+    pub effects: usize,
 }
 
-/// What an edited rule matches in place of the rule in effect.
+/// What an edited rule matches and does in place of the rule in effect.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct WhatIf {
@@ -48,10 +60,13 @@ pub struct WhatIf {
     pub damaged: u64,
     /// Why not all events were compared that were asked for.
     pub stopped: Option<WhatIfStop>,
-    /// Whether the edited rule is disabled: then its filter is compared nevertheless.
+    /// Whether the edited rule is disabled: it is compared as if it were enabled.
     pub is_disabled: bool,
-    /// Whether the edited rule has a time window: what it waits for is not compared.
+    /// Whether one of the two has a time window: then only `when` is compared, because what they
+    /// do depends on the events before.
     pub has_window: bool,
+    /// What the reactions do; `None` with a time window.
+    pub reactions: Option<ReactionChanges>,
 }
 
 /// Events with another result than before.
@@ -107,13 +122,18 @@ impl WhatIfLimits {
         bytes: 64 << 20,
         time: Duration::from_secs(5),
         listed: 50,
+        reactions: 2_000,
+        reaction_time: Duration::from_secs(2),
+        examples: 10,
+        effects: 5,
     };
 }
 
-/// Compares what the rule `name` matches of the last events with what it would match with another
-/// text; a rule that does not exist matches nothing.
+/// Compares what the rule `name` matches of the last events, and does with them, with what it would
+/// with another text; a rule that does not exist matches nothing.
 ///
-/// Only `when` is compared, because what scripts and time windows do depends on the state.
+/// Reactions are evaluated on an empty state: what scripts read of it is missing, and `throttle` and
+/// `once` suppress nothing. Calls are not made. Of rules with a time window only `when` is compared.
 ///
 /// # Errors
 /// If the store cannot be read; the inner one, with diagnostics, if the text is invalid.
@@ -134,7 +154,7 @@ pub fn what_if(
         Some(file) if !file.is_empty() => file.to_owned(),
         _ => format!("{name}.toml"),
     };
-    let edited = RuleSet::compile_with_tables([(file, text)], rules.tables());
+    let edited = RuleSet::compile_with_tables([(file.as_str(), text)], rules.tables());
     let edited = match edited.map_err(|invalid: InvalidFiles| invalid.to_string()) {
         Ok(edited) => edited,
         Err(message) => return Ok(Err(message)),
@@ -152,10 +172,17 @@ pub fn what_if(
     let mut found = WhatIf::default();
     if let Some(rule) = edited.rules().next() {
         found.is_disabled = !rule.enabled();
-        found.has_window = rule.window_description().is_some();
     }
+    let mut both = current.into_iter().chain(edited.rules());
+    found.has_window = both.any(|rule| rule.window().is_some());
+    let reactions = (!found.has_window).then(|| Reactions::new(current, &edited, file, limits));
+    let reactions = match reactions.transpose() {
+        Ok(reactions) => reactions,
+        Err(invalid) => return Ok(Err(invalid.to_string())),
+    };
     let comparison = Comparison {
         sets: [before, after],
+        reactions,
         limits,
         last: last.min(limits.events) as u64,
         began,
@@ -169,6 +196,8 @@ pub fn what_if(
 struct Comparison<'a> {
     /// The filter before and after; each a set of at most one rule.
     sets: [RuleSet; 2],
+    /// `None` if only the filters are compared.
+    reactions: Option<Reactions<'a>>,
     limits: &'a WhatIfLimits,
     last: u64,
     began: Instant,
@@ -209,6 +238,7 @@ impl Comparison<'_> {
             }
             seq -= 1;
         }
+        self.found.reactions = self.reactions.map(Reactions::finish);
         Ok(self.found)
     }
 
@@ -237,22 +267,34 @@ impl Comparison<'_> {
             found.undecided += 1;
             return;
         }
-        let (before, after) = (before.is_match(), after.is_match());
-        found.before += u64::from(before);
-        found.after += u64::from(after);
-        let changed = match (before, after) {
-            (false, true) => &mut found.newly,
+        found.before += u64::from(before.is_match());
+        found.after += u64::from(after.is_match());
+        let at = archived.received;
+        let event = || ChangedEvent {
+            seq: archived.seq,
+            name: archived.name.clone(),
+            kind: archived.kind.clone(),
+            received: at,
+        };
+        let changed = match (before.is_match(), after.is_match()) {
+            (false, true) => {
+                if let Some(reactions) = &mut self.reactions {
+                    reactions.add_newly(&native, &after, at, event);
+                }
+                &mut found.newly
+            }
             (true, false) => &mut found.no_longer,
-            _ => return,
+            (true, true) => {
+                if let Some(reactions) = &mut self.reactions {
+                    reactions.compare(&native, [&before, &after], at, event);
+                }
+                return;
+            }
+            (false, false) => return,
         };
         changed.count += 1;
         if changed.listed.len() < self.limits.listed {
-            changed.listed.push(ChangedEvent {
-                seq: archived.seq,
-                name: archived.name,
-                kind: archived.kind,
-                received: archived.received,
-            });
+            changed.listed.push(event());
         }
     }
 }
@@ -278,6 +320,17 @@ mod tests {
             store.accept(incoming, Evaluation::default(), now).unwrap();
         }
         store
+    }
+
+    /// Compares two texts of a rule by the ten events.
+    pub(super) fn compare_texts(
+        before: &str,
+        after: &str,
+        limits: &WhatIfLimits,
+    ) -> Result<WhatIf, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let rules = RuleSet::compile([("rule.toml", before)]).unwrap();
+        what_if(&store(&folder), &rules, ("rule", after), 10, limits).unwrap()
     }
 
     fn compare(text: &str, last: usize, limits: &WhatIfLimits) -> Result<WhatIf, String> {
