@@ -1,5 +1,7 @@
 //! `reflexarc outbox` and `reflexarc dlq`: pending deliveries, and dead letters.
 
+mod many;
+
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -7,9 +9,7 @@ use reflexarc_delivery::DeliveryId;
 use reflexarc_diagnostic::format_duration;
 use reflexarc_event::Json;
 use reflexarc_service::operate::{Operation, delivery_to_json, with_withheld_periods};
-use reflexarc_service::store::{
-    AuditOutcome, DeliveryFilter, DeliveryRecord, DeliveryStatus, PageLimits,
-};
+use reflexarc_service::store::{DeliveryFilter, DeliveryRecord, DeliveryStatus, PageLimits};
 use reflexarc_service::{Store, StoreError};
 
 use super::audited;
@@ -412,7 +412,8 @@ fn show(args: &ShowArgs, output: &mut Output) -> Result<Exit, Failure> {
 fn change(args: &ChangeArgs, change: &Change, output: &mut Output) -> Result<Exit, Failure> {
     let (_, store) = args.config.open_store()?;
     if args.all {
-        return change_all(&*store, &args.filter.filter(change.status), change, output);
+        let filter = args.filter.filter(change.status);
+        return many::change_all(&*store, &filter, change, output);
     }
     let (mut changed, mut unchanged) = (0, 0);
     for id in &args.ids {
@@ -442,59 +443,7 @@ fn change(args: &ChangeArgs, change: &Change, output: &mut Output) -> Result<Exi
     change.summarise(changed, unchanged, output)
 }
 
-/// Changes what a filter selects, as one operation.
-fn change_all(
-    store: &dyn Store,
-    filter: &DeliveryFilter,
-    change: &Change,
-    output: &mut Output,
-) -> Result<Exit, Failure> {
-    // A redriven delivery that fails again comes later in the list; it is not redriven twice.
-    let begun = Timestamp::now();
-    let until = filter.finished_until.unwrap_or(begun).min(begun);
-    let operation = (change.many)(filter.clone());
-    let entry = audited::begin(store, &operation, begun).map_err(store_failure)?;
-    let (mut changed, mut unchanged) = (0, 0);
-    let result = for_each(store, (filter, usize::MAX), output, |entry, output| {
-        // Those that are pending have only been created.
-        let time = entry.finished.unwrap_or(entry.delivery.created);
-        if time <= until {
-            let is_done = change.apply(store, entry.delivery.id, output)?;
-            *if is_done {
-                &mut changed
-            } else {
-                &mut unchanged
-            } += 1;
-        }
-        Ok(())
-    });
-    let (outcome, message) = match &result {
-        Ok(_) => (AuditOutcome::Done, String::new()),
-        Err(failure) => (AuditOutcome::Failed, failure.to_string()),
-    };
-    audited::finish(store, entry, (outcome, changed, &message), output);
-    let damaged = result?;
-    let exit = change.summarise(changed, unchanged, output)?;
-    Ok(damaged.unwrap_or(exit))
-}
-
 impl Change {
-    /// Changes one delivery, and reports one that is in another status.
-    fn apply(
-        &self,
-        store: &dyn Store,
-        id: DeliveryId,
-        output: &mut Output,
-    ) -> Result<bool, Failure> {
-        // The service may settle a delivery between the listing and this change; the store then
-        // returns false, and the delivery is reported like any other in the wrong state.
-        let is_done = (self.store)(store, id, Timestamp::now()).map_err(store_failure)?;
-        if !is_done {
-            self.report_status(id, output);
-        }
-        Ok(is_done)
-    }
-
     /// Reports a delivery that is in another status.
     fn report_status(&self, id: DeliveryId, output: &mut Output) {
         let expected = match self.status {

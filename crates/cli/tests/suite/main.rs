@@ -5,6 +5,7 @@
     reason = "tests make files and run the program"
 )]
 
+mod audit;
 mod bad_input;
 mod call_lists;
 mod call_targets;

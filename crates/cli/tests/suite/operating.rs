@@ -192,7 +192,7 @@ fn sighup_reloads_rules() {
 }
 
 /// Starts a receiver that responds 422 and repeats the request head; returns its port.
-fn echoing_receiver() -> u16 {
+pub(crate) fn echoing_receiver() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
