@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_event::Json;
-use reflexarc_service::operate::{OpenProblem, PendingFilter, pending_page};
+use reflexarc_service::operate::{OpenProblem, PendingFilter, soonest_page};
 use reflexarc_service::store::{
     EntryPage, EventFilter, Incident, IncidentFilter, MatchCount, PageLimits, Silence, Store,
     StoreError,
@@ -26,13 +26,11 @@ const LISTED: usize = 5;
 const MAX_PROBLEMS: usize = 50;
 /// Background work is listed so long after it has ended; `/jobs` has all of it.
 const ENDED_WORK: SignedDuration = SignedDuration::from_hours(1);
-/// Pending matches among which the soonest are looked for.
-const PENDING: PageLimits = PageLimits {
-    rows: 200,
+/// Pending matches that are listed.
+const SOONEST: PageLimits = PageLimits {
+    rows: 5,
     bytes: 1 << 20,
 };
-/// Pending matches that are listed.
-const SOONEST: usize = 5;
 /// Entries of the archive that are listed.
 const RECENT: PageLimits = PageLimits {
     rows: 10,
@@ -154,16 +152,13 @@ fn read(
     })
 }
 
-/// The pending matches that are due next; none if there are too many to look at.
+/// The pending matches that are due next.
 fn soonest(
     store: &dyn Store,
     rules: &reflexarc::RuleSet,
     now: Timestamp,
 ) -> Result<Vec<Soonest>, StoreError> {
-    let page = pending_page(store, rules, &PendingFilter::default(), None, PENDING, now)?;
-    if page.next.is_some() {
-        return Ok(Vec::new());
-    }
+    let page = soonest_page(store, rules, &PendingFilter::default(), None, SOONEST, now)?;
     let text = |found: &Json, name: &str| found.get(name).and_then(Json::as_str).map(str::to_owned);
     let found = page.matches.iter().filter_map(|found| {
         Some(Soonest {
@@ -175,10 +170,7 @@ fn soonest(
             due: text(found, "due")?.parse().ok()?,
         })
     });
-    let mut found: Vec<_> = found.collect();
-    found.sort_by_key(|found| found.due);
-    found.truncate(SOONEST);
-    Ok(found)
+    Ok(found.collect())
 }
 
 /// Whether an operator can end the problem by accepting the clock.

@@ -3,8 +3,8 @@
 use askama::Template;
 use axum::response::Response;
 use reflexarc_event::Json;
-use reflexarc_service::operate::{PendingFilter, pending_page};
-use reflexarc_service::store::{IncidentFilter, MatchCursor, PageLimits};
+use reflexarc_service::operate::{PendingFilter, pending_page, soonest_page};
+use reflexarc_service::store::{DueCursor, IncidentFilter, MatchCursor, PageLimits};
 
 use crate::delivery_view::{OperationLink, time};
 use crate::effects::text;
@@ -13,7 +13,7 @@ use crate::fields::Fields;
 use crate::incidents::IncidentRow;
 use crate::links;
 use crate::page::{Page, Screen, html};
-use crate::parts::{Count, Pager, When};
+use crate::parts::{Pager, When};
 use crate::session::Session;
 use crate::text::{Shown, command_with};
 
@@ -21,11 +21,6 @@ use crate::text::{Shown, command_with};
 const PAGE: PageLimits = PageLimits {
     rows: 100,
     bytes: 1 << 20,
-};
-/// Matches of which the soonest are shown.
-const SORTED: PageLimits = PageLimits {
-    rows: 1_000,
-    bytes: 4 << 20,
 };
 /// Incidents of each list.
 const INCIDENTS: usize = 50;
@@ -37,9 +32,8 @@ struct Pending {
     filter: FilterForm,
     rows: Vec<MatchRow>,
     damaged: Vec<Shown>,
-    /// Whether there are matches that were not sorted.
-    is_part: bool,
-    left_out: Count,
+    /// What is said of a page without matches.
+    empty: &'static str,
     pager: Pager,
     open: Vec<IncidentRow>,
     ended: Vec<IncidentRow>,
@@ -80,13 +74,24 @@ pub(crate) async fn show(session: Session, fields: Fields) -> Result<Response, P
         fired: fields.get("fired").is_some(),
     };
     let is_by_rule = fields.get("order") == Some("rule");
-    let after = fields.parsed::<MatchCursor>("after", "a place in the list")?;
+    let place = "a place in the list";
+    let (by_rule, by_deadline) = if is_by_rule {
+        (fields.parsed::<MatchCursor>("after", place)?, None)
+    } else {
+        (None, fields.parsed::<DueCursor>("after", place)?)
+    };
     let before = fields.parsed::<i64>("before", "the number of an incident")?;
     let search = filter.clone();
     let found = session.handle().query(move |store| {
-        let limits = if is_by_rule { PAGE } else { SORTED };
-        let after = after.as_ref().filter(|_| is_by_rule);
-        let page = pending_page(store, &rules, &search, after, limits, now)?;
+        let page = if is_by_rule {
+            let page = pending_page(store, &rules, &search, by_rule.as_ref(), PAGE, now)?;
+            let next = page.next.map(|next| next.to_string());
+            (page.matches, page.damaged, next)
+        } else {
+            let page = soonest_page(store, &rules, &search, by_deadline.as_ref(), PAGE, now)?;
+            let next = page.next.map(|next| next.to_string());
+            (page.matches, page.damaged, next)
+        };
         let of_rule = |open| IncidentFilter {
             rule: search.rule.clone(),
             open,
@@ -95,16 +100,7 @@ pub(crate) async fn show(session: Session, fields: Fields) -> Result<Response, P
         let all = store.incidents(&of_rule(false), before, INCIDENTS)?;
         Ok((page, open, all))
     });
-    let (mut found, open, all) = found.await?;
-    let mut left_out = 0;
-    if !is_by_rule {
-        // Times in JSON have the same form, but not the same number of digits.
-        found
-            .matches
-            .sort_by_key(|one| (time(one, "due").is_none(), time(one, "due")));
-        left_out = found.matches.len().saturating_sub(PAGE.rows);
-        found.matches.truncate(PAGE.rows);
-    }
+    let ((matches, damaged, next), open, all) = found.await?;
     let options = [
         ("rule", filter.rule.as_deref()),
         ("key", filter.key.as_deref()),
@@ -114,27 +110,21 @@ pub(crate) async fn show(session: Session, fields: Fields) -> Result<Response, P
     let next_incident = all.last().map(|last| last.id.to_string());
     let next_incident = next_incident.filter(|_| all.len() == INCIDENTS);
     html(&Pending {
-        is_part: !is_by_rule && found.next.is_some(),
-        pager: Pager::new(
-            "/pending",
-            &fields,
-            "after",
-            found
-                .next
-                .filter(|_| is_by_rule)
-                .map(|next| next.to_string()),
-        ),
-        rows: found
-            .matches
-            .iter()
-            .map(|one| match_row(one, &page))
-            .collect(),
-        damaged: found
-            .damaged
+        empty: if next.is_some() {
+            "None so far; the next page goes on."
+        } else if fields.get("after").is_some() {
+            "These were all."
+        } else if filter.rule.is_some() || filter.key.is_some() {
+            "No pending match fits the filter."
+        } else {
+            "No match waits."
+        },
+        pager: Pager::new("/pending", &fields, "after", next),
+        rows: matches.iter().map(|one| match_row(one, &page)).collect(),
+        damaged: damaged
             .iter()
             .map(|one| Shown::line(&one.to_string()))
             .collect(),
-        left_out: Count(left_out as u64),
         open: open.iter().map(|one| IncidentRow::of(one, &page)).collect(),
         ended: all
             .iter()

@@ -36,8 +36,8 @@ pub use self::operations::{OperationError, OperationErrorKind, OperationPreview,
 pub(crate) use self::operations::{matches_pattern, query, show_delivery, show_incident};
 pub use self::overview::{OpenProblem, TargetOverview};
 pub use self::pending::{
-    PendingFilter, PendingPage, close_pending, damaged_match_to_json, keys_named, pending_match,
-    pending_page,
+    PendingFilter, PendingPage, SoonestPage, close_pending, damaged_match_to_json, keys_named,
+    pending_match, pending_page, soonest_page,
 };
 pub(crate) use self::problem_checks::{
     ProblemSources, check_clock, check_regularly, paused_detail,

@@ -81,7 +81,8 @@ pub use filters::{BulkChange, BulkStep, DeliveryFilter, SelectedChange};
 pub use incidents::{Acknowledged, Acknowledgement, Incident, IncidentEnd, IncidentFilter};
 pub use incoming::Incoming;
 pub use matches::{
-    ClosedBy, DamagedMatch, MatchCount, MatchCursor, MatchFilter, MatchPage, PendingMatch,
+    ClosedBy, DamagedMatch, DueCursor, DuePage, MatchCount, MatchCursor, MatchFilter, MatchPage,
+    PendingMatch,
 };
 pub use options::StoreOptions;
 pub use page::{

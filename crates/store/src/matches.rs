@@ -54,6 +54,19 @@ pub struct MatchPage {
     pub next: Option<MatchCursor>,
 }
 
+/// A part of the list of matches by deadline.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct DuePage {
+    /// Matches by deadline; those without one are the last, by rule and key. There may be none
+    /// although others follow.
+    pub matches: Vec<PendingMatch>,
+    /// What would be in the page too, but cannot be read.
+    pub damaged: Vec<DamagedMatch>,
+    /// Where the next page begins; `None` at the end of the list.
+    pub next: Option<DueCursor>,
+}
+
 /// A match that cannot be read back.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -82,6 +95,29 @@ pub struct MatchCursor {
     pub(crate) rule: String,
     pub(crate) window: u64,
     pub(crate) key: String,
+}
+
+/// A place in the list of matches by deadline: after this one.
+///
+/// ```
+/// use reflexarc_store::DueCursor;
+///
+/// for text in ["1800000000000000/7/\"eni-1/a\"", "none/00000000000000ff/stuck/\"eni-1\""] {
+///     assert_eq!(text.parse::<DueCursor>()?.to_string(), text);
+/// }
+/// assert!("7/\"eni-1\"".parse::<DueCursor>().is_err());
+/// # Ok::<(), reflexarc_store::InvalidPageCursor>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueCursor(pub(crate) DuePlace);
+
+/// A place in the list of matches by deadline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DuePlace {
+    /// Among those with a deadline: after this one, in microseconds, of the window with this number.
+    At { due: i64, window: i64, key: String },
+    /// Among those without one.
+    Without(MatchCursor),
 }
 
 /// Who closed a match, and why.
@@ -123,5 +159,32 @@ impl FromStr for MatchCursor {
             window: u64::from_str_radix(window, 16).map_err(|_| InvalidPageCursor)?,
             key: key.to_owned(),
         })
+    }
+}
+
+impl fmt::Display for DueCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            DuePlace::At { due, window, key } => write!(f, "{due}/{window}/{key}"),
+            DuePlace::Without(after) => write!(f, "none/{after}"),
+        }
+    }
+}
+
+impl FromStr for DueCursor {
+    type Err = InvalidPageCursor;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPageCursor> {
+        if let Some(after) = text.strip_prefix("none/") {
+            return Ok(Self(DuePlace::Without(after.parse()?)));
+        }
+        let mut parts = text.splitn(3, '/');
+        let mut next = || parts.next().ok_or(InvalidPageCursor);
+        let (due, window, key) = (next()?, next()?, next()?);
+        Ok(Self(DuePlace::At {
+            due: due.parse().map_err(|_| InvalidPageCursor)?,
+            window: window.parse().map_err(|_| InvalidPageCursor)?,
+            key: key.to_owned(),
+        }))
     }
 }

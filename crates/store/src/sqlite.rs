@@ -26,6 +26,7 @@ mod damage;
 mod deadlines;
 mod delays;
 mod digests;
+mod due_list;
 mod duplicates;
 mod entries;
 mod entry_clock;

@@ -13,13 +13,13 @@ use crate::{
     Accepted, Acknowledged, Acknowledgement, ActiveWithholding, Archived, Attempt, AttemptOutcome,
     AuditEntry, AuditFilter, AuditOutcome, BulkChange, BulkStep, ChangeReservation, ChangeStop,
     ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport,
-    DeliveryFilter, DeliveryPage, DeliveryRecord, DeliveryStatus, EndedAttempt, EntryPage,
-    EvaluateInTransaction, EventDeliveries, EventFilter, EventPage, Incident, IncidentFilter,
-    Incoming, MatchCount, MatchCursor, MatchFilter, MatchPage, NewAuditEntry, NewSilence,
-    PageCursor, PageLimits, Pruned, QueueDepth, ReleaseStep, ReplayAccepted, Reply, ReplySender,
-    Retention, RuleUse, SelectedChange, Selection, Settled, Silence, SilenceEnd, StateReader,
-    StoreCheck, StoreError, TargetPause, TimeWork, Timeline, VerifyReport, WithdrawnCallObserver,
-    WithheldPeriod, Withholding,
+    DeliveryFilter, DeliveryPage, DeliveryRecord, DeliveryStatus, DueCursor, DuePage, EndedAttempt,
+    EntryPage, EvaluateInTransaction, EventDeliveries, EventFilter, EventPage, Incident,
+    IncidentFilter, Incoming, MatchCount, MatchCursor, MatchFilter, MatchPage, NewAuditEntry,
+    NewSilence, PageCursor, PageLimits, Pruned, QueueDepth, ReleaseStep, ReplayAccepted, Reply,
+    ReplySender, Retention, RuleUse, SelectedChange, Selection, Settled, Silence, SilenceEnd,
+    StateReader, StoreCheck, StoreError, TargetPause, TimeWork, Timeline, VerifyReport,
+    WithdrawnCallObserver, WithheldPeriod, Withholding,
 };
 
 /// The exclusive lock of the one process that delivers from a store. It is released when this is
@@ -95,6 +95,18 @@ pub trait Store: Send + Sync {
         limits: PageLimits,
         now: Timestamp,
     ) -> Result<MatchPage, StoreError>;
+
+    /// As [`Store::pending_page`], by deadline: the soonest first, and those without a deadline last.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn pending_by_deadline(
+        &self,
+        filter: &MatchFilter,
+        after: Option<&DueCursor>,
+        limits: PageLimits,
+        now: Timestamp,
+    ) -> Result<DuePage, StoreError>;
 
     /// Source and id of the event at an archive position, if it is there.
     ///

@@ -5,7 +5,8 @@ use reflexarc::{RuleSet, WindowKind};
 use reflexarc_event::Json;
 
 use crate::store::{
-    ClosedBy, DamagedMatch, MatchCursor, MatchFilter, PageLimits, PendingMatch, Store, StoreError,
+    ClosedBy, DamagedMatch, DueCursor, MatchCursor, MatchFilter, PageLimits, PendingMatch, Store,
+    StoreError,
 };
 
 /// Which matches a list has.
@@ -33,6 +34,18 @@ pub struct PendingPage {
     pub next: Option<MatchCursor>,
 }
 
+/// A part of the list of pending matches by deadline.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct SoonestPage {
+    /// The matches as [`pending_page`] describes them. There may be none although others follow.
+    pub matches: Vec<Json>,
+    /// What would be in the page too, but cannot be read.
+    pub damaged: Vec<DamagedMatch>,
+    /// Where the next page begins; `None` at the end of the list.
+    pub next: Option<DueCursor>,
+}
+
 /// Pending matches by rule and key, each as `{"rule", "key", "status", "window", "opened", "event",
 /// "source", "position", "count", "due", "expires", "fired", "retries"}`.
 ///
@@ -50,28 +63,33 @@ pub fn pending_page(
     limits: PageLimits,
     now: Timestamp,
 ) -> Result<PendingPage, StoreError> {
-    let key = filter.key.as_deref();
-    let selection = MatchFilter {
-        rule: filter.rule.clone(),
-        keys: key.map(keys_named).unwrap_or_default(),
-        kept: filter.fired,
-    };
-    let found = store.pending_page(&selection, after, limits, now)?;
-    let mut page = PendingPage {
+    let found = store.pending_page(&filter.selection(), after, limits, now)?;
+    Ok(PendingPage {
+        matches: filter.describe(store, rules, found.matches)?,
         damaged: found.damaged,
         next: found.next,
-        ..PendingPage::default()
-    };
-    for found in found.matches {
-        let due = due(&found);
-        let is_late = |before| due.is_none_or(|due| due >= before);
-        if filter.due_before.is_some_and(is_late) {
-            continue;
-        }
-        page.matches
-            .extend(match_to_json(store, rules, &found, due)?);
-    }
-    Ok(page)
+    })
+}
+
+/// Pending matches by deadline, the soonest first; those without one, which fire with an event, are
+/// the last.
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn soonest_page(
+    store: &dyn Store,
+    rules: &RuleSet,
+    filter: &PendingFilter,
+    after: Option<&DueCursor>,
+    limits: PageLimits,
+    now: Timestamp,
+) -> Result<SoonestPage, StoreError> {
+    let found = store.pending_by_deadline(&filter.selection(), after, limits, now)?;
+    Ok(SoonestPage {
+        matches: filter.describe(store, rules, found.matches)?,
+        damaged: found.damaged,
+        next: found.next,
+    })
 }
 
 /// The match of a rule at a key, as [`pending_page`] describes it, if it waits or has fired.
@@ -150,6 +168,35 @@ pub fn damaged_match_to_json(damaged: &DamagedMatch) -> Json {
         ("status", "unreadable".into()),
         ("error", damaged.to_string().into()),
     ])
+}
+
+impl PendingFilter {
+    fn selection(&self) -> MatchFilter {
+        let key = self.key.as_deref();
+        MatchFilter {
+            rule: self.rule.clone(),
+            keys: key.map(keys_named).unwrap_or_default(),
+            kept: self.fired,
+        }
+    }
+
+    /// Those that are due in time.
+    fn describe(
+        &self,
+        store: &dyn Store,
+        rules: &RuleSet,
+        matches: Vec<PendingMatch>,
+    ) -> Result<Vec<Json>, StoreError> {
+        let mut described = Vec::with_capacity(matches.len());
+        for found in matches {
+            let due = due(&found);
+            let is_late = |before| due.is_none_or(|due| due >= before);
+            if !self.due_before.is_some_and(is_late) {
+                described.extend(match_to_json(store, rules, &found, due)?);
+            }
+        }
+        Ok(described)
+    }
 }
 
 /// When a match is looked at next.

@@ -19,15 +19,16 @@ use super::timeline::{Afterwards, SqliteTimeTransaction, advance};
 use super::writer::{SharedConnection, lock};
 use super::{
     SqliteStore, accept, archive, archived_event, attempts, audit, bulk, calls, changes, check,
-    claim, copies, deadlines, digests, entries, filtered, incident_messages, incidents, listing,
-    match_list, micros, order, outbox, pages, retention, schema, silences, targets, withheld,
+    claim, copies, deadlines, digests, due_list, entries, filtered, incident_messages, incidents,
+    listing, match_list, micros, order, outbox, pages, retention, schema, silences, targets,
+    withheld,
 };
 use crate::{
     Accepted, Acknowledged, Acknowledgement, ActiveWithholding, Archived, Attempt, AttemptOutcome,
     AuditEntry, AuditFilter, AuditOutcome, BulkChange, BulkStep, ChangeReservation, ChangeStop,
     ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport,
-    DeliveryFilter, DeliveryPage, DeliveryRecord, DeliveryStatus, EndedAttempt, EntryKind,
-    EntryPage, EvaluateInTransaction, EventDeliveries, EventFilter, EventPage, Incident,
+    DeliveryFilter, DeliveryPage, DeliveryRecord, DeliveryStatus, DueCursor, DuePage, EndedAttempt,
+    EntryKind, EntryPage, EvaluateInTransaction, EventDeliveries, EventFilter, EventPage, Incident,
     IncidentFilter, Incoming, MatchCount, MatchCursor, MatchFilter, MatchPage, NewAuditEntry,
     NewSilence, PageCursor, PageLimits, Pruned, QueueDepth, ReleaseStep, ReplayAccepted, Reply,
     ReplySender, Retention, RuleUse, SelectedChange, Selection, Settled, Silence, SilenceEnd,
@@ -165,6 +166,16 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<MatchPage, StoreError> {
         self.read(|connection| match_list::page(connection, filter, after, limits, now))
+    }
+
+    fn pending_by_deadline(
+        &self,
+        filter: &MatchFilter,
+        after: Option<&DueCursor>,
+        limits: PageLimits,
+        now: Timestamp,
+    ) -> Result<DuePage, StoreError> {
+        self.read(|connection| due_list::page(connection, filter, after, limits, now))
     }
 
     fn event_name(&self, position: u64) -> Result<Option<EventRef>, StoreError> {

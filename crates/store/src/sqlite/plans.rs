@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    audit, calls, changes, claim, deadlines, delays, entries, filtered, listing, match_list,
-    matches, order, program_state, schema, silences, state, withheld,
+    audit, calls, changes, claim, deadlines, delays, due_list, entries, filtered, listing,
+    match_list, matches, order, program_state, schema, silences, state, withheld,
 };
 use crate::{AuditFilter, DeliveryFilter, DeliveryStatus, PageCursor, StoreOptions};
 
@@ -133,6 +133,15 @@ fn matches_are_found_by_rule_and_key_or_by_deadline() {
         (
             match_list::of_window(false),
             vec![of_rule, "SEARCH m USING PRIMARY KEY (rule=? AND key>?)"],
+        ),
+        // In the order of the index, and behind a place by it: a page reads its part.
+        (
+            due_list::BY_DUE.to_owned(),
+            vec![&format!("{due} ((due,rule,key)>(?,?,?))")],
+        ),
+        (
+            due_list::OF_WINDOW.to_owned(),
+            vec!["SEARCH kept_match USING PRIMARY KEY (rule=? AND key>?)"],
         ),
     ] {
         assert_eq!(searched(&sql), searches, "{sql}");

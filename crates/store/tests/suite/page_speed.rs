@@ -11,10 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use reflexarc_event::Event;
+use reflexarc_reaction::{KeptMatch, StateChange};
 use reflexarc_store::{
     AuditFilter, AuditOutcome, AuditVia, BulkChange, DeliveryFilter, DeliveryStatus,
-    EvaluateInTransaction, EventFilter, Incoming, NewAuditEntry, PageLimits, Reply, SqliteStore,
-    Store,
+    EvaluateInTransaction, EventFilter, Incoming, MatchFilter, NewAuditEntry, PageLimits, Reply,
+    SqliteStore, Store,
 };
 
 use crate::samples::{LEASE, at, attempt, dead_letter, evaluation, event_text, open, send};
@@ -344,6 +345,58 @@ fn change_all(store: &SqliteStore, change: BulkChange, status: DeliveryStatus, s
     changed
 }
 
+/// Pages of matches by deadline, of a tenth of a hundred rules each, and a match in ten without one.
+fn time_matches(store: &SqliteStore, count: usize) {
+    for batch in 0..count / 1_000 {
+        let changes = (0..1_000).map(|number| {
+            let number = batch * 1_000 + number;
+            let mut kept = KeptMatch::new("{}");
+            kept.is_pending = true;
+            kept.window = 7;
+            // Not in the order of the keys.
+            let second = 20_000 + i64::try_from(number * 7_919 % count).unwrap();
+            kept.due = (number % 10 != 0).then(|| at(second));
+            StateChange::SetMatch {
+                key: format!("\"eni-{number}\""),
+                kept,
+                event: None,
+            }
+        });
+        let evaluated = evaluation(&format!("rule-{}", batch % 10), vec![], changes.collect());
+        let text = event_text(&format!("match-{batch}"), "eni-1");
+        let incoming = Incoming::new(Event::from_json(text).unwrap()).unwrap();
+        store.accept(incoming, evaluated, at(15_000)).unwrap();
+    }
+    let all = MatchFilter::default();
+    let of_rule = MatchFilter {
+        rule: Some("rule-3".to_owned()),
+        ..all.clone()
+    };
+    let now = at(15_000);
+    let mut after = None;
+    for (name, filter) in [("all", &all), ("of a rule", &of_rule)] {
+        timed(&format!("matches by deadline, {name}"), || {
+            let page = store.pending_by_deadline(filter, None, LIMITS, now);
+            let page = page.unwrap();
+            after = page.next;
+            page.matches.len()
+        });
+        timed(&format!("matches by deadline, {name}, page 2"), || {
+            let page = store.pending_by_deadline(filter, after.as_ref(), LIMITS, now);
+            page.unwrap().matches.len()
+        });
+    }
+    timed("matches, counted", || store.match_counts().unwrap().len());
+    let all_of_them = PageLimits {
+        rows: usize::MAX,
+        bytes: usize::MAX,
+    };
+    timed("matches by deadline, as many as a page looks at", || {
+        let page = store.pending_by_deadline(&all, None, all_of_them, now);
+        page.unwrap().matches.len()
+    });
+}
+
 #[test]
 fn page_speed() {
     let events = std::env::var("REFLEXARC_PAGES").map_or(2_000, |count| count.parse().unwrap());
@@ -357,6 +410,7 @@ fn page_speed() {
         .max(time_entries(&store, events))
         .max(time_audit(&store, events / 20));
     println!("{longest:>10.2?}  the slowest of all");
+    time_matches(&store, (events / 10).max(1_000));
     let (redrive, cancel) = (BulkChange::Redrive, BulkChange::Cancel);
     let (dead, pending) = (DeliveryStatus::Dead, DeliveryStatus::Pending);
     assert_eq!(change_all(&store, redrive, dead, 256), letters);

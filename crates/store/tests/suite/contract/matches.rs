@@ -8,8 +8,8 @@ use proptest::strategy::ValueTree as _;
 use reflexarc::Evaluation;
 use reflexarc_reaction::{KeptEvent, KeptMatch, MemoryState, NoState, State as _, StateChange};
 use reflexarc_store::{
-    ClosedBy, EntryKind, MatchFilter, PageLimits, Retention, Selection, Store, StoreError,
-    StoredState,
+    ClosedBy, DueCursor, EntryKind, MatchFilter, PageLimits, Retention, Selection, Store,
+    StoreError, StoredState,
 };
 
 use super::Backend;
@@ -270,6 +270,26 @@ impl Twin {
         }
     }
 
+    /// The list by deadline has the same, the soonest first.
+    fn check_soonest(
+        &self,
+        store: &dyn Store,
+        filter: &MatchFilter,
+        mut expected: Vec<(String, String, KeptMatch)>,
+        now: Timestamp,
+    ) {
+        let mut found = soonest_pages(store, filter, now);
+        let due = |(.., kept): &(String, String, KeptMatch)| (kept.due.is_none(), kept.due);
+        assert!(found.is_sorted_by_key(due), "{found:?}");
+        // Those with one deadline are in the order of their windows.
+        for list in [&mut found, &mut expected] {
+            list.sort_by(|left, right| {
+                (due(left), &left.0, &left.1).cmp(&(due(right), &right.0, &right.1))
+            });
+        }
+        assert_eq!(found, expected);
+    }
+
     fn check_lists(&self, store: &dyn Store, now: Timestamp) {
         let mut live = self.state.clone();
         live.remove_expired_matches(now);
@@ -311,7 +331,31 @@ impl Twin {
                 })
                 .collect();
             assert_eq!(all_pages(store, &filter, now), expected);
+            self.check_soonest(store, &filter, expected, now);
         }
+    }
+}
+
+/// All matches that a filter selects by their deadlines, read in pages of two.
+fn soonest_pages(
+    store: &dyn Store,
+    filter: &MatchFilter,
+    now: Timestamp,
+) -> Vec<(String, String, KeptMatch)> {
+    let (mut found, mut after): (Vec<_>, Option<DueCursor>) = (Vec::new(), None);
+    loop {
+        let limits = PageLimits {
+            rows: 2,
+            bytes: usize::MAX,
+        };
+        let page = store.pending_by_deadline(filter, after.as_ref(), limits, now);
+        let page = page.unwrap();
+        assert!(page.damaged.is_empty());
+        let matches = page.matches.into_iter();
+        found.extend(matches.map(|listed| (listed.rule, listed.key, listed.kept)));
+        let Some(next) = page.next else { return found };
+        // As it is in an address.
+        after = Some(next.to_string().parse().unwrap());
     }
 }
 
