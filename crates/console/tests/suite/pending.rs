@@ -39,7 +39,12 @@ async fn matches_and_incidents_are_listed_with_operations() {
     );
     // By deadline, behind a place, and by rule and key.
     let later = |year: i64| format!("/pending?after={}/1/k", (year - 1970) * 31_557_600_000_000);
-    assert!(served.page(&later(2000)).await.contains("<code>eni-1</code>"));
+    assert!(
+        served
+            .page(&later(2000))
+            .await
+            .contains("<code>eni-1</code>")
+    );
     let page = served.page(&later(2200)).await;
     assert!(page.contains("These were all.") && !page.contains("<td data-label=\"Due\">"));
     for after in ["after=%00", "after=1/eni-1", "order=rule&after=%00"] {

@@ -272,7 +272,6 @@ impl Twin {
 
     /// The list by deadline has the same, the soonest first.
     fn check_soonest(
-        &self,
         store: &dyn Store,
         filter: &MatchFilter,
         mut expected: Vec<(String, String, KeptMatch)>,
@@ -331,7 +330,7 @@ impl Twin {
                 })
                 .collect();
             assert_eq!(all_pages(store, &filter, now), expected);
-            self.check_soonest(store, &filter, expected, now);
+            Self::check_soonest(store, &filter, expected, now);
         }
     }
 }
