@@ -71,7 +71,9 @@ impl RecordLimits {
 /// let rules = RuleSet::compile([("count.toml", "when = 'a == 1'\nthen = 'add(\"n\", 1);'")])?;
 /// let (event, now) = (NativeEvent::from_json(r#"{"a": 1}"#)?, Timestamp::UNIX_EPOCH);
 /// let mut state = MemoryState::new();
-/// state.apply_evaluation(&rules.evaluate(&event, &state, now));
+/// for effects in &rules.evaluate(&event, &state, now).rules {
+///     state.apply(&effects.rule, &effects.changes);
+/// }
 /// let second = rules.evaluate(&event, &state, now);
 /// let changes = recorded_changes(&second, &state, now);
 /// assert_eq!(changes[0][0].key, "n");
