@@ -208,9 +208,7 @@ def test_selected_dead_letters(visit: Visit, console: Console, last: Last, javas
 
 
 @both
-def test_selected_waiting_deliveries(
-    visit: Visit, console: Console, last: Last, javascript: bool
-):
+def test_selected_waiting_deliveries(visit: Visit, console: Console, last: Last, javascript: bool):
     name = f"later-selected-{javascript}"
     console.post(event(name))
     waiting = eventually(
