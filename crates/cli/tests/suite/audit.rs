@@ -111,6 +111,11 @@ fn dead_letters_are_selected_changed_and_recorded() {
     let until = format!("--until {}", text(&entries[1], "at"));
     assert!(text(&entries[1], "command").ends_with(&until));
 
+    records_are_found(&workspace, &entries);
+}
+
+/// The filters of `audit`, on the records of two bulk drops, a bulk redrive and a refused drop.
+fn records_are_found(workspace: &Workspace, entries: &[Json]) {
     let by = text(&entries[0], "by");
     for (options, number) in [
         (&["--by", by][..], 4),
@@ -125,7 +130,7 @@ fn dead_letters_are_selected_changed_and_recorded() {
         (&["--limit", "3"], 3),
         (&["--by", by, "--operation", "drop", "--limit", "1"], 1),
     ] {
-        let found = elements(&workspace, &[&["audit"], options].concat());
+        let found = elements(workspace, &[&["audit"], options].concat());
         assert_eq!(found.len(), number, "{options:?}");
     }
     let listed = workspace.run(&["audit", "--operation", "drop_matching"]);
