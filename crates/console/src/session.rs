@@ -283,7 +283,7 @@ pub(crate) fn is_link_of_another_site(parts: &Parts) -> bool {
     parts.method == Method::GET && matches!(site, Some(b"cross-site" | b"same-site"))
 }
 
-/// What a request comes from: the scripts of the pages mark those that nobody has made.
+/// What a request comes from: the scripts of the pages mark those that no user has made.
 fn cause(parts: &Parts) -> Cause {
     if parts.uri.path() == LIVE || parts.headers.contains_key(AUTOMATIC) {
         Cause::Page

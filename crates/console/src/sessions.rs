@@ -31,7 +31,7 @@ pub(crate) struct Sessions {
 pub(crate) enum Cause {
     /// Somebody has followed a link or posted a form.
     Person,
-    /// A page keeps itself up to date: nobody may be there.
+    /// A page keeps itself up to date, whether or not a user is there.
     Page,
 }
 

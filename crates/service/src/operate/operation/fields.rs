@@ -29,9 +29,8 @@ impl Operation {
     ///
     /// # Errors
     /// If a field is missing, unknown, invalid or repeated, but for the `id` of selected
-    /// deliveries. Unknown ones are errors because a
-    /// misspelt condition would select more deliveries than meant: remove what is not a parameter,
-    /// such as a token, before.
+    /// deliveries. Unknown ones are errors because a misspelt condition would select more
+    /// deliveries than meant: remove what is not a parameter, such as a token, before.
     pub fn from_fields(fields: &[(String, String)]) -> Result<Self, InvalidOperation> {
         let mut fields = Fields::new(fields)?;
         let name = fields.text("operation", LIMITS.text)?;
