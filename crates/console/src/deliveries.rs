@@ -232,21 +232,24 @@ async fn show(session: Session, fields: Fields, list: List) -> Result<Response, 
     let search = filter.clone();
     let found = session.handle().query(move |store| {
         let page = store.filtered_page(&search, list.is_dead(), after, PAGE)?;
-        // Looking for a text in all reasons once more would take as long again.
+        // What has no index of its own is looked for once, for the page alone: the rest may be
+        // millions of reasons.
+        let is_looked_for = search.event.is_some() || search.reason.is_some();
         let is_whole = after.is_none() && page.next.is_none() && page.damaged.is_empty();
-        let count = if is_whole {
-            page.deliveries.len() as u64
+        let (count, is_at_least) = if is_whole || is_looked_for {
+            (page.deliveries.len() as u64, !is_whole)
         } else {
-            store.count_deliveries(&search, COUNTED)?
+            let count = store.count_deliveries(&search, COUNTED)?;
+            (count, count >= COUNTED)
         };
         let targets = if list.is_dead() {
             store.dead_letter_counts()?
         } else {
             Vec::new()
         };
-        Ok((page, count, targets))
+        Ok((page, count, is_at_least, targets))
     });
-    let (found, count, targets) = found.await?;
+    let (found, count, is_at_least, targets) = found.await?;
     let times = [filter.since, filter.finished_until].map(|at| at.map(|at| at.to_string()));
     let options = [
         ("target", filter.target.as_deref()),
@@ -262,7 +265,7 @@ async fn show(session: Session, fields: Fields, list: List) -> Result<Response, 
     let set = options.map(|(name, value)| (name, value.unwrap_or_default()));
     let set = set.into_iter().filter(|(_, value)| !value.is_empty());
     let set: Vec<_> = status.into_iter().chain(set).collect();
-    let may_change = page.operates() && count > 0;
+    let may_change = page.operates() && (count > 0 || is_at_least);
     let all = list.of_all().iter().filter(|_| may_change);
     html(&Deliveries {
         all: all
@@ -277,7 +280,7 @@ async fn show(session: Session, fields: Fields, list: List) -> Result<Response, 
             &[]
         },
         count: Count(count),
-        is_at_least: count >= COUNTED,
+        is_at_least,
         goes_on: found.deliveries.is_empty() && found.next.is_some(),
         damaged: found
             .damaged

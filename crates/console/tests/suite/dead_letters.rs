@@ -80,3 +80,28 @@ async fn a_delivery_has_its_payload_attempts_and_operations() {
     }
     served.stop().await;
 }
+
+/// Counting what matches a text would read all reasons: a page says how many it has found itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_dead_letters_than_a_page_are_counted_unless_a_text_is_searched_for() {
+    let served = Served::start().await;
+    for number in 0..51 {
+        served.fill(&format!("event-{number}"), "eni-1").await;
+    }
+    for (query, count) in [
+        ("", "<strong>51</strong> in all"),
+        ("target=refuse", "<strong>51</strong> match the filter"),
+        (
+            "reason=refused",
+            "At least <strong>50</strong> match the filter",
+        ),
+        ("reason=no+such", "<strong>0</strong> match the filter"),
+        ("event=event-7", "<strong>1</strong> match the filter"),
+    ] {
+        let page = served.page(&format!("/dead-letters?{query}")).await;
+        assert!(page.contains(count), "{query}: {page}");
+        let is_offered = page.contains("operation=redrive_matching");
+        assert_eq!(is_offered, !count.contains(">0<"), "{query}");
+    }
+    served.stop().await;
+}
