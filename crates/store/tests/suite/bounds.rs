@@ -164,7 +164,7 @@ fn a_search_for_dead_letters_ends_and_goes_on() {
             )
             .unwrap();
         if number == 0 {
-            copy_deliveries(&store, 150_000);
+            copy_deliveries(&store, 75_000);
         }
     }
     let rare = DeliveryFilter {
