@@ -8,7 +8,7 @@ use crate::text::{Block, Shown};
 /// Rules, actions and lines of which a page shows at most so many of each.
 const MAX_SHOWN: usize = 200;
 
-/// Characters of a value of the state: somewhat more than an evaluation records.
+/// Characters of a value of the state: somewhat more than the 1 KiB that an evaluation records.
 const VALUE_CHARS: usize = 1_100;
 
 /// An evaluation.
@@ -132,14 +132,16 @@ impl StateRow {
     fn of(change: &Json) -> Self {
         let value = |name| match change.get(name) {
             None | Some(Json::Null) => Shown::line("(none)"),
-            Some(value) => match change.get(&format!("{name}_bytes")) {
-                // The beginning of a long one is recorded.
-                Some(bytes) => {
-                    let beginning = value.as_str().unwrap_or_default();
-                    Shown::within(&format!("{beginning} ({bytes} bytes)"), VALUE_CHARS)
-                }
-                None => Shown::within(&value.to_string(), VALUE_CHARS),
-            },
+            Some(value) => {
+                let member = |suffix| change.get(&format!("{name}_{suffix}"));
+                let text = match (value, member("bytes"), member("damaged")) {
+                    // The beginning of a long one is recorded.
+                    (Json::String(text), Some(bytes), _) => format!("{text} ({bytes} bytes)"),
+                    (Json::String(text), _, Some(_)) => format!("{text} (damaged)"),
+                    (value, ..) => value.to_string(),
+                };
+                Shown::within(&text, VALUE_CHARS)
+            }
         };
         Self {
             key: Shown::field(change, "key"),

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 
 use jiff::Timestamp;
 use reflexarc::Evaluation;
-use reflexarc_diagnostic::truncate_to_bytes;
+use reflexarc_diagnostic::{Truncated, truncate_to_bytes};
 use reflexarc_event::Json;
 use reflexarc_reaction::{State, StateChange};
 
@@ -50,6 +50,16 @@ pub enum RecordedValue {
         /// The bytes of all of it.
         bytes: usize,
     },
+    /// What was found in the place of the value of a damaged entry, shortened like a value.
+    Damaged(String),
+}
+
+/// The value of an entry in a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StoredValue {
+    Json(Json),
+    /// What is in its place.
+    Damaged(String),
 }
 
 impl RecordLimits {
@@ -88,7 +98,7 @@ pub fn recorded_changes(
 ) -> Vec<Vec<RecordedChange>> {
     let read = |rule: &str, key: &str| {
         let entry = state.get(rule, key, now);
-        Ok::<_, Infallible>(entry.map(|entry| entry.value.clone()))
+        Ok::<_, Infallible>(entry.map(|entry| StoredValue::Json(entry.value.clone())))
     };
     match changes_within(evaluation, read, now, RecordLimits::LIMITS) {
         Ok(changes) => changes,
@@ -99,7 +109,7 @@ pub fn recorded_changes(
 /// The same, where the state is read in a transaction.
 pub(crate) fn read_changes<E>(
     evaluation: &Evaluation,
-    read: impl FnMut(&str, &str) -> Result<Option<Json>, E>,
+    read: impl FnMut(&str, &str) -> Result<Option<StoredValue>, E>,
     now: Timestamp,
 ) -> Result<Vec<Vec<RecordedChange>>, E> {
     changes_within(evaluation, read, now, RecordLimits::LIMITS)
@@ -107,7 +117,7 @@ pub(crate) fn read_changes<E>(
 
 fn changes_within<E>(
     evaluation: &Evaluation,
-    mut read: impl FnMut(&str, &str) -> Result<Option<Json>, E>,
+    mut read: impl FnMut(&str, &str) -> Result<Option<StoredValue>, E>,
     now: Timestamp,
     limits: RecordLimits,
 ) -> Result<Vec<Vec<RecordedChange>>, E> {
@@ -133,15 +143,17 @@ fn changes_within<E>(
                 continue;
             }
             let before = match changed.get(&(rule, key)) {
-                Some(before) => before.cloned(),
+                Some(before) => before.cloned().map(StoredValue::Json),
                 None => read(rule, key)?,
             };
             let is_live = expires.is_none_or(|at| now < at);
             changed.insert((rule, key), after.filter(|_| is_live));
             all.resize_with(number + 1, Vec::new);
-            let mut record = |value: &Json| RecordedValue::new(value, &mut left, limits);
-            let before = before.as_ref().map(&mut record);
-            let after = after.map(&mut record);
+            let before = before.map(|value| match value {
+                StoredValue::Json(value) => RecordedValue::new(&value, &mut left, limits),
+                StoredValue::Damaged(text) => RecordedValue::damaged(&text, &mut left, limits),
+            });
+            let after = after.map(|value| RecordedValue::new(value, &mut left, limits));
             all[number].push(RecordedChange {
                 key: key.to_owned(),
                 before,
@@ -156,13 +168,16 @@ fn changes_within<E>(
 impl RecordedChange {
     /// As JSON: `{"key", "before", "after", "expires"}`, null where there is none. Of a value that
     /// is shortened, `before` or `after` is a text with the beginning of its JSON, and
-    /// `before_bytes` or `after_bytes` is its length.
+    /// `before_bytes` or `after_bytes` is its length. Of one that is damaged, `before` is a text with
+    /// what was there, and `before_damaged` is true.
     pub fn to_json(&self) -> Json {
         let expires = self.expires.map(|at| at.to_string());
         let value = |value: &Option<RecordedValue>| match value {
             None => Json::Null,
             Some(RecordedValue::Whole(value)) => value.clone(),
-            Some(RecordedValue::Shortened { text, .. }) => Json::from(text.as_str()),
+            Some(RecordedValue::Shortened { text, .. } | RecordedValue::Damaged(text)) => {
+                Json::from(text.as_str())
+            }
         };
         let mut json = Json::object([
             ("key", self.key.as_str().into()),
@@ -171,10 +186,16 @@ impl RecordedChange {
             ("expires", Json::optional(expires.as_deref())),
         ]);
         if let Json::Object(members) = &mut json {
-            // Only where one is shortened, which is what these members say.
-            for (name, value) in [("before_bytes", &self.before), ("after_bytes", &self.after)] {
-                if let Some(RecordedValue::Shortened { bytes, .. }) = value {
-                    members.push((name.to_owned(), Json::count(*bytes)));
+            // Only where they say that a text is not the value.
+            for (name, value) in [("before", &self.before), ("after", &self.after)] {
+                match value {
+                    Some(RecordedValue::Shortened { bytes, .. }) => {
+                        members.push((format!("{name}_bytes"), Json::count(*bytes)));
+                    }
+                    Some(RecordedValue::Damaged(_)) => {
+                        members.push((format!("{name}_damaged"), Json::Bool(true)));
+                    }
+                    Some(RecordedValue::Whole(_)) | None => {}
                 }
             }
         }
@@ -186,9 +207,7 @@ impl RecordedValue {
     /// The value, as far as `left` bytes of the evaluation allow it.
     fn new(value: &Json, left: &mut usize, limits: RecordLimits) -> Self {
         let text = value.to_string();
-        let kept = limits.value_bytes.min(*left);
-        *left = left.saturating_sub(text.len().min(kept));
-        let shown = truncate_to_bytes(&text, kept);
+        let shown = shorten(&text, left, limits);
         if !shown.is_cut {
             return Self::Whole(value.clone());
         }
@@ -197,6 +216,17 @@ impl RecordedValue {
             text: shown.text.into_owned(),
         }
     }
+
+    fn damaged(text: &str, left: &mut usize, limits: RecordLimits) -> Self {
+        Self::Damaged(shorten(text, left, limits).text.into_owned())
+    }
+}
+
+/// As much of a text as a value may have, and `left` bytes of the evaluation allow.
+fn shorten<'a>(text: &'a str, left: &mut usize, limits: RecordLimits) -> Truncated<'a> {
+    let kept = limits.value_bytes.min(*left);
+    *left = left.saturating_sub(text.len().min(kept));
+    truncate_to_bytes(text, kept)
 }
 
 #[cfg(test)]
@@ -216,7 +246,7 @@ mod tests {
         assert!(evaluation.failures.is_empty(), "{evaluation:?}");
         let read = |rule: &str, key: &str| {
             let entry = state.get(rule, key, now);
-            Ok::<_, Infallible>(entry.map(|entry| entry.value.clone()))
+            Ok::<_, Infallible>(entry.map(|entry| StoredValue::Json(entry.value.clone())))
         };
         let Ok(changes) = changes_within(&evaluation, read, now, limits);
         let changes = changes.iter().flatten().map(RecordedChange::to_json);

@@ -225,6 +225,9 @@ fn print_evaluation(trace: &Json, when: &str, output: &mut Output) -> Result<(),
 fn state_change(change: &Json) -> String {
     let value = |name| match change.get(name) {
         None | Some(Json::Null) => "(none)".to_owned(),
+        Some(value) if change.get(&format!("{name}_damaged")).is_some() => {
+            format!("{} (damaged)", printable(value))
+        }
         Some(value) => match change.get(&format!("{name}_bytes")) {
             Some(bytes) => format!("{} ({bytes} bytes)", printable(value)),
             None => value.to_string(),

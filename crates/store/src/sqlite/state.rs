@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use reflexarc_event::{Json, NativeEvent};
 use reflexarc_reaction::{Entry, KeptMatch, StateChange};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::files::StoreFiles;
 use super::incidents::Ending;
 use super::writer::lock;
 use super::{archive, archived_event, instant, matches, micros};
+use crate::recorded_change::StoredValue;
 use crate::{StateReader, StoreError};
 
 /// The number of entries of each rule, those included that have expired and are not pruned.
@@ -209,18 +211,26 @@ pub(super) fn apply(
 }
 
 /// The value of an entry as the record of an evaluation that changes it has it. One that is damaged
-/// is the text that is there: it must not keep an evaluation from replacing it.
+/// must not keep an evaluation from replacing it.
 pub(super) fn recorded_value(
     connection: &Connection,
     rule: &str,
     key: &str,
     now: Timestamp,
-) -> Result<Option<Json>, StoreError> {
-    let row = read_text(connection, rule, key, now)?;
-    Ok(row.map(|(text, _)| Json::parse(&text).unwrap_or(Json::String(text))))
+) -> Result<Option<StoredValue>, StoreError> {
+    let value = connection
+        .prepare_cached(LIVE_ENTRY)?
+        .query_row((rule, key, micros(now)), |row| {
+            Ok(stored_value(row.get_ref(0)?))
+        });
+    Ok(value.optional()?)
 }
 
 // An expired entry stays in the table until the next pruning; every query leaves it out.
+
+/// The value of an entry, and when it expires.
+const LIVE_ENTRY: &str = "SELECT value, expires FROM state
+    WHERE rule = ?1 AND key = ?2 AND (expires IS NULL OR expires > ?3)";
 
 fn read_entry(
     connection: &Connection,
@@ -228,7 +238,12 @@ fn read_entry(
     key: &str,
     now: Timestamp,
 ) -> Result<Option<Entry>, StoreError> {
-    let Some((text, expires)) = read_text(connection, rule, key, now)? else {
+    let row = connection
+        .prepare_cached(LIVE_ENTRY)?
+        .query_row((rule, key, micros(now)), |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?))
+        });
+    let Some((text, expires)) = row.optional()? else {
         return Ok(None);
     };
     // Written by us, so only damage makes this fail. It fails the evaluation rather than counting
@@ -240,21 +255,19 @@ fn read_entry(
     Ok(Some(entry))
 }
 
-/// The value of an entry as it is stored, and when it expires.
-fn read_text(
-    connection: &Connection,
-    rule: &str,
-    key: &str,
-    now: Timestamp,
-) -> Result<Option<(String, Option<i64>)>, StoreError> {
-    let sql = "SELECT value, expires FROM state
-               WHERE rule = ?1 AND key = ?2 AND (expires IS NULL OR expires > ?3)";
-    let row = connection
-        .prepare_cached(sql)?
-        .query_row((rule, key, micros(now)), |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        });
-    Ok(row.optional()?)
+/// The value of an entry, or what is in its place: only damage puts anything but JSON there.
+fn stored_value(value: ValueRef<'_>) -> StoredValue {
+    if let Ok(text) = value.as_str()
+        && let Ok(json) = Json::parse(text)
+    {
+        return StoredValue::Json(json);
+    }
+    StoredValue::Damaged(match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into(),
+        ValueRef::Null => "NULL".to_owned(),
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Real(number) => number.to_string(),
+    })
 }
 
 fn has_entry(

@@ -6,11 +6,13 @@ use std::path::Path;
 use jiff::SignedDuration;
 use reflexarc::Evaluation;
 use reflexarc_delivery::Decision;
+use reflexarc_event::Json;
 use reflexarc_reaction::{KeptMatch, StateChange};
 use reflexarc_store::{
     Archived, DamagedEvent, DeliveryStatus, PageLimits, Retention, Selection, SqliteStore, Store,
     StoreCheck,
 };
+use rusqlite::Connection;
 
 use crate::samples::{
     ALL, LEASE, OPTIONS, at, attempt, dead_letter, evaluation, incoming, open, send,
@@ -262,4 +264,41 @@ fn wrong_references_of_matches_are_found() {
     let damaged = "kept_match: 1, \"1\": its positions are damaged".to_owned();
     assert_eq!(found(broken, whole), [damaged]);
     assert_eq!(found("", ""), [""; 0]);
+}
+
+/// A rule can replace what only damage can have put there, and the record says what that was.
+#[test]
+fn damaged_state_is_replaced_and_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let direct = Connection::open(store.path()).unwrap();
+    let change_state = |id: i64| {
+        let entry = StateChange::Set {
+            key: "k".to_owned(),
+            value: Json::from(id),
+            expires: None,
+        };
+        let evaluation = evaluation("r", vec![], vec![entry]);
+        let accepted = store.accept(incoming(&id.to_string()), evaluation, at(id));
+        let entry = store.entry(accepted.unwrap().seq).unwrap().unwrap();
+        let recorded = entry.unwrap().evaluation.unwrap();
+        let rule = &recorded.get("rules").unwrap().elements()[0];
+        rule.get("state").unwrap().elements()[0].clone()
+    };
+    assert_eq!(change_state(1).get("before"), Some(&Json::Null));
+    for (id, (damage, before)) in (2..).zip([
+        (r#"'{"a":'"#, r#"{"a":"#),
+        ("x'31'", "1"),
+        ("cast(x'22ff22' AS TEXT)", "\"\u{fffd}\""),
+    ]) {
+        let sql = format!("UPDATE state SET value = {damage}");
+        assert_eq!(direct.execute(&sql, []), Ok(1));
+        let change = change_state(id);
+        assert_eq!(change.get("before"), Some(&Json::from(before)), "{damage}");
+        assert_eq!(change.get("before_damaged"), Some(&Json::Bool(true)));
+        assert_eq!(change.get("after"), Some(&Json::from(id)));
+    }
+    let change = change_state(9);
+    assert_eq!(change.get("before"), Some(&Json::from(4)));
+    assert_eq!(change.get("before_damaged"), None);
 }
