@@ -156,6 +156,8 @@ struct Change {
     many: fn(DeliveryFilter) -> Operation,
     /// The participle of the summary.
     done: &'static str,
+    /// Why one of this status is left as it is.
+    unchanged: &'static str,
 }
 
 /// A store operation on one delivery: false if the delivery is not in a state that allows it.
@@ -185,6 +187,7 @@ pub(crate) fn outbox(args: &Outbox, output: &mut Output) -> Result<Exit, Failure
                 one: |id| Operation::Cancel { id },
                 many: |filter| Operation::CancelMatching { filter },
                 done: "cancelled",
+                unchanged: "was cancelled before, and its call is still being sent",
             };
             change(&args.change, &cancel, output)
         }
@@ -203,6 +206,7 @@ pub(crate) fn dlq(args: &Dlq, output: &mut Output) -> Result<Exit, Failure> {
                 one: |id| Operation::Redrive { id },
                 many: |filter| Operation::RedriveMatching { filter },
                 done: "moved back to the outbox",
+                unchanged: "is a call, which is not redriven: it may have been executed",
             };
             change(args, &redrive, output)
         }
@@ -213,6 +217,7 @@ pub(crate) fn dlq(args: &Dlq, output: &mut Output) -> Result<Exit, Failure> {
                 one: |id| Operation::Drop { id },
                 many: |filter| Operation::DropMatching { filter },
                 done: "dropped",
+                unchanged: "cannot be dropped",
             };
             change(args, &drop, output)
         }
@@ -417,41 +422,41 @@ fn change(args: &ChangeArgs, change: &Change, output: &mut Output) -> Result<Exi
     }
     let (mut changed, mut unchanged) = (0, 0);
     for id in &args.ids {
-        let is_done = audited::perform(
+        let reason = audited::perform(
             &*store,
             &(change.one)(*id),
             output,
-            || (change.store)(&*store, *id, Timestamp::now()),
-            |is_done| {
-                let message = if *is_done {
-                    change.done
-                } else {
-                    "not in this status"
-                };
-                (*is_done, message.to_owned())
+            || change.apply(&*store, *id),
+            |reason| match reason {
+                None => (true, change.done.to_owned()),
+                Some(reason) => (false, reason.clone()),
             },
         )?;
-        if !is_done {
-            change.report_status(*id, output);
-        }
-        *if is_done {
-            &mut changed
+        if let Some(reason) = reason {
+            output.error(&reason);
+            unchanged += 1;
         } else {
-            &mut unchanged
-        } += 1;
+            changed += 1;
+        }
     }
     change.summarise(changed, unchanged, output)
 }
 
 impl Change {
-    /// Reports a delivery that is in another status.
-    fn report_status(&self, id: DeliveryId, output: &mut Output) {
-        let expected = match self.status {
-            DeliveryStatus::Pending => "pending",
-            DeliveryStatus::Withheld => "withheld",
-            _ => "a dead letter",
+    /// Changes one delivery. Returns why it is left as it is, if it is.
+    fn apply(&self, store: &dyn Store, id: DeliveryId) -> Result<Option<String>, StoreError> {
+        if (self.store)(store, id, Timestamp::now())? {
+            return Ok(None);
+        }
+        let Some((record, _)) = store.delivery(id)? else {
+            return Ok(Some(format!("no delivery {id}")));
         };
-        output.error(&format!("delivery {id} is not {expected}"));
+        Ok(Some(if record.status == self.status {
+            format!("delivery {id} {}", self.unchanged)
+        } else {
+            let (status, expected) = (record.status.as_str(), self.status.as_str());
+            format!("delivery {id} is {status}, not {expected}")
+        }))
     }
 
     fn summarise(

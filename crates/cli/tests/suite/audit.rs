@@ -119,7 +119,7 @@ fn records_are_found(workspace: &Workspace, entries: &[Json]) {
     let by = text(&entries[0], "by");
     for (options, number) in [
         (&["--by", by][..], 4),
-        (&["--by", "nobody"], 0),
+        (&["--by", "unknown"], 0),
         (&["--operation", "drop_matching"], 2),
         (&["--operation", "reload"], 0),
         (&["--from", LONG_AGO, "--until", FAR], 4),
@@ -140,7 +140,7 @@ fn records_are_found(workspace: &Workspace, entries: &[Json]) {
     let expected = "TIME BY VIA OPERATION SUBJECT OUTCOME COUNT MESSAGE";
     assert_eq!(titles.join(" "), expected);
     assert!(lines[2].contains("event e1, until "), "{}", lines[2]);
-    let none = workspace.run(&["audit", "--by", "nobody"]);
+    let none = workspace.run(&["audit", "--by", "unknown"]);
     assert_eq!((none.code, none.stdout.as_str()), (1, ""));
     assert_eq!(none.stderr, "no operator has done anything\n");
     assert_eq!(workspace.run(&["audit", "--operation", "none"]).code, 2);
@@ -178,4 +178,81 @@ fn all_of_an_outbox_are_cancelled_in_steps_with_one_record() {
     let counts: Vec<_> = entries.iter().map(count).collect();
     assert_eq!(counts, ["1099", "1"]);
     assert_eq!(service.terminate(), 0);
+}
+
+#[test]
+fn deliveries_that_cannot_be_changed_do_not_keep_the_others() {
+    let out = "[targets.out]\ntype = \"file\"\npath = \"out.ndjson\"\n";
+    let workspace = Workspace::new(THEN, out);
+    let service = workspace.serve();
+    assert_eq!(
+        service.call("POST", "/targets/out/pause", "").unwrap().0,
+        200
+    );
+    for id in ["e1", "e2", "e3", "e4", "e5"] {
+        let sent = service.call("POST", "/events", &event(id, "eni-1"));
+        assert_eq!(sent.unwrap().0, 200);
+    }
+    assert_eq!(service.terminate(), 0);
+    let direct = rusqlite::Connection::open(workspace.path("reflexarc.db")).unwrap();
+    let fail_for = |events: &str, how: &str| {
+        let sql = format!(
+            "DROP TRIGGER IF EXISTS damage; CREATE TRIGGER damage BEFORE UPDATE ON delivery
+             WHEN OLD.event IN ({events}) BEGIN SELECT raise({how}); END"
+        );
+        direct.execute_batch(&sql).unwrap();
+    };
+    let cancel = || workspace.run(&["outbox", "cancel", "--all"]);
+
+    // The first step fails as a whole; then each delivery alone.
+    fail_for("'e3', 'e4'", "ABORT, 'no change'");
+    let run = cancel();
+    assert_eq!((run.code, run.stdout.as_str()), (4, "3 cancelled\n"));
+    let lines: Vec<_> = run.stderr.lines().collect();
+    assert_eq!(lines.len(), 3, "{}", run.stderr);
+    let first = "the store failed: no change; trying one delivery after another";
+    assert!(lines[0].ends_with(first), "{}", run.stderr);
+    for line in &lines[1..] {
+        assert!(line.contains("cannot change delivery "), "{line}");
+        assert!(line.ends_with(": the store failed: no change"), "{line}");
+    }
+    // What is left as it is fails nothing, and is reported too.
+    fail_for("'e3'", "IGNORE");
+    let run = cancel();
+    assert_eq!((run.code, run.stdout.as_str()), (1, "1 cancelled\n"));
+    let reason = "1 left unchanged: each was cancelled before, and its call is still being sent";
+    assert!(run.stderr.contains(reason), "{}", run.stderr);
+    let pending = elements(&workspace, &["outbox", "list"]);
+    let [left] = pending.as_slice() else {
+        panic!("{pending:?}")
+    };
+    let id = text(left, "id");
+    let run = workspace.run(&["outbox", "cancel", id]);
+    assert_eq!(run.code, 1);
+    let reason = format!("delivery {id} was cancelled before, and its call is still being sent");
+    assert!(run.stderr.contains(&reason), "{}", run.stderr);
+    direct.execute_batch("DROP TRIGGER damage").unwrap();
+    assert_eq!(cancel().stdout, "1 cancelled\n");
+    let run = workspace.run(&["outbox", "cancel", id]);
+    let reason = format!("delivery {id} is cancelled, not pending");
+    assert!(run.stderr.contains(&reason), "{}", run.stderr);
+
+    let entries = elements(&workspace, &["audit", "--operation", "cancel_matching"]);
+    let rows: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            [
+                text(entry, "outcome"),
+                &count(entry),
+                text(entry, "message"),
+            ]
+            .join(" ")
+        })
+        .collect();
+    let expected = [
+        "done 1 ",
+        "done 1 1 left unchanged",
+        "failed 3 2 could not be changed",
+    ];
+    assert_eq!(rows, expected);
 }
