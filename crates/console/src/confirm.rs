@@ -125,6 +125,7 @@ fn refused(
         OperationErrorKind::Rejected => StatusCode::UNPROCESSABLE_ENTITY,
         OperationErrorKind::Busy => StatusCode::TOO_MANY_REQUESTS,
         OperationErrorKind::NotDelivered => StatusCode::BAD_GATEWAY,
+        OperationErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     let mut page = Confirm::new(session, operation, next);

@@ -101,7 +101,10 @@ pub(crate) struct AppState {
 #[derive(Debug)]
 pub(crate) struct HttpError {
     status: StatusCode,
-    body: Json,
+    /// What is wrong.
+    message: String,
+    /// Further members of the body.
+    members: Vec<(&'static str, Json)>,
     /// Seconds after which the client may try again.
     retry_after: Option<u32>,
     /// Whether the connection ends with it.
@@ -211,17 +214,18 @@ impl HttpError {
     fn new(status: StatusCode, error: impl Into<String>) -> Self {
         Self {
             status,
-            body: Json::object([("error", error.into().into())]),
+            message: error.into(),
+            members: Vec::new(),
             retry_after: None,
             is_last: false,
             problem: None,
         }
     }
 
-    /// What is wrong.
-    fn message(&self) -> &str {
-        let message = self.body.get("error").and_then(Json::as_str);
-        message.unwrap_or_default()
+    /// `{"error"}` and the further members.
+    fn body(&self) -> Json {
+        let error = ("error", Json::from(self.message.as_str()));
+        Json::object([error].into_iter().chain(self.members.iter().cloned()))
     }
 
     /// The same, as a sign of this problem.
@@ -229,7 +233,7 @@ impl HttpError {
         self.problem = Some(ErrorProblem {
             kind,
             subject,
-            detail: self.message().to_owned(),
+            detail: self.message.clone(),
         });
         self
     }
@@ -239,10 +243,8 @@ impl HttpError {
         self
     }
 
-    fn with_member(mut self, key: &str, value: Json) -> Self {
-        if let Json::Object(members) = &mut self.body {
-            members.push((key.to_owned(), value));
-        }
+    fn with_member(mut self, key: &'static str, value: Json) -> Self {
+        self.members.push((key, value));
         self
     }
 }
@@ -278,12 +280,11 @@ impl From<OperationError> for HttpError {
             OperationErrorKind::Busy => StatusCode::TOO_MANY_REQUESTS,
             OperationErrorKind::NotDelivered => StatusCode::BAD_GATEWAY,
             OperationErrorKind::StoreFailed => StatusCode::SERVICE_UNAVAILABLE,
+            OperationErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let mut answer = Self::new(status, error.message);
         answer.retry_after = error.retry_after;
-        for (name, value) in error.members {
-            answer = answer.with_member(name, value);
-        }
+        answer.members = error.members;
         if error.kind == OperationErrorKind::StoreFailed {
             answer = answer.with_problem(ProblemKind::StoreOperationFailed, "request");
         }
@@ -293,10 +294,9 @@ impl From<OperationError> for HttpError {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
-        let mut response = json_response(self.status, &self.body);
-        response
-            .extensions_mut()
-            .insert(RefusalReason::of(&self.body));
+        let body = self.body();
+        let mut response = json_response(self.status, &body);
+        response.extensions_mut().insert(RefusalReason::of(&body));
         if let Some(problem) = self.problem {
             response.extensions_mut().insert(problem);
         }

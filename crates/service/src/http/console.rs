@@ -97,7 +97,7 @@ fn wants_json(headers: &HeaderMap) -> bool {
 
 /// An error as a page, with the status and the headers that it has as JSON.
 fn error_page(error: HttpError) -> Response {
-    let message = escaped(error.message());
+    let message = escaped(&error.message);
     let mut response = error.into_response();
     let status = response.status();
     let page = format!(

@@ -73,14 +73,14 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
     // A store that cannot be read is a problem that is listed here, not one that hides the others.
     let dropped = state.metrics.dead_letters_dropped.get();
     let letters = query_store(&state, move |store| dead_letters_json(store, dropped)).await;
-    let dead_letters = letters.unwrap_or_else(|error| error.body);
+    let dead_letters = letters.unwrap_or_else(|error| error.body());
     let (live, now) = (rules.clone(), state.clock.now());
     let pending = query_store(&state, move |store| pending_json(store, &live)).await;
-    let pending = pending.unwrap_or_else(|error| error.body);
+    let pending = pending.unwrap_or_else(|error| error.body());
     let incidents = query_store(&state, incidents_json).await;
-    let incidents = incidents.unwrap_or_else(|error| error.body);
+    let incidents = incidents.unwrap_or_else(|error| error.body());
     let silences = query_store(&state, move |store| silences_json(store, now)).await;
-    let silences = silences.unwrap_or_else(|error| error.body);
+    let silences = silences.unwrap_or_else(|error| error.body());
     let jump = state.clock.suspected();
     let jump = jump.map_or(Json::Null, |jump| {
         let offset = jump.offset.as_secs();

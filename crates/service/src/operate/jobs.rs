@@ -11,12 +11,16 @@ use tokio::sync::watch;
 
 use super::audit::entry;
 use super::operation::Operation;
-use super::operations::{OperationError, Performed, describe, query, record, recorded_name};
+use super::operations::{
+    OperationError, Performed, catch_panic, describe, query, record, recorded_name,
+};
 use super::previews::many;
 use crate::handle::ServiceHandle;
 use crate::http::AppState;
 use crate::shutdown::stopped;
-use crate::store::{AuditOutcome, AuditVia, BulkChange, DeliveryFilter, PageCursor, StoreError};
+use crate::store::{
+    AuditOutcome, AuditVia, BulkChange, DeliveryFilter, NewAuditEntry, PageCursor, StoreError,
+};
 use crate::telemetry::ProblemKind;
 
 /// Bounds of the work in the background.
@@ -124,23 +128,22 @@ pub(super) async fn start(
     let Some(permit) = state.jobs.begin() else {
         let most = JobLimits::LIMITS.running;
         let message = format!("{most} operations run in the background; wait until one ends");
-        let refused = Err(OperationError::busy(message, 5));
-        let mut new = new;
-        describe(&refused, &mut new);
-        record(state, new).await;
-        return refused;
+        return not_begun(state, new, OperationError::busy(message, 5)).await;
     };
     let Some((change, filter)) = operation.bulk() else {
         return Err(OperationError::invalid("it changes one thing only"));
     };
     let (by, filter) = (new.by.clone(), filter.clone());
-    let selected = filter.clone();
+    let (selected, begun) = (filter.clone(), new.clone());
     // Without a record nothing is changed: what is done to many must not be without a trace.
-    let (total, id) = query(state, move |store| {
+    let recorded = query(state, move |store| {
         let total = store.count_deliveries(&selected, JobLimits::LIMITS.counted)?;
-        Ok((total, store.append_audit(new)?))
-    })
-    .await?;
+        Ok((total, store.append_audit(begun)?))
+    });
+    let (total, id) = match recorded.await {
+        Ok(recorded) => recorded,
+        Err(error) => return not_begun(state, new, error.into()).await,
+    };
     let status = JobStatus {
         id: id.unsigned_abs(),
         operation: operation.name(),
@@ -163,18 +166,30 @@ pub(super) async fn start(
         "an operator changes many deliveries"
     );
     let summary = format!("{}; in the background", many(&filter, total));
-    let job = Job {
+    let job = Arc::new(Job {
         state: state.clone(),
         id,
         change,
         filter,
         _permit: permit,
-    };
+    });
     tokio::spawn(job.run());
     Ok(Performed {
         job: Some(status.id),
         ..Performed::new(summary, 0, status.to_json())
     })
+}
+
+/// Records why the work of an operation was not begun.
+async fn not_begun(
+    state: &Arc<AppState>,
+    mut entry: NewAuditEntry,
+    error: OperationError,
+) -> Result<Performed, OperationError> {
+    let result = Err(error);
+    describe(&result, &mut entry);
+    record(state, entry).await;
+    result
 }
 
 /// Work that runs.
@@ -187,22 +202,25 @@ struct Job {
 }
 
 impl Job {
-    async fn run(self) {
-        let result = self.work().await;
+    async fn run(self: Arc<Self>) {
+        let job = self.clone();
+        let result = catch_panic(async move { job.work().await }).await;
         let (outcome, message) = match result {
-            Ok(()) => (AuditOutcome::Done, String::new()),
-            Err(message) => (AuditOutcome::Failed, message),
+            Ok(Ok(())) => (AuditOutcome::Done, String::new()),
+            Ok(Err(message)) => (AuditOutcome::Failed, message),
+            Err(panicked) => (AuditOutcome::Failed, panicked.message),
         };
         let now = self.state.clock.now();
         let status = self.state.jobs.update(self.id, |job| {
             job.finished = Some(now);
             job.message = Some(message.clone()).filter(|message| !message.is_empty());
         });
+        // What has not ended is in the list.
         let (done, failed) = status.map_or((0, 0), |job| (job.done, job.failed));
         let message = match failed {
             0 => message,
-            _ if message.is_empty() => format!("{failed} were left as they are"),
-            _ => format!("{message}; {failed} were left as they are"),
+            _ if message.is_empty() => format!("{failed} left unchanged"),
+            _ => format!("{message}; {failed} left unchanged"),
         };
         tracing::info!(
             job = self.id,
@@ -238,6 +256,11 @@ impl Job {
                 job.done += step.changed;
                 job.failed += step.unchanged;
             });
+            tracing::debug!(
+                job = self.id,
+                changed = step.changed,
+                "deliveries were changed"
+            );
             if step.changed > 0 && self.change == BulkChange::Redrive {
                 self.wake(now);
             }
@@ -318,11 +341,12 @@ impl Jobs {
     fn add(&self, status: JobStatus) {
         let mut list = self.lock();
         list.push_back(status);
-        while list.len() > JobLimits::LIMITS.kept {
-            // What runs is among the newest unless 100 others have ended meanwhile; it is listed
-            // all the same.
-            let ended = list.iter().position(|job| job.finished.is_some());
-            list.remove(ended.unwrap_or_default());
+        // What runs stays in the list, however many others have ended meanwhile.
+        let is_ended = |job: &JobStatus| job.finished.is_some();
+        while list.len() > JobLimits::LIMITS.kept
+            && let Some(ended) = list.iter().position(is_ended)
+        {
+            list.remove(ended);
         }
     }
 
@@ -344,3 +368,6 @@ impl Drop for JobPermit {
         self.0.running.send_modify(|running| *running -= 1);
     }
 }
+
+#[cfg(test)]
+mod tests;

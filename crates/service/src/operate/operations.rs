@@ -10,7 +10,6 @@ mod targets;
 use std::sync::Arc;
 
 use reflexarc_event::Json;
-use tokio::task::JoinError;
 
 use super::audit::{entry, local_name};
 use super::operation::Operation;
@@ -84,6 +83,8 @@ pub enum OperationErrorKind {
     NotDelivered,
     /// The store failed.
     StoreFailed,
+    /// It panicked, which is a bug.
+    Internal,
 }
 
 pub(crate) use self::deliveries::show as show_delivery;
@@ -122,7 +123,7 @@ impl ServiceHandle {
         let (state, by) = (self.state.clone(), by.to_owned());
         // In a task of its own: a client that is gone must not end it between the change and its
         // record.
-        let performing = tokio::spawn(async move {
+        let performing = catch_panic(async move {
             if operation.bulk().is_some() {
                 return super::jobs::start(&state, &by, via, operation).await;
             }
@@ -138,21 +139,24 @@ impl ServiceHandle {
             end(&state, (record, new), &result).await;
             result
         });
-        performing
-            .await
-            .unwrap_or_else(|error| Err(internal(&error)))
+        performing.await?
     }
 }
 
-/// Performs what is done at once, in a task of its own: if it panics, that is recorded too.
+/// Performs what is done at once; if it panics, that is recorded too.
 async fn apply_apart(state: &Arc<AppState>, by: &str, operation: Operation) -> Result {
     let (state, by) = (state.clone(), by.to_owned());
-    let applied = tokio::spawn(async move { apply(&state, &by, operation).await });
-    applied.await.unwrap_or_else(|error| Err(internal(&error)))
+    catch_panic(async move { apply(&state, &by, operation).await }).await?
 }
 
-fn internal(error: &JoinError) -> OperationError {
-    StoreError::Failed(format!("internal error: {error}")).into()
+/// Runs work in a task of its own, in which a panic is an error.
+pub(super) async fn catch_panic<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T> {
+    tokio::spawn(work).await.map_err(|error| {
+        let message = format!("internal error: {error}; please report this bug of reflexarc");
+        OperationError::new(OperationErrorKind::Internal, message)
+    })
 }
 
 /// Performs what is done at once.
@@ -301,9 +305,9 @@ impl OperationError {
     /// How records say that the operation ended.
     pub fn outcome(&self) -> AuditOutcome {
         match self.kind {
-            OperationErrorKind::NotDelivered | OperationErrorKind::StoreFailed => {
-                AuditOutcome::Failed
-            }
+            OperationErrorKind::NotDelivered
+            | OperationErrorKind::StoreFailed
+            | OperationErrorKind::Internal => AuditOutcome::Failed,
             OperationErrorKind::Invalid
             | OperationErrorKind::NotFound
             | OperationErrorKind::Conflict
@@ -331,5 +335,21 @@ impl Performed {
             job: None,
             body,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_error() {
+        assert_eq!(catch_panic(async { 7 }).await.unwrap(), 7);
+        let panicking = async { assert!(std::hint::black_box(false), "a bug") };
+        let error = catch_panic(panicking).await.unwrap_err();
+        assert_eq!(error.kind, OperationErrorKind::Internal);
+        assert_eq!(error.outcome(), AuditOutcome::Failed);
+        assert!(error.message.starts_with("internal error: "), "{error}");
+        assert!(error.message.contains("a bug"), "{error}");
     }
 }

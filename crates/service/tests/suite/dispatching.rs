@@ -18,7 +18,8 @@ use crate::receiver::{Receiver, Reply};
 use crate::samples::send;
 
 /// Panics at its first send, as a bug in a target might.
-struct Panicking {
+#[derive(Default)]
+pub(crate) struct Panicking {
     rate_limit: Option<RateLimit>,
     has_panicked: AtomicBool,
 }

@@ -1,5 +1,6 @@
 //! Changes of many deliveries in the background.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -7,10 +8,12 @@ use reflexarc_event::Json;
 use reflexarc_service::store::{
     AuditOutcome, AuditVia, DeliveryFilter, DeliveryStatus, NewAuditEntry,
 };
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Level, Metadata, Subscriber};
 
 use crate::delivering::{queue, quick, webhook};
-use crate::operation_records::audit;
-use crate::receiver::{Receiver, Reply};
+use crate::operation_records::{alter, audit};
+use crate::receiver::{Receiver, Reply, eventually};
 use crate::samples::{evaluation, event_text, incoming, send};
 use crate::serving::{Parts, Serving, parts};
 
@@ -117,6 +120,79 @@ async fn a_redrive_of_many_goes_beside_new_events() {
     serving.stop().await;
 }
 
+/// Panics at the first line of the log about work in the background.
+struct PanickingLog(AtomicBool);
+
+impl Subscriber for PanickingLog {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().ends_with("::operate::jobs") && *metadata.level() == Level::DEBUG
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        assert!(self.0.swap(true, Ordering::Relaxed), "a bug");
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[tokio::test]
+async fn work_that_panics_ends_as_failed() {
+    // Of this thread, on which the tasks of this test run.
+    let log = tracing::subscriber::set_default(PanickingLog(AtomicBool::new(false)));
+    let (folder, parts) = with_dead_letters(&[("lost", 1_200)]).await;
+    let serving = Serving::run(folder, parts).await;
+    let job = start(&serving, "/dlq/drop").await;
+    let job = ended(&serving, number(&job, "id")).await;
+    assert_eq!(number(&job, "done"), 1_000);
+    let message = job.get("message").and_then(Json::as_str).unwrap();
+    assert!(message.starts_with("internal error: "), "{message}");
+    let recorded = eventually(|| {
+        audit(&serving)
+            .pop()
+            .filter(|entry| entry.finished.is_some())
+    });
+    let recorded = recorded.await;
+    assert_eq!(
+        (recorded.outcome, recorded.count),
+        (AuditOutcome::Failed, 1_000)
+    );
+    assert_eq!(recorded.message, message);
+    // The next job changes the rest.
+    let job = start(&serving, "/dlq/drop").await;
+    let job = ended(&serving, number(&job, "id")).await;
+    assert_eq!(
+        (number(&job, "done"), job.get("message")),
+        (200, Some(&Json::Null))
+    );
+    serving.stop().await;
+    drop(log);
+}
+
+/// What is not begun because the store fails is recorded too.
+#[tokio::test]
+async fn work_that_cannot_begin_is_recorded_as_failed() {
+    let (folder, parts) = with_dead_letters(&[("lost", 1)]).await;
+    let serving = Serving::run(folder, parts).await;
+    alter(&serving, "DROP INDEX delivery_dead");
+    let (status, answer) = serving.post_to("/dlq/drop?reason=x", &[], "").await;
+    assert_eq!(status, 503, "{answer}");
+    let failed = audit(&serving).pop().unwrap();
+    assert_eq!((failed.outcome, failed.count), (AuditOutcome::Failed, 0));
+    let error = answer.get("error").and_then(Json::as_str);
+    assert_eq!(Some(failed.message.as_str()), error);
+    serving.stop().await;
+}
+
 #[tokio::test]
 async fn what_dies_again_is_not_redriven_twice() {
     let receiver = Receiver::with([], |_, _| Some(Reply::status(422))).await;
@@ -183,7 +259,7 @@ async fn selected_deliveries_are_changed_at_once() {
     let path = format!("/outbox/cancel?id={}", id(0));
     let done = r#"{"changed":1,"unchanged":0,"missing":0}"#;
     assert_eq!(post(&path).await, (200, done.to_owned()));
-    // Nothing is left to do, or it is not said with what.
+    // The delivery is cancelled already; no id is given; an id and a filter.
     let (status, body) = post(&path).await;
     assert_eq!(status, 409, "{body}");
     assert!(

@@ -10,6 +10,7 @@ use reflexarc_service::store::{
 };
 
 use crate::delivering::{queue, quick, webhook};
+use crate::dispatching::Panicking;
 use crate::receiver::{Receiver, Reply, eventually};
 use crate::samples::event_text;
 use crate::serving::Serving;
@@ -34,10 +35,6 @@ async fn send(serving: &Serving, method: &str, path: &str, body: &str) -> (u16, 
 }
 
 #[tokio::test]
-#[expect(
-    clippy::too_many_lines,
-    reason = "a row for each operation and outcome"
-)]
 async fn each_request_of_an_operator_is_recorded_once() {
     let receiver = Receiver::with([], |_, _| Some(Reply::status(422))).await;
     let serving = Serving::with(|parts| {
@@ -53,184 +50,63 @@ async fn each_request_of_an_operator_is_recorded_once() {
         dead.first().map(|one| one.delivery.id)
     })
     .await;
-    let until = "2199-01-01T00:00:00Z";
-    let silence = format!(
-        r#"{{"pattern":"rule == \"failed\"","for":"1h","reason":"r","owner":"o","from":"{until}"}}"#
-    );
-    let none = r#"{"pattern":"rule == \"none\"","for":"1h","reason":"r"}"#;
-    let refused = AuditOutcome::Refused;
-    let done = AuditOutcome::Done;
     let unknown = "8b2a0000000000000000000000000001";
-    let table: Vec<(&str, String, &str, u16, &str, AuditOutcome)> = vec![
-        (
-            "POST",
-            format!("/dlq/{unknown}/redrive"),
-            "",
-            409,
-            "redrive",
-            refused,
-        ),
-        (
-            "POST",
-            format!("/outbox/{dead}/cancel"),
-            "",
-            409,
-            "cancel",
-            refused,
-        ),
-        ("DELETE", format!("/dlq/{dead}"), "", 200, "drop", done),
-        ("DELETE", format!("/dlq/{dead}"), "", 409, "drop", refused),
-        (
-            "POST",
-            "/targets/out/pause?reason=x".into(),
-            "",
-            200,
-            "pause_target",
-            done,
-        ),
-        (
-            "POST",
-            "/targets/out/test".into(),
-            "",
-            409,
-            "test_target",
-            refused,
-        ),
-        (
-            "POST",
-            "/targets/out/resume".into(),
-            "",
-            200,
-            "resume_target",
-            done,
-        ),
-        (
-            "POST",
-            "/targets/none/resume".into(),
-            "",
-            404,
-            "resume_target",
-            refused,
-        ),
-        (
-            "POST",
-            "/targets/out/test".into(),
-            "",
-            502,
-            "test_target",
-            AuditOutcome::Failed,
-        ),
-        (
-            "POST",
-            "/silences".into(),
-            &silence,
-            201,
-            "add_silence",
-            done,
-        ),
-        (
-            "POST",
-            "/silences".into(),
-            none,
-            409,
-            "add_silence",
-            refused,
-        ),
-        (
-            "POST",
-            "/silences/1/end".into(),
-            "",
-            200,
-            "end_silence",
-            done,
-        ),
-        (
-            "POST",
-            "/silences/1/end".into(),
-            "",
-            409,
-            "end_silence",
-            refused,
-        ),
-        (
-            "POST",
-            "/silences/2/end".into(),
-            "",
-            404,
-            "end_silence",
-            refused,
-        ),
-        (
-            "POST",
-            "/incidents/1/ack".into(),
-            "",
-            404,
-            "acknowledge_incident",
-            refused,
-        ),
-        (
-            "POST",
-            "/incidents/1/close".into(),
-            "",
-            404,
-            "close_incident",
-            refused,
-        ),
-        (
-            "POST",
-            "/pending/failed/k/close".into(),
-            "",
-            404,
-            "close_pending",
-            refused,
-        ),
-        (
-            "DELETE",
-            "/rules/failed/state".into(),
-            "",
-            409,
-            "forget_state",
-            refused,
-        ),
-        (
-            "DELETE",
-            "/rules/none/state".into(),
-            "",
-            404,
-            "forget_state",
-            refused,
-        ),
-        ("POST", "/reload".into(), "", 200, "reload", done),
-        (
-            "POST",
-            "/clock/accept".into(),
-            "",
-            200,
-            "accept_clock",
-            done,
-        ),
-    ];
-    let mut earlier = 0;
-    for (method, path, body, status, operation, outcome) in &table {
-        let (found, answer) = send(&serving, method, path, body).await;
-        assert_eq!(found, *status, "{path}: {answer}");
+    // Method, path, body, status of the response; operation and outcome of the record.
+    let table = format!(
+        "POST   /dlq/{unknown}/redrive       -       409 redrive              refused
+         POST   /outbox/{dead}/cancel        -       409 cancel               refused
+         DELETE /dlq/{dead}                  -       200 drop                 done
+         DELETE /dlq/{dead}                  -       409 drop                 refused
+         POST   /targets/out/pause?reason=x  -       200 pause_target         done
+         POST   /targets/out/test            -       409 test_target          refused
+         POST   /targets/out/resume          -       200 resume_target        done
+         POST   /targets/none/resume         -       404 resume_target        refused
+         POST   /targets/out/test            -       502 test_target          failed
+         POST   /silences                    later   201 add_silence          done
+         POST   /silences                    nothing 409 add_silence          refused
+         POST   /silences/1/end              -       200 end_silence          done
+         POST   /silences/1/end              -       409 end_silence          refused
+         POST   /silences/2/end              -       404 end_silence          refused
+         POST   /incidents/1/ack             -       404 acknowledge_incident refused
+         POST   /incidents/1/close           -       404 close_incident       refused
+         POST   /pending/failed/k/close      -       404 close_pending        refused
+         DELETE /rules/failed/state          -       409 forget_state         refused
+         DELETE /rules/none/state            -       404 forget_state         refused
+         POST   /reload                      -       200 reload               done
+         POST   /clock/accept                -       200 accept_clock         done"
+    );
+    let silence = |rule: &str, more: &str| {
+        format!(r#"{{"pattern":"rule == \"{rule}\"","for":"1h","reason":"r"{more}}}"#)
+    };
+    for (earlier, row) in table.lines().enumerate() {
+        let row: Vec<_> = row.split_whitespace().collect();
+        let [method, path, body, status, operation, outcome] = row[..] else {
+            panic!("{row:?}");
+        };
+        let body = match body {
+            "later" => silence("failed", r#","owner":"o","from":"2199-01-01T00:00:00Z""#),
+            "nothing" => silence("none", ""),
+            _ => String::new(),
+        };
+        let (found, answer) = send(&serving, method, path, &body).await;
+        assert_eq!(found.to_string(), status, "{path}: {answer}");
         let entries = audit(&serving);
         assert_eq!(entries.len(), earlier + 1, "{path}");
-        earlier += 1;
         let entry = entries.last().unwrap();
         assert_eq!(
-            (entry.operation.as_str(), entry.outcome),
-            (*operation, *outcome)
+            (entry.operation.as_str(), entry.outcome.as_str()),
+            (operation, outcome)
         );
         assert_eq!((entry.by.as_str(), entry.via), ("local", AuditVia::Api));
         assert!(entry.finished.is_some());
         assert!(entry.command.starts_with("reflexarc "), "{}", entry.command);
-        if *outcome != done {
+        if outcome != "done" {
             let error = answer.get("error").and_then(Json::as_str);
             assert_eq!(Some(entry.message.as_str()), error);
         }
     }
-    // What is no operation is not recorded.
+    let recorded = audit(&serving).len();
+    // Invalid requests are not recorded.
     for (method, path, body, status) in [
         (
             "POST",
@@ -246,7 +122,7 @@ async fn each_request_of_an_operator_is_recorded_once() {
         let (found, answer) = send(&serving, method, &path, body).await;
         assert_eq!(found, status, "{path}: {answer}");
     }
-    assert_eq!(audit(&serving).len(), earlier);
+    assert_eq!(audit(&serving).len(), recorded);
     serving.stop().await;
 }
 
@@ -276,7 +152,7 @@ async fn records_are_listed_by_operator_and_operation() {
     assert_eq!(post("bob", "/targets/none/resume").await, 404);
     // A token may have this name.
     assert_eq!(post("anonymous", "/clock/accept").await, 200);
-    // Who may not operate has done nothing.
+    // Requests without the role are not recorded.
     assert_eq!(post("reader", "/targets/out/pause").await, 403);
     assert_eq!(serving.post_to("/targets/out/pause", &[], "").await.0, 401);
 
@@ -332,8 +208,8 @@ async fn records_are_listed_by_operator_and_operation() {
     serving.stop().await;
 }
 
-/// Changes the database of a service besides it.
-fn alter(serving: &Serving, sql: &str) {
+/// Changes the database of a running service directly.
+pub(crate) fn alter(serving: &Serving, sql: &str) {
     let direct = rusqlite::Connection::open(serving.path("store.db")).unwrap();
     direct.busy_timeout(Duration::from_secs(10)).unwrap();
     direct.execute_batch(sql).unwrap();
@@ -411,7 +287,30 @@ async fn an_operation_whose_beginning_is_not_recorded_is_done_and_reported() {
 }
 
 #[tokio::test]
-async fn a_start_ends_what_no_process_does_any_more() {
+async fn an_operation_that_panics_is_recorded_as_failed() {
+    let serving = Serving::with(|parts| {
+        parts.config.queues = vec![queue("out", Panicking::default(), quick(1))];
+    })
+    .await;
+    let test = async || send(&serving, "POST", "/targets/out/test", "").await;
+    let (status, answer) = test().await;
+    assert_eq!(status, 500, "{answer}");
+    let error = answer.get("error").and_then(Json::as_str).unwrap();
+    assert!(error.starts_with("internal error: "), "{error}");
+    assert!(error.contains("a bug"), "{error}");
+    let failed = audit(&serving).pop().unwrap();
+    assert_eq!(failed.outcome, AuditOutcome::Failed);
+    assert_eq!(failed.message, error);
+    assert!(failed.finished.is_some());
+    // The next one is performed.
+    let (status, answer) = test().await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(audit(&serving).len(), 2);
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_ends_records_of_ended_processes() {
     let folder = tempfile::tempdir().unwrap();
     let parts = crate::serving::parts(&folder);
     let store = parts.store.clone();
