@@ -20,9 +20,9 @@ type Result<T = (u64, String)> = std::result::Result<T, OperationError>;
 /// What an operation would do now.
 pub(super) async fn preview(state: &Arc<AppState>, operation: &Operation) -> Result {
     match operation {
-        Operation::Redrive { id } | Operation::Drop { id } | Operation::Cancel { id } => {
-            preview_of_delivery(state, operation, *id).await
-        }
+        Operation::Redrive { id } => preview_of_delivery(state, BulkChange::Redrive, *id).await,
+        Operation::Drop { id } => preview_of_delivery(state, BulkChange::Drop, *id).await,
+        Operation::Cancel { id } => preview_of_delivery(state, BulkChange::Cancel, *id).await,
         Operation::RedriveSelected { ids } => {
             preview_of_selected(state, BulkChange::Redrive, ids).await
         }
@@ -136,20 +136,15 @@ fn one(text: String) -> Result {
     Ok((1, text))
 }
 
-async fn preview_of_delivery(
-    state: &Arc<AppState>,
-    operation: &Operation,
-    id: DeliveryId,
-) -> Result {
+async fn preview_of_delivery(state: &Arc<AppState>, change: BulkChange, id: DeliveryId) -> Result {
     let (record, _) = show_delivery(state, id).await?;
     let (status, delivery) = (record.status, &record.delivery);
-    let is_allowed = match (operation, status) {
-        (Operation::Cancel { .. }, DeliveryStatus::Pending | DeliveryStatus::Withheld) => true,
-        (Operation::Cancel { .. }, _) => false,
-        (_, status) => status == DeliveryStatus::Dead,
-    };
-    if !is_allowed {
-        let message = format!("the delivery is {} now", status.as_str());
+    if !is_changed(change, &record) {
+        let message = if status == DeliveryStatus::Dead && change == BulkChange::Redrive {
+            "a call is not redriven: it may have been executed".to_owned()
+        } else {
+            format!("the delivery is {} now", status.as_str())
+        };
         return Err(OperationError::conflict(message));
     }
     let noun = match status {

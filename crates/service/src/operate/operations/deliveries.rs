@@ -16,7 +16,8 @@ type Change = fn(&dyn Store, DeliveryId, Timestamp) -> std::result::Result<bool,
 
 pub(super) async fn redrive(state: &Arc<AppState>, by: &str, id: DeliveryId) -> Result {
     let operation: Change = |store, id, now| store.redrive(id, now);
-    let conflict = "the delivery is not a dead letter";
+    let conflict = "the delivery is not a dead letter, or it is a call, which is not redriven: it may \
+                    have been executed";
     let (record, body) = change(state, by, id, operation, conflict).await?;
     let target = &record.delivery.target;
     let summary = format!("moved back to the outbox of {target}");
@@ -85,7 +86,7 @@ pub(crate) fn counted(count: u64, noun: &str) -> String {
     }
 }
 
-/// What is said of selected deliveries that stay as they are; empty if there are none.
+/// How many selected deliveries were not changed, as the end of a sentence; empty if all were.
 pub(crate) fn left(unchanged: u64, missing: u64) -> String {
     let mut text = String::new();
     if unchanged > 0 {
