@@ -11,6 +11,7 @@ use crate::jobs::words;
 use crate::page::{Page, Screen, html};
 use crate::parts::{self, Badge, Pager, Tone};
 use crate::session::Session;
+use crate::text::command_with;
 use crate::times::{EXPECTED, time_field};
 
 /// Entries of a page.
@@ -77,29 +78,14 @@ pub(crate) async fn show(session: Session, fields: Fields) -> Result<Response, P
 
 /// The command that prints the same.
 fn command(filter: &AuditFilter) -> String {
-    let mut command = "reflexarc audit".to_owned();
-    let time = |at: Option<jiff::Timestamp>| at.map(|at| at.to_string());
-    for (option, value) in [
-        ("by", filter.by.clone()),
-        ("operation", filter.operation.clone()),
-        ("from", time(filter.from)),
-        ("until", time(filter.until)),
-    ] {
-        if let Some(value) = value {
-            command.push_str(&format!(" --{option} {}", quoted(&value)));
-        }
-    }
-    command
-}
-
-/// A word of a command line, quoted for a shell where it must be.
-fn quoted(word: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@".contains(&byte);
-    if !word.is_empty() && word.bytes().all(is_plain) && !word.starts_with('-') {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
+    let times = [filter.from, filter.until].map(|at| at.map(|at| at.to_string()));
+    let options = [
+        ("by", filter.by.as_deref()),
+        ("operation", filter.operation.as_deref()),
+        ("from", times[0].as_deref()),
+        ("until", times[1].as_deref()),
+    ];
+    command_with("reflexarc audit", &options)
 }
 
 fn badge(outcome: AuditOutcome) -> Badge {
@@ -117,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_is_quoted() {
+    fn the_command_has_the_filter() {
         let filter = AuditFilter {
             by: Some("al'ice; rm".to_owned()),
             operation: Some("pause_target".to_owned()),
@@ -127,7 +113,5 @@ mod tests {
         let expected = "reflexarc audit --by 'al'\\''ice; rm' --operation pause_target \
                         --from 1970-01-01T00:00:00Z";
         assert_eq!(command(&filter), expected);
-        assert_eq!(quoted("-x"), "'-x'");
-        assert_eq!(quoted(""), "''");
     }
 }

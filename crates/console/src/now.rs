@@ -54,6 +54,8 @@ struct NowPage {
     gone: Vec<(String, u64)>,
     pending: Vec<MatchCount>,
     soonest: Vec<Soonest>,
+    /// How many of the next ones cannot be read.
+    damaged_matches: usize,
     next_deadline: Option<Timestamp>,
     silences: Vec<Silence>,
     more_silences: bool,
@@ -66,6 +68,7 @@ struct Found {
     incidents: Vec<Incident>,
     pending: Vec<MatchCount>,
     soonest: Vec<Soonest>,
+    damaged_matches: usize,
     next_deadline: Option<Timestamp>,
     silences: Vec<Silence>,
     recent: EntryPage,
@@ -88,6 +91,7 @@ pub(crate) async fn show(session: Session) -> Result<Response, PageError> {
         mut incidents,
         pending,
         soonest,
+        damaged_matches,
         next_deadline,
         mut silences,
         recent,
@@ -123,6 +127,7 @@ pub(crate) async fn show(session: Session) -> Result<Response, PageError> {
         gone,
         pending,
         soonest,
+        damaged_matches,
         next_deadline,
         silences,
         more_silences,
@@ -142,24 +147,27 @@ fn read(
     };
     let counts = store.match_counts()?.into_iter();
     let silences = store.silences(false, now, LISTED + 1)?.into_iter();
+    let (soonest, damaged_matches) = soonest(store, rules, now)?;
     Ok(Found {
         incidents: store.incidents(&open, None, LISTED + 1)?,
         pending: counts.filter(|count| count.pending > 0).collect(),
-        soonest: soonest(store, rules, now)?,
+        soonest,
+        damaged_matches,
         next_deadline: store.next_deadline()?,
         silences: silences.collect(),
         recent: store.entry_page(&EventFilter::default(), None, RECENT)?,
     })
 }
 
-/// The pending matches that are due next.
+/// The pending matches that are due next, and how many of those cannot be read.
 fn soonest(
     store: &dyn Store,
     rules: &reflexarc::RuleSet,
     now: Timestamp,
-) -> Result<Vec<Soonest>, StoreError> {
+) -> Result<(Vec<Soonest>, usize), StoreError> {
     let page = soonest_page(store, rules, &PendingFilter::default(), None, SOONEST, now)?;
     let text = |found: &Json, name: &str| found.get(name).and_then(Json::as_str).map(str::to_owned);
+    // Those without a deadline, which are the last, are not due next.
     let found = page.matches.iter().filter_map(|found| {
         Some(Soonest {
             rule: text(found, "rule")?,
@@ -170,7 +178,7 @@ fn soonest(
             due: text(found, "due")?.parse().ok()?,
         })
     });
-    Ok(found.collect())
+    Ok((found.collect(), page.damaged.len()))
 }
 
 /// Whether an operator can end the problem by accepting the clock.

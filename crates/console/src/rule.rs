@@ -50,12 +50,11 @@ pub(crate) async fn show(
     Path(name): Path<String>,
 ) -> Result<Response, PageError> {
     let rules = session.handle().rules();
-    let at = rules.rules().position(|rule| rule.name() == name);
-    let (Some(at), Some(rule)) = (at, rules.get(&name)) else {
+    let activity = session.handle().rule_activity(&rules);
+    let mut activity = rules.rules().zip(activity);
+    let Some((rule, activity)) = activity.find(|(rule, _)| rule.name() == name) else {
         return Err(unknown());
     };
-    let activity = session.handle().rule_activity();
-    let activity = activity.into_iter().nth(at).unwrap_or_default();
     let pending = pending_counts(&session).await?;
     let pending = pending.get(&name).copied().unwrap_or(0);
     let command = command_line("reflexarc test", &[rule.file()]);

@@ -44,18 +44,15 @@ pub(crate) struct RuleRow {
 /// The list.
 pub(crate) async fn show(session: Session, fields: Fields) -> Result<Response, PageError> {
     let rules = session.handle().rules();
-    let activity = session.handle().rule_activity();
+    let activity = session.handle().rule_activity(&rules);
     let pending = pending_counts(&session).await?;
     let name = fields.get("name").unwrap_or_default().to_owned();
     let after = fields.get("after").unwrap_or_default().to_owned();
-    // A reload between the two calls may change the number of rules.
-    let none = RuleActivity::default();
-    let rows = rules.rules().enumerate();
-    let rows = rows.filter(|(_, rule)| rule.name().contains(&name) && rule.name() > &*after);
+    let rows = rules.rules().zip(&activity);
+    let rows = rows.filter(|(rule, _)| rule.name().contains(&name) && rule.name() > &*after);
     let mut found: Vec<(&str, RuleRow)> = rows
         .take(ROWS + 1)
-        .map(|(at, rule)| {
-            let activity = activity.get(at).unwrap_or(&none);
+        .map(|(rule, activity)| {
             let pending = pending.get(rule.name()).copied().unwrap_or(0);
             (rule.name(), RuleRow::of(rule, activity, pending))
         })

@@ -267,8 +267,12 @@ mod tests {
         );
         let line = command_with(
             "reflexarc dlq list",
-            &[("target", Some("a b")), ("rule", None)],
+            &[
+                ("target", Some("a b")),
+                ("rule", None),
+                ("event", Some("-x")),
+            ],
         );
-        assert_eq!(line, "reflexarc dlq list --target 'a b'");
+        assert_eq!(line, "reflexarc dlq list --target 'a b' --event=-x");
     }
 }
