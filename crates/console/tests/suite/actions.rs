@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reflexarc_service::store::{AuditFilter, AuditOutcome, AuditVia, DeliveryStatus};
+use reflexarc_service::store::{AuditEntry, AuditFilter, AuditOutcome, AuditVia, DeliveryStatus};
 
 use crate::browser::{Browser, Reply};
 use crate::serving::{OPS, Serving};
@@ -22,6 +22,19 @@ async fn confirm(browser: &mut Browser, link: &str, inputs: &[(&str, &str)]) -> 
     browser.get(reply.header("location").unwrap()).await
 }
 
+/// Asserts that a page has all of these texts.
+fn has(page: &Reply, texts: &[&str]) {
+    for text in texts {
+        assert!(page.body.contains(text), "{text}: {}", page.body);
+    }
+}
+
+/// The records, the newest first.
+fn records(serving: &Serving) -> Vec<AuditEntry> {
+    let all = AuditFilter::default();
+    serving.store.audit_page(&all, None, 10).unwrap()
+}
+
 #[tokio::test]
 async fn a_target_is_paused_and_resumed() {
     let serving = Serving::start().await;
@@ -29,32 +42,25 @@ async fn a_target_is_paused_and_resumed() {
     let page = ops.get("/targets").await;
     let link = page.link("operation=pause_target");
     let question = ops.get(&link).await;
-    assert!(
-        question.body.contains("reflexarc target pause out"),
-        "{}",
-        question.body
-    );
+    has(&question, &["reflexarc target pause out"]);
     let page = confirm(&mut ops, &link, &[("reason", "night <shift>")]).await;
     // On the page where it began, with what was done.
     assert!(page.body.contains("<h1>Targets</h1>") && page.body.contains("role=\"status\""));
-    assert!(page.body.contains("night &#60;shift&#62;"), "{}", page.body);
+    has(&page, &["night &#60;shift&#62;"]);
     let (name, pause) = serving.store.paused_targets().unwrap().remove(0);
     assert_eq!((name.as_str(), pause.by.as_str()), ("out", "ops"));
     let now = ops.get("/").await;
-    assert!(now.body.contains("Target paused"), "{}", now.body);
+    has(&now, &["Target paused"]);
 
     let link = ops
         .get("/targets/out")
         .await
         .link("operation=resume_target");
     let page = confirm(&mut ops, &link, &[]).await;
-    assert!(page.body.contains("<h1>Target out</h1>"), "{}", page.body);
+    has(&page, &["<h1>Target out</h1>"]);
     assert!(serving.store.paused_targets().unwrap().is_empty());
 
-    let entries = serving
-        .store
-        .audit_page(&AuditFilter::default(), None, 10)
-        .unwrap();
+    let entries = records(&serving);
     let done: Vec<_> = entries
         .iter()
         .map(|entry| entry.operation.as_str())
@@ -65,11 +71,7 @@ async fn a_target_is_paused_and_resumed() {
     }));
     let audit = ops.get("/audit?operation=pause_target").await;
     let command = "reflexarc target pause --reason";
-    assert!(
-        audit.body.contains("Pause target: target out"),
-        "{}",
-        audit.body
-    );
+    has(&audit, &["Pause target: target out"]);
     assert!(audit.body.contains(command) || audit.body.contains("target pause out --reason"));
     serving.stop().await;
 }
@@ -118,33 +120,24 @@ async fn all_that_match_are_changed_in_the_background() {
     serving.letters(25).await;
     let mut ops = serving.logged_in(OPS).await;
     let now = ops.get("/").await;
-    assert!(
-        now.body
-            .contains("<a href=\"/dead-letters?target=network-team\">")
-    );
+    has(&now, &["<a href=\"/dead-letters?target=network-team\">"]);
     let link = "/confirm?operation=drop_matching&target=network-team&next=/audit";
     let question = ops.get(link).await;
-    assert!(
-        question.body.contains("25 dead letters to network-team"),
-        "{}",
-        question.body
-    );
-    assert!(question.body.contains("This cannot be undone."));
-    assert!(
-        question
-            .body
-            .contains("reflexarc dlq drop --all --target network-team")
-    );
+    let texts = [
+        "25 dead letters to network-team",
+        "This cannot be undone.",
+        "reflexarc dlq drop --all --target network-team",
+    ];
+    has(&question, &texts);
     let page = confirm(&mut ops, link, &[]).await;
     let job = page.link("/jobs/");
     let mut shown = ops.get(&job).await;
     while shown.body.contains("hx-trigger") {
-        assert!(shown.body.contains("<progress"), "{}", shown.body);
+        has(&shown, &["<progress"]);
         tokio::time::sleep(Duration::from_millis(20)).await;
         shown = ops.get(&job).await;
     }
-    assert!(shown.body.contains("25 of 25 done"), "{}", shown.body);
-    assert!(shown.body.contains("value=\"100\""));
+    has(&shown, &["25 of 25 done", "value=\"100\""]);
     serving.letters(0).await;
     assert!(
         ops.get("/jobs")
@@ -156,11 +149,7 @@ async fn all_that_match_are_changed_in_the_background() {
     // There is nothing left to do.
     let question = ops.get(link).await;
     assert_eq!(question.status, 200);
-    assert!(
-        question.body.contains("There is nothing to do."),
-        "{}",
-        question.body
-    );
+    has(&question, &["There is nothing to do."]);
     assert!(!question.body.contains("action=\"/perform\""));
     serving.stop().await;
 }
@@ -174,25 +163,18 @@ async fn what_comes_after_the_confirmation_stays() {
     let mut ops = serving.logged_in(OPS).await;
     let link = "/confirm?operation=drop_matching&target=network-team&next=/audit";
     let question = ops.get(link).await;
-    assert!(
-        question.body.contains("2 dead letters to network-team"),
-        "{}",
-        question.body
-    );
+    has(&question, &["2 dead letters to network-team"]);
     let form = question.form("/perform");
     let (_, until) = form.iter().find(|(name, _)| name == "until").unwrap();
     let command = format!("reflexarc dlq drop --all --target network-team --until {until}");
-    assert!(question.body.contains(&command), "{}", question.body);
+    has(&question, &[&command]);
     // The same target, rule and reason, while the operator reads.
     serving.event("e3", "lost").await;
     serving.letters(3).await;
     let reply = ops.submit("/perform", &form).await;
     assert_eq!(reply.status, 303, "{}", reply.body);
     serving.letters(1).await;
-    let entries = serving
-        .store
-        .audit_page(&AuditFilter::default(), None, 10)
-        .unwrap();
+    let entries = records(&serving);
     let [entry] = entries.as_slice() else {
         panic!("{entries:?}");
     };
@@ -212,7 +194,7 @@ fn selection(page: &Reply, operation: &str, ids: &[&str]) -> String {
     query.extend_pairs(hidden);
     query.extend_pairs(ids.iter().map(|id| ("id", *id)));
     let button = format!("<button name=\"operation\" value=\"{operation}\">");
-    assert!(page.body.contains(&button), "{}", page.body);
+    has(page, &[&button]);
     query.append_pair("operation", operation);
     format!("/confirm?{}", query.finish())
 }
@@ -232,21 +214,20 @@ async fn selected_dead_letters_are_redriven_and_dropped() {
     let page = ops.get("/dead-letters?target=network-team").await;
     for id in &ids {
         let label = format!("name=\"id\" value=\"{id}\" aria-label=\"Select {id}\"");
-        assert!(page.body.contains(&label), "{}", page.body);
+        has(&page, &[&label]);
     }
     let missing = "8b2a0000000000000000000000000001";
     let link = selection(&page, "drop_selected", &[&id(0), &id(2), missing]);
     let question = ops.get(&link).await;
     let command = format!("reflexarc dlq drop {} {} {missing}", id(0), id(2));
-    for text in [
+    let texts = [
         "2 dead letters; 1 not found",
         "Drop the selected dead letters",
         "This cannot be undone.",
         command.as_str(),
-    ] {
-        assert!(question.body.contains(text), "{text}: {}", question.body);
-    }
-    // One of them is dropped by somebody else meanwhile.
+    ];
+    has(&question, &texts);
+    // Another operator drops one of them meanwhile.
     let (store, dropped) = (serving.store.clone(), ids[2]);
     let drop = move || store.drop_dead_letter(dropped, Timestamp::now()).unwrap();
     assert!(tokio::task::spawn_blocking(drop).await.unwrap());
@@ -254,30 +235,22 @@ async fn selected_dead_letters_are_redriven_and_dropped() {
     assert_eq!(reply.status, 303, "{}", reply.body);
     let page = ops.get(reply.header("location").unwrap()).await;
     let done = "Done: 1 dead letter dropped; 1 left unchanged; 1 not found";
-    assert!(page.body.contains(done), "{}", page.body);
-    assert!(page.body.contains("<strong>2</strong> match the filter"));
+    has(&page, &[done, "<strong>2</strong> match the filter"]);
 
     let link = selection(&page, "redrive_selected", &[&id(1), &id(3)]);
     let page = confirm(&mut ops, &link, &[]).await;
     let done = "Done: 2 dead letters moved back to the outbox";
-    assert!(page.body.contains(done), "{}", page.body);
-    let entries = serving
-        .store
-        .audit_page(&AuditFilter::default(), None, 10)
-        .unwrap();
+    has(&page, &[done]);
+    let entries = records(&serving);
     let done: Vec<_> = entries
         .iter()
         .map(|entry| (entry.operation.as_str(), entry.count))
         .collect();
     assert_eq!(done, [("redrive_selected", 2), ("drop_selected", 1)]);
-    // None at all, and by somebody who may only look.
+    // Without a selection, and as a reader, who may not change anything.
     let page = ops.get("/confirm?operation=drop_selected").await;
     assert_eq!(page.status, 400);
-    assert!(
-        page.body.contains("no delivery is selected"),
-        "{}",
-        page.body
-    );
+    has(&page, &["no delivery is selected"]);
     let mut reader = serving.logged_in(crate::serving::READER).await;
     let page = reader.get("/dead-letters").await;
     assert!(!page.body.contains("checkbox"), "{}", page.body);
@@ -291,7 +264,7 @@ async fn waiting_deliveries_are_listed_and_cancelled() {
     assert_eq!(pause.status, 200);
     let mut ops = serving.logged_in(OPS).await;
     let page = ops.get("/outbox").await;
-    assert!(page.body.contains("There are no pending deliveries."));
+    has(&page, &["There are no pending deliveries."]);
     for number in 0..3 {
         serving.event(&format!("e{number}"), "any").await;
     }
@@ -299,27 +272,29 @@ async fn waiting_deliveries_are_listed_and_cancelled() {
     let waiting = waiting.unwrap();
     let page = ops.get("/targets/out").await;
     let page = ops.get(&page.link("/outbox")).await;
-    for text in [
+    let texts = [
         "<h1>Pending deliveries</h1>",
         "<strong>3</strong> match the filter",
         "reflexarc outbox list --target out",
-    ] {
-        assert!(page.body.contains(text), "{text}: {}", page.body);
-    }
+    ];
+    has(&page, &texts);
     let position = |event: &str| page.body.find(&format!(">{event}</a>")).unwrap();
     assert!(position("e0") < position("e2"), "the soonest first");
     let id = waiting[0].delivery.id.to_string();
     let link = selection(&page, "cancel_selected", &[&id]);
     let page = confirm(&mut ops, &link, &[]).await;
-    assert!(page.body.contains("Done: 1 waiting delivery cancelled"));
+    has(&page, &["Done: 1 waiting delivery cancelled"]);
     let all = page.link("operation=cancel_matching");
     let question = ops.get(&all).await;
     let text = "2 pending deliveries to out";
-    assert!(question.body.contains(text), "{}", question.body);
+    has(&question, &[text]);
     // Withheld ones are a list of their own.
     let page = ops.get("/outbox?status=withheld").await;
-    assert!(page.body.contains("There are no withheld deliveries."));
-    assert!(page.body.contains("reflexarc outbox list --withheld"));
+    let texts = [
+        "There are no withheld deliveries.",
+        "reflexarc outbox list --withheld",
+    ];
+    has(&page, &texts);
     assert_eq!(ops.get("/outbox?status=dead").await.status, 400);
     serving.stop().await;
 }
@@ -332,20 +307,12 @@ async fn what_is_refused_says_why_and_is_recorded() {
         .get("/confirm?operation=resume_target&target=none")
         .await;
     assert_eq!(missing.status, 404);
-    assert!(
-        missing.body.contains("unknown target `none`"),
-        "{}",
-        missing.body
-    );
+    has(&missing, &["unknown target `none`"]);
     let invalid = ops
         .get("/confirm?operation=pause_target&target=out&tagret=x")
         .await;
     assert_eq!(invalid.status, 400);
-    assert!(
-        invalid.body.contains("unknown field `tagret`"),
-        "{}",
-        invalid.body
-    );
+    has(&invalid, &["unknown field `tagret`"]);
     // The target was removed between the question and the answer.
     let csrf = ops.csrf().await;
     let fields = [
@@ -364,10 +331,7 @@ async fn what_is_refused_says_why_and_is_recorded() {
     std::fs::remove_file(&rule).unwrap();
     let reply = ops.submit("/perform", &reply.form("/perform")).await;
     assert_eq!(reply.status, 303);
-    let entries = serving
-        .store
-        .audit_page(&AuditFilter::default(), None, 10)
-        .unwrap();
+    let entries = records(&serving);
     let outcomes: Vec<_> = entries
         .iter()
         .map(|entry| (entry.operation.as_str(), entry.outcome))
