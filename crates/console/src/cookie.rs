@@ -75,7 +75,7 @@ fn only(values: &[&str]) -> Option<String> {
 }
 
 /// Whether a form was sent from a page with TLS, which a proxy in front may have added: the browser
-/// says so itself. `X-Forwarded-Proto` is not looked at, as anybody may send it.
+/// sets `Origin`. `X-Forwarded-Proto` is ignored, because any client may send it.
 pub(crate) fn is_from_https(headers: &HeaderMap) -> bool {
     let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
     origin.is_some_and(|origin| origin.starts_with(b"https://"))

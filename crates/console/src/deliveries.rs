@@ -1,4 +1,4 @@
-//! `/dead-letters` and `/outbox`: what could not be delivered, and what waits.
+//! `/dead-letters` and `/outbox`: dead letters, and pending and withheld deliveries.
 
 use askama::Template;
 use axum::response::Response;
@@ -23,9 +23,9 @@ const PAGE: PageLimits = PageLimits {
     rows: 50,
     bytes: 1 << 20,
 };
-/// So many are counted; of more, the page says that there are at least so many.
+/// Largest number that is counted; above it, the page says "at least".
 const COUNTED: u64 = 1_000_000;
-/// Targets that the page counts apart.
+/// Targets with a count of their own on the page.
 const MAX_TARGETS: usize = 50;
 
 #[derive(Template)]
@@ -232,11 +232,11 @@ async fn show(session: Session, fields: Fields, list: List) -> Result<Response, 
     let search = filter.clone();
     let found = session.handle().query(move |store| {
         let page = store.filtered_page(&search, list.is_dead(), after, PAGE)?;
-        // What has no index of its own is looked for once, for the page alone: the rest may be
-        // millions of reasons.
-        let is_looked_for = search.event.is_some() || search.reason.is_some();
+        // A search for an event or a text looks at all dead letters, which takes long. It is done once,
+        // for the page, and not for a count too.
+        let is_long = search.event.is_some() || search.reason.is_some();
         let is_whole = after.is_none() && page.next.is_none() && page.damaged.is_empty();
-        let (count, is_at_least) = if is_whole || is_looked_for {
+        let (count, is_at_least) = if is_whole || is_long {
             (page.deliveries.len() as u64, !is_whole)
         } else {
             let count = store.count_deliveries(&search, COUNTED)?;

@@ -32,7 +32,7 @@ struct Pending {
     filter: FilterForm,
     rows: Vec<MatchRow>,
     damaged: Vec<Shown>,
-    /// What is said of a page without matches.
+    /// The text of a page without matches.
     empty: &'static str,
     pager: Pager,
     open: Vec<IncidentRow>,
@@ -111,13 +111,13 @@ pub(crate) async fn show(session: Session, fields: Fields) -> Result<Response, P
     let next_incident = next_incident.filter(|_| all.len() == INCIDENTS);
     html(&Pending {
         empty: if next.is_some() {
-            "None so far; the next page goes on."
+            "None on this page; the list continues on the next page."
         } else if fields.get("after").is_some() {
-            "These were all."
+            "There are no further matches."
         } else if filter.rule.is_some() || filter.key.is_some() {
-            "No pending match fits the filter."
+            "No pending matches for this filter."
         } else {
-            "No match waits."
+            "There are no pending matches."
         },
         pager: Pager::new("/pending", &fields, "after", next),
         rows: matches.iter().map(|one| match_row(one, &page)).collect(),

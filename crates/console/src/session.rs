@@ -283,12 +283,12 @@ pub(crate) fn is_link_of_another_site(parts: &Parts) -> bool {
     parts.method == Method::GET && matches!(site, Some(b"cross-site" | b"same-site"))
 }
 
-/// What a request comes from: the scripts of the pages mark those that no user has made.
+/// What caused a request: the scripts of the pages mark those that they make without the user.
 fn cause(parts: &Parts) -> Cause {
     if parts.uri.path() == LIVE || parts.headers.contains_key(AUTOMATIC) {
         Cause::Page
     } else {
-        Cause::Person
+        Cause::User
     }
 }
 
@@ -307,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_that_refresh_themselves_are_nobody() {
+    fn automatic_requests_are_recognized() {
         let cause_of = |path: &str, header: Option<&str>| {
             let mut request = Request::builder().uri(path);
             if let Some(name) = header {
@@ -317,11 +317,8 @@ mod tests {
         };
         assert_eq!(cause_of("/live?rule=a", None), Cause::Page);
         assert_eq!(cause_of("/", Some("x-automatic")), Cause::Page);
-        assert_eq!(cause_of("/", None), Cause::Person);
-        assert_eq!(
-            cause_of("/events/1/why/a", Some("hx-request")),
-            Cause::Person
-        );
+        assert_eq!(cause_of("/", None), Cause::User);
+        assert_eq!(cause_of("/events/1/why/a", Some("hx-request")), Cause::User);
     }
 
     #[test]

@@ -26,11 +26,11 @@ pub(crate) struct Sessions {
     open: Mutex<HashMap<[u8; 32], Entry>>,
 }
 
-/// What a request with a session comes from.
+/// What caused a request with a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// Somebody has followed a link or posted a form.
-    Person,
+    /// The user followed a link or posted a form.
+    User,
     /// A page keeps itself up to date, whether or not a user is there.
     Page,
 }
@@ -93,7 +93,7 @@ impl Sessions {
             open.remove(&digest);
             return None;
         }
-        if cause == Cause::Person {
+        if cause == Cause::User {
             entry.used = now;
         }
         Some(entry.login.clone())
@@ -146,22 +146,22 @@ mod tests {
         let id = sessions.begin(login("ops"), start).unwrap();
         assert_eq!(id.len(), 64);
         for second in [9, 18, 24] {
-            let found = sessions.find(&id, Cause::Person, start + second * SECOND);
+            let found = sessions.find(&id, Cause::User, start + second * SECOND);
             assert_eq!(found.unwrap().name, "ops", "{second}");
         }
         assert!(
             sessions
-                .find(&id, Cause::Person, start + 25 * SECOND)
+                .find(&id, Cause::User, start + 25 * SECOND)
                 .is_none()
         );
         let id = sessions.begin(login("ops"), start).unwrap();
         assert!(
             sessions
-                .find(&id, Cause::Person, start + 10 * SECOND)
+                .find(&id, Cause::User, start + 10 * SECOND)
                 .is_none()
         );
         // It does not come back.
-        assert!(sessions.find(&id, Cause::Person, start).is_none());
+        assert!(sessions.find(&id, Cause::User, start).is_none());
     }
 
     #[test]
@@ -174,7 +174,7 @@ mod tests {
         }
         let end = start + 10 * SECOND;
         assert!(sessions.find(&id, Cause::Page, end).is_none());
-        assert!(sessions.find(&id, Cause::Person, end).is_none());
+        assert!(sessions.find(&id, Cause::User, end).is_none());
     }
 
     #[test]
@@ -187,15 +187,11 @@ mod tests {
         // The first is used, so that the second is unused for the longest time.
         assert!(
             sessions
-                .find(&ids[0], Cause::Person, start + 4 * SECOND)
+                .find(&ids[0], Cause::User, start + 4 * SECOND)
                 .is_some()
         );
         let last = sessions.begin(login("ops"), start + 5 * SECOND).unwrap();
-        let found = |id: &str| {
-            sessions
-                .find(id, Cause::Person, start + 6 * SECOND)
-                .is_some()
-        };
+        let found = |id: &str| sessions.find(id, Cause::User, start + 6 * SECOND).is_some();
         assert_eq!(
             [&ids[0], &ids[1], &ids[2], &last].map(|id| found(id)),
             [true, false, true, true]
@@ -211,10 +207,10 @@ mod tests {
         assert!(
             wrong
                 .iter()
-                .all(|id| sessions.find(id, Cause::Person, now).is_none())
+                .all(|id| sessions.find(id, Cause::User, now).is_none())
         );
-        assert!(sessions.find(&id, Cause::Person, now).is_some());
+        assert!(sessions.find(&id, Cause::User, now).is_some());
         sessions.end(&id);
-        assert!(sessions.find(&id, Cause::Person, now).is_none());
+        assert!(sessions.find(&id, Cause::User, now).is_none());
     }
 }

@@ -114,9 +114,9 @@ pub struct DueCursor(pub(crate) DuePlace);
 /// A place in the list of matches by deadline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DuePlace {
-    /// Among those with a deadline: after this one, in microseconds, of the window with this number.
+    /// In the part with deadlines: after this one, in microseconds, of the window with this number.
     At { due: i64, window: i64, key: String },
-    /// Among those without one.
+    /// In the part without deadlines.
     Without(MatchCursor),
 }
 

@@ -149,7 +149,7 @@ def test_what_operators_write_is_text(visit: Visit, console):
     "next_page",
     ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:window.hostile=1"],
 )
-def test_login_never_leads_elsewhere(visit: Visit, next_page: str):
+def test_login_leads_only_to_own_pages(visit: Visit, next_page: str):
     from console_service import READ
 
     visitor = visit(None)
@@ -165,7 +165,7 @@ def test_links_of_other_sites_lead_to_the_session(visit: Visit, javascript: bool
     page = visitor.page
     path = "/dead-letters?target=network-team"
     # A page of another site, as far as the browser knows.
-    page.goto("data:text/html,<h1>elsewhere</h1>")
+    page.goto("data:text/html,<h1>another site</h1>")
     page.set_content(f'<a href="{visitor.console.url}{path}">a dead letter</a>')
     with page.expect_response(f"**{path}") as first:
         page.get_by_role("link").click()
@@ -175,12 +175,12 @@ def test_links_of_other_sites_lead_to_the_session(visit: Visit, javascript: bool
     assert page.url == visitor.console.url + path
     assert "ola" in page.locator("header").inner_text()
     # Without a session it is the login, which leads there as well.
-    stranger = visit(None, javascript=javascript).page
-    stranger.goto("data:text/html,<h1>elsewhere</h1>")
-    stranger.set_content(f'<a href="{visitor.console.url}{path}">a dead letter</a>')
-    stranger.get_by_role("link").click()
-    stranger.get_by_label("Token").wait_for()
-    assert quote(path, safe="") in stranger.url
+    fresh = visit(None, javascript=javascript).page
+    fresh.goto("data:text/html,<h1>another site</h1>")
+    fresh.set_content(f'<a href="{visitor.console.url}{path}">a dead letter</a>')
+    fresh.get_by_role("link").click()
+    fresh.get_by_label("Token").wait_for()
+    assert quote(path, safe="") in fresh.url
 
 
 def test_other_sites_cannot_frame_or_post(visit: Visit, console):
@@ -188,7 +188,7 @@ def test_other_sites_cannot_frame_or_post(visit: Visit, console):
     visitor.go("/targets")
     other = visitor.context.new_page()
     # A page of another site, as far as the browser knows.
-    other.goto("data:text/html,<h1>elsewhere</h1>")
+    other.goto("data:text/html,<h1>another site</h1>")
     other.set_content(f'<iframe src="{console.url}/targets"></iframe>')
     other.wait_for_timeout(300)
     framed = [frame for frame in other.frames if frame.url.startswith(console.url)]

@@ -3,7 +3,7 @@
 use crate::attacks::has_protection;
 use crate::serving::{OPS, Serving};
 
-/// What a browser sends when somebody follows a link of another site.
+/// What a browser sends when the user follows a link of another site.
 const LINK: [(&str, &str); 4] = [
     ("sec-fetch-site", "cross-site"),
     ("sec-fetch-mode", "navigate"),
@@ -28,7 +28,7 @@ async fn links_of_other_sites_lead_to_the_session() {
     assert_eq!(ops.request("GET", path, &own, "").await.status, 200);
     let reply = serving.browser().request("GET", path, &own, "").await;
     assert_eq!(reply.status, 303);
-    // The page that logs in is no way around, and leads nowhere else.
+    // The login page does the same, and leads only to pages of the console.
     for (next, leads_to) in [("/targets", "/targets"), ("//evil.example", "/")] {
         let path = format!("/login?next={next}");
         let reply = serving.browser().request("GET", &path, &LINK, "").await;

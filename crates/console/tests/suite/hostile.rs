@@ -1,4 +1,4 @@
-//! An event whose every field would be markup, script or a command elsewhere, on every screen.
+//! An event whose every field is markup, script or a command, on every screen.
 
 use reflexarc_event::Json;
 use reflexarc_service::store::NewSilence;

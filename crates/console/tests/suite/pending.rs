@@ -7,7 +7,12 @@ use crate::served::Served;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn matches_and_incidents_are_listed_with_operations() {
     let served = Served::start().await;
-    assert!(served.page("/pending").await.contains("No match waits."));
+    assert!(
+        served
+            .page("/pending")
+            .await
+            .contains("There are no pending matches.")
+    );
     served.fill("first", "eni-1").await;
     served.fill("second", "eni-2").await;
     let page = served.page("/pending").await;
@@ -35,7 +40,8 @@ async fn matches_and_incidents_are_listed_with_operations() {
     );
     let page = served.page("/pending?rule=none").await;
     assert!(
-        page.contains("No pending match fits the filter.") && page.contains("No incident is open.")
+        page.contains("No pending matches for this filter.")
+            && page.contains("No incident is open.")
     );
     // By deadline, behind a place, and by rule and key.
     let later = |year: i64| format!("/pending?after={}/1/k", (year - 1970) * 31_557_600_000_000);
@@ -46,7 +52,9 @@ async fn matches_and_incidents_are_listed_with_operations() {
             .contains("<code>eni-1</code>")
     );
     let page = served.page(&later(2200)).await;
-    assert!(page.contains("These were all.") && !page.contains("<td data-label=\"Due\">"));
+    assert!(
+        page.contains("There are no further matches.") && !page.contains("<td data-label=\"Due\">")
+    );
     for after in ["after=%00", "after=1/eni-1", "order=rule&after=%00"] {
         assert_eq!(served.get(&format!("/pending?{after}")).await.status, 400);
     }

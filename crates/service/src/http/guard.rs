@@ -263,7 +263,7 @@ impl HttpError {
     }
 }
 
-/// The error of the console, whose names are elsewhere in the configuration.
+/// The error of the console, whose names are in `[console]` of the configuration.
 fn denied_page(denied: &RequestDenied) -> HttpError {
     let message = match denied {
         RequestDenied::ForeignHost(name) => format!(

@@ -77,7 +77,7 @@ pub(crate) fn live_response<A: Fn() -> bool + Send + 'static>(
     for entry in stream.reader.earlier() {
         stream.filter.note(&entry);
     }
-    // Those of before the stream are not its own.
+    // Those from before the stream are not counted.
     stream.filter.take_undecided();
     if let Some(missed) = missed {
         stream.push_missed(missed);
@@ -203,7 +203,7 @@ impl<A: Fn() -> bool> Stream<A> {
         read.entries.len() == EXAMINED
     }
 
-    /// Tells the client that it lacks events for which its filter could not be evaluated.
+    /// Reports to the client how many events it lacks because its filter could not be evaluated.
     fn push_undecided(&mut self) {
         let count = self.filter.take_undecided();
         if count > 0 {

@@ -156,10 +156,10 @@ impl AccessRules {
     }
 }
 
-/// Whether somebody has followed a link of another site: the browser shows the response as a page of
-/// its own, in no frame, and gives no script of the other site any of it.
+/// Whether the user followed a link of another site: the browser shows the response as a page of its
+/// own, not in a frame, and no script of the other site can read it.
 ///
-/// All of these headers are set by the browser alone. A `GET` with `Origin` is one of a script.
+/// Only the browser can set these headers. A `GET` with `Origin` comes from a script.
 fn is_followed_link(request: &Parts) -> bool {
     let is = |name: &str, expected: &[&str]| {
         let mut values = request.headers.get_all(name).iter();

@@ -52,7 +52,7 @@ pub struct Outcome {
     pub left_out: usize,
 }
 
-/// What a reaction does besides changes of the state and lines of its log.
+/// What a reaction does, except changes of the state and lines of its log.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ReactionEffect {
