@@ -60,16 +60,15 @@ pub(crate) async fn show(session: Session, fields: Fields) -> Result<Response, P
     entries.truncate(PAGE);
     let last = entries.last().filter(|_| has_more);
     let next = last.map(|last| last.id.to_string());
-    let text = |name| fields.get(name).unwrap_or_default().to_owned();
     html(&Audit {
         page: session
             .page(Screen::Audit, "Audit")
             .command(command(&filter)),
         form: Form {
-            by: text("by"),
-            operation: text("operation"),
-            from: text("from"),
-            until: text("until"),
+            by: fields.or_empty("by"),
+            operation: fields.or_empty("operation"),
+            from: fields.or_empty("from"),
+            until: fields.or_empty("until"),
         },
         entries,
         pager: Pager::new("/audit", &fields, "before", next),

@@ -86,14 +86,13 @@ struct Row {
 impl FilterForm {
     /// With what was entered.
     fn of(fields: &Fields, is_set: bool) -> Self {
-        let own = |name| fields.get(name).unwrap_or_default().to_owned();
         Self {
-            target: own("target"),
-            rule: own("rule"),
-            event: own("event"),
-            reason: own("reason"),
-            since: own("since"),
-            until: own("until"),
+            target: fields.or_empty("target"),
+            rule: fields.or_empty("rule"),
+            event: fields.or_empty("event"),
+            reason: fields.or_empty("reason"),
+            since: fields.or_empty("since"),
+            until: fields.or_empty("until"),
             expected_time: times::EXPECTED,
             is_set,
         }

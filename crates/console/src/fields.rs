@@ -32,6 +32,11 @@ impl Fields {
         value.filter(|value| !value.is_empty())
     }
 
+    /// The same for a form that shows it again; empty without one.
+    pub(crate) fn or_empty(&self, name: &str) -> String {
+        self.get(name).unwrap_or_default().to_owned()
+    }
+
     /// The first value of this name as it was entered.
     pub(crate) fn text(&self, name: &str) -> &str {
         let found = self.0.iter().find(|(found, _)| found == name);

@@ -134,8 +134,8 @@ pub(crate) async fn show(session: Session, fields: Fields) -> Result<Response, P
         pager_of_incidents: Pager::new("/pending", &fields, "before", next_incident),
         filter: FilterForm {
             is_set: filter.rule.is_some() || filter.key.is_some(),
-            rule: own("rule").unwrap_or_default(),
-            key: own("key").unwrap_or_default(),
+            rule: fields.or_empty("rule"),
+            key: fields.or_empty("key"),
             is_by_rule,
             has_fired: filter.fired,
         },

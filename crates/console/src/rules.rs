@@ -46,8 +46,8 @@ pub(crate) async fn show(session: Session, fields: Fields) -> Result<Response, P
     let rules = session.handle().rules();
     let activity = session.handle().rule_activity(&rules);
     let pending = pending_counts(&session).await?;
-    let name = fields.get("name").unwrap_or_default().to_owned();
-    let after = fields.get("after").unwrap_or_default().to_owned();
+    let name = fields.or_empty("name");
+    let after = fields.or_empty("after");
     let rows = rules.rules().zip(&activity);
     let rows = rows.filter(|(rule, _)| rule.name().contains(&name) && rule.name() > &*after);
     let mut found: Vec<(&str, RuleRow)> = rows

@@ -43,7 +43,7 @@ struct Tried {
 
 /// The form.
 pub(crate) async fn show(session: Session, fields: Fields) -> Result<Response, PageError> {
-    let rule = fields.get("rule").unwrap_or_default().to_owned();
+    let rule = fields.or_empty("rule");
     html(&TryPage {
         page: page(&session),
         event: String::new(),
@@ -60,7 +60,7 @@ pub(crate) async fn show(session: Session, fields: Fields) -> Result<Response, P
 pub(crate) async fn run(form: ReaderForm) -> Result<Response, PageError> {
     let ReaderForm { session, fields } = form;
     let event = fields.text("event").to_owned();
-    let rule = fields.get("rule").unwrap_or_default().to_owned();
+    let rule = fields.or_empty("rule");
     let rules = session.handle().rules();
     let (text, explained) = (event.clone(), rule.clone());
     let tried = session.handle().query_large(move |_| {
