@@ -18,12 +18,12 @@ const PAGE: usize = 500;
 Each operation is one entry, whether it was done in the console, by the HTTP API or by a command, \
 and whether it was done or refused: who, when, what, how it ended, and the command line that does \
 the same. Requests by the HTTP API have the name of their token, `local` where no tokens are \
-configured; commands have the name of the user. An operation is `begun` until it ends; of what changes many \
-deliveries, COUNT says how far it is. It is `unknown` if the process died before the outcome was \
-recorded: it may have been done or not. The service finds that out at its next start.
+configured; commands have the name of the user. An operation is `begun` until it ends; of what \
+changes many deliveries, COUNT says how far it is. It is `unknown` if the process died before the \
+outcome was recorded: it may have been done or not. The service finds that out at its next start.
 
-Entries are kept as long as dead letters, at most 100,000. Reads the store directly; the service may \
-be running.
+Entries are kept as long as dead letters, at most 100,000. Reads the store directly; the service \
+may be running.
 
 Exit codes:
   0 printed

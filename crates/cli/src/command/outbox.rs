@@ -34,7 +34,7 @@ Exit codes:
   0 done
   1 no such delivery, or it is not pending
   3 invalid configuration
-  4 damaged deliveries were reported and left out
+  4 deliveries that are damaged, or could not be changed, were reported and left out
   5 the store cannot be opened")]
 pub(crate) enum Outbox {
     /// Print pending deliveries, soonest first; delayed ones with the time until which they wait
@@ -54,7 +54,7 @@ Exit codes:
   0 done
   1 no such delivery, or it is not a dead letter
   3 invalid configuration
-  4 damaged deliveries were reported and left out
+  4 deliveries that are damaged, or could not be changed, were reported and left out
   5 the store cannot be opened
 
 Examples:

@@ -25,11 +25,11 @@ const PAGE: PageLimits = PageLimits {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Prints the event as received and in native form, which of the current rules match it, the \
-recorded evaluation (actions, log, state before and after, failures), and every delivery with its attempts and the \
-receiver's responses. Of rules with a time window: which match the event opened, continued or \
-closed, with its deadline, and as entries of their own each firing and resolution of the matches \
-that it opened, and who closed one. Of calls of operations: each answer with what the rule did \
-with it.
+recorded evaluation (actions, log, state before and after, failures), and every delivery with its \
+attempts and the receiver's responses. Of rules with a time window: which match the event opened, \
+continued or closed, with its deadline, and as entries of their own each firing and resolution of \
+the matches that it opened, and who closed one. Of calls of operations: each answer with what the \
+rule did with it.
 
 Exit codes:
   0 found
