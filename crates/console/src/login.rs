@@ -68,7 +68,7 @@ pub(crate) async fn log_in(
         let key = console.key();
         key.is_ok_and(|key| key.is_csrf_token(Purpose::Login, cookie, given))
     };
-    // A page of another site that logs somebody in under its own token would see what they do.
+    // A page of another site could log the user in with its own token, and see what they do.
     if !cookie.as_ref().is_some_and(is_own) {
         let error = "The form was too old, or the browser sends no cookies. Try again.";
         return again(StatusCode::FORBIDDEN, error);

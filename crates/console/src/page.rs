@@ -107,7 +107,7 @@ impl Screen {
 }
 
 impl Page {
-    /// A page for somebody who has not logged in.
+    /// A page without a session.
     pub(crate) fn bare(title: &str) -> Self {
         Self {
             title: title.to_owned(),

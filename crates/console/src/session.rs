@@ -36,13 +36,13 @@ pub(crate) struct Session {
     done: Option<String>,
 }
 
-/// A form that somebody with the role `operate` has posted, with a valid CSRF token.
+/// A form posted by a user with the role `operate`, with a valid CSRF token.
 pub(crate) struct OperatorForm {
     pub(crate) session: Session,
     pub(crate) fields: Fields,
 }
 
-/// A form that somebody with the role `read` has posted, with a valid CSRF token: it changes
+/// A form posted by a user with the role `read`, with a valid CSRF token: it changes
 /// nothing, but is too large for a query.
 pub(crate) struct ReaderForm {
     pub(crate) session: Session,

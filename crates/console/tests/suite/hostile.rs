@@ -200,7 +200,7 @@ fn screens(first: i64) -> Vec<String> {
 /// The addresses of lists with a text as their filter.
 fn filters(text: &str) -> Vec<String> {
     let text: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
-    // Hidden characters that somebody has entered are in the input as they are.
+    // Hidden characters that the user has entered are in the input as they are.
     let hidden = ["%E2%80", "%E2%81", "%00", "%EF%BB%BF", "%0D"];
     if hidden.iter().any(|hidden| text.contains(hidden)) {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Finds requests whose end a proxy in front may see elsewhere.
+//! Finds requests whose end a proxy in front may see at another byte.
 //!
 //! `Content-Length` together with `Transfer-Encoding` is the classic form of request smuggling: one
 //! reader takes the length, the other the chunks, and the rest of the body is a request of someone

@@ -9,7 +9,7 @@ use crate::store::{
     AuditEntry, AuditFilter, AuditOutcome, AuditVia, NewAuditEntry, Store, StoreError,
 };
 
-/// The operator in records while no tokens are configured: someone on this machine.
+/// The operator in records while no tokens are configured: any user of this machine.
 const LOCAL: &str = "local";
 /// Records of each operation that are looked at for those that a process before has not ended.
 const RECENT: usize = 100;

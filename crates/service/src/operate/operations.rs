@@ -1,5 +1,5 @@
-//! Performing operations in a running service. All ways lead here: the console, the HTTP API and,
-//! through it, commands; so each operation is recorded once, whether it was done or refused.
+//! Performing operations in a running service, for the console, the HTTP API and, through it,
+//! commands. So each operation is recorded once, whether it was done or refused.
 
 mod deliveries;
 mod incidents;
