@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The cases: `read`, from the bytes of an event to what is accepted, which all others begin with;
-//! `plain`, no rule matched; `state`, a state entry is set; `send`, and a document is sent;
+//! `plain`, no rule matched; `state`, a state entry is set; `states`, ten are, each of which the event
+//! before has set too; `send`, as `state`, and a document is sent;
 //! `copy`, a second copy of each event comes; `deliver`, as `send`, and the document is delivered;
 //! `call`, an operation is called; `answer`, and the call is answered; `withdraw`, and it is
 //! withdrawn instead, because its target is gone.
@@ -48,7 +49,7 @@ fn main() {
         return;
     }
     let known = [
-        "read", "plain", "state", "send", "copy", "deliver", "call", "answer", "withdraw",
+        "read", "plain", "state", "states", "send", "copy", "deliver", "call", "answer", "withdraw",
     ];
     assert!(known.contains(&case.as_str()), "expected one of {known:?}");
     let folder = tempfile::tempdir().unwrap();
@@ -82,14 +83,18 @@ fn prepare(case: &str, number: usize) -> (Incoming, EvaluateInTransaction) {
     let eni = format!("eni-{}", number.wrapping_mul(2_654_435_761) % RESOURCES);
     let text = event_text(&format!("2256A988-0B26-4E2B-820A-{number:012X}"), &eni);
     let incoming = Incoming::new(Event::from_json(text).unwrap()).unwrap();
-    let (key, value) = (eni, Json::count(number));
-    let entry = StateChange::Set {
+    let set = |key: String| StateChange::Set {
         key,
-        value,
+        value: Json::count(number),
         expires: None,
     };
+    let entry = set(eni);
     let result = match case {
         "state" => evaluation("failed-attach", vec![], vec![entry]),
+        "states" => {
+            let entries = (0..10).map(|number| set(format!("entry-{number}")));
+            evaluation("failed-attach", vec![], entries.collect())
+        }
         "send" | "deliver" => evaluation("failed-attach", vec![send("t", 1)], vec![entry]),
         "call" | "answer" | "withdraw" => {
             evaluation("failed-attach", vec![call("t", "Detach")], vec![entry])
