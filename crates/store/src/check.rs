@@ -1,6 +1,6 @@
 //! Checking a whole store for damage while it is in use.
 
-use crate::sqlite::CheckPlace;
+use crate::database_store::CheckPlace;
 
 /// The largest number of [`StoreCheck::damage`].
 // A disk that fails may damage every event; the rest is counted.

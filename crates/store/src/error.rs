@@ -78,6 +78,14 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// The database does not answer.
+    #[error(
+        "the database of the store does not answer: {reason}; nothing is lost: it is tried again"
+    )]
+    Unavailable {
+        /// What happened.
+        reason: String,
+    },
     /// Another process held SQLite's write lock for ten seconds.
     #[error("the store is locked by another process")]
     Busy,

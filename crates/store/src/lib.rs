@@ -25,7 +25,8 @@
 //! ```
 //!
 //! [`Store`] is what every backend promises; the tests of this crate hold these promises as one
-//! suite that runs on each backend. [`SqliteStore`] keeps one SQLite file.
+//! suite that runs on each backend. [`SqliteStore`] keeps one SQLite file; `PostgresStore` is in a
+//! PostgreSQL server that several processes share (feature `cluster`).
 //!
 //! Types of other crates in the public API: times and durations are those of [`jiff`]; evaluations,
 //! events, state entries and deliveries are those of `reflexarc`, `reflexarc-event`,
@@ -43,7 +44,10 @@ mod archived;
 mod audit;
 mod calls;
 mod check;
+mod database;
+mod database_store;
 mod dead_letters;
+mod engine;
 mod entries;
 mod error;
 mod evaluation_json;
@@ -54,6 +58,8 @@ mod matches;
 mod options;
 mod page;
 mod phase;
+#[cfg(feature = "cluster")]
+mod postgres;
 mod recorded_change;
 mod records;
 mod reply;
@@ -63,6 +69,7 @@ mod sqlite;
 mod state;
 mod store;
 mod timeline;
+mod tree;
 
 pub use accepted::{Accepted, ReplayAccepted};
 pub use archived::{Archived, DamagedEvent, EventPage, Selection, VerifyReport};
@@ -89,6 +96,8 @@ pub use page::{
     DamagedDelivery, DeliveryPage, EventDeliveries, InvalidPageCursor, PageCursor, PageLimits,
 };
 pub use phase::phase_of;
+#[cfg(feature = "cluster")]
+pub use postgres::PostgresStore;
 pub use recorded_change::{RecordedChange, RecordedValue, recorded_changes};
 pub use records::{
     Attempt, AttemptOutcome, ClaimLimit, Claimed, DeliveryRecord, DeliveryStatus, EndedAttempt,

@@ -1,105 +1,40 @@
 //! A store in one SQLite file.
 //!
-//! SQLite runs in write-ahead mode (WAL) with `synchronous=FULL`. One thread writes; the jobs that
-//! are waiting for it share a transaction and its sync (group commit), and each gets its reply
-//! after the commit. Readers have connections of their own and never wait for the writer: in WAL
-//! mode a reader sees the file as of the last commit before it began.
+//! SQLite runs in write-ahead mode (WAL) with `synchronous=FULL`. Readers have connections of their
+//! own and never wait for the writer: in WAL mode a reader sees the file as of the last commit
+//! before it began.
 //!
 //! SQLite allows one write transaction at a time anyway, so more writing threads would only wait
 //! for each other.
 
-mod accept;
-mod answers;
-mod archive;
-mod archived_event;
-mod attempts;
-mod audit;
 mod backup;
-mod bulk;
-mod calls;
-mod changes;
-mod check;
-mod claim;
-mod compression;
-mod copies;
-mod damage;
-mod deadlines;
-mod delays;
-mod digests;
-mod due_list;
 mod duplicates;
-mod entries;
-mod entry_clock;
 mod files;
-mod filtered;
-mod incident_messages;
-mod incidents;
-mod key;
-mod listing;
-mod match_list;
-mod matches;
 mod migration;
-mod operations;
-mod order;
-mod outbox;
-mod pages;
-#[cfg(test)]
-mod plans;
-mod program_state;
-mod records;
-mod references;
-mod removal;
-mod resume;
-mod retention;
-mod schema;
-mod silences;
-mod state;
-#[cfg(test)]
-mod statements;
-mod targets;
-mod timeline;
+pub(crate) mod schema;
 mod trees;
-mod withdrawn;
-mod withheld;
-mod write_clock;
-mod writer;
 
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
-use rusqlite::Connection;
-
-pub(crate) use self::check::CheckPlace;
-use self::entry_clock::EntryClock;
 use self::files::StoreFiles;
-use self::withdrawn::WithdrawnCalls;
-use self::write_clock::WriteClock;
-use crate::dead_letters::Observed;
-use crate::{Pruned, StoreError, StoreOptions, Withholding};
+use self::schema::{BUSY_TIMEOUT, LOG_BYTES};
+use crate::database::Connection;
+use crate::database_store::DatabaseStore;
+use crate::engine::Engine;
+use crate::tree::Tree;
+use crate::{StoreError, StoreLock, StoreOptions};
+
+/// A write-ahead log that is larger than this is cut after the commit. SQLite itself reuses the log
+/// from its start, and only when no reader is in it at that moment.
+const MAX_LOG_BYTES: u64 = 2 * LOG_BYTES as u64;
 
 /// A store in one SQLite file. Dropping it finishes what was submitted.
-pub struct SqliteStore {
-    /// The duplicate window in microseconds.
-    duplicate_window: i64,
-    writer: writer::Writer,
-    clock: WriteClock,
-    entry_clock: EntryClock,
-    /// Events accepted since the last step of retention.
-    accepted: Arc<AtomicUsize>,
-    /// What retention has removed and not reported yet.
-    pruned: Mutex<Pruned>,
-    dead_letters: Observed,
-    withdrawn_calls: WithdrawnCalls,
-    timeline: timeline::SharedTimeline,
-    /// What decides which deliveries are withheld, once there is something.
-    withholding: Arc<RwLock<Option<Arc<dyn Withholding>>>>,
-    /// Read-only connections that are not in use.
-    // Grows to the largest number of readers at one time and stays there. Opening one costs a few
-    // file operations and compiling its statements again, more than most queries.
-    readers: Mutex<Vec<Connection>>,
-    // The last field: it must outlive the connections.
+pub type SqliteStore = DatabaseStore<SqliteFile>;
+
+/// The file of a store.
+pub struct SqliteFile {
     files: Arc<StoreFiles>,
 }
 
@@ -116,33 +51,9 @@ impl SqliteStore {
         if matches!(connection, Err(StoreError::Full)) && files::give_up_reserve(path) {
             connection = schema::open_writer(path, options);
         }
-        let connection = connection?;
+        let connection = Connection::sqlite(connection?);
         let files = Arc::new(StoreFiles::opened(path)?);
-        // An absurdly long window from the configuration becomes the longest there is.
-        let window = options.duplicate_window.as_micros();
-        let entry_clock = EntryClock::new();
-        let undone = entry_clock.clone();
-        let withdrawn_calls = WithdrawnCalls::default();
-        let committed = withdrawn_calls.clone();
-        Ok(Self {
-            duplicate_window: i64::try_from(window).unwrap_or(i64::MAX),
-            writer: writer::Writer::start(
-                connection,
-                files.clone(),
-                move || undone.forget(),
-                move || committed.committed(),
-            )?,
-            clock: WriteClock::new(),
-            entry_clock,
-            accepted: Arc::default(),
-            pruned: Mutex::default(),
-            dead_letters: Observed::default(),
-            withdrawn_calls,
-            timeline: timeline::SharedTimeline::default(),
-            withholding: Arc::default(),
-            readers: Mutex::default(),
-            files,
-        })
+        Self::with_engine(SqliteFile { files }, connection, options)
     }
 
     /// Checks whether [`SqliteStore::open`] can open or create a store at this path, without
@@ -166,53 +77,113 @@ impl SqliteStore {
 
     /// The path of the file.
     pub fn path(&self) -> &Path {
-        self.files.path()
+        self.engine().files.path()
     }
 
-    /// A read-only connection.
+    /// Makes this process the one that changes the state, as [`Store::lock_exclusive`] does for a
+    /// service, but without a reserve of disk space.
+    ///
+    /// [`Store::lock_exclusive`]: crate::Store::lock_exclusive
+    ///
+    /// # Errors
+    /// If another process holds the lock.
+    pub fn lock_state(&self) -> Result<StoreLock, StoreError> {
+        self.engine().files.lock_without_reserve()
+    }
+}
+
+impl Engine for SqliteFile {
+    const IS_SHARED: bool = false;
+
+    const MAX_READERS: usize = usize::MAX;
+
     fn open_reader(&self) -> Result<Connection, StoreError> {
-        let connection = schema::open_reader(self.path())?;
+        let connection = schema::open_reader(self.files.path())?;
         // Opened by its name, which may be another file's by now.
         self.files.check()?;
-        Ok(connection)
+        Ok(Connection::sqlite(connection))
     }
 
-    /// Runs what removes something. If the disk is full, it gives up the reserve file and tries
-    /// again: otherwise nothing could be removed from a full disk, because that is written to the
-    /// write-ahead log first.
-    fn free_space<T>(&self, remove: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
-        match remove() {
-            Err(StoreError::Full) if files::give_up_reserve(self.path()) => remove(),
-            result => result,
+    fn begin(&self, connection: &mut Connection) -> Result<(), StoreError> {
+        // IMMEDIATE takes the write lock now. A deferred transaction would take it at its first
+        // write and could fail there with "busy" after a job has read state.
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
+        Ok(())
+    }
+
+    fn commit(&self, connection: &mut Connection) -> Result<(), StoreError> {
+        // As late as possible: a commit to a file that was deleted succeeds, and is gone at the
+        // restart. Three `stat` calls for a group, which waits for a sync anyway.
+        let log_bytes = self.files.check()?;
+        connection.prepare_cached("COMMIT")?.execute(())?;
+        if log_bytes > MAX_LOG_BYTES {
+            truncate_log(connection);
         }
+        Ok(())
     }
 
-    /// Runs a query on a pooled connection.
-    fn read<T>(
-        &self,
-        query: impl FnOnce(&Connection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let pool = || self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        let spare = pool().pop();
-        let connection = spare.map_or_else(|| self.open_reader(), Ok)?;
-        // A connection whose query failed is dropped, not returned: if the failure has to do with
-        // the connection, the next caller gets a new one.
-        let result = query(&connection).map_err(|error| error.at(self.path()))?;
-        pool().push(connection);
-        Ok(result)
+    fn is_undone(&self, connection: &Connection) -> bool {
+        // After a full disk or an I/O error.
+        connection
+            .file()
+            .is_ok_and(rusqlite::Connection::is_autocommit)
+    }
+
+    fn close(&self, connection: &Connection) {
+        // Moves the write-ahead log into the file, so that a copy of the file alone is complete. An
+        // open reader prevents that; then the log stays and is read at the next start.
+        drop(connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)"));
+    }
+
+    fn locate(&self, error: StoreError) -> StoreError {
+        error.at(self.files.path())
+    }
+
+    fn lock(self: &Arc<Self>) -> Result<StoreLock, StoreError> {
+        self.files.lock_exclusive()
+    }
+
+    fn give_up_reserve(&self) -> bool {
+        files::give_up_reserve(self.files.path())
+    }
+
+    fn keep_reserve(&self) {
+        self.files.create_reserve();
+    }
+
+    fn probe(&self, connection: &Connection) -> Result<(), StoreError> {
+        schema::probe(connection.file()?)
+    }
+
+    fn used_bytes(&self, connection: &Connection) -> Result<u64, StoreError> {
+        let file = connection.file()?;
+        let read = |pragma: &str| file.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+        // Not the size of the file: that never shrinks, so pruning by it would never end.
+        let pages = read("page_count")? - read("freelist_count")?;
+        Ok((pages * read("page_size")?).unsigned_abs())
+    }
+
+    fn log_bytes(&self) -> Result<u64, StoreError> {
+        self.files.check()
+    }
+
+    fn trees(&self, connection: &Connection) -> Result<Vec<Tree>, StoreError> {
+        Ok(trees::trees(connection.file()?)?)
+    }
+
+    fn check_structure(&self) -> Result<(), StoreError> {
+        schema::check_structure(self.files.path())
     }
 }
 
-/// An instant as it is stored: whole microseconds since 1970.
-fn micros(instant: Timestamp) -> i64 {
-    instant.as_microsecond()
-}
-
-/// The inverse of [`micros`]; a value outside the calendar becomes its nearest end.
-fn instant(micros: i64) -> Timestamp {
-    Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 {
-        Timestamp::MIN
-    } else {
-        Timestamp::MAX
-    })
+/// Moves the write-ahead log into the file and cuts it, unless a reader still needs it: then the
+/// next group tries again.
+fn truncate_log(connection: &Connection) {
+    let Ok(file) = connection.file() else { return };
+    // Without waiting for readers, because every job would wait too.
+    if file.busy_timeout(Duration::ZERO).is_ok() {
+        // Fails only if the disk does, and then the next commit says so.
+        drop(file.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
+    }
+    drop(file.busy_timeout(BUSY_TIMEOUT));
 }

@@ -3,8 +3,8 @@
 use reflexarc_event::{Event, Limits};
 use rusqlite::Connection;
 
-use super::compression::unpack;
 use crate::Incoming;
+use crate::database_store::compression::unpack;
 
 /// Replaces fingerprints that schema version 2 computed from source and id alone by those of the
 /// current event identity.

@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use rusqlite::Connection;
 
-use super::audit::AUDIT;
-use super::calls::CALLS;
-use super::changes::CHANGES;
 use super::duplicates::recompute_fingerprints;
-use super::incidents::INCIDENTS;
-use super::matches::MATCHES;
-use super::order;
 use super::schema::{SCHEMA_4, SCHEMA_7, SCHEMA_10};
-use super::silences::SILENCES;
-use super::state::STATE_COUNTS;
+use crate::database_store::audit::AUDIT;
+use crate::database_store::calls::CALLS;
+use crate::database_store::changes::CHANGES;
+use crate::database_store::incidents::INCIDENTS;
+use crate::database_store::matches::MATCHES;
+use crate::database_store::order;
+use crate::database_store::silences::SILENCES;
+use crate::database_store::state::STATE_COUNTS;
 
 /// Migrates a file of an older version to version `to`, the newest, in one transaction.
 pub(super) fn migrate(connection: &Connection, to: i32) -> rusqlite::Result<()> {

@@ -22,15 +22,15 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Access, access};
 
-use super::audit::AUDIT;
-use super::calls::CALLS;
-use super::changes::CHANGES;
 use super::files::make_private;
-use super::incidents::INCIDENTS;
-use super::matches::MATCHES;
 use super::migration::migrate;
-use super::silences::SILENCES;
-use super::state::STATE_COUNTS;
+use crate::database_store::audit::AUDIT;
+use crate::database_store::calls::CALLS;
+use crate::database_store::changes::CHANGES;
+use crate::database_store::incidents::INCIDENTS;
+use crate::database_store::matches::MATCHES;
+use crate::database_store::silences::SILENCES;
+use crate::database_store::state::STATE_COUNTS;
 use crate::{StoreError, StoreOptions};
 
 /// "rarc", at byte 68 of the file.
@@ -196,7 +196,7 @@ CREATE INDEX delivery_dead_rule ON delivery (rule, finished, seq, id) WHERE stat
 ";
 
 /// Opens the one connection that writes, creating the file if there is none.
-pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connection, StoreError> {
+pub(crate) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connection, StoreError> {
     // An empty file counts as new: SQLite creates one before its first transaction, and so do
     // `touch` and some mounts.
     roll_back_creation(path)?;
@@ -207,7 +207,7 @@ pub(super) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connect
     make_private(path);
     let connection = Connection::open(path).map_err(|error| StoreError::from(error).at(path))?;
     #[cfg(test)]
-    let connection = super::statements::recorded(connection);
+    let connection = crate::database_store::statements::recorded(connection);
     // Operators' commands write too (redrive, cancel, prune). Their transactions are short; ten
     // seconds means that something holds the lock that should not.
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -347,14 +347,14 @@ fn read_start<const N: usize>(path: &Path) -> Option<[u8; N]> {
 }
 
 /// Opens a read-only connection.
-pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     // NO_MUTEX: each connection is used by one thread at a time, which Rust checks, so SQLite need
     // not lock.
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)
         .map_err(|error| StoreError::from(error).at(path))?;
     #[cfg(test)]
-    let connection = super::statements::recorded(connection);
+    let connection = crate::database_store::statements::recorded(connection);
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(48);
     compile_once(&connection)?;

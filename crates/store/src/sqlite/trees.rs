@@ -3,22 +3,7 @@
 
 use rusqlite::Connection;
 
-/// A table or index. Each is a B-tree of pages of its own.
-#[derive(Debug, Clone)]
-pub(super) struct Tree {
-    /// Its name.
-    pub(super) name: String,
-    pub(super) table: String,
-    /// The columns by which its rows are ordered; no two rows have the same.
-    pub(super) key: Vec<String>,
-    /// Whether it is an index, whose rows are only their keys.
-    pub(super) is_index: bool,
-    /// The condition of a partial index.
-    condition: Option<String>,
-    /// Whether no column of the key can be NULL, so that a query can begin behind any key. The
-    /// others are partial indexes of what is pending or has failed, which are small.
-    pub(super) is_ordered: bool,
-}
+use crate::tree::Tree;
 
 /// All tables and indexes.
 pub(super) fn trees(connection: &Connection) -> rusqlite::Result<Vec<Tree>> {
@@ -84,42 +69,4 @@ fn index_columns(connection: &Connection, index: &str, all: bool) -> rusqlite::R
     let mut statement = connection.prepare(sql)?;
     let columns = statement.query_map((index, all), |row| row.get(0))?;
     columns.collect()
-}
-
-impl Tree {
-    /// A query for the rows whose keys are after `?1, …` and, with `before`, before the parameters
-    /// behind those; in order, or in descending order. The first columns are the key.
-    pub(super) fn query(&self, after: bool, before: bool, descending: bool) -> String {
-        let Self { table, name, .. } = self;
-        let columns = self.key.join(", ");
-        let (all, index) = if self.is_index {
-            ("", format!("INDEXED BY {name}"))
-        } else {
-            (", *", String::new())
-        };
-        let width = self.key.len();
-        let parameters = |first: usize| {
-            let numbers = first..first + width;
-            let numbers = numbers.map(|number| format!("?{number}"));
-            numbers.collect::<Vec<_>>().join(", ")
-        };
-        let mut conditions: Vec<String> = self.condition.iter().cloned().collect();
-        if after {
-            conditions.push(format!("({columns}) > ({})", parameters(1)));
-        }
-        if before {
-            let first = if after { width + 1 } else { 1 };
-            conditions.push(format!("({columns}) < ({})", parameters(first)));
-        }
-        if conditions.is_empty() {
-            conditions.push("true".to_owned());
-        }
-        let conditions = conditions.join(" AND ");
-        let direction = if descending { " DESC" } else { "" };
-        let order = self.key.join(&format!("{direction}, "));
-        format!(
-            "SELECT {columns}{all} FROM {table} {index} WHERE {conditions}
-             ORDER BY {order}{direction}"
-        )
-    }
 }

@@ -29,10 +29,23 @@ mod timeline;
 use reflexarc_store::Store;
 
 use crate::samples::open;
+#[cfg(feature = "cluster")]
+use crate::server::Schema;
 
 /// A place for one store. Opening it again, after the store was dropped, finds what was stored.
 trait Backend {
     fn open(&self) -> Box<dyn Store>;
+
+    /// How many random cases are tried where `usual` are enough for a file.
+    fn cases(&self, usual: u32) -> u32 {
+        cases_or(usual)
+    }
+}
+
+/// The number of `REFLEXARC_STORE_CASES`, or else the usual one.
+fn cases_or(usual: u32) -> u32 {
+    let own = std::env::var("REFLEXARC_STORE_CASES");
+    own.map_or(usual, |cases| cases.parse().unwrap())
 }
 
 /// A SQLite file in a folder of its own.
@@ -41,6 +54,22 @@ struct Sqlite(tempfile::TempDir);
 impl Backend for Sqlite {
     fn open(&self) -> Box<dyn Store> {
         Box::new(open(self.0.path()))
+    }
+}
+
+/// A schema of a PostgreSQL server.
+#[cfg(feature = "cluster")]
+struct Postgres(Schema);
+
+#[cfg(feature = "cluster")]
+impl Backend for Postgres {
+    /// Fewer: each statement is a message to the server and back.
+    fn cases(&self, usual: u32) -> u32 {
+        cases_or(usual.div_ceil(8))
+    }
+
+    fn open(&self) -> Box<dyn Store> {
+        Box::new(self.0.connect().unwrap())
     }
 }
 
@@ -53,7 +82,9 @@ macro_rules! tests_of {
             $($(
                 #[test]
                 fn $promise() {
-                    $file::$promise(&$backend);
+                    if let Some(backend) = $backend {
+                        $file::$promise(&backend);
+                    }
                 }
             )*)*
         }
@@ -223,4 +254,6 @@ macro_rules! every_promise {
     };
 }
 
-every_promise!(sqlite, Sqlite(tempfile::tempdir().unwrap()));
+every_promise!(sqlite, Some(Sqlite(tempfile::tempdir().unwrap())));
+#[cfg(feature = "cluster")]
+every_promise!(postgres, Schema::new().map(Postgres));

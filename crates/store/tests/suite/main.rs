@@ -7,6 +7,7 @@
     missing_docs,
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::print_stderr,
     reason = "tests"
 )]
 
@@ -18,11 +19,15 @@ mod damage;
 mod damaged_calls;
 mod disks;
 mod files;
+#[cfg(feature = "cluster")]
+mod nodes;
 mod outbox_speed;
 mod page_speed;
 mod program_state;
 #[allow(dead_code, reason = "shared with the tests of the service")]
 #[path = "../support/samples.rs"]
 mod samples;
+#[cfg(feature = "cluster")]
+mod server;
 mod sqlite;
 mod start;

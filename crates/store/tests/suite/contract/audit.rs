@@ -35,9 +35,9 @@ fn entry(by: usize, operation: usize, second: i64) -> NewAuditEntry {
     }
 }
 
-fn runner() -> TestRunner {
+fn runner(backend: &dyn Backend) -> TestRunner {
     TestRunner::new(Config {
-        cases: 100,
+        cases: backend.cases(100),
         failure_persistence: None,
         ..Config::default()
     })
@@ -47,7 +47,10 @@ fn runner() -> TestRunner {
 pub(super) fn records_of_operators_are_those_of_the_naive_list(backend: &dyn Backend) {
     let store = backend.open();
     let tuple = (0..3_usize, 0..3_usize, 0..12_i64);
-    let all = vec(tuple, 80).new_tree(&mut runner()).unwrap().current();
+    let all = vec(tuple, 80)
+        .new_tree(&mut runner(backend))
+        .unwrap()
+        .current();
     let mut ids = Vec::new();
     for &(by, operation, second) in &all {
         ids.push(store.append_audit(entry(by, operation, second)).unwrap());
@@ -110,7 +113,7 @@ pub(super) fn records_of_operators_are_those_of_the_naive_list(backend: &dyn Bac
         }
         Ok(())
     };
-    runner().run(&(filters, 1..30_usize), run).unwrap();
+    runner(backend).run(&(filters, 1..30_usize), run).unwrap();
 }
 
 /// An operation has begun until it ends, also over a restart.

@@ -49,7 +49,7 @@ fn step() -> impl Strategy<Value = (i64, Step)> {
 /// The naive twins are a list of all identities with the time at which each was accepted last, and
 /// one of what is archived: since when, and whether a delivery of it is pending.
 pub(super) fn copies_are_those_of_the_naive_list(backend: &dyn Backend) {
-    let cases = std::env::var("REFLEXARC_STORE_CASES").map_or(24, |cases| cases.parse().unwrap());
+    let cases = backend.cases(24);
     // One store for all cases, so that later cases meet the ids of earlier ones.
     let store = RefCell::new(Some(backend.open()));
     let clock = std::cell::Cell::new(0);

@@ -61,7 +61,10 @@ fn rules_of(entry: &Archived) -> Vec<String> {
 pub(super) fn entries_by_filters_are_those_of_the_naive_list(backend: &dyn Backend) {
     let store = backend.open();
     let tuple = (0..4_usize, 0..4_usize, 0..4_usize, 0..5_usize, 0..12_i64);
-    let events = vec(tuple, 120).new_tree(&mut cases()).unwrap().current();
+    let events = vec(tuple, 120)
+        .new_tree(&mut cases(backend))
+        .unwrap()
+        .current();
     for (number, (id, source, name, rule, second)) in events.into_iter().enumerate() {
         let text = format!(
             r#"{{"specversion":"1.0","id":"e{id}","source":"s{source}","type":"n{name}",
@@ -142,6 +145,8 @@ pub(super) fn entries_by_filters_are_those_of_the_naive_list(backend: &dyn Backe
         }
         Ok(())
     };
-    cases().run(&(entry_filter(), 1..20_usize), run).unwrap();
+    cases(backend)
+        .run(&(entry_filter(), 1..20_usize), run)
+        .unwrap();
     assert!(store.entry(i64::MAX).unwrap().is_none());
 }

@@ -91,8 +91,8 @@ fn filter() -> impl Strategy<Value = DeliveryFilter> {
 }
 
 /// How many random cases are tried.
-pub(super) fn cases() -> TestRunner {
-    let cases = std::env::var("REFLEXARC_STORE_CASES").map_or(200, |text| text.parse().unwrap());
+pub(super) fn cases(backend: &dyn Backend) -> TestRunner {
+    let cases = backend.cases(200);
     TestRunner::new(Config {
         cases,
         failure_persistence: None,
@@ -101,8 +101,8 @@ pub(super) fn cases() -> TestRunner {
 }
 
 /// Random samples.
-fn samples(count: usize) -> Vec<Sample> {
-    let tree = vec(sample(), count).new_tree(&mut cases());
+fn samples(backend: &dyn Backend, count: usize) -> Vec<Sample> {
+    let tree = vec(sample(), count).new_tree(&mut cases(backend));
     tree.unwrap().current()
 }
 
@@ -155,7 +155,7 @@ fn record(store: &dyn Store, id: DeliveryId) -> DeliveryRecord {
 /// Every page, in either direction and of every size, and every count is that of a list in memory.
 pub(super) fn lists_by_filters_are_those_of_the_naive_list(backend: &dyn Backend) {
     let store = backend.open();
-    let ids = fill(&*store, &samples(150));
+    let ids = fill(&*store, &samples(backend, 150));
     let records: Vec<_> = ids.iter().map(|id| record(&*store, *id)).collect();
     let run = |(filter, rows, newest_first): (DeliveryFilter, usize, bool)| {
         let mut wanted = records.clone();
@@ -196,14 +196,14 @@ pub(super) fn lists_by_filters_are_those_of_the_naive_list(backend: &dyn Backend
         Ok(())
     };
     let inputs = (filter(), 1..20_usize, any::<bool>());
-    cases().run(&inputs, run).unwrap();
+    cases(backend).run(&inputs, run).unwrap();
 }
 
 /// A change in steps changes what the filter selected when it began, each as if it was changed
 /// alone, and nothing else.
 pub(super) fn changes_of_many_are_those_of_each(backend: &dyn Backend) {
     let store = backend.open();
-    let ids = fill(&*store, &samples(120));
+    let ids = fill(&*store, &samples(backend, 120));
     let change = select(vec![
         BulkChange::Redrive,
         BulkChange::Drop,
@@ -260,14 +260,16 @@ pub(super) fn changes_of_many_are_those_of_each(backend: &dyn Backend) {
         filter
     });
     let narrow = (change.clone(), narrow, 1..9_usize);
-    cases().run(&narrow, run).unwrap();
-    cases().run(&(change, filter(), 1..9_usize), run).unwrap();
+    cases(backend).run(&narrow, run).unwrap();
+    cases(backend)
+        .run(&(change, filter(), 1..9_usize), run)
+        .unwrap();
 }
 
 /// A change of selected deliveries changes each as if it was changed alone, and counts them all.
 pub(super) fn changes_of_selected_are_those_of_each(backend: &dyn Backend) {
     let store = backend.open();
-    let ids = fill(&*store, &samples(120));
+    let ids = fill(&*store, &samples(backend, 120));
     let change = select(vec![
         BulkChange::Redrive,
         BulkChange::Drop,
@@ -309,7 +311,7 @@ pub(super) fn changes_of_selected_are_those_of_each(backend: &dyn Backend) {
         Ok(())
     };
     let chosen = prop::collection::btree_set(0..ids.len(), 0..9);
-    cases().run(&(change, chosen), run).unwrap();
+    cases(backend).run(&(change, chosen), run).unwrap();
     // More than one transaction.
     let many = vec![unknown; 2_500];
     let done = store.change_selected(BulkChange::Drop, &many, at(211));

@@ -84,7 +84,7 @@ enum Fate {
 }
 
 pub(super) fn incidents_are_those_of_the_naive_store(backend: &dyn Backend) {
-    let cases = std::env::var("REFLEXARC_STORE_CASES").map_or(60, |cases| cases.parse().unwrap());
+    let cases = backend.cases(60);
     let config = Config {
         cases,
         failure_persistence: None,

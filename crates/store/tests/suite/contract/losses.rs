@@ -80,7 +80,7 @@ fn arrival() -> impl Strategy<Value = Arrival> {
 /// Each action of each accepted event becomes a delivery of its own, and each delivery ends
 /// delivered or as a dead letter: none is merged with another, none is left.
 pub(super) fn every_action_of_every_accepted_event_ends(backend: &dyn Backend) {
-    let cases = std::env::var("REFLEXARC_STORE_CASES").map_or(12, |cases| cases.parse().unwrap());
+    let cases = backend.cases(12);
     // One store for all cases, so that later cases meet the ids of earlier ones.
     let store = backend.open();
     let clock = std::cell::Cell::new(0);

@@ -387,7 +387,7 @@ pub(super) fn matches_equal_those_in_memory(backend: &dyn Backend) {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut store = backend.open();
     let mut twin = Twin::default();
-    for _ in 0..400 {
+    for _ in 0..backend.cases(400) {
         let step = step().new_tree(&mut runner).unwrap().current();
         match &step {
             Step::Set(change) => twin.set(&*store, change),

@@ -212,7 +212,7 @@ impl NaiveCalls {
 
 /// In any order of claims, attempts, crashes, cancellations and expiries.
 pub(super) fn answers_are_those_of_the_naive_calls(backend: &dyn Backend) {
-    let cases = std::env::var("REFLEXARC_STORE_CASES").map_or(60, |cases| cases.parse().unwrap());
+    let cases = backend.cases(60);
     let config = Config {
         cases,
         failure_persistence: None,

@@ -77,7 +77,7 @@ struct Naive {
 /// Whatever happens, the store has the deliveries of the list, each with its status, and sends each
 /// when it is due.
 pub(super) fn delays_are_those_of_the_naive_outbox(backend: &dyn Backend) {
-    let cases = std::env::var("REFLEXARC_STORE_CASES").map_or(60, |cases| cases.parse().unwrap());
+    let cases = backend.cases(60);
     let config = Config {
         cases,
         failure_persistence: None,

@@ -111,7 +111,7 @@ impl NaiveQueue {
 
 /// Whatever happens, claims take what the naive queue allows, and nothing is sent before it may be.
 pub(super) fn the_order_is_that_of_the_naive_queue(backend: &dyn Backend) {
-    let cases = std::env::var("REFLEXARC_STORE_CASES").map_or(60, |cases| cases.parse().unwrap());
+    let cases = backend.cases(60);
     let config = Config {
         cases,
         failure_persistence: None,

@@ -77,7 +77,7 @@ struct Naive {
 /// Whatever happens, nothing is claimed that a silence withholds, everything else is, and each
 /// delivery has the status that it has in the list.
 pub(super) fn silences_are_those_of_the_naive_outbox(backend: &dyn Backend) {
-    let cases = std::env::var("REFLEXARC_STORE_CASES").map_or(60, |cases| cases.parse().unwrap());
+    let cases = backend.cases(60);
     let config = Config {
         cases,
         failure_persistence: None,

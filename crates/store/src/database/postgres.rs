@@ -1,0 +1,244 @@
+//! A connection to PostgreSQL, used from threads that may block.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake};
+use std::thread::Thread;
+
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::{Client, SimpleQueryMessage, Statement};
+
+use super::dialect::{decode_text, encode_text, translate};
+use super::{Result, ValueRef};
+
+/// A connection with the statements that it has compiled.
+pub(crate) struct Session {
+    client: Client,
+    statements: RefCell<HashMap<String, Compiled>>,
+}
+
+/// A statement of ours, compiled.
+#[derive(Clone)]
+pub(super) struct Compiled {
+    statement: Statement,
+    /// Parameters in the order in which PostgreSQL has them.
+    columns: Arc<[String]>,
+}
+
+/// One row, with its texts as they were before they were stored.
+pub(super) struct StoredRow {
+    row: tokio_postgres::Row,
+    columns: Arc<[String]>,
+    /// Columns whose texts were changed to be stored.
+    decoded: Vec<(usize, String)>,
+}
+
+/// Wakes a thread.
+struct Unpark(Thread);
+
+/// Runs a future to its end on this thread, which may be one of an asynchronous runtime: what the
+/// future waits for happens on the thread of the connections.
+pub(crate) fn wait<F: Future>(future: F) -> F::Output {
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        std::thread::park();
+    }
+}
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+impl Session {
+    pub(crate) fn new(client: Client) -> Self {
+        Self {
+            client,
+            statements: RefCell::default(),
+        }
+    }
+
+    /// Compiles a statement, unless it was compiled before.
+    pub(super) fn prepare(&self, sql: &str) -> Result<Compiled> {
+        if let Some(known) = self.statements.borrow().get(sql) {
+            return Ok(known.clone());
+        }
+        let translated = translate(sql);
+        let statement = wait(self.client.prepare(&translated))?;
+        let columns = statement.columns().iter();
+        let columns = columns.map(|column| column.name().to_owned()).collect();
+        let compiled = Compiled { statement, columns };
+        let mut statements = self.statements.borrow_mut();
+        statements.insert(sql.to_owned(), compiled.clone());
+        Ok(compiled)
+    }
+
+    pub(super) fn query(
+        &self,
+        compiled: &Compiled,
+        values: &[ValueRef<'_>],
+    ) -> Result<Vec<StoredRow>> {
+        let parameters = Parameter::all(values);
+        let parameters = Parameter::references(&parameters);
+        let rows = self.client.query(&compiled.statement, &parameters);
+        let rows = wait(rows)?;
+        let rows = rows.into_iter().map(|row| StoredRow::new(row, compiled));
+        rows.collect()
+    }
+
+    pub(super) fn execute(&self, compiled: &Compiled, values: &[ValueRef<'_>]) -> Result<usize> {
+        let parameters = Parameter::all(values);
+        let parameters = Parameter::references(&parameters);
+        let changed = self.client.execute(&compiled.statement, &parameters);
+        let changed = wait(changed)?;
+        Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+    }
+
+    /// Whether the connection was lost.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Runs statements without parameters and returns the first column of the last row.
+    pub(crate) fn read_last(&self, sql: &str) -> Result<Option<String>> {
+        let messages = wait(self.client.simple_query(sql))?;
+        let mut last = None;
+        for message in &messages {
+            if let SimpleQueryMessage::Row(row) = message {
+                last = row.try_get(0)?.map(str::to_owned);
+            }
+        }
+        Ok(last)
+    }
+
+    /// Runs statements without parameters and results.
+    pub(super) fn execute_batch(&self, sql: &str) -> Result<()> {
+        let translated = translate(sql);
+        Ok(wait(self.client.batch_execute(&translated))?)
+    }
+}
+
+impl StoredRow {
+    fn new(row: tokio_postgres::Row, compiled: &Compiled) -> Result<Self> {
+        let mut decoded = Vec::new();
+        for column in 0..row.len() {
+            if let Raw::Text(text) = row.try_get(column)?
+                && let Some(text) = decode_text(text)
+            {
+                decoded.push((column, text));
+            }
+        }
+        Ok(Self {
+            row,
+            columns: compiled.columns.clone(),
+            decoded,
+        })
+    }
+
+    pub(super) fn value(&self, column: usize) -> Result<ValueRef<'_>> {
+        if let Some((_, text)) = self.decoded.iter().find(|(of, _)| *of == column) {
+            return Ok(ValueRef::Text(text.as_bytes()));
+        }
+        Ok(match self.row.try_get(column)? {
+            Raw::Null => ValueRef::Null,
+            Raw::Integer(number) => ValueRef::Integer(number),
+            Raw::Real(number) => ValueRef::Real(number),
+            Raw::Text(text) => ValueRef::Text(text.as_bytes()),
+            Raw::Blob(bytes) => ValueRef::Blob(bytes),
+        })
+    }
+
+    pub(super) fn columns(&self) -> &[String] {
+        &self.columns
+    }
+}
+
+/// A value as PostgreSQL sends it.
+enum Raw<'a> {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(&'a str),
+    Blob(&'a [u8]),
+}
+
+impl<'a> FromSql<'a> for Raw<'a> {
+    fn from_sql(
+        kind: &Type,
+        bytes: &'a [u8],
+    ) -> std::result::Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(match *kind {
+            Type::BOOL => Self::Integer(bool::from_sql(kind, bytes)?.into()),
+            Type::INT2 => Self::Integer(i16::from_sql(kind, bytes)?.into()),
+            Type::INT4 => Self::Integer(i32::from_sql(kind, bytes)?.into()),
+            Type::INT8 => Self::Integer(i64::from_sql(kind, bytes)?),
+            Type::FLOAT8 => Self::Real(f64::from_sql(kind, bytes)?),
+            Type::BYTEA => Self::Blob(bytes),
+            _ => Self::Text(<&str>::from_sql(kind, bytes)?),
+        })
+    }
+
+    fn from_sql_null(
+        _kind: &Type,
+    ) -> std::result::Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self::Null)
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        matches!(
+            *kind,
+            Type::BOOL | Type::INT2 | Type::INT4 | Type::INT8 | Type::FLOAT8 | Type::BYTEA
+        ) || <&str as FromSql>::accepts(kind)
+    }
+}
+
+/// A parameter, sent as the type that PostgreSQL expects.
+#[derive(Debug)]
+struct Parameter<'a>(ValueRef<'a>);
+
+impl<'a> Parameter<'a> {
+    fn all(values: &[ValueRef<'a>]) -> Vec<Self> {
+        values.iter().copied().map(Parameter).collect()
+    }
+
+    fn references(values: &'a [Self]) -> Vec<&'a (dyn ToSql + Sync)> {
+        values
+            .iter()
+            .map(|value| value as &(dyn ToSql + Sync))
+            .collect()
+    }
+}
+
+impl ToSql for Parameter<'_> {
+    fn to_sql(
+        &self,
+        kind: &Type,
+        out: &mut bytes::BytesMut,
+    ) -> std::result::Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match (self.0, kind) {
+            (ValueRef::Null, _) => Ok(IsNull::Yes),
+            (ValueRef::Integer(number), &Type::INT8) => number.to_sql(kind, out),
+            (ValueRef::Integer(number), &Type::INT4) => i32::try_from(number)?.to_sql(kind, out),
+            (ValueRef::Integer(number), &Type::BOOL) => (number != 0).to_sql(kind, out),
+            // Beside a text, as where SQLite compares any two types.
+            (ValueRef::Integer(number), _) => number.to_string().to_sql(kind, out),
+            (ValueRef::Real(number), _) => number.to_sql(kind, out),
+            (ValueRef::Text(text), _) => encode_text(std::str::from_utf8(text)?).to_sql(kind, out),
+            (ValueRef::Blob(bytes), _) => bytes.to_sql(kind, out),
+        }
+    }
+
+    fn accepts(_kind: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}

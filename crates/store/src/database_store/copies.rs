@@ -1,0 +1,92 @@
+//! Recognising copies of events within the duplicate window.
+//!
+//! The fingerprint of an event is in one place:
+//!
+//! | the event is | its fingerprint is in |
+//! |---|---|
+//! | the first of its id in the archive | its row of the archive, found by the index of ids |
+//! | another one of an id that the archive has | the table `seen` |
+//! | removed by retention within the window | the table `seen` |
+//!
+//! Nearly all events are of the first kind, and cost no write but their row. A sender that uses one
+//! id for all of its events makes the others: of an id at most one row is looked at, the first,
+//! because only that one can have a fingerprint. It was accepted when there was none of its id, so
+//! all that are there now came later.
+//!
+//! ```text
+//! accepted  id 7 at 12:00    archive: row 1 has its fingerprint
+//! accepted  id 7 at 12:01    archive: row 2 has none             seen: that of row 2
+//! removed   row 1            archive: row 2                      seen: those of rows 1 and 2
+//! ```
+
+use jiff::Timestamp;
+
+use super::micros;
+use crate::database::Connection;
+use crate::{Incoming, StoreError};
+
+/// What is known of an event that comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// It is a copy of the event at this archive position.
+    Copy(i64),
+    /// It is new.
+    New {
+        /// The archive has an event of its id.
+        is_known_id: bool,
+    },
+}
+
+/// Each place where the fingerprint `?1` of an event with the id `?2` may be: position, time,
+/// whether it is there, and whether the place is the archive.
+//
+// One statement for both: half of what a look costs is beginning it.
+pub(super) const FIND: &str = "SELECT seq, at, 1, 0 FROM seen WHERE fingerprint = ?1
+    UNION ALL
+    SELECT seq, received, CASE WHEN fingerprint IS ?1 THEN 1 ELSE 0 END, 1
+    FROM archive
+    WHERE seq = (SELECT min(seq) FROM archive INDEXED BY archive_by_id WHERE id = ?2)";
+
+/// Keeps a fingerprint in `seen`. An entry beyond the window may be there until the next pruning;
+/// the newer one takes its place.
+const KEEP: &str = "INSERT INTO seen (fingerprint, seq, at) VALUES (?1, ?2, ?3)
+    ON CONFLICT (fingerprint) DO UPDATE SET seq = ?2, at = ?3 WHERE seen.at <= ?3";
+
+/// Looks for an event of which this one is a copy, accepted less than `window` microseconds ago.
+pub(super) fn find(
+    connection: &Connection,
+    incoming: &Incoming,
+    now: Timestamp,
+    window: i64,
+) -> Result<Arrival, StoreError> {
+    let mut is_known_id = false;
+    let Some(fingerprint) = &incoming.fingerprint else {
+        return Ok(Arrival::New { is_known_id });
+    };
+    // Fingerprints beyond the window may still be there, because pruning removes them only every
+    // ten minutes, and archived events stay longer; the time decides.
+    let since = micros(now).saturating_sub(window);
+    let mut statement = connection.prepare_cached(FIND)?;
+    let mut rows = statement.query((fingerprint, &incoming.identity.id))?;
+    while let Some(row) = rows.next()? {
+        let (at, is_same, is_archived): (i64, bool, bool) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        if is_same && at > since {
+            return Ok(Arrival::Copy(row.get(0)?));
+        }
+        is_known_id |= is_archived;
+    }
+    Ok(Arrival::New { is_known_id })
+}
+
+/// Keeps the fingerprint of an event whose row in the archive does not have it (any more).
+pub(super) fn keep(
+    connection: &Connection,
+    fingerprint: &[u8; 16],
+    seq: i64,
+    at: i64,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(KEEP)?
+        .execute((fingerprint, seq, at))?;
+    Ok(())
+}

@@ -1,0 +1,274 @@
+//! A store in PostgreSQL, which several nodes share.
+//!
+//! As in SQLite, one transaction at a time writes: each begins with an advisory lock that is held
+//! until its commit. So all nodes together do what one would do, in one order, and what a job has
+//! read stays true until it is stored. A node shares the lock, the commit and its sync among all
+//! jobs that wait, see `database_store/writer.rs`.
+//!
+//! ```text
+//! node A   BEGIN, lock ── jobs ── COMMIT
+//! node B                  BEGIN ─ waits ─ lock ── jobs ── COMMIT
+//! ```
+//!
+//! A node that stops while it holds the lock would stop all: PostgreSQL ends its session after
+//! [`IDLE_TIMEOUT`], which undoes its transaction.
+//!
+//! A connection that is lost during a commit does not tell whether that succeeded: PostgreSQL is
+//! asked for the outcome by the number of the transaction.
+
+mod address;
+mod migration;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Runtime};
+
+use self::address::Address;
+use crate::database::{Connection, Optional, Session, wait};
+use crate::database_store::DatabaseStore;
+use crate::engine::Engine;
+use crate::tree::Tree;
+use crate::{StoreError, StoreLock, StoreOptions};
+
+/// A session that does nothing for this long within a transaction is ended.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the outcome of a commit is asked for.
+const OUTCOME_TIMEOUT: Duration = Duration::from_secs(10);
+/// The pause between two questions.
+const OUTCOME_PAUSE: Duration = Duration::from_millis(100);
+/// Connections of a node that read, at most: a server has 100 for all by default.
+const MAX_READERS: usize = 8;
+/// Rows at each end of a table whose sizes are taken for those of all.
+const SAMPLE: u32 = 500;
+
+/// Begins a transaction, waits for the lock, and returns the number of the transaction.
+const BEGIN: &str = "BEGIN; \
+                     SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 1)); \
+                     SELECT pg_current_xact_id()";
+
+/// A store in PostgreSQL. Dropping it finishes what was submitted.
+pub type PostgresStore = DatabaseStore<PostgresServer>;
+
+/// The server of a store.
+pub struct PostgresServer {
+    address: Address,
+    /// Runs the connections. Shut down when this is dropped.
+    runtime: Option<Runtime>,
+    /// The number of the open transaction.
+    transaction: Mutex<Option<String>>,
+}
+
+impl PostgresStore {
+    /// Connects to a database, and creates the tables if there are none.
+    ///
+    /// `url` is that of libpq: `postgresql://user:password@host:5432/database`. Certificates are
+    /// verified whenever TLS is used; `sslrootcert=FILE` replaces those of the system. Several
+    /// stores can be in one database, each in a schema of its own:
+    /// `…/database?options=-csearch_path%3Dname`.
+    ///
+    /// # Errors
+    /// If the URL is invalid, the server does not answer or refuses the user, or the tables are
+    /// those of another program or of a newer version.
+    pub fn connect(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
+        let address = Address::parse(url)?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("store-connections")
+            .enable_all()
+            .build()
+            .map_err(|error| StoreError::Failed(format!("cannot start a thread: {error}")))?;
+        let server = PostgresServer {
+            address,
+            runtime: Some(runtime),
+            transaction: Mutex::default(),
+        };
+        let mut connection = server.open_writer()?;
+        server.begin(&mut connection)?;
+        migration::migrate(&connection, &server)?;
+        server.commit(&mut connection)?;
+        Self::with_engine(server, connection, options)
+    }
+}
+
+impl PostgresServer {
+    /// What it is called in messages.
+    pub(crate) fn name(&self) -> String {
+        self.address.name()
+    }
+
+    fn open_writer(&self) -> Result<Connection, StoreError> {
+        let idle = IDLE_TIMEOUT.as_millis();
+        self.open(&format!(
+            "SET idle_in_transaction_session_timeout = {idle}; SET synchronous_commit = on"
+        ))
+    }
+
+    fn open(&self, settings: &str) -> Result<Connection, StoreError> {
+        let Some(runtime) = &self.runtime else {
+            return Err(StoreError::Closed);
+        };
+        let (config, tls) = (self.address.config.clone(), self.address.tls.clone());
+        let connected = runtime.spawn(async move { config.connect(tls).await });
+        let connected = wait(connected).map_err(|_| StoreError::Closed)?;
+        let (client, connection) = connected.map_err(crate::database::Error::from)?;
+        // Ends with the client. An error is also that of what the client waits for.
+        runtime.spawn(async move { drop(connection.await) });
+        let connection = Connection::postgres(Session::new(client));
+        connection.execute_batch(settings)?;
+        Ok(connection)
+    }
+
+    /// Whether a transaction was committed, of which that is not known.
+    fn outcome(&self, connection: &mut Connection, transaction: &str) -> Result<(), StoreError> {
+        let began = Instant::now();
+        loop {
+            let status = self.open_writer().and_then(|new| {
+                *connection = new;
+                let sql = format!("SELECT pg_xact_status('{transaction}'::xid8)");
+                Ok(connection.server()?.read_last(&sql)?)
+            });
+            match status.as_ref().map(Option::as_deref) {
+                Ok(Some("committed")) => return Ok(()),
+                Ok(Some("aborted")) => {
+                    return Err(StoreError::Unavailable {
+                        reason: "the connection was lost".to_owned(),
+                    });
+                }
+                _ if began.elapsed() > OUTCOME_TIMEOUT => {
+                    return Err(StoreError::Unavailable {
+                        reason: "the connection was lost during a commit, and whether that \
+                                 succeeded is not known"
+                            .to_owned(),
+                    });
+                }
+                _ => std::thread::sleep(OUTCOME_PAUSE),
+            }
+        }
+    }
+
+    fn transaction(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.transaction
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        // Without waiting, which is not allowed in asynchronous code.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Engine for PostgresServer {
+    const IS_SHARED: bool = true;
+
+    const MAX_READERS: usize = MAX_READERS;
+
+    fn open_reader(&self) -> Result<Connection, StoreError> {
+        self.open("SET default_transaction_read_only = on")
+    }
+
+    fn begin(&self, connection: &mut Connection) -> Result<(), StoreError> {
+        if connection.is_lost() {
+            *connection = self.open_writer()?;
+        }
+        *self.transaction() = connection.server()?.read_last(BEGIN)?;
+        Ok(())
+    }
+
+    fn commit(&self, connection: &mut Connection) -> Result<(), StoreError> {
+        let result = connection.execute_batch("COMMIT");
+        let transaction = self.transaction().take();
+        match (result, transaction) {
+            (Ok(()), _) => Ok(()),
+            (Err(_), Some(transaction)) if connection.is_lost() => {
+                self.outcome(connection, &transaction)
+            }
+            (Err(error), _) => Err(error.into()),
+        }
+    }
+
+    fn is_undone(&self, connection: &Connection) -> bool {
+        connection.is_lost()
+    }
+
+    fn close(&self, _connection: &Connection) {}
+
+    fn locate(&self, error: StoreError) -> StoreError {
+        error.at(self.name().as_ref())
+    }
+
+    fn lock(self: &Arc<Self>) -> Result<StoreLock, StoreError> {
+        // Nodes deliver together.
+        Ok(StoreLock::new(()))
+    }
+
+    fn give_up_reserve(&self) -> bool {
+        false
+    }
+
+    fn keep_reserve(&self) {}
+
+    fn probe(&self, connection: &Connection) -> Result<(), StoreError> {
+        let sql = "UPDATE schema_version SET version = version";
+        connection.prepare_cached(sql)?.execute(())?;
+        Ok(())
+    }
+
+    fn used_bytes(&self, connection: &Connection) -> Result<u64, StoreError> {
+        // Not the size of the tables: what was removed is in them until they are vacuumed, and
+        // pruning by size would remove everything.
+        let sql = format!(
+            "SELECT CAST(avg(size) * max(rows) AS BIGINT) FROM (
+                 SELECT pg_column_size(body) + coalesce(pg_column_size(evaluation), 0)
+                        + octet_length(source) + octet_length(id) + octet_length(kind)
+                        + 2 * octet_length(resource) + 120 AS size,
+                        (SELECT max(seq) - min(seq) + 1 FROM archive) AS rows
+                 FROM ((SELECT * FROM archive ORDER BY seq LIMIT {SAMPLE}) UNION ALL
+                       (SELECT * FROM archive ORDER BY seq DESC LIMIT {SAMPLE})) AS ends) AS rows"
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let bytes: Option<i64> = statement
+            .query_row((), |row| row.get(0))
+            .optional()?
+            .flatten();
+        Ok(bytes.unwrap_or(0).unsigned_abs())
+    }
+
+    fn log_bytes(&self) -> Result<u64, StoreError> {
+        // The server cuts it itself.
+        Ok(0)
+    }
+
+    fn trees(&self, connection: &Connection) -> Result<Vec<Tree>, StoreError> {
+        let sql = "SELECT CAST(c.relname AS TEXT), string_agg(a.attname, ',' ORDER BY k.place)
+                   FROM pg_index AS i
+                   JOIN pg_class AS c ON c.oid = i.indrelid
+                   CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k (number, place)
+                   JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = k.number
+                   WHERE i.indisprimary AND c.relnamespace = CAST(current_schema() AS regnamespace)
+                   GROUP BY c.relname ORDER BY 1";
+        let mut statement = connection.prepare_cached(sql)?;
+        let tables = statement.query_map((), |row| {
+            let (name, key): (String, String) = (row.get(0)?, row.get(1)?);
+            Ok(Tree {
+                table: name.clone(),
+                name,
+                key: key.split(',').map(str::to_owned).collect(),
+                is_index: false,
+                condition: None,
+                is_ordered: true,
+            })
+        })?;
+        Ok(tables.collect::<Result<_, _>>()?)
+    }
+
+    fn check_structure(&self) -> Result<(), StoreError> {
+        // Checksums of pages and `amcheck` are the server's.
+        Ok(())
+    }
+}

@@ -1,0 +1,43 @@
+//! Creating the tables, and the steps from each older version of them to the next.
+
+use super::PostgresServer;
+use crate::StoreError;
+use crate::database::Connection;
+
+/// The tables of [`VERSION`].
+const SCHEMA: &str = include_str!("schema.sql");
+/// The version of the tables. Not that of SQLite's: each has its own steps.
+const VERSION: i64 = 1;
+
+/// Brings the tables to the newest version, in the open transaction. Nodes do it one after
+/// another.
+pub(super) fn migrate(connection: &Connection, server: &PostgresServer) -> Result<(), StoreError> {
+    let has = |table: &str| {
+        let sql = "SELECT 1 FROM pg_tables
+                   WHERE schemaname = current_schema() AND tablename = CAST(?1 AS TEXT)";
+        connection.prepare_cached(sql)?.exists([table])
+    };
+    if !has("schema_version")? {
+        if has("archive")? {
+            return Err(StoreError::Foreign {
+                path: server.name().into(),
+            });
+        }
+        connection.execute_batch(SCHEMA)?;
+        let sql = "INSERT INTO schema_version (version) VALUES (?1)";
+        connection.prepare_cached(sql)?.execute([VERSION])?;
+        return Ok(());
+    }
+    let sql = "SELECT max(version) FROM schema_version";
+    let version: i64 = connection
+        .prepare_cached(sql)?
+        .query_row((), |row| row.get(0))?;
+    if version > VERSION {
+        return Err(StoreError::TooNew {
+            path: server.name().into(),
+            version: i32::try_from(version).unwrap_or(i32::MAX),
+            supported: i32::try_from(VERSION).unwrap_or(i32::MAX),
+        });
+    }
+    Ok(())
+}
