@@ -256,7 +256,8 @@ fn read_entry(
 
 /// The value of an entry, or what is in its place: only damage puts anything but JSON there.
 fn stored_value(value: ValueRef<'_>) -> StoredValue {
-    if let Ok(text) = value.as_str()
+    if let ValueRef::Text(bytes) = value
+        && let Ok(text) = std::str::from_utf8(bytes)
         && let Ok(json) = Json::parse(text)
     {
         return StoredValue::Json(json);
