@@ -35,7 +35,9 @@ def program() -> Path:
     ]
     if not built:
         subprocess.run(
-            ["cargo", "build", "--quiet", "--package", "reflexarc-cli"], cwd=ROOT, check=True
+            ["cargo", "build", "--quiet", "--all-features", "--package", "reflexarc-cli"],
+            cwd=ROOT,
+            check=True,
         )
         built = [ROOT / "target/debug/reflexarc"]
     return max(built, key=lambda path: path.stat().st_mtime)

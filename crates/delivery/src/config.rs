@@ -7,7 +7,11 @@ mod credentials;
 mod default_credentials;
 mod email;
 mod http_api;
+#[cfg(feature = "cluster")]
+mod jetstream;
 mod known_target;
+#[cfg(feature = "cluster")]
+mod nats;
 mod network;
 mod pagerduty;
 mod policies;
@@ -21,9 +25,15 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+#[cfg(feature = "cluster")]
+pub use self::jetstream::is_subject;
 pub use self::known_target::{KnownTarget, TargetInput};
+#[cfg(feature = "cluster")]
+pub use self::nats::nats;
 pub use self::network::{check_address, egress, headers};
 pub use self::table::{ConfigContext, ConfigTable, Secrets};
+#[cfg(not(feature = "cluster"))]
+pub use self::targets::report_missing_feature;
 pub use self::targets::{known_targets, targets};
 pub use self::urls::{url, url_or_reference};
 use crate::call::CallSettings;

@@ -57,6 +57,8 @@ mod digest;
 mod direct_dispatch;
 mod flood_control;
 pub mod http;
+#[cfg(feature = "cluster")]
+pub mod nats;
 mod operation_patterns;
 mod outcome;
 mod phase;
@@ -89,6 +91,8 @@ pub use reference::{REFERENCE, TARGETS};
 pub use rendering::shorten;
 pub use retry::{DeadLetterCause, Decision, RetryDelays, RetryPolicy};
 pub use settle::{Settlement, settle};
+#[cfg(feature = "cluster")]
+pub use target::jetstream;
 pub use target::{CallTarget, CommandTarget, FileTarget, Preview, RateLimit, SendFuture, Target};
 pub use target::{alibaba, chat, dingtalk, email, http_api, pagerduty, webhook};
 

@@ -9,6 +9,8 @@ pub mod dingtalk;
 pub mod email;
 mod file;
 pub mod http_api;
+#[cfg(feature = "cluster")]
+pub mod jetstream;
 pub mod pagerduty;
 mod post;
 pub mod webhook;

@@ -9,6 +9,7 @@ mod masking;
 mod parts;
 mod restart;
 mod sections;
+mod sources;
 mod target_settings;
 
 use std::net::SocketAddr;
@@ -23,7 +24,7 @@ use jiff::SignedDuration;
 use reflexarc::{FileDiagnostics, InvalidFiles, ReactionLimits, RuleSet};
 pub use reflexarc_delivery::config::Secrets;
 use reflexarc_delivery::config::{
-    self as delivery_config, ConfigContext, ConfigTable, KnownTarget, TargetConfig,
+    self as delivery_config, ConfigContext, ConfigDigest, ConfigTable, KnownTarget, TargetConfig,
 };
 use reflexarc_diagnostic::toml::{Document, EmbeddedText, FaultCodes};
 use reflexarc_diagnostic::{Code, Diagnostic};
@@ -36,6 +37,7 @@ use crate::heartbeat::Heartbeat;
 use crate::limits::Limits;
 use crate::rule_targets::check_targets;
 use crate::security::{AccessRules, EventBridge, TlsIdentity, Tokens};
+use crate::sources::SourceConfig;
 use crate::store::{Retention, StoreOptions};
 use crate::telemetry::{Collector, LogFormat, Redactor, check_filter};
 
@@ -100,6 +102,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Where a sign of life is sent, and how often.
     pub heartbeat: Option<Heartbeat>,
+    /// Where events are taken from, besides HTTP.
+    pub sources: Vec<SourceConfig>,
     /// Where traces are sent.
     pub collector: Option<Collector>,
     /// Longest time for open requests, and then for running sends, to finish after a stop.
@@ -219,9 +223,16 @@ impl Config {
             limits: self.limits.clone(),
             log: self.log.clone(),
             log_format: self.log_format,
+            sources: self.source_digests(),
             telemetry: self.collector.clone(),
             shutdown_timeout: self.shutdown_timeout,
         }
+    }
+
+    fn source_digests(&self) -> Vec<(String, ConfigDigest)> {
+        let sources = self.sources.iter();
+        let digests = sources.map(|source| (source.name.clone(), source.digest));
+        digests.collect()
     }
 
     /// Reads the parts of a text; `name` is the file's name in diagnostics.
@@ -312,6 +323,7 @@ impl Config {
                     shutdown_timeout(root),
                 )
             });
+        let sources = tracker.read(&[ConfigPart::Restart], || sources::sources(root));
         let (known_targets, queues) = tracker.read(&[ConfigPart::Targets], || {
             (
                 delivery_config::known_targets(root),
@@ -336,6 +348,7 @@ impl Config {
             log: log.unwrap_or(default.log),
             log_format: log_format.unwrap_or_default(),
             heartbeat,
+            sources,
             collector,
             shutdown_timeout: timeout.unwrap_or(default.shutdown_timeout),
             known_targets,
@@ -371,6 +384,7 @@ impl Default for Config {
             log: "info".to_owned(),
             log_format: LogFormat::Auto,
             heartbeat: None,
+            sources: Vec::new(),
             collector: None,
             shutdown_timeout: Duration::from_secs(30),
             known_targets: Vec::new(),

@@ -5,6 +5,7 @@ mod body;
 mod compression;
 mod connections;
 mod console;
+mod elements;
 mod events;
 mod framing;
 mod guard;
@@ -35,7 +36,13 @@ use axum::routing::{delete, get, post};
 use reflexarc_event::Json;
 use tokio::sync::{Notify, Semaphore, watch};
 
+#[cfg(feature = "cluster")]
+pub(crate) use self::body::BodyError;
 pub(crate) use self::console::{CONSOLE_CONNECTIONS, console_router};
+#[cfg(feature = "cluster")]
+pub(crate) use self::elements::{ReadError, read_elements};
+#[cfg(feature = "cluster")]
+pub(crate) use self::events::RequestStart;
 use self::guard::guard;
 pub(crate) use self::guard::{Client, OpenStream, StreamedResponse, slow_down};
 pub(crate) use self::lists::MAX_LIST_RESPONSES;
@@ -55,6 +62,7 @@ use crate::live_config::LiveConfig;
 use crate::operate::{Jobs, Operation, OperationError, OperationErrorKind, Performed, Via};
 use crate::reload::Reloader;
 use crate::security::{AccessDenied, Role};
+use crate::sources::SourceStatus;
 use crate::store::{Store, StoreError};
 use crate::store_health::StoreHealth;
 use crate::telemetry::{Metrics, ProblemKind, Redactor, Telemetry};
@@ -83,6 +91,8 @@ pub(crate) struct AppState {
     pub(crate) list_responses: Arc<Semaphore>,
     /// When calls of each target may begin.
     pub(crate) gates: TargetGates,
+    /// The sources, in the order of the configuration.
+    pub(crate) sources: Vec<Arc<SourceStatus>>,
     /// Wakes the targets' queues.
     pub(crate) wake: Wake,
     pub(crate) reloader: Arc<Reloader>,

@@ -242,6 +242,15 @@ impl Intake {
         self.admission.reserve(permit, events, 0)
     }
 
+    /// Whether this many events and bytes of `source` would be admitted now.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn has_room(&self, source: Source, events: usize, bytes: usize) -> bool {
+        let Ok(mut probe) = self.admit(source, bytes) else {
+            return false;
+        };
+        self.admission.reserve(&mut probe, events, bytes).is_ok()
+    }
+
     /// Queues a batch; its place among those of its source is fixed when this returns. The reply
     /// comes after the commit of all its events, or when none was stored. `permit` must hold
     /// reservations for them.

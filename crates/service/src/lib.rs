@@ -63,6 +63,7 @@ pub mod security;
 mod service;
 mod shutdown;
 mod silences;
+mod sources;
 mod store_health;
 pub mod telemetry;
 mod timeline;
@@ -79,6 +80,7 @@ pub use reload::Reloaded;
 pub use rule_calls::check_calls;
 pub use rule_targets::check_targets;
 pub use service::{ConsoleRouter, ServiceBuilder};
+pub use sources::SourceConfig;
 pub use store::{Accepted, Incoming, SqliteStore, Store, StoreError, StoreOptions};
 
 /// The example of the README runs as a test.

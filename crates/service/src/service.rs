@@ -44,6 +44,7 @@ use crate::operate::{
 use crate::reload::{Reloader, watch};
 use crate::shutdown::stopped;
 use crate::silences::{Releases, SilencePatterns, WithholdingChanges, release_regularly};
+use crate::sources::{source_statuses, start_sources};
 use crate::store::{Store, StoreError, StoreLock};
 use crate::store_health::{StoreHealth, watch_store};
 use crate::telemetry::{Collector, ExporterHandle, Metrics, Redactor, Telemetry};
@@ -141,6 +142,7 @@ impl ServiceBuilder {
         let metrics = Arc::new(Metrics::new());
         let collector = self.config.collector.take();
         let console = self.console.take();
+        let sources = std::mem::take(&mut self.config.sources);
         let console_hosts = std::mem::take(&mut self.config.console_hosts);
         let (telemetry, exporter) = start_telemetry(collector, &metrics)?;
         // On a thread that may block, because preparing the store waits for commits.
@@ -225,6 +227,7 @@ impl ServiceBuilder {
             work_threads,
             list_responses: Arc::new(Semaphore::new(MAX_LIST_RESPONSES)),
             gates: queues.gates().clone(),
+            sources: source_statuses(&sources),
             wake,
             reloader,
             timeline,
@@ -235,6 +238,7 @@ impl ServiceBuilder {
         });
         let address = listener.local_addr().map(|address| address.to_string());
         tracing::info!(address = address.unwrap_or_default(), "ready");
+        let sources = start_sources(&state, sources, shutdown_timeout, &stop);
         let console = async {
             let Some((listener, pages)) = console else {
                 return;
@@ -268,6 +272,10 @@ impl ServiceBuilder {
             shutdown_timeout,
         );
         tokio::join!(api, console);
+        // They have stopped taking messages at the same time, and wait for commits only.
+        for source in sources {
+            drop(source.await);
+        }
         drop(state);
 
         // Cannot fail; by now `stop` is true.

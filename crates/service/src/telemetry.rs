@@ -13,8 +13,8 @@ pub(crate) use self::exporter::ExporterHandle;
 pub(crate) use self::log::check_filter;
 pub use self::log::{LogFormat, LoggingError, Redactor, start_logging};
 pub use self::metrics::{
-    CallLabel, FiringLabel, Metrics, OutcomeLabel, RuleLabel, StatusLabel, TargetLabel,
-    TargetStateLabel,
+    CallLabel, FiringLabel, Metrics, OutcomeLabel, RuleLabel, SourceLabel, SourceMessageLabel,
+    StatusLabel, TargetLabel, TargetStateLabel,
 };
 pub(crate) use self::problems::{ProblemKind, Problems};
 pub use self::traces::Telemetry;

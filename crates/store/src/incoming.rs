@@ -55,6 +55,28 @@ impl Incoming {
         }
     }
 
+    /// Gives an event without an id this one, by which its copies are recognised from then on. An
+    /// event with an id keeps it.
+    ///
+    /// ```
+    /// use reflexarc_event::Event;
+    /// use reflexarc_store::Incoming;
+    ///
+    /// let mut tick = Incoming::new(Event::from_json(r#"{"type": "tick"}"#)?)?;
+    /// tick.identify("message-7");
+    /// assert_eq!((&*tick.name.id, &*tick.identity.name), ("message-7", "tick"));
+    /// let mut known = Incoming::new(Event::from_json(r#"{"id": "1"}"#)?)?;
+    /// known.identify("message-8");
+    /// assert_eq!(known.name.id, "1");
+    /// # Ok::<(), reflexarc_event::EventError>(())
+    /// ```
+    pub fn identify(&mut self, id: &str) {
+        if self.fingerprint.is_none() {
+            self.set_id(id);
+            self.fingerprint = Some(fingerprint(&self.identity));
+        }
+    }
+
     /// Assigns an id to an event that has none of its own, instead of the random one.
     pub fn set_id(&mut self, id: &str) {
         id.clone_into(&mut self.name.id);

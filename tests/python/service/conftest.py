@@ -117,3 +117,20 @@ def mail_server():
     yield start
     for controller in controllers:
         controller.stop()
+
+
+@pytest.fixture
+def nats_server(tmp_path):
+    """Start NATS servers that stop with the test; `start=False` leaves that to the test."""
+    from nats_servers import NatsServer
+
+    servers = []
+
+    def make(config: str = "", *, start: bool = True, **options):
+        server = NatsServer(tmp_path / f"nats-{len(servers)}", config, **options)
+        servers.append(server)
+        return server.start() if start else server
+
+    yield make
+    for server in servers:
+        server.kill()

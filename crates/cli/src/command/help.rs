@@ -14,7 +14,7 @@ Examples:
   reflexarc help rule         reference: keys of rule files, and their tests
   reflexarc help pattern      reference: the filter language of `when`
   reflexarc help reaction     reference: the functions that scripts in `then` can call
-  reflexarc help targets      reference: chats, PagerDuty and webhooks that get messages
+  reflexarc help targets      reference: chats, PagerDuty, webhooks and streams that get messages
   reflexarc help calls        reference: targets whose API rules call
   reflexarc help RA0201       what a diagnostic code means, with an example
   reflexarc help codes        all diagnostic codes

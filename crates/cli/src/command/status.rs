@@ -138,6 +138,12 @@ fn summary(status: &Json) -> Vec<(&'static str, String)> {
     if let Some(heartbeat) = status.get("heartbeat").filter(|beat| **beat != Json::Null) {
         lines.push(("heartbeat", describe_heartbeat(heartbeat)));
     }
+    let sources = status.get("sources").map_or(&[][..], Json::elements);
+    lines.extend(
+        sources
+            .iter()
+            .map(|source| ("source", describe_source(source))),
+    );
     let restart = texts(status.get("restart"));
     if !restart.is_empty() {
         let value = format!("needed for changes of {}", listed(&restart));
@@ -308,6 +314,32 @@ fn describe_heartbeat(heartbeat: &Json) -> String {
     text
 }
 
+/// `events: connected, 12 messages wait, 3 unacknowledged, last one 2026-11-27 03:00:00Z`.
+fn describe_source(source: &Json) -> String {
+    let is_connected = source.get("connected") == Some(&Json::Bool(true));
+    let state = if is_connected {
+        "connected"
+    } else {
+        "not connected"
+    };
+    let mut text = format!("{}: {state}", field(source, "name"));
+    let count = |key: &str| source.get(key).filter(|count| **count != Json::Null);
+    if let (Some(pending), Some(unacknowledged)) = (count("pending"), count("ack_pending")) {
+        text = format!("{text}, {pending} messages wait, {unacknowledged} unacknowledged");
+    }
+    if let Some(last) = source.get("last_message").and_then(Json::as_str) {
+        text = format!("{text}, last one {}", time_of(last));
+    }
+    let differences = texts(source.get("differences"));
+    if !differences.is_empty() {
+        text = format!("{text}; the consumer's {}", differences.join(", "));
+    }
+    if let Some(error) = source.get("error").and_then(Json::as_str) {
+        text = format!("{text}; {}", printable_str(error));
+    }
+    text
+}
+
 fn texts(list: Option<&Json>) -> Vec<String> {
     let elements = list.map_or(&[][..], Json::elements);
     let texts = elements.iter().filter_map(Json::as_str);
@@ -361,7 +393,11 @@ mod tests {
             "incidents": [{"rule": "zone-down", "open": 2}],
             "silences": {"active": 1, "withheld": 3, "targets": {"mail": 3}, "next_release": null},
             "heartbeat": {"every": "1m", "last_ping": null, "error": "HTTP 500",
-            "withheld": [{"part": "timers", "detail": "late"}]}, "restart": ["log"]}"#,
+            "withheld": [{"part": "timers", "detail": "late"}]},
+            "sources": [{"name": "a", "connected": true, "error": null, "pending": 12,
+            "ack_pending": 3, "last_message": "2026-11-27T01:00:00Z",
+            "differences": ["ack_wait is 5s instead of 30s"]},
+            {"name": "b", "connected": false, "error": "no server", "pending": null}], "restart": ["log"]}"#,
         )
         .unwrap();
         let lines = summary(&status);
@@ -385,6 +421,12 @@ mod tests {
                 "every 1m, none sent yet; withheld because of timers: late; the last one failed: \
                  HTTP 500",
             ),
+            (
+                "source",
+                "a: connected, 12 messages wait, 3 unacknowledged, last one 2026-11-27 01:00:00Z; \
+                 the consumer's ack_wait is 5s instead of 30s",
+            ),
+            ("source", "b: not connected; no server"),
             ("restart", "needed for changes of log"),
         ];
         let found: Vec<_> = lines

@@ -15,6 +15,8 @@ use super::calls::CallKeys;
 use super::chat::{feishu, slack, teams, wecom};
 use super::email::email;
 use super::http_api::http_api;
+#[cfg(feature = "cluster")]
+use super::jetstream::jetstream;
 use super::network::{check_address, egress};
 use super::pagerduty::pagerduty;
 use super::policies::{answers, breaker, firing_limit, order_wait, policy};
@@ -37,6 +39,7 @@ enum TargetType {
     Teams,
     PagerDuty,
     Webhook,
+    JetStream,
     Alibaba,
     Http,
     Command,
@@ -56,7 +59,7 @@ impl TargetType {
     }
 }
 
-const TARGET_TYPES: [(&str, TargetType); 13] = [
+const TARGET_TYPES: [(&str, TargetType); 14] = [
     ("email", TargetType::Email),
     ("dingtalk", TargetType::DingTalk),
     ("feishu", TargetType::Feishu),
@@ -65,6 +68,7 @@ const TARGET_TYPES: [(&str, TargetType); 13] = [
     ("teams", TargetType::Teams),
     ("pagerduty", TargetType::PagerDuty),
     ("webhook", TargetType::Webhook),
+    ("jetstream", TargetType::JetStream),
     ("alibaba", TargetType::Alibaba),
     ("http", TargetType::Http),
     ("command", TargetType::Command),
@@ -150,7 +154,13 @@ fn target(
     let call_keys = takes_calls.then(|| CallKeys::read(&keys));
     let mut calls = None;
     // An unknown type ends the reading here: which other keys are known depends on it.
-    let target: Option<Arc<dyn Target>> = match kind? {
+    let kind = kind?;
+    #[cfg(not(feature = "cluster"))]
+    if matches!(kind, TargetType::JetStream) {
+        report_missing_feature(&keys);
+        return None;
+    }
+    let target: Option<Arc<dyn Target>> = match kind {
         TargetType::Email => {
             let email = email(&keys, own_zone(&keys, default_zone));
             email.map(|target| Arc::new(target.with_list(&name)) as _)
@@ -165,6 +175,10 @@ fn target(
         TargetType::Teams => teams(&keys, own_zone(&keys, default_zone)).map(shared),
         TargetType::PagerDuty => pagerduty(&keys).map(shared),
         TargetType::Webhook => webhook(&keys).map(|target| Arc::new(target) as _),
+        #[cfg(feature = "cluster")]
+        TargetType::JetStream => jetstream(&keys).map(shared),
+        #[cfg(not(feature = "cluster"))]
+        TargetType::JetStream => None,
         TargetType::Alibaba => call_keys.and_then(|call_keys| {
             let api = alibaba(&keys, &call_keys, timeout)?;
             let host = api.host();
@@ -218,6 +232,15 @@ fn target(
         calls,
         digest: ConfigDigest::default(),
     })
+}
+
+/// Reports a type that needs the Cargo feature `cluster`.
+#[cfg(not(feature = "cluster"))]
+pub fn report_missing_feature(keys: &ConfigTable<'_>) {
+    let message = "this program was built without JetStream";
+    let help =
+        "use a released program, or build it with `cargo build --release --features cluster`";
+    keys.fault("type", Code::CONFIG_VALUE, message, help);
 }
 
 fn shared(target: impl Target + 'static) -> Arc<dyn Target> {

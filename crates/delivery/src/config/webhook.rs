@@ -42,7 +42,7 @@ pub(super) fn webhook(keys: &ConfigTable<'_>) -> Option<Webhook> {
 }
 
 /// `body`, a template, and `content_type`. What is wrong is reported at its place in the template.
-fn body(keys: &ConfigTable<'_>) -> Option<BodyTemplate> {
+pub(super) fn body(keys: &ConfigTable<'_>) -> Option<BodyTemplate> {
     let content_type = keys.string("content_type");
     let Some(source) = keys.embedded("body") else {
         if keys.has("content_type") && !keys.has("body") {

@@ -172,7 +172,7 @@ pub fn signing_key(secret: &str) -> Option<Vec<u8>> {
 
 /// A delivery as a CloudEvent. Its id is the delivery's, so that receivers can recognize copies;
 /// `data` is the message or the payload.
-fn cloudevent(delivery: &Delivery) -> Json {
+pub(super) fn cloudevent(delivery: &Delivery) -> Json {
     let (kind, data) = match &delivery.action {
         Action::Notify { message, .. } => ("reflexarc.notify", message.to_json()),
         Action::Send { payload, .. } => ("reflexarc.send", payload.clone()),

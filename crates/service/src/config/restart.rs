@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reflexarc_delivery::config::ConfigDigest;
+
 use crate::limits::Limits;
 use crate::store::StoreOptions;
 use crate::telemetry::{Collector, LogFormat};
@@ -24,6 +26,8 @@ pub struct RestartSettings {
     pub log: String,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// The names of the sources, with digests of their settings.
+    pub sources: Vec<(String, ConfigDigest)>,
     /// Where traces are sent.
     pub telemetry: Option<Collector>,
     /// Longest time for open requests, and then for running sends, to finish after a stop.
@@ -49,6 +53,7 @@ impl RestartSettings {
             ("limits", self.limits == other.limits),
             ("log", self.log == other.log),
             ("log_format", self.log_format == other.log_format),
+            ("sources", self.sources == other.sources),
             ("telemetry", self.telemetry == other.telemetry),
             (
                 "shutdown_timeout",

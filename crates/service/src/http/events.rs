@@ -11,23 +11,21 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
+use reflexarc_delivery::EventRef;
 use reflexarc_event::Json;
 
 use super::body::{self, BodyError, ElementError, Elements};
-use super::compression::{Compression, decompress};
+use super::elements::{ReadError, read_elements};
 use super::{AppState, Client, HttpError, Role, json_response};
 use crate::intake::{AdmissionPermit, Overloaded, Source};
 use crate::security::{EventBridge, SignatureError};
-use crate::store::Accepted;
+use crate::store::{Accepted, Incoming};
 use crate::telemetry::{ProblemKind, Span, Stage};
 
 /// Largest number of invalid elements that a response lists.
 // A batch may have 10,000 elements, all of them invalid, and the response would be larger than the
 // request. The response states the number of all.
 const MAX_LISTED_ERRORS: usize = 100;
-
-/// Largest body in bytes that is parsed where it was read, in about a millisecond.
-const QUICK_BODY: usize = 64 << 10;
 
 /// Chunks of a body that may be smaller than [`SMALL_CHUNK`] on average.
 // Each chunk costs as much as a thousand bytes in a large one: 8 MiB of chunks of one byte would
@@ -39,7 +37,7 @@ const SMALL_CHUNK: usize = 16;
 
 /// When a request began, by the wall clock and by the monotonic clock.
 #[derive(Clone, Copy)]
-struct RequestStart {
+pub(crate) struct RequestStart {
     wall: Timestamp,
     clock: Instant,
 }
@@ -184,40 +182,6 @@ async fn read_frames(
     Ok(bytes)
 }
 
-/// Decompresses and parses a body. Its permit then covers the decompressed bytes too, until the
-/// events are stored.
-async fn read_elements(
-    state: &Arc<AppState>,
-    headers: HeaderMap,
-    bytes: Vec<u8>,
-    mut permit: AdmissionPermit,
-) -> Result<(Elements, AdmissionPermit), HttpError> {
-    let compression = Compression::of(&headers, &bytes)?;
-    let max_events = state.limits.batch_events;
-    if compression.is_none() && bytes.len() <= QUICK_BODY {
-        return Ok((body::read_body(&headers, &bytes, max_events)?, permit));
-    }
-    // Megabytes take tens of milliseconds, in which this thread could not answer health checks.
-    // As many at one time as can run: beside its body, each may need several times as much memory.
-    let turn = state.large_work.clone().acquire_owned().await;
-    let threads = state.work_threads.clone();
-    let state = state.clone();
-    let work = move || {
-        // Until the end of the work, also when the client is gone before.
-        let _turn = turn;
-        let bytes = match compression {
-            Some(compression) => {
-                let bytes = decompress(compression, &bytes, state.limits.body_bytes)?;
-                state.intake.reserve_bytes(&mut permit, bytes.len())?;
-                bytes
-            }
-            None => bytes,
-        };
-        Ok((body::read_body(&headers, &bytes, max_events)?, permit))
-    };
-    threads.run(work).await?
-}
-
 /// Stores the events of a request: all of them or, if `partial`, those that are valid.
 async fn accept(
     state: &AppState,
@@ -254,34 +218,9 @@ async fn accept(
         .iter()
         .map(|incoming| incoming.name.id.as_str().into());
     let ids = Json::Array(ids.collect());
-    // The events are moved into the store; the names of sampled ones are kept for their spans.
-    let sampled = events.iter().map(|incoming| {
-        let wanted = state.telemetry.is_sampled(&incoming.name);
-        wanted.then(|| incoming.name.clone())
-    });
-    let sampled: Vec<_> = sampled.collect();
+    let sampled = state.sampled(&events);
     let accepted = state.intake.submit(events, permit).await?;
-    let now = state.clock.now();
-    for (accepted, event) in accepted.iter().zip(sampled) {
-        state.count(accepted, now);
-        if let Some(event) = event {
-            state.telemetry.record(&Span {
-                event: &event,
-                stage: if accepted.duplicate {
-                    Stage::AcceptDuplicate
-                } else {
-                    Stage::Accept
-                },
-                started: start.wall,
-                duration: start.clock.elapsed(),
-                attributes: vec![
-                    ("seq", accepted.seq.into()),
-                    ("duplicate", accepted.duplicate.into()),
-                ],
-                error: None,
-            });
-        }
-    }
+    state.record_accepted(&accepted, sampled, start);
     let duplicates = accepted.iter().filter(|event| event.duplicate).count();
     let mut body = Json::object([
         ("accepted", Json::count(accepted.len() - duplicates)),
@@ -302,7 +241,7 @@ async fn accept(
 }
 
 impl RequestStart {
-    fn now() -> Self {
+    pub(crate) fn now() -> Self {
         Self {
             wall: Timestamp::now(),
             clock: Instant::now(),
@@ -311,6 +250,45 @@ impl RequestStart {
 }
 
 impl AppState {
+    /// The names of the events that have spans: the events are moved into the store.
+    pub(crate) fn sampled(&self, events: &[Incoming]) -> Vec<Option<EventRef>> {
+        let sampled = events.iter().map(|incoming| {
+            let wanted = self.telemetry.is_sampled(&incoming.name);
+            wanted.then(|| incoming.name.clone())
+        });
+        sampled.collect()
+    }
+
+    /// Counts the accepted events of a request or message, wakes the queues of their deliveries,
+    /// and exports the spans of those that are `sampled`.
+    pub(crate) fn record_accepted(
+        &self,
+        accepted: &[Accepted],
+        sampled: Vec<Option<EventRef>>,
+        start: RequestStart,
+    ) {
+        let now = self.clock.now();
+        for (accepted, event) in accepted.iter().zip(sampled) {
+            self.count(accepted, now);
+            let Some(event) = event else { continue };
+            self.telemetry.record(&Span {
+                event: &event,
+                stage: if accepted.duplicate {
+                    Stage::AcceptDuplicate
+                } else {
+                    Stage::Accept
+                },
+                started: start.wall,
+                duration: start.clock.elapsed(),
+                attributes: vec![
+                    ("seq", accepted.seq.into()),
+                    ("duplicate", accepted.duplicate.into()),
+                ],
+                error: None,
+            });
+        }
+    }
+
     /// Counts an accepted event and wakes the queues of its deliveries.
     fn count(&self, accepted: &Accepted, now: Timestamp) {
         if accepted.duplicate {
@@ -336,6 +314,16 @@ impl From<BodyError> for HttpError {
             BodyError::Invalid(_) | BodyError::Empty => StatusCode::BAD_REQUEST,
         };
         Self::new(status, error.to_string())
+    }
+}
+
+impl From<ReadError> for HttpError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Body(error) => error.into(),
+            ReadError::Overloaded(overloaded) => overloaded.into(),
+            ReadError::Failed(error) => error.into(),
+        }
     }
 }
 

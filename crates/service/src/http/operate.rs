@@ -55,7 +55,7 @@ pub(super) async fn readyz(State(state): State<Arc<AppState>>) -> HandlerResult 
 
 /// The problems, the number of live rules, the disabled ones among them, the targets, failing
 /// rules, those that use most of their budgets, what rules wait for, incidents, silences, the clock,
-/// the heartbeat, dead letters, why the last reload was refused, and settings that need a restart.
+/// the heartbeat, the sources, dead letters, why the last reload was refused, and settings that need a restart.
 pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
     authorize(&state, request, Role::Read)?;
     let rules = state.intake.rules().load_full();
@@ -90,6 +90,7 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
         ])
     });
     let clock = Json::object([("now", now.to_string().into()), ("suspected_jump", jump)]);
+    let sources = state.sources.iter().map(|source| source.to_json());
     let refusal = state.reloader.refusal();
     let body = Json::object([
         ("problems", state.metrics.problems.to_json()),
@@ -105,6 +106,7 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
         ("silences", silences),
         ("clock", clock),
         ("heartbeat", state.heartbeat.to_json(&state.live)),
+        ("sources", Json::Array(sources.collect())),
         ("dead_letters", dead_letters),
         (
             "refused_reload",

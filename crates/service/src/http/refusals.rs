@@ -74,7 +74,7 @@ impl RefusalLog {
     }
 
     /// Whether there may be another line in this second, which it counts.
-    pub(super) fn may_log(&self, second: i64) -> bool {
+    pub(crate) fn may_log(&self, second: i64) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.0 != second {
             *last = (second, 0);

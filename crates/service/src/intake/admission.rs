@@ -27,6 +27,9 @@ pub(crate) enum Source {
     Address(IpAddr),
     /// A connection to a service without tokens, all of whose clients have the same address.
     Connection(u64),
+    /// A source that the service takes messages from, by its name.
+    #[cfg(feature = "cluster")]
+    Stream(Arc<str>),
     /// This process.
     Feed,
 }

@@ -103,6 +103,18 @@ pub struct Metrics {
     pub reloads: Family<OutcomeLabel, Counter>,
     /// Heartbeats by outcome: `sent` or `failed`.
     pub heartbeats: Family<OutcomeLabel, Counter>,
+    /// Messages of sources, by what has become of them.
+    pub source_messages: Family<SourceMessageLabel, Counter>,
+    /// Messages of sources that came again, by source.
+    pub source_redelivered: Family<SourceLabel, Counter>,
+    /// Messages that a source has not sent yet; set every few seconds.
+    pub source_pending: Family<SourceLabel, Gauge>,
+    /// Messages of a source that were sent and are not acknowledged; set every few seconds.
+    pub source_ack_pending: Family<SourceLabel, Gauge>,
+    /// 1 if the source is connected to a server.
+    pub source_connected: Family<SourceLabel, Gauge>,
+    /// When the last message of a source came, in seconds since 1970.
+    pub source_last_message: Family<SourceLabel, Gauge>,
     /// The problems that an operator must see, which are counted too.
     pub(crate) problems: Arc<Problems>,
     /// How far the wall clock is ahead of the time that is used for ages, in seconds.
@@ -185,6 +197,22 @@ pub struct DeadLetterLabel {
     pub reason: &'static str,
 }
 
+/// A source of events.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SourceLabel {
+    /// Its name in the configuration.
+    pub source: String,
+}
+
+/// A source of events and what became of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct SourceMessageLabel {
+    /// The source's name in the configuration.
+    pub source: String,
+    /// `accepted`, `rejected` or `postponed`.
+    pub outcome: &'static str,
+}
+
 /// The label of targets that are not configured, beyond the first [`MAX_UNKNOWN_TARGETS`].
 const OTHER_TARGETS: &str = "(other)";
 /// The largest number of targets that are not configured and have time series of their own.
@@ -246,6 +274,12 @@ impl Metrics {
             spans_dropped: Counter::default(),
             reloads: Family::default(),
             heartbeats: Family::default(),
+            source_messages: Family::default(),
+            source_redelivered: Family::default(),
+            source_pending: Family::default(),
+            source_ack_pending: Family::default(),
+            source_connected: Family::default(),
+            source_last_message: Family::default(),
             clock_offset: Gauge::default(),
             reload_refused: Gauge::default(),
             dead_letters_dropped: Counter::default(),
@@ -288,6 +322,7 @@ impl Metrics {
         metrics.register_deliveries();
         metrics.register_store();
         metrics.register_deadlines();
+        metrics.register_sources();
         metrics
     }
 
@@ -337,6 +372,25 @@ impl Metrics {
         // still useful.
         _ = encode(&mut text, &self.registry);
         text
+    }
+
+    fn register_sources(&mut self) {
+        let registry = &mut self.registry;
+        let help = "Messages of a source by outcome: accepted, rejected or postponed";
+        registry.register("source_messages", help, self.source_messages.clone());
+        let help = "Messages of a source that came again";
+        let redelivered = self.source_redelivered.clone();
+        registry.register("source_redelivered", help, redelivered);
+        let help = "Messages that the consumer of a source has not sent yet";
+        registry.register("source_pending", help, self.source_pending.clone());
+        let help = "Messages of a source that were sent to any node and are not acknowledged";
+        let unacknowledged = self.source_ack_pending.clone();
+        registry.register("source_ack_pending", help, unacknowledged);
+        let help = "1 if the source is connected to a server, else 0";
+        registry.register("source_connected", help, self.source_connected.clone());
+        let help = "When the last message of a source came, in Unix time";
+        let last = self.source_last_message.clone();
+        registry.register_with_unit("source_last_message", help, Unit::Seconds, last);
     }
 
     fn register_silences(&mut self) {
@@ -520,6 +574,12 @@ mod tests {
         for gauge in [&metrics.waiting, &metrics.oldest] {
             drop(gauge.get_or_create(&TargetLabel { target: target() }));
         }
+        let source = "events".to_owned();
+        drop(
+            metrics
+                .source_pending
+                .get_or_create(&SourceLabel { source }),
+        );
         let rule = "slow".to_owned();
         drop(metrics.over_budget.get_or_create(&RuleLabel { rule }));
         let rendered = metrics.render();

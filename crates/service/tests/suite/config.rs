@@ -27,9 +27,17 @@ fn rendered(text: &str) -> String {
     read(text).err().unwrap().to_string()
 }
 
+/// The template; without the feature `cluster`, without what needs it.
+fn template() -> String {
+    let paragraphs = TEMPLATE.split("\n\n");
+    let here = |text: &&str| cfg!(feature = "cluster") || !text.contains("\"jetstream\"");
+    paragraphs.filter(here).collect::<Vec<_>>().join("\n\n")
+}
+
 #[test]
 fn the_template_is_valid_with_all_of_it_uncommented() {
-    let config = read(TEMPLATE).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let template = template();
+    let config = read(&template).unwrap_or_else(|faults| panic!("{faults:?}"));
     assert_eq!(
         config
             .queues
@@ -53,7 +61,7 @@ fn the_template_is_valid_with_all_of_it_uncommented() {
         }
         _ => line.to_owned(),
     };
-    let all: String = TEMPLATE.lines().map(|line| on(line) + "\n").collect();
+    let all: String = template.lines().map(|line| on(line) + "\n").collect();
     let error = read(&all).err().unwrap();
     // Only the files with certificates and passwords are missing, and the program of a command.
     let found: Vec<_> = error
@@ -61,19 +69,28 @@ fn the_template_is_valid_with_all_of_it_uncommented() {
         .map(|diagnostic| (diagnostic.code, &all[diagnostic.span.clone()]))
         .collect();
     let smtp = (Code::CONFIG_SECRET, "{ file = \"/run/secrets/smtp\" }");
-    assert_eq!(
-        found,
-        [
-            (Code::CONFIG_FILE, "\"server.pem\""),
-            (Code::CONFIG_FILE, "\"server.key\""),
-            smtp,
-            (
-                Code::CONFIG_FILE,
-                "[\"/usr/local/bin/page\", \"--team\", \"network\"]"
-            ),
-        ]
+    let creds = (
+        Code::CONFIG_SECRET,
+        "{ file = \"/run/secrets/nats.creds\" }",
     );
-    let here = |line: &&str| !line.contains("server.") && !line.contains("[http.tls]");
+    let has_sources = cfg!(feature = "cluster");
+    let missing = [
+        (Code::CONFIG_FILE, "\"server.pem\""),
+        (Code::CONFIG_FILE, "\"server.key\""),
+        creds,
+        smtp,
+        (
+            Code::CONFIG_FILE,
+            "[\"/usr/local/bin/page\", \"--team\", \"network\"]",
+        ),
+    ];
+    let missing = missing.into_iter();
+    let missing: Vec<_> = missing.filter(|one| has_sources || *one != creds).collect();
+    assert_eq!(found, missing);
+    let here = |line: &&str| {
+        let others = ["server.pem", "server.key", "[http.tls]", "nats.creds"];
+        !others.iter().any(|other| line.contains(other))
+    };
     let without: Vec<&str> = all.lines().filter(here).collect();
     let without = without
         .join("\n")
@@ -93,6 +110,16 @@ fn the_template_is_valid_with_all_of_it_uncommented() {
         let queue = queues.find(|queue| queue.name == name).unwrap();
         assert_eq!(queue.target.kind(), kind);
     }
+    let sources = config.sources.iter().map(|source| source.name.as_str());
+    assert_eq!(
+        sources.collect::<Vec<_>>(),
+        if has_sources { vec!["events"] } else { vec![] }
+    );
+    let stream = config.queues.iter().find(|queue| queue.name == "stream");
+    assert_eq!(
+        stream.map(|queue| queue.target.kind()),
+        has_sources.then_some("jetstream")
+    );
     assert!(
         config.eventbridge.is_some()
             && config
@@ -110,7 +137,8 @@ fn the_template_is_valid_with_all_of_it_uncommented() {
 /// A rehearsal needs every target and no secret.
 #[test]
 fn targets_with_blank_secrets_can_render() {
-    let on = TEMPLATE.lines().map(|line| {
+    let template = template();
+    let on = template.lines().map(|line| {
         line.strip_prefix("# ")
             .filter(|rest| !rest.ends_with(';'))
             .unwrap_or(line)
@@ -141,7 +169,13 @@ fn targets_with_blank_secrets_can_render() {
         ("operators", "email"),
         ("page", "command"),
         ("pager", "pagerduty"),
+        ("stream", "jetstream"),
     ];
+    let has_streams = cfg!(feature = "cluster");
+    let all: Vec<_> = all
+        .into_iter()
+        .filter(|(name, _)| has_streams || *name != "stream")
+        .collect();
     assert_eq!(found, all);
     let send = crate::samples::send("any", 7);
     let event = crate::samples::incoming("1").identity;

@@ -33,6 +33,9 @@ const SIGNS: &[(&str, &str)] = &[
     ("cannot send traces;", "traces_dropped"),
     ("cannot raise the limit of open files", "descriptors_low"),
     ("no heartbeat is sent until these make", "stalled"),
+    ("a source takes no messages;", "source_failing"),
+    ("cannot publish a rejected message;", "source_failing"),
+    ("rejected a message of a source", "messages_rejected"),
 ];
 
 /// The begin of a message without a sign of its own, and why.

@@ -91,7 +91,7 @@ impl BodyTemplate {
     }
 
     /// The body for a delivery.
-    pub(super) fn render(&self, delivery: &Delivery) -> Result<String, String> {
+    pub(in crate::target) fn render(&self, delivery: &Delivery) -> Result<String, String> {
         let body = self.environment.get_template(NAME);
         let body = body.and_then(|template| template.render(variables(delivery)));
         let body = body.map_err(|error| format!("template body: {error}"))?;
@@ -106,7 +106,7 @@ impl BodyTemplate {
     }
 
     /// A rendered body, as a preview shows it.
-    pub(super) fn shown(&self, body: String) -> Json {
+    pub(in crate::target) fn shown(&self, body: String) -> Json {
         match Json::parse(&body) {
             Ok(json) if self.is_json => json,
             _ => body.into(),

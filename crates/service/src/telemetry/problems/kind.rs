@@ -73,6 +73,10 @@ pub(crate) enum ProblemKind {
     StoreOperationFailed,
     /// Old events are not removed in time.
     RetentionBehind,
+    /// A source takes no messages; by source.
+    SourceFailing,
+    /// Messages of a source that are no events; by source.
+    MessagesRejected,
     /// The monitor outside did not take the last heartbeat.
     HeartbeatFailed,
     /// Evaluations with notes, such as an event without the key of `once`; by rule.
@@ -93,7 +97,7 @@ pub(crate) enum Severity {
 }
 
 impl ProblemKind {
-    pub(crate) const ALL: [Self; 38] = [
+    pub(crate) const ALL: [Self; 40] = [
         Self::DeadLetters,
         Self::DeadLettersDropped,
         Self::RetriesExhausted,
@@ -128,6 +132,8 @@ impl ProblemKind {
         Self::Stalled,
         Self::StoreOperationFailed,
         Self::RetentionBehind,
+        Self::SourceFailing,
+        Self::MessagesRejected,
         Self::HeartbeatFailed,
         Self::RuleNoted,
         Self::FilesUnwatched,
@@ -171,6 +177,8 @@ impl ProblemKind {
             Self::Stalled => "stalled",
             Self::StoreOperationFailed => "store_operation_failed",
             Self::RetentionBehind => "retention_behind",
+            Self::SourceFailing => "source_failing",
+            Self::MessagesRejected => "messages_rejected",
             Self::HeartbeatFailed => "heartbeat_failed",
             Self::RuleNoted => "rule_noted",
             Self::FilesUnwatched => "files_unwatched",
@@ -197,6 +205,7 @@ impl ProblemKind {
             | Self::StoreDamaged
             | Self::StorePartsDamaged
             | Self::StoreFailed
+            | Self::SourceFailing
             | Self::Stalled => Severity::Critical,
             Self::DeadLettersDropped
             | Self::ReactionFailed
@@ -216,6 +225,7 @@ impl ProblemKind {
             | Self::StoreLogLarge
             | Self::StoreOperationFailed
             | Self::RetentionBehind
+            | Self::MessagesRejected
             | Self::HeartbeatFailed
             | Self::RuleNoted
             | Self::FilesUnwatched
@@ -343,6 +353,14 @@ impl ProblemKind {
             }
             Self::RetentionBehind => {
                 "see `detail`; `reflexarc archive prune` removes old events now"
+            }
+            Self::SourceFailing => {
+                "see `detail`, and check the servers of [sources]; messages wait in the stream \
+                 until the source takes them again"
+            }
+            Self::MessagesRejected => {
+                "see the log lines `rejected a message`, and the messages at `reject_subject` with \
+                 the reasons in their headers; correct the sender"
             }
             Self::HeartbeatFailed => {
                 "check `url` of [heartbeat] and the monitor there, which may raise an alarm; events \
