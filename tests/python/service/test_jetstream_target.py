@@ -10,7 +10,7 @@ from service_process import Service, event, eventually
 RULE = """
 when = 'content.result == "failed"'
 then = '''
-notify("stream", #{ title: "attach failed", text: `for ${event.content.eniId}` });
+notify("stream", #{ title: "attach failed", text: event.content.operation });
 '''
 """
 
@@ -82,9 +82,9 @@ def test_a_stream_or_server_that_is_away_is_tried_again(serve, nats_server):
 
 def test_what_no_retry_helps_is_a_dead_letter(serve, nats_server):
     server = nats_server()
-    server.add_stream("SMALL", "alerts.>", max_msg_size=300)
+    server.add_stream("SMALL", "alerts.>", max_msg_size=2_000)
     service = start(serve, server)
-    service.post(event("e1"))
+    service.post(event("e1", operation="x" * 3_000))
     (delivery,) = service.settled("e1", "dead")
     assert len(delivery["attempts"]) == 1
     assert delivery["attempts"][0]["outcome"] == "refused"

@@ -33,8 +33,9 @@ pub fn nats(keys: &ConfigTable<'_>) -> Option<NatsSettings> {
 
 /// `url`: a server, several, or a secret with one or several, with commas between them.
 fn servers(keys: &ConfigTable<'_>) -> Option<Vec<ServerAddr>> {
-    let value = keys.lookup("url").map(|value| value.get_ref());
-    let is_reference = matches!(value, Some(DeValue::Table(_)));
+    let is_reference = keys
+        .lookup("url")
+        .is_some_and(|value| matches!(value.get_ref(), DeValue::Table(_)));
     if !is_reference {
         if !keys.has("url") {
             keys.missing("url", URL_HELP);

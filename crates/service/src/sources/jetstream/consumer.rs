@@ -102,9 +102,12 @@ fn compare(found: &Config, settings: &JetStreamSettings) -> Result<Vec<String>, 
     let (has, wants) = (subjects_of(found), settings.subjects.iter());
     let wants: BTreeSet<&str> = wants.map(String::as_str).collect();
     if has != wants {
-        let list = |subjects: &BTreeSet<&str>| match subjects.is_empty() {
-            true => "all".to_owned(),
-            false => subjects.iter().copied().collect::<Vec<_>>().join(", "),
+        let list = |subjects: &BTreeSet<&str>| {
+            if subjects.is_empty() {
+                "all".to_owned()
+            } else {
+                subjects.iter().copied().collect::<Vec<_>>().join(", ")
+            }
         };
         let (has, wants) = (list(&has), list(&wants));
         wrong.push(format!("its subjects are {has} instead of {wants}"));

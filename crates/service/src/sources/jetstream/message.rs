@@ -1,5 +1,6 @@
 //! From a message to events: by the code that reads requests of HTTP.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_nats::jetstream::Message;
@@ -125,8 +126,12 @@ fn identify(events: &mut [Incoming], message: &str) {
 /// The headers of a message as headers of HTTP. What HTTP cannot have as a name is left out.
 fn http_headers(headers: &async_nats::HeaderMap) -> HeaderMap {
     let mut found = HeaderMap::new();
-    for (name, values) in headers.iter() {
+    let headers = headers.iter().map(|(name, values)| {
         let name: &str = name.as_ref();
+        (name, values)
+    });
+    // In an order of their own, as some may differ in their case only.
+    for (name, values) in headers.collect::<BTreeMap<_, _>>() {
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
             continue;
         };

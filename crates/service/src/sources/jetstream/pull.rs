@@ -13,9 +13,10 @@ use super::in_flight::{Ended, InFlight, reject};
 use super::message::{Origin, Unreadable, read};
 use super::{MessageOutcome, Source};
 use crate::http::RequestStart;
-use crate::intake::Source as Sender;
+use crate::intake::{AdmissionPermit, Source as Sender};
 use crate::shutdown::stopped;
 use crate::sources::backoff::Backoff;
+use crate::store::Incoming;
 use crate::telemetry::ProblemKind;
 
 /// How long the server keeps a request for messages open.
@@ -29,7 +30,7 @@ const ROOM_INTERVAL: Duration = Duration::from_millis(50);
 /// Pauses of pulling, while messages cannot be stored.
 const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(15)];
 /// Delays after which a message comes again, by how often it has come.
-const DELAYS: [Duration; 2] = [Duration::from_secs(1), Duration::from_mins(1)];
+const DELAYS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 
 /// Pulls the messages of a source.
 pub(super) struct Puller {
@@ -41,6 +42,8 @@ pub(super) struct Puller {
     in_flight: JoinSet<Ended>,
     pauses: Backoff,
     paused_until: Option<Instant>,
+    /// Until when messages of this pull may wait for room.
+    wait_until: Instant,
     /// The next message is larger than what is pulled at one time: it is pulled alone.
     is_next_large: bool,
 }
@@ -55,6 +58,7 @@ impl Puller {
             in_flight: JoinSet::new(),
             pauses: Backoff::new(first, longest),
             paused_until: None,
+            wait_until: Instant::now(),
             is_next_large: false,
         }
     }
@@ -125,15 +129,17 @@ impl Puller {
     /// Requests messages, and submits those that come until the request ends.
     async fn pull(&mut self, stop: &mut watch::Receiver<bool>) {
         let request = self.consumer.batch().expires(EXPIRES);
-        let request = match std::mem::take(&mut self.is_next_large) {
-            true => request.max_messages(1),
-            false => request.max_messages(self.free()).max_bytes(self.bytes()),
+        let request = if std::mem::take(&mut self.is_next_large) {
+            request.max_messages(1)
+        } else {
+            request.max_messages(self.free()).max_bytes(self.bytes())
         };
         let mut messages = match request.messages().await {
             Ok(messages) => messages,
             Err(error) => return self.pause_after(&error.to_string()),
         };
         let mut deadline = Instant::now() + EXPIRES + GRACE;
+        self.wait_until = Instant::now() + self.ack_wait / 2;
         let mut is_stopping = false;
         loop {
             tokio::select! {
@@ -156,6 +162,28 @@ impl Puller {
         }
     }
 
+    /// Reads a message, and waits for room if there is none: what this node has in flight is
+    /// committed soon, and messages that wait stay in their order. Not longer than until the server
+    /// would send the messages behind it again.
+    async fn read(
+        &mut self,
+        message: &Message,
+        origin: &Origin,
+    ) -> Result<(Vec<Incoming>, AdmissionPermit), Unreadable> {
+        loop {
+            let state = self.source.state.clone();
+            match read(&state, self.sender(), message, origin).await {
+                Err(Unreadable::Overloaded(_)) if Instant::now() < self.wait_until => {
+                    tokio::select! {
+                        Some(ended) = self.in_flight.join_next() => self.observe(ended.ok()),
+                        () = tokio::time::sleep(ROOM_INTERVAL) => {}
+                    }
+                }
+                read => return read,
+            }
+        }
+    }
+
     /// Submits the events of a message.
     async fn take(&mut self, message: Message) {
         let start = RequestStart::now();
@@ -163,8 +191,9 @@ impl Puller {
             return;
         };
         self.source.observe_arrival(origin.deliveries);
+        let read = self.read(&message, &origin).await;
         let state = &self.source.state;
-        match read(state, self.sender(), &message, &origin).await {
+        match read {
             Ok((events, permit)) => {
                 let sampled = state.sampled(&events);
                 let reply = state.intake.submit(events, permit);
