@@ -24,6 +24,7 @@ pub(crate) enum Error {
         expected: &'static str,
     },
     /// What was asked of a connection is of the other database.
+    #[cfg(feature = "cluster")]
     #[error("the connection is to another kind of database")]
     OtherDatabase,
     /// The rows are not in the order of their keys.
@@ -61,9 +62,9 @@ impl From<Error> for StoreError {
                 path: std::path::PathBuf::new(),
                 reason: error.to_string(),
             },
-            Error::NoRows | Error::Column { .. } | Error::OtherDatabase => {
-                Self::Failed(error.to_string())
-            }
+            #[cfg(feature = "cluster")]
+            Error::OtherDatabase => Self::Failed(error.to_string()),
+            Error::NoRows | Error::Column { .. } => Self::Failed(error.to_string()),
         }
     }
 }
