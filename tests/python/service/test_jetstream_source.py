@@ -192,6 +192,20 @@ def test_messages_that_are_no_events_are_published_with_the_reason(serve, nats_s
     assert "rejected a message of a source" in (service.folder / "serve.log").read_text()
 
 
+def test_a_payload_that_does_not_fit_with_its_headers_is_cut(serve, nats_server):
+    server = nats_server()
+    server.add_stream("EVENTS", "events")
+    server.add_stream("REJECTS", "rejects")
+    service = start(serve, server, 'reject_subject = "rejects"')
+    # As large as the server allows.
+    server.publish("events", b"x" * 1_048_576)
+    eventually(lambda: len(server.stored("REJECTS")) == 1)
+    (cut,) = server.stored("REJECTS")
+    assert cut.headers["Reflexarc-Truncated-From"] == "1048576"
+    assert cut.data == b"x" * len(cut.data) and len(cut.data) > 1_000_000
+    eventually(lambda: outcomes(service, "rejected") == 1)
+
+
 def test_without_a_subject_for_rejects_the_log_has_the_reason(serve, nats_server):
     server = nats_server()
     server.add_stream("EVENTS", "events")

@@ -6,8 +6,8 @@ use std::time::Duration;
 use reflexarc_delivery::DeadLetterCause;
 use reflexarc_event::Json;
 use reflexarc_service::telemetry::{
-    CallLabel, FiringLabel, Metrics, OutcomeLabel, RuleLabel, StatusLabel, TargetLabel,
-    TargetStateLabel,
+    CallLabel, FiringLabel, Metrics, OutcomeLabel, RuleLabel, SourceLabel, StatusLabel,
+    TargetLabel, TargetStateLabel,
 };
 
 use crate::{reflexarc, root};
@@ -80,7 +80,9 @@ fn the_container_has_the_required_compiler_and_commands() {
         "{image} for {wanted}"
     );
     // The image copies the program that this command builds.
-    assert!(file.contains("cargo build --profile ship --locked --package reflexarc-cli"));
+    assert!(
+        file.contains("cargo build --profile ship --all-features --locked --package reflexarc-cli")
+    );
     assert!(
         file.contains("COPY --from=build /build/target/ship/reflexarc /usr/local/bin/reflexarc")
     );
@@ -155,6 +157,12 @@ impl Exported {
             outcome: "fired",
         };
         drop(metrics.firings.get_or_create(&firing));
+        let source = SourceLabel {
+            source: "events".into(),
+        };
+        for gauge in [&metrics.source_pending, &metrics.source_ack_pending] {
+            drop(gauge.get_or_create(&source));
+        }
         for counter in [&metrics.reloads, &metrics.heartbeats] {
             drop(counter.get_or_create(&OutcomeLabel { outcome: "taken" }));
         }

@@ -25,6 +25,7 @@ mod email;
 mod file;
 mod final_answers;
 mod http_api;
+mod jetstream;
 mod pagerduty;
 mod queue;
 #[path = "../support/receiver.rs"]

@@ -47,6 +47,7 @@ mod samples;
 mod secrets;
 mod serving;
 mod signature;
+mod source_config;
 mod sources;
 mod store_faults;
 mod target_states;
