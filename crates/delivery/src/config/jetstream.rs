@@ -69,8 +69,8 @@ fn headers(keys: &ConfigTable<'_>) -> Vec<(HeaderName, HeaderValue)> {
             (Ok(name), Ok(value)) if !is_reserved => headers.push((name, value)),
             _ => {
                 let message = format!("invalid header `{name}`");
-                let help = "a name is of letters, digits and `-` and does not begin with `Nats-`; a \
-                            value is one line";
+                let help = "a name is of letters, digits and `-` and does not begin with `Nats-`; \
+                            a value is one line";
                 keys.fault("headers", Code::CONFIG_VALUE, message, help);
             }
         }

@@ -132,8 +132,8 @@ fn checked_credentials(keys: &ConfigTable<'_>, text: SecretString) -> Option<Sec
         .is_err()
     {
         let message = "the secret `credentials` is not a credentials file of NATS";
-        let help = "write credentials = { file = \"user.creds\" }, a file that `nsc generate creds` \
-                    makes";
+        let help = "write credentials = { file = \"user.creds\" }, a file that `nsc generate \
+                    creds` makes";
         keys.fault("credentials", Code::CONFIG_SECRET, message, help);
         return None;
     }

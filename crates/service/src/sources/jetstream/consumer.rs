@@ -115,8 +115,8 @@ fn compare(found: &Config, settings: &JetStreamSettings) -> Result<Vec<String>, 
     if !wrong.is_empty() {
         let (name, wrong) = (&settings.consumer, wrong.join("; "));
         return Err(format!(
-            "the consumer {name} exists with other settings: {wrong}; change it with `nats consumer \
-             edit`, or use another name in `consumer`"
+            "the consumer {name} exists with other settings: {wrong}; change it with `nats \
+             consumer edit`, or use another name in `consumer`"
         ));
     }
     let mut differences = Vec::new();
