@@ -61,14 +61,29 @@ fn outbox_speed() {
     let count = std::env::var("REFLEXARC_OUTBOX").map_or(1_000, |count| count.parse().unwrap());
     for resources in [count, 500, 1] {
         let folder = tempfile::tempdir().unwrap();
-        let store = open(folder.path());
-        let (accepted, sent) = through(&store, count, resources);
-        let number = f64::from(u32::try_from(count).unwrap());
-        let each = |time: f64| (time / number * 1e6).round();
-        println!(
-            "{count} deliveries, {resources} resources: {} µs to accept, {} µs to claim and settle",
-            each(accepted),
-            each(sent)
-        );
+        measure("SQLite", &open(folder.path()), count, resources);
     }
+    #[cfg(feature = "cluster")]
+    for resources in [count, 500, 1] {
+        if let Some(schema) = crate::server::Schema::new() {
+            // What the server needs is not counted, but passes.
+            let store = schema.connect().unwrap();
+            measure("PostgreSQL", &store, count, resources);
+        }
+    }
+}
+
+fn measure(database: &str, store: &dyn Store, count: usize, resources: usize) {
+    let began = std::time::Instant::now();
+    let (accepted, sent) = through(store, count, resources);
+    let passed = began.elapsed().as_secs_f64();
+    let number = f64::from(u32::try_from(count).unwrap());
+    let each = |time: f64| (time / number * 1e6).round();
+    println!(
+        "{database}, {count} deliveries, {resources} resources: {} µs of the processor to accept, \
+         {} µs to claim and settle; {} µs passed",
+        each(accepted),
+        each(sent),
+        each(passed)
+    );
 }
