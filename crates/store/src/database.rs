@@ -128,6 +128,15 @@ impl Connection {
         }
     }
 
+    /// Waits for what a server was not waited for, and returns its first error.
+    pub(crate) fn settle(&self) -> Result<()> {
+        match &self.backend {
+            Backend::Sqlite(_) => Ok(()),
+            #[cfg(feature = "cluster")]
+            Backend::Postgres(session) => session.settle(),
+        }
+    }
+
     /// Compiles a statement, or takes it from the connection's cache.
     pub(crate) fn prepare_cached(&self, sql: &str) -> Result<Statement<'_>> {
         let backend = match &self.backend {
@@ -238,6 +247,18 @@ impl Statement<'_> {
             #[cfg(feature = "cluster")]
             StatementBackend::Postgres(session, compiled) => {
                 parameters.with(|values| session.execute(compiled, values))
+            }
+        }
+    }
+
+    /// Runs it. A server is not waited for: its error comes with what is run next, or with
+    /// [`Connection::settle`].
+    pub(crate) fn run(&mut self, parameters: impl Params) -> Result<()> {
+        match &mut self.backend {
+            StatementBackend::Sqlite(_) => self.execute(parameters).map(drop),
+            #[cfg(feature = "cluster")]
+            StatementBackend::Postgres(session, compiled) => {
+                parameters.with(|values| session.run(compiled, values))
             }
         }
     }

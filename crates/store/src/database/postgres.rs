@@ -1,10 +1,19 @@
 //! A connection to PostgreSQL, used from threads that may block.
+//!
+//! What returns nothing is sent and not waited for: most of the time of a statement is that of its
+//! message there and back. The server runs statements in the order in which they were sent, and
+//! after an error none of the transaction, so that an error that comes late is the same error.
+//!
+//! ```text
+//! INSERT …   UPDATE …   SELECT …
+//!    └ sent     └ sent     └ sent, waits for all three answers
+//! ```
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
@@ -15,9 +24,18 @@ use super::{Result, ValueRef};
 
 /// A connection with the statements that it has compiled.
 pub(crate) struct Session {
-    client: Client,
+    client: Arc<Client>,
     statements: RefCell<HashMap<String, Compiled>>,
+    /// What was sent and not waited for, in order.
+    unsettled: RefCell<Vec<Unsettled>>,
 }
+
+/// A statement that was sent.
+type Unsettled =
+    Pin<Box<dyn Future<Output = std::result::Result<(), tokio_postgres::Error>> + Send>>;
+
+/// So many are not waited for at most: each keeps its parameters.
+const MAX_UNSETTLED: usize = 256;
 
 /// A statement of ours, compiled.
 #[derive(Clone)]
@@ -61,8 +79,9 @@ impl Wake for Unpark {
 impl Session {
     pub(crate) fn new(client: Client) -> Self {
         Self {
-            client,
+            client: Arc::new(client),
             statements: RefCell::default(),
+            unsettled: RefCell::default(),
         }
     }
 
@@ -72,7 +91,9 @@ impl Session {
             return Ok(known.clone());
         }
         let translated = translate(sql);
-        let statement = wait(self.client.prepare(&translated))?;
+        let statement = wait(self.client.prepare(&translated));
+        self.settle()?;
+        let statement = statement?;
         let columns = statement.columns().iter();
         let columns = columns.map(|column| column.name().to_owned()).collect();
         let compiled = Compiled { statement, columns };
@@ -88,8 +109,9 @@ impl Session {
     ) -> Result<Vec<StoredRow>> {
         let parameters = Parameter::all(values);
         let parameters = Parameter::references(&parameters);
-        let rows = self.client.query(&compiled.statement, &parameters);
-        let rows = wait(rows)?;
+        let rows = wait(self.client.query(&compiled.statement, &parameters));
+        self.settle()?;
+        let rows = rows?;
         let rows = rows.into_iter().map(|row| StoredRow::new(row, compiled));
         rows.collect()
     }
@@ -97,9 +119,43 @@ impl Session {
     pub(super) fn execute(&self, compiled: &Compiled, values: &[ValueRef<'_>]) -> Result<usize> {
         let parameters = Parameter::all(values);
         let parameters = Parameter::references(&parameters);
-        let changed = self.client.execute(&compiled.statement, &parameters);
-        let changed = wait(changed)?;
-        Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+        let changed = wait(self.client.execute(&compiled.statement, &parameters));
+        self.settle()?;
+        Ok(usize::try_from(changed?).unwrap_or(usize::MAX))
+    }
+
+    /// Sends a statement and does not wait for it.
+    pub(super) fn run(&self, compiled: &Compiled, values: &[ValueRef<'_>]) -> Result<()> {
+        let (client, statement) = (self.client.clone(), compiled.statement.clone());
+        let values: Vec<_> = values.iter().copied().map(Kept::from).collect();
+        let mut sent: Unsettled = Box::pin(async move {
+            let parameters: Vec<_> = values.iter().map(|one| Parameter(one.value())).collect();
+            let parameters = Parameter::references(&parameters);
+            client.execute(&statement, &parameters).await.map(drop)
+        });
+        // The first poll sends it.
+        match sent.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(result) => {
+                self.settle()?;
+                Ok(result?)
+            }
+            Poll::Pending => {
+                let mut unsettled = self.unsettled.borrow_mut();
+                unsettled.push(sent);
+                let is_full = unsettled.len() >= MAX_UNSETTLED;
+                drop(unsettled);
+                if is_full { self.settle() } else { Ok(()) }
+            }
+        }
+    }
+
+    /// Waits for what was sent and not waited for. Returns its first error.
+    pub(super) fn settle(&self) -> Result<()> {
+        let unsettled = self.unsettled.take();
+        let results: Vec<_> = unsettled.into_iter().map(wait).collect();
+        Ok(results
+            .into_iter()
+            .collect::<std::result::Result<(), _>>()?)
     }
 
     /// Whether the connection was lost.
@@ -109,7 +165,9 @@ impl Session {
 
     /// Runs statements without parameters and returns the first column of the last row.
     pub(crate) fn read_last(&self, sql: &str) -> Result<Option<String>> {
-        let messages = wait(self.client.simple_query(sql))?;
+        let messages = wait(self.client.simple_query(sql));
+        self.settle()?;
+        let messages = messages?;
         let mut last = None;
         for message in &messages {
             if let SimpleQueryMessage::Row(row) = message {
@@ -122,7 +180,9 @@ impl Session {
     /// Runs statements without parameters and results.
     pub(super) fn execute_batch(&self, sql: &str) -> Result<()> {
         let translated = translate(sql);
-        Ok(wait(self.client.batch_execute(&translated))?)
+        let result = wait(self.client.batch_execute(&translated));
+        self.settle()?;
+        Ok(result?)
     }
 }
 
@@ -197,6 +257,39 @@ impl<'a> FromSql<'a> for Raw<'a> {
             *kind,
             Type::BOOL | Type::INT2 | Type::INT4 | Type::INT8 | Type::FLOAT8 | Type::BYTEA
         ) || <&str as FromSql>::accepts(kind)
+    }
+}
+
+/// The value of a parameter that is sent and not waited for.
+enum Kept {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(Vec<u8>),
+    Blob(Vec<u8>),
+}
+
+impl Kept {
+    fn value(&self) -> ValueRef<'_> {
+        match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(number) => ValueRef::Integer(*number),
+            Self::Real(number) => ValueRef::Real(*number),
+            Self::Text(text) => ValueRef::Text(text),
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
+        }
+    }
+}
+
+impl From<ValueRef<'_>> for Kept {
+    fn from(value: ValueRef<'_>) -> Self {
+        match value {
+            ValueRef::Null => Self::Null,
+            ValueRef::Integer(number) => Self::Integer(number),
+            ValueRef::Real(number) => Self::Real(number),
+            ValueRef::Text(text) => Self::Text(text.to_owned()),
+            ValueRef::Blob(bytes) => Self::Blob(bytes.to_owned()),
+        }
     }
 }
 

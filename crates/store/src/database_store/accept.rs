@@ -16,7 +16,7 @@ use super::incidents::Ending;
 use super::order::{self, Entry};
 use super::program_state::KEPT;
 use super::{archive, calls, copies, delays, incident_messages, incidents, micros, outbox, state};
-use crate::database::{Connection, params};
+use crate::database::{self, Connection, ToValue, params};
 use crate::recorded_change::read_changes;
 use crate::{
     Accepted, DeliveryStatus, EntryKind, IncidentEnd, Incoming, NewEntry, RecordedChange,
@@ -422,7 +422,7 @@ fn enqueue(
                 if of_opening.is_some_and(|targets| !targets.contains(target)) {
                     // Recorded, so that a trace says why it was not sent.
                     let entry = Entry::unordered(now);
-                    insert_delivery(connection, INSERT, cause, &row, &entry, now)?;
+                    insert_delivery(connection, cause, &row, &entry, now)?;
                     let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Cancelled);
                     outbox::transfer(connection, id, from, to, Some(NOT_OPENED), now)?;
                     continue;
@@ -433,7 +433,7 @@ fn enqueue(
                     let key = order::key(rule, action.scope, resource);
                     order::entry(connection, target, key, now)?
                 };
-                insert_delivery(connection, INSERT, cause, &row, &entry, now)?;
+                insert_delivery(connection, cause, &row, &entry, now)?;
                 if action.action.is_call() {
                     let effects = &evaluation.rules[action.effects];
                     let call = NewCall {
@@ -552,8 +552,7 @@ pub(super) fn enqueue_replay(
                     Some(after) => Entry::delayed(after, now),
                     None => Entry::unordered(now),
                 };
-                let new = insert_delivery(connection, INSERT_IF_NEW, &cause, &row, &entry, now)?;
-                if new == 1 {
+                if insert_if_new(connection, &cause, &row, &entry, now)? {
                     accepted.deliveries.push(id);
                 } else {
                     accepted.repeated += 1;
@@ -582,7 +581,7 @@ fn add_notes(
     let json = evaluation_to_json(&evaluation, &recorded.changes);
     let stored = pack(json.to_string().as_bytes())?;
     let sql = "UPDATE archive SET evaluation = ?2 WHERE seq = ?1";
-    connection.prepare_cached(sql)?.execute((seq, stored))?;
+    connection.prepare_cached(sql)?.run((seq, stored))?;
     Ok(())
 }
 
@@ -693,17 +692,41 @@ struct Row<'a> {
     incident: Option<i64>,
 }
 
-/// Runs [`INSERT`] or [`INSERT_IF_NEW`]. Returns the number of inserted rows.
+/// Runs [`INSERT`].
 fn insert_delivery(
     connection: &Connection,
-    sql: &str,
     cause: &Cause<'_>,
     row: &Row<'_>,
     entry: &Entry,
     now: Timestamp,
-) -> Result<usize, StoreError> {
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(INSERT)?;
+    bind(cause, row, entry, now, |values| statement.run(values))
+}
+
+/// Runs [`INSERT_IF_NEW`]. Returns whether it has inserted it.
+fn insert_if_new(
+    connection: &Connection,
+    cause: &Cause<'_>,
+    row: &Row<'_>,
+    entry: &Entry,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(INSERT_IF_NEW)?;
+    let inserted = bind(cause, row, entry, now, |values| statement.execute(values))?;
+    Ok(inserted == 1)
+}
+
+/// Runs one of the two with the values of a row.
+fn bind<T>(
+    cause: &Cause<'_>,
+    row: &Row<'_>,
+    entry: &Entry,
+    now: Timestamp,
+    run: impl FnOnce(&[&dyn ToValue]) -> database::Result<T>,
+) -> Result<T, StoreError> {
     let numbered = row.action;
-    Ok(connection.prepare_cached(sql)?.execute(params![
+    Ok(run(params![
         row.id.as_bytes(),
         row.seq,
         cause.source,

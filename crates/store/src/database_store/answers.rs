@@ -64,7 +64,7 @@ pub(super) fn settle(
     let sql = "UPDATE delivery SET status = ?2, finished = ?3, reason = ?4, attempt = attempt + ?5,
                                    claimed = 0
                WHERE id = ?1";
-    connection.prepare_cached(sql)?.execute((
+    connection.prepare_cached(sql)?.run((
         id.as_bytes(),
         DeliveryStatus::Answered.number(),
         micros(now),

@@ -321,9 +321,7 @@ pub(super) fn set_newest(
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO newest_entry (entry, seq) VALUES (?1, ?2)
                ON CONFLICT (entry) DO UPDATE SET seq = ?2";
-    connection
-        .prepare_cached(sql)?
-        .execute((kind.number(), seq))?;
+    connection.prepare_cached(sql)?.run((kind.number(), seq))?;
     Ok(())
 }
 

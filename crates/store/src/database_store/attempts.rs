@@ -43,7 +43,7 @@ pub(super) fn record(
     let sql =
         "INSERT INTO attempt (delivery, number, target, started, took, outcome, answer, digest)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    connection.prepare_cached(sql)?.execute((
+    connection.prepare_cached(sql)?.run((
         id,
         number,
         &delivery.target,
@@ -69,9 +69,9 @@ fn fold(connection: &Connection, id: DeliveryId, last: u32) -> Result<(), StoreE
                         WHERE delivery = ?1 AND number = ?3)
                WHERE delivery = ?1 AND number = ?2";
     let range = (id.as_bytes(), FOLDED, last);
-    connection.prepare_cached(sql)?.execute(range)?;
+    connection.prepare_cached(sql)?.run(range)?;
     let sql = "DELETE FROM attempt WHERE delivery = ?1 AND number > ?2 AND number <= ?3";
-    connection.prepare_cached(sql)?.execute(range)?;
+    connection.prepare_cached(sql)?.run(range)?;
     Ok(())
 }
 
@@ -137,14 +137,14 @@ pub(super) fn begin_call(
     let sql = "DELETE FROM call WHERE target = ?1 AND began < ?2 AND coalesce(ended, began) < ?2";
     connection
         .prepare_cached(sql)?
-        .execute((target, micros(since)))?;
+        .run((target, micros(since)))?;
     // Two calls of one microsecond are impossible for a target that makes one after another, except
     // after the clock was set back; they count as one then.
     let sql = "INSERT INTO call (target, began) VALUES (?1, ?2)
                ON CONFLICT (target, began) DO UPDATE SET ended = NULL";
     connection
         .prepare_cached(sql)?
-        .execute((target, micros(began)))?;
+        .run((target, micros(began)))?;
     Ok(())
 }
 
@@ -158,7 +158,7 @@ pub(super) fn end_call(
     let sql = "UPDATE call SET ended = ?3 WHERE target = ?1 AND began = ?2";
     connection
         .prepare_cached(sql)?
-        .execute((target, micros(began), micros(ended)))?;
+        .run((target, micros(began), micros(ended)))?;
     Ok(())
 }
 
@@ -171,9 +171,7 @@ pub(super) fn recent_calls(
     now: Timestamp,
 ) -> Result<Vec<Timestamp>, StoreError> {
     let sql = "UPDATE call SET ended = ?2 WHERE target = ?1 AND ended IS NULL";
-    connection
-        .prepare_cached(sql)?
-        .execute((target, micros(now)))?;
+    connection.prepare_cached(sql)?.run((target, micros(now)))?;
     let sql = "SELECT ended FROM call WHERE target = ?1 AND ended >= ?2 ORDER BY ended";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map((target, micros(since)), |row| row.get(0).map(instant))?;

@@ -69,7 +69,7 @@ pub(super) fn append(connection: &Connection, new: &NewAuditEntry) -> Result<i64
     let most = i64::try_from(LIMITS.entries).unwrap_or(i64::MAX);
     connection
         .prepare_cached(FORGET_FIRST)?
-        .execute([id.saturating_sub(most)])?;
+        .run([id.saturating_sub(most)])?;
     Ok(id)
 }
 

@@ -110,7 +110,7 @@ impl Withdrawal {
 pub(super) fn add(connection: &Connection, call: &NewCall<'_>) -> Result<(), StoreError> {
     let sql = "INSERT INTO waiting_call (id, target, rule, due, hop, size, event)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    connection.prepare_cached(sql)?.execute((
+    connection.prepare_cached(sql)?.run((
         call.id.as_bytes(),
         call.target,
         call.rule,
@@ -148,7 +148,7 @@ pub(super) fn withdraw(
     // was cancelled by the rule.
     let sql = "UPDATE waiting_call SET code = ?2, reason = ?3 WHERE id = ?1";
     let parameters = (id.as_bytes(), code.as_str(), reason);
-    connection.prepare_cached(sql)?.execute(parameters)?;
+    connection.prepare_cached(sql)?.run(parameters)?;
     if is_claimed {
         return Ok(Some(Withdrawal::InProgress));
     }
@@ -204,7 +204,7 @@ pub(super) fn settle_without_answer(
 /// Removes what is kept of a call that has become a dead letter.
 pub(super) fn forget(connection: &Connection, id: DeliveryId) -> Result<(), StoreError> {
     let sql = "DELETE FROM waiting_call WHERE id = ?1";
-    connection.prepare_cached(sql)?.execute([id.as_bytes()])?;
+    connection.prepare_cached(sql)?.run([id.as_bytes()])?;
     changes::close(connection, id)
 }
 
@@ -242,7 +242,7 @@ fn end(connection: &Connection, id: DeliveryId, now: Timestamp) -> Result<(), St
                     WHERE withdrawn IS NOT NULL)
                WHERE id = ?1";
     let withdrawn = (id.as_bytes(), &code, &reason);
-    connection.prepare_cached(sql)?.execute(withdrawn)?;
+    connection.prepare_cached(sql)?.run(withdrawn)?;
     // It leaves the outbox now, not when its answer is processed: the next one of its key goes.
     let reason = format!("{code}: {reason}");
     let (from, to) = (DeliveryStatus::Pending, DeliveryStatus::Withdrawn);
@@ -384,10 +384,8 @@ pub(super) fn has_withdrawn(connection: &Connection) -> Result<bool, StoreError>
 /// been left behind by a process that was killed. The ends of delays were moved before.
 pub(super) fn shift(connection: &Connection, offset: SignedDuration) -> Result<(), StoreError> {
     let offset = i64::try_from(offset.as_micros()).unwrap_or(i64::MAX);
-    connection.prepare_cached(SHIFT)?.execute([offset])?;
-    connection
-        .prepare_cached(SHIFT_DELIVERIES)?
-        .execute([offset])?;
+    connection.prepare_cached(SHIFT)?.run([offset])?;
+    connection.prepare_cached(SHIFT_DELIVERIES)?.run([offset])?;
     Ok(())
 }
 

@@ -85,7 +85,7 @@ pub(super) fn reserve(
     // Counted when it was reserved first: ten changes that are throttled twice each are ten.
     if open == Some(false) {
         let sql = "UPDATE change SET open = 1 WHERE id = ?1";
-        connection.prepare_cached(sql)?.execute([id.as_bytes()])?;
+        connection.prepare_cached(sql)?.run([id.as_bytes()])?;
         return Ok(ChangeReservation::Reserved);
     }
     let limits = [
@@ -101,13 +101,13 @@ pub(super) fn reserve(
             // In the transaction that refuses: after a crash, the target is still stopped.
             let sql = "INSERT INTO change_stop (target, since, per, most) VALUES (?1, ?2, ?3, ?4)";
             let stopped = (target, micros(now), per.as_str(), most);
-            connection.prepare_cached(sql)?.execute(stopped)?;
+            connection.prepare_cached(sql)?.run(stopped)?;
             return Ok(ChangeReservation::LimitReached { per });
         }
     }
     let sql = "INSERT INTO change (id, target, at, open) VALUES (?1, ?2, ?3, 1)";
     let reserved = (id.as_bytes(), target, micros(now));
-    connection.prepare_cached(sql)?.execute(reserved)?;
+    connection.prepare_cached(sql)?.run(reserved)?;
     Ok(ChangeReservation::Reserved)
 }
 
@@ -115,7 +115,7 @@ pub(super) fn reserve(
 /// reserved again.
 pub(super) fn close(connection: &Connection, id: DeliveryId) -> Result<(), StoreError> {
     let sql = "UPDATE change SET open = 0 WHERE id = ?1";
-    connection.prepare_cached(sql)?.execute([id.as_bytes()])?;
+    connection.prepare_cached(sql)?.run([id.as_bytes()])?;
     Ok(())
 }
 
@@ -143,7 +143,7 @@ pub(super) fn resume(connection: &Connection, target: &str) -> Result<bool, Stor
     }
     // Not deleted: those that are open may have been sent.
     let sql = "UPDATE change SET counted = 0 WHERE counted = 1 AND target = ?1";
-    connection.prepare_cached(sql)?.execute([target])?;
+    connection.prepare_cached(sql)?.run([target])?;
     Ok(true)
 }
 
@@ -178,7 +178,7 @@ fn read_stop(row: &database::Row<'_>) -> database::Result<ChangeStop> {
 /// Moves the times of changes by `offset`, because the clock was set by as much.
 pub(super) fn shift(connection: &Connection, offset: SignedDuration) -> Result<(), StoreError> {
     let offset = i64::try_from(offset.as_micros()).unwrap_or(i64::MAX);
-    connection.prepare_cached(SHIFT)?.execute([offset])?;
+    connection.prepare_cached(SHIFT)?.run([offset])?;
     Ok(())
 }
 

@@ -297,7 +297,7 @@ fn mark(
     let id = taken.record.delivery.id;
     connection
         .prepare_cached(sql)?
-        .execute((id.as_bytes(), until, micros(now)))?;
+        .run((id.as_bytes(), until, micros(now)))?;
     Ok(())
 }
 

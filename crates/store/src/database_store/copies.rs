@@ -87,6 +87,6 @@ pub(super) fn keep(
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(KEEP)?
-        .execute((fingerprint, seq, at))?;
+        .run((fingerprint, seq, at))?;
     Ok(())
 }

@@ -142,7 +142,7 @@ pub(super) fn postpone(
     for window in open_windows(connection)? {
         let settled = settled(&window.rule).map(micros);
         is_any |= settled.is_some();
-        update.execute((window.id, settled))?;
+        update.run((window.id, settled))?;
     }
     if !is_any {
         return Ok(0);
@@ -165,7 +165,7 @@ pub(super) fn shift(connection: &Connection, offset: SignedDuration) -> Result<u
     let offset = i64::try_from(offset.as_micros()).unwrap_or(span);
     let offset = offset.clamp(-span, span);
     let with_deadline = connection.prepare_cached(SHIFT_DUE)?.execute([offset])?;
-    connection.prepare_cached(SHIFT_OTHERS)?.execute([offset])?;
+    connection.prepare_cached(SHIFT_OTHERS)?.run([offset])?;
     Ok(with_deadline as u64)
 }
 
@@ -190,7 +190,7 @@ pub(super) fn close(
         }
         // Marked, whatever there is of it: a million matches are closed as fast as one.
         let sql = "UPDATE match_rule SET closed = 1 WHERE id = ?1";
-        connection.prepare_cached(sql)?.execute([window.id])?;
+        connection.prepare_cached(sql)?.run([window.id])?;
         let ending = &Ending::new(IncidentEnd::RuleChanged, at);
         incidents::end_window(connection, &window.rule, window.id, ending)?;
         if window.pending == 0 {

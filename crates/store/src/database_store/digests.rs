@@ -43,7 +43,7 @@ pub(super) fn set_digest(
     let mut statement = connection.prepare_cached(sql)?;
     let digest = digest.as_ref().map(DeliveryId::as_bytes);
     for id in ids {
-        statement.execute((id.as_bytes(), digest))?;
+        statement.run((id.as_bytes(), digest))?;
     }
     Ok(())
 }

@@ -40,7 +40,7 @@ pub(super) fn remember_targets(
     if all != known {
         let text = Json::strings(all).to_string();
         let sql = "UPDATE incident SET targets = ?2 WHERE id = ?1";
-        connection.prepare_cached(sql)?.execute((incident, text))?;
+        connection.prepare_cached(sql)?.run((incident, text))?;
     }
     Ok(())
 }
@@ -139,7 +139,7 @@ pub(super) fn acknowledge(
     let sql = "UPDATE incident SET acknowledged = ?2, acknowledged_by = ?3, note = ?4
                WHERE id = ?1";
     let row = (id, micros(now), by, acknowledgement.note.as_deref());
-    connection.prepare_cached(sql)?.execute(row)?;
+    connection.prepare_cached(sql)?.run(row)?;
     let mut deliveries = Vec::new();
     for target in &acknowledgement.informed {
         deliveries.extend(inform(connection, id, target, now)?);
@@ -241,7 +241,7 @@ fn inform(
                SELECT ?2, seq, source, event, resource, rule, target, action,
                    ?3, ?4, ?3, ?5, number, ?6, ?7, scope, ?8, incident
                FROM delivery WHERE id = ?1";
-    connection.prepare_cached(sql)?.execute(params![
+    connection.prepare_cached(sql)?.run(params![
         fired,
         id.as_bytes(),
         micros(now),

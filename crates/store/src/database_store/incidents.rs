@@ -125,7 +125,7 @@ pub(super) fn record_firing(
     };
     if let Some(id) = of_match(connection, &effects.rule, key)? {
         let sql = "UPDATE incident SET count = count + 1, last = max(last, ?2) WHERE id = ?1";
-        connection.prepare_cached(sql)?.execute((id, micros(at)))?;
+        connection.prepare_cached(sql)?.run((id, micros(at)))?;
         return Ok(Some(id));
     }
     let window = "SELECT r.id FROM match_rule AS r INDEXED BY match_rule_open
@@ -142,7 +142,7 @@ pub(super) fn record_firing(
     let row = (&effects.rule, window, key, micros(at), seq, event);
     let id = connection.insert(sql, row)?;
     let sql = "UPDATE kept_match SET incident = ?3 WHERE rule = ?1 AND key = ?2";
-    connection.prepare_cached(sql)?.execute((window, key, id))?;
+    connection.prepare_cached(sql)?.run((window, key, id))?;
     Ok(Some(id))
 }
 
@@ -177,7 +177,7 @@ pub(super) fn end_window(
     let (at, how) = (micros(ending.at), ending.how.number());
     connection
         .prepare_cached(END_WINDOW)?
-        .execute((rule, window, at, how))?;
+        .run((rule, window, at, how))?;
     Ok(())
 }
 

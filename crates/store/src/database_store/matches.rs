@@ -172,7 +172,7 @@ pub(super) fn set(
     {
         incidents::end(connection, incident, ending)?;
         let sql = "UPDATE kept_match SET incident = NULL WHERE rule = ?1 AND key = ?2";
-        connection.prepare_cached(sql)?.execute((id, key))?;
+        connection.prepare_cached(sql)?.run((id, key))?;
     }
     let sql = "INSERT INTO kept_match
                    (rule, key, data, due, not_before, shift, expires, pending, positions)
@@ -181,7 +181,7 @@ pub(super) fn set(
                SET data = ?3, due = ?4, not_before = ?5, shift = ?6, expires = ?7, pending = ?8,
                    positions = ?9";
     let positions = pack_positions(&kept.positions);
-    connection.prepare_cached(sql)?.execute((
+    connection.prepare_cached(sql)?.run((
         id,
         key,
         &*kept.data,
@@ -239,7 +239,7 @@ pub(super) fn remove_where(
             incidents::end(connection, *incident, ending)?;
         }
         let sql = "DELETE FROM kept_match WHERE rule = ?1 AND key = ?2";
-        connection.prepare_cached(sql)?.execute((rule, key))?;
+        connection.prepare_cached(sql)?.run((rule, key))?;
         change_references(connection, &unpack_positions(positions), Reference::Remove)?;
     }
     Ok(found.len())
@@ -270,7 +270,7 @@ pub(super) fn forget(
         return Ok(false);
     }
     let sql = "DELETE FROM match_rule WHERE closed = 1";
-    connection.prepare_cached(sql)?.execute(())?;
+    connection.prepare_cached(sql)?.run(())?;
     Ok(true)
 }
 
@@ -304,14 +304,14 @@ fn change_references(
         if change == Reference::Add {
             let sql = "INSERT INTO kept_event (seq, refs) VALUES (?1, 1)
                        ON CONFLICT (seq) DO UPDATE SET refs = kept_event.refs + 1";
-            connection.prepare_cached(sql)?.execute([seq])?;
+            connection.prepare_cached(sql)?.run([seq])?;
             continue;
         }
         // Nearly all events have one reference.
         let sql = "DELETE FROM kept_event WHERE seq = ?1 AND refs <= 1";
         if connection.prepare_cached(sql)?.execute([seq])? == 0 {
             let sql = "UPDATE kept_event SET refs = refs - 1 WHERE seq = ?1";
-            connection.prepare_cached(sql)?.execute([seq])?;
+            connection.prepare_cached(sql)?.run([seq])?;
         }
     }
     Ok(())

@@ -269,7 +269,7 @@ fn update(
         let sql = "UPDATE delivery SET head = ?2, due = ?3, set_at = ?4 WHERE id = ?1";
         connection
             .prepare_cached(sql)?
-            .execute((delivery.id, head, due, now))?;
+            .run((delivery.id, head, due, now))?;
     }
     Ok(head && due <= now)
 }
@@ -334,9 +334,7 @@ pub(super) fn set_wait(
     // Last, so that an interrupted change is repeated.
     let sql = "INSERT INTO target (name, order_wait) VALUES (?1, ?2)
                ON CONFLICT (name) DO UPDATE SET order_wait = ?2";
-    connection
-        .prepare_cached(sql)?
-        .execute((target, wait_for))?;
+    connection.prepare_cached(sql)?.run((target, wait_for))?;
     if wait_for > 0 {
         update_behind_failed(connection, Some(target), now)?;
     }

@@ -146,7 +146,7 @@ pub(super) fn settle(
             .chain(&attempt.delivered_parts);
         connection
             .prepare_cached("UPDATE delivery SET taken = ?2 WHERE id = ?1")?
-            .execute((id, Json::strings(parts).to_string()))?;
+            .run((id, Json::strings(parts).to_string()))?;
     }
     let target = &delivery.target;
     let mut settled = Settled::default();
@@ -171,7 +171,7 @@ pub(super) fn settle(
             let sql = "UPDATE delivery
                        SET status = 1, finished = ?2, attempt = attempt + 1, reason = NULL
                        WHERE id = ?1";
-            connection.prepare_cached(sql)?.execute((id, micros(now)))?;
+            connection.prepare_cached(sql)?.run((id, micros(now)))?;
             let ended = Some((target.clone(), place));
             settled.next_is_due = update_behind(connection, ended, now)?;
         }

@@ -210,7 +210,7 @@ fn is_referred_to(connection: &Connection, seq: i64) -> Result<bool, StoreError>
 }
 
 fn remove(connection: &Connection, seq: i64) -> Result<(), StoreError> {
-    connection.prepare_cached(REMOVE)?.execute([seq])?;
+    connection.prepare_cached(REMOVE)?.run([seq])?;
     Ok(())
 }
 

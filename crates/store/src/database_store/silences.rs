@@ -172,7 +172,7 @@ pub(super) fn count(connection: &Connection, id: i64, is_drop: bool) -> Result<(
     } else {
         "UPDATE silence SET withheld = withheld + 1 WHERE id = ?1"
     };
-    connection.prepare_cached(sql)?.execute([id])?;
+    connection.prepare_cached(sql)?.run([id])?;
     Ok(())
 }
 

@@ -191,12 +191,12 @@ pub(super) fn apply(
                 let expires = expires.map(micros);
                 connection
                     .prepare_cached(sql)?
-                    .execute((rule, key, value.to_string(), expires))?;
+                    .run((rule, key, value.to_string(), expires))?;
             }
             StateChange::Remove { key } => {
                 connection
                     .prepare_cached("DELETE FROM state WHERE rule = ?1 AND key = ?2")?
-                    .execute((rule, key))?;
+                    .run((rule, key))?;
             }
             StateChange::SetMatch { key, kept, .. } => {
                 matches::set(connection, rule, key, kept, ending)?;

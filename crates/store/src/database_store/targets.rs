@@ -12,7 +12,7 @@ pub(super) fn set_pause(
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO target (name, paused, paused_by, pause_reason) VALUES (?1, ?2, ?3, ?4)
                ON CONFLICT (name) DO UPDATE SET paused = ?2, paused_by = ?3, pause_reason = ?4";
-    connection.prepare_cached(sql)?.execute((
+    connection.prepare_cached(sql)?.run((
         target,
         pause.map(|pause| micros(pause.since)),
         pause.map(|pause| &pause.by),

@@ -172,7 +172,7 @@ fn end_unsent(
     let rows: Vec<[u8; 16]> = rows.collect::<Result<_, _>>()?;
     for id in rows {
         let sql = "UPDATE withheld SET ended = ?2 WHERE delivery = ?1 AND ended IS NULL";
-        connection.prepare_cached(sql)?.execute((id, micros(now)))?;
+        connection.prepare_cached(sql)?.run((id, micros(now)))?;
         let (from, to) = (DeliveryStatus::Withheld, DeliveryStatus::Silenced);
         let id = DeliveryId::from(id);
         outbox::transfer(connection, id, from, to, Some(REASON), now)?;
@@ -263,13 +263,13 @@ fn withhold(
     let (id, status) = (delivery.id.as_bytes(), DeliveryStatus::Withheld.number());
     connection
         .prepare_cached(sql)?
-        .execute((id, status, micros(now)))?;
+        .run((id, status, micros(now)))?;
     let (silence, incident) = columns(by);
     let sql = "INSERT INTO withheld
                    (delivery, number, target, rule, scope, name, silence, incident, since, until)
                VALUES (?1, (SELECT ifnull(max(number), 0) + 1 FROM withheld WHERE delivery = ?1),
                        ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    connection.prepare_cached(sql)?.execute((
+    connection.prepare_cached(sql)?.run((
         id,
         &delivery.target,
         &delivery.rule,
@@ -299,7 +299,7 @@ fn drop_pending(
     let status = DeliveryStatus::Silenced.number();
     connection
         .prepare_cached(sql)?
-        .execute((id.as_bytes(), status, micros(now), reason))?;
+        .run((id.as_bytes(), status, micros(now), reason))?;
     match by {
         WithheldBy::Silence(id) => silences::count(connection, id, true),
         WithheldBy::Incident(_) => Ok(()),
@@ -332,7 +332,7 @@ pub(super) fn release(connection: &Connection, now: Timestamp) -> Result<Release
             return Ok(step);
         }
         let sql = "UPDATE silence SET settled = 1 WHERE id = ?1";
-        connection.prepare_cached(sql)?.execute([silence])?;
+        connection.prepare_cached(sql)?.run([silence])?;
     }
     let mut statement = connection.prepare_cached(ENDED_INCIDENTS)?;
     let ended = statement.query_map((), |row| row.get(0))?;
@@ -463,7 +463,7 @@ fn close_period(connection: &Connection, row: &OpenRow, now: Timestamp) -> Resul
     let sql = "UPDATE withheld SET ended = ?3 WHERE delivery = ?1 AND number = ?2";
     connection
         .prepare_cached(sql)?
-        .execute((row.id, row.number, micros(now)))?;
+        .run((row.id, row.number, micros(now)))?;
     Ok(())
 }
 
@@ -481,7 +481,7 @@ pub(super) fn cancel(
     let sql = "UPDATE withheld SET ended = ?2 WHERE delivery = ?1 AND ended IS NULL";
     connection
         .prepare_cached(sql)?
-        .execute((id.as_bytes(), micros(now)))?;
+        .run((id.as_bytes(), micros(now)))?;
     Ok(true)
 }
 

@@ -222,9 +222,8 @@ fn run_group<E: Engine>(
     let run = |sql: &str| {
         lock(connection)
             .prepare_cached(sql)?
-            .execute(())
+            .run(())
             .map_err(StoreError::from)
-            .map(drop)
     };
     let (mut next, mut weight) = (Some(first), 0);
     // Not locked while a job gets an error.
@@ -249,8 +248,17 @@ fn run_group<E: Engine>(
             replies.push((job.work)(Err(error.clone())).1);
             return Err(error);
         }
-        let (error, reply) = (job.work)(Ok(connection));
-        replies.push(reply);
+        let (mut error, reply) = (job.work)(Ok(connection));
+        // What it has run without waiting for it may have failed.
+        let settled = lock(connection).settle().map_err(StoreError::from);
+        match settled {
+            Err(late) if error.is_none() => {
+                let located = engine.locate(late);
+                error = Some(located.clone());
+                replies.push(Box::new(move |_| reply(Err(located))));
+            }
+            _ => replies.push(reply),
+        }
         match error {
             None => run("RELEASE job")?,
             // No savepoint is left, and no job of the group is stored.

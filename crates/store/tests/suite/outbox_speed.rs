@@ -61,29 +61,30 @@ fn outbox_speed() {
     let count = std::env::var("REFLEXARC_OUTBOX").map_or(1_000, |count| count.parse().unwrap());
     for resources in [count, 500, 1] {
         let folder = tempfile::tempdir().unwrap();
-        measure("SQLite", &open(folder.path()), count, resources);
+        let speed = measure("SQLite", &open(folder.path()), count, resources);
+        println!("{speed}");
     }
     #[cfg(feature = "cluster")]
     for resources in [count, 500, 1] {
         if let Some(schema) = crate::server::Schema::new() {
             // What the server needs is not counted, but passes.
             let store = schema.connect().unwrap();
-            measure("PostgreSQL", &store, count, resources);
+            println!("{}", measure("PostgreSQL", &store, count, resources));
         }
     }
 }
 
-fn measure(database: &str, store: &dyn Store, count: usize, resources: usize) {
+fn measure(database: &str, store: &dyn Store, count: usize, resources: usize) -> String {
     let began = std::time::Instant::now();
     let (accepted, sent) = through(store, count, resources);
     let passed = began.elapsed().as_secs_f64();
     let number = f64::from(u32::try_from(count).unwrap());
     let each = |time: f64| (time / number * 1e6).round();
-    println!(
+    format!(
         "{database}, {count} deliveries, {resources} resources: {} µs of the processor to accept, \
          {} µs to claim and settle; {} µs passed",
         each(accepted),
         each(sent),
         each(passed)
-    );
+    )
 }
