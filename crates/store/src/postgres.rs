@@ -173,9 +173,17 @@ impl Engine for PostgresServer {
     }
 
     fn begin(&self, connection: &mut Connection) -> Result<(), StoreError> {
-        if connection.is_lost() {
-            *connection = self.open_writer()?;
+        if !connection.is_lost() {
+            match connection.server()?.read_last(BEGIN) {
+                // It was lost while nothing was run.
+                Err(_) if connection.is_lost() => {}
+                result => {
+                    *self.transaction() = result?;
+                    return Ok(());
+                }
+            }
         }
+        *connection = self.open_writer()?;
         *self.transaction() = connection.server()?.read_last(BEGIN)?;
         Ok(())
     }
