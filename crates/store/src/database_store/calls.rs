@@ -290,7 +290,7 @@ pub(super) const EXPIRED: &str = "SELECT c.id,
         (SELECT answer FROM attempt WHERE delivery = c.id ORDER BY number DESC LIMIT 1)
     FROM waiting_call AS c INDEXED BY waiting_call_due JOIN delivery AS d ON d.id = c.id
     WHERE c.code IS NULL AND c.target = ?1 AND c.due < ?2 AND (d.claimed = 0 OR d.due <= ?3)
-    ORDER BY c.due LIMIT ?4";
+    ORDER BY c.due, c.id LIMIT ?4";
 
 /// Withdraws the calls of all rules but these. Returns how many.
 pub(super) fn withdraw_of_other_rules(

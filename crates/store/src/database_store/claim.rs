@@ -211,7 +211,7 @@ pub(super) fn claimable() -> String {
     format!(
         "SELECT {COLUMNS}, order_key, seq, number, id, claimed FROM delivery
          WHERE status = 0 AND head = 1 AND target = ?1 AND due <= ?2
-         ORDER BY due, seq, number LIMIT ?3"
+         ORDER BY due, seq, number, id LIMIT ?3"
     )
 }
 
@@ -221,7 +221,7 @@ pub(super) fn retries() -> String {
     format!(
         "SELECT {COLUMNS}, order_key, seq, number, id, claimed FROM delivery
          WHERE status = 0 AND failed IS NOT NULL AND +head = 1 AND target = ?1 AND due <= ?2
-         ORDER BY due, seq, number LIMIT ?3"
+         ORDER BY due, seq, number, id LIMIT ?3"
     )
 }
 

@@ -200,7 +200,7 @@ fn inform(
                FROM delivery INDEXED BY delivery_by_incident
                WHERE incident = ?1 AND firing = ?2 AND target = ?3
                      AND status NOT IN (?4, ?5, ?6, ?7) AND delay IS NULL
-               ORDER BY seq DESC, number DESC LIMIT 1";
+               ORDER BY seq DESC, number DESC, id DESC LIMIT 1";
     let mut statement = connection.prepare_cached(sql)?;
     let parameters = (
         incident,

@@ -28,8 +28,10 @@ pub(super) fn newest_dead_letters(
     connection: &Connection,
     limit: usize,
 ) -> Result<Vec<DeliveryRecord>, StoreError> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM delivery WHERE status = 2 ORDER BY finished DESC LIMIT ?1");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM delivery WHERE status = 2
+         ORDER BY finished DESC, seq DESC, id DESC LIMIT ?1"
+    );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map([limit], read_row)?;

@@ -285,7 +285,7 @@ fn old_letters(
     before: Timestamp,
 ) -> Result<Vec<([u8; 16], i64)>, StoreError> {
     let sql = "SELECT id, finished, octet_length(action) FROM delivery INDEXED BY delivery_dead
-               WHERE status = 2 AND finished < ?1 ORDER BY finished LIMIT ?2";
+               WHERE status = 2 AND finished < ?1 ORDER BY finished, seq, id LIMIT ?2";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query((micros(before), LETTERS_STEP))?;
     let (mut letters, mut bytes) = (Vec::new(), 0);

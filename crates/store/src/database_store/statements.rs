@@ -44,7 +44,7 @@ const SCANS: [(&str, &str); 33] = [
         "moves all times when the clock was set",
     ),
     (
-        "ORDER BY finished DESC LIMIT",
+        "ORDER BY finished DESC, seq DESC, id DESC LIMIT",
         "reads the newest dead letters",
     ),
     ("SELECT min(target) FROM delivery", "reads one row"),

@@ -384,7 +384,7 @@ pub(super) const ENDED_INCIDENTS: &str = "WITH RECURSIVE withholding (id) AS (
 /// What is withheld until `?1` or before.
 pub(super) const UP_TO: &str = "SELECT delivery, number, target
     FROM withheld INDEXED BY withheld_until WHERE until <= ?1 AND ended IS NULL
-    ORDER BY until LIMIT ?2";
+    ORDER BY until, delivery, number LIMIT ?2";
 
 /// A delivery that is withheld.
 struct OpenRow {
