@@ -115,7 +115,7 @@ pub(crate) async fn show(session: Session, fields: Fields) -> Result<Response, P
         } else if fields.get("after").is_some() {
             "There are no further matches."
         } else if filter.rule.is_some() || filter.key.is_some() {
-            "No pending matches for this filter."
+            "No pending match fits the filter."
         } else {
             "There are no pending matches."
         },

@@ -40,7 +40,7 @@ async fn matches_and_incidents_are_listed_with_operations() {
     );
     let page = served.page("/pending?rule=none").await;
     assert!(
-        page.contains("No pending matches for this filter.")
+        page.contains("No pending match fits the filter.")
             && page.contains("No incident is open.")
     );
     // By deadline, behind a place, and by rule and key.
