@@ -346,12 +346,12 @@ impl Row<'_> {
     /// The error for a column of another type than it should have.
     fn unexpected(&self, number: usize, expected: &'static str) -> Error {
         let name = match self.backend {
-            RowBackend::Sqlite(row) => row.as_ref().column_name(number).unwrap_or_default(),
+            RowBackend::Sqlite(row) => row.as_ref().column_name(number).ok(),
             #[cfg(feature = "cluster")]
-            RowBackend::Postgres(row) => row.columns().get(number).map_or("", String::as_str),
+            RowBackend::Postgres(row) => row.columns().get(number).map(String::as_str),
         };
         Error::Column {
-            name: name.to_owned(),
+            name: name.map_or_else(|| number.to_string(), str::to_owned),
             expected,
         }
     }

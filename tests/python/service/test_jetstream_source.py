@@ -225,7 +225,7 @@ def test_a_server_that_is_away_is_a_problem_and_not_an_end(serve, nats_server):
     assert "cannot connect to 127.0.0.1" in detail
     assert service.run("status").returncode == 1
     server.start()
-    # The stream is missing as long as nobody has made it.
+    # The stream is missing until it is created.
     eventually(lambda: "does not exist" in problems(service, "source_failing").get("events", ""))
     server.add_stream("EVENTS", "events")
     server.publish("events", *bodies(1))

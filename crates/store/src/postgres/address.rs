@@ -68,6 +68,7 @@ impl Address {
             .connect_timeout(CONNECT_TIMEOUT)
             .keepalives_idle(CONNECT_TIMEOUT)
             .tcp_user_timeout(SILENCE_TIMEOUT);
+        let is_required = config.get_ssl_mode() == SslMode::Require;
         let roots = match own_roots {
             Some(path) => {
                 let path = percent_decode_str(&path).decode_utf8_lossy();
@@ -75,10 +76,15 @@ impl Address {
                     invalid(format!("sslrootcert: cannot read {path}: {reason}"))
                 })?
             }
-            None => rustls_native_certs::load_native_certs().certs,
+            None => system_certificates(is_required).map_err(invalid)?,
         };
         let mut store = RootCertStore::empty();
-        store.add_parsable_certificates(roots);
+        let (_, unusable) = store.add_parsable_certificates(roots);
+        if is_required && store.is_empty() {
+            return Err(invalid(format!(
+                "TLS is required, but none of {unusable} certificates can be used; set sslrootcert"
+            )));
+        }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -101,6 +107,18 @@ impl Address {
         };
         let database = self.config.get_dbname().or(self.config.get_user());
         format!("postgresql://{host}/{}", database.unwrap_or_default())
+    }
+}
+
+/// The certificates of the system. None is an error only if they are needed.
+fn system_certificates(are_needed: bool) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found = rustls_native_certs::load_native_certs();
+    match found.errors.first() {
+        Some(error) if are_needed && found.certs.is_empty() => Err(format!(
+            "TLS is required, but the certificates of the system cannot be read: {error}; set \
+             sslrootcert"
+        )),
+        _ => Ok(found.certs),
     }
 }
 

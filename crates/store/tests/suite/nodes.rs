@@ -138,7 +138,7 @@ fn lost_connections_are_made_again() {
     assert_eq!(count(&store).as_deref(), Some("2"));
 }
 
-/// A commit is stored or not when its connection is lost. The caller is told which.
+/// A commit is stored or not when its connection is lost, and the caller learns which.
 #[test]
 fn a_commit_without_an_answer_is_looked_up() {
     let Some(schema) = Schema::new() else { return };
@@ -189,6 +189,58 @@ fn a_stopped_node_does_not_stop_others() {
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
     assert_eq!(schema.number("SELECT count(*) FROM archive"), 1);
     assert!(!accept(&stopped, "stopped").duplicate);
+}
+
+/// More statements than are sent without waiting for them, one of which fails: its job is undone,
+/// and no other one of the group.
+#[test]
+fn an_error_that_comes_late_is_that_of_its_job() {
+    let Some(schema) = Schema::new() else { return };
+    let store = schema.connect().unwrap();
+    schema.run("ALTER TABLE state ADD CHECK (key <> 'refused')");
+    let set = |key: String| StateChange::Set {
+        key,
+        value: Json::from(1),
+        expires: None,
+    };
+    let setting = |last: &str| -> EvaluateInTransaction {
+        let keys = (0..300).map(|number| number.to_string());
+        let changes: Vec<_> = keys.chain([last.to_owned()]).map(set).collect();
+        Box::new(move |_, _, _| Ok(evaluation("many", vec![], changes)))
+    };
+    let replies = [("first", "a"), ("refused", "refused"), ("last", "b")]
+        .map(|(id, key)| (id, submit(&store, id, setting(key))));
+    for (id, reply) in replies {
+        let result = reply.wait();
+        assert_eq!(result.is_ok(), id != "refused", "{id}: {result:?}");
+        let sql = format!("SELECT count(*) FROM archive WHERE id = '{id}'");
+        assert_eq!(schema.number(&sql), i64::from(id != "refused"), "{id}");
+    }
+    assert_eq!(store.state(at(1)).unwrap().len(), 302);
+}
+
+/// However many read at one time, the server has eight of their sessions at most, and the one that
+/// writes.
+#[test]
+fn readers_share_their_connections() {
+    let Some(schema) = Schema::new() else { return };
+    let store = schema.connect().unwrap();
+    accept(&store, "first");
+    std::thread::scope(|scope| {
+        for _ in 0..30 {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    assert_eq!(count(&store).as_deref(), Some("1"));
+                }
+            });
+        }
+    });
+    let sessions = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = '{}'",
+        schema.name
+    );
+    let sessions = schema.number(&sessions);
+    assert!((2..=9).contains(&sessions), "{sessions}");
 }
 
 #[test]
