@@ -426,3 +426,25 @@ token = "in the clear"
     ):
         assert part in text, text
     assert "in the clear" not in text
+
+
+def test_requests_that_are_not_permitted_are_a_problem(serve, nats_server):
+    users = """
+authorization {
+  users: [
+    { user: admin, password: secret }
+    { user: reader, password: secret
+      permissions: { publish: { deny: ["$JS.API.CONSUMER.MSG.NEXT.>"] } } }
+  ]
+}
+"""
+    server = nats_server(users, user="admin", password="secret")
+    server.add_stream("EVENTS", "events")
+    login = 'user = "reader"\npassword = { env = "NATS_PASSWORD" }'
+    service = start(serve, server, login, NATS_PASSWORD="secret")
+    detail = eventually(lambda: problems(service, "source_failing").get("events"))
+    assert "Permissions Violation" in detail and "MSG.NEXT" in detail, detail
+    assert "Permissions Violation" in status(service)["sources"][0]["error"]
+    # Each request for messages fails, and the problem lasts.
+    time.sleep(6)
+    assert problems(service, "source_failing")

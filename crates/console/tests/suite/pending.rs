@@ -40,8 +40,7 @@ async fn matches_and_incidents_are_listed_with_operations() {
     );
     let page = served.page("/pending?rule=none").await;
     assert!(
-        page.contains("No pending match fits the filter.")
-            && page.contains("No incident is open.")
+        page.contains("No pending match fits the filter.") && page.contains("No incident is open.")
     );
     // By deadline, behind a place, and by rule and key.
     let later = |year: i64| format!("/pending?after={}/1/k", (year - 1970) * 31_557_600_000_000);

@@ -51,6 +51,9 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection that has been away for this many looks is a problem; a server that restarts is
 /// back before.
 const AWAY_LOOKS: u32 = 3;
+/// After an error of the server, this many looks without another end the problem: longer than a
+/// request for messages, which may cause the next one, lasts.
+const CALM_LOOKS: u32 = 5;
 
 /// What the parts of a source share.
 #[derive(Clone)]
@@ -175,10 +178,10 @@ impl Source {
         let mut puller = Puller::new(self.clone(), consumer, ack_wait);
         let failure = tokio::select! {
             () = puller.run(stop.clone()) => None,
-            failure = is_gone.wait_for(Option::is_some) => Some(match failure {
-                Ok(failure) => failure.clone().unwrap_or_default(),
-                Err(_) => "internal error while watching the consumer".to_owned(),
-            }),
+            failure = is_gone.wait_for(Option::is_some) => match failure {
+                Ok(failure) => failure.clone(),
+                Err(_) => Some("internal error while watching the consumer".to_owned()),
+            },
         };
         puller.finish(self.shutdown_timeout).await;
         watching.abort();
@@ -196,7 +199,8 @@ impl Source {
         consumer: PullConsumer,
         gone: watch::Sender<Option<String>>,
     ) {
-        let mut away = 0;
+        // Looks without an answer, and looks since the server reported an error.
+        let (mut away, mut calm) = (0, CALM_LOOKS);
         loop {
             let is_connected = client.connection_state() == State::Connected;
             // Again: an event of the connection before may come late.
@@ -207,7 +211,14 @@ impl Source {
                     Ok(Ok(info)) => {
                         away = 0;
                         self.report_lag(info.num_pending, info.num_ack_pending as u64);
-                        self.report_running();
+                        calm += 1;
+                        // A request for messages has no other answer if it is not permitted.
+                        if let Some(fault) = lock(&self.fault).take() {
+                            calm = 0;
+                            self.report_failure(&fault);
+                        } else if calm >= CALM_LOOKS {
+                            self.report_running();
+                        }
                     }
                     Ok(Err(error)) if consumer::is_gone(&error) => {
                         gone.send_replace(Some(format!("the consumer is gone: {error}")));
@@ -267,7 +278,6 @@ impl Source {
     }
 
     fn report_running(&self) {
-        lock(&self.fault).take();
         self.status.set_error(None);
         let problems = &self.state.metrics.problems;
         problems.end(ProblemKind::SourceFailing, &self.name);

@@ -26,7 +26,7 @@ pub(super) enum Ended {
 pub(super) struct InFlight {
     pub(super) source: Source,
     pub(super) acker: Acker,
-    /// When the server sends it again, unless it is told that work goes on.
+    /// When the server sends it again, unless it gets a progress acknowledgement.
     pub(super) ack_wait: Duration,
     /// After how long it is sent again if it is not stored.
     pub(super) delay: Duration,

@@ -188,6 +188,11 @@ impl Puller {
     async fn take(&mut self, message: Message) {
         let start = RequestStart::now();
         let Some(origin) = Origin::of(&message) else {
+            let subject = message.subject.as_str();
+            self.source.report_failure(&format!(
+                "a message on `{subject}` does not say where it is in the stream; it is not \
+                 acknowledged. Check which program answers on the subjects of JetStream"
+            ));
             return;
         };
         self.source.observe_arrival(origin.deliveries);
@@ -244,7 +249,14 @@ impl Puller {
         match ended {
             Some(Ended::Done) => self.pauses.reset(),
             // The store has refused it, and would refuse the next ones.
-            Some(Ended::Postponed) | None => self.pause(),
+            Some(Ended::Postponed) => self.pause(),
+            None => {
+                self.source.report_failure(
+                    "internal error while a message was stored: it comes again; please report \
+                     this bug of reflexarc",
+                );
+                self.pause();
+            }
         }
     }
 
