@@ -316,8 +316,7 @@ impl ArchiveRow<'_> {
         );
         let sql = "INSERT INTO archive (seq, source, id, kind, resource, received, size, body,
                                         evaluation, fingerprint, entry)
-                   VALUES (coalesce(?1, (SELECT coalesce(max(seq), 0) + 1 FROM archive)), ?2, ?3,
-                           ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING seq";
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING seq";
         let row = (
             self.seq,
             self.cause.source,

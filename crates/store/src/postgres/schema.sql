@@ -30,6 +30,18 @@ CREATE TABLE archive (
     entry      BIGINT NOT NULL DEFAULT 0       -- see `EntryKind`
 );
 
+-- A new entry without a position gets the one behind the last, as SQLite numbers rows. Not from a
+-- sequence, which leaves out the numbers of what is undone.
+CREATE FUNCTION archive_numbered() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF new.seq IS NULL THEN
+        SELECT coalesce(max(seq), 0) + 1 INTO new.seq FROM archive;
+    END IF;
+    RETURN new;
+END $$;
+CREATE TRIGGER archive_added BEFORE INSERT ON archive
+    FOR EACH ROW EXECUTE FUNCTION archive_numbered();
+
 -- By hash, as ids may be long.
 CREATE INDEX archive_by_id ON archive USING hash (id);
 
