@@ -132,6 +132,7 @@ fn after_kills_first_copies_of_a_resource_are_in_order() {
 
 #[test]
 fn a_killed_service_keeps_the_pace_of_a_robot() {
+    // Six calls as soon as there is something to send, and two of digests 7.5 s apart.
     const LIMIT: usize = 8;
     let (port, calls) = receiver(|_, _| (200, "{\"errcode\":0,\"errmsg\":\"ok\"}"));
     let target = format!(
@@ -139,8 +140,8 @@ fn a_killed_service_keeps_the_pace_of_a_robot() {
          token = {{ env = \"HOOK_TOKEN\" }}\ncalls_per_minute = {LIMIT}\n"
     );
     let workspace = Workspace::new("notify(\"out\", event.content.eniId);", &target);
-    // Killed at any time: before a call, during it, before it is settled.
-    for (round, delay) in delays(12, 120).into_iter().enumerate() {
+    let arrived = || calls.lock().unwrap().len();
+    for (round, delay) in delays(16, 120).into_iter().enumerate() {
         let service = workspace.serve();
         let lines = [0, 1].map(|number| {
             let number = 2 * round + number;
@@ -148,10 +149,21 @@ fn a_killed_service_keeps_the_pace_of_a_robot() {
         });
         let posted = service.call("POST", "/events", &lines.join("\n")).unwrap();
         assert_eq!(posted.0, 200);
-        std::thread::sleep(delay);
+        // First killed during a call or soon after it, then at any time: before a call, too.
+        if arrived() < 4 {
+            let before = arrived();
+            eventually("another call", || (arrived() > before).then_some(()));
+            std::thread::sleep(delay / 10);
+        } else {
+            std::thread::sleep(delay);
+        }
         drop(service);
     }
     let times: Vec<Instant> = calls.lock().unwrap().iter().map(|(at, _)| *at).collect();
-    assert!((5..=LIMIT).contains(&times.len()), "{} calls", times.len());
-    assert!(times[times.len() - 1] - times[0] < Duration::from_secs(60));
+    // On a slow machine the rounds may take longer than a minute.
+    for window in times.windows(LIMIT + 1) {
+        // A call that was interrupted counts from the next start, and may be noted here after that.
+        let took = window[LIMIT] - window[0] + Duration::from_secs(1);
+        assert!(took >= Duration::from_secs(60), "{took:?}: {times:?}");
+    }
 }
