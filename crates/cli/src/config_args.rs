@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reflexarc::RuleSet;
 use reflexarc_service::config::Secrets;
 use reflexarc_service::telemetry::start_logging;
-use reflexarc_service::{Config, SqliteStore, Store, StoreError};
+use reflexarc_service::{Config, Store, StoreError, open_store};
 
 use crate::exit::Failure;
 use crate::output::Format;
@@ -38,11 +38,17 @@ impl ConfigArgs {
     }
 
     /// Reads the configuration without resolving its secrets.
-    ///
-    /// Operators run `trace`, `dlq` and the like from their own shell, where the secrets of the
-    /// service are not set.
     pub(crate) fn load_without_secrets(&self) -> Result<Config, Failure> {
         load_without_secrets(&self.config)
+    }
+
+    /// Reads the configuration and resolves only the secrets of its store.
+    ///
+    /// Operators run `trace`, `dlq` and the like from their own shell, where the other secrets of
+    /// the service are not set.
+    pub(crate) fn load_for_store(&self) -> Result<Config, Failure> {
+        let environment = |name: &str| std::env::var(name).ok();
+        Ok(Config::load(&self.config, Secrets::Store(&environment))?)
     }
 
     /// Reads the configuration with every secret empty: its targets can be described, but not used.
@@ -57,16 +63,15 @@ impl ConfigArgs {
 
     /// Opens the existing store of the configuration; the service may be running on it.
     pub(crate) fn open_store(&self) -> Result<(Config, Arc<dyn Store>), Failure> {
-        let config = self.load_without_secrets()?;
-        if !config.store_path.exists() {
+        let config = self.load_for_store()?;
+        if !config.store.has_store().map_err(store_failure)? {
             return Err(Failure::Runtime(format!(
                 "no store at {}; the service creates it at its first start",
-                config.store_path.display()
+                config.store
             )));
         }
-        let store =
-            SqliteStore::open(&config.store_path, &config.store_options).map_err(store_failure)?;
-        Ok((config, Arc::new(store)))
+        let store = open_store(&config).map_err(store_failure)?;
+        Ok((config, store))
     }
 
     /// Opens the store as [`ConfigArgs::open_store`] does, and loads the current rules.
@@ -93,9 +98,7 @@ pub(crate) fn load_with_blank_secrets(path: &Path) -> Result<Config, Failure> {
 pub(crate) fn open_for_delivery(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     start_logging(&config.log, config.log_format, config.redactor.clone())
         .map_err(|error| Failure::Invalid(error.to_string()))?;
-    Ok(Arc::new(
-        SqliteStore::open(&config.store_path, &config.store_options).map_err(store_failure)?,
-    ))
+    open_store(config).map_err(store_failure)
 }
 
 /// A store error as the failure of a command.

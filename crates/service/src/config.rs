@@ -10,6 +10,7 @@ mod parts;
 mod restart;
 mod sections;
 mod sources;
+mod store;
 mod target_settings;
 
 use std::net::SocketAddr;
@@ -39,6 +40,7 @@ use crate::rule_targets::check_targets;
 use crate::security::{AccessRules, EventBridge, TlsIdentity, Tokens};
 use crate::sources::SourceConfig;
 use crate::store::{Retention, StoreOptions};
+use crate::store_location::StoreLocation;
 use crate::telemetry::{Collector, LogFormat, Redactor, check_filter};
 
 /// A commented configuration to start from; `reflexarc config init` writes it.
@@ -49,14 +51,14 @@ pub const TEMPLATE: &str = include_str!("config/template.toml");
 /// ```
 /// use std::path::Path;
 ///
-/// use reflexarc_service::Config;
 /// use reflexarc_service::config::Secrets;
+/// use reflexarc_service::{Config, StoreLocation};
 ///
 /// let folder = Path::new("/etc/reflexarc");
 /// let text = "[http]\nlisten = \"127.0.0.1:9000\"\n[store]\npath = \"events.db\"";
 /// let config = Config::read(text, folder, Secrets::Skip)?;
 /// assert_eq!(config.listen.port(), 9000);
-/// assert_eq!(config.store_path, folder.join("events.db"));
+/// assert_eq!(config.store, StoreLocation::File(folder.join("events.db")));
 ///
 /// let error = Config::read("lisen = 1", folder, Secrets::Skip).err().unwrap();
 /// assert_eq!(error.diagnostics().count(), 1);
@@ -68,8 +70,8 @@ pub const TEMPLATE: &str = include_str!("config/template.toml");
 pub struct Config {
     /// The file that it was read from; `None` if it was a text.
     pub source: Option<ConfigSource>,
-    /// Path of the store.
-    pub store_path: PathBuf,
+    /// Where the store is.
+    pub store: StoreLocation,
     /// How the store is opened.
     pub store_options: StoreOptions,
     /// How long events are kept.
@@ -110,8 +112,8 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     /// All targets by name.
     pub known_targets: Vec<KnownTarget>,
-    /// One for each target. None with [`Secrets::Skip`]; not to be sent with if
-    /// [`Secrets::Blank`].
+    /// One for each target. None with [`Secrets::Skip`] and [`Secrets::Store`]; not to be sent
+    /// with if [`Secrets::Blank`].
     pub queues: Vec<TargetConfig>,
     /// Redacts every secret of this configuration.
     pub redactor: Redactor,
@@ -219,7 +221,7 @@ impl Config {
         RestartSettings {
             listen: self.listen,
             console: (self.console, self.console_hosts.clone()),
-            store: (self.store_path.clone(), self.store_options.clone()),
+            store: (self.store.clone(), self.store_options.clone()),
             limits: self.limits.clone(),
             log: self.log.clone(),
             log_format: self.log_format,
@@ -283,8 +285,8 @@ impl Config {
     fn from_table(root: &ConfigTable<'_>, tracker: &mut ErrorTracker<'_>) -> Self {
         let default = Self::default();
         let in_folder = |path: &PathBuf| root.context().folder().join(path);
-        let (store_path, store_options) =
-            tracker.read(&[ConfigPart::Restart], || sections::store(root, &default));
+        let (store, store_options) =
+            tracker.read(&[ConfigPart::Restart], || store::store(root, &default));
         let rule_paths = tracker.read(&[ConfigPart::Rules], || root.nonempty_strings("rules"));
         let max_state_entries =
             tracker.read(&[ConfigPart::Rules], || sections::max_state_entries(root));
@@ -331,7 +333,7 @@ impl Config {
             )
         });
         Self {
-            store_path,
+            store,
             store_options,
             retention,
             rule_paths: rule_paths.iter().map(in_folder).collect(),
@@ -362,7 +364,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             source: None,
-            store_path: "reflexarc.db".into(),
+            store: StoreLocation::File("reflexarc.db".into()),
             store_options: StoreOptions {
                 // EventBridge's longest retry policy sends an event again for up to a day.
                 duplicate_window: SignedDuration::from_hours(24),

@@ -65,6 +65,7 @@ mod shutdown;
 mod silences;
 mod sources;
 mod store_health;
+mod store_location;
 pub mod telemetry;
 mod timeline;
 
@@ -82,6 +83,7 @@ pub use rule_targets::check_targets;
 pub use service::{ConsoleRouter, ServiceBuilder};
 pub use sources::SourceConfig;
 pub use store::{Accepted, Incoming, SqliteStore, Store, StoreError, StoreOptions};
+pub use store_location::{StoreLocation, StoreUrl, open_store};
 
 /// The example of the README runs as a test.
 #[cfg(doctest)]

@@ -47,6 +47,7 @@ use crate::silences::{Releases, SilencePatterns, WithholdingChanges, release_reg
 use crate::sources::{source_statuses, start_sources};
 use crate::store::{Store, StoreError, StoreLock};
 use crate::store_health::{StoreHealth, watch_store};
+use crate::store_location::StoreLocation;
 use crate::telemetry::{Collector, ExporterHandle, Metrics, Redactor, Telemetry};
 use crate::timeline::{ServiceTimeline, TimelineParts, answer_regularly, fire_regularly};
 
@@ -328,12 +329,16 @@ impl ServiceBuilder {
         store.observe_withdrawn_calls(Arc::new(move || observer.notify_one()));
         let problems = metrics.problems.clone();
         // Before anything is written or compared with what an earlier process has written. Without
-        // a configuration file (tests, embedded use) there is no place for the record.
-        let record = config.source.is_some().then(|| {
-            let mut record = config.store_path.clone().into_os_string();
-            record.push(".clock");
-            record.into()
-        });
+        // a configuration file (tests, embedded use) there is no place for the record, and a
+        // database is of several machines, which have a clock each.
+        let record = match &config.store {
+            StoreLocation::File(path) if config.source.is_some() => {
+                let mut record = path.clone().into_os_string();
+                record.push(".clock");
+                Some(record.into())
+            }
+            _ => None,
+        };
         let newest = store.newest_event()?;
         let clock = ServiceClock::open(record, newest);
         clock.record();

@@ -78,6 +78,24 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// The URL of a database is invalid.
+    // Without the URL, which may have a password.
+    #[error("invalid URL of the store: {reason}")]
+    InvalidUrl {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The first connection to a database failed.
+    #[error(
+        "cannot connect to the store {database}: {reason}; check the URL and whether the database \
+         accepts connections"
+    )]
+    NotConnected {
+        /// The database, without user and password.
+        database: String,
+        /// The error of the system or of the database.
+        reason: String,
+    },
     /// The database does not answer.
     #[error(
         "the database of the store does not answer: {reason}; nothing is lost: it is tried again"

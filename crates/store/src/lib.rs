@@ -70,6 +70,7 @@ mod state;
 mod store;
 mod timeline;
 mod tree;
+mod version;
 
 pub use accepted::{Accepted, ReplayAccepted};
 pub use archived::{Archived, DamagedEvent, EventPage, Selection, VerifyReport};
@@ -116,6 +117,7 @@ pub use store::{Store, StoreLock};
 pub use timeline::{
     Advanced, AfterCommit, DueMatch, EntryKind, NewEntry, TimeTransaction, TimeWork, Timeline,
 };
+pub use version::StoreVersion;
 
 /// The example of the README runs as a test.
 #[cfg(doctest)]

@@ -17,6 +17,7 @@
 //! asked for the outcome by the number of the transaction.
 
 mod address;
+mod inspect;
 mod migration;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -71,19 +72,9 @@ impl PostgresStore {
     /// If the URL is invalid, the server does not answer or refuses the user, or the tables are
     /// those of another program or of a newer version.
     pub fn connect(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
-        let address = Address::parse(url)?;
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("store-connections")
-            .enable_all()
-            .build()
-            .map_err(|error| StoreError::Failed(format!("cannot start a thread: {error}")))?;
-        let server = PostgresServer {
-            address,
-            runtime: Some(runtime),
-            transaction: Mutex::default(),
-        };
-        let mut connection = server.open_writer()?;
+        let server = PostgresServer::new(url)?;
+        let mut connection = server.open_first(PostgresServer::open_writer)?;
+        inspect::check_schema(&connection, &server)?;
         server.begin(&mut connection)?;
         migration::migrate(&connection, &server)?;
         server.commit(&mut connection)?;
@@ -92,6 +83,38 @@ impl PostgresStore {
 }
 
 impl PostgresServer {
+    /// The server of a URL. Connects to nothing.
+    fn new(url: &str) -> Result<Self, StoreError> {
+        let address = Address::parse(url)?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("store-connections")
+            .enable_all()
+            .build()
+            .map_err(|error| StoreError::Failed(format!("cannot start a thread: {error}")))?;
+        Ok(Self {
+            address,
+            runtime: Some(runtime),
+            transaction: Mutex::default(),
+        })
+    }
+
+    /// Makes the first connection. Its failure is most likely a mistake in the settings.
+    fn open_first(
+        &self,
+        open: impl FnOnce(&Self) -> Result<Connection, StoreError>,
+    ) -> Result<Connection, StoreError> {
+        open(self).map_err(|error| match error {
+            StoreError::Unavailable { reason } | StoreError::Failed(reason) => {
+                StoreError::NotConnected {
+                    database: self.name(),
+                    reason,
+                }
+            }
+            other => other,
+        })
+    }
+
     /// What it is called in messages.
     pub(crate) fn name(&self) -> String {
         self.address.name()

@@ -24,7 +24,7 @@ use crate::database::Connection;
 use crate::database_store::DatabaseStore;
 use crate::engine::Engine;
 use crate::tree::Tree;
-use crate::{StoreError, StoreLock, StoreOptions};
+use crate::{StoreError, StoreLock, StoreOptions, StoreVersion};
 
 /// A write-ahead log that is larger than this is cut after the commit. SQLite itself reuses the log
 /// from its start, and only when no reader is in it at that moment.
@@ -73,6 +73,20 @@ impl SqliteStore {
     /// As [`SqliteStore::open`].
     pub fn check_location(path: &Path) -> Result<(), StoreError> {
         schema::check_location(path)
+    }
+
+    /// The version of the tables in a file. Changes nothing.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is of another program or of a newer version.
+    pub fn version(path: &Path) -> Result<StoreVersion, StoreError> {
+        // As where it is opened: an empty file counts as new, and so does one without tables.
+        let exists = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+        let found = if exists { schema::examine(path)? } else { 0 };
+        Ok(StoreVersion {
+            found: Some(i64::from(found)).filter(|found| *found > 0),
+            newest: i64::from(schema::VERSION),
+        })
     }
 
     /// The path of the file.

@@ -1,8 +1,8 @@
-//! `reflexarc backup` and `reflexarc restore`: copies of the store.
+//! `reflexarc backup` and `reflexarc restore`: copies of a store in a SQLite file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use reflexarc_service::SqliteStore;
+use reflexarc_service::{Config, SqliteStore, StoreLocation};
 
 use crate::config_args::{ConfigArgs, store_failure};
 use crate::exit::{Exit, Failure};
@@ -57,7 +57,7 @@ pub(crate) struct RestoreArgs {
 /// Copies the store of the configuration.
 pub(crate) fn backup(args: &BackupArgs, output: &mut Output) -> Result<Exit, Failure> {
     let config = args.config.load_without_secrets()?;
-    SqliteStore::backup(&config.store_path, &args.to).map_err(store_failure)?;
+    SqliteStore::backup(file_of(&config, "backup")?, &args.to).map_err(store_failure)?;
     output.status(&format!("copied the store to {}", args.to.display()));
     Ok(Exit::Done)
 }
@@ -65,11 +65,22 @@ pub(crate) fn backup(args: &BackupArgs, output: &mut Output) -> Result<Exit, Fai
 /// Puts a backup in the place of the store of the configuration.
 pub(crate) fn restore(args: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure> {
     let config = args.config.load_without_secrets()?;
-    let path = &config.store_path;
+    let path = file_of(&config, "restore")?;
     let replaced = SqliteStore::restore(&args.from, path, args.force).map_err(store_failure)?;
     if let Some(replaced) = replaced {
         output.status(&format!("moved the store to {}", replaced.display()));
     }
     output.status(&format!("restored {}", path.display()));
     Ok(Exit::Done)
+}
+
+/// The file of the store.
+fn file_of<'a>(config: &'a Config, command: &str) -> Result<&'a Path, Failure> {
+    match &config.store {
+        StoreLocation::File(path) => Ok(path),
+        StoreLocation::Server(_) => Err(Failure::Usage(format!(
+            "`reflexarc {command}` copies SQLite files, and the store of this configuration is in \
+             PostgreSQL: use `pg_dump` and `pg_restore`"
+        ))),
+    }
 }

@@ -6,8 +6,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use reflexarc_diagnostic::InvalidFiles;
+use reflexarc_service::check_calls;
 use reflexarc_service::config::TEMPLATE;
-use reflexarc_service::{SqliteStore, check_calls};
 
 use crate::config_args::ConfigArgs;
 use crate::exit::{Exit, Failure};
@@ -85,7 +85,7 @@ fn check(args: &ConfigArgs, without_secrets: bool, output: &mut Output) -> Resul
         }
     }
     if !without_secrets {
-        let store = SqliteStore::check_location(&config.store_path);
+        let store = config.store.check();
         let address = check_address(config.listen);
         let faults = [store.err().map(|error| error.to_string()), address.err()];
         for fault in faults.iter().flatten() {

@@ -327,7 +327,7 @@ fn begin_test(
     output: &mut Output,
 ) -> Option<(Arc<dyn Store>, i64)> {
     // Targets are tested before the first start too.
-    if !config.store_path.exists() {
+    if matches!(config.store.has_store(), Ok(false)) {
         return None;
     }
     let operation = Operation::TestTarget {

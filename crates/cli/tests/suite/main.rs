@@ -18,6 +18,8 @@ mod crash_calls;
 mod crash_incidents;
 mod crash_silences;
 mod crash_timers;
+#[cfg(feature = "cluster")]
+mod database;
 mod deploy;
 mod disabled;
 mod documented;
@@ -55,6 +57,8 @@ mod simulate_plot;
 mod simulate_windows;
 mod spellings;
 mod status;
+#[cfg(feature = "cluster")]
+mod store_in_postgres;
 mod storm;
 mod streams;
 mod tail;

@@ -22,7 +22,10 @@ const MAX_FILE_BYTES: usize = 1 << 20;
 pub enum Secrets<'a> {
     /// In files, and by this function in environment variables.
     Resolve(&'a dyn Fn(&str) -> Option<String>),
-    /// Not at all, for commands that only need the store: they run where the secrets are not.
+    /// Only those with which the store is opened, for commands that need nothing else: they run
+    /// where the other secrets are not.
+    Store(&'a dyn Fn(&str) -> Option<String>),
+    /// Not at all.
     Skip,
     /// Every secret is empty, for rehearsals, which send nothing: they need targets to schedule and
     /// render with.
@@ -112,7 +115,7 @@ impl<'a> ConfigContext<'a> {
     }
 
     /// Records secrets, for a redactor.
-    pub(super) fn record_secrets(&self, secrets: impl IntoIterator<Item = String>) {
+    pub fn record_secrets(&self, secrets: impl IntoIterator<Item = String>) {
         self.secrets.borrow_mut().extend(secrets);
     }
 
@@ -214,6 +217,28 @@ impl<'a> ConfigTable<'a> {
     /// A secret, by reference: `{ env = "NAME" }` or `{ file = "path" }`. Empty where secrets are
     /// not looked up.
     pub fn secret(&self, key: &str) -> Option<SecretString> {
+        match self.context.mode {
+            Secrets::Resolve(environment) => self.secret_in(key, Some(environment)),
+            Secrets::Store(_) | Secrets::Skip | Secrets::Blank => self.secret_in(key, None),
+        }
+    }
+
+    /// A secret with which the store is opened.
+    pub fn store_secret(&self, key: &str) -> Option<SecretString> {
+        match self.context.mode {
+            Secrets::Resolve(environment) | Secrets::Store(environment) => {
+                self.secret_in(key, Some(environment))
+            }
+            Secrets::Skip | Secrets::Blank => self.secret_in(key, None),
+        }
+    }
+
+    /// A secret, looked up with this function or not at all.
+    fn secret_in(
+        &self,
+        key: &str,
+        environment: Option<&dyn Fn(&str) -> Option<String>>,
+    ) -> Option<SecretString> {
         const HELP: &str =
             "write { env = \"NAME\" } for an environment variable, or { file = \"path\" }";
         // Configurations are kept in version control and shown in tickets; a plain string is an
@@ -226,20 +251,15 @@ impl<'a> ConfigTable<'a> {
         let reference = self.table(key)?;
         let (variable, path) = (reference.string("env"), reference.path("file"));
         reference.finish();
-        let found = match (variable, path) {
-            (Some(variable), None) => match self.context.mode {
-                Secrets::Resolve(environment) => environment(&variable).ok_or((
-                    format!("the environment variable {variable} is not set"),
-                    "set it in the environment of the service, or write { file = \"path\" }",
-                )),
-                Secrets::Skip | Secrets::Blank => return Some(String::new().into()),
-            },
-            (None, Some(path)) => match self.context.mode {
-                Secrets::Resolve(_) => self
-                    .secret_file(&path)
-                    .map_err(|message| (message, "paths start from the configuration's folder")),
-                Secrets::Skip | Secrets::Blank => return Some(String::new().into()),
-            },
+        let found = match (variable, path, environment) {
+            (Some(_), None, None) | (None, Some(_), None) => return Some(String::new().into()),
+            (Some(variable), None, Some(environment)) => environment(&variable).ok_or((
+                format!("the environment variable {variable} is not set"),
+                "set it in the environment of the service, or write { file = \"path\" }",
+            )),
+            (None, Some(path), Some(_)) => self
+                .secret_file(&path)
+                .map_err(|message| (message, "paths start from the configuration's folder")),
             _ => Err((
                 format!("the secret `{key}` needs either `env` or `file`"),
                 HELP,

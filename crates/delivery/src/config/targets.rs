@@ -77,7 +77,7 @@ const TARGET_TYPES: [(&str, TargetType); 14] = [
 ];
 
 /// Reads every target of the configuration, and reports the errors of those that cannot be made.
-/// With [`Secrets::Skip`] the tables are checked and no target is returned: it could not send.
+/// With [`Secrets::Skip`] or [`Secrets::Store`] the tables are checked and no target is returned: it could not send.
 pub fn targets(root: &ConfigTable<'_>) -> Vec<TargetConfig> {
     let default_zone = time_zone(root);
     let targets = root
@@ -214,7 +214,7 @@ fn target(
         }
         TargetType::Stdout => Some(Arc::new(FileTarget::stdout())),
     };
-    let skip = matches!(keys.context().mode(), Secrets::Skip);
+    let skip = matches!(keys.context().mode(), Secrets::Skip | Secrets::Store(_));
     keys.finish();
     let target = target.filter(|_| !skip)?;
     if let Some(calls) = &calls {
@@ -234,13 +234,13 @@ fn target(
     })
 }
 
-/// Reports a type that needs the Cargo feature `cluster`.
+/// Reports the value of a key that needs the Cargo feature `cluster`.
 #[cfg(not(feature = "cluster"))]
-pub fn report_missing_feature(keys: &ConfigTable<'_>) {
-    let message = "this program was built without JetStream";
+pub fn report_missing_feature(keys: &ConfigTable<'_>, key: &str, needed: &str) {
+    let message = format!("this program was built without {needed}");
     let help =
         "use a released program, or build it with `cargo build --release --features cluster`";
-    keys.fault("type", Code::CONFIG_VALUE, message, help);
+    keys.fault(key, Code::CONFIG_VALUE, message, help);
 }
 
 fn shared(target: impl Target + 'static) -> Arc<dyn Target> {

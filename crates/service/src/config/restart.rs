@@ -1,13 +1,13 @@
 //! The settings that take effect only at a restart.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use reflexarc_delivery::config::ConfigDigest;
 
 use crate::limits::Limits;
 use crate::store::StoreOptions;
+use crate::store_location::StoreLocation;
 use crate::telemetry::{Collector, LogFormat};
 
 /// The settings that take effect only at a restart: what is bound or opened once.
@@ -18,8 +18,8 @@ pub struct RestartSettings {
     pub listen: SocketAddr,
     /// The address of the console, and the names by which it is addressed.
     pub console: (Option<SocketAddr>, Vec<String>),
-    /// Path of the store, and how it is opened.
-    pub store: (PathBuf, StoreOptions),
+    /// Where the store is, and how it is opened.
+    pub store: (StoreLocation, StoreOptions),
     /// Resource limits for untrusted input.
     pub limits: Limits,
     /// Log filter.

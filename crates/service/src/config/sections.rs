@@ -1,7 +1,6 @@
 //! `[http]`, `[limits]` and `[telemetry]`.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -19,7 +18,7 @@ use crate::limits::Limits;
 use crate::security::{
     AccessRules, EventBridge, HttpsCertificates, Role, TlsIdentity, Token, Tokens,
 };
-use crate::store::{Retention, StoreOptions};
+use crate::store::Retention;
 use crate::telemetry::Collector;
 
 /// The roles by their names.
@@ -49,22 +48,6 @@ impl HttpSection {
             access: AccessRules::default(),
         }
     }
-}
-
-/// `[store]`: its path and how it is opened.
-pub(super) fn store(root: &ConfigTable<'_>, default: &Config) -> (PathBuf, StoreOptions) {
-    let mut path = root.context().folder().join(&default.store_path);
-    let mut options = default.store_options.clone();
-    if let Some(store) = root.table("store") {
-        path = store.path("path").unwrap_or(path);
-        options.duplicate_window = store
-            .duration("duplicates")
-            .unwrap_or(options.duplicate_window);
-        // A smaller store could not even hold its tables.
-        options.max_bytes = store.integer("max_bytes", 1 << 20..=i64::MAX.unsigned_abs());
-        store.finish();
-    }
-    (path, options)
 }
 
 /// `max_entries` of `[state]`.

@@ -43,7 +43,7 @@ fn source(name: String, keys: ConfigTable<'_>) -> Option<SourceConfig> {
         #[cfg(not(feature = "cluster"))]
         SourceType::JetStream => {
             drop(name);
-            reflexarc_delivery::config::report_missing_feature(&keys);
+            reflexarc_delivery::config::report_missing_feature(&keys, "type", "JetStream");
             None
         }
     }

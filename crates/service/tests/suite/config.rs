@@ -2,8 +2,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use reflexarc_diagnostic::Code;
-use reflexarc_service::Config;
 use reflexarc_service::config::{Secrets, TEMPLATE};
+use reflexarc_service::{Config, StoreLocation};
 
 fn canary(name: &str) -> Option<String> {
     let secret = match name {
@@ -327,7 +327,10 @@ secret = { env = "S" }
         config.rule_paths,
         [folder.path().join("a"), folder.path().join("b")]
     );
-    assert_eq!(config.store_path, folder.path().join("reflexarc.db"));
+    assert_eq!(
+        config.store,
+        StoreLocation::File(folder.path().join("reflexarc.db"))
+    );
     assert_eq!(
         config
             .redactor

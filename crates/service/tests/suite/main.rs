@@ -49,6 +49,7 @@ mod serving;
 mod signature;
 mod source_config;
 mod sources;
+mod store_config;
 mod store_faults;
 mod target_states;
 mod target_tests;

@@ -62,7 +62,7 @@ async fn what_waits_for_an_operator_is_listed_from_the_start() {
                   allow = [\"127.0.0.0/8\"]\n";
     std::fs::write(&path, config).unwrap();
     let config = Config::load(&path, Secrets::Resolve(&|_| None)).unwrap();
-    let store = SqliteStore::open(&config.store_path, &OPTIONS).unwrap();
+    let store = SqliteStore::open(&folder.path().join("reflexarc.db"), &OPTIONS).unwrap();
     let old = Timestamp::now() - SignedDuration::from_mins(20);
     let accept = |id: &str, rule: &str, target: &str| {
         let evaluation = evaluation(rule, vec![send(target, 1)], vec![]);

@@ -33,7 +33,7 @@ pub(crate) async fn start(config: &str, files: &[(&str, &[u8])]) -> Serving {
     let config =
         Config::load(&path, Secrets::Resolve(&|_| None)).unwrap_or_else(|file| panic!("{file:?}"));
     let rules = RuleSet::load_all(&config.rule_paths).unwrap();
-    let store = Arc::new(SqliteStore::open(&config.store_path, &OPTIONS).unwrap());
+    let store = Arc::new(SqliteStore::open(&folder.path().join("reflexarc.db"), &OPTIONS).unwrap());
     let parts = Parts {
         config,
         rules,

@@ -35,8 +35,7 @@ impl Address {
     /// Certificates are verified whenever TLS is used: `require`, `verify-ca` and `verify-full`
     /// are one mode.
     pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
-        let invalid =
-            |reason: String| StoreError::Failed(format!("invalid URL of the store: {reason}"));
+        let invalid = |reason: String| StoreError::InvalidUrl { reason };
         if !url.starts_with("postgresql://") && !url.starts_with("postgres://") {
             return Err(invalid("expected `postgresql://…`".to_owned()));
         }

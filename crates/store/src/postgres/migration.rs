@@ -7,11 +7,24 @@ use crate::database::Connection;
 /// The tables of [`VERSION`].
 const SCHEMA: &str = include_str!("schema.sql");
 /// The version of the tables. Not that of SQLite's: each has its own steps.
-const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 1;
 
 /// Brings the tables to the newest version, in the open transaction. Nodes do it one after
 /// another.
 pub(super) fn migrate(connection: &Connection, server: &PostgresServer) -> Result<(), StoreError> {
+    if version(connection, server)?.is_none() {
+        connection.execute_batch(SCHEMA)?;
+        let sql = "INSERT INTO schema_version (version) VALUES (?1)";
+        connection.prepare_cached(sql)?.execute([VERSION])?;
+    }
+    Ok(())
+}
+
+/// The version of the tables; `None` if there are none.
+pub(super) fn version(
+    connection: &Connection,
+    server: &PostgresServer,
+) -> Result<Option<i64>, StoreError> {
     let has = |table: &str| {
         let sql = "SELECT 1 FROM pg_tables
                    WHERE schemaname = current_schema() AND tablename = CAST(?1 AS TEXT)";
@@ -23,10 +36,7 @@ pub(super) fn migrate(connection: &Connection, server: &PostgresServer) -> Resul
                 path: server.name().into(),
             });
         }
-        connection.execute_batch(SCHEMA)?;
-        let sql = "INSERT INTO schema_version (version) VALUES (?1)";
-        connection.prepare_cached(sql)?.execute([VERSION])?;
-        return Ok(());
+        return Ok(None);
     }
     let sql = "SELECT max(version) FROM schema_version";
     let version: i64 = connection
@@ -39,5 +49,5 @@ pub(super) fn migrate(connection: &Connection, server: &PostgresServer) -> Resul
             supported: i32::try_from(VERSION).unwrap_or(i32::MAX),
         });
     }
-    Ok(())
+    Ok(Some(version))
 }

@@ -38,7 +38,7 @@ use crate::{StoreError, StoreOptions};
 // configuration would add our tables to another program's database.
 const APPLICATION_ID: i32 = 0x7261_7263;
 /// The version of [`SCHEMA`], kept in the file's header.
-const VERSION: i32 = 10;
+pub(super) const VERSION: i32 = 10;
 
 /// How long a connection waits for a lock that another process holds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
