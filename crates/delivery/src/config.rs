@@ -31,7 +31,7 @@ pub use self::known_target::{KnownTarget, TargetInput};
 #[cfg(feature = "cluster")]
 pub use self::nats::nats;
 pub use self::network::{check_address, egress, headers};
-pub use self::table::{ConfigContext, ConfigTable, Secrets};
+pub use self::table::{ConfigContext, ConfigTable, Environment, Secrets};
 #[cfg(not(feature = "cluster"))]
 pub use self::targets::report_missing_feature;
 pub use self::targets::{known_targets, targets};

@@ -328,17 +328,8 @@ impl ServiceBuilder {
         let observer = withdrawn.clone();
         store.observe_withdrawn_calls(Arc::new(move || observer.notify_one()));
         let problems = metrics.problems.clone();
-        // Before anything is written or compared with what an earlier process has written. Without
-        // a configuration file (tests, embedded use) there is no place for the record, and a
-        // database is of several machines, which have a clock each.
-        let record = match &config.store {
-            StoreLocation::File(path) if config.source.is_some() => {
-                let mut record = path.clone().into_os_string();
-                record.push(".clock");
-                Some(record.into())
-            }
-            _ => None,
-        };
+        // Before anything is written or compared with what an earlier process has written.
+        let record = clock_record(&config);
         let newest = store.newest_event()?;
         let clock = ServiceClock::open(record, newest);
         clock.record();
@@ -521,4 +512,18 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|error| Err(StoreError::Failed(error.to_string())))
+}
+
+/// Where the time is recorded for the next process: beside the store. There is no such place
+/// without a configuration file (tests, embedded use), and a database is of several machines, which have a
+/// clock each.
+fn clock_record(config: &Config) -> Option<PathBuf> {
+    match &config.store {
+        StoreLocation::File(path) if config.source.is_some() => {
+            let mut record = path.clone().into_os_string();
+            record.push(".clock");
+            Some(record.into())
+        }
+        _ => None,
+    }
 }

@@ -1,6 +1,7 @@
 //! The built command line, from the outside: output and exit codes.
 #![allow(
     clippy::disallowed_methods,
+    clippy::print_stderr,
     clippy::unwrap_used,
     reason = "tests make files and run the program"
 )]

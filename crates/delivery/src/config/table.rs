@@ -16,15 +16,18 @@ use crate::target::alibaba::AccessKey;
 // Secrets, certificates and templates have some kilobytes.
 const MAX_FILE_BYTES: usize = 1 << 20;
 
+/// Looks up an environment variable.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// How secrets are looked up.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Secrets<'a> {
     /// In files, and by this function in environment variables.
-    Resolve(&'a dyn Fn(&str) -> Option<String>),
+    Resolve(Environment<'a>),
     /// Only those with which the store is opened, for commands that need nothing else: they run
     /// where the other secrets are not.
-    Store(&'a dyn Fn(&str) -> Option<String>),
+    Store(Environment<'a>),
     /// Not at all.
     Skip,
     /// Every secret is empty, for rehearsals, which send nothing: they need targets to schedule and
@@ -234,11 +237,7 @@ impl<'a> ConfigTable<'a> {
     }
 
     /// A secret, looked up with this function or not at all.
-    fn secret_in(
-        &self,
-        key: &str,
-        environment: Option<&dyn Fn(&str) -> Option<String>>,
-    ) -> Option<SecretString> {
+    fn secret_in(&self, key: &str, environment: Option<Environment<'_>>) -> Option<SecretString> {
         const HELP: &str =
             "write { env = \"NAME\" } for an environment variable, or { file = \"path\" }";
         // Configurations are kept in version control and shown in tickets; a plain string is an
