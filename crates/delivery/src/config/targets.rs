@@ -157,7 +157,7 @@ fn target(
     let kind = kind?;
     #[cfg(not(feature = "cluster"))]
     if matches!(kind, TargetType::JetStream) {
-        report_missing_feature(&keys);
+        report_missing_feature(&keys, "type", "JetStream");
         return None;
     }
     let target: Option<Arc<dyn Target>> = match kind {
