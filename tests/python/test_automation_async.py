@@ -132,7 +132,7 @@ def test_a_cancelled_task_lets_others_go_on() -> None:
     @app.on("n == 0")
     async def handle(event: ra.Event, match: ra.Match) -> None:
         begun.set()
-        await asyncio.sleep(60)
+        await asyncio.sleep(600)
 
     async def main() -> None:
         first = asyncio.ensure_future(app.process_async({"n": 0}))
@@ -235,7 +235,7 @@ def test_timers_fire_while_an_async_source_waits() -> None:
 
         async def source() -> AsyncIterator[Any]:
             yield {"n": 1}
-            await asyncio.wait_for(fired.wait(), timeout=10)
+            await asyncio.wait_for(fired.wait(), timeout=60)
 
         return await trace.app.run_async(source())
 
@@ -250,7 +250,7 @@ def test_stop_ends_a_run_after_the_event(kind: str) -> None:
     async def endless() -> AsyncIterator[Any]:
         try:
             yield {"n": 1}
-            await asyncio.sleep(60)
+            await asyncio.sleep(600)
         finally:
             closed.append(True)
 
@@ -273,7 +273,7 @@ def test_stop_ends_a_run_after_the_event(kind: str) -> None:
             app.stop()
         return await run
 
-    summary = asyncio.run(asyncio.wait_for(main(), timeout=10))
+    summary = asyncio.run(asyncio.wait_for(main(), timeout=60))
     assert summary.stopped and delivered == [1] and closed == [True] * (kind != "list")
 
 
@@ -330,7 +330,7 @@ def test_one_run_at_a_time() -> None:
 
     async def main() -> None:
         async def endless() -> AsyncIterator[Any]:
-            await asyncio.sleep(60)
+            await asyncio.sleep(600)
             yield None
 
         run = asyncio.ensure_future(app.run_async(endless()))
@@ -355,12 +355,12 @@ kind, moment = sys.argv[1:]
 def waits():
     yield {"n": 1}
     print("waiting", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 
 async def awaits():
     yield {"n": 1}
     print("waiting", flush=True)
-    await asyncio.sleep(60)
+    await asyncio.sleep(600)
 
 @app.target("ops")
 def ops(action):
@@ -378,7 +378,7 @@ elif kind == "list":
 else:
     summary = asyncio.run(app.run_async(awaits()))
 print(summary.stopped, summary.actions, flush=True)
-time.sleep(0 if len(sys.argv) < 4 else 60)
+time.sleep(0 if len(sys.argv) < 4 else 600)
 """
 
 
@@ -403,13 +403,13 @@ def test_signals_end_a_run_cleanly(kind: str, moment: str, number: int) -> None:
     time.sleep(0.1)
     process.send_signal(number)
     rest = process.stdout.read()
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=60) == 0
     assert rest.splitlines()[-1] == "True 1"
     process.stdout.close()
 
 
 def test_a_second_ctrl_c_ends_it_at_once() -> None:
-    code = SIGNALLED.replace("+ 0.5", "+ 60")
+    code = SIGNALLED.replace("+ 0.5", "+ 600")
     command = [sys.executable, "-c", code, "sync", "processing"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -419,7 +419,7 @@ def test_a_second_ctrl_c_ends_it_at_once() -> None:
         time.sleep(0.3)
         assert process.poll() is None
         os.kill(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert "KeyboardInterrupt" in errors and "delivered" not in errors
 
 
@@ -444,5 +444,5 @@ def test_until_ends_a_run_in_a_loop() -> None:
             yield None
 
     end = datetime.now(timezone.utc) + timedelta(seconds=0.3)
-    asyncio.run(asyncio.wait_for(app.run_async(endless(), until=end), timeout=10))
+    asyncio.run(asyncio.wait_for(app.run_async(endless(), until=end), timeout=60))
     assert datetime.now(timezone.utc) >= end

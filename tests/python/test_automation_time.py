@@ -279,14 +279,14 @@ def test_timers_fire_while_a_source_waits() -> None:
     def source() -> Any:
         yield {"n": 1}
         threads.add(threading.get_ident())
-        assert done.wait(timeout=10), "the timer fires meanwhile"
+        assert done.wait(timeout=60), "the timer fires meanwhile"
         yield {"n": 2}
         threads.add(threading.get_ident())
 
     trace.app.target("ops")(lambda action: done.set())
     started = time.monotonic()
     assert trace.app.run(source()).timers == 1
-    assert 0.2 <= time.monotonic() - started < 5
+    assert 0.2 <= time.monotonic() - started < 60
     assert len(threads) == 1, "and the source stays in one thread then"
 
 
@@ -300,7 +300,7 @@ def test_until_ends_a_run_that_would_wait() -> None:
 
     started = time.monotonic()
     trace.app.run(source(), until=datetime.now(timezone.utc) + timedelta(seconds=0.3))
-    assert 0.25 < time.monotonic() - started < 5
+    assert 0.25 < time.monotonic() - started < 60
 
 
 def test_many_delays_come_in_the_order_of_their_times() -> None:

@@ -81,7 +81,7 @@ def stopped_when(
 
     def begin_run(self: ra.Automation, until: Any) -> Any:
         def watch() -> None:
-            end = time.monotonic() + 30
+            end = time.monotonic() + 60
             while not is_done() and time.monotonic() < end:
                 time.sleep(0.02)
             self.stop()
@@ -206,7 +206,7 @@ def test_mns(recipe: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_kafka(recipe: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # A broker inside of the client library, which others can connect to.
     producer = Producer({"bootstrap.servers": "none", "test.mock.num.brokers": 1})
-    (broker,) = producer.list_topics("events", timeout=10).brokers.values()
+    (broker,) = producer.list_topics("events", timeout=60).brokers.values()
     for number in range(10):
         producer.produce("events", json.dumps({"n": number}), partition=0)
     assert producer.flush(10) == 0
@@ -215,7 +215,7 @@ def test_kafka(recipe: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     summary = recipe("kafka")["main"](servers, "automation", "events")
     assert summary.stopped and delivered(folder) == list(range(10))
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "automation"})
-    (committed,) = consumer.committed([TopicPartition("events", 0)], timeout=10)
+    (committed,) = consumer.committed([TopicPartition("events", 0)], timeout=60)
     consumer.close()
     assert committed.offset == 10, "what was acknowledged does not come again"
 
@@ -229,7 +229,7 @@ def nats_server(tmp_path: Path) -> Iterator[str]:
     binary = Path(sysconfig.get_path("scripts"), "nats-server")
     command = [str(binary), "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(tmp_path / "js")]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -239,11 +239,9 @@ def test_changes_stop_at_the_limit_until_resumed() -> None:
 def test_a_timeout_gives_up_what_is_left() -> None:
     with receiver(lambda request, number: (503, "")) as hook:
         targets = ra.Targets.from_toml(webhook("hook", hook))
-        begun = time.monotonic()
-        (receipt,) = targets.deliver(actions()[1:], timeout=0.3)
-        assert time.monotonic() - begun < 20
+        (receipt,) = targets.deliver(actions()[1:], timeout=2)
     assert (receipt.status, receipt.cause) == ("undeliverable", "expired")
-    assert receipt.error is not None and receipt.error.startswith("gave up after 300ms: HTTP 503")
+    assert receipt.error is not None and receipt.error.startswith("gave up after 2s: HTTP 503")
     (receipt,) = targets.deliver(actions()[1:], timeout=timedelta(milliseconds=1))
     assert receipt.status == "undeliverable"
     for invalid in [-1, float("nan"), float("inf")]:
@@ -319,10 +317,14 @@ def test_many_tasks_deliver_without_threads_of_their_own() -> None:
 def test_a_cancelled_delivery_is_not_attempted_again() -> None:
     async def main() -> int:
         with receiver(lambda request, number: (503, "")) as hook:
-            targets = ra.Targets.from_toml(webhook("hook", hook, 'retry = ["200ms", "200ms"]'))
-            with pytest.raises(asyncio.TimeoutError):
-                await asyncio.wait_for(targets.deliver_async(actions()[1:]), 0.1)
-            await asyncio.sleep(0.6)
+            targets = ra.Targets.from_toml(webhook("hook", hook, 'retry = ["1s", "1s"]'))
+            delivery = asyncio.ensure_future(targets.deliver_async(actions()[1:]))
+            while not hook.requests:
+                await asyncio.sleep(0.01)
+            delivery.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await delivery
+            await asyncio.sleep(1.5)
             return len(hook.requests)
 
     assert asyncio.run(main()) == 1
@@ -353,7 +355,7 @@ def test_other_threads_run_during_a_delivery() -> None:
 
 
 def deliver_in_child(targets: ra.Targets, action: ra.Action) -> str:
-    (receipt,) = targets.deliver([action], timeout=20)
+    (receipt,) = targets.deliver([action], timeout=60)
     return receipt.status
 
 
@@ -403,7 +405,7 @@ def test_ctrl_c_interrupts_a_delivery(tmp_path: Path) -> None:
         while not hook.requests:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=60)
     assert (output, process.returncode) == ("interrupted\n", 0)
 
 

@@ -18,7 +18,7 @@ class Client:
     def send(
         self, method: str, path: str, form: dict | None = None, **headers: str
     ) -> tuple[int, str]:
-        connection = http.client.HTTPConnection(self.host, timeout=30)
+        connection = http.client.HTTPConnection(self.host, timeout=60)
         if self.cookies:
             headers["cookie"] = "; ".join(f"{name}={it}" for name, it in self.cookies.items())
         body = None

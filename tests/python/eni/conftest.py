@@ -59,7 +59,7 @@ def start_cloud(reflexarc, tmp_path):
     yield start
     for process in running:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         process.stdout.close()
 
 

@@ -58,7 +58,7 @@ class Service:
     def is_ready(self) -> bool:
         assert self.process.poll() is None, (self.folder / "serve.log").read_text()
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5):
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=60):
                 return True
         except OSError:
             return False
@@ -74,7 +74,7 @@ class Service:
 
     def close(self) -> None:
         self.process.terminate()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=60)
         self.log.close()
 
 

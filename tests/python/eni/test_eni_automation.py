@@ -122,13 +122,13 @@ class Service:
     def is_ready(self) -> bool:
         assert self.process.poll() is None, (self.folder / "serve.log").read_text(encoding="utf-8")
         try:
-            return requests.get(f"http://127.0.0.1:{SERVICE}/readyz", timeout=5).ok
+            return requests.get(f"http://127.0.0.1:{SERVICE}/readyz", timeout=60).ok
         except requests.ConnectionError:
             return False
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(timeout=15)
+        self.process.wait(timeout=60)
 
     def run(self, *args: str) -> str:
         config = str(self.folder / "examples" / "reflexarc.toml")

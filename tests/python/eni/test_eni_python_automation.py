@@ -56,7 +56,7 @@ def test_an_automation_deletes_what_is_marked(cloud):
         wait_for(lambda: deleted)
     finally:
         app.stop()
-        run.join(timeout=20)
+        run.join(timeout=60)
     assert deleted == [marked] and messages == [] and not run.is_alive()
     request = models.DescribeNetworkInterfacesRequest(
         region_id=REGION, network_interface_id=[kept, marked]

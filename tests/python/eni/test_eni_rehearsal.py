@@ -187,7 +187,8 @@ def service(reflexarc, tmp_path, mailbox, robot):
         def ready():
             assert process.poll() is None, (tmp_path / "serve.log").read_text()
             try:
-                return requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5).status_code < 500
+                answer = requests.get(f"http://127.0.0.1:{port}/healthz", timeout=60)
+                return answer.status_code < 500
             except requests.ConnectionError:
                 return False
 
@@ -196,7 +197,7 @@ def service(reflexarc, tmp_path, mailbox, robot):
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            process.wait(timeout=15)
+            process.wait(timeout=60)
 
 
 @pytest.mark.parametrize(

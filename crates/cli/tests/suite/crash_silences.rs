@@ -96,7 +96,10 @@ impl Rounds {
         self.rest(50);
         let silence = self.add();
         // What was being sent when it began.
-        std::thread::sleep(Duration::from_millis(500));
+        eventually("everything is sent or withheld", || {
+            let pending = self.workspace.run(&["outbox", "list", "--rule", "quiet"]);
+            (pending.code == 1).then_some(())
+        });
         let before = self.arrived("quiet");
         self.post();
         self.rest(200);

@@ -89,7 +89,7 @@ fn deliveries_wait_while_an_incident_is_open() {
 
 #[test]
 fn deliveries_wait_for_max_age_at_most() {
-    let (workspace, service) = serve("2s");
+    let (workspace, service) = serve("6s");
     post(&service, "down-1", "eni-1");
     eventually("the incident is open", || {
         (arrived(&workspace, "down") == ["eni-1"]).then_some(())

@@ -61,7 +61,7 @@ fn deadlines_fire_resolve_and_are_cancelled() {
 #[test]
 fn matches_survive_kills_and_restarts() {
     let workspace = Workspace::new(THEN, OUT);
-    let waits = WAITS.replace("500ms", "3s");
+    let waits = WAITS.replace("500ms", "8s");
     workspace.write("rules/waits.toml", &waits);
     let mut service = workspace.serve();
     post(&service, &[("open-1", "eni-1"), ("open-2", "eni-2")]);
@@ -89,14 +89,14 @@ fn matches_survive_kills_and_restarts() {
 #[test]
 fn reloads_keep_matches_of_windows_that_stay() {
     let workspace = Workspace::new(THEN, OUT);
-    let waits = WAITS.replace("500ms", "4s");
+    let waits = WAITS.replace("500ms", "8s");
     workspace.write("rules/waits.toml", &waits);
     workspace.write("rules/other.toml", &waits.replace("key", "\"other\""));
     let service = workspace.serve();
     post(&service, &[("open-1", "eni-1"), ("open-2", "eni-2")]);
     // Another text with the same window, and another window.
     workspace.write("rules/waits.toml", &waits.replace("fired", "was_fired"));
-    let changed = waits.replace("within = \"4s\"", "within = \"1h\"");
+    let changed = waits.replace("within = \"8s\"", "within = \"1h\"");
     workspace.write("rules/other.toml", &changed.replace("key", "\"other\""));
     let reloaded = workspace.run(&["reload"]);
     assert_eq!(reloaded.code, 0, "{}", reloaded.stderr);
@@ -118,7 +118,7 @@ fn reloads_keep_matches_of_windows_that_stay() {
 #[test]
 fn what_passed_while_nothing_ran_waits_once_more() {
     let workspace = Workspace::new(THEN, OUT);
-    workspace.write("rules/waits.toml", &WAITS.replace("\"500ms\"", "\"2s\""));
+    workspace.write("rules/waits.toml", &WAITS.replace("\"500ms\"", "\"6s\""));
     let mut service = workspace.serve();
     post(&service, &[("open-1", "eni-1"), ("open-2", "eni-2")]);
     service.child.kill().unwrap();

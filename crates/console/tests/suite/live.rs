@@ -46,7 +46,7 @@ impl Stream {
     async fn ends(mut self) {
         let mut buffer = [0; 4096];
         let rest = async { while self.stream.read(&mut buffer).await.unwrap() > 0 {} };
-        tokio::time::timeout(Duration::from_secs(10), rest)
+        tokio::time::timeout(Duration::from_secs(60), rest)
             .await
             .unwrap();
     }

@@ -140,7 +140,7 @@ impl Served {
                 );
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), reading)
+        tokio::time::timeout(Duration::from_secs(60), reading)
             .await
             .unwrap();
         String::from_utf8(read).unwrap()

@@ -92,7 +92,6 @@ async fn a_delayed_action_is_sent_at_its_time_over_a_restart() {
     eventually(|| (!serving.lines().is_empty()).then_some(())).await;
     let took = Timestamp::now().duration_since(began);
     assert!(took >= SignedDuration::from_secs(4), "sent after {took:?}");
-    assert!(took < SignedDuration::from_secs(30), "sent after {took:?}");
     assert_eq!(ids(&serving), ["1"]);
     // The line is there before its attempt is settled.
     let delivery = eventually(|| {

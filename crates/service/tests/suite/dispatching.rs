@@ -1,7 +1,7 @@
 //! Dispatch with HTTP receivers: retries, timeouts, isolation between targets, stopping.
 
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use reflexarc_reaction::Action;
 use reflexarc_service::store::DeliveryStatus;
 
 use crate::delivering::{Delivering, queue, quick, webhook};
-use crate::receiver::{Receiver, Reply};
+use crate::receiver::{Receiver, Reply, eventually};
 use crate::samples::send;
 
 /// Panics at its first send, as a bug in a target might.
@@ -129,8 +129,9 @@ async fn a_group_that_fails_is_sent_again_in_its_order() {
     delivering.stop().await;
 }
 
-/// Takes eight deliveries in a call, and never answers.
-struct Hanging;
+/// Takes eight deliveries in a call, counts them, and never answers.
+#[derive(Default)]
+struct Hanging(Arc<AtomicUsize>);
 
 impl Target for Hanging {
     fn kind(&self) -> &'static str {
@@ -145,7 +146,8 @@ impl Target for Hanging {
         Err(SendError::transient("nothing to preview"))
     }
 
-    fn send<'a>(&'a self, _: &'a [Delivery]) -> SendFuture<'a> {
+    fn send<'a>(&'a self, batch: &'a [Delivery]) -> SendFuture<'a> {
+        self.0.fetch_add(batch.len(), Ordering::Relaxed);
         Box::pin(std::future::pending())
     }
 
@@ -171,7 +173,11 @@ async fn a_queue_holds_no_more_bytes_than_its_limit() {
         let mut delivering = Delivering::new();
         delivering.delivery_bytes = limit;
         let ids = accept_large(&delivering, 100_000).await;
-        delivering.serve(queue("t", Hanging, quick(5)));
+        let target = Hanging::default();
+        let taken = target.0.clone();
+        delivering.serve(queue("t", target, quick(5)));
+        eventually(|| (taken.load(Ordering::Relaxed) == most).then_some(())).await;
+        // No more are claimed.
         tokio::time::sleep(Duration::from_millis(700)).await;
         let (store, now) = (delivering.store.clone(), Timestamp::now());
         let rest = move || store.claim("t", now, SignedDuration::from_mins(1), 100);

@@ -1,7 +1,7 @@
 //! Many firings of one rule to a target for people.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc::{Evaluation, NativeEvent, NoState, RuleSet};
@@ -165,17 +165,15 @@ async fn a_flood_delays_no_message_of_another_rule() {
     // More than a queue claims at a time, and all of them before the others.
     let stuck = fire(&delivering, "stuck", 1_500).await;
     let other = fire(&delivering, "other", 3).await;
-    let begun = Instant::now();
     delivering.serve(TargetConfig {
         order_wait: SignedDuration::from_mins(1),
         firing_limit: Some(FiringLimit {
             firings: 20,
-            per: SignedDuration::from_secs(30),
+            per: SignedDuration::from_mins(5),
         }),
         ..robot(&receiver)
     });
     until_delivered(&delivering, &other).await;
-    assert!(begun.elapsed() < Duration::from_secs(20));
     let calls = receiver.calls();
     assert_eq!(firings(&calls, "other"), 3);
     assert_eq!(firings(&calls, "stuck"), 20);
@@ -191,7 +189,14 @@ async fn cancelled_firings_are_not_counted() {
     let receiver = Receiver::with([], |call, _| check(call).or_else(ok)).await;
     let mut delivering = Delivering::new();
     let ids = fire(&delivering, "stuck", 40).await;
-    delivering.serve(robot(&receiver));
+    // Long enough to cancel some of those that are held.
+    delivering.serve(TargetConfig {
+        firing_limit: Some(FiringLimit {
+            firings: 20,
+            per: SignedDuration::from_secs(8),
+        }),
+        ..robot(&receiver)
+    });
     until_delivered(&delivering, &ids[..20]).await;
     let (store, cancelled) = (delivering.store.clone(), ids[30..].to_vec());
     let cancel = move || {

@@ -328,7 +328,9 @@ async fn calls_and_their_answers_are_in_the_stream() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_end_at_shutdown() {
-    let serving = Serving::start().await;
+    // What does not end by itself is ended after that time.
+    let shutdown_timeout = Duration::from_secs(300);
+    let serving = Serving::with(|parts| parts.config.shutdown_timeout = shutdown_timeout).await;
     let mut streams = Vec::new();
     for _ in 0..8 {
         streams.push(Stream::open(&serving, "").await);
@@ -339,7 +341,7 @@ async fn streams_end_at_shutdown() {
         assert!(stream.next().await.is_none());
     }
     assert!(
-        begun.elapsed() < Duration::from_secs(3),
+        begun.elapsed() < Duration::from_secs(60),
         "{:?}",
         begun.elapsed()
     );
@@ -347,7 +349,7 @@ async fn streams_end_at_shutdown() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_needs_a_token_as_long_as_it_lasts() {
-    let soon = Timestamp::now() + jiff::SignedDuration::from_secs(4);
+    let soon = Timestamp::now() + jiff::SignedDuration::from_secs(10);
     let serving = Serving::with(|parts| {
         let token = |name: &str, role, expires| {
             Token::new(
@@ -376,7 +378,7 @@ async fn a_stream_needs_a_token_as_long_as_it_lasts() {
     let mut guest = request(&serving, "", None, Some("secret-guest")).await;
     assert_eq!(guest.status().as_u16(), 200);
     let ended = async { while guest.chunk().await.unwrap().is_some() {} };
-    tokio::time::timeout(Duration::from_secs(10), ended)
+    tokio::time::timeout(Duration::from_secs(60), ended)
         .await
         .unwrap();
     assert!(Timestamp::now() >= soon);

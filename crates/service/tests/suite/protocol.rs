@@ -182,7 +182,7 @@ async fn chunks_extensions_and_trailers_are_bounded() {
             status == expected || status == 0 && expected == 400,
             "{what}: {body}"
         );
-        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
     }
     for (id, count) in [("a", 1), ("b", 1), ("c", 0), ("d", 0), ("e", 0)] {
         assert_eq!(serving.store.find(id).unwrap().len(), count, "{id}");
