@@ -316,4 +316,4 @@ def test_ctrl_c_stops_the_matching_of_a_column() -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60)[0] == "interrupted\n"
+    assert process.communicate(timeout=300)[0] == "interrupted\n"

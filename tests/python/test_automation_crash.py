@@ -138,7 +138,7 @@ def command(folder: Path, store: str, moment: str = "never", number: int = 0) ->
 
 def finish(folder: Path, store: str) -> tuple[list[str], int]:
     """Let a process end the work; return what was delivered, and how many events were counted."""
-    subprocess.run(command(folder, store), check=True, timeout=60, stdout=subprocess.DEVNULL)
+    subprocess.run(command(folder, store), check=True, timeout=600, stdout=subprocess.DEVNULL)
     assert list((folder / "queue").iterdir()) == []
     if store == "sqlite":
         with ra.State.open(folder / "state.db") as file:
@@ -163,7 +163,7 @@ def test_killed_at_each_step_nothing_is_lost(
     fill(tmp_path)
     killed = subprocess.run(
         command(tmp_path, store, moment, number),
-        timeout=60,
+        timeout=600,
         stdout=subprocess.DEVNULL,
         check=False,
     )

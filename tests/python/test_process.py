@@ -19,7 +19,7 @@ import pytest
 import reflexarc as ra
 
 # python/benches/RESULTS.md has the result with `REFLEXARC_LEAK_CALLS=10000000`.
-CALLS = int(os.environ.get("REFLEXARC_LEAK_CALLS", "100000"))
+CALLS = int(os.environ.get("REFLEXARC_LEAK_CALLS", "40000"))
 
 
 def resident() -> int:
@@ -87,7 +87,7 @@ def test_calls_do_not_leak_memory() -> None:
                 for _ in range(often):
                     call()
 
-    work(30)
+    work(15)
     before = resident()
     work(CALLS // each_round)
     grown = resident() - before

@@ -267,7 +267,7 @@ def test_ctrl_c_stops_a_batch() -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60)[0] == "interrupted\n"
+    assert process.communicate(timeout=300)[0] == "interrupted\n"
 
 
 def test_rules_have_labels_and_can_be_disabled() -> None:

@@ -405,7 +405,7 @@ def test_ctrl_c_interrupts_a_delivery(tmp_path: Path) -> None:
         while not hook.requests:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=300)
     assert (output, process.returncode) == ("interrupted\n", 0)
 
 

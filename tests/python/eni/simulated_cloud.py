@@ -14,7 +14,7 @@ from alibabacloud_tea_openapi import models as open_api
 REGION = "cn-hangzhou"
 
 
-def wait_for(poll, within: float = 20.0):
+def wait_for(poll, within: float = 60.0):
     """Poll until the result of `poll` is true and return it; fail after `within` seconds."""
     end = time.monotonic() + within
     while True:
