@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reflexarc_event::Json;
 
-use crate::service_process::{HttpClient, ServiceProcess, Workspace, event, eventually};
+use crate::service_process::{HttpClient, ServiceProcess, Workspace, event, eventually, lives};
 
 const TARGETS: &str = "\
 [targets.out]\ntype = \"file\"\npath = \"out.ndjson\"\n\
@@ -79,14 +79,17 @@ fn kill_while_working(
 ) -> (ServiceProcess, usize, BTreeSet<i64>) {
     let (mut next, mut acknowledged) = (0, BTreeSet::new());
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
-    for _ in 0..rounds {
+    let mut round = 0;
+    // On a slow machine more and longer rounds, until there is something to look at.
+    while round < rounds || acknowledged.is_empty() {
+        round += 1;
         let mut service = workspace.serve();
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
         let client = service.client;
         let working = std::thread::spawn(move || work_until_dead(client, next));
-        std::thread::sleep(Duration::from_millis(random % 300));
+        std::thread::sleep(lives(random, round, rounds));
         service.child.kill().unwrap();
         service.child.wait().unwrap();
         let (reached, confirmed) = working.join().unwrap();

@@ -232,6 +232,12 @@ pub(crate) fn eventually<T>(expected: &str, mut poll: impl FnMut() -> Option<T>)
     }
 }
 
+/// How long a service lives in a round of crashes; longer in each further so many rounds.
+pub(crate) fn lives(random: u64, round: usize, rounds: usize) -> Duration {
+    let more = u32::try_from((round - 1) / rounds.max(1)).unwrap();
+    Duration::from_millis(random % 300) * (1 + more)
+}
+
 /// Whether a file exists and is not empty.
 pub(crate) fn is_not_empty(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|file| file.len() > 0)
