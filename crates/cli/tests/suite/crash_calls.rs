@@ -64,7 +64,11 @@ impl Api {
         }
         reader.take(length).read_to_end(&mut Vec::new())?;
         let mut words = line.split_whitespace();
-        let request = format!("{} {}", words.next().unwrap(), words.next().unwrap());
+        // The client may have been killed before it has sent anything.
+        let (Some(method), Some(path)) = (words.next(), words.next()) else {
+            return Ok(());
+        };
+        let request = format!("{method} {path}");
         let count = {
             let mut requests = self.requests.lock().unwrap();
             let count = requests.entry(request.clone()).or_default();
