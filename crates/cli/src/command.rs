@@ -30,6 +30,7 @@ mod silence;
 mod simulate;
 mod state;
 mod status;
+mod store;
 mod tail;
 mod target;
 mod test;
@@ -119,6 +120,9 @@ pub(crate) enum Command {
     Backup(backup::BackupArgs),
     /// Put a backup in the place of the store
     Restore(backup::RestoreArgs),
+    /// Create or update the tables of the store, or copy it to another one
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// List, show or cancel pending deliveries
     #[command(subcommand)]
     Outbox(outbox::Outbox),
@@ -178,6 +182,7 @@ impl Command {
             Command::Replay(args) => replay::run(&args, output),
             Command::Backup(args) => backup::backup(&args, output),
             Command::Restore(args) => backup::restore(&args, output),
+            Command::Store(args) => store::run(&args, output),
             Command::Outbox(args) => outbox::outbox(&args, output),
             Command::Dlq(args) => outbox::dlq(&args, output),
             Command::Pending(args) => pending::run(&args, output),

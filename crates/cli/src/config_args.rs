@@ -31,6 +31,13 @@ pub(crate) struct StoreReportArgs {
 }
 
 impl ConfigArgs {
+    /// Those of a command line with this file.
+    pub(crate) fn of(config: &Path) -> Self {
+        Self {
+            config: config.to_owned(),
+        }
+    }
+
     /// Reads the configuration and resolves its secrets.
     pub(crate) fn load(&self) -> Result<Config, Failure> {
         let environment = |name: &str| std::env::var(name).ok();

@@ -9,7 +9,9 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::Config;
 #[cfg(feature = "cluster")]
 use crate::store::PostgresStore;
-use crate::store::{SqliteStore, Store, StoreError, StoreVersion};
+use crate::store::{
+    CopyError, CopySource, CopyTarget, SqliteStore, Store, StoreError, StoreOptions, StoreVersion,
+};
 
 /// Where a store is. What it displays has no secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,38 @@ impl StoreLocation {
             Self::Server(url) => PostgresStore::version(url.expose()?),
             #[cfg(not(feature = "cluster"))]
             Self::Server(_) => Err(without_postgres()),
+        }
+    }
+
+    /// Opens the store there to copy it to another one, see [`copy_store`].
+    ///
+    /// # Errors
+    /// If there is none, something uses it, or it cannot be opened.
+    ///
+    /// [`copy_store`]: crate::store::copy_store
+    pub fn copy_source(&self) -> Result<CopySource, CopyError> {
+        match self {
+            Self::File(path) => SqliteStore::copy_source(path),
+            #[cfg(feature = "cluster")]
+            Self::Server(url) => PostgresStore::copy_source(url.expose()?),
+            #[cfg(not(feature = "cluster"))]
+            Self::Server(_) => Err(without_postgres().into()),
+        }
+    }
+
+    /// Opens or creates the store there to copy another one to it, see [`copy_store`].
+    ///
+    /// # Errors
+    /// If something uses it, or it cannot be opened.
+    ///
+    /// [`copy_store`]: crate::store::copy_store
+    pub fn copy_target(&self, options: &StoreOptions) -> Result<CopyTarget, CopyError> {
+        match self {
+            Self::File(path) => SqliteStore::copy_target(path, options),
+            #[cfg(feature = "cluster")]
+            Self::Server(url) => PostgresStore::copy_target(url.expose()?),
+            #[cfg(not(feature = "cluster"))]
+            Self::Server(_) => Err(without_postgres().into()),
         }
     }
 

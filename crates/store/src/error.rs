@@ -56,6 +56,16 @@ pub enum StoreError {
         /// The newest schema version that this program supports.
         supported: i32,
     },
+    /// A copy of another store that is not complete.
+    #[error(
+        "the store {} is a copy that is not complete; run `reflexarc store copy` again, which goes \
+         on where it ended",
+        path.display()
+    )]
+    UnfinishedCopy {
+        /// The file or database.
+        path: PathBuf,
+    },
     /// There is a file where a new one was to be created.
     #[error("{} exists; it was left as it is", path.display())]
     Exists {

@@ -44,6 +44,7 @@ mod archived;
 mod audit;
 mod calls;
 mod check;
+mod copy;
 mod database;
 mod database_store;
 mod dead_letters;
@@ -79,6 +80,9 @@ pub use calls::{
     ChangePeriod, ChangeReservation, ChangeStop, WaitingCall, WithdrawnCall, WithdrawnCallObserver,
 };
 pub use check::{Damage, MAX_LISTED_DAMAGE, StoreCheck};
+pub use copy::{
+    CopyError, CopyPhase, CopyProgress, CopyReport, CopySource, CopyTarget, copy_store,
+};
 pub use dead_letters::{DeadLetter, DeadLetterObserver, DeadLetterReport, MAX_LISTED};
 pub use entries::{
     EntryPage, EntrySummary, EventFilter, MAX_COUNTED_DELIVERIES, MAX_SUMMARY_EVALUATION,

@@ -17,6 +17,7 @@
 //! asked for the outcome by the number of the transaction.
 
 mod address;
+mod copy;
 mod inspect;
 mod migration;
 
@@ -72,12 +73,8 @@ impl PostgresStore {
     /// If the URL is invalid, the server does not answer or refuses the user, or the tables are
     /// those of another program or of a newer version.
     pub fn connect(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
-        let server = PostgresServer::new(url)?;
-        let mut connection = server.open_first(PostgresServer::open_writer)?;
-        inspect::check_schema(&connection, &server)?;
-        server.begin(&mut connection)?;
-        migration::migrate(&connection, &server)?;
-        server.commit(&mut connection)?;
+        let (server, connection) = PostgresServer::open_migrated(url)?;
+        copy::refuse_unfinished(&connection, &server)?;
         Self::with_engine(server, connection, options)
     }
 }
@@ -97,6 +94,17 @@ impl PostgresServer {
             runtime: Some(runtime),
             transaction: Mutex::default(),
         })
+    }
+
+    /// Connects, and brings the tables to the newest version.
+    fn open_migrated(url: &str) -> Result<(Self, Connection), StoreError> {
+        let server = Self::new(url)?;
+        let mut connection = server.open_first(Self::open_writer)?;
+        inspect::check_schema(&connection, &server)?;
+        server.begin(&mut connection)?;
+        migration::migrate(&connection, &server)?;
+        server.commit(&mut connection)?;
+        Ok((server, connection))
     }
 
     /// Makes the first connection. Its failure is most likely a mistake in the settings.

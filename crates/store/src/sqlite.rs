@@ -8,6 +8,7 @@
 //! for each other.
 
 mod backup;
+mod copy;
 mod duplicates;
 mod files;
 mod migration;
@@ -51,7 +52,9 @@ impl SqliteStore {
         if matches!(connection, Err(StoreError::Full)) && files::give_up_reserve(path) {
             connection = schema::open_writer(path, options);
         }
-        let connection = Connection::sqlite(connection?);
+        let connection = connection?;
+        copy::refuse_unfinished(&connection, path)?;
+        let connection = Connection::sqlite(connection);
         let files = Arc::new(StoreFiles::opened(path)?);
         Self::with_engine(SqliteFile { files }, connection, options)
     }

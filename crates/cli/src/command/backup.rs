@@ -80,7 +80,8 @@ fn file_of<'a>(config: &'a Config, command: &str) -> Result<&'a Path, Failure> {
         StoreLocation::File(path) => Ok(path),
         StoreLocation::Server(_) => Err(Failure::Usage(format!(
             "`reflexarc {command}` copies SQLite files, and the store of this configuration is in \
-             PostgreSQL: use `pg_dump` and `pg_restore`"
+             PostgreSQL: use `pg_dump` and `pg_restore`, or `reflexarc store copy` to copy it to \
+             another store"
         ))),
     }
 }

@@ -58,6 +58,7 @@ mod simulate_plot;
 mod simulate_windows;
 mod spellings;
 mod status;
+mod store_command;
 #[cfg(feature = "cluster")]
 mod store_in_postgres;
 mod storm;

@@ -1,7 +1,7 @@
 //! What can be said of a database without changing it.
 
 use super::address::Address;
-use super::{PostgresServer, PostgresStore, migration};
+use super::{PostgresServer, PostgresStore, copy, migration};
 use crate::database::Connection;
 use crate::engine::Engine as _;
 use crate::{StoreError, StoreVersion};
@@ -38,6 +38,7 @@ impl PostgresStore {
         let server = PostgresServer::new(url)?;
         let connection = server.open_first(PostgresServer::open_reader)?;
         check_schema(&connection, &server)?;
+        copy::refuse_unfinished(&connection, &server)?;
         let found = migration::version(&connection, &server)?;
         let (condition, reason) = match found {
             Some(migration::VERSION) => (

@@ -25,13 +25,8 @@ pub(super) fn version(
     connection: &Connection,
     server: &PostgresServer,
 ) -> Result<Option<i64>, StoreError> {
-    let has = |table: &str| {
-        let sql = "SELECT 1 FROM pg_tables
-                   WHERE schemaname = current_schema() AND tablename = CAST(?1 AS TEXT)";
-        connection.prepare_cached(sql)?.exists([table])
-    };
-    if !has("schema_version")? {
-        if has("archive")? {
+    if !has_table(connection, "schema_version")? {
+        if has_table(connection, "archive")? {
             return Err(StoreError::Foreign {
                 path: server.name().into(),
             });
@@ -50,4 +45,11 @@ pub(super) fn version(
         });
     }
     Ok(Some(version))
+}
+
+/// Whether there is a table in the schema of the store.
+pub(super) fn has_table(connection: &Connection, table: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM pg_tables
+               WHERE schemaname = current_schema() AND tablename = CAST(?1 AS TEXT)";
+    Ok(connection.prepare_cached(sql)?.exists([table])?)
 }

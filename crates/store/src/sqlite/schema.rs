@@ -22,6 +22,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Access, access};
 
+use super::copy::refuse_unfinished;
 use super::files::make_private;
 use super::migration::migrate;
 use crate::database_store::audit::AUDIT;
@@ -212,7 +213,7 @@ pub(crate) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connect
     // seconds means that something holds the lock that should not.
     connection.busy_timeout(BUSY_TIMEOUT)?;
     if fresh {
-        connection.execute_batch(&creation())?;
+        create(&connection)?;
     }
     connection
         .pragma_update(None, "journal_mode", "WAL")
@@ -285,6 +286,7 @@ pub(super) fn check_location(path: &Path) -> Result<(), StoreError> {
         Ok(facts) if facts.len() == 0 => {}
         Ok(_) => {
             examine(path)?;
+            refuse_unfinished(&open_reader(path)?, path)?;
         }
     }
     access(path, Access::READ_OK | Access::WRITE_OK)
@@ -292,11 +294,21 @@ pub(super) fn check_location(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Marks a new file as ours and creates its tables, in one transaction: a file that has the mark
-/// has the tables.
+/// has the tables. Another program may have done that while this one waited for the lock.
+fn create(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let read =
+        |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
+    if read("application_id")? == APPLICATION_ID && read("user_version")? > 0 {
+        return connection.execute_batch("ROLLBACK");
+    }
+    connection.execute_batch(&creation())
+}
+
+/// The statements that end the transaction in which a file is created.
 fn creation() -> String {
     format!(
-        "BEGIN IMMEDIATE;
-         {SCHEMA}
+        "{SCHEMA}
          {SCHEMA_4}
          {SCHEMA_7}
          {SCHEMA_10}

@@ -8,6 +8,7 @@ mod archive;
 mod audit;
 mod calls;
 mod changes;
+mod copied;
 mod copies;
 mod delays;
 mod entries;
@@ -28,6 +29,7 @@ mod timeline;
 
 use reflexarc_store::Store;
 
+use self::copied::Copied;
 use crate::samples::open;
 #[cfg(feature = "cluster")]
 use crate::server::Schema;
@@ -257,3 +259,4 @@ macro_rules! every_promise {
 every_promise!(sqlite, Some(Sqlite(tempfile::tempdir().unwrap())));
 #[cfg(feature = "cluster")]
 every_promise!(postgres, Schema::new().map(Postgres));
+every_promise!(copies_of_it, Some(Copied::new()));

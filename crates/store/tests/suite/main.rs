@@ -14,6 +14,7 @@
 mod bounds;
 mod call_crashes;
 mod contract;
+mod copying;
 mod crash;
 mod damage;
 mod damaged_calls;

@@ -11,6 +11,12 @@ use reflexarc_store::{Retention, SqliteStore, Store};
 
 use crate::samples::{OPTIONS, at, evaluation, incoming, open, send};
 
+/// A file of version 0.1.0.
+const OLD_STORE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../tests/fixtures/0.1.0/reflexarc.db"
+);
+
 /// Bytes that this thread has read from files.
 fn bytes_read() -> u64 {
     let counters = std::fs::read_to_string("/proc/thread-self/io").unwrap();
@@ -148,4 +154,58 @@ fn events_are_accepted_while_the_archive_is_pruned() {
     print("beside", beside);
     println!("{events} events pruned in {took:?}");
     assert_eq!(store.find("alone-0").unwrap().len(), 1);
+}
+
+/// Programs that open a store at one time: one creates or updates the tables, the others wait.
+#[test]
+fn several_programs_create_or_update_a_store_at_one_time() {
+    let open_together = |path: &Path| {
+        let barrier = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            let programs: [_; 4] = std::array::from_fn(|_| {
+                scope.spawn(|| {
+                    barrier.wait();
+                    SqliteStore::open(path, &OPTIONS).map(drop)
+                })
+            });
+            for program in programs {
+                program.join().unwrap().unwrap();
+            }
+        });
+        assert!(!SqliteStore::version(path).unwrap().needs_migration());
+    };
+    for round in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new.db");
+        if round % 2 == 1 {
+            std::fs::write(&path, "").unwrap();
+        }
+        open_together(&path);
+        let old = folder.path().join("old.db");
+        std::fs::copy(OLD_STORE, &old).unwrap();
+        let version = SqliteStore::version(&old).unwrap();
+        assert!(version.needs_migration(), "{version:?}");
+        open_together(&old);
+    }
+}
+
+#[cfg(feature = "cluster")]
+#[test]
+fn several_nodes_create_a_database_at_one_time() {
+    for _ in 0..4 {
+        let Some(schema) = crate::server::Schema::new() else {
+            return;
+        };
+        let url = schema.url();
+        let found = || reflexarc_store::PostgresStore::version(&url).unwrap().found;
+        assert_eq!(found(), None);
+        std::thread::scope(|scope| {
+            let nodes: [_; 4] = std::array::from_fn(|_| scope.spawn(|| schema.connect().map(drop)));
+            for node in nodes {
+                node.join().unwrap().unwrap();
+            }
+        });
+        assert!(found().is_some());
+        assert_eq!(schema.number("SELECT count(*) FROM schema_version"), 1);
+    }
 }
