@@ -30,10 +30,12 @@ const COUNTERS: [&str; 2] = ["match_rule", "state_count"];
 
 /// The columns whose values are given by the database, one after the other. Those of incidents are
 /// never given again.
-const NUMBERS: [(&str, &str); 4] = [
+const NUMBERS: [(&str, &str); 5] = [
     ("audit", "id"),
     ("incident", "id"),
     ("match_rule", "id"),
+    // Not copied itself, but claims have the numbers of nodes.
+    ("node", "number"),
     ("silence", "id"),
 ];
 

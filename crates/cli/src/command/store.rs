@@ -123,7 +123,7 @@ fn copy(
 ) -> Result<(), Failure> {
     let (from, to) = (from.load_for_store()?, to.load_for_store()?);
     let failed = |error: reflexarc_service::store::CopyError| Failure::Runtime(error.to_string());
-    if from.store == to.store {
+    if is_same(&from.store, &to.store) {
         let store = &from.store;
         return Err(Failure::Usage(format!(
             "both configurations have the store {store}; name one with another store"
@@ -136,6 +136,16 @@ fn copy(
     shown.bar.finish_and_clear();
     let report = report.map_err(failed)?;
     print(&report, (&from.store, &to.store), format, output)
+}
+
+/// Whether both are one store: the same URL, or the same file by whatever path.
+fn is_same(left: &StoreLocation, right: &StoreLocation) -> bool {
+    if let (StoreLocation::File(left), StoreLocation::File(right)) = (left, right)
+        && let (Ok(left), Ok(right)) = (left.canonicalize(), right.canonicalize())
+    {
+        return left == right;
+    }
+    left == right
 }
 
 fn print(

@@ -10,6 +10,8 @@ use crate::{CopyError, StoreError};
 const OWN_TABLES: [&str; 3] = ["node", "schema_version", "sender"];
 /// Waits until no node writes, and lets none until the session ends: see `BEGIN` of `postgres.rs`.
 const LOCK_WRITERS: &str = "SELECT pg_advisory_lock(hashtextextended(current_schema(), 1))";
+/// How long that lock is waited for: nodes hold it for the milliseconds of a commit.
+const LOCK_TIMEOUT: &str = "SET lock_timeout = '5s'";
 /// Whether no other copy writes to this schema.
 const LOCK_COPY: &str = "SELECT pg_try_advisory_lock(hashtextextended(current_schema(), 2))";
 
@@ -46,6 +48,7 @@ impl PostgresStore {
     /// # Errors
     /// If nodes use it, or it cannot be opened.
     pub fn copy_target(url: &str) -> Result<CopyTarget, CopyError> {
+        refuse_locked(url)?;
         let (server, connection) = PostgresServer::open_migrated(url)?;
         refuse_nodes(&connection, &server)?;
         let mut statement = connection.prepare_cached(LOCK_COPY)?;
@@ -58,6 +61,25 @@ impl PostgresStore {
             });
         }
         Ok(CopyTarget(Box::new(DatabaseOfCopy { connection, server })))
+    }
+}
+
+/// Refuses a database that is being copied, by this process too: waiting for it would not end.
+fn refuse_locked(url: &str) -> Result<(), CopyError> {
+    let server = PostgresServer::new(url)?;
+    let connection = server.open_first(PostgresServer::open_reader)?;
+    connection.execute_batch(LOCK_TIMEOUT)?;
+    match connection
+        .execute_batch(LOCK_WRITERS)
+        .map_err(StoreError::from)
+    {
+        // It ends with the session.
+        Ok(()) => Ok(()),
+        Err(StoreError::Busy) => Err(CopyError::InUse {
+            store: server.name(),
+            users: "another program, or is the one that is copied".to_owned(),
+        }),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -132,6 +154,9 @@ impl CopyDatabase for DatabaseOfCopy {
     }
 
     fn last_number(&self, table: &str, column: &str) -> Result<Option<i64>, StoreError> {
+        if !migration::has_table(&self.connection, table)? {
+            return Ok(None);
+        }
         let sql = "SELECT pg_sequence_last_value(CAST(pg_get_serial_sequence(?1, ?2) AS regclass))";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(statement.query_row([table, column], |row| row.get(0))?)
@@ -154,6 +179,9 @@ impl TargetDatabase for DatabaseOfCopy {
     }
 
     fn set_last_number(&self, table: &str, column: &str, last: i64) -> Result<(), StoreError> {
+        if !migration::has_table(&self.connection, table)? {
+            return Ok(());
+        }
         let sql = "SELECT setval(CAST(pg_get_serial_sequence(?1, ?2) AS regclass), ?3)";
         let mut statement = self.connection.prepare_cached(sql)?;
         statement.query_row((table, column, last), |_| Ok(()))?;

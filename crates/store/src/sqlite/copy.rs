@@ -100,6 +100,9 @@ impl CopyDatabase for FileOfCopy {
     }
 
     fn last_number(&self, table: &str, column: &str) -> Result<Option<i64>, StoreError> {
+        if table == "node" {
+            return Ok(None);
+        }
         let sql = if table == NUMBERED {
             "SELECT max(seq) FROM sqlite_sequence WHERE name = 'incident'".to_owned()
         } else {

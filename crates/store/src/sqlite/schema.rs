@@ -16,10 +16,10 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use rustix::fs::{Access, access};
 
 use super::copy::refuse_unfinished;
@@ -43,6 +43,9 @@ pub(super) const VERSION: i32 = 10;
 
 /// How long a connection waits for a lock that another process holds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The pause between two attempts, where SQLite does not wait itself.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 /// The size to which the write-ahead log is cut, in bytes.
 pub(super) const LOG_BYTES: u32 = 16 << 20;
@@ -215,9 +218,7 @@ pub(crate) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Connect
     if fresh {
         create(&connection)?;
     }
-    connection
-        .pragma_update(None, "journal_mode", "WAL")
-        .map_err(|error| StoreError::from(error).at(path))?;
+    use_write_ahead_log(&connection).map_err(|error| StoreError::from(error).at(path))?;
     // FULL syncs the log at every commit: what was answered 2xx survives a power cut. NORMAL, the
     // usual choice in WAL mode, syncs only at checkpoints and could lose the last commits.
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -291,6 +292,24 @@ pub(super) fn check_location(path: &Path) -> Result<(), StoreError> {
     }
     access(path, Access::READ_OK | Access::WRITE_OK)
         .map_err(|error| not_writable(error.to_string()))
+}
+
+/// Switches a file to write-ahead mode, if it is not in it.
+fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
+    let began = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            // Another program opens the new file at this moment. SQLite does not wait here, as it
+            // does elsewhere: two programs that have read the file could wait for each other.
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && began.elapsed() < BUSY_TIMEOUT =>
+            {
+                std::thread::sleep(BUSY_PAUSE);
+            }
+            result => return result,
+        }
+    }
 }
 
 /// Marks a new file as ours and creates its tables, in one transaction: a file that has the mark

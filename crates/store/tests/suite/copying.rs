@@ -171,7 +171,7 @@ fn all_rows_of_all_tables_are_copied() {
         .map(|(name, columns)| (Just(name.clone()), rows(columns)))
         .collect();
     let mut runner = TestRunner::new(Config {
-        cases: 12,
+        cases: 6,
         failure_persistence: None,
         ..Config::default()
     });
@@ -473,6 +473,16 @@ mod in_postgres {
             waiting.join().unwrap();
         });
         assert_eq!(schema.number("SELECT count(*) FROM archive"), 2);
+    }
+
+    #[test]
+    fn a_database_is_not_copied_to_itself() {
+        let Some(schema) = Schema::new() else { return };
+        drop(schema.connect().unwrap());
+        let _source = PostgresStore::copy_source(&schema.url()).unwrap();
+        let target = PostgresStore::copy_target(&schema.url());
+        let error = target.err().unwrap().to_string();
+        assert!(error.contains("is the one that is copied"), "{error}");
     }
 
     #[test]
