@@ -29,7 +29,14 @@ pub(crate) use self::value::{FromValue, ToValue, Value, ValueRef};
 /// A connection.
 pub struct Connection {
     backend: Backend,
+    /// The node that writes on it.
+    node: i64,
+    /// Whether that may claim.
+    is_live: bool,
 }
+
+/// The node of a store that one process has for itself.
+const ONLY_NODE: i64 = 1;
 
 enum Backend {
     Sqlite(rusqlite::Connection),
@@ -90,6 +97,8 @@ impl Connection {
     pub(crate) fn sqlite(connection: rusqlite::Connection) -> Self {
         Self {
             backend: Backend::Sqlite(connection),
+            node: ONLY_NODE,
+            is_live: true,
         }
     }
 
@@ -98,7 +107,30 @@ impl Connection {
     pub(crate) fn postgres(session: Session) -> Self {
         Self {
             backend: Backend::Postgres(session),
+            node: ONLY_NODE,
+            is_live: true,
         }
+    }
+
+    /// Sets the node that writes from now on, and whether it may claim.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn set_node(&mut self, node: i64, is_live: bool) {
+        (self.node, self.is_live) = (node, is_live);
+    }
+
+    /// The number of the node that writes on this connection, which its claims have.
+    pub(crate) fn node(&self) -> i64 {
+        self.node
+    }
+
+    /// Whether that node may claim: no other one has declared it lost.
+    pub(crate) fn is_live(&self) -> bool {
+        self.is_live
+    }
+
+    /// Whether several nodes write to the database.
+    pub(crate) fn is_shared(&self) -> bool {
+        !matches!(self.backend, Backend::Sqlite(_))
     }
 
     /// The connection to a file, for what only SQLite has.

@@ -44,6 +44,7 @@ mod references;
 mod removal;
 mod resume;
 mod retention;
+mod senders;
 pub(crate) mod silences;
 pub(crate) mod state;
 #[cfg(test)]
@@ -155,7 +156,7 @@ fn micros(instant: Timestamp) -> i64 {
 }
 
 /// The inverse of [`micros`]; a value outside the calendar becomes its nearest end.
-fn instant(micros: i64) -> Timestamp {
+pub(crate) fn instant(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 {
         Timestamp::MIN
     } else {

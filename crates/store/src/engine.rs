@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::database::Connection;
+use crate::nodes::Cluster;
 use crate::tree::Tree;
 use crate::{StoreError, StoreLock};
 
@@ -10,6 +11,9 @@ use crate::{StoreError, StoreLock};
 pub trait Engine: Send + Sync + Sized + 'static {
     /// Whether other processes may store entries between two transactions.
     const IS_SHARED: bool;
+
+    /// The condition on `delivery` of a claim of a node that is gone.
+    const LOST_CLAIMS: &str;
 
     /// How many connections may read at one time, besides those of state readers.
     const MAX_READERS: usize;
@@ -36,6 +40,9 @@ pub trait Engine: Send + Sync + Sized + 'static {
 
     /// Makes this process the one that delivers, for as long as the lock is held.
     fn lock(self: &Arc<Self>) -> Result<StoreLock, StoreError>;
+
+    /// What it does for nodes, if several share it.
+    fn cluster(&self) -> Option<&dyn Cluster>;
 
     /// Gives up space that is kept for removing something when there is no other. False if there
     /// is none.

@@ -114,6 +114,12 @@ pub enum StoreError {
         /// What happened.
         reason: String,
     },
+    /// Another node sends to a target to which only one may send.
+    #[error("another node sends to {target} now")]
+    TakenOver {
+        /// The target.
+        target: String,
+    },
     /// Another process held SQLite's write lock for ten seconds.
     #[error("the store is locked by another process")]
     Busy,

@@ -56,6 +56,7 @@ mod filters;
 mod incidents;
 mod incoming;
 mod matches;
+mod nodes;
 mod options;
 mod page;
 mod phase;
@@ -96,6 +97,7 @@ pub use matches::{
     ClosedBy, DamagedMatch, DueCursor, DuePage, MatchCount, MatchCursor, MatchFilter, MatchPage,
     PendingMatch,
 };
+pub use nodes::{Beat, NewNode, Node, NodeSetup, NodeState, Note, NoteObserver};
 pub use options::StoreOptions;
 pub use page::{
     DamagedDelivery, DeliveryPage, EventDeliveries, InvalidPageCursor, PageCursor, PageLimits,
@@ -106,7 +108,7 @@ pub use postgres::PostgresStore;
 pub use recorded_change::{RecordedChange, RecordedValue, recorded_changes};
 pub use records::{
     Attempt, AttemptOutcome, ClaimLimit, Claimed, DeliveryRecord, DeliveryStatus, EndedAttempt,
-    FoldedAttempts, QueueDepth, RuleUse, Settled, TargetPause,
+    FoldedAttempts, QueueDepth, RuleUse, Sender, Settled, TargetPause,
 };
 pub use reply::{Reply, ReplySender};
 pub use retention::{Pruned, Retention};
@@ -119,7 +121,8 @@ pub use sqlite::SqliteStore;
 pub use state::{EvaluateInTransaction, ReadSet, StateReader, StoredState};
 pub use store::{Store, StoreLock};
 pub use timeline::{
-    Advanced, AfterCommit, DueMatch, EntryKind, NewEntry, TimeTransaction, TimeWork, Timeline,
+    Advanced, AfterCommit, DueMatch, EntryKind, LiveWindow, NewEntry, TimeTransaction, TimeWork,
+    Timeline,
 };
 pub use version::StoreVersion;
 

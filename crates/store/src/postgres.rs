@@ -20,18 +20,22 @@ mod address;
 mod copy;
 mod inspect;
 mod migration;
+mod nodes;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 
 use self::address::Address;
+use self::nodes::{NOT_JOINED, NodeConnection};
 use crate::database::{Connection, Optional, Session, wait};
-use crate::database_store::DatabaseStore;
+use crate::database_store::{DatabaseStore, instant};
 use crate::engine::Engine;
+use crate::nodes::Cluster;
 use crate::tree::Tree;
-use crate::{StoreError, StoreLock, StoreOptions};
+use crate::{NoteObserver, StoreError, StoreLock, StoreOptions};
 
 /// A session that does nothing for this long within a transaction is ended.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,10 +48,12 @@ const MAX_READERS: usize = 8;
 /// Rows at each end of a table whose sizes are taken for those of all.
 const SAMPLE: u32 = 500;
 
-/// Begins a transaction, waits for the lock, and returns the number of the transaction.
+/// Begins a transaction and waits for the lock. Then comes a statement that returns the number of the
+/// transaction.
 const BEGIN: &str = "BEGIN; \
-                     SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 1)); \
-                     SELECT pg_current_xact_id()";
+                     SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 1))";
+/// How that ends if the node is live.
+const LIVE: &str = "+";
 
 /// A store in PostgreSQL. Dropping it finishes what was submitted.
 pub type PostgresStore = DatabaseStore<PostgresServer>;
@@ -59,7 +65,17 @@ pub struct PostgresServer {
     runtime: Option<Runtime>,
     /// The number of the open transaction.
     transaction: Mutex<Option<String>>,
+    /// The number of this node; [`NOT_JOINED`] if it is none.
+    node: AtomicI64,
+    /// The number of the schema.
+    schema: String,
+    nodes: Mutex<Option<NodeConnection>>,
+    /// Gets the notes of nodes.
+    observer: Arc<RwLock<Option<NoteObserver>>>,
 }
+
+/// Ends the node when it is dropped.
+struct Membership(Arc<PostgresServer>);
 
 impl PostgresStore {
     /// Connects to a database, and creates the tables if there are none.
@@ -93,15 +109,21 @@ impl PostgresServer {
             address,
             runtime: Some(runtime),
             transaction: Mutex::default(),
+            node: AtomicI64::new(NOT_JOINED),
+            schema: String::new(),
+            nodes: Mutex::default(),
+            observer: Arc::default(),
         })
     }
 
     /// Connects, and brings the tables to the newest version.
     fn open_migrated(url: &str) -> Result<(Self, Connection), StoreError> {
-        let server = Self::new(url)?;
+        let mut server = Self::new(url)?;
         let mut connection = server.open_first(Self::open_writer)?;
         inspect::check_schema(&connection, &server)?;
         server.begin(&mut connection)?;
+        let sql = "SELECT CAST(CAST(CAST(current_schema() AS regnamespace) AS oid) AS text)";
+        server.schema = connection.server()?.read_last(sql)?.unwrap_or_default();
         migration::migrate(&connection, &server)?;
         server.commit(&mut connection)?;
         Ok((server, connection))
@@ -178,10 +200,36 @@ impl PostgresServer {
         }
     }
 
+    /// Begins a transaction on a connection that is not lost, and finds out whether this node is live
+    /// now: none that is later declared lost has claims that whoever releases them does not see.
+    fn begin_on(&self, connection: &mut Connection) -> Result<(), StoreError> {
+        let node = self.node.load(Ordering::SeqCst);
+        let live = if node == NOT_JOINED {
+            format!("'{LIVE}'")
+        } else {
+            format!(
+                "(SELECT CASE state WHEN 0 THEN '{LIVE}' ELSE '' END FROM node WHERE number = {node})"
+            )
+        };
+        let sql = format!("{BEGIN}; SELECT concat(pg_current_xact_id(), {live})");
+        let begun = connection.server()?.read_last(&sql)?;
+        let number = begun.as_deref().map(|begun| begun.trim_end_matches(LIVE));
+        let is_live = begun.as_ref().is_some_and(|begun| begun.ends_with(LIVE));
+        *self.transaction() = number.map(str::to_owned);
+        connection.set_node(node, is_live);
+        Ok(())
+    }
+
     fn transaction(&self) -> std::sync::MutexGuard<'_, Option<String>> {
         self.transaction
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 
@@ -197,6 +245,9 @@ impl Drop for PostgresServer {
 impl Engine for PostgresServer {
     const IS_SHARED: bool = true;
 
+    const LOST_CLAIMS: &str =
+        "claimed <> 0 AND claimed NOT IN (SELECT number FROM node WHERE state = 0)";
+
     const MAX_READERS: usize = MAX_READERS;
 
     fn open_reader(&self) -> Result<Connection, StoreError> {
@@ -205,18 +256,14 @@ impl Engine for PostgresServer {
 
     fn begin(&self, connection: &mut Connection) -> Result<(), StoreError> {
         if !connection.is_lost() {
-            match connection.server()?.read_last(BEGIN) {
+            match self.begin_on(connection) {
                 // It was lost while nothing was run.
                 Err(_) if connection.is_lost() => {}
-                result => {
-                    *self.transaction() = result?;
-                    return Ok(());
-                }
+                result => return result,
             }
         }
         *connection = self.open_writer()?;
-        *self.transaction() = connection.server()?.read_last(BEGIN)?;
-        Ok(())
+        self.begin_on(connection)
     }
 
     fn commit(&self, connection: &mut Connection) -> Result<(), StoreError> {
@@ -243,7 +290,11 @@ impl Engine for PostgresServer {
 
     fn lock(self: &Arc<Self>) -> Result<StoreLock, StoreError> {
         // Nodes deliver together.
-        Ok(StoreLock::new(()))
+        Ok(StoreLock::new(Membership(self.clone())))
+    }
+
+    fn cluster(&self) -> Option<&dyn Cluster> {
+        Some(self)
     }
 
     fn give_up_reserve(&self) -> bool {

@@ -136,6 +136,9 @@ pub struct ClaimLimit {
     pub bytes: usize,
     /// Whether deliveries that have failed before come first.
     pub retries_first: bool,
+    /// Whether only one node may send to the target at a time: while another one does, nothing is
+    /// claimed.
+    pub sends_alone: bool,
 }
 
 /// The outcome of a claim.
@@ -150,6 +153,24 @@ pub struct Claimed {
     pub unreadable: Vec<DeadLetterReport>,
     /// How many deliveries were withheld or silenced instead of claimed.
     pub kept_back: usize,
+    /// Who may send to the target.
+    pub sender: Sender,
+}
+
+/// Which node sends to a target that only one may send to at a time, see
+/// [`ClaimLimit::sends_alone`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[non_exhaustive]
+pub enum Sender {
+    /// This one, as before.
+    #[default]
+    Own,
+    /// This one from now on: what others have sent is in [`Store::submit_recent_calls`].
+    ///
+    /// [`Store::submit_recent_calls`]: crate::Store::submit_recent_calls
+    TakenOver,
+    /// Another one, which works.
+    Other,
 }
 
 /// What followed from a settled attempt.

@@ -24,6 +24,7 @@ use self::schema::{BUSY_TIMEOUT, LOG_BYTES};
 use crate::database::Connection;
 use crate::database_store::DatabaseStore;
 use crate::engine::Engine;
+use crate::nodes::Cluster;
 use crate::tree::Tree;
 use crate::{StoreError, StoreLock, StoreOptions, StoreVersion};
 
@@ -112,6 +113,9 @@ impl SqliteStore {
 impl Engine for SqliteFile {
     const IS_SHARED: bool = false;
 
+    /// All: this is the only process that delivers.
+    const LOST_CLAIMS: &str = "claimed <> 0";
+
     const MAX_READERS: usize = usize::MAX;
 
     fn open_reader(&self) -> Result<Connection, StoreError> {
@@ -158,6 +162,10 @@ impl Engine for SqliteFile {
 
     fn lock(self: &Arc<Self>) -> Result<StoreLock, StoreError> {
         self.files.lock_exclusive()
+    }
+
+    fn cluster(&self) -> Option<&dyn Cluster> {
+        None
     }
 
     fn give_up_reserve(&self) -> bool {

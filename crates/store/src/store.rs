@@ -11,15 +11,16 @@ use reflexarc_reaction::OwnCode;
 
 use crate::{
     Accepted, Acknowledged, Acknowledgement, ActiveWithholding, Archived, Attempt, AttemptOutcome,
-    AuditEntry, AuditFilter, AuditOutcome, BulkChange, BulkStep, ChangeReservation, ChangeStop,
-    ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport,
+    AuditEntry, AuditFilter, AuditOutcome, Beat, BulkChange, BulkStep, ChangeReservation,
+    ChangeStop, ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport,
     DeliveryFilter, DeliveryPage, DeliveryRecord, DeliveryStatus, DueCursor, DuePage, EndedAttempt,
     EntryPage, EvaluateInTransaction, EventDeliveries, EventFilter, EventPage, Incident,
     IncidentFilter, Incoming, MatchCount, MatchCursor, MatchFilter, MatchPage, NewAuditEntry,
-    NewSilence, PageCursor, PageLimits, Pruned, QueueDepth, ReleaseStep, ReplayAccepted, Reply,
-    ReplySender, Retention, RuleUse, SelectedChange, Selection, Settled, Silence, SilenceEnd,
-    StateReader, StoreCheck, StoreError, TargetPause, TimeWork, Timeline, VerifyReport,
-    WithdrawnCallObserver, WithheldPeriod, Withholding,
+    NewNode, NewSilence, Node, NodeSetup, Note, NoteObserver, PageCursor, PageLimits, Pruned,
+    QueueDepth, ReleaseStep, ReplayAccepted, Reply, ReplySender, Retention, RuleUse,
+    SelectedChange, Selection, Settled, Silence, SilenceEnd, StateReader, StoreCheck, StoreError,
+    TargetPause, TimeWork, Timeline, VerifyReport, WithdrawnCallObserver, WithheldPeriod,
+    Withholding,
 };
 
 /// The exclusive lock of the one process that delivers from a store. It is released when this is
@@ -209,12 +210,50 @@ pub trait Store: Send + Sync {
     /// If the store cannot be read.
     fn state(&self, now: Timestamp) -> Result<Vec<(String, String, String)>, StoreError>;
 
-    /// Makes this process the one that delivers from the store. Other processes may still read it
-    /// and cancel, redrive and drop deliveries.
+    /// Makes this process the one that delivers from the store, or in one that is shared, one of those
+    /// that do. Other processes may still read it and cancel, redrive and drop deliveries.
     ///
     /// # Errors
     /// If another process holds the lock.
     fn lock_exclusive(&self) -> Result<StoreLock, StoreError>;
+
+    /// Whether several processes may deliver from the store at one time.
+    fn is_shared(&self) -> bool;
+
+    /// Makes this process a node of a store that is shared, under a new number, until the
+    /// [`StoreLock`] is dropped. In one that is not there is nothing to do.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn join(&self, node: &NewNode) -> Result<(), StoreError>;
+
+    /// Tells the other nodes that this one works, and what it runs. `None` if the store is not
+    /// shared. Takes some seconds at most.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn beat(&self, setup: &NodeSetup) -> Result<Option<Beat>, StoreError>;
+
+    /// The nodes, those included that were lost within an hour; none if the store is not shared.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn nodes(&self) -> Result<Vec<Node>, StoreError>;
+
+    /// Declares a node lost, unless it has beaten since `node` was read: it claims nothing more, and
+    /// [`Store::release_claims`] releases what it has claimed. Returns whether it was live until
+    /// then.
+    ///
+    /// # Errors
+    /// If the store fails.
+    fn declare_lost(&self, node: &Node) -> Result<bool, StoreError>;
+
+    /// Tells the nodes something, if the store is shared. Does not wait.
+    fn notify(&self, note: Note);
+
+    /// Calls `observer` with the notes of all nodes, this one included, in place of an earlier
+    /// observer. It must not block.
+    fn observe_notes(&self, observer: NoteObserver);
 
     /// Claims deliveries of `target` within `limit`: they are not claimed again before `now +
     /// lease`.
@@ -259,6 +298,7 @@ pub trait Store: Send + Sync {
             run: limit,
             bytes: usize::MAX,
             retries_first: false,
+            sends_alone: false,
         };
         let claimed = self.submit_claim(target, now, lease, limit).wait()?;
         Ok(claimed.runs.into_iter().flatten().collect())
@@ -297,8 +337,10 @@ pub trait Store: Send + Sync {
         settled.wait().map(drop)
     }
 
-    /// Releases the claims of an earlier process, in small steps. Only for the process that holds
-    /// the [`StoreLock`], before it claims. Returns how many there were.
+    /// Releases the claims of processes that are gone, in small steps: of all earlier ones, or in a
+    /// store that is shared, of nodes that have left or were declared lost. Only for the process that
+    /// holds the [`StoreLock`]; if the store is not shared, before it claims. Returns how many there
+    /// were.
     ///
     /// # Errors
     /// If the store fails.
@@ -335,7 +377,7 @@ pub trait Store: Send + Sync {
     fn submit_order_wait(&self, target: &str, wait: SignedDuration, now: Timestamp) -> Reply<bool>;
 
     /// Records that a call of a rate-limited target is about to begin, and forgets those that ended
-    /// before `since`.
+    /// before `since`. Fails with [`StoreError::TakenOver`] if another node sends to the target.
     fn submit_call(&self, target: &str, began: Timestamp, since: Timestamp) -> Reply<()>;
 
     /// Records when a call ended.

@@ -36,17 +36,38 @@ pub struct Advanced {
 /// Runs once a transaction is committed, and not at all if it is not.
 pub type AfterCommit = Box<dyn FnOnce() + Send>;
 
+/// Whether the rules have a window: the name of its rule, and its fingerprint.
+pub type LiveWindow<'a> = &'a dyn Fn(&str, u64) -> bool;
+
 /// Work in a transaction of its own.
 pub type TimeWork =
     Box<dyn FnOnce(&mut dyn TimeTransaction) -> Result<Option<AfterCommit>, StoreError> + Send>;
 
 /// An open transaction that adds entries to the archive and changes matches.
 pub trait TimeTransaction: StateReader {
-    /// The matches that are due by `to`, at most `limit`: by deadline, then rule, then key.
+    /// The matches that are due by `to`, at most `limit`: by deadline, then rule, then key. In a store
+    /// that is shared only those of windows that `live` knows: another node may have the others.
     ///
     /// # Errors
     /// If the store cannot be read.
-    fn due(&self, to: Timestamp, limit: usize) -> Result<Vec<DueMatch>, StoreError>;
+    fn due(
+        &self,
+        to: Timestamp,
+        limit: usize,
+        live: LiveWindow<'_>,
+    ) -> Result<Vec<DueMatch>, StoreError>;
+
+    /// Whether another node that works runs other rules than those with this hash.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn has_other_rules(&self, hash: &str) -> Result<bool, StoreError>;
+
+    /// When another node last worked, as far as is known.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn others_worked(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Stores an entry with its evaluation: state changes and deliveries, which are created `now`.
     ///
@@ -110,7 +131,7 @@ pub trait TimeTransaction: StateReader {
     /// If the store fails.
     fn close_matches(
         &mut self,
-        keep: &dyn Fn(&str, u64) -> bool,
+        keep: LiveWindow<'_>,
         now: Timestamp,
     ) -> Result<Vec<(String, u64)>, StoreError>;
 

@@ -149,6 +149,7 @@ impl CallQueue {
             run: 1,
             bytes: caller.context.delivery_bytes,
             retries_first: caller.gate.prefers_retry(),
+            sends_alone: false,
         };
         let claimed = claim(&caller.queue, &caller.context, limit).await;
         if claimed.is_empty() {

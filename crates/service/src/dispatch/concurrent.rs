@@ -255,6 +255,7 @@ impl ConcurrentQueue {
             run: MAX_RUN,
             bytes: self.room(),
             retries_first: self.gate.prefers_retry(),
+            sends_alone: false,
         };
         self.claiming
             .spawn(async move { claim(&queue, &context, limit).await });

@@ -181,6 +181,7 @@ impl RateLimitedQueue {
                     .delivery_bytes
                     .saturating_sub(self.held_bytes()),
                 retries_first: self.gate.prefers_retry(),
+                sends_alone: false,
             };
             let claimed = claim(&self.queue, &self.context, limit).await;
             let count: usize = claimed.iter().map(Run::len).sum();

@@ -177,6 +177,13 @@ impl Session {
         Ok(last)
     }
 
+    /// Sends statements without parameters and results on another thread; what becomes of them is not
+    /// known here.
+    pub(crate) fn send(&self, sql: &str) -> impl Future<Output = ()> + Send + use<> {
+        let (client, sql) = (self.client.clone(), sql.to_owned());
+        async move { drop(client.batch_execute(&sql).await) }
+    }
+
     /// Runs statements without parameters and results.
     pub(super) fn execute_batch(&self, sql: &str) -> Result<()> {
         let translated = translate(sql);

@@ -16,7 +16,7 @@
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::{Delivery, DeliveryId};
 
-use super::{instant, micros};
+use super::{instant, micros, senders};
 use crate::database::Connection;
 use crate::{Attempt, AttemptOutcome, FoldedAttempts, StoreError};
 
@@ -127,13 +127,18 @@ fn folded(mut attempts: Vec<Attempt>) -> Vec<Attempt> {
 }
 
 /// Records that a call of a rate-limited target begins, and forgets those that ended before
-/// `since`.
+/// `since`. Fails if another node sends to the target.
 pub(super) fn begin_call(
     connection: &Connection,
     target: &str,
     began: Timestamp,
     since: Timestamp,
 ) -> Result<(), StoreError> {
+    if !senders::may_call(connection, target)? {
+        return Err(StoreError::TakenOver {
+            target: target.to_owned(),
+        });
+    }
     let sql = "DELETE FROM call WHERE target = ?1 AND began < ?2 AND coalesce(ended, began) < ?2";
     connection
         .prepare_cached(sql)?

@@ -132,7 +132,7 @@ pub(super) fn withdraw(
     now: Timestamp,
 ) -> Result<Option<Withdrawal>, StoreError> {
     // An expired claim is of an attempt that has ended long ago.
-    let sql = "SELECT c.code IS NOT NULL, d.claimed = 1 AND d.due > ?2
+    let sql = "SELECT c.code IS NOT NULL, d.claimed <> 0 AND d.due > ?2
                FROM waiting_call AS c JOIN delivery AS d ON d.id = c.id WHERE c.id = ?1";
     let mut statement = connection.prepare_cached(sql)?;
     let found = statement.query_row((id.as_bytes(), micros(now)), |row| {
@@ -191,8 +191,10 @@ pub(super) fn settle_without_answer(
     // Not claimed any more, so that it is withdrawn at once. That there is a row is checked by the
     // same statement: without one it was answered, or is damaged, and is settled as a message.
     let sql = "UPDATE delivery SET claimed = 0, attempt = attempt + 1
-               WHERE id = ?1 AND status = 0 AND id IN (SELECT id FROM waiting_call)";
-    if connection.prepare_cached(sql)?.execute([id.as_bytes()])? == 0 {
+               WHERE id = ?1 AND status = 0 AND claimed IN (0, ?2)
+                     AND id IN (SELECT id FROM waiting_call)";
+    let parameters = (id.as_bytes(), connection.node());
+    if connection.prepare_cached(sql)?.execute(parameters)? == 0 {
         return Ok(false);
     }
     withdraw(connection, id, code, reason, now)?;

@@ -6,12 +6,12 @@ use reflexarc_delivery::{DeadLetterCause, DeliveryId, EventRef};
 use super::order::{self, Place};
 use super::records::{COLUMNS, UnreadableRow, read_row};
 use super::withheld::ClaimFilter;
-use super::{calls, micros, outbox};
+use super::{calls, micros, outbox, senders};
 use crate::database;
 use crate::database::Connection;
 use crate::{
-    ClaimLimit, Claimed, DeadLetter, DeadLetterReport, DeliveryRecord, DeliveryStatus, StoreError,
-    Withholding,
+    ClaimLimit, Claimed, DeadLetter, DeadLetterReport, DeliveryRecord, DeliveryStatus, Sender,
+    StoreError, Withholding,
 };
 
 /// A delivery that a claim has taken.
@@ -62,6 +62,24 @@ pub(super) fn claim(
     limit: ClaimLimit,
     withholding: Option<&dyn Withholding>,
 ) -> Result<Claimed, StoreError> {
+    // Its claims may be released at any time.
+    if !connection.is_live() {
+        return Ok(Claimed {
+            sender: Sender::Other,
+            ..Claimed::default()
+        });
+    }
+    let sender = if limit.sends_alone {
+        senders::take(connection, target)?
+    } else {
+        Sender::Own
+    };
+    if sender == Sender::Other {
+        return Ok(Claimed {
+            sender,
+            ..Claimed::default()
+        });
+    }
     let mut filter = ClaimFilter::open(connection, withholding, now)?;
     let until = micros(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
     // Selected and updated in one transaction of the one writer, so two queues can never claim the
@@ -75,7 +93,8 @@ pub(super) fn claim(
             let expired = |row: &Result<Taken, _>| row.as_ref().is_ok_and(|one| one.was_claimed);
             if rows.iter().any(expired) {
                 // Runs whose claims have expired: what follows in them waits again.
-                outbox::release_where(connection, "claimed = 1 AND due <= ?1", Some(target), now)?;
+                let expired = "claimed <> 0 AND due <= ?1";
+                outbox::release_where(connection, expired, Some(target), now)?;
                 rows = take(connection, &sql, target, now, room)?;
             }
             let found = unreadable.len() + kept_back(filter.as_ref());
@@ -133,6 +152,7 @@ pub(super) fn claim(
             .collect(),
         unreadable,
         kept_back: kept_back(filter.as_ref()),
+        sender,
     })
 }
 
@@ -293,11 +313,10 @@ fn mark(
 ) -> Result<(), StoreError> {
     // As heads, so that the end of each need not update the next one of the run. Those that are not
     // sent are updated when they are released.
-    let sql = "UPDATE delivery SET due = ?2, set_at = ?3, claimed = 1, head = 1 WHERE id = ?1";
+    let sql = "UPDATE delivery SET due = ?2, set_at = ?3, claimed = ?4, head = 1 WHERE id = ?1";
     let id = taken.record.delivery.id;
-    connection
-        .prepare_cached(sql)?
-        .run((id.as_bytes(), until, micros(now)))?;
+    let parameters = (id.as_bytes(), until, micros(now), connection.node());
+    connection.prepare_cached(sql)?.run(parameters)?;
     Ok(())
 }
 

@@ -9,16 +9,16 @@ use super::incidents::{self, Ending};
 use super::matches::remove_where;
 use super::{instant, micros};
 use crate::database::Connection;
-use crate::{DueMatch, IncidentEnd, StoreError};
+use crate::{DueMatch, IncidentEnd, LiveWindow, StoreError};
 
 /// Matches by deadline, window and key: whether each can fire.
-pub(super) const DUE: &str = "SELECT m.due, r.rule, m.key, m.rule,
+pub(super) const DUE: &str = "SELECT m.due, r.rule, m.key, m.rule, r.window,
            r.closed = 0 AND (m.expires IS NULL OR m.expires > ?1)
     FROM kept_match AS m INDEXED BY match_by_due
     CROSS JOIN match_rule AS r
     WHERE r.id = m.rule AND m.due <= ?1 ORDER BY m.due, m.rule, m.key LIMIT ?2";
 /// The open windows that have a match with the deadline `?1`, by the name of their rule.
-pub(super) const WINDOWS_AT: &str = "SELECT r.rule, r.id
+pub(super) const WINDOWS_AT: &str = "SELECT r.rule, r.id, r.window
     FROM match_rule AS r INDEXED BY match_rule_open
     WHERE r.closed = 0 AND EXISTS
         (SELECT 1 FROM kept_match AS m INDEXED BY match_by_due WHERE m.due = ?1 AND m.rule = r.id)
@@ -46,10 +46,12 @@ struct Due {
     rule: String,
     key: String,
     window: i64,
+    fingerprint: u64,
     can_fire: bool,
 }
 
-/// The matches that are due by `to`, at most `limit`: by deadline, then rule, then key.
+/// The matches of live windows that are due by `to`, at most `limit`: by deadline, then rule, then
+/// key.
 ///
 /// The index has those with the same deadline in the order of the numbers of their windows and not
 /// of the names of their rules. Where more than `limit` have the same deadline, as after a restart,
@@ -63,21 +65,34 @@ pub(super) fn due(
     connection: &Connection,
     to: Timestamp,
     limit: usize,
+    live: LiveWindow<'_>,
 ) -> Result<Vec<DueMatch>, StoreError> {
-    let mut found = first_due(connection, to, limit.saturating_add(1))?;
-    // As long as there are any, so that nothing due is passed over.
-    while found.iter().any(|due| !due.can_fire) {
-        for due in found.iter().filter(|due| !due.can_fire) {
-            let ending = &Ending::new(IncidentEnd::Forgotten, to);
-            remove_where(connection, ONE, (due.window, &due.key), ending)?;
+    let is_live = |due: &Due| live(&due.rule, due.fingerprint);
+    let mut read = limit.saturating_add(1);
+    let mut found = loop {
+        let mut found = first_due(connection, to, read)?;
+        let is_all = found.len() < read;
+        // As long as there are any, so that nothing due is passed over.
+        if found.iter().any(|due| !due.can_fire) {
+            for due in found.iter().filter(|due| !due.can_fire) {
+                let ending = &Ending::new(IncidentEnd::Forgotten, to);
+                remove_where(connection, ONE, (due.window, &due.key), ending)?;
+            }
+            continue;
         }
-        found = first_due(connection, to, limit.saturating_add(1))?;
-    }
+        found.retain(is_live);
+        if is_all || found.len() > limit {
+            break found;
+        }
+        // Behind those of other nodes: few, as those fire them.
+        read = read.saturating_mul(2);
+    };
+    found.truncate(limit.saturating_add(1));
     if found.len() > limit
         && let Some(last) = found.last().map(|due| due.at)
     {
         found.retain(|due| due.at < last);
-        add_due_at(connection, last, to, limit, &mut found)?;
+        add_due_at(connection, last, to, limit, live, &mut found)?;
     }
     let mut due: Vec<DueMatch> = found.into_iter().map(DueMatch::from).collect();
     due.sort_unstable();
@@ -94,7 +109,8 @@ fn first_due(connection: &Connection, to: Timestamp, limit: usize) -> Result<Vec
             rule: row.get(1)?,
             key: row.get(2)?,
             window: row.get(3)?,
-            can_fire: row.get(4)?,
+            fingerprint: row.get::<_, i64>(4)?.cast_unsigned(),
+            can_fire: row.get(5)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -106,13 +122,20 @@ fn add_due_at(
     at: i64,
     to: Timestamp,
     limit: usize,
+    live: LiveWindow<'_>,
     found: &mut Vec<Due>,
 ) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(WINDOWS_AT)?;
-    let windows = statement.query_map([at], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let windows: Vec<(String, i64)> = windows.collect::<Result<_, _>>()?;
+    let windows = statement.query_map([at], |row| {
+        let fingerprint = row.get::<_, i64>(2)?.cast_unsigned();
+        Ok((row.get(0)?, row.get(1)?, fingerprint))
+    })?;
+    let windows: Vec<(String, i64, u64)> = windows.collect::<Result<_, _>>()?;
     let mut statement = connection.prepare_cached(AT)?;
-    for (rule, window) in windows {
+    for (rule, window, fingerprint) in windows {
+        if !live(&rule, fingerprint) {
+            continue;
+        }
         let left = i64::try_from(limit.saturating_sub(found.len())).unwrap_or(i64::MAX);
         let keys = statement.query_map((at, window, micros(to), left), |row| row.get(0))?;
         for key in keys {
@@ -121,6 +144,7 @@ fn add_due_at(
                 rule: rule.clone(),
                 key: key?,
                 window,
+                fingerprint,
                 can_fire: true,
             });
         }
@@ -180,7 +204,7 @@ const SHIFT_OTHERS: &str = "UPDATE kept_match
 /// pending, of those that had any.
 pub(super) fn close(
     connection: &Connection,
-    keep: &dyn Fn(&str, u64) -> bool,
+    keep: LiveWindow<'_>,
     at: Timestamp,
 ) -> Result<Vec<(String, u64)>, StoreError> {
     let mut closed: Vec<(String, u64)> = Vec::new();

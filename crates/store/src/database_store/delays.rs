@@ -44,7 +44,7 @@ pub(super) struct InProgress {
 
 /// Those that wait under a name. With `IS`, as the scope may be NULL; the condition on `delay_key`
 /// is written out, as the partial index needs it.
-pub(super) const NAMED: &str = "SELECT id, target, claimed = 1 AND due > ?4,
+pub(super) const NAMED: &str = "SELECT id, target, claimed <> 0 AND due > ?4,
         EXISTS (SELECT 1 FROM waiting_call AS c WHERE c.id = delivery.id) FROM delivery
     WHERE status = 0 AND delay_key IS NOT NULL
           AND rule = ?1 AND scope IS ?2 AND delay_key = ?3

@@ -18,13 +18,14 @@ pub(super) fn hold(
 ) -> Result<usize, StoreError> {
     let sql = "UPDATE delivery
                SET due = ?2, set_at = ?3, claimed = 0, order_key = NULL, head = 1
-               WHERE id = ?1 AND status = 0 AND claimed = 1";
+               WHERE id = ?1 AND status = 0 AND claimed = ?4";
     let mut held = 0;
     for id in ids {
         // Before the update, which takes it out of the order.
         let place = outbox::place_of(connection, *id)?;
         let mut statement = connection.prepare_cached(sql)?;
-        let changed = statement.execute((id.as_bytes(), micros(until), micros(now)))?;
+        let parameters = (id.as_bytes(), micros(until), micros(now), connection.node());
+        let changed = statement.execute(parameters)?;
         held += changed;
         if let (1, Some(place)) = (changed, place) {
             order::update_next(connection, target, place, now)?;

@@ -109,7 +109,7 @@ pub(super) fn unattempted(
     // What has neither an order nor a delay is due later only because it is held.
     let sql = "SELECT target, count(*) FROM delivery
                WHERE status = 0 AND head = 1 AND attempt = 1
-                     AND (due <= ?1 OR claimed = 1 OR order_key IS NULL AND delay IS NULL)
+                     AND (due <= ?1 OR claimed <> 0 OR order_key IS NULL AND delay IS NULL)
                GROUP BY target ORDER BY target";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map([micros(now)], |row| {

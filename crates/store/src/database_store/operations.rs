@@ -23,17 +23,19 @@ use super::{
 };
 use crate::database::Connection;
 use crate::engine::Engine;
+use crate::nodes::Cluster;
 use crate::{
     Accepted, Acknowledged, Acknowledgement, ActiveWithholding, Archived, Attempt, AttemptOutcome,
-    AuditEntry, AuditFilter, AuditOutcome, BulkChange, BulkStep, ChangeReservation, ChangeStop,
-    ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport,
+    AuditEntry, AuditFilter, AuditOutcome, Beat, BulkChange, BulkStep, ChangeReservation,
+    ChangeStop, ClaimLimit, Claimed, ClosedBy, DamagedEvent, DeadLetterObserver, DeadLetterReport,
     DeliveryFilter, DeliveryPage, DeliveryRecord, DeliveryStatus, DueCursor, DuePage, EndedAttempt,
     EntryKind, EntryPage, EvaluateInTransaction, EventDeliveries, EventFilter, EventPage, Incident,
     IncidentFilter, Incoming, MatchCount, MatchCursor, MatchFilter, MatchPage, NewAuditEntry,
-    NewSilence, PageCursor, PageLimits, Pruned, QueueDepth, ReleaseStep, ReplayAccepted, Reply,
-    ReplySender, Retention, RuleUse, SelectedChange, Selection, Settled, Silence, SilenceEnd,
-    StateReader, Store, StoreCheck, StoreError, StoreLock, TargetPause, TimeWork, Timeline,
-    VerifyReport, WithdrawnCallObserver, WithheldPeriod, Withholding,
+    NewNode, NewSilence, Node, NodeSetup, Note, NoteObserver, PageCursor, PageLimits, Pruned,
+    QueueDepth, ReleaseStep, ReplayAccepted, Reply, ReplySender, Retention, RuleUse,
+    SelectedChange, Selection, Settled, Silence, SilenceEnd, StateReader, Store, StoreCheck,
+    StoreError, StoreLock, TargetPause, TimeWork, Timeline, VerifyReport, WithdrawnCallObserver,
+    WithheldPeriod, Withholding,
 };
 
 impl<E: Engine> Store for DatabaseStore<E> {
@@ -286,6 +288,42 @@ impl<E: Engine> Store for DatabaseStore<E> {
         self.engine.lock()
     }
 
+    fn is_shared(&self) -> bool {
+        E::IS_SHARED
+    }
+
+    fn join(&self, node: &NewNode) -> Result<(), StoreError> {
+        let joined = self.engine.cluster().map(|cluster| cluster.join(node));
+        joined.transpose().map(drop)
+    }
+
+    fn beat(&self, setup: &NodeSetup) -> Result<Option<Beat>, StoreError> {
+        let beat = self.engine.cluster().map(|cluster| cluster.beat(setup));
+        beat.transpose()
+    }
+
+    fn nodes(&self) -> Result<Vec<Node>, StoreError> {
+        let cluster = self.engine.cluster();
+        cluster.map_or_else(|| Ok(Vec::new()), Cluster::list)
+    }
+
+    fn declare_lost(&self, node: &Node) -> Result<bool, StoreError> {
+        let cluster = self.engine.cluster();
+        cluster.map_or(Ok(false), |cluster| cluster.declare_lost(node))
+    }
+
+    fn notify(&self, note: Note) {
+        if let Some(cluster) = self.engine.cluster() {
+            cluster.notify(note);
+        }
+    }
+
+    fn observe_notes(&self, observer: NoteObserver) {
+        if let Some(cluster) = self.engine.cluster() {
+            cluster.observe(observer);
+        }
+    }
+
     fn submit_claim(
         &self,
         target: &str,
@@ -380,7 +418,7 @@ impl<E: Engine> Store for DatabaseStore<E> {
 
     fn submit_release(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Reply<usize> {
         self.writer
-            .submit(move |connection| outbox::release_some(connection, &ids, now))
+            .submit(move |connection| outbox::release_own(connection, &ids, now))
     }
 
     fn submit_hold(
@@ -615,7 +653,9 @@ impl<E: Engine> Store for DatabaseStore<E> {
         now: Timestamp,
     ) -> Result<Option<Silence>, StoreError> {
         let job = move |connection: &_| silences::add(connection, &silence, most, now);
-        self.writer.submit(job).wait()
+        let added = self.writer.submit(job).wait()?;
+        self.notify(Note::Changed);
+        Ok(added)
     }
 
     fn silence(&self, id: i64) -> Result<Option<Silence>, StoreError> {
@@ -633,11 +673,13 @@ impl<E: Engine> Store for DatabaseStore<E> {
 
     fn end_silence(&self, id: i64, end: SilenceEnd) -> Result<Option<Silence>, StoreError> {
         // On a full disk too: what it withholds is sent then.
-        self.free_space(|| {
+        let ended = self.free_space(|| {
             let end = end.clone();
             let job = move |connection: &_| silences::end(connection, id, &end);
             self.writer.submit(job).wait()
-        })
+        })?;
+        self.notify(Note::Changed);
+        Ok(ended)
     }
 
     fn active_withholding(&self, now: Timestamp) -> Result<ActiveWithholding, StoreError> {
@@ -761,7 +803,9 @@ impl<E: Engine> Store for DatabaseStore<E> {
             let (target, pause) = (target.to_owned(), pause.clone());
             let job = move |connection: &_| targets::set_pause(connection, &target, pause.as_ref());
             self.writer.submit(job).wait()
-        })
+        })?;
+        self.notify(Note::Changed);
+        Ok(())
     }
 
     fn paused_targets(&self) -> Result<Vec<(String, TargetPause)>, StoreError> {

@@ -318,8 +318,8 @@ pub(super) fn set_wait(
         // In steps, as a target that is down may have a long queue, and others wait for the writer.
         let sql = "UPDATE delivery
                    SET order_key = NULL, head = 1,
-                       due = CASE claimed WHEN 1 THEN due
-                                  ELSE max(coalesce(retry, ?2), min(due, ?2)) END
+                       due = CASE claimed WHEN 0 THEN max(coalesce(retry, ?2), min(due, ?2))
+                                  ELSE due END
                    WHERE id IN (SELECT id FROM delivery
                                 WHERE status = 0 AND target = ?1 AND order_key IS NOT NULL
                                 LIMIT ?3)";

@@ -1,12 +1,13 @@
 //! The outbox: released claims, settled attempts, dead letters.
 //!
 //! A delivery in the outbox has a `due` time. A claim moves `due` to the end of a lease and sets
-//! `claimed`, so that a claimed delivery is simply one that is not due: no second claim takes it,
-//! and a process that dies while sending loses nothing, because `due` comes anyway.
+//! `claimed` to the number of the node that has it, so that a claimed delivery is simply one that is
+//! not due: no second claim takes it, and a process that dies while sending loses nothing, because
+//! `due` comes anyway. A store of one process has one node, with the number 1.
 //!
 //! ```text
 //! accepted   due = 12:00:00  claimed = 0
-//! claimed    due = 12:16:00  claimed = 1     at 12:00:00 with a lease of 16 minutes
+//! claimed    due = 12:16:00  claimed = 1     by node 1 at 12:00:00 with a lease of 16 minutes
 //! failed     due = 12:00:03  claimed = 0     attempt 2 in a second
 //! delivered  status = 1
 //! ```
@@ -33,20 +34,17 @@ pub(super) fn release_future(connection: &Connection, now: Timestamp) -> Result<
     Ok(())
 }
 
-/// Releases the claims of one target: the deliveries are due at once, as far as their order allows.
-/// So are those that an earlier process wrote by a clock that was ahead of this one, see
+/// Releases the claims of this node on one target: the deliveries are due at once, as far as their
+/// order allows. So are those that an earlier process wrote by a clock that was ahead of this one, see
 /// [`release_future`].
 pub(super) fn release(
     connection: &Connection,
     target: &str,
     now: Timestamp,
 ) -> Result<usize, StoreError> {
-    release_where(
-        connection,
-        "(claimed = 1 OR set_at > ?1)",
-        Some(target),
-        now,
-    )
+    let node = connection.node();
+    let condition = format!("(claimed = {node} OR set_at > ?1)");
+    release_where(connection, &condition, Some(target), now)
 }
 
 /// A delivery whose delay ends later. It is left alone when the clock was set back: such delays
@@ -86,18 +84,32 @@ pub(super) fn release_where(
     Ok(released)
 }
 
-/// Releases the claims of these deliveries. They are due at once, as far as their order allows.
-pub(super) fn release_some(
+/// Releases the claims of this node on these deliveries. They are due at once, as far as their order
+/// allows.
+pub(super) fn release_own(
     connection: &Connection,
     ids: &[DeliveryId],
     now: Timestamp,
 ) -> Result<usize, StoreError> {
-    let sql = "UPDATE delivery SET due = ?1, set_at = ?1, claimed = 0
-               WHERE id = ?2 AND status = 0 AND claimed = 1
-               RETURNING target, order_key, seq, number, id";
+    let node = connection.node();
+    release_some(connection, ids, &format!("claimed = {node}"), now)
+}
+
+/// Releases the claims of these deliveries that meet a condition, as [`release_own`] does.
+pub(super) fn release_some(
+    connection: &Connection,
+    ids: &[DeliveryId],
+    condition: &str,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let sql = format!(
+        "UPDATE delivery SET due = ?1, set_at = ?1, claimed = 0
+         WHERE id = ?2 AND status = 0 AND {condition}
+         RETURNING target, order_key, seq, number, id"
+    );
     let mut released = 0;
     for id in ids {
-        if let Some((target, place)) = change(connection, sql, (micros(now), id.as_bytes()))? {
+        if let Some((target, place)) = change(connection, &sql, (micros(now), id.as_bytes()))? {
             released += 1;
             if let Some(place) = place {
                 order::update_one(connection, &target, place, now)?;
@@ -152,15 +164,17 @@ pub(super) fn settle(
     let mut settled = Settled::default();
     // `status = 0`: a delivery that an operator cancelled while it was being sent stays cancelled.
     // Only a successful attempt overrides that, because then the receiver does have it.
+    // `claimed`: another node has taken it over, and decides; this one was taken for dead.
+    let node = connection.node();
     match decision {
         // A part was delivered: the next part is due at once, as a first attempt. The next delivery
         // of its key goes on waiting.
         Decision::NextPart => {
             let sql = "UPDATE delivery
                        SET due = ?2, set_at = ?2, claimed = 0, attempt = 1, retry = NULL
-                       WHERE id = ?1 AND status = 0
+                       WHERE id = ?1 AND status = 0 AND claimed IN (0, ?3)
                        RETURNING target, order_key, seq, number, id";
-            if let Some((_, Some(place))) = change(connection, sql, (id, micros(now)))? {
+            if let Some((_, Some(place))) = change(connection, sql, (id, micros(now), node))? {
                 order::update_one(connection, target, place, now)?;
             }
         }
@@ -180,25 +194,27 @@ pub(super) fn settle(
             let sql = "UPDATE delivery
                        SET due = ?2, set_at = ?3, claimed = 0, attempt = attempt + 1,
                            retry = ?2, failed = coalesce(failed, ?4)
-                       WHERE id = ?1 AND status = 0
+                       WHERE id = ?1 AND status = 0 AND claimed IN (0, ?5)
                        RETURNING target, order_key, seq, number, id";
-            let failed = change(connection, sql, (id, micros(*at), micros(now), started))?;
+            let parameters = (id, micros(*at), micros(now), started, node);
+            let failed = change(connection, sql, parameters)?;
+            let is_ours = failed.is_some();
             if let Some((_, Some(place))) = failed {
                 // As a member of a digest it was sent although the one before was not delivered.
                 order::update_one(connection, target, place, now)?;
                 settled.next_is_due = order::update_next(connection, target, place, now)?;
             }
-            if delivery.action.is_call() {
+            if is_ours && delivery.action.is_call() {
                 calls::settle_retry(connection, delivery.id, attempt.outcome, now)?;
             }
         }
         Decision::DeadLetter { cause, reason } => {
             let sql = "UPDATE delivery
                        SET status = 2, finished = ?2, attempt = attempt + 1, reason = ?3
-                       WHERE id = ?1 AND status = 0
+                       WHERE id = ?1 AND status = 0 AND claimed IN (0, ?4)
                        RETURNING target, order_key, seq, number, id";
-            let ended = change(connection, sql, (id, micros(now), reason))?;
-            // None: it was cancelled meanwhile.
+            let ended = change(connection, sql, (id, micros(now), reason, node))?;
+            // None: it was cancelled or taken over meanwhile.
             if ended.is_some() {
                 let letter = DeadLetter {
                     id: delivery.id,

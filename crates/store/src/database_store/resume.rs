@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use reflexarc_delivery::DeliveryId;
 
 use super::{DatabaseStore, micros, outbox};
-use crate::StoreError;
 use crate::database::Connection;
 use crate::engine::Engine;
+use crate::{NodeState, StoreError};
 
 /// Pending deliveries that one query looks at.
 const READ_STEP: i64 = 2_000;
@@ -28,22 +28,24 @@ struct Found {
 }
 
 impl<E: Engine> DatabaseStore<E> {
-    /// Releases every claim, and what was written by a clock that was ahead of this one, in small
-    /// steps. Claims are looked for by a reader: no index says what is claimed, so that claiming
+    /// Releases the claims of all nodes that are gone, and what was written by a clock that was ahead
+    /// of this one, in small steps. Claims are looked for by a reader: no index says what is claimed, so that claiming
     /// stays cheap, and with a million pending deliveries the writer would do nothing else for
     /// seconds.
     pub(super) fn release_claims_in_steps(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let ended = self.barrier()?;
         let (mut released, mut is_future) = (0, false);
         let mut target = self.read(|connection| next_target(connection, None))?;
         while let Some(name) = target {
             let mut place = Some((None, i64::MIN, i64::MIN, [0; 16]));
             while let Some(after) = place {
-                let found = self.read(|connection| look(connection, &name, after, now))?;
+                let found =
+                    self.read(|connection| look(connection, &name, after, E::LOST_CLAIMS, now))?;
                 for ids in found.claimed.chunks(RELEASE_STEP) {
                     let ids = ids.to_vec();
-                    let step = self
-                        .writer
-                        .submit(move |connection| outbox::release_some(connection, &ids, now));
+                    let step = self.writer.submit(move |connection| {
+                        outbox::release_some(connection, &ids, E::LOST_CLAIMS, now)
+                    });
                     released += step.wait()?;
                 }
                 is_future |= found.is_future;
@@ -58,7 +60,23 @@ impl<E: Engine> DatabaseStore<E> {
                 .submit(move |connection| outbox::release_future(connection, now));
             released.wait()?;
         }
+        if let Some(cluster) = self.engine.cluster() {
+            cluster.released(&ended)?;
+        }
         Ok(released)
+    }
+
+    /// Waits until no transaction is open any more that began before. Returns the nodes that had
+    /// ended before: none of them claims anything from now on.
+    fn barrier(&self) -> Result<Vec<i64>, StoreError> {
+        let Some(cluster) = self.engine.cluster() else {
+            return Ok(Vec::new());
+        };
+        let nodes = cluster.list()?.into_iter();
+        let ended = nodes.filter(|node| matches!(node.state, NodeState::Left | NodeState::Lost));
+        let ended = ended.map(|node| node.number).collect();
+        self.writer.submit(|_| Ok(())).wait()?;
+        Ok(ended)
     }
 }
 
@@ -75,10 +93,11 @@ fn look(
     connection: &Connection,
     target: &str,
     after: Place,
+    is_lost: &str,
     now: Timestamp,
 ) -> Result<Found, StoreError> {
     let (key, seq, number, id) = after;
-    let columns = "seq, number, id, order_key, claimed = 1, set_at > ?6";
+    let columns = format!("seq, number, id, order_key, {is_lost}, set_at > ?6");
     // Two queries, because no comparison leads from NULL to the first key.
     let sql = match key {
         None => format!(

@@ -574,7 +574,7 @@ fn use_matches(store: &SqliteStore) {
     let (name, identity) = (event.name.clone(), event.identity.clone());
     store.accept(event, evaluation, at(49)).unwrap();
     let work = move |transaction: &mut dyn TimeTransaction| {
-        assert_eq!(transaction.due(at(50), 1)?.len(), 1);
+        assert_eq!(transaction.due(at(50), 1, &|_, _| true)?.len(), 1);
         transaction.read_match("w", "a", at(50))?;
         transaction.has_match_room("w", true, 1, at(50))?;
         transaction.read_event(1)?;

@@ -11,11 +11,11 @@ use reflexarc_reaction::{CallAnswer, Entry, KeptMatch};
 use super::answers::Answered;
 use super::entry_clock::EntryClock;
 use super::writer::{SharedConnection, lock};
-use super::{accept, answers, archive, calls, changes, deadlines, delays};
+use super::{accept, answers, archive, calls, changes, deadlines, delays, instant};
 use crate::dead_letters::Observed;
 use crate::{
-    Accepted, AfterCommit, AttemptOutcome, DueMatch, EntryKind, NewEntry, StateReader, StoreError,
-    TimeTransaction, Timeline, WaitingCall, WithdrawnCall,
+    Accepted, AfterCommit, AttemptOutcome, DueMatch, EntryKind, LiveWindow, NewEntry, StateReader,
+    StoreError, TimeTransaction, Timeline, WaitingCall, WithdrawnCall,
 };
 
 /// The timeline of a store, once it has one.
@@ -66,8 +66,40 @@ pub(super) fn advance(
 }
 
 impl TimeTransaction for OpenTransaction<'_> {
-    fn due(&self, to: Timestamp, limit: usize) -> Result<Vec<DueMatch>, StoreError> {
-        deadlines::due(&lock(self.connection), to, limit)
+    fn due(
+        &self,
+        to: Timestamp,
+        limit: usize,
+        live: LiveWindow<'_>,
+    ) -> Result<Vec<DueMatch>, StoreError> {
+        let connection = lock(self.connection);
+        if connection.is_shared() {
+            deadlines::due(&connection, to, limit, live)
+        } else {
+            deadlines::due(&connection, to, limit, &|_, _| true)
+        }
+    }
+
+    fn has_other_rules(&self, hash: &str) -> Result<bool, StoreError> {
+        let connection = lock(self.connection);
+        if !connection.is_shared() {
+            return Ok(false);
+        }
+        let sql = "SELECT EXISTS
+                   (SELECT 1 FROM node WHERE state = 0 AND number <> ?1 AND rules <> ?2)";
+        let mut statement = connection.prepare_cached(sql)?;
+        Ok(statement.query_row((connection.node(), hash), |row| row.get(0))?)
+    }
+
+    fn others_worked(&self) -> Result<Option<Timestamp>, StoreError> {
+        let connection = lock(self.connection);
+        if !connection.is_shared() {
+            return Ok(None);
+        }
+        let sql = "SELECT max(seen) FROM node WHERE number <> ?1";
+        let mut statement = connection.prepare_cached(sql)?;
+        let seen: Option<i64> = statement.query_row([connection.node()], |row| row.get(0))?;
+        Ok(seen.map(instant))
     }
 
     fn add(
@@ -129,7 +161,7 @@ impl TimeTransaction for OpenTransaction<'_> {
 
     fn close_matches(
         &mut self,
-        keep: &dyn Fn(&str, u64) -> bool,
+        keep: LiveWindow<'_>,
         now: Timestamp,
     ) -> Result<Vec<(String, u64)>, StoreError> {
         deadlines::close(&lock(self.connection), keep, now)

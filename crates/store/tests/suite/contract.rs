@@ -25,7 +25,7 @@ mod outbox;
 mod silences;
 mod state;
 mod targets;
-mod timeline;
+pub(super) mod timeline;
 
 use reflexarc_store::Store;
 

@@ -32,7 +32,10 @@ fn opening(number: u64) -> Evaluation {
 
 /// Fires the first match that is due: its entry, its delivery and its end.
 fn fire(transaction: &mut dyn TimeTransaction) {
-    let due = transaction.due(at(1_000), 1).unwrap().remove(0);
+    let due = transaction
+        .due(at(1_000), 1, &|_, _| true)
+        .unwrap()
+        .remove(0);
     let key = due.key.clone();
     let changes = vec![StateChange::RemoveMatch { key }];
     let event = incoming(&due.key);

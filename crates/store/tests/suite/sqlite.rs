@@ -680,6 +680,7 @@ const EIGHT: ClaimLimit = ClaimLimit {
     run: 8,
     bytes: usize::MAX,
     retries_first: false,
+    sends_alone: false,
 };
 
 /// What a target that is down costs others: acceptance while its queue claims, with a backlog of

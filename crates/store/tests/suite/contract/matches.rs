@@ -299,7 +299,7 @@ impl Twin {
         for limit in [1, 3, 100] {
             let expected: Vec<_> = expected.iter().take(limit).cloned().collect();
             let undone = in_time(store, move |transaction| {
-                let due = transaction.due(now, limit)?.into_iter();
+                let due = transaction.due(now, limit, &|_, _| true)?.into_iter();
                 let due: Vec<_> = due.map(|due| (due.at, due.rule, due.key)).collect();
                 assert_eq!(due, expected);
                 // What was met and never fires is not removed then: this looks into the future.
@@ -504,7 +504,7 @@ pub(super) fn a_closed_window_is_removed_in_steps(backend: &dyn Backend) {
         let evaluated = evaluation("r", vec![], vec![set_match("7", waiting(30, &[1]))]);
         let entry = super::timeline::entry(EntryKind::Reload, 0, "reload");
         transaction.add(entry, &evaluated, at(0))?;
-        transaction.due(at(20), 10)
+        transaction.due(at(20), 10, &|_, _| true)
     });
     assert!(due.unwrap().is_empty());
     assert_eq!(store.next_deadline().unwrap(), Some(at(30)));

@@ -252,6 +252,7 @@ impl<'a> OrderRun<'a> {
             run,
             bytes: usize::MAX,
             retries_first: now % 2 == 0,
+            sends_alone: false,
         };
         // Longer than a case lasts.
         let lease = SignedDuration::from_hours(24);

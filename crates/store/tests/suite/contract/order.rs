@@ -32,6 +32,7 @@ fn claim(store: &dyn Store, second: i64, deliveries: usize, run: usize) -> Vec<V
         run,
         bytes: usize::MAX,
         retries_first: false,
+        sends_alone: false,
     };
     let claimed = store.submit_claim("t", at(second), LEASE, limit);
     claimed.wait().unwrap().runs
@@ -268,6 +269,7 @@ pub(super) fn retries_come_first_where_a_claim_says_so(backend: &dyn Backend) {
             run: 1,
             bytes: usize::MAX,
             retries_first,
+            sends_alone: false,
         };
         let claimed = store.submit_claim("t", at(second), LEASE, limit);
         claimed.wait().unwrap().runs[0][0].id

@@ -48,6 +48,7 @@ pub(super) fn claims_are_bounded_in_bytes(backend: &dyn Backend) {
             run: 100,
             bytes,
             retries_first: false,
+            sends_alone: false,
         };
         let claimed = store.submit_claim("t", at(1), LEASE, limit).wait().unwrap();
         let sizes: Vec<usize> = claimed.runs.iter().flatten().map(Delivery::bytes).collect();

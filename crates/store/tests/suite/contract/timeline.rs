@@ -41,7 +41,7 @@ fn remove_match(key: &str) -> StateChange {
 }
 
 /// An entry about event `1`, with an identity of its own.
-pub(super) fn entry(kind: EntryKind, second: i64, identity: &str) -> NewEntry {
+pub(crate) fn entry(kind: EntryKind, second: i64, identity: &str) -> NewEntry {
     let event = incoming("1");
     NewEntry {
         kind,
@@ -87,7 +87,7 @@ impl Timeline for FireAll {
     ) -> Result<Advanced, StoreError> {
         let mut count = 0;
         loop {
-            let due = transaction.due(now, 2)?;
+            let due = transaction.due(now, 2, &|_, _| true)?;
             if due.is_empty() {
                 break;
             }
@@ -311,7 +311,7 @@ pub(super) fn matches_with_one_deadline_come_by_rule_and_key(backend: &dyn Backe
         let undone = in_time(&*store, move |transaction| {
             let mut found = Vec::new();
             loop {
-                let due = transaction.due(at(10), limit)?;
+                let due = transaction.due(at(10), limit, &|_, _| true)?;
                 assert!(due.len() <= limit);
                 if due.is_empty() {
                     break;
