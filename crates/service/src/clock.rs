@@ -26,6 +26,7 @@ mod check;
 mod record;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -64,6 +65,11 @@ struct SharedState {
     read: ReadClock,
 }
 
+/// By how much another clock is ahead of that of this machine, by which the service goes then.
+/// Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct ClockOffset(Arc<AtomicI64>);
+
 /// Reads the wall clock and the time since the boot.
 type ReadClock = Box<dyn Fn() -> Reading + Send + Sync>;
 
@@ -83,12 +89,22 @@ impl ServiceClock {
     /// Trusts the wall clock now, unless it is more than an hour away from `newest`, the time of
     /// the newest event in the store.
     pub fn new(newest: Option<Timestamp>) -> Self {
-        Self::open(None, newest)
+        Self::open(None, newest, ClockOffset::default())
     }
 
     /// As [`ServiceClock::new`], but compares with what an earlier process has recorded in the
-    /// file `record`, if it has, and goes on recording there.
-    pub(crate) fn open(record: Option<PathBuf>, newest: Option<Timestamp>) -> Self {
+    /// file `record`, if it has, and goes on recording there. The wall clock is that of this machine
+    /// with this offset.
+    pub(crate) fn open(
+        record: Option<PathBuf>,
+        newest: Option<Timestamp>,
+        offset: ClockOffset,
+    ) -> Self {
+        let read = move || {
+            let Reading { wall, elapsed } = read();
+            let wall = wall.saturating_add(offset.get()).unwrap_or(wall);
+            Reading { wall, elapsed }
+        };
         let last = record.as_deref().and_then(ClockRecord::read);
         let state = ClockState {
             before: last.as_ref().map(|last| last.at.wall),
@@ -212,6 +228,17 @@ impl ServiceClock {
         let state = state.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = changed.wait_while(state, |state| state.is_changing);
         waited.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClockOffset {
+    pub(crate) fn get(&self) -> SignedDuration {
+        SignedDuration::from_micros(self.0.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set(&self, offset: SignedDuration) {
+        let micros = i64::try_from(offset.as_micros()).unwrap_or(0);
+        self.0.store(micros, Ordering::Relaxed);
     }
 }
 

@@ -39,9 +39,10 @@ pub(crate) use self::target_gate::{TargetGate, TargetStatus, failing, flood_deta
 pub(crate) use self::wake::Wake;
 use crate::clock::ServiceClock;
 use crate::live::{AttemptEntry, LiveBroadcast, LiveEntry};
+use crate::nodes::Nodes;
 use crate::shutdown::stopped;
 pub use crate::silences::WithholdingChanges;
-use crate::store::{AttemptOutcome, ClaimLimit, EndedAttempt, Reply, Settled, Store};
+use crate::store::{AttemptOutcome, ClaimLimit, EndedAttempt, Note, Reply, Sender, Settled, Store};
 use crate::telemetry::{Metrics, ProblemKind, Redactor, Span, Stage, Telemetry};
 
 /// What all queues share.
@@ -65,6 +66,8 @@ pub struct DispatchContext {
     pub live: LiveBroadcast,
     /// When what withholds deliveries changed: what is claimed before may be withheld after.
     pub withholding: WithholdingChanges,
+    /// Whether what is claimed may be sent.
+    pub nodes: Nodes,
     /// True when the queue is to stop: it claims nothing more and finishes what it is sending.
     pub stop: watch::Receiver<bool>,
 }
@@ -85,6 +88,24 @@ const MAX_SETTLED: usize = 1_000;
 /// A delivery with those that follow it in the order of its key: see
 /// [`crate::store::Claimed::runs`].
 type Run = VecDeque<Delivery>;
+/// What this process has claimed may be withheld, or of another node, once this is another one; see
+/// [`DispatchContext::claims`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Claims {
+    withholding: u64,
+    nodes: u64,
+}
+
+/// The outcome of a claim.
+#[derive(Default)]
+struct Claim {
+    runs: Vec<Run>,
+    sender: Sender,
+}
+
+/// Why something that was claimed is not sent.
+const NOT_OURS: &str = "not sent: another node may have taken it over";
+
 /// Deliveries that are held, by when they are due again.
 type Held = BTreeMap<Timestamp, Vec<DeliveryId>>;
 
@@ -157,7 +178,12 @@ async fn earlier_calls(
 }
 
 /// Claims what is due. If the store fails, logs it and returns nothing after a pause.
-async fn claim(queue: &TargetConfig, context: &DispatchContext, limit: ClaimLimit) -> Vec<Run> {
+async fn claim(queue: &TargetConfig, context: &DispatchContext, limit: ClaimLimit) -> Claim {
+    if !context.nodes.may_send() {
+        // The database was away, or this process was stopped: with the next beat it goes on.
+        tokio::time::sleep(POLL_INTERVAL).await;
+        return Claim::default();
+    }
     // The lease is longer than anything that is still in order can take: a delivery may wait behind
     // others of the same claim, for one timeout or two, and a store that is busy may settle late.
     // An expired lease leads to a second send, so it is generous. After a crash nothing waits for
@@ -172,11 +198,18 @@ async fn claim(queue: &TargetConfig, context: &DispatchContext, limit: ClaimLimi
             let kept_back = u64::try_from(claimed.kept_back).unwrap_or(u64::MAX);
             context.metrics.kept_back.inc_by(kept_back);
             context.gates.record_look(&queue.name);
+            if limit.sends_alone && claimed.sender == Sender::Other {
+                context.store.notify(Note::Target(queue.name.clone()));
+            }
             let runs = claimed.runs.into_iter().map(VecDeque::from).collect();
-            if queue.calls.is_some() {
+            let runs = if queue.calls.is_some() {
                 runs
             } else {
                 without_calls(queue, context, runs)
+            };
+            Claim {
+                runs,
+                sender: claimed.sender,
             }
         }
         Err(error) => {
@@ -185,7 +218,7 @@ async fn claim(queue: &TargetConfig, context: &DispatchContext, limit: ClaimLimi
             // A store that fails (disk full, locked) fails again at once: without a pause this
             // would spin and fill the log.
             tokio::time::sleep(POLL_INTERVAL).await;
-            Vec::new()
+            Claim::default()
         }
     }
 }
@@ -304,19 +337,27 @@ struct Call {
     outcome: Result<Receipt, SendError>,
 }
 
-/// Sends a batch in one call, and records with the gate how it ended.
+/// Sends a batch in one call, and records with the gate how it ended. `claims` is what
+/// [`DispatchContext::claims`] was when it was taken out of what is claimed.
 async fn send(
     queue: &TargetConfig,
     context: &DispatchContext,
     gate: &TargetGate,
-    ticket: CallTicket,
+    (ticket, claims): (CallTicket, Claims),
     batch: &[Delivery],
 ) -> Call {
     let (started, clock) = (context.clock.now(), Instant::now());
     // Targets have timeouts of their own for parts of a call (connecting, reading). This one is
     // around all of it, so that no target can hold up its queue.
     // In a block of its own, so that a panic while the future is made is caught too.
-    let sending = catch_panic(async { queue.target.send(batch).await });
+    let sending = catch_panic(async {
+        // As late as possible: the process may have been stopped since.
+        if context.still_has(claims) {
+            queue.target.send(batch).await
+        } else {
+            Err(SendError::transient(NOT_OURS))
+        }
+    });
     let outcome = match tokio::time::timeout(queue.timeout, sending).await {
         Ok(outcome) => outcome.unwrap_or_else(|| {
             tracing::error!(
@@ -588,6 +629,25 @@ impl Call {
 }
 
 impl DispatchContext {
+    /// What is claimed now is claimed under this.
+    fn claims(&self) -> Claims {
+        Claims {
+            withholding: self.withholding.current(),
+            nodes: self.nodes.generation(),
+        }
+    }
+
+    /// Whether no other node has what this process had claimed.
+    fn still_has(&self, claims: Claims) -> bool {
+        self.nodes.may_send() && self.nodes.generation() == claims.nodes
+    }
+
+    /// Whether what was claimed may still be sent: nothing has begun since that may withhold it, and
+    /// no other node may have it.
+    fn may_send(&self, claims: Claims) -> bool {
+        self.still_has(claims) && self.claims() == claims
+    }
+
     /// Reports an operation of the store that failed.
     fn store_failed(&self, operation: &str, detail: &str) {
         let kind = ProblemKind::StoreOperationFailed;

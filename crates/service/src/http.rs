@@ -59,6 +59,7 @@ use crate::intake::Intake;
 use crate::limits::Limits;
 use crate::live::LiveBroadcast;
 use crate::live_config::LiveConfig;
+use crate::nodes::Nodes;
 use crate::operate::{Jobs, Operation, OperationError, OperationErrorKind, Performed, Via};
 use crate::reload::Reloader;
 use crate::security::{AccessDenied, Role};
@@ -93,6 +94,8 @@ pub(crate) struct AppState {
     pub(crate) gates: TargetGates,
     /// The sources, in the order of the configuration.
     pub(crate) sources: Vec<Arc<SourceStatus>>,
+    /// The nodes that share the store.
+    pub(crate) nodes: Nodes,
     /// Wakes the targets' queues.
     pub(crate) wake: Wake,
     pub(crate) reloader: Arc<Reloader>,

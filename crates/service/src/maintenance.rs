@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::clock::ServiceClock;
 use crate::dispatch::Wake;
 use crate::live_config::LiveConfig;
+use crate::nodes::Nodes;
 use crate::operate::RetentionProgress;
 use crate::service::blocking;
 use crate::shutdown::stopped;
@@ -35,6 +36,7 @@ pub(crate) struct Maintenance {
     pub(crate) clock: ServiceClock,
     pub(crate) progress: Arc<RetentionProgress>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) nodes: Nodes,
 }
 
 impl Maintenance {
@@ -42,10 +44,15 @@ impl Maintenance {
     /// to do, until `stop` becomes true.
     pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
         for pass in 0_u32.. {
-            if pass.is_multiple_of(PASSES_PER_COUNT) {
-                self.move_unknown_targets().await;
+            // One node is enough.
+            if self.nodes.is_first() {
+                if pass.is_multiple_of(PASSES_PER_COUNT) {
+                    self.move_unknown_targets().await;
+                }
+                self.prune().await;
+            } else {
+                self.progress.succeeded();
             }
-            self.prune().await;
             let stopped = tokio::time::timeout(PRUNE_INTERVAL, stopped(&mut stop)).await;
             if stopped.is_ok() {
                 return;
@@ -158,6 +165,9 @@ fn dead_letter_unknown_targets(
     wake: &Wake,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    if !wake.knows_all_targets(store)? {
+        return Ok(());
+    }
     for QueueDepth { target, .. } in store.queue_depths(now)? {
         if wake.get(&target).is_none() {
             let reason = unknown_target_message(&target, &wake.names());

@@ -37,6 +37,7 @@ use crate::limits::Limits;
 use crate::live::LiveBroadcast;
 use crate::live_config::{LiveConfig, LiveSettings};
 use crate::maintenance::{Maintenance, resume};
+use crate::nodes::{NodeWatch, Nodes, node_name, setup_of_targets, watch_nodes};
 use crate::operate::{
     Jobs, ProblemSources, RetentionProgress, check_clock, check_regularly, check_store,
     end_interrupted,
@@ -45,7 +46,7 @@ use crate::reload::{Reloader, watch};
 use crate::shutdown::stopped;
 use crate::silences::{Releases, SilencePatterns, WithholdingChanges, release_regularly};
 use crate::sources::{source_statuses, start_sources};
-use crate::store::{Store, StoreError, StoreLock};
+use crate::store::{NodeSetup, Store, StoreError, StoreLock};
 use crate::store_health::{StoreHealth, watch_store};
 use crate::store_location::StoreLocation;
 use crate::telemetry::{Collector, ExporterHandle, Metrics, Redactor, Telemetry};
@@ -87,6 +88,7 @@ pub(crate) struct Pipeline {
     pub(crate) withholding_changes: WithholdingChanges,
     /// True once what an earlier process left has been taken over.
     pub(crate) resumed: watch::Receiver<bool>,
+    pub(crate) nodes: Nodes,
     pub(crate) lock: StoreLock,
 }
 
@@ -154,8 +156,10 @@ impl ServiceBuilder {
             let timeline = &pipeline.timeline;
             pipeline.store.set_timeline(Arc::new(timeline.clone()));
             timeline.begin()?;
-            timeline.withdraw_calls_of_other_rules();
-            end_interrupted(&*pipeline.store, pipeline.clock.now())?;
+            if pipeline.nodes.agree() {
+                timeline.withdraw_calls_of_other_rules();
+            }
+            end_interrupted(&*pipeline.store, &pipeline.nodes, pipeline.clock.now())?;
             Ok(pipeline)
         })
         .await?;
@@ -187,6 +191,7 @@ impl ServiceBuilder {
             withholding_changed,
             withholding_changes: _,
             resumed: _,
+            nodes,
             lock: _lock,
         } = pipeline;
         let reloader = Arc::new(Reloader::new(
@@ -229,6 +234,7 @@ impl ServiceBuilder {
             list_responses: Arc::new(Semaphore::new(MAX_LIST_RESPONSES)),
             gates: queues.gates().clone(),
             sources: source_statuses(&sources),
+            nodes,
             wake,
             reloader,
             timeline,
@@ -321,7 +327,17 @@ impl ServiceBuilder {
             console: _,
         } = self;
         let lock = store.lock_exclusive()?;
-        let wake = Wake::new(config.queues.iter().map(|queue| queue.name.clone()));
+        let targets: Vec<_> = config
+            .queues
+            .iter()
+            .map(|queue| queue.name.clone())
+            .collect();
+        let setup = NodeSetup {
+            rules: rules.hash(),
+            targets: setup_of_targets(&targets),
+        };
+        let nodes = Nodes::join(&*store, node_name(config.listen), setup)?;
+        let wake = Wake::new(targets, nodes.clone());
         // Before the first delivery can become a dead letter.
         store.observe_dead_letters(dead_letters::observer(metrics.clone()));
         let withdrawn = Arc::new(Notify::new());
@@ -331,7 +347,7 @@ impl ServiceBuilder {
         // Before anything is written or compared with what an earlier process has written.
         let record = clock_record(&config);
         let newest = store.newest_event()?;
-        let clock = ServiceClock::open(record, newest);
+        let clock = ServiceClock::open(record, newest, nodes.offset());
         clock.record();
         check_clock(&clock, &metrics);
         let gates = TargetGates::default();
@@ -370,6 +386,7 @@ impl ServiceBuilder {
             wake: wake.clone(),
             store: Arc::downgrade(&store),
             broadcast: broadcast.clone(),
+            nodes: nodes.clone(),
         };
         let looked = clock.recorded_before().max(newest);
         let timeline = ServiceTimeline::new(parts, deadlines, looked);
@@ -389,6 +406,7 @@ impl ServiceBuilder {
             gates,
             config.limits.delivery_bytes,
             withholding_changes.clone(),
+            nodes.clone(),
             broadcast.clone(),
             serves_calls.then(|| timeline.clone()),
         );
@@ -414,6 +432,7 @@ impl ServiceBuilder {
             withholding_changed: Arc::default(),
             withholding_changes,
             resumed,
+            nodes,
             lock,
         })
     }
@@ -441,7 +460,7 @@ fn start_background(
     (health, heartbeat): (&Arc<StoreHealth>, Arc<HeartbeatStatus>),
     few_connections: Option<String>,
     stop: &watch::Receiver<bool>,
-) -> [JoinHandle<()>; 8] {
+) -> [JoinHandle<()>; 9] {
     let store = || pipeline.store.clone();
     let progress = Arc::new(RetentionProgress::new());
     let maintenance = Maintenance {
@@ -451,6 +470,17 @@ fn start_background(
         clock: pipeline.clock.clone(),
         progress: progress.clone(),
         metrics: metrics.clone(),
+        nodes: pipeline.nodes.clone(),
+    };
+    let node = NodeWatch {
+        nodes: pipeline.nodes.clone(),
+        store: store(),
+        clock: pipeline.clock.clone(),
+        wake: pipeline.wake.clone(),
+        gates: pipeline.queues.gates().clone(),
+        timeline: pipeline.timeline.clone(),
+        metrics: metrics.clone(),
+        resumed: pipeline.resumed.clone(),
     };
     let sources = ProblemSources {
         store: store(),
@@ -474,7 +504,13 @@ fn start_background(
         metrics: metrics.clone(),
         redactor: pipeline.redactor.clone(),
     };
-    let damage = check_store(store(), health.clone(), metrics.clone(), stop.clone());
+    let damage = check_store(
+        store(),
+        health.clone(),
+        metrics.clone(),
+        pipeline.nodes.clone(),
+        stop.clone(),
+    );
     let answers = answer_regularly(
         pipeline.timeline.clone(),
         pipeline.withdrawn.clone(),
@@ -490,6 +526,7 @@ fn start_background(
         resumed: pipeline.resumed.clone(),
     };
     [
+        tokio::spawn(watch_nodes(node, stop.clone())),
         tokio::spawn(release_regularly(releases, stop.clone())),
         tokio::spawn(answers),
         tokio::spawn(fire_regularly(pipeline.timeline.clone(), stop.clone())),

@@ -44,6 +44,8 @@ use crate::deadlines::Deadlines;
 use crate::dispatch::Wake;
 use crate::intake::{FailureTracker, arm, fire};
 use crate::live::LiveBroadcast;
+use crate::nodes::{Nodes, setup_of_targets};
+use crate::service::blocking;
 use crate::store::{
     Advanced, AfterCommit, EntryKind, Reply, Store, StoreError, TimeTransaction, TimeWork, Timeline,
 };
@@ -56,6 +58,13 @@ const MAX_SILENCE: SignedDuration = SignedDuration::from_secs(15);
 const MAX_BEFORE_EVENTS: usize = 32;
 /// Deadlines that are fired before the rules change; what is left is of the rules after.
 const MAX_BEFORE_RELOAD: usize = 1_000;
+
+/// How long nodes may take to notice the same jump of their clock.
+const SAME_JUMP: SignedDuration = SignedDuration::from_mins(15);
+/// By how much their measures of it may differ.
+const MAX_DIFFERENCE: SignedDuration = SignedDuration::from_secs(10);
+/// How often deadlines are looked for that other nodes have set.
+const SHARED_TICK: Duration = Duration::from_secs(1);
 
 /// How long events are accepted without firing deadlines before them after that has failed.
 const FAILED_FOR: Duration = Duration::from_secs(10);
@@ -75,6 +84,7 @@ pub(crate) struct TimelineParts {
     pub(crate) wake: Wake,
     pub(crate) store: Weak<dyn Store>,
     pub(crate) broadcast: LiveBroadcast,
+    pub(crate) nodes: Nodes,
 }
 
 struct Inner {
@@ -124,6 +134,19 @@ impl ServiceTimeline {
     /// If the store fails; then the rules before stay live.
     pub(crate) fn replace_rules(&self, rules: RuleSet) -> Result<u64, StoreError> {
         let rules = Arc::new(rules);
+        let before = self.inner.parts.rules.load().hash();
+        // First, so that no other node closes what these rules have.
+        self.announce(rules.hash())?;
+        let replaced = self.make_live(&rules);
+        if replaced.is_err() {
+            // Should that fail, too, the next beat does it, or this node is lost.
+            drop(self.announce(before));
+        }
+        replaced
+    }
+
+    fn make_live(&self, rules: &Arc<RuleSet>) -> Result<u64, StoreError> {
+        let rules = rules.clone();
         let closed = Arc::new(Mutex::new(0));
         let (timeline, count) = (self.clone(), closed.clone());
         let work: TimeWork = Box::new(move |transaction| {
@@ -158,6 +181,47 @@ impl ServiceTimeline {
             Ok(Some(timeline.after_commit(transaction, report, None)?))
         });
         self.submit(work)?.wait()
+    }
+
+    /// Tells the other nodes which rules this one is about to run.
+    fn announce(&self, hash: String) -> Result<(), StoreError> {
+        let parts = &self.inner.parts;
+        let store = parts.store.upgrade().ok_or(StoreError::Closed)?;
+        parts.nodes.announce(&*store, |setup| setup.rules = hash)
+    }
+
+    /// Tells the other nodes which targets this one is about to have. Blocks.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(crate) fn announce_targets(&self, names: &[String]) -> Result<(), StoreError> {
+        let parts = &self.inner.parts;
+        let store = parts.store.upgrade().ok_or(StoreError::Closed)?;
+        let targets = setup_of_targets(names);
+        parts
+            .nodes
+            .announce(&*store, |setup| setup.targets = targets)
+    }
+
+    /// Looks for deadlines that other nodes have set.
+    async fn look_for_deadlines(&self) -> Result<(), StoreError> {
+        let parts = &self.inner.parts;
+        let Some(store) = parts.store.upgrade().filter(|_| parts.nodes.are_shared()) else {
+            return Ok(());
+        };
+        if let Some(next) = blocking(move || store.next_deadline()).await? {
+            self.inner.deadlines.lower(next);
+        }
+        Ok(())
+    }
+
+    /// The longest time between two looks for deadlines.
+    fn tick(&self) -> Duration {
+        if self.inner.parts.nodes.are_shared() {
+            SHARED_TICK
+        } else {
+            scheduler::TICK
+        }
     }
 
     /// Whether the live rules have this one, and it is enabled.
@@ -217,14 +281,15 @@ impl ServiceTimeline {
                 return Ok(None);
             };
             let (now, offset) = (adoption.now, adoption.offset);
-            let (matches, deliveries) = transaction.shift_times(offset)?;
-            let entry = clock_entry(now, offset, (matches, deliveries));
-            transaction.add(entry, &Evaluation::default(), now)?;
-            let next = transaction.due(Timestamp::MAX, 1)?;
-            timeline
-                .inner
-                .deadlines
-                .begin(next.first().map(|due| due.at));
+            let (mut matches, mut deliveries) = (0, 0);
+            // All nodes go by one clock, and one of them moves what they share.
+            let is_shared = timeline.inner.parts.nodes.are_shared();
+            if !is_shared || !has_moved(transaction, now, offset)? {
+                (matches, deliveries) = transaction.shift_times(offset)?;
+                let entry = clock_entry(now, offset, (matches, deliveries));
+                transaction.add(entry, &Evaluation::default(), now)?;
+            }
+            timeline.begin_deadlines(transaction)?;
             Ok(Some(Box::new(move || {
                 timeline.inner.deadlines.commit();
                 {
@@ -315,7 +380,12 @@ impl ServiceTimeline {
         // A batch may have got its time before the clock was set back.
         let now = now.min(parts.clock.now());
         let rules = parts.rules.load_full();
-        let looked = *lock(&self.inner.looked);
+        let mut looked = *lock(&self.inner.looked);
+        if now.duration_since(looked) > MAX_SILENCE
+            && let Some(others) = transaction.others_worked()?
+        {
+            looked = looked.max(others);
+        }
         if now.duration_since(looked) > MAX_SILENCE {
             resume(transaction, &rules, now, looked)?;
         }
@@ -331,8 +401,7 @@ impl ServiceTimeline {
         report: Report,
         rules: Option<Arc<RuleSet>>,
     ) -> Result<AfterCommit, StoreError> {
-        let next = transaction.due(Timestamp::MAX, 1)?;
-        self.inner.deadlines.begin(next.first().map(|due| due.at));
+        self.begin_deadlines(transaction)?;
         let timeline = self.clone();
         Ok(Box::new(move || {
             let Inner {
@@ -354,6 +423,15 @@ impl ServiceTimeline {
                 parts.rules.store(rules);
             }
         }))
+    }
+
+    /// Notes the earliest deadline as it is in the open transaction.
+    fn begin_deadlines(&self, transaction: &dyn TimeTransaction) -> Result<(), StoreError> {
+        let rules = self.inner.parts.rules.load();
+        let next = transaction.due(Timestamp::MAX, 1, &live_windows(&rules))?;
+        let next = next.first().map(|due| due.at);
+        self.inner.deadlines.begin(next);
+        Ok(())
     }
 
     /// Whether firing has failed of late.
@@ -418,7 +496,8 @@ fn fire_due(
 ) -> Result<(), StoreError> {
     // Asked for one by one: what fires may be due again at once, before others.
     for _ in 0..limit {
-        let Some(due) = transaction.due(now, 1)?.into_iter().next() else {
+        let due = transaction.due(now, 1, &live_windows(rules))?;
+        let Some(due) = due.into_iter().next() else {
             return Ok(());
         };
         let evaluation = fire(rules, &due, transaction)?;
@@ -427,6 +506,29 @@ fn fire_due(
         report.add(due, now, evaluation, accepted);
     }
     Ok(())
+}
+
+/// The windows that these rules have.
+fn live_windows(rules: &RuleSet) -> impl Fn(&str, u64) -> bool {
+    |rule, window| {
+        let live = rules.live_window(rule);
+        live.is_some_and(|live| live.fingerprint == window)
+    }
+}
+
+/// Whether another node has moved all times by about as much just now.
+fn has_moved(
+    transaction: &dyn TimeTransaction,
+    now: Timestamp,
+    offset: SignedDuration,
+) -> Result<bool, StoreError> {
+    let Some((at, detail)) = transaction.newest(EntryKind::Clock)? else {
+        return Ok(false);
+    };
+    let moved = detail.get("offset_microseconds").and_then(Json::as_i64);
+    let moved = SignedDuration::from_micros(moved.unwrap_or(0));
+    let differs_by = (moved - offset).abs();
+    Ok(now.duration_since(at) < SAME_JUMP && differs_by < MAX_DIFFERENCE)
 }
 
 /// Closes the matches that the rules do not have, and begins what they wait for. Returns how
@@ -438,14 +540,15 @@ fn begin_rules(
     is_reload: bool,
     report: &mut Report,
 ) -> Result<u64, StoreError> {
-    let keep = |rule: &str, window: u64| {
-        let live = rules.live_window(rule);
-        live.is_some_and(|live| live.fingerprint == window)
+    let hash = rules.hash();
+    // As long as another node has them: the last one that joins those that agree closes the rest.
+    let closed = if transaction.has_other_rules(&hash)? {
+        Vec::new()
+    } else {
+        transaction.close_matches(&live_windows(rules), now)?
     };
-    let closed = transaction.close_matches(&keep, now)?;
     let closed: BTreeMap<_, _> = closed.into_iter().collect();
     let armed = arm(rules, transaction, now)?;
-    let hash = rules.hash();
     let newest = transaction.newest(EntryKind::Reload)?;
     let is_same =
         newest.is_some_and(|(_, detail)| detail.get("hash").and_then(Json::as_str) == Some(&*hash));

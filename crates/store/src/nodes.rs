@@ -44,7 +44,7 @@ pub struct Node {
 pub struct NodeSetup {
     /// The hash of its rules.
     pub rules: String,
-    /// The hash of its targets.
+    /// Its targets.
     pub targets: String,
 }
 
@@ -119,6 +119,7 @@ pub trait Cluster: Send + Sync {
 }
 
 impl NodeState {
+    #[cfg(feature = "cluster")]
     const ALL: [Self; 4] = [Self::Live, Self::Left, Self::Lost, Self::Gone];
 
     /// Its name in lists and JSON.
@@ -131,31 +132,22 @@ impl NodeState {
     }
 
     /// Its number in the database.
-    #[cfg_attr(
-        not(feature = "cluster"),
-        expect(dead_code, reason = "there are no nodes")
-    )]
+    #[cfg(feature = "cluster")]
     pub(crate) fn number(self) -> i64 {
         self as i64
     }
 
     /// What a newer program has written is not live for this one.
-    #[cfg_attr(
-        not(feature = "cluster"),
-        expect(dead_code, reason = "there are no nodes")
-    )]
+    #[cfg(feature = "cluster")]
     pub(crate) fn from_number(number: i64) -> Self {
         let found = Self::ALL.into_iter().find(|state| state.number() == number);
         found.unwrap_or(Self::Gone)
     }
 }
 
+#[cfg(feature = "cluster")]
 impl Note {
     /// Its text on the way.
-    #[cfg_attr(
-        not(feature = "cluster"),
-        expect(dead_code, reason = "there are no nodes")
-    )]
     pub(crate) fn to_text(&self) -> String {
         match self {
             Self::Target(name) => format!("target:{name}"),
@@ -164,10 +156,6 @@ impl Note {
     }
 
     /// What a newer program says may have changed anything.
-    #[cfg_attr(
-        not(feature = "cluster"),
-        expect(dead_code, reason = "there are no nodes")
-    )]
     pub(crate) fn from_text(text: &str) -> Self {
         match text.split_once(':') {
             Some(("target", name)) => Self::Target(name.to_owned()),

@@ -29,8 +29,9 @@ use tokio::time::Instant;
 
 use super::target_gate::{TargetGate, pause_of, stopped_detail};
 use super::{
-    Call, DispatchContext, POLL_INTERVAL, catch_panic, claim, publish_attempt, record_span,
-    recorded, redact, release_claims, set_order_wait, signed, time_until_due, until_stored,
+    Call, Claims, DispatchContext, NOT_OURS, POLL_INTERVAL, catch_panic, claim, publish_attempt,
+    record_span, recorded, redact, release_claims, set_order_wait, signed, time_until_due,
+    until_stored,
 };
 use crate::store::{AttemptOutcome, ChangePeriod, ChangeReservation, ClaimLimit, EndedAttempt};
 use crate::telemetry::{ProblemKind, Redactor};
@@ -88,6 +89,8 @@ struct Called<'d> {
     request: CallRequest<'d>,
     /// Whether an earlier attempt may have been executed.
     sent_before: bool,
+    /// Whether no other node has it.
+    is_ours: bool,
 }
 
 /// What becomes of a call.
@@ -151,7 +154,8 @@ impl CallQueue {
             retries_first: caller.gate.prefers_retry(),
             sends_alone: false,
         };
-        let claimed = claim(&caller.queue, &caller.context, limit).await;
+        let claims = caller.context.claims();
+        let claimed = claim(&caller.queue, &caller.context, limit).await.runs;
         if claimed.is_empty() {
             let rest = time_until_due(&caller.queue, &caller.context).min(POLL_INTERVAL);
             self.poll_at = Instant::now() + rest;
@@ -159,14 +163,14 @@ impl CallQueue {
         for delivery in claimed.into_iter().flatten() {
             let caller = caller.clone();
             self.calling
-                .spawn(async move { caller.process(delivery).await });
+                .spawn(async move { caller.process(delivery, claims).await });
         }
     }
 }
 
 impl Caller {
     /// Brings a claimed call as far as it comes now.
-    async fn process(&self, delivery: Delivery) {
+    async fn process(&self, delivery: Delivery, claims: Claims) {
         let Action::Call {
             operation,
             parameters,
@@ -181,6 +185,10 @@ impl Caller {
             operation,
             parameters,
         };
+        if !self.timeline.has_rule(&delivery.rule) && !self.context.nodes.agree() {
+            // Another node has the rule.
+            return release_claims(&self.context, [delivery.id]);
+        }
         if let Some(answer) = self.answer_without_asking(&delivery, &request) {
             self.answer(&delivery, None, answer).await;
             return;
@@ -210,11 +218,14 @@ impl Caller {
         let Some(ticket) = self.gate.begin() else {
             return self.give_back(&delivery, sent_before).await;
         };
+        // Another node may have it by now, and then answers it.
+        let is_ours = self.context.still_has(claims);
         let called = Called {
             delivery: &delivery,
             operation,
             request,
             sent_before,
+            is_ours,
         };
         let may_repeat = !matches!(admission, CallAdmission::Change { repeatable: false });
         self.call(&called, ticket, may_repeat).await;
@@ -297,7 +308,16 @@ impl Caller {
     async fn call(&self, called: &Called<'_>, ticket: CallTicket, may_repeat: bool) {
         let Self { queue, context, .. } = self;
         let (started, clock) = (context.clock.now(), Instant::now());
-        let sending = catch_panic(async { self.calls.api.call(&called.request).await });
+        let sending = catch_panic(async {
+            if called.is_ours {
+                self.calls.api.call(&called.request).await
+            } else {
+                Err(CallError::NotSent {
+                    reason: NOT_OURS.to_owned(),
+                    retry_after: None,
+                })
+            }
+        });
         let outcome = match tokio::time::timeout(queue.timeout, sending).await {
             Ok(Some(outcome)) => outcome,
             Ok(None) => {

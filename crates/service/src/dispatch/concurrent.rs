@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::target_gate::{TargetGate, pause_of};
 use super::{
-    Call, DispatchContext, POLL_INTERVAL, Run, claim, release_claims, send, settle, time_until_due,
+    Call, Claim, Claims, DispatchContext, POLL_INTERVAL, Run, claim, release_claims, send, settle,
+    time_until_due,
 };
 use crate::store::ClaimLimit;
 
@@ -33,7 +34,8 @@ pub(super) struct ConcurrentQueue {
     context: DispatchContext,
     gate: Arc<TargetGate>,
     wake: Arc<Notify>,
-    claiming: JoinSet<Vec<Run>>,
+    /// Each claim with that under which it was made.
+    claiming: JoinSet<(Claims, Claim)>,
     /// Claimed, not being sent yet.
     waiting: VecDeque<Run>,
     /// Each call with what it carries: a single delivery, unless the target takes several together
@@ -62,8 +64,8 @@ pub(super) struct ConcurrentQueue {
     claimed_at: Instant,
     /// When the outbox is polled next, unless the queue is woken before.
     poll_at: Instant,
-    /// As [`DispatchContext::withholding`] was when what is claimed was claimed.
-    withholding: u64,
+    /// Under which what waits was claimed.
+    claims: Claims,
 }
 
 /// The deliveries of one call.
@@ -105,7 +107,7 @@ impl ConcurrentQueue {
         wake: Arc<Notify>,
     ) -> Self {
         let now = Instant::now();
-        let withholding = context.withholding.current();
+        let claims = context.claims();
         Self {
             prefetch: queue.concurrency,
             queue: Arc::new(queue),
@@ -123,7 +125,7 @@ impl ConcurrentQueue {
             reclaimed: BTreeSet::new(),
             claimed_at: now,
             poll_at: now,
-            withholding,
+            claims,
         }
     }
 
@@ -138,7 +140,7 @@ impl ConcurrentQueue {
                 return;
             }
             if !stopping {
-                self.release_if_withholding_changed();
+                self.release_what_may_not_be_sent();
                 self.start_claim();
                 self.start_sends();
                 self.release_waiting();
@@ -160,7 +162,9 @@ impl ConcurrentQueue {
                 // errors are panics, which `send` catches; claims and settlements only wait for the
                 // store.
                 Some(claimed) = self.claiming.join_next() => {
-                    self.finish_claim(claimed.unwrap_or_default());
+                    if let Ok((claims, claimed)) = claimed {
+                        self.finish_claim(claims, claimed.runs);
+                    }
                 }
                 Some(sent) = self.sending.join_next() => {
                     if let Ok((batch, call)) = sent {
@@ -258,11 +262,19 @@ impl ConcurrentQueue {
             sends_alone: false,
         };
         self.claiming
-            .spawn(async move { claim(&queue, &context, limit).await });
+            .spawn(async move { (context.claims(), claim(&queue, &context, limit).await) });
     }
 
-    fn finish_claim(&mut self, claimed: Vec<Run>) {
+    fn finish_claim(&mut self, claims: Claims, claimed: Vec<Run>) {
         let now = Instant::now();
+        if !self.context.may_send(claims) {
+            release_claims(
+                &self.context,
+                claimed.into_iter().flatten().map(|one| one.id),
+            );
+            self.poll_at = now;
+            return;
+        }
         let before = self.waiting.len();
         for mut run in claimed {
             // From a delivery that is in flight on, the run is left out: the order of the others is
@@ -303,9 +315,9 @@ impl ConcurrentQueue {
         {
             let batch = self.next_call(is_probe);
             let (queue, context) = (self.queue.clone(), self.context.clone());
-            let gate = self.gate.clone();
+            let (gate, right) = (self.gate.clone(), (ticket, self.claims));
             self.sending.spawn(async move {
-                let call = send(&queue, &context, &gate, ticket, &batch.deliveries).await;
+                let call = send(&queue, &context, &gate, right, &batch.deliveries).await;
                 (batch, call)
             });
         }
@@ -361,10 +373,11 @@ impl ConcurrentQueue {
         }
     }
 
-    /// Releases what was claimed before a silence began: the next claim asks about it.
-    fn release_if_withholding_changed(&mut self) {
-        let current = self.context.withholding.current();
-        if std::mem::replace(&mut self.withholding, current) != current {
+    /// Releases what was claimed before a silence began, as the next claim asks about it, and what
+    /// another node may have.
+    fn release_what_may_not_be_sent(&mut self) {
+        if !self.context.may_send(self.claims) {
+            self.claims = self.context.claims();
             let mut released: Vec<_> = self.waiting.drain(..).flatten().collect();
             let behind = std::mem::take(&mut self.behind);
             released.extend(behind.into_values().flatten());

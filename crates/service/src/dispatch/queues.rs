@@ -12,6 +12,8 @@ use tokio::task::JoinHandle;
 use super::{DispatchContext, TargetGates, Wake, call_queue, serve};
 use crate::clock::ServiceClock;
 use crate::live::LiveBroadcast;
+use crate::nodes::Nodes;
+use crate::service::blocking;
 use crate::shutdown::stopped;
 use crate::silences::WithholdingChanges;
 use crate::store::Store;
@@ -61,6 +63,7 @@ impl Queues {
         gates: TargetGates,
         delivery_bytes: usize,
         withholding: WithholdingChanges,
+        nodes: Nodes,
         live: LiveBroadcast,
         timeline: Option<ServiceTimeline>,
     ) -> Self {
@@ -73,6 +76,7 @@ impl Queues {
             gates,
             delivery_bytes,
             withholding,
+            nodes,
             live,
             // A placeholder: `replace` gives each queue a receiver of its own.
             stop: watch::channel(false).1,
@@ -268,6 +272,12 @@ async fn drain_removed(
     drop(previous.await);
     if wake.get(&name).is_none() {
         release(&context, &name).await;
+        // Else the first node does so, once no other one has the target.
+        let (asked, store) = (wake.clone(), context.store.clone());
+        let is_gone = blocking(move || asked.knows_all_targets(&*store)).await;
+        if !matches!(is_gone, Ok(true)) {
+            return;
+        }
         let reason = unknown_target_message(&name, &wake.names());
         let moved = context
             .store

@@ -9,17 +9,17 @@ use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::config::TargetConfig;
 use reflexarc_delivery::{
     Batch, CallSchedule, CallTicket, Delivery, DeliveryId, FloodControl, NextCall, RateLimit,
-    Receipt, WaitingDeliveries,
+    Receipt, SendError, WaitingDeliveries,
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::target_gate::{TargetGate, pause_of};
 use super::{
-    Call, DispatchContext, Held, POLL_INTERVAL, Run, claim, hold_claims, release_claims, send,
-    settle, signed, time_until_due,
+    Call, Claim, Claims, DispatchContext, Held, NOT_OURS, POLL_INTERVAL, Run, claim, earlier_calls,
+    hold_claims, release_claims, send, settle, signed, time_until_due,
 };
-use crate::store::ClaimLimit;
+use crate::store::{ClaimLimit, Sender};
 use crate::telemetry::TargetLabel;
 
 /// Largest number of claimed deliveries that are sent one by one or listed in a digest.
@@ -31,6 +31,9 @@ const MAX_CLAIMED: usize = 1_000;
 // Firings that are held or merged make room for others, which must not wait behind them: with
 // 100,000 firings of one rule, the message of another rule is found within some seconds.
 const MAX_CLAIMS: usize = 16;
+
+/// The shortest time between two claims while another node sends.
+const SENDER_PAUSE: Duration = Duration::from_millis(100);
 
 /// A day: a pause without an end is looked at again then, and ends before by a wake-up.
 const FOREVER: Duration = Duration::from_secs(86_400);
@@ -53,8 +56,10 @@ pub(super) struct RateLimitedQueue {
     waiting: WaitingDeliveries,
     /// The first delivery of the run that each of these belongs to.
     runs: BTreeMap<DeliveryId, DeliveryId>,
-    /// As [`DispatchContext::withholding`] was when what waits was claimed.
-    withholding: u64,
+    /// Under which what waits was claimed.
+    claims: Claims,
+    /// Whether no other node sends to the target.
+    is_sender: bool,
 }
 
 impl RateLimitedQueue {
@@ -71,7 +76,8 @@ impl RateLimitedQueue {
         Self {
             schedule: CallSchedule::new(limit, earlier),
             floods: FloodControl::new(queue.firing_limit),
-            withholding: context.withholding.current(),
+            claims: context.claims(),
+            is_sender: true,
             queue,
             context,
             gate,
@@ -87,7 +93,7 @@ impl RateLimitedQueue {
         while !self.context.is_stopping() {
             let flooding = self.floods.flooding(self.now());
             self.gate.set_flooding(flooding, &self.context.metrics);
-            self.release_if_withholding_changed();
+            self.release_what_may_not_be_sent();
             self.admit_test();
             let next = self.gate.next_call();
             if matches!(next, NextCall::After(_) | NextCall::Unknown) {
@@ -108,13 +114,19 @@ impl RateLimitedQueue {
                     self.refill(if probes { 1 } else { MAX_CLAIMED }).await;
                     // `begin` fails if an operator has paused the target meanwhile.
                     if !self.waiting.is_empty()
+                        // Not if it was taken over, and the other node has just called.
+                        && self.schedule.wait(self.now()) == SignedDuration::ZERO
                         && let Some(ticket) = self.gate.begin()
                         && let Some(batch) = self.next_batch(probes)
                     {
                         self.call(ticket, batch).await;
                         continue;
                     }
-                    if self.waiting.is_empty() {
+                    if !self.is_sender {
+                        // What there is for it, the other one is told with each claim.
+                        tokio::time::sleep(SENDER_PAUSE).await;
+                        POLL_INTERVAL
+                    } else if self.waiting.is_empty() {
                         time_until_due(&self.queue, &self.context)
                     } else {
                         POLL_INTERVAL
@@ -140,9 +152,9 @@ impl RateLimitedQueue {
     }
 
     /// Releases what was claimed before a silence began: the next claim asks about it.
-    fn release_if_withholding_changed(&mut self) {
-        let current = self.context.withholding.current();
-        if std::mem::replace(&mut self.withholding, current) != current {
+    fn release_what_may_not_be_sent(&mut self) {
+        if !self.context.may_send(self.claims) {
+            self.claims = self.context.claims();
             let released = std::mem::take(&mut self.waiting);
             release_claims(&self.context, released.iter().map(|one| one.id));
             self.runs.clear();
@@ -181,9 +193,17 @@ impl RateLimitedQueue {
                     .delivery_bytes
                     .saturating_sub(self.held_bytes()),
                 retries_first: self.gate.prefers_retry(),
-                sends_alone: false,
+                // The limit is that of the target, and in the memory of who sends.
+                sends_alone: true,
             };
-            let claimed = claim(&self.queue, &self.context, limit).await;
+            let Claim {
+                runs: claimed,
+                sender,
+            } = claim(&self.queue, &self.context, limit).await;
+            self.is_sender = sender != Sender::Other;
+            if sender == Sender::TakenOver {
+                self.take_over().await;
+            }
             let count: usize = claimed.iter().map(Run::len).sum();
             self.add(claimed);
             // All that is due is claimed.
@@ -191,6 +211,18 @@ impl RateLimitedQueue {
                 return;
             }
         }
+    }
+
+    /// Begins to send to a target to which another node has sent: within its limit, its calls count.
+    async fn take_over(&mut self) {
+        let calls = match self.limit {
+            Some(limit) => earlier_calls(&self.queue, &self.context, limit).await,
+            None => Vec::new(),
+        };
+        let now = self.now();
+        let earlier = calls.into_iter().map(|age| now - age);
+        self.schedule = CallSchedule::new(self.limit, earlier);
+        self.floods = FloodControl::new(self.queue.firing_limit);
     }
 
     /// Adds what was claimed, and releases firings that are held.
@@ -246,9 +278,21 @@ impl RateLimitedQueue {
 
     async fn call(&mut self, ticket: CallTicket, batch: Batch) {
         let began = self.context.clock.now();
-        self.record_beginning(&batch, began).await;
+        let right = (ticket, self.claims);
+        let is_recorded = self.record_beginning(&batch, began).await;
+        if !is_recorded && self.context.nodes.are_shared() {
+            // Another node may send now, within the same limit.
+            let outcome = Err(SendError::transient(NOT_OURS));
+            self.gate.record(ticket, &outcome, &self.context.metrics);
+            release_claims(&self.context, ids(&batch));
+            self.release_runs_of(&batch.deliveries);
+            for delivery in &batch.deliveries {
+                self.runs.remove(&delivery.id);
+            }
+            return;
+        }
         let messages = batch.messages();
-        let call = send(&self.queue, &self.context, &self.gate, ticket, &messages).await;
+        let call = send(&self.queue, &self.context, &self.gate, right, &messages).await;
         // The receiver counts the call when it arrives, which is before the response: counted from
         // here, no window of the receiver has more calls than one of ours.
         let ended = self.now();
@@ -265,8 +309,8 @@ impl RateLimitedQueue {
     }
 
     /// Records a call before it begins: if the process is killed during the call, the next one
-    /// counts it all the same, and sends a digest again as the same one.
-    async fn record_beginning(&self, batch: &Batch, began: Timestamp) {
+    /// counts it all the same, and sends a digest again as the same one. Returns whether it counts.
+    async fn record_beginning(&self, batch: &Batch, began: Timestamp) -> bool {
         let (store, name) = (&self.context.store, &self.queue.name);
         let is_new = |one: &Delivery| one.digest != batch.digest;
         let is_recorded = batch.digest.is_none() || !batch.deliveries.iter().any(is_new);
@@ -293,7 +337,9 @@ impl RateLimitedQueue {
                  {error}"
             );
             self.context.store_failed("record call", &detail);
+            return false;
         }
+        true
     }
 
     /// Records that a call has ended, before its deliveries are settled.

@@ -144,6 +144,46 @@ impl TargetGates {
         }
     }
 
+    /// Follows what operators have done through other nodes: pauses and resumes targets as the store
+    /// has it.
+    pub(crate) fn follow(
+        &self,
+        pauses: Vec<(String, TargetPause)>,
+        stops: Vec<(String, ChangeStop)>,
+        metrics: &Metrics,
+    ) {
+        let (mut paused, mut resumed) = (Vec::new(), Vec::new());
+        {
+            let mut gates = self.lock();
+            let now: BTreeMap<_, _> = pauses.into_iter().collect();
+            let before = std::mem::replace(&mut gates.pauses, now.clone());
+            paused.extend(
+                now.iter()
+                    .filter(|(name, _)| !before.contains_key(*name))
+                    .map(|(name, pause)| (gates.by_name.get(name).cloned(), pause.clone())),
+            );
+            let ended = before.keys().chain(gates.change_stops.keys());
+            let is_over = |name: &&String| {
+                let is_stopped = stops.iter().any(|(target, _)| target == *name);
+                !now.contains_key(*name) && !is_stopped
+            };
+            let ended: Vec<String> = ended.filter(is_over).cloned().collect();
+            for name in ended {
+                gates.change_stops.remove(&name);
+                resumed.extend(gates.by_name.get(&name).cloned());
+            }
+        }
+        for (gate, pause) in paused {
+            if let Some(gate) = gate {
+                gate.pause(pause);
+            }
+        }
+        for gate in resumed {
+            gate.resume();
+        }
+        self.restore_change_stops(stops, metrics);
+    }
+
     /// Shows that a target makes no more changes until it is resumed.
     pub(crate) fn stop_changes(&self, target: &str, detail: String) {
         self.lock().change_stops.insert(target.to_owned(), detail);

@@ -8,19 +8,24 @@ use jiff::Timestamp;
 use reflexarc_delivery::config::unknown_target_message;
 use tokio::sync::Notify;
 
-use crate::store::Store;
+use crate::nodes::Nodes;
+use crate::store::{Store, StoreError};
 
 /// The queues by name, each with what wakes it. Clones share them; a reload replaces them.
 #[derive(Clone, Default)]
 pub(crate) struct Wake {
     // Read for every event that is accepted, replaced at a reload: readers take no lock.
     queues: Arc<ArcSwap<BTreeMap<String, Arc<Notify>>>>,
+    nodes: Nodes,
 }
 
 impl Wake {
-    /// For the queues of these names.
-    pub(crate) fn new(names: impl IntoIterator<Item = String>) -> Self {
-        let wake = Self::default();
+    /// For the queues of these names, of a node.
+    pub(crate) fn new(names: impl IntoIterator<Item = String>, nodes: Nodes) -> Self {
+        let wake = Self {
+            nodes,
+            ..Self::default()
+        };
         wake.replace(names);
         wake
     }
@@ -45,11 +50,19 @@ impl Wake {
         self.queues.load().keys().cloned().collect()
     }
 
+    /// Whether what has no queue here has none anywhere: no other node may have one. Blocks.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(crate) fn knows_all_targets(&self, store: &dyn Store) -> Result<bool, StoreError> {
+        self.nodes.agree_now(store)
+    }
+
     /// Wakes the queues of these targets. Deliveries to a target that does not exist become dead
     /// letters: they would otherwise wait for ever without anyone noticing.
     pub(crate) fn wake(&self, targets: &[String], store: &dyn Store, now: Timestamp) {
         for target in targets {
-            if !self.notify(target) {
+            if !self.notify(target) && self.nodes.agree() {
                 // The reply is not awaited: the event is committed, and its sender need not wait
                 // for this. Should it fail, regular maintenance repeats it
                 // (`service::dead_letter_unknown_targets`).

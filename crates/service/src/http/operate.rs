@@ -81,6 +81,12 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
     let incidents = incidents.unwrap_or_else(|error| error.body());
     let silences = query_store(&state, move |store| silences_json(store, now)).await;
     let silences = silences.unwrap_or_else(|error| error.body());
+    let known = state.nodes.clone();
+    let nodes = query_store(&state, move |store| {
+        let nodes = known.list(store)?.into_iter();
+        Ok(Json::Array(nodes.map(|node| node.to_json()).collect()))
+    });
+    let nodes = nodes.await.unwrap_or_else(|error| error.body());
     let jump = state.clock.suspected();
     let jump = jump.map_or(Json::Null, |jump| {
         let offset = jump.offset.as_secs();
@@ -107,6 +113,7 @@ pub(super) async fn status(State(state): State<Arc<AppState>>, request: Request)
         ("clock", clock),
         ("heartbeat", state.heartbeat.to_json(&state.live)),
         ("sources", Json::Array(sources.collect())),
+        ("nodes", nodes),
         ("dead_letters", dead_letters),
         (
             "refused_reload",

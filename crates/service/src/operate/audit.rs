@@ -5,6 +5,7 @@ use reflexarc_delivery::DeliveryId;
 use reflexarc_event::Json;
 
 use super::operation::Operation;
+use crate::nodes::Nodes;
 use crate::store::{
     AuditEntry, AuditFilter, AuditOutcome, AuditVia, NewAuditEntry, Store, StoreError,
 };
@@ -62,8 +63,14 @@ pub fn audit_to_json(entry: &AuditEntry) -> Json {
 }
 
 /// Ends the records of operations that an earlier process has begun and not ended. Of what changed
-/// many deliveries, it is known how far it came; of others not whether they were done.
-pub(crate) fn end_interrupted(store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
+/// many deliveries, it is known how far it came; of others not whether they were done. What another
+/// node may have begun is left alone.
+pub(crate) fn end_interrupted(
+    store: &dyn Store,
+    nodes: &Nodes,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let others_since = nodes.oldest_other();
     for operation in Operation::NAMES {
         let filter = AuditFilter {
             operation: Some(operation.to_owned()),
@@ -79,8 +86,9 @@ pub(crate) fn end_interrupted(store: &dyn Store, now: Timestamp) -> Result<(), S
         };
         for entry in store.audit_page(&filter, None, RECENT)? {
             // A command works without the service, and may still do so.
-            let may_run =
-                entry.via == AuditVia::Command && now.duration_since(entry.at) < COMMAND_TIME;
+            let by_other = entry.via == AuditVia::Command
+                || others_since.is_some_and(|since| entry.at >= since);
+            let may_run = by_other && now.duration_since(entry.at) < COMMAND_TIME;
             if entry.outcome == AuditOutcome::Begun && !may_run {
                 store.finish_audit(entry.id, outcome, entry.count, message, now)?;
             }

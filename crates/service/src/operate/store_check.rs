@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use crate::nodes::Nodes;
 use crate::shutdown::stopped;
 use crate::store::{Store, StoreCheck, StoreError};
 use crate::store_health::StoreHealth;
@@ -24,10 +25,19 @@ pub(crate) async fn check_store(
     store: Arc<dyn Store>,
     health: Arc<StoreHealth>,
     metrics: Arc<Metrics>,
+    nodes: Nodes,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut check = StoreCheck::default();
     while !check.is_done {
+        if !nodes.is_first() {
+            // One node is enough.
+            let stopped = tokio::time::timeout(RETRY, stopped(&mut stop)).await;
+            if stopped.is_ok() {
+                return;
+            }
+            continue;
+        }
         let (store, before) = (store.clone(), check.clone());
         let turn = tokio::task::spawn_blocking(move || take_turn(&*store, before));
         let pause = match turn.await {

@@ -15,6 +15,7 @@ use crate::deadlines::Deadlines;
 use crate::dispatch::Wake;
 use crate::intake::FailureTracker;
 use crate::live::LiveBroadcast;
+use crate::nodes::Nodes;
 use crate::operate::verify_archive;
 use crate::store::{
     Accepted, ClosedBy, DeliveryStatus, EntryKind, EvaluateInTransaction, Incoming, Reply,
@@ -150,6 +151,7 @@ impl World {
             wake: Wake::default(),
             store: Arc::downgrade(&store),
             broadcast: LiveBroadcast::default(),
+            nodes: Nodes::default(),
         };
         let timeline = ServiceTimeline::new(parts, Arc::new(Deadlines::default()), looked);
         store.set_timeline(Arc::new(timeline.clone()));

@@ -22,7 +22,7 @@ const EVENTS_SHARE: u32 = 2;
 /// How often the time is looked at although nothing is due.
 // A pause of the whole process, such as a suspended machine, is noticed because this did not
 // happen: see `MAX_SILENCE`.
-const TICK: Duration = Duration::from_secs(5);
+pub(super) const TICK: Duration = Duration::from_secs(5);
 /// How long a step may take, and the pause before it, unless something is wrong.
 // Six times as long as the scheduler sleeps at most; a step is 64 scripts and a commit.
 const MAX_STEP: Duration = Duration::from_secs(30);
@@ -44,7 +44,7 @@ pub(crate) async fn fire_regularly(timeline: ServiceTimeline, mut stop: watch::R
         let pause = match step {
             Ok(true) if timeline.batches() == batches => Duration::ZERO,
             Ok(true) => begun.elapsed().saturating_mul(EVENTS_SHARE),
-            Ok(false) => timeline.until_next().min(TICK),
+            Ok(false) => timeline.until_next().min(timeline.tick()),
             Err(error) => {
                 timeline.report_failure(&error);
                 RETRY
@@ -68,6 +68,7 @@ async fn fire_step(timeline: &ServiceTimeline) -> Result<bool, StoreError> {
     if let Some(reply) = timeline.submit_adoption() {
         reply.await?;
     }
+    timeline.look_for_deadlines().await?;
     if !timeline.is_due() {
         return Ok(false);
     }
@@ -129,6 +130,7 @@ mod tests {
     use crate::dispatch::Wake;
     use crate::intake::FailureTracker;
     use crate::live::LiveBroadcast;
+    use crate::nodes::Nodes;
     use crate::store::{SqliteStore, Store, StoreOptions};
     use crate::telemetry::Metrics;
     use crate::timeline::TimelineParts;
@@ -144,6 +146,7 @@ mod tests {
             wake: Wake::default(),
             store: Arc::downgrade(store),
             broadcast: LiveBroadcast::default(),
+            nodes: Nodes::default(),
         };
         ServiceTimeline::new(parts, Arc::new(Deadlines::default()), None)
     }

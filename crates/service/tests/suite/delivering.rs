@@ -12,7 +12,7 @@ use reflexarc_reaction::Action;
 use reflexarc_service::dispatch::{DispatchContext, TargetGates, WithholdingChanges};
 use reflexarc_service::store::{Attempt, DeliveryRecord, DeliveryStatus};
 use reflexarc_service::telemetry::{Metrics, Redactor, Telemetry};
-use reflexarc_service::{Limits, LiveBroadcast, ServiceClock, Store};
+use reflexarc_service::{Limits, LiveBroadcast, Nodes, ServiceClock, Store};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -95,6 +95,7 @@ impl Delivering {
             delivery_bytes: self.delivery_bytes,
             withholding: WithholdingChanges::default(),
             live: LiveBroadcast::default(),
+            nodes: Nodes::default(),
             stop: self.stop.subscribe(),
         };
         let wake = Arc::new(Notify::new());

@@ -73,6 +73,10 @@ pub(crate) enum ProblemKind {
     StoreOperationFailed,
     /// Old events are not removed in time.
     RetentionBehind,
+    /// Another node has stopped without notice; by node.
+    NodeLost,
+    /// Nodes run different rules, or have different targets.
+    NodesDiffer,
     /// A source takes no messages; by source.
     SourceFailing,
     /// Messages of a source that are no events; by source.
@@ -97,7 +101,7 @@ pub(crate) enum Severity {
 }
 
 impl ProblemKind {
-    pub(crate) const ALL: [Self; 40] = [
+    pub(crate) const ALL: [Self; 42] = [
         Self::DeadLetters,
         Self::DeadLettersDropped,
         Self::RetriesExhausted,
@@ -132,6 +136,8 @@ impl ProblemKind {
         Self::Stalled,
         Self::StoreOperationFailed,
         Self::RetentionBehind,
+        Self::NodeLost,
+        Self::NodesDiffer,
         Self::SourceFailing,
         Self::MessagesRejected,
         Self::HeartbeatFailed,
@@ -177,6 +183,8 @@ impl ProblemKind {
             Self::Stalled => "stalled",
             Self::StoreOperationFailed => "store_operation_failed",
             Self::RetentionBehind => "retention_behind",
+            Self::NodeLost => "node_lost",
+            Self::NodesDiffer => "nodes_differ",
             Self::SourceFailing => "source_failing",
             Self::MessagesRejected => "messages_rejected",
             Self::HeartbeatFailed => "heartbeat_failed",
@@ -225,6 +233,8 @@ impl ProblemKind {
             | Self::StoreLogLarge
             | Self::StoreOperationFailed
             | Self::RetentionBehind
+            | Self::NodeLost
+            | Self::NodesDiffer
             | Self::MessagesRejected
             | Self::HeartbeatFailed
             | Self::RuleNoted
@@ -353,6 +363,14 @@ impl ProblemKind {
             }
             Self::RetentionBehind => {
                 "see `detail`; `reflexarc archive prune` removes old events now"
+            }
+            Self::NodeLost => {
+                "see the log of that node and whether its machine works; the others send what it \
+                 had claimed"
+            }
+            Self::NodesDiffer => {
+                "give all nodes the same rules and targets; until then, what only one node knows \
+                 waits for that node"
             }
             Self::SourceFailing => {
                 "see `detail`, and check the servers of [sources]; messages wait in the stream \

@@ -1,0 +1,189 @@
+//! The task of a node: it beats, notices what other nodes do, and takes over what is left of those
+//! that are gone.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::Nodes;
+use super::silence::SilenceWatch;
+use crate::clock::ServiceClock;
+use crate::dispatch::{TargetGates, Wake};
+use crate::operate::end_interrupted;
+use crate::service::blocking;
+use crate::shutdown::stopped;
+use crate::store::{Node, Note, Store, StoreError};
+use crate::telemetry::{Metrics, ProblemKind};
+use crate::timeline::ServiceTimeline;
+
+/// The time between two beats.
+const BEAT_INTERVAL: Duration = Duration::from_secs(3);
+/// The shortest one: changes of other nodes come in bursts.
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What the task of a node needs.
+pub(crate) struct NodeWatch {
+    pub(crate) nodes: Nodes,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: ServiceClock,
+    pub(crate) wake: Wake,
+    pub(crate) gates: TargetGates,
+    pub(crate) timeline: ServiceTimeline,
+    pub(crate) metrics: Arc<Metrics>,
+    /// True once what was left when this process began has been taken over.
+    pub(crate) resumed: watch::Receiver<bool>,
+}
+
+/// Beats until `stop` becomes true. The node leaves when the lock of its store is dropped.
+pub(crate) async fn watch_nodes(watch: NodeWatch, mut stop: watch::Receiver<bool>) {
+    let Some(shared) = watch.nodes.shared.clone() else {
+        return;
+    };
+    watch.observe_notes();
+    let watch = Arc::new(watch);
+    let mut silence = SilenceWatch::default();
+    let mut has_agreed = true;
+    loop {
+        let (working, mut looking) = (watch.clone(), silence);
+        let worked = blocking(move || {
+            let result = working.step(&mut looking, has_agreed);
+            Ok((result, looking))
+        });
+        match worked.await {
+            Ok((result, looked)) => {
+                silence = looked;
+                match result {
+                    Ok(agree) => has_agreed = agree,
+                    Err(error) => watch.report(&error),
+                }
+            }
+            Err(error) => {
+                silence = SilenceWatch::default();
+                watch.report(&error);
+            }
+        }
+        let begun = Instant::now();
+        tokio::select! {
+            () = tokio::time::sleep(BEAT_INTERVAL) => {}
+            () = shared.changed.notified() => {
+                let rest = MIN_INTERVAL.saturating_sub(begun.elapsed());
+                tokio::time::sleep(rest).await;
+            }
+            () = stopped(&mut stop) => return,
+        }
+    }
+}
+
+impl NodeWatch {
+    fn observe_notes(&self) {
+        let (nodes, wake) = (self.nodes.clone(), self.wake.clone());
+        self.store.observe_notes(Arc::new(move |note| match note {
+            Note::Target(name) => {
+                wake.notify(&name);
+            }
+            _ => nodes.note_change(),
+        }));
+    }
+
+    /// Beats once, and does what follows from what that shows. Returns whether all nodes agree.
+    fn step(&self, silence: &mut SilenceWatch, has_agreed: bool) -> Result<bool, StoreError> {
+        let store = &*self.store;
+        self.nodes.beat(store)?;
+        if self.nodes.view().own.is_none() {
+            tracing::warn!(
+                "this node was declared lost: others send what it had claimed; it joins again"
+            );
+            self.nodes.join_again(store)?;
+            self.nodes.beat(store)?;
+            self.wake_all();
+        }
+        self.gates.follow(
+            store.paused_targets()?,
+            store.change_stops()?,
+            &self.metrics,
+        );
+        let lost = self.declare_lost(silence)?;
+        // Before, what was left is being taken over anyway.
+        if (lost || self.nodes.view().has_ended()) && *self.resumed.borrow() {
+            self.take_over()?;
+        }
+        let agree = self.nodes.agree();
+        self.show_disagreement(agree);
+        if agree && !has_agreed {
+            // What a node with other rules has left, nobody has any more.
+            self.timeline.begin()?;
+            self.timeline.withdraw_calls_of_other_rules();
+        }
+        Ok(agree)
+    }
+
+    /// Declares nodes lost that are silent. Returns whether there are any.
+    fn declare_lost(&self, silence: &mut SilenceWatch) -> Result<bool, StoreError> {
+        let view = self.nodes.view();
+        let others = view.others().map(|node| (node.number, node.beats));
+        let silent = silence.look(others, Instant::now());
+        let mut is_any = false;
+        for number in silent {
+            let node = view.nodes.iter().find(|node| node.number == number);
+            if let Some(node) = node
+                && self.store.declare_lost(node)?
+            {
+                is_any = true;
+                self.report_lost(node);
+            }
+        }
+        Ok(is_any)
+    }
+
+    fn report_lost(&self, node: &Node) {
+        tracing::warn!(
+            node = node.name,
+            number = node.number,
+            seen = node.seen.to_string(),
+            "a node is lost: it has not beaten for 9 s; what it had claimed is sent by others"
+        );
+        let detail = format!("last seen at {}", node.seen);
+        let problems = &self.metrics.problems;
+        problems.report(ProblemKind::NodeLost, &node.name, 1, &detail);
+    }
+
+    /// Releases the claims of nodes that are gone.
+    fn take_over(&self) -> Result<(), StoreError> {
+        let released = self.store.release_claims(self.clock.now())?;
+        if released > 0 {
+            tracing::info!(
+                deliveries = released,
+                "resuming deliveries that another node had claimed"
+            );
+        }
+        if self.nodes.is_first() {
+            end_interrupted(&*self.store, &self.nodes, self.clock.now())?;
+        }
+        self.wake_all();
+        Ok(())
+    }
+
+    fn wake_all(&self) {
+        for name in self.wake.names() {
+            self.wake.notify(&name);
+        }
+    }
+
+    fn show_disagreement(&self, agree: bool) {
+        let view = self.nodes.view();
+        let names = view.live().map(|node| {
+            let rules: String = node.setup.rules.chars().take(12).collect();
+            format!("{} has {rules}", node.name)
+        });
+        let detail = (!agree).then(|| names.collect::<Vec<_>>().join(", "));
+        let problems = &self.metrics.problems;
+        problems.set_level(ProblemKind::NodesDiffer, detail);
+    }
+
+    fn report(&self, error: &StoreError) {
+        let detail = format!("{error}; this node sends nothing until it works");
+        let problems = &self.metrics.problems;
+        problems.report(ProblemKind::StoreOperationFailed, "beat", 1, &detail);
+    }
+}
