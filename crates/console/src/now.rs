@@ -4,6 +4,7 @@ use askama::Template;
 use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_event::Json;
+use reflexarc_service::NodeOverview;
 use reflexarc_service::operate::{OpenProblem, PendingFilter, soonest_page};
 use reflexarc_service::store::{
     EntryPage, EventFilter, Incident, IncidentFilter, MatchCount, PageLimits, Silence, Store,
@@ -61,6 +62,7 @@ struct NowPage {
     more_silences: bool,
     jobs: Vec<JobView>,
     recent: EntryPage,
+    nodes: Vec<NodeOverview>,
 }
 
 /// What the page reads of the store.
@@ -96,6 +98,7 @@ pub(crate) async fn show(session: Session) -> Result<Response, PageError> {
         mut silences,
         recent,
     } = found;
+    let nodes = handle.nodes().await?;
     let (targets, gone) = TargetRow::all(&session).await?;
     let count = targets.len();
     let needs_attention = |row: &TargetRow| !row.is_healthy() || row.dead > 0;
@@ -133,6 +136,7 @@ pub(crate) async fn show(session: Session) -> Result<Response, PageError> {
         more_silences,
         jobs: jobs.take(LISTED).collect(),
         recent,
+        nodes,
     })
 }
 
@@ -179,6 +183,21 @@ fn soonest(
         })
     });
     Ok((found.collect(), page.damaged.len()))
+}
+
+/// Whether a node works.
+fn node_state(node: &NodeOverview) -> Badge {
+    let tone = match node.state {
+        "live" => Tone::Good,
+        "left" => Tone::Plain,
+        _ => Tone::Bad,
+    };
+    Badge::new(node.state, tone)
+}
+
+/// As much of a hash as tells two of them apart.
+fn short(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
 }
 
 /// Whether an operator can end the problem by accepting the clock.

@@ -134,3 +134,35 @@ def nats_server(tmp_path):
     yield make
     for server in servers:
         server.kill()
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """Start nodes in a schema of their own of the server that `tests/run` has started."""
+    import uuid
+
+    from cluster import Cluster, query, shared_server
+
+    server = shared_server()
+    schema = f"cluster_{uuid.uuid4().hex[:12]}"
+    query(server, f"CREATE SCHEMA {schema}")
+    nodes = Cluster(tmp_path, server, schema)
+    yield nodes
+    nodes.close()
+    query(server, f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.fixture
+def recorder():
+    """Start HTTP receivers that stop with the test."""
+    from cluster import Recorder
+
+    recorders = []
+
+    def start(**options):
+        recorders.append(Recorder(**options))
+        return recorders[-1]
+
+    yield start
+    for one in recorders:
+        one.close()

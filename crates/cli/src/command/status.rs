@@ -144,6 +144,8 @@ fn summary(status: &Json) -> Vec<(&'static str, String)> {
             .iter()
             .map(|source| ("source", describe_source(source))),
     );
+    let nodes = status.get("nodes").map_or(&[][..], Json::elements);
+    lines.extend(nodes.iter().map(|node| ("node", describe_node(node))));
     let restart = texts(status.get("restart"));
     if !restart.is_empty() {
         let value = format!("needed for changes of {}", listed(&restart));
@@ -312,6 +314,22 @@ fn describe_heartbeat(heartbeat: &Json) -> String {
         text = format!("{text}; the last one failed: {}", printable_str(error));
     }
     text
+}
+
+/// `web-1:8321 (this one): live, seen 1 s ago, version 0.1.0, rules 3f2a5b6c7d8e`.
+fn describe_node(node: &Json) -> String {
+    let own = match node.get("own") {
+        Some(Json::Bool(true)) => " (this one)",
+        _ => "",
+    };
+    let rules: String = field(node, "rules").chars().take(12).collect();
+    format!(
+        "{}{own}: {}, seen {} s ago, version {}, rules {rules}",
+        field(node, "name"),
+        field(node, "state"),
+        field(node, "silent_seconds"),
+        field(node, "version"),
+    )
 }
 
 /// `events: connected, 12 messages wait, 3 unacknowledged, last one 2026-11-27 03:00:00Z`.

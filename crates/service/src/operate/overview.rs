@@ -7,6 +7,8 @@ use reflexarc_delivery::BreakerState;
 
 use crate::dispatch::TargetStatus;
 use crate::handle::ServiceHandle;
+use crate::nodes::NodeOverview;
+use crate::store::StoreError;
 
 /// An open problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +70,16 @@ impl ServiceHandle {
     /// The open problems: the worst first, and of these what began last.
     pub fn problems(&self) -> Vec<OpenProblem> {
         self.state.metrics.problems.open()
+    }
+
+    /// The nodes that share the store, by number, those included that were lost within an hour; none
+    /// if this process has the store for itself.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn nodes(&self) -> Result<Vec<NodeOverview>, StoreError> {
+        let nodes = self.state.nodes.clone();
+        self.query(move |store| nodes.list(store)).await
     }
 
     /// All targets by name.
