@@ -97,6 +97,11 @@ class Service:
 
     def start(self) -> None:
         """Start the program, also again after `stop`."""
+        self.spawn()
+        eventually(self.ready)
+
+    def spawn(self) -> None:
+        """Start the program, and do not wait until it is ready."""
         self.process = subprocess.Popen(
             [program(), "serve"],
             cwd=self.folder,
@@ -104,7 +109,6 @@ class Service:
             stdout=subprocess.DEVNULL,
             env=self.environment,
         )
-        eventually(self.ready)
 
     def ready(self) -> bool:
         assert self.process.poll() is None, (self.folder / "serve.log").read_text()
@@ -114,7 +118,12 @@ class Service:
             return False
 
     def call(
-        self, method: str, path: str, body: bytes | None = None, token: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        token: str | None = None,
+        seconds: float = 60,
     ) -> tuple[int, str]:
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}{path}", method=method, data=body
@@ -123,7 +132,7 @@ class Service:
         if token is not None:
             request.add_header("authorization", f"Bearer {token}")
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=seconds) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

@@ -13,8 +13,11 @@
 //! A node that stops while it holds the lock would stop all: PostgreSQL ends its session after
 //! [`IDLE_TIMEOUT`], which undoes its transaction.
 //!
-//! A connection that is lost during a commit does not tell whether that succeeded: PostgreSQL is
-//! asked for the outcome by the number of the transaction.
+//! A connection that is lost during a commit does not tell whether that succeeded. So each transaction
+//! writes its number into a row of its process (`commit_mark`): the next one of that process waits for
+//! the lock, and reads there what was committed last. Not by PostgreSQL's number of the transaction
+//! (`pg_xact_status`): a server that was killed gives that of a transaction that it has lost to another
+//! one.
 
 mod address;
 mod copy;
@@ -23,13 +26,13 @@ mod migration;
 mod nodes;
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 
 use self::address::Address;
-use self::nodes::{NOT_JOINED, NodeConnection};
+use self::nodes::{NOT_JOINED, NOW, NodeConnection};
 use crate::database::{Connection, Optional, Session, wait};
 use crate::database_store::{DatabaseStore, instant};
 use crate::engine::Engine;
@@ -48,12 +51,11 @@ const MAX_READERS: usize = 8;
 /// Rows at each end of a table whose sizes are taken for those of all.
 const SAMPLE: u32 = 500;
 
-/// Begins a transaction and waits for the lock. Then comes a statement that returns the number of the
-/// transaction.
+/// Begins a transaction and waits for the lock.
 const BEGIN: &str = "BEGIN; \
                      SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 1))";
-/// How that ends if the node is live.
-const LIVE: &str = "+";
+/// How long marks of processes are kept that have ended, in microseconds.
+const MARK_KEPT: i64 = 86_400_000_000;
 
 /// A store in PostgreSQL. Dropping it finishes what was submitted.
 pub type PostgresStore = DatabaseStore<PostgresServer>;
@@ -63,8 +65,10 @@ pub struct PostgresServer {
     address: Address,
     /// Runs the connections. Shut down when this is dropped.
     runtime: Option<Runtime>,
-    /// The number of the open transaction.
-    transaction: Mutex<Option<String>>,
+    /// Names this process among those that have ever written.
+    process: String,
+    /// How many transactions it has committed, or tried to.
+    commits: AtomicI64,
     /// The number of this node; [`NOT_JOINED`] if it is none.
     node: AtomicI64,
     /// The number of the schema.
@@ -108,7 +112,8 @@ impl PostgresServer {
         Ok(Self {
             address,
             runtime: Some(runtime),
-            transaction: Mutex::default(),
+            process: random_name()?,
+            commits: AtomicI64::new(0),
             node: AtomicI64::new(NOT_JOINED),
             schema: String::new(),
             nodes: Mutex::default(),
@@ -125,6 +130,9 @@ impl PostgresServer {
         let sql = "SELECT CAST(CAST(CAST(current_schema() AS regnamespace) AS oid) AS text)";
         server.schema = connection.server()?.read_last(sql)?.unwrap_or_default();
         migration::migrate(&connection, &server)?;
+        connection.execute_batch(&format!(
+            "DELETE FROM commit_mark WHERE at < {NOW} - {MARK_KEPT}"
+        ))?;
         server.commit(&mut connection)?;
         Ok((server, connection))
     }
@@ -172,59 +180,62 @@ impl PostgresServer {
         Ok(connection)
     }
 
-    /// Whether a transaction was committed, of which that is not known.
-    fn outcome(&self, connection: &mut Connection, transaction: &str) -> Result<(), StoreError> {
+    /// Whether the transaction with this mark was committed, of which that is not known.
+    fn outcome(&self, connection: &mut Connection, mark: i64) -> Result<(), StoreError> {
         let began = Instant::now();
         loop {
-            let status = self.open_writer().and_then(|new| {
-                *connection = new;
-                let sql = format!("SELECT pg_xact_status('{transaction}'::xid8)");
-                Ok(connection.server()?.read_last(&sql)?)
-            });
-            match status.as_ref().map(Option::as_deref) {
-                Ok(Some("committed")) => return Ok(()),
-                Ok(Some("aborted")) => {
+            match self.last_commit(connection) {
+                Ok(last) if last == Some(mark) => return Ok(()),
+                Ok(_) => {
                     return Err(StoreError::Unavailable {
                         reason: "the connection was lost".to_owned(),
                     });
                 }
-                _ if began.elapsed() > OUTCOME_TIMEOUT => {
+                Err(_) if began.elapsed() > OUTCOME_TIMEOUT => {
                     return Err(StoreError::Unavailable {
                         reason: "the connection was lost during a commit, and whether that \
                                  succeeded is not known"
                             .to_owned(),
                     });
                 }
-                _ => std::thread::sleep(OUTCOME_PAUSE),
+                Err(_) => std::thread::sleep(OUTCOME_PAUSE),
             }
         }
+    }
+
+    /// The mark of what this process committed last, read on a new connection. With the lock: then no
+    /// earlier transaction is open any more.
+    fn last_commit(&self, connection: &mut Connection) -> Result<Option<i64>, StoreError> {
+        *connection = self.open_writer()?;
+        let process = &self.process;
+        let sql = format!("{BEGIN}; SELECT number FROM commit_mark WHERE process = '{process}'");
+        let number = connection.server()?.read_last(&sql)?;
+        connection.execute_batch("ROLLBACK")?;
+        Ok(number.and_then(|number| number.parse().ok()))
     }
 
     /// Begins a transaction on a connection that is not lost, and finds out whether this node is live
     /// now: none that is later declared lost has claims that whoever releases them does not see.
     fn begin_on(&self, connection: &mut Connection) -> Result<(), StoreError> {
         let node = self.node.load(Ordering::SeqCst);
-        let live = if node == NOT_JOINED {
-            format!("'{LIVE}'")
+        let is_live = if node == NOT_JOINED {
+            connection.server()?.read_last(BEGIN)?;
+            true
         } else {
-            format!(
-                "(SELECT CASE state WHEN 0 THEN '{LIVE}' ELSE '' END FROM node WHERE number = {node})"
-            )
+            let sql = format!("{BEGIN}; SELECT state FROM node WHERE number = {node}");
+            let state = connection.server()?.read_last(&sql)?;
+            state.as_deref() == Some("0")
         };
-        let sql = format!("{BEGIN}; SELECT concat(pg_current_xact_id(), {live})");
-        let begun = connection.server()?.read_last(&sql)?;
-        let number = begun.as_deref().map(|begun| begun.trim_end_matches(LIVE));
-        let is_live = begun.as_ref().is_some_and(|begun| begun.ends_with(LIVE));
-        *self.transaction() = number.map(str::to_owned);
         connection.set_node(node, is_live);
         Ok(())
     }
+}
 
-    fn transaction(&self) -> std::sync::MutexGuard<'_, Option<String>> {
-        self.transaction
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
+/// A name that no other process has.
+fn random_name() -> Result<String, StoreError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| StoreError::Failed(error.to_string()))?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
 impl Drop for Membership {
@@ -267,14 +278,19 @@ impl Engine for PostgresServer {
     }
 
     fn commit(&self, connection: &mut Connection) -> Result<(), StoreError> {
-        let result = connection.execute_batch("COMMIT");
-        let transaction = self.transaction().take();
-        match (result, transaction) {
-            (Ok(()), _) => Ok(()),
-            (Err(_), Some(transaction)) if connection.is_lost() => {
-                self.outcome(connection, &transaction)
-            }
-            (Err(error), _) => Err(error.into()),
+        let mark = self
+            .commits
+            .fetch_add(1, Ordering::SeqCst)
+            .saturating_add(1);
+        let process = &self.process;
+        let committed = connection.execute_batch(&format!(
+            "INSERT INTO commit_mark (process, number, at) VALUES ('{process}', {mark}, {NOW})
+             ON CONFLICT (process) DO UPDATE SET number = {mark}, at = {NOW}; COMMIT"
+        ));
+        match committed {
+            Ok(()) => Ok(()),
+            Err(_) if connection.is_lost() => self.outcome(connection, mark),
+            Err(error) => Err(error.into()),
         }
     }
 

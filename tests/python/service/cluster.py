@@ -37,8 +37,14 @@ class PostgresServer:
         return self.server.get_uri()
 
     def kill(self) -> None:
-        """As if the machine had been switched off."""
-        os.kill(self.server.get_pid(), signal.SIGKILL)
+        """As if the machine had been switched off: all of its processes end at once."""
+        import psutil
+
+        server = psutil.Process(self.server.get_pid())
+        processes = [server, *server.children(recursive=True)]
+        for process in processes:
+            process.kill()
+        psutil.wait_procs(processes, timeout=30)
 
     def start(self) -> None:
         """Start the server again."""
@@ -55,7 +61,6 @@ class PostgresServer:
 
     def close(self) -> None:
         self.kill()
-        time.sleep(0.2)
         self.folder.cleanup()
 
 
@@ -104,6 +109,12 @@ class Node(Service):
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
+
+    def ready(self) -> bool:
+        try:
+            return self.call("GET", "/readyz")[0] == 200
+        except OSError:
+            return False
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -185,13 +196,17 @@ class Cluster:
         self.schema = schema
         self.nodes: list[Node] = []
 
-    def start(self, config: str, rule: str, **environment: str) -> Node:
-        """Start one more node."""
+    def start(self, config: str, rule: str | dict[str, str], **environment: str) -> Node:
+        """Start one more node, with one rule or with several by name."""
         folder = self.folder / f"node-{len(self.nodes)}"
         folder.mkdir()
         (folder / "database-url").write_text(self.url)
         config = f'[store]\nurl = {{ file = "database-url" }}\n{config}'
-        node = Node(folder, config, rule=rule, **environment)
+        rules = {"failed": rule} if isinstance(rule, str) else rule
+        (folder / "rules").mkdir()
+        for name, text in rules.items():
+            (folder / f"rules/{name}.toml").write_text(text)
+        node = Node(folder, config, rule=None, **environment)
         self.nodes.append(node)
         return node
 

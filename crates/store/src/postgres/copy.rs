@@ -7,7 +7,7 @@ use crate::engine::Engine as _;
 use crate::{CopyError, StoreError};
 
 /// Tables that are not copied: what is in them is about this database.
-const OWN_TABLES: [&str; 3] = ["node", "schema_version", "sender"];
+const OWN_TABLES: [&str; 4] = ["commit_mark", "node", "schema_version", "sender"];
 /// Waits until no node writes, and lets none until the session ends: see `BEGIN` of `postgres.rs`.
 const LOCK_WRITERS: &str = "SELECT pg_advisory_lock(hashtextextended(current_schema(), 1))";
 /// How long that lock is waited for: nodes hold it for the milliseconds of a commit.

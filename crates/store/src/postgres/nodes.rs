@@ -24,7 +24,7 @@ const BEAT_TIMEOUT: &str = "3s";
 const LISTED_FOR: i64 = 3_600;
 
 /// The time of the server in microseconds.
-const NOW: &str = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)";
+pub(super) const NOW: &str = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)";
 
 /// The connection of a node.
 pub(super) struct NodeConnection {
