@@ -18,6 +18,8 @@ mod params;
 mod postgres;
 mod value;
 
+use std::cell::Cell;
+
 pub(crate) use self::error::{Error, Optional, Result};
 pub(crate) use self::params::{Params, params, params_from_iter};
 #[cfg(feature = "cluster")]
@@ -33,6 +35,10 @@ pub struct Connection {
     node: i64,
     /// Whether that may claim.
     is_live: bool,
+    /// Whether each transaction begins with [`Connection::set_node`].
+    begins_with_node: bool,
+    /// The position of the next entry of the archive, once it was looked up in such a transaction.
+    next_position: Cell<Option<i64>>,
 }
 
 /// The node of a store that one process has for itself.
@@ -99,6 +105,8 @@ impl Connection {
             backend: Backend::Sqlite(connection),
             node: ONLY_NODE,
             is_live: true,
+            begins_with_node: false,
+            next_position: Cell::new(None),
         }
     }
 
@@ -109,6 +117,8 @@ impl Connection {
             backend: Backend::Postgres(session),
             node: ONLY_NODE,
             is_live: true,
+            begins_with_node: false,
+            next_position: Cell::new(None),
         }
     }
 
@@ -116,6 +126,8 @@ impl Connection {
     #[cfg(feature = "cluster")]
     pub(crate) fn set_node(&mut self, node: i64, is_live: bool) {
         (self.node, self.is_live) = (node, is_live);
+        self.begins_with_node = true;
+        self.forget_position();
     }
 
     /// The number of the node that writes on this connection, which its claims have.
@@ -126,6 +138,34 @@ impl Connection {
     /// Whether that node may claim: no other one has declared it lost.
     pub(crate) fn is_live(&self) -> bool {
         self.is_live
+    }
+
+    /// The position of the next entry of the archive, which `look` finds out; once in a transaction that
+    /// writes to a server, where no other one does meanwhile.
+    pub(crate) fn next_position<E: From<Error>>(
+        &self,
+        look: impl FnOnce() -> std::result::Result<i64, E>,
+    ) -> std::result::Result<i64, E> {
+        if let Some(known) = self.next_position.get() {
+            return Ok(known);
+        }
+        let next = look()?;
+        if self.begins_with_node {
+            self.next_position.set(Some(next));
+        }
+        Ok(next)
+    }
+
+    /// An entry was added at this position.
+    pub(crate) fn add_position(&self, position: i64) {
+        let known = self.next_position.get();
+        let next = known.map(|next| next.max(position.saturating_add(1)));
+        self.next_position.set(next);
+    }
+
+    /// Entries were removed or undone.
+    pub(crate) fn forget_position(&self) {
+        self.next_position.set(None);
     }
 
     /// Whether several nodes write to the database.
@@ -256,6 +296,38 @@ impl Statement<'_> {
     ) -> Result<MappedRows<'_, F>> {
         let rows = self.query(parameters)?;
         Ok(MappedRows { rows, map })
+    }
+
+    /// Runs it with each of these parameters, and returns what `map` makes of the rows. A server gets
+    /// all of them before the first answer is waited for.
+    pub(crate) fn query_each<P: Params, T>(
+        &mut self,
+        parameters: impl IntoIterator<Item = P>,
+        map: impl Fn(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<Vec<T>>> {
+        match &mut self.backend {
+            StatementBackend::Sqlite(_) => {
+                let each = |parameters| self.query_map(parameters, &map)?.collect();
+                parameters.into_iter().map(each).collect()
+            }
+            #[cfg(feature = "cluster")]
+            StatementBackend::Postgres(session, compiled) => {
+                let sent = parameters.into_iter();
+                let sent = sent.map(|parameters| {
+                    parameters.with(|values| Ok(session.send_query(compiled, values)))
+                });
+                let sent: Vec<_> = sent.collect::<Result<_>>()?;
+                let answers = session.receive(sent, compiled)?.into_iter();
+                let read = |row: &StoredRow| {
+                    map(&Row {
+                        backend: RowBackend::Postgres(row),
+                    })
+                };
+                answers
+                    .map(|rows| rows.iter().map(read).collect())
+                    .collect()
+            }
+        }
     }
 
     /// Runs it and returns what `map` makes of the first row; [`Error::NoRows`] if there is none.

@@ -34,6 +34,14 @@ pub(crate) struct Session {
 type Unsettled =
     Pin<Box<dyn Future<Output = std::result::Result<(), tokio_postgres::Error>> + Send>>;
 
+/// A query that was sent.
+pub(super) type Query = Pin<
+    Box<
+        dyn Future<Output = std::result::Result<Vec<tokio_postgres::Row>, tokio_postgres::Error>>
+            + Send,
+    >,
+>;
+
 /// So many are not waited for at most: each keeps its parameters.
 const MAX_UNSETTLED: usize = 256;
 
@@ -114,6 +122,37 @@ impl Session {
         let rows = rows?;
         let rows = rows.into_iter().map(|row| StoredRow::new(row, compiled));
         rows.collect()
+    }
+
+    /// Sends a query; [`Session::receive`] waits for it.
+    pub(super) fn send_query(&self, compiled: &Compiled, values: &[ValueRef<'_>]) -> Query {
+        let (client, statement) = (self.client.clone(), compiled.statement.clone());
+        let values: Vec<_> = values.iter().copied().map(Kept::from).collect();
+        let mut sent: Query = Box::pin(async move {
+            let parameters: Vec<_> = values.iter().map(|one| Parameter(one.value())).collect();
+            let parameters = Parameter::references(&parameters);
+            client.query(&statement, &parameters).await
+        });
+        // The first poll sends it. It is not ready then: the answer comes later.
+        match sent.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(result) => Box::pin(std::future::ready(result)),
+            Poll::Pending => sent,
+        }
+    }
+
+    /// Waits for queries that were sent.
+    pub(super) fn receive(
+        &self,
+        sent: Vec<Query>,
+        compiled: &Compiled,
+    ) -> Result<Vec<Vec<StoredRow>>> {
+        let answers: Vec<_> = sent.into_iter().map(wait).collect();
+        self.settle()?;
+        let read = |answer: std::result::Result<Vec<tokio_postgres::Row>, _>| {
+            let rows = answer?.into_iter();
+            rows.map(|row| StoredRow::new(row, compiled)).collect()
+        };
+        answers.into_iter().map(read).collect()
     }
 
     pub(super) fn execute(&self, compiled: &Compiled, values: &[ValueRef<'_>]) -> Result<usize> {

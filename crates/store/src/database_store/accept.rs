@@ -303,6 +303,13 @@ impl<'a> RecordedEvaluation<'a> {
 impl ArchiveRow<'_> {
     /// Returns its position.
     fn insert(&self, connection: &Connection) -> Result<i64, StoreError> {
+        // The database numbers rows, but a server would have to be waited for.
+        let seq = match self.seq {
+            None if connection.is_shared() => {
+                Some(archive::next_position(connection)?.cast_signed())
+            }
+            seq => seq,
+        };
         // Most events match no rule; they cost no evaluation column at all.
         let recorded = self.evaluation.filter(|one| !one.evaluation.is_empty());
         let evaluation = recorded.map(
@@ -318,7 +325,7 @@ impl ArchiveRow<'_> {
                                         evaluation, fingerprint, entry)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING seq";
         let row = (
-            self.seq,
+            seq,
             self.cause.source,
             self.cause.event,
             self.kind,
@@ -331,7 +338,15 @@ impl ArchiveRow<'_> {
             self.fingerprint,
             self.entry.number(),
         );
-        let seq = connection.insert(sql, row)?;
+        let seq = match seq {
+            Some(seq) if connection.is_shared() => {
+                let (sql, _) = sql.rsplit_once(" RETURNING ").unwrap_or((sql, ""));
+                connection.prepare_cached(sql)?.run(row)?;
+                connection.add_position(seq);
+                seq
+            }
+            _ => connection.insert(sql, row)?,
+        };
         if self.entry != EntryKind::Event {
             archive::set_newest(connection, self.entry, seq)?;
         }

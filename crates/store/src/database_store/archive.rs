@@ -327,9 +327,12 @@ pub(super) fn set_newest(
 
 /// The position of the next entry.
 pub(super) fn next_position(connection: &Connection) -> Result<u64, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT max(seq) FROM archive")?;
-    let last: Option<i64> = statement.query_row((), |row| row.get(0))?;
-    Ok(last.unwrap_or_default().cast_unsigned().saturating_add(1))
+    let next = connection.next_position(|| {
+        let mut statement = connection.prepare_cached("SELECT max(seq) FROM archive")?;
+        let last: Option<i64> = statement.query_row((), |row| row.get(0))?;
+        Ok::<_, StoreError>(last.unwrap_or_default().saturating_add(1))
+    })?;
+    Ok(next.cast_unsigned())
 }
 
 /// The latest time of an entry since the clock was set.

@@ -36,6 +36,23 @@ pub(super) fn record(
     let id = delivery.id.as_bytes();
     // The number counts over all series, while `delivery.attempt` starts again at 1 after a
     // redrive: a trace shows attempts 1 to 10, and the retry policy sees the first of a new series.
+    if connection.is_shared() && delivery.attempt == 1 {
+        // One statement, which is not waited for. The next attempt folds what this one may leave.
+        let sql = "INSERT INTO attempt
+                       (delivery, number, target, started, took, outcome, answer, digest)
+                   VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM attempt
+                                WHERE delivery = ?1), ?2, ?3, ?4, ?5, ?6, ?7)";
+        connection.prepare_cached(sql)?.run((
+            id,
+            &delivery.target,
+            micros(attempt.started),
+            duration_micros(attempt.took),
+            attempt.outcome,
+            &attempt.answer,
+            delivery.digest.as_ref().map(DeliveryId::as_bytes),
+        ))?;
+        return Ok(());
+    }
     // Two statements: a subquery and `RETURNING` in the insertion cost more.
     let sql = "SELECT coalesce(max(number), 0) + 1 FROM attempt WHERE delivery = ?1";
     let mut statement = connection.prepare_cached(sql)?;

@@ -19,10 +19,13 @@
 //! removed   row 1            archive: row 2                      seen: those of rows 1 and 2
 //! ```
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use super::micros;
-use crate::database::Connection;
+use crate::database;
+use crate::database::{Connection, Row};
 use crate::{Incoming, StoreError};
 
 /// What is known of an event that comes.
@@ -52,6 +55,38 @@ pub(super) const FIND: &str = "SELECT seq, at, 1, 0 FROM seen WHERE fingerprint 
 const KEEP: &str = "INSERT INTO seen (fingerprint, seq, at) VALUES (?1, ?2, ?3)
     ON CONFLICT (fingerprint) DO UPDATE SET seq = ?2, at = ?3 WHERE seen.at <= ?3";
 
+/// As [`find`] for events that arrive together. `None` for one of which that is not known yet: an event
+/// before it has its id, or is the same.
+pub(super) fn find_together(
+    connection: &Connection,
+    events: &[&Incoming],
+    now: Timestamp,
+    window: i64,
+) -> Result<Vec<Option<Arrival>>, StoreError> {
+    let mut ids = HashSet::new();
+    let events_ids = events.iter().map(|event| event.identity.id.as_str());
+    let firsts: Vec<bool> = events_ids.map(|id| ids.insert(id)).collect();
+    let asked = |event: &&Incoming, is_first: bool| {
+        let fingerprint = event.fingerprint.as_ref().filter(|_| is_first)?;
+        Some((*fingerprint, event.identity.id.clone()))
+    };
+    let known = events.iter().zip(&firsts);
+    let parameters = known.filter_map(|(event, is_first)| asked(event, *is_first));
+    let mut statement = connection.prepare_cached(FIND)?;
+    let mut found = statement.query_each(parameters, read)?.into_iter();
+    let since = micros(now).saturating_sub(window);
+    let arrivals =
+        events
+            .iter()
+            .zip(firsts)
+            .map(|(event, is_first)| match (&event.fingerprint, is_first) {
+                (_, false) => None,
+                (None, true) => Some(Arrival::New { is_known_id: false }),
+                (Some(_), true) => found.next().map(|places| arrival(places, since)),
+            });
+    Ok(arrivals.collect())
+}
+
 /// Looks for an event of which this one is a copy, accepted less than `window` microseconds ago.
 pub(super) fn find(
     connection: &Connection,
@@ -59,23 +94,46 @@ pub(super) fn find(
     now: Timestamp,
     window: i64,
 ) -> Result<Arrival, StoreError> {
-    let mut is_known_id = false;
     let Some(fingerprint) = &incoming.fingerprint else {
-        return Ok(Arrival::New { is_known_id });
+        return Ok(Arrival::New { is_known_id: false });
     };
     // Fingerprints beyond the window may still be there, because pruning removes them only every
     // ten minutes, and archived events stay longer; the time decides.
     let since = micros(now).saturating_sub(window);
     let mut statement = connection.prepare_cached(FIND)?;
-    let mut rows = statement.query((fingerprint, &incoming.identity.id))?;
-    while let Some(row) = rows.next()? {
-        let (at, is_same, is_archived): (i64, bool, bool) = (row.get(1)?, row.get(2)?, row.get(3)?);
-        if is_same && at > since {
-            return Ok(Arrival::Copy(row.get(0)?));
-        }
-        is_known_id |= is_archived;
+    let places = statement.query_map((fingerprint, &incoming.identity.id), read)?;
+    let places: Vec<_> = places.collect::<Result<_, _>>()?;
+    Ok(arrival(places, since))
+}
+
+/// A row of [`FIND`].
+struct Place {
+    seq: i64,
+    at: i64,
+    is_same: bool,
+    is_archived: bool,
+}
+
+fn read(row: &Row<'_>) -> database::Result<Place> {
+    Ok(Place {
+        seq: row.get(0)?,
+        at: row.get(1)?,
+        is_same: row.get(2)?,
+        is_archived: row.get(3)?,
+    })
+}
+
+/// What an event is of which these places are known.
+fn arrival(places: Vec<Place>, since: i64) -> Arrival {
+    let copied = places
+        .iter()
+        .find(|place| place.is_same && place.at > since);
+    match copied {
+        Some(place) => Arrival::Copy(place.seq),
+        None => Arrival::New {
+            is_known_id: places.iter().any(|place| place.is_archived),
+        },
     }
-    Ok(Arrival::New { is_known_id })
 }
 
 /// Keeps the fingerprint of an event whose row in the archive does not have it (any more).

@@ -103,9 +103,13 @@ impl<E: Engine> Store for DatabaseStore<E> {
             let now = advance(&timeline, &mut transaction, now, &afterwards)?;
             clock.record(now);
             let mut accepted = Vec::with_capacity(weight);
-            for (incoming, evaluate) in events {
+            let known = known_arrivals(&lock(connection), &events, now, window)?;
+            for (place, (incoming, evaluate)) in events.into_iter().enumerate() {
                 // The connection is locked anew for each step, because `evaluate` locks it too.
-                let arrival = copies::find(&lock(connection), &incoming, now, window)?;
+                let arrival = match known.get(place) {
+                    Some(Some(arrival)) => *arrival,
+                    _ => copies::find(&lock(connection), &incoming, now, window)?,
+                };
                 accepted.push(match arrival {
                     Arrival::Copy(seq) => Accepted::duplicate_of(seq),
                     Arrival::New { is_known_id } => {
@@ -914,4 +918,19 @@ impl<E: Engine> DatabaseStore<E> {
     ) -> Result<bool, StoreError> {
         self.free_space(|| self.writer.submit(job.clone()).wait())
     }
+}
+
+/// What events are that arrive together, as far as that can be known before the first one is stored.
+/// Nothing of a file, which answers at once.
+fn known_arrivals(
+    connection: &Connection,
+    events: &[(Incoming, EvaluateInTransaction)],
+    now: Timestamp,
+    window: i64,
+) -> Result<Vec<Option<Arrival>>, StoreError> {
+    if events.len() < 2 || !connection.is_shared() {
+        return Ok(Vec::new());
+    }
+    let events: Vec<_> = events.iter().map(|(incoming, _)| incoming).collect();
+    copies::find_together(connection, &events, now, window)
 }

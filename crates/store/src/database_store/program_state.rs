@@ -210,6 +210,7 @@ fn is_referred_to(connection: &Connection, seq: i64) -> Result<bool, StoreError>
 }
 
 fn remove(connection: &Connection, seq: i64) -> Result<(), StoreError> {
+    connection.forget_position();
     connection.prepare_cached(REMOVE)?.run([seq])?;
     Ok(())
 }

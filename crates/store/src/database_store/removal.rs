@@ -248,6 +248,7 @@ fn remove_range(
     };
     let newest = events.iter().map(|event| event.received).max();
     // Not one that came since: an archive of which all was removed counts from 1 again.
+    connection.forget_position();
     let sql = "DELETE FROM archive WHERE seq BETWEEN ?1 AND ?2 AND +received <= ?3";
     let mut statement = connection.prepare_cached(sql)?;
     let removed = statement.execute((first.seq, last.seq, newest))?;

@@ -45,15 +45,26 @@ pub(super) const EXPIRED: &str = "SELECT EXISTS
 pub(super) struct DatabaseStateReader<E> {
     connection: Mutex<Connection>,
     // After the connection, which it must outlive.
-    _engine: Arc<E>,
+    engine: Arc<E>,
 }
 
 impl<E> DatabaseStateReader<E> {
     pub(super) fn new(connection: Connection, engine: Arc<E>) -> Self {
         Self {
             connection: Mutex::new(connection),
-            _engine: engine,
+            engine,
         }
+    }
+}
+
+impl<E: Engine> DatabaseStateReader<E> {
+    /// The connection; a new one if it was lost.
+    fn connection(&self) -> Result<&Mutex<Connection>, StoreError> {
+        let mut connection = lock(&self.connection);
+        if connection.is_lost() {
+            *connection = self.engine.open_reader()?;
+        }
+        Ok(&self.connection)
     }
 }
 
@@ -64,11 +75,11 @@ impl<E: Engine> StateReader for DatabaseStateReader<E> {
         key: &str,
         now: Timestamp,
     ) -> Result<Option<Entry>, StoreError> {
-        self.connection.read_entry(rule, key, now)
+        self.connection()?.read_entry(rule, key, now)
     }
 
     fn has_entry(&self, rule: &str, key: &str, now: Timestamp) -> Result<bool, StoreError> {
-        self.connection.has_entry(rule, key, now)
+        self.connection()?.has_entry(rule, key, now)
     }
 
     fn has_room(
@@ -78,7 +89,7 @@ impl<E: Engine> StateReader for DatabaseStateReader<E> {
         max: usize,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.connection.has_room(rule, added, max, now)
+        self.connection()?.has_room(rule, added, max, now)
     }
 
     fn read_match(
@@ -87,7 +98,7 @@ impl<E: Engine> StateReader for DatabaseStateReader<E> {
         key: &str,
         now: Timestamp,
     ) -> Result<Option<KeptMatch>, StoreError> {
-        self.connection.read_match(rule, key, now)
+        self.connection()?.read_match(rule, key, now)
     }
 
     fn has_match_room(
@@ -97,19 +108,19 @@ impl<E: Engine> StateReader for DatabaseStateReader<E> {
         max: usize,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.connection.has_match_room(rule, pending, max, now)
+        self.connection()?.has_match_room(rule, pending, max, now)
     }
 
     fn read_event(&self, position: u64) -> Result<Option<NativeEvent>, StoreError> {
-        self.connection.read_event(position)
+        self.connection()?.read_event(position)
     }
 
     fn next_position(&self) -> Result<u64, StoreError> {
-        self.connection.next_position()
+        self.connection()?.next_position()
     }
 
     fn clock(&self) -> Result<Timestamp, StoreError> {
-        self.connection.clock()
+        self.connection()?.clock()
     }
 }
 

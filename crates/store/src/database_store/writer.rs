@@ -265,6 +265,7 @@ fn run_group<E: Engine>(
             Some(error) if engine.is_undone(&lock(connection)) => return Err(error),
             Some(_) => {
                 forget();
+                lock(connection).forget_position();
                 run("ROLLBACK TO job").and_then(|()| run("RELEASE job"))?;
             }
         }

@@ -127,6 +127,10 @@ fn lost_connections_are_made_again() {
     let store = schema.connect().unwrap();
     accept(&store, "first");
     assert_eq!(count(&store).as_deref(), Some("1"));
+    // One that is kept, as a worker keeps it.
+    let reader = store.state_reader().unwrap();
+    let has_counted = || reader.has_entry("count", "all", at(1));
+    assert_eq!(has_counted(), Ok(true));
     schema.end_sessions();
     assert!(!accept(&store, "second").duplicate);
     schema.end_sessions();
@@ -136,6 +140,10 @@ fn lost_connections_are_made_again() {
         assert!(began.elapsed() < Duration::from_secs(20));
     }
     assert_eq!(count(&store).as_deref(), Some("2"));
+    while has_counted().is_err() {
+        assert!(began.elapsed() < Duration::from_secs(20));
+    }
+    assert_eq!(has_counted(), Ok(true));
 }
 
 /// A commit is stored or not when its connection is lost, and the caller learns which.
