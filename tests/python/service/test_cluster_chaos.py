@@ -166,7 +166,7 @@ class Load:
 
     def try_to_post(self, node: Node, batch: list[dict]) -> bool:
         try:
-            code, _ = node.call("POST", "/events", json.dumps(batch).encode(), seconds=5)
+            code, _ = node.call("POST", "/events", json.dumps(batch).encode(), seconds=2)
         except OSError:
             return False
         return code == 200

@@ -276,7 +276,7 @@ fn a_server_that_does_not_answer_is_reported() {
     );
     let error = PostgresStore::connect(&url, &OPTIONS).err().unwrap();
     let text = error.to_string();
-    assert!(matches!(error, StoreError::Unavailable { .. }), "{text}");
+    assert!(matches!(error, StoreError::NotConnected { .. }), "{text}");
     assert!(!text.contains("secret"), "{text}");
 }
 
