@@ -13,9 +13,16 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from deployment import SECRETS, Container, files_of, postgres_program, query, with_free_ports
+from deployment import (
+    SECRETS,
+    Container,
+    files_of,
+    postgres_program,
+    query,
+    with_free_ports,
+    write_tree,
+)
 from deployment import server as shared_server
-from deployment import write_tree
 from service_process import event, eventually
 
 
