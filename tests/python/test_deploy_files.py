@@ -295,20 +295,21 @@ def test_the_commands_of_nodes_exist() -> None:
 
 
 def documented_commands() -> set[str]:
-    """The command lines of the program in the files and in the page, also within others."""
-    paths = [DEPLOY / "compose.yaml", DEPLOY / "kubernetes.yaml", DEPLOY / "choosing.md"]
+    """The command lines of the program in the files and pages, also within others."""
+    paths = [DEPLOY / name for name in ("compose.yaml", "kubernetes.yaml", "choosing.md")]
     paths += [path for path in COMPOSE.rglob("*") if path.is_file() and "secrets" not in path.parts]
-    text = "\n".join(path.read_text() for path in paths) + (DEPLOY / "README.md").read_text()
-    found = re.findall(r"`(reflexarc [a-z][^`\n]*)`", text)
-    return {*found, *re.findall(r"exec \S+ (reflexarc [^`\n|#]*)", text)}
+    text = "\n".join(path.read_text() for path in [*paths, DEPLOY / "README.md"])
+    quoted = re.findall(r"`(reflexarc [a-z][^`\n]*)`", text)
+    within = re.findall(r'^\S.*(?:-- |reflexarc-1 |" )(reflexarc [a-z].*)$', text, re.M)
+    assert len(within) == 3
+    return {*quoted, *within}
 
 
 def test_documented_commands_exist() -> None:
     commands = documented_commands()
     assert len(commands) > 5
     for command in commands:
-        words = [word for word in command.split()[1:] if not word.isupper()]
-        result = run(*words, "--help")
+        result = run(*command.split()[1:], "--help")
         assert result.returncode == 0, f"{command}: {result.stderr}"
 
 
