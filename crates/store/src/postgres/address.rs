@@ -154,6 +154,10 @@ mod tests {
                 "postgresql://u@/events?host=/run/postgresql",
                 Ok("postgresql:///run/postgresql/events"),
             ),
+            (
+                "postgresql://u:p@a:5432,b:5433/events?target_session_attrs=read-write",
+                Ok("postgresql://a/events"),
+            ),
             ("mysql://u:p@db/events", Err("expected `postgresql://…`")),
             (
                 "postgresql://u:p@db/events?colour=red",
