@@ -214,7 +214,9 @@ def test_matches_survive_a_rolling_restart_and_fire_once(cluster, recorder):
         node.start()
     assert cluster.query("SELECT count(*) FROM match_rule WHERE closed = 1") == [["0"]]
     # One of them is what was expected.
-    nodes[0].post(event("expected", "eni-4") | {"content": {"eniId": "eni-4", "result": "accomplished"}})
+    nodes[0].post(
+        event("expected", "eni-4") | {"content": {"eniId": "eni-4", "result": "accomplished"}}
+    )
     eventually(lambda: len(out.calls) >= 8)
     time.sleep(3)
     fired = sorted(out.numbers())

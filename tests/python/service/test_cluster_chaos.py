@@ -126,7 +126,9 @@ class Load:
         self.robot: set[str] = set()
         self.refused = 0
         self.stopping = threading.Event()
-        self.threads = [threading.Thread(target=self.post, args=(number,), daemon=True) for number in range(3)]
+        self.threads = [
+            threading.Thread(target=self.post, args=(number,), daemon=True) for number in range(3)
+        ]
         publish = threading.Thread(target=lambda: asyncio.run(self.publish()), daemon=True)
         self.threads.append(publish)
         for thread in self.threads:
