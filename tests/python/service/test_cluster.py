@@ -149,7 +149,7 @@ then = 'notify("out", event.content.eniId);'
     (now,) = cluster.query("SELECT node FROM sender WHERE target = 'out'")[0]
     assert now != holder, "another node has taken over"
     calls = [call.at for call in out.calls]
-    assert 3 <= len(calls)
+    assert len(calls) >= 3
     for first in range(len(calls) - ROBOT_LIMIT):
         assert calls[first + ROBOT_LIMIT] - calls[first] > 59
 

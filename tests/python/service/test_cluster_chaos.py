@@ -1,5 +1,7 @@
-"""Three nodes, their database and three NATS servers under load, of which one is killed or stopped every few
-seconds: what was accepted is there once, and everything was sent.
+"""Three nodes, their database and three NATS servers under load.
+
+One of them is killed or stopped every few seconds: what was accepted is there once, and everything
+was sent.
 
 REFLEXARC_CHAOS_SECONDS  how long it goes on, 45 s by default
 REFLEXARC_CHAOS_SEED     the same kills in the same order
@@ -221,8 +223,10 @@ class Chaos:
         self.thaw(0)
 
     def supervise(self) -> None:
-        """Start nodes again that have ended, as an operating system does: without its database no node
-        starts."""
+        """Start nodes again that have ended, as an operating system does.
+
+        Without its database no node starts.
+        """
         for node in self.nodes:
             if node.process.poll() is not None:
                 node.spawn()
@@ -328,7 +332,7 @@ def test_nothing_is_lost_while_nodes_and_servers_are_killed(tmp_path, recorder, 
 
 
 def check_archive(cluster: Cluster, load: Load) -> set[str]:
-    """Everything that a sender knows to be accepted is there, and nothing twice. Returns all ids."""
+    """Everything that a sender knows to be accepted is there, and nothing twice: all ids."""
     found = Counter(row[0] for row in cluster.query("SELECT id FROM archive WHERE entry = 0"))
     lost = (load.accepted | load.published) - set(found)
     assert not lost, sorted(lost)[:10]
