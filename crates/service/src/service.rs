@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use axum::Router;
 use reflexarc::RuleSet;
+use reflexarc_delivery::config::TargetConfig;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -327,17 +328,8 @@ impl ServiceBuilder {
             console: _,
         } = self;
         let lock = store.lock_exclusive()?;
-        let targets: Vec<_> = config
-            .queues
-            .iter()
-            .map(|queue| queue.name.clone())
-            .collect();
-        let setup = NodeSetup {
-            rules: rules.hash(),
-            targets: setup_of_targets(&targets),
-        };
-        let nodes = Nodes::join(&*store, node_name(config.listen), setup)?;
-        let wake = Wake::new(targets, nodes.clone());
+        let nodes = join_nodes(&*store, &config, &rules)?;
+        let wake = Wake::new(names(&config.queues), nodes.clone());
         // Before the first delivery can become a dead letter.
         store.observe_dead_letters(dead_letters::observer(metrics.clone()));
         let withdrawn = Arc::new(Notify::new());
@@ -436,6 +428,21 @@ impl ServiceBuilder {
             lock,
         })
     }
+}
+
+/// Makes this process a node of its store.
+fn join_nodes(store: &dyn Store, config: &Config, rules: &RuleSet) -> Result<Nodes, StoreError> {
+    let targets: Vec<_> = names(&config.queues).collect();
+    let setup = NodeSetup {
+        rules: rules.hash(),
+        targets: setup_of_targets(&targets),
+    };
+    Nodes::join(store, node_name(config.listen), setup)
+}
+
+/// The names of the targets of queues.
+fn names(queues: &[TargetConfig]) -> impl Iterator<Item = String> {
+    queues.iter().map(|queue| queue.name.clone())
 }
 
 /// Starts exporting traces, if they have a collector.

@@ -65,9 +65,12 @@ mod tests {
     #[test]
     fn a_node_is_lost_after_three_beats() {
         let (mut watch, zero) = (SilenceWatch::default(), Instant::now());
-        let looks: Vec<bool> = (0..6)
+        let looks: Vec<bool> = (0..6_u32)
             .map(|look| {
-                let lost = watch.look([(2, look), (3, 7)], second(zero, BEAT * look as u64));
+                let lost = watch.look(
+                    [(2, look.into()), (3, 7)],
+                    second(zero, BEAT * u64::from(look)),
+                );
                 assert!(!lost.contains(&2), "it beats");
                 lost == [3]
             })

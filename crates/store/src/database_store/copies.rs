@@ -82,7 +82,7 @@ pub(super) fn find_together(
             .map(|(event, is_first)| match (&event.fingerprint, is_first) {
                 (_, false) => None,
                 (None, true) => Some(Arrival::New { is_known_id: false }),
-                (Some(_), true) => found.next().map(|places| arrival(places, since)),
+                (Some(_), true) => found.next().map(|places| arrival(&places, since)),
             });
     Ok(arrivals.collect())
 }
@@ -103,7 +103,7 @@ pub(super) fn find(
     let mut statement = connection.prepare_cached(FIND)?;
     let places = statement.query_map((fingerprint, &incoming.identity.id), read)?;
     let places: Vec<_> = places.collect::<Result<_, _>>()?;
-    Ok(arrival(places, since))
+    Ok(arrival(&places, since))
 }
 
 /// A row of [`FIND`].
@@ -124,7 +124,7 @@ fn read(row: &Row<'_>) -> database::Result<Place> {
 }
 
 /// What an event is of which these places are known.
-fn arrival(places: Vec<Place>, since: i64) -> Arrival {
+fn arrival(places: &[Place], since: i64) -> Arrival {
     let copied = places
         .iter()
         .find(|place| place.is_same && place.at > since);
