@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reflexarc_delivery::BreakerState;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::budgets::RuleBudget;
 use crate::dispatch::TargetStatus;
+use crate::nodes::watch_nodes;
 use crate::service::{Pipeline, ServiceBuilder};
 use crate::store::Incoming;
 use crate::store::{Accepted, Store, StoreError};
@@ -22,6 +25,10 @@ pub struct Feed {
     pipeline: Pipeline,
     /// The names of the targets that take calls.
     call_targets: Vec<String>,
+    /// Tells other nodes that this process works.
+    beating: JoinHandle<()>,
+    /// Ends that when it is dropped.
+    _stop: watch::Sender<bool>,
 }
 
 impl ServiceBuilder {
@@ -40,10 +47,15 @@ impl ServiceBuilder {
         let calls = self.config.queues.iter();
         let calls = calls.filter(|queue| queue.calls.is_some());
         let call_targets = calls.map(|queue| queue.name.clone()).collect();
-        let pipeline = self.start_pipeline(Arc::default(), &Telemetry::default(), false)?;
+        let metrics = Arc::default();
+        let pipeline = self.start_pipeline(Arc::clone(&metrics), &Telemetry::default(), false)?;
+        let (stop, stopped) = watch::channel(false);
+        let beating = tokio::spawn(watch_nodes(pipeline.node_watch(&metrics, None), stopped));
         Ok(Feed {
             pipeline,
             call_targets,
+            beating,
+            _stop: stop,
         })
     }
 }
@@ -95,6 +107,12 @@ impl Feed {
         Ok(left
             .map(|count| usize::try_from(count).unwrap_or(usize::MAX))
             .sum())
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.beating.abort();
     }
 }
 

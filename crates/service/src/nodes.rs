@@ -163,11 +163,13 @@ impl Nodes {
             return true;
         };
         let setup = lock(&shared.setup).clone();
-        shared
-            .view
-            .load()
-            .others()
-            .all(|other| other.setup == setup)
+        let view = shared.view.load();
+        let mut others = view.others();
+        if setup.rules.is_empty() {
+            // A command, which knows only some of the rules.
+            return others.next().is_none();
+        }
+        others.all(|other| other.setup.rules.is_empty() || other.setup == setup)
     }
 
     /// As [`Nodes::agree`], after a look at the others. Blocks.

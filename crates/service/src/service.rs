@@ -328,7 +328,7 @@ impl ServiceBuilder {
             console: _,
         } = self;
         let lock = store.lock_exclusive()?;
-        let nodes = join_nodes(&*store, &config, &rules)?;
+        let nodes = join_nodes(&*store, &config, serves_calls.then_some(&rules))?;
         let wake = Wake::new(names(&config.queues), nodes.clone());
         // Before the first delivery can become a dead letter.
         store.observe_dead_letters(dead_letters::observer(metrics.clone()));
@@ -430,11 +430,15 @@ impl ServiceBuilder {
     }
 }
 
-/// Makes this process a node of its store.
-fn join_nodes(store: &dyn Store, config: &Config, rules: &RuleSet) -> Result<Nodes, StoreError> {
+/// Makes this process a node of its store. A command has no rules that others wait for.
+fn join_nodes(
+    store: &dyn Store,
+    config: &Config,
+    rules: Option<&RuleSet>,
+) -> Result<Nodes, StoreError> {
     let targets: Vec<_> = names(&config.queues).collect();
     let setup = NodeSetup {
-        rules: rules.hash(),
+        rules: rules.map(RuleSet::hash).unwrap_or_default(),
         targets: setup_of_targets(&targets),
     };
     Nodes::join(store, node_name(config.listen), setup)
@@ -443,6 +447,26 @@ fn join_nodes(store: &dyn Store, config: &Config, rules: &RuleSet) -> Result<Nod
 /// The names of the targets of queues.
 fn names(queues: &[TargetConfig]) -> impl Iterator<Item = String> {
     queues.iter().map(|queue| queue.name.clone())
+}
+
+impl Pipeline {
+    /// What the task of this node needs; `timeline` if it is that of a service.
+    pub(crate) fn node_watch(
+        &self,
+        metrics: &Arc<Metrics>,
+        timeline: Option<ServiceTimeline>,
+    ) -> NodeWatch {
+        NodeWatch {
+            nodes: self.nodes.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            wake: self.wake.clone(),
+            gates: self.queues.gates().clone(),
+            timeline,
+            metrics: metrics.clone(),
+            resumed: self.resumed.clone(),
+        }
+    }
 }
 
 /// Starts exporting traces, if they have a collector.
@@ -479,16 +503,7 @@ fn start_background(
         metrics: metrics.clone(),
         nodes: pipeline.nodes.clone(),
     };
-    let node = NodeWatch {
-        nodes: pipeline.nodes.clone(),
-        store: store(),
-        clock: pipeline.clock.clone(),
-        wake: pipeline.wake.clone(),
-        gates: pipeline.queues.gates().clone(),
-        timeline: pipeline.timeline.clone(),
-        metrics: metrics.clone(),
-        resumed: pipeline.resumed.clone(),
-    };
+    let node = pipeline.node_watch(metrics, Some(pipeline.timeline.clone()));
     let sources = ProblemSources {
         store: store(),
         live: pipeline.live.clone(),

@@ -42,7 +42,7 @@ pub struct Node {
 /// What a node runs: two nodes with an equal setup are interchangeable.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeSetup {
-    /// The hash of its rules.
+    /// The hash of its rules; empty for a command, which has none that others wait for.
     pub rules: String,
     /// Its targets.
     pub targets: String,

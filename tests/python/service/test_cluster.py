@@ -57,7 +57,7 @@ def test_nodes_see_each_other_come_and_go(cluster, recorder):
     killed = time.monotonic()
     second.kill()
     eventually(lambda: state_of(first, second) == "lost")
-    assert 8 < time.monotonic() - killed < 30
+    assert 8 < time.monotonic() - killed < 60
     assert len(first.problems("node_lost")) == 1
     second.start()
     eventually(lambda: state_of(first, second) == "live")
@@ -78,7 +78,8 @@ def test_what_a_killed_node_was_sending_is_sent_by_another(cluster, recorder):
     eventually(lambda: len(out.calls) == 8)
     assert sorted(out.numbers()) == sorted(list("0123") * 2)
     assert len({call.id for call in out.calls}) == 4, "under the same ids"
-    assert max(call.at for call in out.calls) - killed < 30
+    # 15 s, on a machine that has time.
+    assert max(call.at for call in out.calls) - killed < 60
     for number in range(4):
         second.settled(number, "delivered")
 
@@ -141,13 +142,19 @@ then = 'notify("out", event.content.eniId);'
     holding.kill()
     others = [node for node in nodes if node is not holding]
     number = 10
-    while time.monotonic() - began < 40:
+
+    def is_taken_over() -> bool:
+        nonlocal number
+        number += 1
         for node in others:
             post_to(node, number)
-        number += 1
         time.sleep(1)
-    (now,) = cluster.query("SELECT node FROM sender WHERE target = 'out'")[0]
-    assert now != holder, "another node has taken over"
+        return cluster.query("SELECT node FROM sender WHERE target = 'out'") != [[holder]]
+
+    eventually(is_taken_over, 120)
+    # Within the limit of a minute, which the other node has used in part.
+    while time.monotonic() - began < 40:
+        assert is_taken_over()
     calls = [call.at for call in out.calls]
     assert len(calls) >= 3
     for first in range(len(calls) - ROBOT_LIMIT):
@@ -212,12 +219,14 @@ def test_matches_survive_a_rolling_restart_and_fire_once(cluster, recorder):
     for node in nodes:
         assert node.stop() == 0
         node.start()
+        if node is nodes[0]:
+            # One of them is what was expected.
+            node.post(
+                event("expected", "eni-4")
+                | {"content": {"eniId": "eni-4", "result": "accomplished"}}
+            )
     assert cluster.query("SELECT count(*) FROM match_rule WHERE closed = 1") == [["0"]]
-    # One of them is what was expected.
-    nodes[0].post(
-        event("expected", "eni-4") | {"content": {"eniId": "eni-4", "result": "accomplished"}}
-    )
-    eventually(lambda: len(out.calls) >= 8)
+    eventually(lambda: len(out.calls) >= 8, 120)
     time.sleep(3)
     fired = sorted(out.numbers())
     assert fired == [eni for eni in waiting if eni != "eni-4"]
@@ -246,6 +255,20 @@ def test_nodes_with_other_rules_keep_what_theirs_wait_for(cluster, recorder):
     )
     eventually(lambda: not new.problems("nodes_differ"))
     assert out.numbers() == ["eni-old"]
+
+
+def test_a_command_delivers_beside_a_node(cluster, recorder):
+    # It takes longer than a node may be silent.
+    out = recorder(delay=1.5)
+    node = cluster.start(webhook(out.url, "concurrency = 1"), RULE)
+    lines = [json.dumps(event(number, f"eni-{number}")) for number in range(16)]
+    (node.folder / "events.ndjson").write_text("\n".join(lines))
+    done = node.run("run", "rules", "events.ndjson", "--deliver")
+    assert done.returncode == 0, done.stderr
+    eventually(lambda: pending(node) == 0)
+    assert sorted(out.numbers(), key=int) == [str(number) for number in range(16)]
+    assert not node.problems("node_lost") and not node.problems("nodes_differ")
+    eventually(lambda: list(node.nodes().values()).count("live") == 1)
 
 
 def test_without_its_database_a_node_refuses_and_goes_on_later(tmp_path, recorder):

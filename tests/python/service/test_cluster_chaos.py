@@ -313,14 +313,14 @@ def test_nothing_is_lost_while_nodes_and_servers_are_killed(tmp_path, recorder, 
             chaos.supervise()
             return all(node.ready() for node in nodes)
 
-        eventually(are_ready)
-        eventually(lambda: streams.left() == 0, 120)
+        eventually(are_ready, 300)
+        eventually(lambda: streams.left() == 0, 300)
         archived = check_archive(cluster, load)
         # Some were sent at the end, and it is not known whether they were accepted.
         timed = load.timed & archived
-        eventually(lambda: len({call.id for call in timers.calls}) >= len(timed), 120)
+        eventually(lambda: len({call.id for call in timers.calls}) >= len(timed), 300)
         waiting = "SELECT count(*) FROM delivery WHERE status = 0 AND target <> 'robot'"
-        eventually(lambda: cluster.query(waiting) == [["0"]], 120)
+        eventually(lambda: cluster.query(waiting) == [["0"]], 300)
         check_deliveries(cluster, out)
         check_timers(timers, timed)
         check_robot(robot, chaos.rounds["freeze_node"])

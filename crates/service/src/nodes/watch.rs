@@ -29,7 +29,8 @@ pub(crate) struct NodeWatch {
     pub(crate) clock: ServiceClock,
     pub(crate) wake: Wake,
     pub(crate) gates: TargetGates,
-    pub(crate) timeline: ServiceTimeline,
+    /// `None` for a command, whose rules are not those of the service.
+    pub(crate) timeline: Option<ServiceTimeline>,
     pub(crate) metrics: Arc<Metrics>,
     /// True once what was left when this process began has been taken over.
     pub(crate) resumed: watch::Receiver<bool>,
@@ -110,10 +111,13 @@ impl NodeWatch {
         }
         let agree = self.nodes.agree();
         self.show_disagreement(agree);
-        if agree && !has_agreed {
+        if let Some(timeline) = &self.timeline
+            && agree
+            && !has_agreed
+        {
             // What a node with other rules has left, nobody has any more.
-            self.timeline.begin()?;
-            self.timeline.withdraw_calls_of_other_rules();
+            timeline.begin()?;
+            timeline.withdraw_calls_of_other_rules();
         }
         Ok(agree)
     }
@@ -171,6 +175,9 @@ impl NodeWatch {
     }
 
     fn show_disagreement(&self, agree: bool) {
+        if self.timeline.is_none() {
+            return;
+        }
         let view = self.nodes.view();
         let names = view.live().map(|node| {
             let rules: String = node.setup.rules.chars().take(12).collect();

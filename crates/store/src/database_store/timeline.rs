@@ -86,7 +86,8 @@ impl TimeTransaction for OpenTransaction<'_> {
             return Ok(false);
         }
         let sql = "SELECT EXISTS
-                   (SELECT 1 FROM node WHERE state = 0 AND number <> ?1 AND rules <> ?2)";
+                   (SELECT 1 FROM node
+                    WHERE state = 0 AND number <> ?1 AND rules NOT IN (?2, ''))";
         let mut statement = connection.prepare_cached(sql)?;
         Ok(statement.query_row((connection.node(), hash), |row| row.get(0))?)
     }
