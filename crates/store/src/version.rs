@@ -14,6 +14,6 @@ pub struct StoreVersion {
 impl StoreVersion {
     /// Whether opening the store creates or changes tables.
     pub fn needs_migration(&self) -> bool {
-        self.found != Some(self.newest)
+        self.found.is_none_or(|found| found < self.newest)
     }
 }

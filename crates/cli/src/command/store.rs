@@ -101,7 +101,7 @@ fn migrate(args: &ConfigArgs, check: bool, output: &mut Output) -> Result<Exit, 
         drop(open_store(&config).map_err(store_failure)?);
     }
     let line = match found {
-        Some(found) if found == newest => format!("{store} is up to date: version {newest}"),
+        Some(found) if found >= newest => format!("{store} is up to date: version {found}"),
         Some(found) if check => format!("{store} has version {found}, and {newest} is current"),
         Some(found) => format!("updated {store} from version {found} to {newest}"),
         None if check => format!("{store} has no tables, and version {newest} is current"),

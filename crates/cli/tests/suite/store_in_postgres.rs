@@ -193,8 +193,8 @@ fn tables_of_others_and_of_newer_versions_are_refused() {
         assert!(outcome.stderr.contains(expected), "{}", outcome.stderr);
     }
     database.run("DROP TABLE archive");
-    database.run("CREATE TABLE schema_version (version BIGINT)");
-    database.run("INSERT INTO schema_version VALUES (1000)");
+    database.run("CREATE TABLE schema_version (version BIGINT, oldest BIGINT)");
+    database.run("INSERT INTO schema_version VALUES (1000, 1000)");
     for (command, code) in [(&["config", "check"][..], 3), (&["outbox", "list"], 5)] {
         let outcome = workspace.run(command);
         outcome.expect(code);

@@ -41,7 +41,7 @@ impl PostgresStore {
         copy::refuse_unfinished(&connection, &server)?;
         let found = migration::version(&connection, &server)?;
         let (condition, reason) = match found {
-            Some(migration::VERSION) => (
+            Some(version) if version >= migration::VERSION => (
                 "SELECT has_table_privilege('archive', 'SELECT, INSERT, UPDATE, DELETE')",
                 "the user may not write its tables",
             ),

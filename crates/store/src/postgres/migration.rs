@@ -7,20 +7,26 @@ use crate::database::Connection;
 /// The tables of [`VERSION`].
 const SCHEMA: &str = include_str!("schema.sql");
 /// The version of the tables. Not that of SQLite's: each has its own steps.
+///
+/// While nodes are replaced one after another, programs of this version and of the one before use the
+/// same tables: a step adds what the newer one needs, and only a later one removes what the older one
+/// needs ([`OLDEST`]).
 pub(super) const VERSION: i64 = 1;
+/// The oldest version whose programs can use tables of [`VERSION`].
+const OLDEST: i64 = 1;
 
 /// Brings the tables to the newest version, in the open transaction. Nodes do it one after
 /// another.
 pub(super) fn migrate(connection: &Connection, server: &PostgresServer) -> Result<(), StoreError> {
     if version(connection, server)?.is_none() {
         connection.execute_batch(SCHEMA)?;
-        let sql = "INSERT INTO schema_version (version) VALUES (?1)";
-        connection.prepare_cached(sql)?.execute([VERSION])?;
+        let sql = "INSERT INTO schema_version (version, oldest) VALUES (?1, ?2)";
+        connection.prepare_cached(sql)?.execute((VERSION, OLDEST))?;
     }
     Ok(())
 }
 
-/// The version of the tables; `None` if there are none.
+/// The version of the tables, which this program can use; `None` if there are none.
 pub(super) fn version(
     connection: &Connection,
     server: &PostgresServer,
@@ -33,11 +39,11 @@ pub(super) fn version(
         }
         return Ok(None);
     }
-    let sql = "SELECT max(version) FROM schema_version";
-    let version: i64 = connection
+    let sql = "SELECT max(version), max(oldest) FROM schema_version";
+    let (version, oldest): (i64, i64) = connection
         .prepare_cached(sql)?
-        .query_row((), |row| row.get(0))?;
-    if version > VERSION {
+        .query_row((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if oldest > VERSION {
         return Err(StoreError::TooNew {
             path: server.name().into(),
             version: i32::try_from(version).unwrap_or(i32::MAX),

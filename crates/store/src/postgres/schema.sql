@@ -14,7 +14,10 @@ CREATE FUNCTION max(bigint, bigint) RETURNS bigint IMMUTABLE LANGUAGE sql
 CREATE FUNCTION min(bigint, bigint) RETURNS bigint IMMUTABLE LANGUAGE sql
     AS 'SELECT CASE WHEN $1 IS NULL OR $2 IS NULL THEN NULL ELSE least($1, $2) END';
 
-CREATE TABLE schema_version (version BIGINT NOT NULL);
+CREATE TABLE schema_version (
+    version BIGINT NOT NULL,
+    oldest  BIGINT NOT NULL                    -- of the programs that can use these tables
+);
 
 CREATE TABLE commit_mark (                      -- what each process committed last, see `postgres.rs`
     process TEXT COLLATE "C" PRIMARY KEY,
