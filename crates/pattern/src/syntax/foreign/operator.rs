@@ -165,8 +165,9 @@ impl ForeignOperator {
         // No name of these is longer; an argument of a thousand words is not worth reading.
         const LONGEST: usize = 48;
         // A single letter negates or ignores case only as the beginning of a word: `n cidr` is a
-        // misspelt `in cidr`.
+        // misspelt `in cidr`, and so is `-n cidr`.
         let is_letter_alone = name
+            .trim_start_matches(['-', '_', ' '])
             .strip_prefix(['n', 'i', 'N', 'I'])
             .is_some_and(|rest| rest.starts_with(['-', '_', ' ']));
         // Nor as the end of one: `noi starts with` is a misspelt `not starts with`, and `notn in` a
