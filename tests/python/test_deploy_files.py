@@ -368,7 +368,7 @@ def start(
 def readable(folder: Path) -> Path:
     """A folder that another user can enter, as those above a test's own are private."""
     for path in [folder, *folder.parents]:
-        if path.stat().st_uid == os.getuid() and path.name.startswith("pytest-"):
+        if path.stat().st_uid == os.getuid() and path.name.startswith(("pytest-", "popen-")):
             path.chmod(0o755)
     folder.chmod(0o755)
     return folder

@@ -101,7 +101,9 @@ def pair() -> Iterator[Pair]:
 
 def test_a_standby_takes_over_with_all_that_was_accepted(pair: Pair, tmp_path: Path) -> None:
     for path in [tmp_path, *tmp_path.parents]:
-        if path.stat().st_uid == os.getuid() and path.name.startswith(("pytest-", "test_")):
+        if path.stat().st_uid == os.getuid() and path.name.startswith(
+            ("pytest-", "popen-", "test_")
+        ):
             path.chmod(0o755)
     files = files_of("compose")
     text, port = with_free_ports(files["config/reflexarc.toml"])
