@@ -202,7 +202,7 @@ def waiting_rule(within: str) -> str:
     return f"""
 when = 'content.result == "failed"'
 by = "content.eniId"
-not_followed_by = {{ when = 'content.result == "accomplished"', within = "{within}" }}
+not_followed_by = {{ when = 'content.result == "success"', within = "{within}" }}
 then = 'send("out", #{{ n: event.content.eniId }});'
 """
 
@@ -222,8 +222,7 @@ def test_matches_survive_a_rolling_restart_and_fire_once(cluster, recorder):
         if node is nodes[0]:
             # One of them is what was expected.
             node.post(
-                event("expected", "eni-4")
-                | {"content": {"eniId": "eni-4", "result": "accomplished"}}
+                event("expected", "eni-4") | {"content": {"eniId": "eni-4", "result": "success"}}
             )
     assert cluster.query("SELECT count(*) FROM match_rule WHERE closed = 1") == [["0"]]
     eventually(lambda: len(out.calls) >= 8, 120)
