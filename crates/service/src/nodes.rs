@@ -96,7 +96,7 @@ pub(crate) fn node_name(listen: SocketAddr) -> String {
     format!("{host}:{}", listen.port())
 }
 
-/// What a node says of its targets, by name.
+/// What a node says of its targets.
 pub(crate) fn setup_of_targets(names: &[String]) -> String {
     let mut names = names.to_vec();
     names.sort_unstable();
@@ -131,6 +131,11 @@ impl Nodes {
         nodes.join_again(store)?;
         nodes.beat(store)?;
         Ok(nodes)
+    }
+
+    /// The name of this node; empty if the store is not shared.
+    fn name(&self) -> &str {
+        self.shared.as_ref().map_or("", |shared| &shared.name)
     }
 
     /// Whether what this process has claimed is certainly not of another one, so that it may be

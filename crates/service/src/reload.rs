@@ -309,9 +309,8 @@ impl Reloader {
         }
         if is_valid(ConfigPart::Targets) {
             let names = config.queues.iter().map(|queue| queue.name.clone());
-            // First, so that no node takes what another one has for unknown. Should it fail, the next
-            // beat does it.
-            drop(self.timeline.announce_targets(&names.collect::<Vec<_>>()));
+            // First, so that no node takes what another one has for unknown.
+            self.timeline.announce_targets(&names.collect::<Vec<_>>());
             self.queues.replace(config.queues);
         }
         // Also if the rules are refused: the files to correct are those that are named now.

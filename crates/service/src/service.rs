@@ -157,9 +157,7 @@ impl ServiceBuilder {
             let timeline = &pipeline.timeline;
             pipeline.store.set_timeline(Arc::new(timeline.clone()));
             timeline.begin()?;
-            if pipeline.nodes.agree() {
-                timeline.withdraw_calls_of_other_rules();
-            }
+            timeline.withdraw_calls_of_other_rules();
             end_interrupted(&*pipeline.store, &pipeline.nodes, pipeline.clock.now())?;
             Ok(pipeline)
         })

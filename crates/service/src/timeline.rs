@@ -49,7 +49,7 @@ use crate::service::blocking;
 use crate::store::{
     Advanced, AfterCommit, EntryKind, Reply, Store, StoreError, TimeTransaction, TimeWork, Timeline,
 };
-use crate::telemetry::{Metrics, Problems};
+use crate::telemetry::{Metrics, ProblemKind, Problems};
 
 /// Time without a look at deadlines after which those that have passed wait once more.
 const MAX_SILENCE: SignedDuration = SignedDuration::from_secs(15);
@@ -102,6 +102,8 @@ struct Inner {
     batches: AtomicU64,
     /// When the scheduler last ended a step.
     stepped: Mutex<Instant>,
+    /// What other rules have left was not ended, because another node may have them.
+    has_deferred: AtomicBool,
 }
 
 impl ServiceTimeline {
@@ -123,6 +125,7 @@ impl ServiceTimeline {
                 is_flood: AtomicBool::new(false),
                 batches: AtomicU64::new(0),
                 stepped: Mutex::new(Instant::now()),
+                has_deferred: AtomicBool::new(false),
             }),
         }
     }
@@ -139,8 +142,7 @@ impl ServiceTimeline {
         self.announce(rules.hash())?;
         let replaced = self.make_live(&rules);
         if replaced.is_err() {
-            // Should that fail, too, the next beat does it, or this node is lost.
-            drop(self.announce(before));
+            self.report_announcement(&self.announce(before));
         }
         replaced
     }
@@ -154,7 +156,7 @@ impl ServiceTimeline {
             let mut report = Report::default();
             // What has passed is still of the rules before.
             let now = timeline.advance_to(transaction, now, MAX_BEFORE_RELOAD, &mut report)?;
-            *lock(&count) = begin_rules(transaction, &rules, now, true, &mut report)?;
+            *lock(&count) = timeline.begin_rules(transaction, &rules, now, true, &mut report)?;
             Ok(Some(timeline.after_commit(
                 transaction,
                 report,
@@ -172,15 +174,59 @@ impl ServiceTimeline {
     /// If the store fails.
     pub(crate) fn begin(&self) -> Result<(), StoreError> {
         let timeline = self.clone();
+        self.inner.has_deferred.store(false, Ordering::Relaxed);
         let work: TimeWork = Box::new(move |transaction| {
             let rules = timeline.inner.parts.rules.load_full();
             let now = timeline.inner.parts.clock.now();
             let mut report = Report::default();
             // First, because closing matches must not look like firing them.
-            begin_rules(transaction, &rules, now, false, &mut report)?;
+            timeline.begin_rules(transaction, &rules, now, false, &mut report)?;
             Ok(Some(timeline.after_commit(transaction, report, None)?))
         });
         self.submit(work)?.wait()
+    }
+
+    /// Whether something of other rules is to be ended once all nodes have the same rules.
+    pub(crate) fn has_deferred(&self) -> bool {
+        self.inner.has_deferred.load(Ordering::Relaxed)
+    }
+
+    fn defer(&self) {
+        self.inner.has_deferred.store(true, Ordering::Relaxed);
+    }
+
+    /// Closes the matches that the rules do not have, and begins what they wait for. Returns how
+    /// many pending matches were closed.
+    fn begin_rules(
+        &self,
+        transaction: &mut dyn TimeTransaction,
+        rules: &RuleSet,
+        now: Timestamp,
+        is_reload: bool,
+        report: &mut Report,
+    ) -> Result<u64, StoreError> {
+        let hash = rules.hash();
+        let closed = if transaction.has_other_rules(&hash)? {
+            // They may be of that node.
+            self.defer();
+            Vec::new()
+        } else {
+            transaction.close_matches(&live_windows(rules), now)?
+        };
+        let closed: BTreeMap<_, _> = closed.into_iter().collect();
+        let armed = arm(rules, transaction, now)?;
+        let newest = transaction.newest(EntryKind::Reload)?;
+        let is_same = newest
+            .is_some_and(|(_, detail)| detail.get("hash").and_then(Json::as_str) == Some(&*hash));
+        // Rules without windows leave no entry at a start: nothing depends on when it was.
+        let begins = rules.has_windows() && !is_same;
+        let count = closed.values().sum();
+        if is_reload || begins || !closed.is_empty() || !armed.rules.is_empty() {
+            let entry = reload_entry(now, &hash, rules.len(), &closed);
+            transaction.add(entry, &armed, now)?;
+        }
+        report.closed.extend(closed);
+        Ok(count)
     }
 
     /// Tells the other nodes which rules this one is about to run.
@@ -190,17 +236,26 @@ impl ServiceTimeline {
         parts.nodes.announce(&*store, |setup| setup.rules = hash)
     }
 
-    /// Tells the other nodes which targets this one is about to have. Blocks.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub(crate) fn announce_targets(&self, names: &[String]) -> Result<(), StoreError> {
+    /// Tells the other nodes which targets this one is about to have. Blocks. A failure is only
+    /// reported: the next beat repeats it.
+    pub(crate) fn announce_targets(&self, names: &[String]) {
         let parts = &self.inner.parts;
-        let store = parts.store.upgrade().ok_or(StoreError::Closed)?;
+        let Some(store) = parts.store.upgrade() else {
+            return;
+        };
         let targets = setup_of_targets(names);
-        parts
+        let announced = parts
             .nodes
-            .announce(&*store, |setup| setup.targets = targets)
+            .announce(&*store, |setup| setup.targets = targets);
+        self.report_announcement(&announced);
+    }
+
+    fn report_announcement(&self, announced: &Result<(), StoreError>) {
+        if let Err(error) = announced {
+            let detail = format!("{error}; the next beat tells other nodes what this one runs");
+            let kind = ProblemKind::StoreOperationFailed;
+            self.problems().report(kind, "beat", 1, &detail);
+        }
     }
 
     /// Looks for deadlines that other nodes have set.
@@ -289,7 +344,8 @@ impl ServiceTimeline {
                 let entry = clock_entry(now, offset, (matches, deliveries));
                 transaction.add(entry, &Evaluation::default(), now)?;
             }
-            timeline.begin_deadlines(transaction)?;
+            let rules = timeline.inner.parts.rules.load_full();
+            timeline.begin_deadlines(transaction, &rules)?;
             Ok(Some(Box::new(move || {
                 timeline.inner.deadlines.commit();
                 {
@@ -401,7 +457,10 @@ impl ServiceTimeline {
         report: Report,
         rules: Option<Arc<RuleSet>>,
     ) -> Result<AfterCommit, StoreError> {
-        self.begin_deadlines(transaction)?;
+        let live = rules
+            .clone()
+            .unwrap_or_else(|| self.inner.parts.rules.load_full());
+        self.begin_deadlines(transaction, &live)?;
         let timeline = self.clone();
         Ok(Box::new(move || {
             let Inner {
@@ -425,10 +484,13 @@ impl ServiceTimeline {
         }))
     }
 
-    /// Notes the earliest deadline as it is in the open transaction.
-    fn begin_deadlines(&self, transaction: &dyn TimeTransaction) -> Result<(), StoreError> {
-        let rules = self.inner.parts.rules.load();
-        let next = transaction.due(Timestamp::MAX, 1, &live_windows(&rules))?;
+    /// Notes the earliest deadline of these rules as it is in the open transaction.
+    fn begin_deadlines(
+        &self,
+        transaction: &dyn TimeTransaction,
+        rules: &RuleSet,
+    ) -> Result<(), StoreError> {
+        let next = transaction.due(Timestamp::MAX, 1, &live_windows(rules))?;
         let next = next.first().map(|due| due.at);
         self.inner.deadlines.begin(next);
         Ok(())
@@ -525,42 +587,12 @@ fn has_moved(
     let Some((at, detail)) = transaction.newest(EntryKind::Clock)? else {
         return Ok(false);
     };
-    let moved = detail.get("offset_microseconds").and_then(Json::as_i64);
-    let moved = SignedDuration::from_micros(moved.unwrap_or(0));
+    let Some(moved) = detail.get("offset_microseconds").and_then(Json::as_i64) else {
+        return Ok(false);
+    };
+    let moved = SignedDuration::from_micros(moved);
     let differs_by = (moved - offset).abs();
     Ok(now.duration_since(at) < SAME_JUMP && differs_by < MAX_DIFFERENCE)
-}
-
-/// Closes the matches that the rules do not have, and begins what they wait for. Returns how
-/// many pending matches were closed.
-fn begin_rules(
-    transaction: &mut dyn TimeTransaction,
-    rules: &RuleSet,
-    now: Timestamp,
-    is_reload: bool,
-    report: &mut Report,
-) -> Result<u64, StoreError> {
-    let hash = rules.hash();
-    // As long as another node has them: the last one that joins those that agree closes the rest.
-    let closed = if transaction.has_other_rules(&hash)? {
-        Vec::new()
-    } else {
-        transaction.close_matches(&live_windows(rules), now)?
-    };
-    let closed: BTreeMap<_, _> = closed.into_iter().collect();
-    let armed = arm(rules, transaction, now)?;
-    let newest = transaction.newest(EntryKind::Reload)?;
-    let is_same =
-        newest.is_some_and(|(_, detail)| detail.get("hash").and_then(Json::as_str) == Some(&*hash));
-    // Rules without windows leave no entry at a start: nothing depends on when it was.
-    let begins = rules.has_windows() && !is_same;
-    let count = closed.values().sum();
-    if is_reload || begins || !closed.is_empty() || !armed.rules.is_empty() {
-        let entry = reload_entry(now, &hash, rules.len(), &closed);
-        transaction.add(entry, &armed, now)?;
-    }
-    report.closed.extend(closed);
-    Ok(count)
 }
 
 /// Lets what has passed since `since`, when nothing looked at deadlines, wait once more.

@@ -128,7 +128,10 @@ impl PostgresServer {
         inspect::check_schema(&connection, &server)?;
         server.begin(&mut connection)?;
         let sql = "SELECT CAST(CAST(CAST(current_schema() AS regnamespace) AS oid) AS text)";
-        server.schema = connection.server()?.read_last(sql)?.unwrap_or_default();
+        let schema = connection.server()?.read_last(sql)?;
+        server.schema = schema.ok_or_else(|| {
+            StoreError::Failed("the database does not say in which schema its tables are".into())
+        })?;
         migration::migrate(&connection, &server)?;
         connection.execute_batch(&format!(
             "DELETE FROM commit_mark WHERE at < {NOW} - {MARK_KEPT}"
@@ -215,7 +218,8 @@ impl PostgresServer {
     }
 
     /// Begins a transaction on a connection that is not lost, and finds out whether this node is live
-    /// now: none that is later declared lost has claims that whoever releases them does not see.
+    /// now. So a node that is declared lost later has no claims that were stored after it was: the
+    /// release, whose transaction comes behind this one, sees all of them.
     fn begin_on(&self, connection: &mut Connection) -> Result<(), StoreError> {
         let node = self.node.load(Ordering::SeqCst);
         let is_live = if node == NOT_JOINED {

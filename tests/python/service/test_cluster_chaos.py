@@ -146,7 +146,7 @@ class Load:
         if number % 40 == 7:
             self.timed.add(identity)
             made = event(identity, identity, operation="Timed")
-        elif number % 50 == 9:
+        elif number % 10 == 9:
             self.robot.add(identity)
             made = event(identity, f"eni-{number % RESOURCES}", robot="yes")
         else:

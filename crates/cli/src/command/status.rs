@@ -144,8 +144,13 @@ fn summary(status: &Json) -> Vec<(&'static str, String)> {
             .iter()
             .map(|source| ("source", describe_source(source))),
     );
-    let nodes = status.get("nodes").map_or(&[][..], Json::elements);
-    lines.extend(nodes.iter().map(|node| ("node", describe_node(node))));
+    if let Some(nodes) = status.get("nodes") {
+        if nodes.get("error").is_some() {
+            lines.push(("nodes", field(nodes, "error")));
+        }
+        let nodes = nodes.elements().iter();
+        lines.extend(nodes.map(|node| ("node", describe_node(node))));
+    }
     let restart = texts(status.get("restart"));
     if !restart.is_empty() {
         let value = format!("needed for changes of {}", listed(&restart));

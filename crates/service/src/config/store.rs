@@ -89,7 +89,7 @@ fn url(store: &ConfigTable<'_>) -> Option<StoreUrl> {
     if let Err(error) = PostgresStore::name_of(&url) {
         // The error is without the text, which may be a secret.
         let help = if is_reference {
-            "expected is postgresql://user:password@host:5432/database"
+            "the form is postgresql://user:password@host:5432/database"
         } else {
             "write it as \"postgresql://user@host:5432/database\""
         };

@@ -89,8 +89,8 @@ struct Called<'d> {
     request: CallRequest<'d>,
     /// Whether an earlier attempt may have been executed.
     sent_before: bool,
-    /// Whether no other node has it.
-    is_ours: bool,
+    /// Under which it was claimed.
+    claims: Claims,
 }
 
 /// What becomes of a call.
@@ -218,14 +218,12 @@ impl Caller {
         let Some(ticket) = self.gate.begin() else {
             return self.give_back(&delivery, sent_before).await;
         };
-        // Another node may have it by now, and then answers it.
-        let is_ours = self.context.still_has(claims);
         let called = Called {
             delivery: &delivery,
             operation,
             request,
             sent_before,
-            is_ours,
+            claims,
         };
         let may_repeat = !matches!(admission, CallAdmission::Change { repeatable: false });
         self.call(&called, ticket, may_repeat).await;
@@ -309,7 +307,8 @@ impl Caller {
         let Self { queue, context, .. } = self;
         let (started, clock) = (context.clock.now(), Instant::now());
         let sending = catch_panic(async {
-            if called.is_ours {
+            // As late as possible: another node may have it by now, and then answers it.
+            if context.still_has(called.claims) {
                 self.calls.api.call(&called.request).await
             } else {
                 Err(CallError::NotSent {

@@ -123,7 +123,7 @@ impl RateLimitedQueue {
                         continue;
                     }
                     if !self.is_sender {
-                        // What there is for it, the other one is told with each claim.
+                        // Each claim has sent that node a note.
                         tokio::time::sleep(SENDER_PAUSE).await;
                         POLL_INTERVAL
                     } else if self.waiting.is_empty() {
@@ -151,7 +151,8 @@ impl RateLimitedQueue {
         }
     }
 
-    /// Releases what was claimed before a silence began: the next claim asks about it.
+    /// Releases what was claimed before a silence began, as the next claim asks about it, and what
+    /// another node may have.
     fn release_what_may_not_be_sent(&mut self) {
         if !self.context.may_send(self.claims) {
             self.claims = self.context.claims();
@@ -332,10 +333,12 @@ impl RateLimitedQueue {
         if let Some(call) = call
             && let Err(error) = call.await
         {
-            let detail = format!(
-                "cannot record a call of {name}; after a restart its rate limit may be exceeded: \
-                 {error}"
-            );
+            let consequence = if self.context.nodes.are_shared() {
+                "it is not made"
+            } else {
+                "after a restart its rate limit may be exceeded"
+            };
+            let detail = format!("cannot record a call of {name}; {consequence}: {error}");
             self.context.store_failed("record call", &detail);
             return false;
         }

@@ -181,7 +181,10 @@ impl TargetGates {
         for gate in resumed {
             gate.resume();
         }
-        self.restore_change_stops(stops, metrics);
+        // Those that are known are not new occurrences.
+        let is_new = |(target, _): &(String, _)| !self.lock().change_stops.contains_key(target);
+        let new = stops.into_iter().filter(is_new).collect();
+        self.restore_change_stops(new, metrics);
     }
 
     /// Shows that a target makes no more changes until it is resumed.

@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn time_without_a_look_says_little() {
         let (mut watch, zero) = (SilenceWatch::default(), Instant::now());
-        // The database was away for minutes, and nobody has beaten.
+        // The database was away for minutes, so that no node could beat.
         assert_eq!(watch.look([(2, 5)], zero), NONE);
         assert_eq!(watch.look([(2, 5)], second(zero, 600)), NONE);
         assert_eq!(watch.look([(2, 5)], second(zero, 603)), NONE);

@@ -13,7 +13,7 @@ use crate::dispatch::{TargetGates, Wake};
 use crate::operate::end_interrupted;
 use crate::service::blocking;
 use crate::shutdown::stopped;
-use crate::store::{Node, Note, Store, StoreError};
+use crate::store::{Note, Store, StoreError};
 use crate::telemetry::{Metrics, ProblemKind};
 use crate::timeline::ServiceTimeline;
 
@@ -44,19 +44,17 @@ pub(crate) async fn watch_nodes(watch: NodeWatch, mut stop: watch::Receiver<bool
     watch.observe_notes();
     let watch = Arc::new(watch);
     let mut silence = SilenceWatch::default();
-    let mut has_agreed = true;
     loop {
         let (working, mut looking) = (watch.clone(), silence);
         let worked = blocking(move || {
-            let result = working.step(&mut looking, has_agreed);
+            let result = working.step(&mut looking);
             Ok((result, looking))
         });
         match worked.await {
             Ok((result, looked)) => {
                 silence = looked;
-                match result {
-                    Ok(agree) => has_agreed = agree,
-                    Err(error) => watch.report(&error),
+                if let Err(error) = result {
+                    watch.report(&error);
                 }
             }
             Err(error) => {
@@ -87,14 +85,14 @@ impl NodeWatch {
         }));
     }
 
-    /// Beats once, and does what follows from what that shows. Returns whether all nodes agree.
-    fn step(&self, silence: &mut SilenceWatch, has_agreed: bool) -> Result<bool, StoreError> {
+    /// Beats once, and does what follows from what that shows.
+    fn step(&self, silence: &mut SilenceWatch) -> Result<(), StoreError> {
         let store = &*self.store;
         self.nodes.beat(store)?;
         if self.nodes.view().own.is_none() {
-            tracing::warn!(
-                "this node was declared lost: others send what it had claimed; it joins again"
-            );
+            let detail = "this node was declared lost, and others send what it had claimed: it was \
+                          stopped, or could not reach the database, for 9 s or more; it joins again";
+            self.report_lost(self.nodes.name(), detail);
             self.nodes.join_again(store)?;
             self.nodes.beat(store)?;
             self.wake_all();
@@ -113,13 +111,13 @@ impl NodeWatch {
         self.show_disagreement(agree);
         if let Some(timeline) = &self.timeline
             && agree
-            && !has_agreed
+            && timeline.has_deferred()
         {
-            // What a node with other rules has left, nobody has any more.
+            // No node has the rules any more for which this was left.
             timeline.begin()?;
             timeline.withdraw_calls_of_other_rules();
         }
-        Ok(agree)
+        Ok(())
     }
 
     /// Declares nodes lost that are silent. Returns whether there are any.
@@ -134,22 +132,19 @@ impl NodeWatch {
                 && self.store.declare_lost(node)?
             {
                 is_any = true;
-                self.report_lost(node);
+                let detail = format!(
+                    "it was last seen at {}; others send what it had claimed",
+                    node.seen
+                );
+                self.report_lost(&node.name, &detail);
             }
         }
         Ok(is_any)
     }
 
-    fn report_lost(&self, node: &Node) {
-        tracing::warn!(
-            node = node.name,
-            number = node.number,
-            seen = node.seen.to_string(),
-            "a node is lost: it has not beaten for 9 s; what it had claimed is sent by others"
-        );
-        let detail = format!("last seen at {}", node.seen);
+    fn report_lost(&self, node: &str, detail: &str) {
         let problems = &self.metrics.problems;
-        problems.report(ProblemKind::NodeLost, &node.name, 1, &detail);
+        problems.report(ProblemKind::NodeLost, node, 1, detail);
     }
 
     /// Releases the claims of nodes that are gone.

@@ -57,13 +57,17 @@ impl ServiceTimeline {
         })
     }
 
-    /// Withdraws the calls of rules that are not live any more. Blocks. A failure is only reported:
-    /// the queues look at the rule of each call too.
+    /// Withdraws the calls of rules that are not live any more; later, if another node may have them.
+    /// Blocks. A failure is only reported: the queues look at the rule of each call too.
     pub(crate) fn withdraw_calls_of_other_rules(&self) {
         let parts = &self.inner.parts;
         let Some(store) = parts.store.upgrade() else {
             return;
         };
+        if !parts.nodes.agree() {
+            self.defer();
+            return;
+        }
         let rules = parts.rules.load_full();
         let live = rules.rules().filter(|rule| rule.enabled());
         let live = live.map(|rule| rule.name().to_owned()).collect();

@@ -36,7 +36,6 @@ const SIGNS: &[(&str, &str)] = &[
     ("a source takes no messages;", "source_failing"),
     ("cannot publish a rejected message;", "source_failing"),
     ("rejected a message of a source", "messages_rejected"),
-    ("a node is lost:", "node_lost"),
 ];
 
 /// The begin of a message without a sign of its own, and why.

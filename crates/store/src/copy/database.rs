@@ -39,7 +39,7 @@ pub(crate) trait TargetDatabase: CopyDatabase {
     fn set_last_number(&self, table: &str, column: &str, last: i64) -> Result<(), StoreError>;
 
     /// Runs when all is there.
-    fn finish(&self) -> Result<(), StoreError>;
+    fn finish(&self) -> Result<(), CopyError>;
 }
 
 /// A table.

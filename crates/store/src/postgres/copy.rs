@@ -188,9 +188,9 @@ impl TargetDatabase for DatabaseOfCopy {
         Ok(())
     }
 
-    fn finish(&self) -> Result<(), StoreError> {
+    fn finish(&self) -> Result<(), CopyError> {
         // Queries are planned by what is known of the rows, and that is nothing yet.
-        for table in self.tables().unwrap_or_default() {
+        for table in self.tables()? {
             let sql = format!("ANALYZE {}", table.name);
             self.connection.execute_batch(&sql)?;
         }

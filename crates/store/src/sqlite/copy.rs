@@ -140,7 +140,7 @@ impl TargetDatabase for FileOfCopy {
         Ok(())
     }
 
-    fn finish(&self) -> Result<(), StoreError> {
+    fn finish(&self) -> Result<(), CopyError> {
         // The log into the file, so that a copy of the file alone is complete.
         let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
         Ok(self.connection.execute_batch(sql)?)
