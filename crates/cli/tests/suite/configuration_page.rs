@@ -16,21 +16,36 @@ type Keys = BTreeSet<String>;
 /// A key that resembles no other.
 const UNKNOWN: &str = "qzqzqzqzqzqz";
 
-/// The rows of the tables below a heading: of each row the words between backticks in each cell.
-fn rows<'a>(page: &'a str, heading: &str) -> Vec<Vec<Vec<&'a str>>> {
+/// The rows of the tables below a heading, as the text of each cell.
+fn cells<'a>(page: &'a str, heading: &str) -> Vec<Vec<&'a str>> {
     let start = format!("\n{heading}\n");
     let (_, section) = page
         .split_once(&start)
         .unwrap_or_else(|| panic!("no {heading}"));
     let section = section.split("\n#").next().unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| `"));
-    rows.map(|row| {
-        let cells = row.trim_matches('|').split(" | ");
-        cells
-            .map(|cell| cell.split('`').skip(1).step_by(2).collect())
-            .collect()
-    })
-    .collect()
+    rows.map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect()
+}
+
+/// The rows of the tables below a heading: of each row the words between backticks in each cell.
+fn rows<'a>(page: &'a str, heading: &str) -> Vec<Vec<Vec<&'a str>>> {
+    let code = |cell: &'a str| cell.split('`').skip(1).step_by(2).collect();
+    let rows = cells(page, heading).into_iter();
+    rows.map(|row| row.into_iter().map(code).collect())
+        .collect()
+}
+
+/// The defaults below a heading that are a text, a duration or a number, as lines of TOML.
+fn defaults(page: &str, heading: &str) -> String {
+    let rows = cells(page, heading).into_iter();
+    let lines = rows.filter_map(|row| {
+        let key = row[0].trim_matches('`');
+        let value = row[2].trim_matches('`').replace(',', "");
+        let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+        (is_number || value.starts_with('"')).then(|| format!("{key} = {value}\n"))
+    });
+    lines.collect()
 }
 
 /// The keys in the first column of the tables below a heading.
@@ -129,6 +144,41 @@ fn the_page_has_every_key_of_each_target() {
             assert!(described.contains(*key), "{kind}: {key}");
         }
     }
+}
+
+#[test]
+fn the_defaults_on_the_page_are_those_of_an_empty_file() {
+    let page = std::fs::read_to_string(root().join("docs/configuration.md")).unwrap();
+    let mut text = defaults(&page, "## Keys above all tables");
+    for table in [
+        "store",
+        "state",
+        "archive",
+        "dead_letters",
+        "http",
+        "limits",
+        "budgets",
+    ] {
+        let lines = defaults(&page, &format!("## `[{table}]`"));
+        text += &format!("[{table}]\n{lines}");
+    }
+    assert!(text.lines().count() >= 30, "{text}");
+    let read = |text| {
+        Config::read(text, Path::new("."), Secrets::Skip)
+            .ok()
+            .unwrap()
+    };
+    let (written, empty) = (read(&text), read(""));
+    assert_eq!(written.rule_paths, empty.rule_paths);
+    assert_eq!(written.log, empty.log);
+    assert_eq!(written.shutdown_timeout, empty.shutdown_timeout);
+    assert_eq!(written.store, empty.store);
+    assert_eq!(written.store_options, empty.store_options);
+    assert_eq!(written.retention, empty.retention);
+    assert_eq!(written.max_state_entries, empty.max_state_entries);
+    assert_eq!(written.listen, empty.listen);
+    assert_eq!(written.limits, empty.limits);
+    assert_eq!(written.budgets, empty.budgets);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The links in all Markdown files of the repository.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -129,30 +131,43 @@ fn external_links_are_https_and_answered_if_asked() {
     if std::env::var_os("REFLEXARC_CHECK_LINKS").is_none() {
         return;
     }
-    let mut faults = Vec::new();
-    for (target, documents) in external
-        .iter()
-        .filter(|(target, _)| target.starts_with("https"))
-    {
-        println!("{target}");
-        let fault = request_fault(target);
-        faults.extend(fault.map(|fault| format!("{documents:?}: {target}: {fault}")));
-    }
+    let pages = external.keys().filter(|target| target.starts_with("https"));
+    let faults = request_faults(pages.cloned().collect());
+    let faults = faults.into_iter().map(|(target, fault)| {
+        let documents = &external[&target];
+        format!("{documents:?}: {target}: {fault}")
+    });
+    let faults: Vec<String> = faults.collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// What is wrong with a page: that nothing answers, or that it is gone.
-fn request_fault(target: &str) -> Option<String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+/// What is wrong with pages: that nothing answers, or that they are gone.
+fn request_faults(targets: Vec<String>) -> BTreeMap<String, String> {
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(30))
         .user_agent("reflexarc link check")
         .build()
         .unwrap();
-    match runtime.block_on(client.get(target).send()) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut requests = tokio::task::JoinSet::new();
+        for target in targets {
+            let request = client.get(&target).send();
+            requests.spawn(async move { (target, fault_of(request.await)) });
+        }
+        let results = requests.join_all().await;
+        let faults = results
+            .into_iter()
+            .filter_map(|(target, fault)| fault.map(|fault| (target, fault)));
+        faults.collect()
+    })
+}
+
+fn fault_of(response: reqwest::Result<reqwest::Response>) -> Option<String> {
+    match response {
         // Sites refuse programs (403, 405, 429) where they answer browsers.
         Ok(response) => {
             let status = response.status().as_u16();
@@ -160,6 +175,27 @@ fn request_fault(target: &str) -> Option<String> {
         }
         Err(error) => Some(error.to_string()),
     }
+}
+
+#[test]
+fn pages_that_are_gone_are_reported() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    let answers = std::thread::spawn(move || {
+        for stream in listener.incoming().take(2) {
+            let mut stream = stream.unwrap();
+            let mut head = [0; 1024];
+            let read = stream.read(&mut head).unwrap();
+            let is_gone = head[..read].starts_with(b"GET /gone ");
+            let status = if is_gone { "404 Not Found" } else { "200 OK" };
+            let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\n\r\n");
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let (gone, here) = (format!("{server}/gone"), format!("{server}/here"));
+    let faults = request_faults(vec![gone.clone(), here]);
+    assert_eq!(faults, BTreeMap::from([(gone, "status 404".to_owned())]));
+    answers.join().unwrap();
 }
 
 #[test]
