@@ -31,6 +31,8 @@ pub struct WaitingCall {
 pub struct WithdrawnCall {
     /// Its delivery.
     pub id: DeliveryId,
+    /// The rule that called.
+    pub rule: String,
     /// The code of its answer.
     pub code: OwnCode,
     /// The message of its answer.

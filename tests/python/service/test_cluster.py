@@ -25,6 +25,15 @@ allow = ["127.0.0.0/8"]
 """
 
 
+def api(url: str) -> str:
+    return f"""
+[targets.api]
+type = "http"
+url = "{url}"
+networks = ["127.0.0.0/8"]
+"""
+
+
 def robot(url: str) -> str:
     return f"""
 [targets.out]
@@ -254,6 +263,29 @@ def test_nodes_with_other_rules_keep_what_theirs_wait_for(cluster, recorder):
     )
     eventually(lambda: not new.problems("nodes_differ"))
     assert out.numbers() == ["eni-old"]
+
+
+CALLS = """
+when = 'content.result == "failed"'
+then = 'call("api", "GET /look/{n}", #{ n: event.id }, #{ after: "1h" })'
+answered = 'send("out", #{ n: call.parameters.n, code: answer.code });'
+"""
+
+
+def test_answers_of_withdrawn_calls_are_left_to_a_node_with_the_rule(cluster, recorder):
+    out = recorder()
+    config = webhook(out.url) + api(recorder().url)
+    old = cluster.start(config, CALLS)
+    old.post(*(event(number, f"eni-{number}") for number in range(6)))
+    new = cluster.start(config, {"other": RULE})
+    eventually(lambda: old.problems("nodes_differ") and new.problems("nodes_differ"))
+    assert pending(new) == 6
+    # The new node is the first that knows of it.
+    done = new.run("outbox", "cancel", "--target", "api", "--all")
+    assert done.returncode == 0, done.stderr
+    eventually(lambda: len(out.calls) == 6)
+    assert {call.body["data"]["code"] for call in out.calls} == {"Cancelled"}
+    assert sorted(out.numbers(), key=int) == [str(number) for number in range(6)]
 
 
 def test_a_command_delivers_beside_a_node(cluster, recorder):

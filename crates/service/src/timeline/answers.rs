@@ -8,6 +8,7 @@
 //! ```
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reflexarc::{AnsweredCall, Evaluation, RuleSet};
@@ -85,13 +86,20 @@ impl ServiceTimeline {
         }
     }
 
-    /// Processes the answers of calls that were withdrawn, at most `limit`. `None` if the store is
-    /// gone.
-    fn submit_withdrawn(&self, limit: usize) -> Option<Reply<()>> {
+    /// Processes the answers of calls that were withdrawn, at most `limit`, and counts them in
+    /// `answered`. Those of rules that only other nodes have are left to these. `None` if the store
+    /// is gone.
+    fn submit_withdrawn(&self, limit: usize, answered: Arc<AtomicUsize>) -> Option<Reply<()>> {
         let timeline = self.clone();
         let work: TimeWork = Box::new(move |transaction| {
             let mut report = Report::default();
+            let rules = timeline.inner.parts.rules.load_full();
+            let are_others = transaction.has_other_rules(&rules.hash())?;
             for withdrawn in transaction.withdrawn_calls(limit)? {
+                if are_others && !rules.processes_answers(&withdrawn.rule) {
+                    continue;
+                }
+                answered.fetch_add(1, Ordering::Relaxed);
                 let ended = EndedCall {
                     id: withdrawn.id,
                     attempt: None,
@@ -172,16 +180,17 @@ pub(crate) async fn answer_regularly(
     }
 }
 
-/// Processes some answers. Returns whether there are more.
+/// Processes some answers. Returns whether it did, and there are more.
 async fn answer_step(timeline: &ServiceTimeline) -> Result<bool, StoreError> {
     if !timeline.has_withdrawn().await? {
         return Ok(false);
     }
-    let Some(reply) = timeline.submit_withdrawn(STEP) else {
+    let answered = Arc::new(AtomicUsize::new(0));
+    let Some(reply) = timeline.submit_withdrawn(STEP, answered.clone()) else {
         return Ok(false);
     };
     reply.await?;
-    timeline.has_withdrawn().await
+    Ok(answered.load(Ordering::Relaxed) > 0 && timeline.has_withdrawn().await?)
 }
 
 /// What the rule sees of a call; `None` for a delivery that is none.

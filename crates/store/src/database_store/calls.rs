@@ -359,6 +359,7 @@ pub(super) fn list_withdrawn(
         let code = OwnCode::ALL.into_iter().find(|code| code.as_str() == text);
         Ok(WithdrawnCall {
             id: DeliveryId::from(row.get::<_, [u8; 16]>(0)?),
+            rule: row.get(3)?,
             // A row that is damaged: its answer must not be missing for that.
             reason: match code {
                 Some(_) => reason,
@@ -371,7 +372,7 @@ pub(super) fn list_withdrawn(
 }
 
 /// The query of [`list_withdrawn`].
-pub(super) const WITHDRAWN: &str = "SELECT id, code, reason FROM waiting_call
+pub(super) const WITHDRAWN: &str = "SELECT id, code, reason, rule FROM waiting_call
     WHERE withdrawn IS NOT NULL ORDER BY withdrawn LIMIT ?1";
 
 /// Whether the answer of a withdrawn call is to be processed.

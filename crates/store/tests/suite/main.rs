@@ -21,6 +21,8 @@ mod damaged_calls;
 mod disks;
 mod files;
 #[cfg(feature = "cluster")]
+mod many_writers;
+#[cfg(feature = "cluster")]
 mod membership;
 #[cfg(feature = "cluster")]
 mod nodes;
