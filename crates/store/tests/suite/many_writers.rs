@@ -227,7 +227,7 @@ fn compare(nodes: &[Vec<Vec<Program>>]) {
 
 #[test]
 fn many_writers_are_like_one_after_the_other() {
-    let cases = std::env::var("PROPTEST_CASES").map_or(12, |cases| cases.parse().unwrap());
+    let cases = std::env::var("PROPTEST_CASES").map_or(5, |cases| cases.parse().unwrap());
     let config = Config {
         cases,
         failure_persistence: None,
