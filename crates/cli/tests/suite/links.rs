@@ -6,6 +6,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reflexarc_delivery::http::EgressPolicy;
+
 use crate::markdown::{Document, documents};
 
 /// The links of one document.
@@ -143,6 +145,8 @@ fn external_links_are_https_and_answered_if_asked() {
 
 /// What is wrong with pages: that nothing answers, or that they are gone.
 fn request_faults(targets: Vec<String>) -> BTreeMap<String, String> {
+    // It installs what is needed for TLS; a client of its own follows redirects and uses a proxy.
+    drop(EgressPolicy::operator_hosts().client(None).unwrap());
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(30))
         .user_agent("reflexarc link check")
