@@ -14,10 +14,12 @@ mod incidents;
 mod jobs;
 mod lists;
 mod live;
+mod openapi;
 mod operate;
 mod peers;
 mod pending;
 mod refusals;
+mod routes;
 mod rules;
 mod server;
 mod silences;
@@ -32,7 +34,6 @@ use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
 use reflexarc_event::Json;
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -136,45 +137,7 @@ struct ErrorProblem {
 
 /// All routes.
 pub(crate) fn router(state: Arc<AppState>) -> Router {
-    Router::new()
-        .route("/events", post(events::post).get(events::get))
-        .route("/healthz", get(operate::healthz))
-        .route("/readyz", get(operate::readyz))
-        .route("/metrics", get(operate::metrics))
-        .route("/status", get(operate::status))
-        .route("/reload", post(operate::reload))
-        .route("/clock/accept", post(operate::accept_clock))
-        // The name before.
-        .route("/clock/confirm", post(operate::accept_clock))
-        .route("/targets", get(targets::list))
-        .route("/targets/{name}/pause", post(targets::pause))
-        .route("/targets/{name}/resume", post(targets::resume))
-        .route("/targets/{name}/test", post(targets::test))
-        .route("/rules/{name}/state", delete(rules::forget))
-        .route("/pending", get(pending::list))
-        .route("/pending/{rule}/{key}", get(pending::show))
-        .route("/pending/{rule}/{key}/close", post(pending::close))
-        .route("/incidents", get(incidents::list))
-        .route("/incidents/{id}", get(incidents::show))
-        .route("/incidents/{id}/ack", post(incidents::acknowledge))
-        .route("/incidents/{id}/close", post(incidents::close))
-        .route("/silences", get(silences::list).post(silences::add))
-        .route("/silences/preview", post(silences::preview))
-        .route("/silences/{id}", get(silences::show))
-        .route("/silences/{id}/end", post(silences::end))
-        .route("/live", get(live::live))
-        .route("/trace/{event}", get(operate::trace_event))
-        .route("/outbox", get(lists::outbox))
-        .route("/outbox/cancel", post(jobs::cancel))
-        .route("/outbox/{id}", get(operate::delivery))
-        .route("/outbox/{id}/cancel", post(operate::cancel))
-        .route("/dlq", get(lists::dead_letters))
-        .route("/dlq/redrive", post(jobs::redrive))
-        .route("/dlq/drop", post(jobs::drop_dead_letters))
-        .route("/dlq/{id}", delete(operate::drop_dead_letter))
-        .route("/dlq/{id}/redrive", post(operate::redrive))
-        .route("/jobs", get(jobs::list))
-        .route("/audit", get(audit::list))
+    routes::router()
         // JSON like all other errors, where axum would answer with an empty body.
         .fallback(unknown_path)
         .method_not_allowed_fallback(|request: Request| async move {

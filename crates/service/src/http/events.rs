@@ -163,9 +163,8 @@ async fn read_frames(
     let limit = state.limits.body_bytes;
     let (mut bytes, mut chunks) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {
-        let incomplete = |_| HttpError::new(StatusCode::BAD_REQUEST, "the body is incomplete");
         // Trailers say nothing about events.
-        let Ok(data) = frame.map_err(incomplete)?.into_data() else {
+        let Ok(data) = frame.map_err(|_| incomplete())?.into_data() else {
             continue;
         };
         chunks += 1;
@@ -347,7 +346,11 @@ impl From<Overloaded> for HttpError {
     }
 }
 
-fn too_large(limit: usize) -> HttpError {
+pub(super) fn incomplete() -> HttpError {
+    HttpError::new(StatusCode::BAD_REQUEST, "the body is incomplete")
+}
+
+pub(super) fn too_large(limit: usize) -> HttpError {
     let message = format!("the body is larger than {limit} bytes");
     // The rest of the body is not read.
     HttpError::new(StatusCode::PAYLOAD_TOO_LARGE, message).closing()

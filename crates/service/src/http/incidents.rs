@@ -60,12 +60,12 @@ pub(super) async fn acknowledge(
     request: Request,
 ) -> HandlerResult {
     let note = query_value(&request, "note").filter(|note| !note.is_empty());
+    let client = authorize(&state, request, Role::Operate)?;
     let most = OperationLimits::LIMITS.note;
     if note.as_ref().is_some_and(|note| note.len() > most) {
         let message = format!("`note` is longer than {most} bytes");
         return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
     }
-    let client = authorize(&state, request, Role::Operate)?;
     let id = parse_id(&id)?;
     let operation = Operation::AcknowledgeIncident { id, note };
     let done = perform(&state, &client, operation).await?;
@@ -79,8 +79,9 @@ pub(super) async fn close(
     Path(id): Path<String>,
     request: Request,
 ) -> HandlerResult {
-    let reason = reason_of(&request)?;
+    let reason = reason_of(&request);
     let client = authorize(&state, request, Role::Operate)?;
+    let reason = reason?;
     let id = parse_id(&id)?;
     let operation = Operation::CloseIncident { id, reason };
     let done = perform(&state, &client, operation).await?;

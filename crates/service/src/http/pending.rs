@@ -85,8 +85,9 @@ pub(super) async fn close(
     Path((rule, key)): Path<(String, String)>,
     request: Request,
 ) -> HandlerResult {
-    let reason = reason_of(&request)?;
+    let reason = reason_of(&request);
     let client = authorize(&state, request, Role::Operate)?;
+    let reason = reason?;
     let operation = Operation::ClosePending { rule, key, reason };
     let done = perform(&state, &client, operation).await?;
     Ok(json_response(StatusCode::OK, &done.body))

@@ -1,14 +1,17 @@
 //! `/silences`: listing, adding, previewing and ending silences.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use axum::body::to_bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
+use http_body_util::LengthLimitError;
 use jiff::Timestamp;
 use reflexarc_diagnostic::parse_duration;
 use reflexarc_event::Json;
 
+use super::events::{incomplete, too_large};
 use super::operate::{HandlerResult, authorize, query_store, query_value};
 use super::{AppState, HttpError, Role, json_response, perform};
 use crate::operate::{Operation, SilenceRequest, SilenceSpan, matches_pattern, silence_to_json};
@@ -20,8 +23,9 @@ const BODY_BYTES: usize = 64 << 10;
 
 /// The silences that are not over; with `?expired=true` those that are, the newest first.
 pub(super) async fn list(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
-    let are_over = flag(&request, "expired")?;
+    let are_over = flag(&request, "expired");
     authorize(&state, request, Role::Read)?;
+    let are_over = are_over?;
     let now = state.clock.now();
     let found = query_store(&state, move |store| store.silences(are_over, now, LISTED)).await?;
     let found = found.iter().map(|silence| silence_to_json(silence, now));
@@ -64,8 +68,9 @@ pub(super) async fn end(
     Path(id): Path<String>,
     request: Request,
 ) -> HandlerResult {
-    let drops = flag(&request, "drop")?;
+    let drops = flag(&request, "drop");
     let client = authorize(&state, request, Role::Operate)?;
+    let drops = drops?;
     let id = parse_id(&id)?;
     let done = perform(&state, &client, Operation::EndSilence { id, drops }).await?;
     Ok(json_response(StatusCode::OK, &done.body))
@@ -82,13 +87,11 @@ async fn read(
     let reading = tokio::time::timeout(state.limits.body, to_bytes(body, BODY_BYTES)).await;
     let bytes = match reading {
         Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) => {
-            let message = format!("the body is larger than {BODY_BYTES} bytes, or incomplete");
-            return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
-        }
+        Ok(Err(error)) if is_too_long(&error) => return Err(too_large(BODY_BYTES)),
+        Ok(Err(_)) => return Err(incomplete()),
         Err(_) => {
             let message = "timeout while reading the body";
-            return Err(HttpError::new(StatusCode::REQUEST_TIMEOUT, message));
+            return Err(HttpError::new(StatusCode::REQUEST_TIMEOUT, message).closing());
         }
     };
     let text = String::from_utf8(bytes.to_vec()).map_err(|_| invalid("invalid UTF-8".into()))?;
@@ -129,20 +132,14 @@ fn request_of(body: &Json) -> Result<SilenceRequest, HttpError> {
         }
         _ => return Err(invalid("expected `until` or `for`".to_owned())),
     };
-    let drops = match body.get("drop") {
-        None => false,
-        Some(value) => value
-            .as_bool()
-            .ok_or_else(|| invalid("invalid `drop`: expected true or false".to_owned()))?,
-    };
     Ok(SilenceRequest {
         pattern: text(body, "pattern")?.unwrap_or_default(),
         from,
         end,
         owner: text(body, "owner")?,
         reason: text(body, "reason")?.unwrap_or_default(),
-        drops,
-        confirm: body.get("confirm") == Some(&Json::Bool(true)),
+        drops: boolean(body, "drop")?,
+        confirm: boolean(body, "confirm")?,
     })
 }
 
@@ -156,6 +153,22 @@ fn text(body: &Json, name: &str) -> Result<Option<String>, HttpError> {
             None => Err(invalid(format!("invalid `{name}`: expected a string"))),
         },
     }
+}
+
+/// A member that is true or false; false if it is missing.
+fn boolean(body: &Json, name: &str) -> Result<bool, HttpError> {
+    match body.get(name) {
+        None | Some(Json::Null) => Ok(false),
+        Some(value) => value
+            .as_bool()
+            .ok_or_else(|| invalid(format!("invalid `{name}`: expected true or false"))),
+    }
+}
+
+/// Whether reading a body failed because it is longer than allowed.
+fn is_too_long(error: &axum::Error) -> bool {
+    let source = error.source();
+    source.is_some_and(<dyn Error>::is::<LengthLimitError>)
 }
 
 fn flag(request: &Request, name: &str) -> Result<bool, HttpError> {

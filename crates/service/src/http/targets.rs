@@ -22,16 +22,18 @@ pub(super) async fn list(State(state): State<Arc<AppState>>, request: Request) -
 /// Pauses a target: its deliveries wait in the outbox until it is resumed, also by the next
 /// process. `?reason=TEXT` says why.
 pub(super) async fn pause(
-    state: State<Arc<AppState>>,
-    target: Path<String>,
+    State(state): State<Arc<AppState>>,
+    Path(target): Path<String>,
     request: Request,
 ) -> HandlerResult {
-    let reason = reason_of(&request)?;
-    change(state, target, request, |target| Operation::PauseTarget {
+    let reason = reason_of(&request);
+    let client = authorize(&state, request, Role::Operate)?;
+    let operation = Operation::PauseTarget {
         target,
-        reason,
-    })
-    .await
+        reason: reason?,
+    };
+    let done = perform(&state, &client, operation).await?;
+    Ok(json_response(StatusCode::OK, &done.body))
 }
 
 /// Ends the pause of a target. Where its circuit breaker is open, the next delivery is attempted

@@ -27,6 +27,7 @@ mod http;
 mod jobs;
 mod lists;
 mod live;
+mod openapi;
 mod operation_records;
 mod operations;
 mod ordering;
