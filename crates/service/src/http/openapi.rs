@@ -3,7 +3,7 @@
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
-/// An OpenAPI 3.1 document.
+/// The description, in `OpenAPI` 3.1.
 pub(super) const DOCUMENT: &str = include_str!("../../openapi.json");
 
 /// The document. Without a token, as it says nothing about this service but what it can do.

@@ -14,7 +14,7 @@ use super::{
 /// What answers requests with a method and a path.
 struct Route {
     path: &'static str,
-    /// As OpenAPI spells it.
+    /// In lower case, as in the document.
     #[cfg_attr(
         not(test),
         expect(dead_code, reason = "the document is compared with it")
