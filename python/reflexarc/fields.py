@@ -116,6 +116,14 @@ class _Conditions(Generic[T]):
         """The value is a text that ends with `suffix`, or with one of several."""
         return self._text("ends with", suffix, ignore_case)
 
+    def __contains__(self, value: object) -> bool:
+        # `in` makes a bool of what it gets, so it can make no condition.
+        message = (
+            f"a condition is not written with `in`: write {self!r} == {value!r} for an element of "
+            f"a list, or .contains({value!r}) for a part of a text"
+        )
+        raise TypeError(message)
+
     def contains(self, part: str | Iterable[str], *, ignore_case: bool = False) -> T:
         """The value is a text that contains `part`, or one of several."""
         return self._text("contains", part, ignore_case)

@@ -1,5 +1,7 @@
 //! A filter given on the command line.
 
+use std::path::PathBuf;
+
 use reflexarc::check_vocabulary;
 use reflexarc_diagnostic::{FileDiagnostics, Severity};
 use reflexarc_event::{FieldShape, field_shape};
@@ -7,6 +9,32 @@ use reflexarc_pattern::{Dialect, Path, Pattern};
 
 use crate::exit::Failure;
 use crate::output::Output;
+use crate::usage_error::of_filter;
+
+/// Parses a filter that the shell has passed, before these other arguments.
+pub(crate) fn parse_argument(
+    text: &str,
+    others: &[PathBuf],
+    dialect: Dialect,
+    output: &mut Output,
+) -> Result<Pattern, Failure> {
+    parse(text, dialect, output).map_err(|mut failure| {
+        let others: Vec<String> = others
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        if let (Some(help), Failure::Rules(files)) = (of_filter(text, &others), &mut failure)
+            && let Some(first) = files
+                .iter_mut()
+                .find_map(|file| file.diagnostics.first_mut())
+        {
+            // What is wrong with the text is what the shell has made of it.
+            first.help = Some(help);
+            first.fix = None;
+        }
+        failure
+    })
+}
 
 /// Parses a filter and draws its warnings to stderr.
 pub(crate) fn parse(text: &str, dialect: Dialect, output: &mut Output) -> Result<Pattern, Failure> {

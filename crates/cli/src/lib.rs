@@ -23,6 +23,7 @@ mod input;
 mod output;
 mod rule_warnings;
 mod service_args;
+mod usage_error;
 
 use std::ffi::OsString;
 
@@ -41,9 +42,12 @@ pub fn run<A: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = A>) ->
     colour_argument(&arguments).apply();
     let mut definition = Cli::command();
     let parsed = definition
-        .try_get_matches_from_mut(arguments)
+        .try_get_matches_from_mut(&arguments)
         .and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)))
-        .map_err(|error| error.format(&mut definition));
+        .map_err(|mut error| {
+            usage_error::explain(&mut error, &definition, &arguments);
+            error.format(&mut definition)
+        });
     let (cli, matches) = match parsed {
         Ok(parsed) => parsed,
         // `--help` and `--version` arrive here as errors too; clap prints them to stdout.

@@ -16,6 +16,13 @@ pub(crate) fn draw(rules: &RuleSet, output: &mut Output) {
     }
 }
 
+/// Warns that there is no rule: a command that has nothing to do succeeds.
+pub(crate) fn draw_emptiness(rules: &RuleSet, output: &mut Output) {
+    if rules.is_empty() {
+        output.status("warning: no rules found; a rule is a file whose name ends in `.toml`");
+    }
+}
+
 /// What is written in place of the warnings about so many rules.
 fn note(rules: usize, most: usize) -> Option<String> {
     (rules > most).then(|| {

@@ -1,5 +1,6 @@
 //! The `[targets]` of a configuration, and tables that can hold secrets, files and paths.
 
+mod advice;
 mod alibaba;
 mod calls;
 mod chat;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+pub use self::advice::ADVICE;
 #[cfg(feature = "cluster")]
 pub use self::jetstream::is_subject;
 pub use self::known_target::{KnownTarget, TargetInput};

@@ -28,6 +28,19 @@ pub enum DurationError {
 impl fmt::Display for DurationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Malformed(text)
+                if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) =>
+            {
+                write!(
+                    f,
+                    "invalid duration `{text}`: the unit is missing; write {text}s, {text}m or {text}h"
+                )
+            }
+            Self::Malformed(text) if parse_duration(&text.to_lowercase()).is_ok() => write!(
+                f,
+                "invalid duration `{text}`: units are lower case; write {}",
+                text.to_lowercase()
+            ),
             Self::Malformed(text) => write!(
                 f,
                 "invalid duration `{text}`; write it as 90s, 10m, 1h30m, 24h or 7d"

@@ -22,7 +22,9 @@
 //! );
 //! ```
 
+mod advice;
 mod embedded;
+mod syntax_help;
 mod table;
 
 use std::cell::{Cell, RefCell};
@@ -30,9 +32,10 @@ use std::cell::{Cell, RefCell};
 pub use ::toml::Spanned;
 pub use ::toml::de::{DeTable, DeValue};
 
+pub use self::advice::{Advice, ForeignKey, Meant, ValueKind, WrongValue};
 pub use self::embedded::EmbeddedText;
 pub use self::table::TableReader;
-use crate::{Code, Diagnostic, Severity, Span, truncate};
+use crate::{Code, Diagnostic, Severity, Span};
 
 /// The codes under which the faults of one kind of file are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +97,7 @@ pub struct Document<'a> {
     /// What messages call the top-level table: "the configuration".
     title: &'static str,
     codes: FaultCodes,
+    advice: &'static Advice,
     table: DeTable<'a>,
     /// The spans of the syntax errors.
     syntax_errors: Vec<Span>,
@@ -114,31 +118,34 @@ impl<'a> Document<'a> {
         // They come in the order in which the parser's stages find them.
         let mut errors: Vec<_> = errors.iter().map(|error| (span_of(error), error)).collect();
         errors.sort_by_key(|(span, _)| span.start);
+        // Errors before this place follow from one that was reported: `when = a == 1` is three.
+        let mut explained = 0;
         for (span, error) in errors {
-            // What follows on the same line is a consequence: `when = a == 1` is three errors.
-            let is_same_line = |first: &Span| {
-                let between = text.get(first.start..span.start);
-                between.is_some_and(|between| !between.contains('\n'))
-            };
-            let is_first = !syntax_errors.iter().any(is_same_line);
-            syntax_errors.push(span.clone());
-            if is_first {
+            if span.start >= explained || syntax_errors.is_empty() {
                 let message = error.message().trim().replace('\n', ", ");
-                let message = format!("invalid TOML: {message}");
-                let mut error = Diagnostic::error(codes.syntax, span.clone(), message);
-                error.help = unquoted_text(text, &span);
-                found.push(Some(error));
+                let (diagnostic, end) = syntax_help::explain(text, &span, &message, codes.syntax);
+                explained = end.max(span.start + 1);
+                found.push(Some(diagnostic));
             }
+            syntax_errors.push(span);
         }
         Self {
             text,
             title,
             codes,
+            advice: &Advice::NONE,
             table: table.into_inner(),
             syntax_errors,
             error_count: Cell::new(found.len()),
             diagnostics: RefCell::new(found),
         }
+    }
+
+    /// The document with what its readers know about mistakes of authors.
+    #[must_use]
+    pub fn with_advice(mut self, advice: &'static Advice) -> Self {
+        self.advice = advice;
+        self
     }
 
     /// Whether the text is not TOML. A key that is missing then may only be unreadable.
@@ -191,19 +198,4 @@ impl<'a> Document<'a> {
     fn retract(&self, index: usize) {
         self.diagnostics.borrow_mut()[index] = None;
     }
-}
-
-/// The help for a text without quotes: `when = a == 1`, `notify = network-team`.
-fn unquoted_text(text: &str, error: &Span) -> Option<String> {
-    let line_start = text[..error.start].rfind('\n').map_or(0, |end| end + 1);
-    let line = text[line_start..].lines().next()?;
-    let (key, value) = line.split_once('=')?;
-    let (key, value) = (key.trim(), value.trim());
-    let is_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    // At the value's first word: an error further on is another one.
-    let is_at_value = error.start == line_start + line.find(value)?;
-    let is_bare = value.starts_with(|c: char| c.is_alphabetic() || matches!(c, '/' | '$'));
-    let is_plain = !value.contains(['\'', '#']) && !key.is_empty() && key.chars().all(is_key);
-    (is_at_value && is_bare && is_plain)
-        .then(|| format!("put the text in quotes: {key} = '{}'", truncate(value, 80)))
 }

@@ -51,6 +51,11 @@ pub(crate) fn check(
         return None;
     }
     let warning = |message: String| Diagnostic::warning(Code::UNKNOWN_KEY, key.span(), message);
+    if let Some(list) = as_list(path) {
+        let found = warning(format!("several paths in one text: `{path}`"));
+        let found = found.with_help(format!("write a list: {list}"));
+        return Some(found.with_fix(key.span(), list));
+    }
     // A fix is an edit of the path, as it would be written without quotes and escapes.
     let write = |meant: &str| {
         let found = Diagnostic::warning(
@@ -97,6 +102,17 @@ pub(crate) fn check(
             )))
         }
     }
+}
+
+/// The paths of `"content.eniId, regionId"` as a list; `None` for a text of another form.
+fn as_list(path: &str) -> Option<String> {
+    let paths: Vec<&str> = path.split(',').map(str::trim).collect();
+    let is_path = |path: &&str| {
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
+        !path.is_empty() && path.chars().all(is_part)
+    };
+    (paths.len() > 1 && paths.iter().all(is_path))
+        .then(|| format!("[\"{}\"]", paths.join("\", \"")))
 }
 
 /// The events in the tests of the rule file itself.

@@ -65,6 +65,7 @@ mod reaction_failure;
 mod recorded_state;
 pub mod reference;
 mod rule;
+mod rule_advice;
 mod rule_fields;
 mod rule_file;
 mod rule_findings;

@@ -286,7 +286,10 @@ fn find_in(
         let written = key.get_ref().as_ref();
         // A lookup may have the name of a key of the rule: `lookup.state = { table = … }`.
         let is_lookup = name == "lookup" && matches!(value.get_ref(), DeValue::Table(_));
-        if RULE_KEYS.contains(&written) && !own.contains(&written) && !is_lookup {
+        // `expect = false` is another name of `matches`, and not a list of keys.
+        let is_outcome = written == "expect" && matches!(value.get_ref(), DeValue::Boolean(_));
+        let is_own = own.contains(&written) || is_lookup || is_outcome;
+        if RULE_KEYS.contains(&written) && !is_own {
             let mut lines = Vec::new();
             let is_movable = has_header && find_lines(key.span(), value, text, &mut lines);
             found.push(Misplaced {

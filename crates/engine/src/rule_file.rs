@@ -18,6 +18,7 @@ use crate::inhibition::Inhibition;
 use crate::lookup::Lookups;
 use crate::lookup_keys;
 use crate::misplaced_keys::MisplacedKeys;
+use crate::rule_advice::ADVICE;
 use crate::rule_test::RuleTest;
 use crate::tables::UsedTables;
 use crate::window_keys::{WindowKeys, read_by, row_paths};
@@ -83,7 +84,7 @@ impl RuleFile {
         let limits = tables.limits;
         // Every key is read even after a fault, so that an author sees all faults at once. Filter
         // and script are only taken from the file here; `Rule::compile` parses them.
-        let document = Document::parse(text, "the rule", FaultCodes::RULE);
+        let document = Document::parse(text, "the rule", FaultCodes::RULE).with_advice(&ADVICE);
         let root = document.root();
         let misplaced = MisplacedKeys::read(&root, text);
         let has = |key: &str| root.has(key) || misplaced.has(key);

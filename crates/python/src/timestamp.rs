@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDelta, PyTzInfo};
@@ -13,6 +13,13 @@ pub(crate) fn timestamp_or_now(now: Option<&Bound<'_, PyAny>>) -> PyResult<Times
         return Ok(Timestamp::now());
     };
     let py = now.py();
+    if !now.hasattr(intern!(py, "utcoffset"))? {
+        let kind = now.get_type().name()?;
+        return Err(PyTypeError::new_err(format!(
+            "expected an aware datetime as now, found {kind}; write datetime.now(timezone.utc), or \
+             datetime.fromisoformat(\"2024-05-14T08:00:00+00:00\")"
+        )));
+    }
     // ISO 8601 text is exact to the microsecond; `timestamp()` returns a float, which is not.
     let text: String = now.call_method0(intern!(py, "isoformat"))?.extract()?;
     if now.call_method0(intern!(py, "utcoffset"))?.is_none() {

@@ -23,7 +23,7 @@ use crate::run_error::plural_of;
 use crate::sandbox::{Overload, Sandbox, unavailable};
 use crate::variable_scope::is_reserved;
 use crate::workspace::Workspace;
-use crate::{ReactionLimits, ScriptVariables, call_name, walk};
+use crate::{ReactionLimits, ScriptVariables, call_name, foreign_syntax, walk};
 
 /// The errors of a script that rhai has parsed, by location.
 pub(crate) fn check(
@@ -332,12 +332,17 @@ impl Checker<'_> {
             .collect();
         let span = SourceLocation::token(position, self.source);
         let diagnostic = Diagnostic::error(Code::UNKNOWN_FUNCTION, span.clone(), message);
-        self.errors.push(match nearest(name, known) {
-            Some(meant) => diagnostic
-                .with_help(format!("did you mean `{meant}`?"))
-                .with_fix(span, meant),
-            None => diagnostic,
-        });
+        let foreign = foreign_syntax::function(name, &known);
+        self.errors
+            .push(match foreign.or_else(|| nearest(name, known)) {
+                Some(meant) => diagnostic
+                    .with_help(format!("did you mean `{meant}`?"))
+                    .with_fix(span, meant),
+                None => match foreign_syntax::function_help(name) {
+                    Some(help) => diagnostic.with_help(help),
+                    None => diagnostic,
+                },
+            });
     }
 
     /// Checks that an assignment does not change an element of `this`.

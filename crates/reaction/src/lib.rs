@@ -31,6 +31,7 @@ mod default_message;
 mod default_window_message;
 mod effects;
 mod error;
+mod foreign_syntax;
 mod gate;
 mod input;
 mod kept_match;

@@ -3,6 +3,7 @@
 use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 use rhai::{LexError, ParseError, ParseErrorType};
 
+use crate::foreign_syntax;
 use crate::run::grouped;
 use crate::run_error::too_large;
 use crate::sandbox::unavailable;
@@ -16,6 +17,16 @@ pub(crate) fn diagnostic(
     limits: &ReactionLimits,
 ) -> Diagnostic {
     let span = SourceLocation::token(error.position(), source);
+    let is_unavailable = |word: &str| unavailable(word).is_some();
+    let is_foreign = match error.err_type() {
+        ParseErrorType::Reserved(word) => !is_unavailable(word),
+        ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) => !is_unavailable(word),
+        _ => true,
+    };
+    let explained = is_foreign.then(|| foreign_syntax::explain(error.err_type(), source, &span));
+    if let Some(explained) = explained.flatten() {
+        return explained;
+    }
     let syntax = |message: String| Diagnostic::error(Code::SCRIPT_SYNTAX, span.clone(), message);
     let limit = |message: String| Diagnostic::error(Code::SCRIPT_LIMIT, span.clone(), message);
     match error.err_type() {
@@ -110,6 +121,14 @@ pub(crate) fn undefined_variable(
         );
     }
     let elsewhere = variables.where_it_exists(name);
+    let diagnostic = if elsewhere.is_none() {
+        match foreign_syntax::unknown_variable(name, source, &span, diagnostic) {
+            Ok(explained) => return explained,
+            Err(unexplained) => unexplained,
+        }
+    } else {
+        diagnostic
+    };
     match (nearest(name, in_scope.iter().copied()), elsewhere) {
         (Some(meant), None) => diagnostic
             .with_help(format!("did you mean `{meant}`?"))

@@ -203,7 +203,12 @@ fn not_found(signature: &str) -> String {
         );
     }
     if name.chars().all(|c| c.is_ascii_punctuation() && c != '_') {
-        return format!("cannot apply `{name}` to {found}");
+        let help = if found.contains("missing value") {
+            "; give it a default: `(value ?? 0)`"
+        } else {
+            ""
+        };
+        return format!("cannot apply `{name}` to {found}{help}");
     }
     format!("no function `{name}` accepts {found}")
 }

@@ -210,7 +210,8 @@ impl Template {
             .add_template_owned(NAME, source.to_owned())
             .map_err(|error| {
                 let span = error.range().unwrap_or(source.len()..source.len());
-                invalid(source, wrong(span, message(&error)))
+                let found = wrong(span, message(&error));
+                invalid(source, with_syntax_help(found, source))
             })?;
         let names = TemplateNames {
             variables: &variables_of(variables),
@@ -473,6 +474,36 @@ fn message(error: &minijinja::Error) -> String {
     error
         .detail()
         .map_or_else(|| error.kind().to_string(), str::to_owned)
+}
+
+/// The diagnostic of a syntax error with what to write.
+fn with_syntax_help(mut found: Diagnostic, source: &str) -> Diagnostic {
+    let before = source.get(..found.span.start).unwrap_or_default();
+    let rest = source.get(found.span.start..).unwrap_or_default();
+    let inside = |open: &str, close: &str| before.rfind(open) > before.rfind(close);
+    // `{{ .event.id }}`, as templates of Go have it.
+    if rest.starts_with('.') && before.trim_end().ends_with("{{") {
+        let span = found.span.start..found.span.start + 1;
+        found.span = span.clone();
+        return found
+            .with_help("a variable is written without a dot before it: {{ event.id }}")
+            .with_fix(span, "");
+    }
+    let message = found.message.clone();
+    if message.contains("expected end of variable block") && rest.trim().is_empty() {
+        return found.with_help("add the closing `}}`");
+    }
+    if message.contains("unexpected end of input") && rest.trim().is_empty() {
+        let help = if inside("{%", "%}") {
+            "add the closing `%}`"
+        } else if before.contains("{% for") && !before.contains("endfor") {
+            "add the end of the loop: {% endfor %}"
+        } else {
+            "add the end of the condition: {% endif %}"
+        };
+        return found.with_help(help);
+    }
+    found.with_help("values are written as {{ event.id }}, conditions as {% if … %}…{% endif %}")
 }
 
 #[cfg(test)]

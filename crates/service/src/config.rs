@@ -245,7 +245,8 @@ impl Config {
         secrets: Secrets<'_>,
     ) -> Result<PartialConfig, FileDiagnostics> {
         let file = |diagnostics| masking::masked(name, text, diagnostics);
-        let document = Document::parse(text, "the configuration", FaultCodes::CONFIG);
+        let document = Document::parse(text, "the configuration", FaultCodes::CONFIG)
+            .with_advice(&delivery_config::ADVICE);
         // A table that was not closed swallows the keys after it: whatever else is reported of a
         // file that is not TOML would be guesses.
         if document.has_syntax_errors() {

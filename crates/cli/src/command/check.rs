@@ -20,6 +20,7 @@ use crate::output::calls::CallList;
 use crate::output::findings::{Finding, FindingsFormat, FindingsWriter};
 use crate::output::text::plural;
 use crate::output::{Format, Output};
+use crate::rule_warnings;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -202,6 +203,9 @@ fn check_rules(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
         }
     }
     let counts = writer.finish(output)?;
+    if let Ok(rules) = &loaded {
+        rule_warnings::draw_emptiness(rules, output);
+    }
     if let (FindingsFormat::Human, Ok(rules)) = (args.format, &loaded) {
         let disabled = rules.rules().filter(|rule| !rule.enabled());
         let disabled: Vec<_> = disabled.map(Rule::name).collect();

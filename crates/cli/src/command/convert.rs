@@ -45,7 +45,11 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     } else {
         args.filter.clone()
     };
-    let pattern = filter_argument::parse(&text, args.dialect, output)?;
+    let pattern = if args.filter == "-" {
+        filter_argument::parse(&text, args.dialect, output)?
+    } else {
+        filter_argument::parse_argument(&text, &[], args.dialect, output)?
+    };
     let other = if text.trim_start().starts_with('{') {
         Notation::Expression
     } else {

@@ -84,8 +84,12 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
                     "--rule selects one of the rules; it is not allowed with a filter".to_owned(),
                 ));
             }
-            let pattern =
-                filter_argument::parse(text, reflexarc_pattern::Dialect::Reflexarc, output)?;
+            let pattern = filter_argument::parse_argument(
+                text,
+                &named.events,
+                reflexarc_pattern::Dialect::Reflexarc,
+                output,
+            )?;
             let event = event(&named.events, args.line, output)?;
             vec![Explained {
                 name: "filter".to_owned(),

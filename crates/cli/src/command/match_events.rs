@@ -252,7 +252,7 @@ fn filters(args: &Args, output: &mut Output) -> Result<(Filters, Vec<PathBuf>), 
     let native = args.dialect == Dialect::Reflexarc && !args.as_is;
     let over_limit = |error| Failure::Invalid(format!("the filters exceed a limit: {error}"));
     let (names, matcher) = if let Some(text) = filter {
-        let pattern = filter_argument::parse(&text, args.dialect, output)?;
+        let pattern = filter_argument::parse_argument(&text, &events, args.dialect, output)?;
         (Vec::new(), Matcher::build([pattern.node()]))
     } else if let Some(path) = &args.patterns {
         let (names, nodes) = filter_file::read(path, args.dialect)?;

@@ -141,6 +141,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     }
     let rules = load_rules(&rules)?;
     rule_warnings::draw(&rules, output);
+    rule_warnings::draw_emptiness(&rules, output);
     let sources = input::open_all(&events)?;
     output.begin(args.format)?;
     let (totals, failure) = {

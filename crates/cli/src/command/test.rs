@@ -68,6 +68,7 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     }
     let mut rules = load_rules(&args.paths)?;
     rule_warnings::draw(&rules, output);
+    rule_warnings::draw_emptiness(&rules, output);
     let mut reports = rules.test(&args.filter);
     if args.update && update(&rules, &reports, output)? > 0 {
         // Tests can fail in more than their actions, so the rewritten files are tested again.

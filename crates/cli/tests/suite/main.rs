@@ -70,6 +70,7 @@ mod storm;
 mod streams;
 mod tail;
 mod unknown_targets;
+mod usual_mistakes;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 
 use jiff::SignedDuration;
-use reflexarc_diagnostic::Code;
+use reflexarc_diagnostic::toml::EmbeddedText;
+use reflexarc_diagnostic::{Code, Diagnostic, nearest};
 
 use super::ConfigTable;
 use crate::answer_policy::AnswerPolicy;
@@ -29,6 +30,14 @@ pub(super) fn policy(keys: &ConfigTable<'_>) -> RetryPolicy {
         // A single string is a name or a delay: `retry = "backoff"`, `retry = "5m"`.
         Some([name]) if name.text() == "exponential" => {}
         Some([name]) if name.text() == "backoff" => policy.delays = RetryDelays::Backoff,
+        Some([name])
+            if !name
+                .text()
+                .trim_start()
+                .starts_with(|c: char| c.is_ascii_digit()) =>
+        {
+            report_unknown(keys, name);
+        }
         Some(list) => {
             let delays = list.iter().filter_map(|delay| keys.parse_duration(delay));
             policy.delays = RetryDelays::List(delays.collect());
@@ -36,6 +45,20 @@ pub(super) fn policy(keys: &ConfigTable<'_>) -> RetryPolicy {
     }
     policy.max_age = keys.duration("max_age").unwrap_or(policy.max_age);
     policy
+}
+
+/// Reports a `retry` that is neither a name nor a delay.
+fn report_unknown(keys: &ConfigTable<'_>, name: &EmbeddedText) {
+    let message = format!("unknown retry `{}`", name.text());
+    let fault = Diagnostic::error(Code::CONFIG_VALUE, name.span(), message);
+    keys.report(match nearest(name.text(), ["exponential", "backoff"]) {
+        Some(meant) => fault
+            .with_help(format!("did you mean \"{meant}\"?"))
+            .with_fix(name.span(), format!("\"{meant}\"")),
+        None => fault.with_help(
+            "write \"exponential\", \"backoff\", waits such as [\"1s\", \"10s\"], or [] for one attempt",
+        ),
+    });
 }
 
 /// `order_wait`: how long a failing delivery holds up the next one of its resource; "0s" for no

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use reflexarc_diagnostic::Code;
 use reflexarc_diagnostic::toml::{DeTable, DeValue, TableReader};
+use reflexarc_diagnostic::{Code, Diagnostic};
 use reflexarc_files::read_regular_file;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest as _, Sha256};
@@ -244,17 +244,40 @@ impl<'a> ConfigTable<'a> {
         // error so that no secret gets there.
         if !matches!(self.lookup(key)?.get_ref(), DeValue::Table(_)) {
             let message = format!("the secret `{key}` must not be written in the configuration");
-            self.fault(key, Code::CONFIG_SECRET, message, HELP);
+            let fault = Diagnostic::error(Code::CONFIG_SECRET, self.span_of(key), message);
+            let text = self.lookup(key).and_then(|value| value.get_ref().as_str());
+            self.report(match text.and_then(variable_name) {
+                // `"${DINGTALK_TOKEN}"`, as shells and other tools have it.
+                Some(name) => {
+                    let reference = format!("{{ env = \"{name}\" }}");
+                    fault
+                        .with_help(format!("for an environment variable, write {reference}"))
+                        .with_fix(self.span_of(key), reference)
+                }
+                None => fault.with_help(HELP),
+            });
             return None;
         }
         let reference = self.table(key)?;
+        let is_named = |key: &str| reference.has(key);
+        if !is_named("env") && !is_named("file") {
+            let message = format!("the secret `{key}` needs either `env` or `file`");
+            let fault = Diagnostic::error(Code::CONFIG_SECRET, reference.span(), message);
+            reference.report_missing("env", fault.with_help(HELP));
+            reference.finish();
+            return None;
+        }
         let (variable, path) = (reference.string("env"), reference.path("file"));
         reference.finish();
         let found = match (variable, path, environment) {
             (Some(_), None, None) | (None, Some(_), None) => return Some(String::new().into()),
             (Some(variable), None, Some(environment)) => environment(&variable).ok_or((
                 format!("the environment variable {variable} is not set"),
-                "set it in the environment of the service, or write { file = \"path\" }",
+                if variable.starts_with('$') {
+                    "write the name of the variable without `$`"
+                } else {
+                    "set it in the environment of the service, or write { file = \"path\" }"
+                },
             )),
             (None, Some(path), Some(_)) => self
                 .secret_file(&path)
@@ -333,4 +356,20 @@ fn canonicalize(key: &str, value: &DeValue<'_>, text: &mut String) {
         DeValue::Table(table) => canonicalize_table(table, text),
     }
     text.push(';');
+}
+
+/// The variable that a text names in the way of shells: `$NAME`, `${NAME}`.
+fn variable_name(text: &str) -> Option<&str> {
+    let name = text.trim().strip_prefix('$')?;
+    let name = match name.strip_prefix('{') {
+        Some(inner) => inner.strip_suffix('}')?,
+        None => name,
+    };
+    let name = name
+        .strip_prefix("env.")
+        .or(name.strip_prefix("env:"))
+        .unwrap_or(name);
+    // A secret that begins with `$` is hardly in capitals throughout.
+    let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    (!name.is_empty() && name.chars().all(is_name)).then_some(name)
 }

@@ -5,7 +5,7 @@ mod values;
 use std::cell::RefCell;
 use std::fmt;
 
-use super::{DeTable, DeValue, Document, EmbeddedText, Spanned};
+use super::{DeTable, DeValue, Document, EmbeddedText, Meant, Spanned, ValueKind};
 use crate::{Code, Diagnostic, Span, nearest};
 
 /// One table of a [`Document`].
@@ -62,30 +62,49 @@ impl<'a> TableReader<'a> {
         // Which keys are valid may depend on the value of another: a target of type `file` has a
         // `path`.
         let known = self.known.borrow();
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let mut known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let mut listed = std::collections::BTreeSet::new();
+        known.retain(|key| listed.insert(*key));
         for key in self.table.keys() {
             if known.contains(&key.get_ref().as_ref()) {
                 continue;
             }
             let message = format!("unknown key `{}` in {}", key.get_ref(), self.title());
             let fault = Diagnostic::error(self.document.codes.key, key.span(), message);
+            let name = key.get_ref().as_ref();
+            let foreign = self.document.advice.meant(&self.path, name, &known);
             self.document
-                .report(match nearest(key.get_ref(), known.iter().copied()) {
-                    Some(name) => {
-                        // `wehn = …` is one mistake, not an unknown `wehn` and a missing `when`.
-                        for (missing, index) in self.missing.borrow().iter() {
-                            if missing == name {
-                                self.document.retract(*index);
-                            }
-                        }
-                        fault
-                            .with_help(format!("did you mean `{name}`?"))
-                            .with_fix(key.span(), name)
+                .report(match (foreign, nearest(name, known.iter().copied())) {
+                    (Some(Meant::Help(help)), _) => fault.with_help(help),
+                    (Some(Meant::Key(own)), _) => {
+                        let help = format!("`{own}` is the key for it");
+                        self.renamed(fault.with_help(help), key.span(), own)
                     }
-                    None if known.is_empty() => fault,
-                    None => fault.with_help(format!("expected one of: {}", known.join(", "))),
+                    (None, Some(own)) => {
+                        let help = format!("did you mean `{own}`?");
+                        self.renamed(fault.with_help(help), key.span(), own)
+                    }
+                    (None, None) if known.is_empty() => fault,
+                    (None, None) => {
+                        fault.with_help(format!("expected one of: {}", known.join(", ")))
+                    }
                 });
         }
+    }
+
+    /// The diagnostic about a key that is meant to be `own`.
+    fn renamed(&self, fault: Diagnostic, key: Span, own: &str) -> Diagnostic {
+        // `wehn = …` is one mistake, not an unknown `wehn` and a missing `when`.
+        for (missing, index) in self.missing.borrow().iter() {
+            if missing == own {
+                self.document.retract(*index);
+            }
+        }
+        // A table has each key once.
+        if self.table.contains_key(own) {
+            return fault;
+        }
+        fault.with_fix(key, own)
     }
 
     /// What messages call the table.
@@ -181,6 +200,19 @@ impl<'a> TableReader<'a> {
     /// ```
     pub fn named_tables(&self, key: &str) -> Vec<(String, Self)> {
         // Located at their names: `[targets.team]` is marked at `team`, which identifies it.
+        if let Some(value) = self.lookup(key)
+            && let DeValue::Array(elements) = value.get_ref()
+        {
+            let name = elements.iter().find_map(|element| match element.get_ref() {
+                DeValue::Table(table) => table.get("name")?.get_ref().as_str(),
+                _ => None,
+            });
+            let name = name.unwrap_or("NAME");
+            let message = format!("`{key}`: expected a table, found an array");
+            let help = format!("write the name in the header: [{key}.{name}]");
+            self.fault(key, self.document.codes.kind, message, help);
+            return Vec::new();
+        }
         let Some(outer) = self.table(key) else {
             return Vec::new();
         };
@@ -191,7 +223,10 @@ impl<'a> TableReader<'a> {
                     let reader = outer.inner(&name.0, table, name.1);
                     Some((name.0, reader))
                 }
-                _ => self.wrong_type(&name.0, value, "a table"),
+                _ if self.document.advice.top_level.contains(&name.0.as_str()) => {
+                    outer.misplaced(&name.0, name.1)
+                }
+                _ => outer.wrong_type(&name.0, value, "a table"),
             }
         });
         named.collect()
@@ -253,18 +288,88 @@ impl<'a> TableReader<'a> {
         Self::new(self.document, table, span, path)
     }
 
+    /// Reports a key of the top-level table inside of this one.
+    fn misplaced<T>(&self, key: &str, span: Span) -> Option<T> {
+        let message = format!(
+            "`{key}` is a key of {}, and is inside {} here",
+            self.document.title,
+            self.title()
+        );
+        let fault = Diagnostic::error(self.document.codes.kind, span, message);
+        self.report(fault.with_help(
+            "move it above the first line that begins with `[`: in TOML, all that is below such a \
+             line belongs to it",
+        ));
+        None
+    }
+
     fn wrong_type<T>(&self, key: &str, value: &Spanned<DeValue<'_>>, expected: &str) -> Option<T> {
         if self.document.is_broken(&value.span()) {
             return None;
         }
         let found = type_name(value.get_ref());
         let message = format!("`{key}`: expected {expected}, found {found}");
-        self.report(Diagnostic::error(
-            self.document.codes.kind,
-            value.span(),
-            message,
-        ));
+        let fault = Diagnostic::error(self.document.codes.kind, value.span(), message);
+        self.report(self.with_right_value(fault, key, value, expected));
         None
+    }
+
+    /// The diagnostic with the right value, where what was written shows it.
+    fn with_right_value(
+        &self,
+        fault: Diagnostic,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        expected: &str,
+    ) -> Diagnostic {
+        let span = value.span();
+        let written = self.document.text.get(span.clone()).unwrap_or_default();
+        let advice = self.document.advice;
+        if let Some(right) =
+            kind(value.get_ref()).and_then(|kind| advice.value(&self.path, key, kind))
+        {
+            let fault = fault.with_help(right.help);
+            return match right.fix {
+                Some(fix) => fault.with_fix(span, fix.replacen("{}", written, 1)),
+                None => fault,
+            };
+        }
+        let text = value.get_ref().as_str().unwrap_or_default().trim();
+        let is_number = text.parse::<u64>().is_ok();
+        match value.get_ref() {
+            DeValue::String(_) if expected == "an integer" && is_number => {
+                fault.with_help("remove the quotes").with_fix(span, text)
+            }
+            DeValue::String(_)
+                if expected.starts_with("true") && matches!(text, "true" | "false") =>
+            {
+                fault.with_help("remove the quotes").with_fix(span, text)
+            }
+            // `[test]`, the header of one table.
+            DeValue::Table(_)
+                if expected == "an array of tables"
+                    && written.starts_with('[')
+                    && !written.starts_with("[[")
+                    && written.ends_with(']') =>
+            {
+                let right = format!("[{written}]");
+                let help = format!("write {right}: there may be several");
+                fault.with_help(help).with_fix(span, right)
+            }
+            _ => fault,
+        }
+    }
+}
+
+/// The type of a value, for advice.
+fn kind(value: &DeValue<'_>) -> Option<ValueKind> {
+    match value {
+        DeValue::String(_) => Some(ValueKind::String),
+        DeValue::Integer(_) | DeValue::Float(_) => Some(ValueKind::Number),
+        DeValue::Boolean(_) => Some(ValueKind::Boolean),
+        DeValue::Array(_) => Some(ValueKind::Array),
+        DeValue::Table(_) => Some(ValueKind::Table),
+        DeValue::Datetime(_) => None,
     }
 }
 

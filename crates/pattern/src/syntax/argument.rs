@@ -186,11 +186,13 @@ impl TreeBuilder<'_> {
                 } else {
                     string_literal::locate(self.source, span, &at)
                 };
+                let help = regexp_help(&message);
                 self.error(
                     Code::INVALID_REGEXP,
                     fault_span,
                     format!("invalid regular expression: {message}"),
-                );
+                )
+                .help = help;
             }
         }
         None
@@ -213,4 +215,16 @@ impl TreeBuilder<'_> {
         self.error(Code::NOT_PORTABLE, span.clone(), message).help = Some(help.into());
         false
     }
+}
+
+/// What to write where a regular expression has what only engines that backtrack have.
+fn regexp_help(message: &str) -> Option<String> {
+    let help = if message.starts_with("look-around") {
+        "write what must not follow as a condition of its own: `… and not (name matches \"…\")`"
+    } else if message.starts_with("backreferences") {
+        "compare in the script what must be the same twice"
+    } else {
+        return None;
+    };
+    Some(help.to_owned())
 }

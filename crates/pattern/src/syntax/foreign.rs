@@ -72,6 +72,9 @@ pub(super) fn suggested(
     {
         return Some(found);
     }
+    if let Some(found) = range(inner) {
+        return Some(found);
+    }
     if let Some(recognised) = recognised {
         return recognised_suggestion(clause, &recognised);
     }
@@ -164,7 +167,21 @@ fn recognised_suggestion(clause: &Clause<'_, '_>, recognised: &Recognised) -> Op
         }
         _ => (Code::UNKNOWN_OPERATOR, format!("unknown operator `{text}`")),
     };
-    let found = with_condition(condition, &span, code, message)?;
+    let mut found = with_condition(condition, &span, code, message)?;
+    // `len(list)` counts elements in other languages.
+    let is_length = ["len", "length", "size", "count"];
+    if let Some(right) = found
+        .right
+        .as_ref()
+        .filter(|right| right.contains(" matches "))
+        && is_call
+        && is_length.contains(&text.to_lowercase().as_str())
+    {
+        found.help = format!(
+            "write `{right}` for the length of a text; the elements of an array are counted in the \
+             script"
+        );
+    }
     Some(Suggestion {
         is_misread: recognised.is_misread,
         ..found
@@ -205,7 +222,18 @@ fn with_condition(
     } else if is_any(ValueKind::Word) && is_ordered {
         (FIELDS.to_owned(), None)
     } else if is_ordered && is_any(ValueKind::Text) && condition.spell().is_none() {
-        let help = "only numbers have an order; use `==`, `starts with` or `matches` for a text";
+        // `10MB`, `5m`
+        let has_unit = condition.values.iter().any(|value| {
+            let text = value.text().unwrap_or_default();
+            let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+            let is_unit = !unit.is_empty() && unit.chars().all(char::is_alphabetic);
+            unit.len() < text.len() && is_unit
+        });
+        let help = if has_unit {
+            "numbers have no units: write the number in the unit of the event, without quotes"
+        } else {
+            "only numbers have an order; use `==`, `starts with` or `matches` for a text"
+        };
         (help.to_owned(), None)
     } else {
         let right = condition.spell()?;
@@ -261,6 +289,69 @@ fn with_condition(
         is_exact: condition.is_exact(),
         mistake,
         ..Suggestion::new(span, code, message, help, right)
+    })
+}
+
+/// `if a == 1 then`: the condition of a statement.
+pub(super) fn statement(tokens: &[Token], source: &str) -> Option<Suggestion> {
+    let [first, second, ..] = tokens else {
+        return None;
+    };
+    let is_statement = ["if", "when", "where", "filter"]
+        .iter()
+        .any(|word| first.is_word(word));
+    // `if == 1`, `when exists`: the word is a path.
+    let is_condition = matches!(second.kind, Kind::Word | Kind::Quoted) || second.is("(");
+    if !is_statement || !is_condition || reader::operator(&tokens[1..]).is_some() {
+        return None;
+    }
+    let last = tokens
+        .last()
+        .filter(|last| last.is_word("then") || last.is(":"));
+    let end = last.map_or(source.len(), |last| last.span.start);
+    let right = source.get(second.span.start..end)?.trim();
+    let message = format!("unexpected `{}`", first.text);
+    let help = format!("a filter is the condition alone: write `{right}`");
+    Some(Suggestion {
+        is_exact: true,
+        is_misread: true,
+        ..Suggestion::new(
+            &first.span,
+            Code::SYNTAX,
+            message,
+            help,
+            Some(right.to_owned()),
+        )
+    })
+}
+
+/// `a >= 4 <= 8`, a range with its path first.
+fn range(tokens: &[Token]) -> Option<Suggestion> {
+    let [path, first, low, second, high] = tokens else {
+        return None;
+    };
+    let is_symbol = |token: &Token| token.kind == Kind::Symbol;
+    let is_range = path.kind == Kind::Word && is_symbol(first) && is_symbol(second);
+    if !is_range || low.kind != Kind::Bare || high.kind != Kind::Bare {
+        return None;
+    }
+    let swapped = match first.text {
+        ">" => "<",
+        ">=" => "<=",
+        "<" => ">",
+        "<=" => ">=",
+        _ => return None,
+    };
+    let right = format!(
+        "{} {swapped} {} {} {}",
+        low.text, path.text, second.text, high.text
+    );
+    let message = format!("unexpected `{}` after `{}`", second.text, low.text);
+    let help = format!("write `{right}`");
+    Some(Suggestion {
+        is_exact: true,
+        is_misread: true,
+        ..Suggestion::new(&second.span, Code::SYNTAX, message, help, Some(right))
     })
 }
 
@@ -322,6 +413,15 @@ fn operator_is_known(text: &str) -> bool {
 }
 
 fn spelling(tokens: &[Token]) -> String {
-    let words: Vec<&str> = tokens.iter().map(|token| token.text).collect();
-    words.join(" ")
+    let mut text = String::new();
+    let mut end = None;
+    for token in tokens {
+        // `a/b` as it is written, and words with one space between them.
+        if end.is_some_and(|end| end < token.span.start) {
+            text.push(' ');
+        }
+        text.push_str(token.text);
+        end = Some(token.span.end);
+    }
+    text
 }

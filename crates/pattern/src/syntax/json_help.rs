@@ -242,6 +242,22 @@ pub(super) fn with_structure_help(
     }
     // `{{ a.b }} == "x"`: a path of a template.
     if head == "{" && token == "{" {
+        let inner = text
+            .trim()
+            .strip_prefix("{{")
+            .and_then(|text| text.strip_suffix("}}"));
+        if let Some(inner) = inner
+            .map(str::trim)
+            .filter(|inner| !inner.contains(['{', '}']))
+            && foreign::whole(inner).is_some()
+        {
+            let span = 0..text.len();
+            let message = "a filter is written without `{{ }}`";
+            let found = Diagnostic::error(error.code, span.clone(), message);
+            return found
+                .with_help(format!("write `{inner}`"))
+                .with_fix(span, inner);
+        }
         let plain = text.replace("{{", "").replace("}}", "");
         if let Some(right) = foreign::whole(&plain) {
             return error.with_help(format!("a path is written without braces: `{right}`"));

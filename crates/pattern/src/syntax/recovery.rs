@@ -18,7 +18,9 @@ impl TreeBuilder<'_> {
         let mut whole = self.diagnostics.split_off(before);
         let stopped = Grammar::parse(Rule::expression, self.source).is_err();
         let tokens = foreign::tokens(self.source, comments);
-        if let Some(suggestion) = foreign::prefix_connective::suggestion(&tokens)
+        let of_whole = foreign::prefix_connective::suggestion(&tokens)
+            .or_else(|| foreign::statement(&tokens, self.source));
+        if let Some(suggestion) = of_whole
             && let (Some(first), Some(last)) = (tokens.first(), tokens.last())
         {
             let span = first.span.start..last.span.end;

@@ -4,6 +4,7 @@
 //! minijinja looks names up when a template is rendered. A misspelt variable is empty then, and a
 //! misspelt filter fails the message that someone waits for.
 
+use crate::foreign_syntax::EVENT_FIELDS;
 use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 
 use super::tokens::{Kind, Token, tokens};
@@ -325,6 +326,18 @@ impl<'s> Checker<'s, '_> {
             .filter(|name| known.contains(name));
         let meant = alias.or_else(|| nearest(token.text, known.iter().copied()));
         self.report(token.span(), message, meant, known);
+        if what == "variable"
+            && meant.is_none()
+            && elsewhere.is_none()
+            && EVENT_FIELDS.contains(&token.text)
+            && known.contains(&"event")
+            && let Some(found) = self.found.pop()
+        {
+            let right = format!("event.{}", token.text);
+            let help = format!("fields are read from the event: {{{{ {right} }}}}");
+            self.found
+                .push(found.with_help(help).with_fix(token.span(), right));
+        }
         if let (Some(found), Some(elsewhere)) = (self.found.last_mut(), elsewhere) {
             // `events` where there is only `event` may be misspelt as well.
             found.help = Some(match meant {
@@ -355,7 +368,7 @@ impl<'s> Checker<'s, '_> {
             let shown = &token.text[placeholder.span.clone()];
             let message = format!("`{shown}` is not replaced in a template, but sent as it stands");
             let warning = Diagnostic::warning(Code::PLACEHOLDER, span.clone(), message)
-                .with_help("write {{ event.id }}");
+                .with_help("a template has its values in {{ }}");
             let inner = placeholder.inner.trim();
             let root = inner.split('.').next().unwrap_or_default();
             let is_known = self.names.variables.iter().any(|(name, _)| *name == root);

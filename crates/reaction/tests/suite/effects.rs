@@ -312,7 +312,8 @@ fn errors_of_expressions_name_the_operands() {
         ),
         (
             r"1 + ()",
-            "line 1, column 3: cannot apply `+` to an integer and a missing value (`()`)",
+            "line 1, column 3: cannot apply `+` to an integer and a missing value (`()`); \
+             give it a default: `(value ?? 0)`",
         ),
         (r#"throw "no such zone""#, "line 1, column 1: no such zone"),
     ]);

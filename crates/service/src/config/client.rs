@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use reflexarc::{FileDiagnostics, InvalidFiles};
-use reflexarc_delivery::config::{ConfigContext, ConfigTable, Secrets};
+use reflexarc_delivery::config::{self as delivery_config, ConfigContext, ConfigTable, Secrets};
 use reflexarc_diagnostic::toml::{Document, FaultCodes};
 use secrecy::SecretString;
 
@@ -36,7 +36,8 @@ impl ClientSettings {
     ) -> Result<Self, InvalidFiles> {
         let (name, text) = read_file(path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let document = Document::parse(&text, "the configuration", FaultCodes::CONFIG);
+        let document = Document::parse(&text, "the configuration", FaultCodes::CONFIG)
+            .with_advice(&delivery_config::ADVICE);
         let context = ConfigContext::new(folder, Secrets::Resolve(environment));
         let settings = if document.has_syntax_errors() {
             None

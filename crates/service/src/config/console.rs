@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use reflexarc_delivery::config::ConfigTable;
 use reflexarc_diagnostic::Code;
 
-use super::sections::hosts;
+use super::sections::{hosts, report_address};
 
 /// What `[console]` configures.
 pub(super) struct ConsoleSection {
@@ -20,9 +20,7 @@ pub(super) fn console(table: ConfigTable<'_>, has_tokens: bool) -> Option<Consol
     let listen = text.and_then(|text| {
         let address = text.parse();
         if address.is_err() {
-            let message = "`listen` is not an address and port";
-            let help = "write it as \"127.0.0.1:8326\"";
-            table.fault("listen", Code::CONFIG_VALUE, message, help);
+            report_address(&table, &text, 8326);
         }
         address.ok()
     });

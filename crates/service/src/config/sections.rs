@@ -144,11 +144,42 @@ pub(super) fn listen(table: &ConfigTable<'_>) -> Option<SocketAddr> {
     };
     let address = text.parse();
     if address.is_err() {
-        let message = "`listen` is not an address and port";
-        let help = "write it as \"127.0.0.1:8321\"";
-        table.fault("listen", Code::CONFIG_VALUE, message, help);
+        report_address(table, &text, 8321);
     }
     address.ok()
+}
+
+/// Reports a `listen` that is not an address and port.
+pub(super) fn report_address(table: &ConfigTable<'_>, text: &str, default_port: u16) {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+    let (reason, right) = if digits(text) {
+        ("the address is missing", format!("127.0.0.1:{text}"))
+    } else if text.contains("://") {
+        (
+            "a scheme and a path are not part of it",
+            format!("127.0.0.1:{default_port}"),
+        )
+    } else if digits(port) && port.parse::<u16>().is_err() {
+        (
+            "the highest port is 65535",
+            format!("{host}:{default_port}"),
+        )
+    } else if host == "localhost" && digits(port) {
+        ("a name is not an address", format!("127.0.0.1:{port}"))
+    } else if host.is_empty() && digits(port) {
+        ("the address is missing", format!("127.0.0.1:{port}"))
+    } else if text.parse::<std::net::IpAddr>().is_ok() {
+        ("the port is missing", format!("{text}:{default_port}"))
+    } else {
+        ("it is none", format!("127.0.0.1:{default_port}"))
+    };
+    let message = match reason {
+        "it is none" => "`listen` is not an address and port".to_owned(),
+        reason => format!("`listen` is not an address and port: {reason}"),
+    };
+    let help = format!("write it as \"{right}\"");
+    table.fault("listen", Code::CONFIG_VALUE, message, help);
 }
 
 /// `[telemetry]`.

@@ -80,7 +80,8 @@ impl TargetSettings {
         if let Some(errors) = Config::read_parts(name, text, folder, Secrets::Skip)?.errors {
             return Err(errors.into());
         }
-        let document = Document::parse(text, "the configuration", FaultCodes::CONFIG);
+        let document = Document::parse(text, "the configuration", FaultCodes::CONFIG)
+            .with_advice(&delivery_config::ADVICE);
         let context = ConfigContext::new(folder, Secrets::Resolve(environment));
         let root = ConfigTable::new(&context, document.root());
         let targets = delivery_config::targets(&root);

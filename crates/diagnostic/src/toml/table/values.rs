@@ -8,9 +8,6 @@ use super::TableReader;
 use crate::toml::{DeValue, EmbeddedText, Spanned};
 use crate::{Diagnostic, nearest, parse_duration};
 
-/// How a duration is written.
-const DURATION_HELP: &str = "write a string with a unit: \"90s\", \"10m\", \"24h\" or \"7d\"";
-
 impl<'a> TableReader<'a> {
     /// A string.
     pub fn string(&self, key: &str) -> Option<String> {
@@ -158,7 +155,9 @@ impl<'a> TableReader<'a> {
             && let DeValue::Integer(_) | DeValue::Float(_) = value.get_ref()
         {
             let message = format!("`{key}`: expected a duration, found a number");
-            self.fault(key, self.document.codes.kind, message, DURATION_HELP);
+            let written = self.document.text.get(value.span()).unwrap_or("10");
+            let help = format!("write a string with a unit: \"{written}s\", \"{written}m\" …");
+            self.fault(key, self.document.codes.kind, message, help);
             return None;
         }
         let text = self.embedded(key)?;
@@ -225,7 +224,14 @@ impl<'a> TableReader<'a> {
             let message = format!("unknown {name} \"{}\"", text.text());
             let fault = Diagnostic::error(self.document.codes.value, text.span(), message);
             let words = choices.iter().map(|(word, _)| *word);
-            self.report(if let Some(word) = nearest(text.text(), words.clone()) {
+            let foreign = self.document.advice.word(name, text.text());
+            self.report(if let Some(word) = foreign {
+                let quoted: Vec<_> = words.map(|word| format!("\"{word}\"")).collect();
+                let help = format!("write \"{word}\", which is one of {}", quoted.join(", "));
+                fault
+                    .with_help(help)
+                    .with_fix(text.span(), format!("\"{word}\""))
+            } else if let Some(word) = nearest(text.text(), words.clone()) {
                 fault
                     .with_help(format!("did you mean \"{word}\"?"))
                     .with_fix(text.span(), format!("\"{word}\""))

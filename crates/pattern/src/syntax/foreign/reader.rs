@@ -171,9 +171,34 @@ fn separated(tokens: &[Token]) -> Option<(ForeignPath, usize)> {
         .filter(|token| !is_separator(token))
         .map(|token| token.text)
         .collect();
+    // `labels.app.kubernetes.io/name`: the key of a label begins with a domain.
+    if let [domain, name] = keys.as_slice()
+        && path[1].is("/")
+        && let Some(path) = label(domain, name)
+    {
+        return Some((path, count));
+    }
     let mut path = ForeignPath::read(&keys.join("."))?;
     path.step = path.step.max(Step::Name);
     Some((path, count))
+}
+
+/// The path of a label with a domain in its key, as Kubernetes has them.
+fn label(domain: &str, name: &str) -> Option<ForeignPath> {
+    let mut path = ForeignPath::read(domain)?;
+    let is_domain = matches!(
+        path.keys.last()?.as_str(),
+        "io" | "com" | "org" | "net" | "dev" | "cn"
+    );
+    // The domain begins after the key of all labels.
+    let is_parent = |key: &String| matches!(key.as_str(), "labels" | "annotations" | "tags");
+    let parent = path.keys.iter().position(is_parent)?;
+    if !is_domain || path.step > Step::Root {
+        return None;
+    }
+    let domain = path.keys.split_off(parent + 1).join(".");
+    path.keys.push(format!("{domain}/{name}"));
+    Some(path)
 }
 
 /// Whether a path is written otherwise here. One that begins with a word for the event is valid,
