@@ -6,6 +6,7 @@ mod audited;
 mod backup;
 mod check;
 mod clock;
+mod completions;
 mod config;
 mod convert;
 mod deliver;
@@ -16,6 +17,8 @@ mod fmt;
 mod help;
 mod import;
 mod incident;
+mod init;
+mod man;
 mod match_events;
 #[cfg(test)]
 mod operation_tests;
@@ -24,6 +27,7 @@ mod pending;
 mod reload;
 mod replay;
 mod run;
+mod schema;
 mod send;
 mod serve;
 mod silence;
@@ -43,6 +47,7 @@ use crate::output::{Colour, Output};
 
 const AFTER_HELP: &str = "\
 Examples:
+  reflexarc init alerts                                  create a folder to begin with
   reflexarc run rules events.ndjson                      dry run: print the actions for each event
   reflexarc check rules                                  check rule files
   reflexarc test rules --coverage                        run the tests in rule files
@@ -81,6 +86,8 @@ pub(crate) struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Create a folder with rules, events and a configuration to begin with
+    Init(init::Args),
     /// Check rule files, or events with --events
     Check(check::Args),
     /// Format the filters in rule files
@@ -152,6 +159,12 @@ pub(crate) enum Command {
     /// Check the configuration, or create one
     #[command(subcommand)]
     Config(config::Config),
+    /// Print the JSON Schema of rule files or of the configuration, for editors
+    Schema(schema::Args),
+    /// Print the script with which a shell completes commands and options
+    Completions(completions::Args),
+    /// Print the manual page, or write those of all commands to a folder
+    Man(man::Args),
     /// Show help for a command, or a reference: `help rule`, `help pattern`, `help reaction`, `help targets`,
     /// `help calls`
     Help(help::Args),
@@ -163,6 +176,7 @@ impl Command {
     /// Runs the command and returns its exit code.
     pub(crate) fn run(self, output: &mut Output) -> Result<Exit, Failure> {
         match self {
+            Command::Init(args) => init::run(&args, output),
             Command::Check(args) => check::run(&args, output),
             Command::Fmt(args) => fmt::run(&args, output),
             Command::Test(args) => test::run(&args, output),
@@ -193,6 +207,9 @@ impl Command {
             Command::Clock(args) => clock::run(&args, output),
             Command::State(args) => state::run(&args, output),
             Command::Config(args) => config::run(&args, output),
+            Command::Schema(args) => schema::run(&args, output),
+            Command::Completions(args) => completions::run(&args, output),
+            Command::Man(args) => man::run(&args, output),
             Command::Help(args) => help::run(&args, output),
             Command::Simulate(args) => simulate::run(&args, output),
         }

@@ -24,6 +24,7 @@
 
 mod advice;
 mod embedded;
+mod shape;
 mod syntax_help;
 mod table;
 
@@ -34,6 +35,8 @@ pub use ::toml::de::{DeTable, DeValue};
 
 pub use self::advice::{Advice, ForeignKey, Meant, ValueKind, WrongValue};
 pub use self::embedded::EmbeddedText;
+pub use self::shape::{ANY_NAME, TableShape, ValueShape, ValueShapes};
+use self::shape::{MAX_DEPTH, Recorder};
 pub use self::table::TableReader;
 use crate::{Code, Diagnostic, Severity, Span};
 
@@ -99,6 +102,10 @@ pub struct Document<'a> {
     codes: FaultCodes,
     advice: &'static Advice,
     table: DeTable<'a>,
+    /// What tables contain that are not there while keys are recorded.
+    empty: DeTable<'a>,
+    /// Set while keys are recorded.
+    recorder: Option<Recorder>,
     /// The spans of the syntax errors.
     syntax_errors: Vec<Span>,
     /// `None`: retracted, because a misspelling of the same key explains more.
@@ -135,10 +142,44 @@ impl<'a> Document<'a> {
             codes,
             advice: &Advice::NONE,
             table: table.into_inner(),
+            empty: DeTable::new(),
+            recorder: None,
             syntax_errors,
             error_count: Cell::new(found.len()),
             diagnostics: RefCell::new(found),
         }
+    }
+
+    /// What `read` asks for: the keys of the file with what their values may be. It is run on the
+    /// text, in which tables that are missing seem to be there: without keys, and as if every key
+    /// were there, down to each depth. `text` has what decides which keys are read, such as a `type`.
+    ///
+    /// ```
+    /// use reflexarc_diagnostic::toml::{Document, FaultCodes, ValueShape};
+    ///
+    /// let shape = Document::recorded("", FaultCodes::CONFIG, |document| {
+    ///     let http = document.root().table("http").expect("any table");
+    ///     http.required_string("listen", "the address");
+    ///     http.integer::<u16>("port", 1..=9);
+    /// });
+    /// let http = shape.table("http").expect("a table");
+    /// assert_eq!(http.keys["port"], [ValueShape::Integer(1, 9)]);
+    /// assert!(http.required.contains(&vec!["listen".to_owned()]));
+    /// ```
+    pub fn recorded(text: &'a str, codes: FaultCodes, read: impl Fn(&Document<'a>)) -> TableShape {
+        let mut shape = TableShape::default();
+        for present_above in 0..=MAX_DEPTH {
+            let mut document = Self::parse(text, "the file", codes);
+            document.recorder = Some(Recorder {
+                present_above,
+                root: RefCell::default(),
+            });
+            read(&document);
+            if let Some(recorder) = document.recorder {
+                shape.merge(recorder.root.into_inner());
+            }
+        }
+        shape
     }
 
     /// The document with what its readers know about mistakes of authors.
@@ -161,7 +202,7 @@ impl<'a> Document<'a> {
 
     /// The top-level table.
     pub fn root(&self) -> TableReader<'_> {
-        TableReader::new(self, &self.table, 0..0, String::new())
+        TableReader::new(self, &self.table, 0..0, String::new(), Vec::new())
     }
 
     /// How many errors have been reported so far. It never falls: an error that was retracted

@@ -91,8 +91,8 @@ impl Inhibition {
         let by = read_by(&table, "by", reader.lookups, reader.limits);
         let max_age = table.duration("max_age");
         if labels.is_empty() && rules.is_empty() {
-            table.missing(
-                "rules",
+            table.missing_one_of(
+                &["rules", "labels"],
                 "say what is inhibited: rules = [\"stuck\"], or labels = { tier = \"eni\" }",
             );
         }
@@ -181,8 +181,6 @@ pub(crate) fn warnings(rules: &RuleSet) -> Vec<FileDiagnostics> {
 }
 
 fn read_labels(table: &TableReader<'_>) -> BTreeMap<String, String> {
-    let names = table.raw().keys().map(|name| name.get_ref().to_string());
-    let names: Vec<String> = names.collect();
-    let label = |name: String| table.string(&name).map(|value| (name, value));
-    names.into_iter().filter_map(label).collect()
+    let label = |(name, _): (String, Span)| table.string(&name).map(|value| (name, value));
+    table.names().into_iter().filter_map(label).collect()
 }

@@ -27,17 +27,16 @@ pub(crate) fn read(
         return Lookups::default();
     };
     misplaced.allow(&named);
-    let keys = named.raw().keys();
-    let keys: Vec<_> = keys.filter(|key| !misplaced.is_at(&key.span())).collect();
+    let keys = named.names().into_iter();
+    let keys: Vec<_> = keys.filter(|(_, span)| !misplaced.is_at(span)).collect();
     let limit = tables.limits.lookups;
     if keys.len() > limit {
         let message = format!("{} lookups, more than the {limit} allowed", keys.len());
         root.fault("lookup", Code::RULE_LIMIT, message, "remove some of them");
     }
-    let lookups = keys.into_iter().take(limit).filter_map(|key| {
-        let name = key.get_ref().to_string();
+    let lookups = keys.into_iter().take(limit).filter_map(|(name, span)| {
         let table = named.table(&name)?;
-        let lookup = read_lookup((name, key.span()), &table, tables);
+        let lookup = read_lookup((name, span), &table, tables);
         misplaced.allow(&table);
         table.finish();
         Some(Arc::new(lookup))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use reflexarc_diagnostic::toml::{
-    DeValue, Document, EmbeddedText, FaultCodes, Spanned, TableReader,
+    ANY_NAME, DeValue, Document, EmbeddedText, FaultCodes, Spanned, TableReader, ValueShape,
 };
 use reflexarc_diagnostic::{Code, Diagnostic};
 use reflexarc_reaction::{Gate, Level};
@@ -81,10 +81,20 @@ impl RuleReader<'_> {
 impl RuleFile {
     /// Reads the text of a rule file as far as it can be read, with all its faults.
     pub(crate) fn read(text: &str, tables: &UsedTables<'_>) -> (Self, Vec<Diagnostic>) {
+        let document = Document::parse(text, "the rule", FaultCodes::RULE).with_advice(&ADVICE);
+        let file = Self::read_document(&document, text, tables);
+        (file, document.into_diagnostics())
+    }
+
+    /// Reads a parsed file, whose faults are reported to the document.
+    pub(crate) fn read_document(
+        document: &Document<'_>,
+        text: &str,
+        tables: &UsedTables<'_>,
+    ) -> Self {
         let limits = tables.limits;
         // Every key is read even after a fault, so that an author sees all faults at once. Filter
         // and script are only taken from the file here; `Rule::compile` parses them.
-        let document = Document::parse(text, "the rule", FaultCodes::RULE).with_advice(&ADVICE);
         let root = document.root();
         let misplaced = MisplacedKeys::read(&root, text);
         let has = |key: &str| root.has(key) || misplaced.has(key);
@@ -157,7 +167,7 @@ impl RuleFile {
         let tests = tests.map(|table| RuleTest::read(table, &misplaced, &lookups, tables));
         let tests = tests.collect();
         root.finish();
-        let file = Self {
+        Self {
             description,
             level,
             enabled,
@@ -175,8 +185,7 @@ impl RuleFile {
             max_entries,
             allowed,
             tests,
-        };
-        (file, document.into_diagnostics())
+        }
     }
 }
 
@@ -185,6 +194,7 @@ fn labels(root: &TableReader<'_>, limits: &RuleSetLimits) -> BTreeMap<String, St
     let Some(table) = root.table("labels") else {
         return BTreeMap::new();
     };
+    table.declare(ANY_NAME, vec![ValueShape::Text]);
     let found = table.raw().iter();
     if found.len() > limits.labels {
         root.fault(
@@ -249,7 +259,11 @@ fn notify(root: &TableReader<'_>, misplaced: &MisplacedKeys) -> Option<NotifyKey
             "name the targets: notify = [\"a-target\"]",
         );
     }
-    let targets = root.strings("notify")?;
+    let targets = root.strings("notify");
+    if root.is_recording() {
+        read_message(root, misplaced);
+    }
+    let targets = targets?;
     // An empty list would be a rule that silently notifies no one.
     if targets.is_empty() {
         root.fault(
@@ -270,18 +284,26 @@ fn notify(root: &TableReader<'_>, misplaced: &MisplacedKeys) -> Option<NotifyKey
             ),
         );
     }
-    let (mut title, mut text) = (None, None);
-    if let Some(message) = root.table("message") {
-        title = message.embedded("title");
-        text = message.embedded("text");
-        misplaced.allow(&message);
-        message.finish();
-    }
+    let (title, text) = read_message(root, misplaced);
     Some(NotifyKey {
         targets,
         title,
         text,
     })
+}
+
+/// The templates of `message`: title and text.
+fn read_message(
+    root: &TableReader<'_>,
+    misplaced: &MisplacedKeys,
+) -> (Option<EmbeddedText>, Option<EmbeddedText>) {
+    let Some(message) = root.table("message") else {
+        return (None, None);
+    };
+    let templates = (message.embedded("title"), message.embedded("text"));
+    misplaced.allow(&message);
+    message.finish();
+    templates
 }
 
 /// `throttle` or `once`: its name, and what its duration is called.

@@ -1,7 +1,7 @@
 //! The content of a `[[test]]` of a rule file.
 
 use jiff::{SignedDuration, Timestamp};
-use reflexarc_diagnostic::toml::{DeValue, EmbeddedText, TableReader};
+use reflexarc_diagnostic::toml::{DeValue, EmbeddedText, TableReader, ValueShape};
 use reflexarc_diagnostic::{Code, Diagnostic, Span, format_duration, parse_duration};
 use reflexarc_event::{Event, EventError, Json, Level};
 
@@ -203,7 +203,7 @@ impl TestStep {
         let expected = Expected {
             matches: table.booleans("matches"),
             actions: json_tables(table, "actions", check_action).map(canonical_delays),
-            emits: json_tables(table, "emits", |_| ()),
+            emits: json_tables(table, "emits", |event| event.declare_open()),
             state: json_table(table, "state"),
             absent: strings(table, "absent"),
             log: parts(table, "log"),
@@ -365,6 +365,7 @@ fn parts(table: &TableReader<'_>, key: &str) -> Option<Vec<String>> {
 }
 
 fn read_skip(table: &TableReader<'_>) -> Option<ExpectedSkip> {
+    table.declare("skipped", vec![ValueShape::Boolean, ValueShape::Text]);
     let value = table.lookup("skipped")?;
     if let DeValue::Boolean(skipped) = value.get_ref() {
         return Some(ExpectedSkip::Any(*skipped));

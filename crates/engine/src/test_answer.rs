@@ -23,14 +23,8 @@ const OK: u16 = 200;
 
 /// Reads `answer`: a table, or an array of them.
 pub(crate) fn read(step: &TableReader<'_>, misplaced: &MisplacedKeys) -> Vec<TestAnswer> {
-    let Some(value) = step.lookup("answer") else {
-        return Vec::new();
-    };
-    let tables = match value.get_ref() {
-        DeValue::Array(_) => step.tables("answer"),
-        _ => step.table("answer").into_iter().collect(),
-    };
-    let answers = tables.into_iter().filter_map(|table| {
+    let answers = step.table_or_tables("answer").into_iter();
+    let answers = answers.filter_map(|table| {
         let answer = read_answer(&table);
         misplaced.allow(&table);
         table.finish();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use reflexarc_diagnostic::toml::{DeValue, Spanned, TableReader};
+use reflexarc_diagnostic::toml::{ANY_NAME, DeValue, Spanned, TableReader};
 use reflexarc_diagnostic::{Code, Diagnostic, Span, nearest};
 use reflexarc_event::Json;
 
@@ -24,16 +24,16 @@ pub(crate) fn read(
     let Some(named) = test.table("tables") else {
         return TestTables::new();
     };
-    let names: Vec<String> = named
-        .raw()
-        .keys()
-        .map(|key| key.get_ref().to_string())
-        .collect();
     let mut read = TestTables::new();
-    for name in names {
+    if named.is_recording() {
+        // Rows have the columns of their table.
+        for row in named.tables(ANY_NAME) {
+            row.declare_open();
+        }
+        return read;
+    }
+    for (name, span) in named.names() {
         if !lookups.iter().any(|lookup| lookup.table_name == name) {
-            let key = named.raw().get_key_value(name.as_str());
-            let span = key.map_or_else(|| named.span(), |(key, _)| key.span());
             named.report(unused_table(&name, span, lookups));
             named.allow(&[&name]);
             continue;

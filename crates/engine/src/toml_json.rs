@@ -6,7 +6,9 @@ use reflexarc_event::Json;
 
 /// The table at a key as the members of a JSON object.
 pub(crate) fn json_table(reader: &TableReader<'_>, key: &str) -> Option<Vec<(String, Json)>> {
-    Some(members(reader.table(key)?.raw()))
+    let table = reader.table(key)?;
+    table.declare_open();
+    Some(members(table.raw()))
 }
 
 /// An array of tables as JSON objects, each of which `check` may report faults of.

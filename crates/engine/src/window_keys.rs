@@ -6,7 +6,7 @@ mod expected;
 mod requirements;
 mod shapes;
 
-use reflexarc_diagnostic::toml::{DeValue, EmbeddedText, TableReader};
+use reflexarc_diagnostic::toml::{DeValue, EmbeddedText, Spanned, TableReader};
 use reflexarc_diagnostic::{Code, Diagnostic, Span};
 use reflexarc_event::Json;
 use reflexarc_reaction::VariableScope;
@@ -232,8 +232,14 @@ pub(crate) fn row_paths(
 
 fn read_resolved(reader: &RuleReader<'_>) -> Option<ResolvedKey> {
     let root = reader.root;
-    match root.lookup("resolved")?.get_ref() {
-        DeValue::Table(_) => {
+    let value = root.lookup("resolved");
+    if root.is_recording() {
+        root.embedded("resolved");
+    } else {
+        value?;
+    }
+    match value.map(Spanned::get_ref) {
+        Some(DeValue::Table(_)) | None => {
             let table = root.table("resolved")?;
             let (title, text) = (table.embedded("title"), table.embedded("text"));
             reader.misplaced.allow(&table);
@@ -248,8 +254,8 @@ fn read_resolved(reader: &RuleReader<'_>) -> Option<ResolvedKey> {
             }
             Some(ResolvedKey::Message { title, text })
         }
-        DeValue::String(_) => root.embedded("resolved").map(ResolvedKey::Script),
-        _ => {
+        Some(DeValue::String(_)) => root.embedded("resolved").map(ResolvedKey::Script),
+        Some(_) => {
             root.fault(
                 "resolved",
                 Code::RULE_TYPE,

@@ -9,6 +9,7 @@ mod masking;
 mod parts;
 mod restart;
 mod sections;
+mod shape;
 mod sources;
 mod store;
 mod target_settings;
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub use self::client::ClientSettings;
 pub use self::file::read_file;
 pub use self::restart::RestartSettings;
+pub use self::shape::config_shape;
 pub use self::target_settings::TargetSettings;
 use jiff::SignedDuration;
 use reflexarc::{FileDiagnostics, InvalidFiles, ReactionLimits, RuleSet};
@@ -27,7 +29,7 @@ pub use reflexarc_delivery::config::Secrets;
 use reflexarc_delivery::config::{
     self as delivery_config, ConfigContext, ConfigDigest, ConfigTable, KnownTarget, TargetConfig,
 };
-use reflexarc_diagnostic::toml::{Document, EmbeddedText, FaultCodes};
+use reflexarc_diagnostic::toml::{Document, EmbeddedText, FaultCodes, ValueShape};
 use reflexarc_diagnostic::{Code, Diagnostic};
 
 use self::parts::ErrorTracker;
@@ -416,7 +418,7 @@ fn log_filter(root: &ConfigTable<'_>) -> Option<String> {
 
 /// `log_format`, one of its names.
 fn log_format(root: &ConfigTable<'_>) -> Option<LogFormat> {
-    let name = root.string("log_format")?;
+    let name = root.word("log_format", &LogFormat::NAMES)?;
     let format = LogFormat::named(&name);
     if format.is_none() {
         let message = format!("unknown log format `{name}`");
@@ -430,6 +432,7 @@ fn log_format(root: &ConfigTable<'_>) -> Option<LogFormat> {
 fn shutdown_timeout(root: &ConfigTable<'_>) -> Option<Duration> {
     let timeout = root.duration("shutdown_timeout");
     // Looked up only if it is there: otherwise messages about unknown keys would offer it.
+    root.declare("patience", vec![ValueShape::Duration]);
     let old_key = root.raw().keys().find(|key| key.get_ref() == "patience");
     let old = old_key.and_then(|key| {
         let warning = Diagnostic::warning(

@@ -51,6 +51,7 @@ mod run_clock;
 mod run_delays;
 mod run_jobs;
 mod run_windows;
+mod schema;
 mod service_process;
 mod service_windows;
 mod shipped_rules;
@@ -62,6 +63,7 @@ mod simulate_deliveries;
 mod simulate_plot;
 mod simulate_windows;
 mod spellings;
+mod starting;
 mod status;
 mod store_command;
 #[cfg(feature = "cluster")]

@@ -42,7 +42,7 @@ pub(super) fn alibaba(
     } else if !keys.has("region") {
         let help =
             "the region to call, such as region = \"cn-hangzhou\"; or the host, as `endpoint`";
-        keys.missing("region", help);
+        keys.missing_one_of(&["region", "endpoint"], help);
         None
     } else {
         let names = product.as_deref().zip(region.as_deref());

@@ -1,7 +1,7 @@
 //! `credentials` of a target of type `alibaba`.
 
 use reflexarc_diagnostic::Code;
-use reflexarc_diagnostic::toml::DeValue;
+use reflexarc_diagnostic::toml::{DeValue, ValueShape};
 use reqwest::Url;
 use secrecy::ExposeSecret;
 
@@ -20,7 +20,18 @@ const HELP: &str = "write { access_key_id = { env = \"ALIBABA_CLOUD_ACCESS_KEY_I
 /// Reads `credentials`, which are never implicit: a key that happens to be in the environment is
 /// not used unless it is written.
 pub(super) fn credentials(keys: &ConfigTable<'_>) -> Option<CredentialSource> {
-    let Some(value) = keys.lookup("credentials") else {
+    let value = keys.lookup("credentials");
+    if keys.is_recording() {
+        keys.declare(
+            "credentials",
+            vec![ValueShape::Word(vec!["ecs-role", "default"])],
+        );
+        if let Some(table) = keys.table("credentials") {
+            named_role(&table);
+            key_pair(&table);
+        }
+    }
+    let Some(value) = value else {
         keys.missing("credentials", HELP);
         return None;
     };
@@ -51,7 +62,7 @@ fn table(keys: ConfigTable<'_>) -> Option<CredentialSource> {
 fn key_pair(keys: &ConfigTable<'_>) -> Option<CredentialSource> {
     for key in ["access_key_id", "access_key_secret"] {
         if !keys.has(key) {
-            keys.missing(key, HELP);
+            keys.missing_one_of(&[key, "ecs_role"], HELP);
         }
     }
     let (id, secret) = (

@@ -36,6 +36,9 @@ fn servers(keys: &ConfigTable<'_>) -> Option<Vec<ServerAddr>> {
     let is_reference = keys
         .lookup("url")
         .is_some_and(|value| matches!(value.get_ref(), DeValue::Table(_)));
+    if keys.is_recording() {
+        keys.secret("url");
+    }
     if !is_reference {
         if !keys.has("url") {
             keys.missing("url", URL_HELP);

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use reflexarc_diagnostic::toml::{DeTable, DeValue, TableReader};
+use reflexarc_diagnostic::toml::{ANY_NAME, DeTable, DeValue, TableReader};
 use reflexarc_diagnostic::{Code, Diagnostic};
 use reflexarc_files::read_regular_file;
 use secrecy::{ExposeSecret, SecretString};
@@ -242,7 +242,8 @@ impl<'a> ConfigTable<'a> {
             "write { env = \"NAME\" } for an environment variable, or { file = \"path\" }";
         // Configurations are kept in version control and shown in tickets; a plain string is an
         // error so that no secret gets there.
-        if !matches!(self.lookup(key)?.get_ref(), DeValue::Table(_)) {
+        let value = self.lookup(key);
+        if value.is_some_and(|value| !matches!(value.get_ref(), DeValue::Table(_))) {
             let message = format!("the secret `{key}` must not be written in the configuration");
             let fault = Diagnostic::error(Code::CONFIG_SECRET, self.span_of(key), message);
             let text = self.lookup(key).and_then(|value| value.get_ref().as_str());
@@ -260,7 +261,7 @@ impl<'a> ConfigTable<'a> {
         }
         let reference = self.table(key)?;
         let is_named = |key: &str| reference.has(key);
-        if !is_named("env") && !is_named("file") {
+        if !is_named("env") && !is_named("file") && !reference.is_recording() {
             let message = format!("the secret `{key}` needs either `env` or `file`");
             let fault = Diagnostic::error(Code::CONFIG_SECRET, reference.span(), message);
             reference.report_missing("env", fault.with_help(HELP));
@@ -268,6 +269,9 @@ impl<'a> ConfigTable<'a> {
             return None;
         }
         let (variable, path) = (reference.string("env"), reference.path("file"));
+        if reference.is_recording() {
+            reference.missing_one_of(&["env", "file"], HELP);
+        }
         reference.finish();
         let found = match (variable, path, environment) {
             (Some(_), None, None) | (None, Some(_), None) => return Some(String::new().into()),
@@ -310,6 +314,10 @@ impl<'a> ConfigTable<'a> {
         let Some(table) = self.table(key) else {
             return Vec::new();
         };
+        if table.is_recording() {
+            table.string(ANY_NAME);
+            table.secret(ANY_NAME);
+        }
         let members = table.raw().iter().filter_map(|(name, value)| {
             let name = name.get_ref().to_string();
             // Not every value is a secret: `headers = { x-team = "network" }`.

@@ -20,6 +20,9 @@ pub fn url_or_reference(keys: &ConfigTable<'_>, key: &str, help: &str) -> Option
     let is_reference = keys
         .lookup(key)
         .is_some_and(|value| matches!(value.get_ref(), DeValue::Table(_)));
+    if keys.is_recording() {
+        keys.secret(key);
+    }
     if !is_reference {
         let text = keys.required_string(key, help)?;
         let url = url(keys, key, &text)?;

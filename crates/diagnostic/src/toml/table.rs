@@ -5,7 +5,10 @@ mod values;
 use std::cell::RefCell;
 use std::fmt;
 
-use super::{DeTable, DeValue, Document, EmbeddedText, Meant, Spanned, ValueKind};
+use super::shape::{Recorder, Route};
+use super::{
+    ANY_NAME, DeTable, DeValue, Document, EmbeddedText, Meant, Spanned, ValueKind, ValueShapes,
+};
 use crate::{Code, Diagnostic, Span, nearest};
 
 /// One table of a [`Document`].
@@ -34,6 +37,8 @@ pub struct TableReader<'a> {
     span: Span,
     /// The keys that lead here: `http.tls`; empty at the top.
     path: String,
+    /// The same for what is recorded.
+    route: Route,
     known: RefCell<Vec<String>>,
     /// Keys reported as missing, each with the number of its diagnostic.
     missing: RefCell<Vec<(String, usize)>>,
@@ -45,12 +50,14 @@ impl<'a> TableReader<'a> {
         table: &'a DeTable<'a>,
         span: Span,
         path: String,
+        route: Route,
     ) -> Self {
         Self {
             document,
             table,
             span,
             path,
+            route,
             known: RefCell::default(),
             missing: RefCell::default(),
         }
@@ -140,9 +147,33 @@ impl<'a> TableReader<'a> {
 
     /// Declares keys as known that are not looked up one by one.
     pub fn allow(&self, keys: &[&str]) {
+        for key in keys {
+            self.declare(key, Vec::new());
+        }
         self.known
             .borrow_mut()
             .extend(keys.iter().map(|key| (*key).to_owned()));
+    }
+
+    /// Declares what the value of a key may be that is not read by one of the methods for that; of
+    /// any key with [`ANY_NAME`].
+    pub fn declare(&self, key: &str, shapes: ValueShapes) {
+        if let Some(recorder) = self.recorder() {
+            recorder.key(&self.route, key, shapes);
+        }
+    }
+
+    /// Declares that the table may have any keys.
+    pub fn declare_open(&self) {
+        if let Some(recorder) = self.recorder() {
+            recorder.open(&self.route);
+        }
+    }
+
+    /// Whether the keys are recorded, see [`Document::recorded`]. Then no key has a value, and a
+    /// reader goes on where it would otherwise end.
+    pub fn is_recording(&self) -> bool {
+        self.recorder().is_some()
     }
 
     /// The value of a key, of whatever type.
@@ -151,25 +182,34 @@ impl<'a> TableReader<'a> {
         if !known.iter().any(|other| other == key) {
             known.push(key.to_owned());
         }
+        self.declare(key, Vec::new());
         self.table.get(key)
     }
 
     /// Whether the key is present, with a value of whatever type.
     pub fn has(&self, key: &str) -> bool {
-        self.lookup(key).is_some()
+        let is_present = self.lookup(key).is_some();
+        let recorder = self.recorder();
+        is_present || recorder.is_some_and(|recorder| self.route.len() < recorder.present_above)
     }
 
     /// A table inside this one.
     pub fn table(&self, key: &str) -> Option<Self> {
+        if self.is_recording() && !self.table.contains_key(key) {
+            return Some(self.recorded_table(key, false));
+        }
         let value = self.lookup(key)?;
         match value.get_ref() {
-            DeValue::Table(table) => Some(self.inner(key, table, value.span())),
+            DeValue::Table(table) => Some(self.inner(key, table, value.span(), false)),
             _ => self.wrong_type(key, value, "a table"),
         }
     }
 
     /// The tables of an array, `[[key]]`; elements of another type are reported and left out.
     pub fn tables(&self, key: &str) -> Vec<Self> {
+        if self.is_recording() {
+            return vec![self.recorded_table(key, true)];
+        }
         let Some(value) = self.lookup(key) else {
             return Vec::new();
         };
@@ -181,10 +221,34 @@ impl<'a> TableReader<'a> {
         let tables = elements
             .iter()
             .filter_map(|element| match element.get_ref() {
-                DeValue::Table(table) => Some(self.inner(key, table, element.span())),
+                DeValue::Table(table) => Some(self.inner(key, table, element.span(), true)),
                 _ => self.wrong_type(key, element, "an array of tables"),
             });
         tables.collect()
+    }
+
+    /// One table, or those of an array; a value of another type is reported as no table.
+    pub fn table_or_tables(&self, key: &str) -> Vec<Self> {
+        if self.is_recording() {
+            return vec![
+                self.recorded_table(key, false),
+                self.recorded_table(key, true),
+            ];
+        }
+        match self.lookup(key).map(Spanned::get_ref) {
+            Some(DeValue::Array(_)) => self.tables(key),
+            _ => self.table(key).into_iter().collect(),
+        }
+    }
+
+    /// The keys of a table whose keys are names, each with its location.
+    pub fn names(&self) -> Vec<(String, Span)> {
+        if self.is_recording() && self.table.is_empty() {
+            return vec![(ANY_NAME.to_owned(), 0..0)];
+        }
+        let names = self.table.keys();
+        let names = names.map(|name| (name.get_ref().to_string(), name.span()));
+        names.collect()
     }
 
     /// The tables of a table whose keys are names, `[key.NAME]`; each is located at its name.
@@ -216,11 +280,15 @@ impl<'a> TableReader<'a> {
         let Some(outer) = self.table(key) else {
             return Vec::new();
         };
+        if self.is_recording() && outer.table.is_empty() {
+            let table = outer.recorded_table(ANY_NAME, false);
+            return vec![(ANY_NAME.to_owned(), table)];
+        }
         let named = outer.table.iter().filter_map(|(name, value)| {
             let name = (name.get_ref().to_string(), name.span());
             match value.get_ref() {
                 DeValue::Table(table) => {
-                    let reader = outer.inner(&name.0, table, name.1);
+                    let reader = outer.inner(&name.0, table, name.1, false);
                     Some((name.0, reader))
                 }
                 _ if self.document.advice.top_level.contains(&name.0.as_str()) => {
@@ -240,9 +308,23 @@ impl<'a> TableReader<'a> {
         self.report_missing(key, fault.with_help(help));
     }
 
+    /// Reports that one of several keys is missing; messages name the first one.
+    pub fn missing_one_of(&self, keys: &[&str], help: &str) {
+        if let Some(recorder) = self.recorder() {
+            recorder.required(&self.route, keys);
+            return;
+        }
+        if let Some(first) = keys.first() {
+            self.missing(first, help);
+        }
+    }
+
     /// The same with a diagnostic of the caller's.
     pub fn report_missing(&self, key: &str, diagnostic: Diagnostic) {
         self.allow(&[key]);
+        if let Some(recorder) = self.recorder() {
+            recorder.required(&self.route, &[key]);
+        }
         self.missing
             .borrow_mut()
             .push((key.to_owned(), self.document.next_index()));
@@ -279,13 +361,28 @@ impl<'a> TableReader<'a> {
             .ok()
     }
 
-    fn inner(&self, key: &str, table: &'a DeTable<'a>, span: Span) -> Self {
+    fn inner(&self, key: &str, table: &'a DeTable<'a>, span: Span, in_array: bool) -> Self {
         let path = if self.path.is_empty() {
             key.to_owned()
         } else {
             format!("{}.{key}", self.path)
         };
-        Self::new(self.document, table, span, path)
+        let mut route = self.route.clone();
+        route.push((key.to_owned(), in_array));
+        Self::new(self.document, table, span, path, route)
+    }
+
+    /// A table that is not there, whose keys are recorded.
+    fn recorded_table(&self, key: &str, in_array: bool) -> Self {
+        let table = self.inner(key, &self.document.empty, 0..0, in_array);
+        if let Some(recorder) = self.recorder() {
+            recorder.table(&table.route);
+        }
+        table
+    }
+
+    fn recorder(&self) -> Option<&'a Recorder> {
+        self.document.recorder.as_ref()
     }
 
     /// Reports a key of the top-level table inside of this one.

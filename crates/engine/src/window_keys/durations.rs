@@ -25,7 +25,7 @@ pub(super) fn duration_or_zero(table: &TableReader<'_>, key: &str, max: Micros) 
         let parsed = text.parse::<SignedDuration>();
         parsed.is_ok_and(|duration| duration.is_zero())
     };
-    let text = table.lookup(key)?.get_ref().as_str();
+    let text = table.lookup(key).and_then(|value| value.get_ref().as_str());
     if text.is_some_and(is_zero) {
         return Some(0);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use reflexarc_diagnostic::toml::{DeValue, Spanned};
+use reflexarc_diagnostic::toml::{DeValue, Spanned, ValueShape};
 use reflexarc_diagnostic::{Code, Diagnostic};
 use reflexarc_event::Json;
 use reflexarc_pattern::canonical_scalar;
@@ -13,6 +13,8 @@ use crate::rule_file::RuleReader;
 /// Reads the key; values as [`EventKey::of`](crate::event_key::EventKey::of) makes them.
 pub(super) fn read(reader: &RuleReader<'_>, max_pending: usize) -> Vec<Json> {
     let (root, by) = (reader.root, reader.by);
+    // Of strings, numbers and booleans, or of arrays of them: `key` says it better.
+    root.declare("expect", vec![ValueShape::Array(Vec::new())]);
     let Some(value) = root.lookup("expect") else {
         return Vec::new();
     };

@@ -103,7 +103,7 @@ fn read_count(table: &TableReader<'_>) -> Option<Count> {
         (false, false) => {
             let help = "write within = \"10m\" for any ten minutes, or every = \"1h\" for each \
                         full hour";
-            table.missing("within", help);
+            table.missing_one_of(&["within", "every"], help);
             return None;
         }
         _ => {}
@@ -152,6 +152,9 @@ fn report_quiet(reader: &RuleReader<'_>, count: &TableReader<'_>) {
 
 /// The tables of `followed_by`: one, or one for each step.
 fn step_tables<'a>(root: &TableReader<'a>) -> Vec<TableReader<'a>> {
+    if root.is_recording() {
+        return root.table_or_tables("followed_by");
+    }
     let Some(value) = root.lookup("followed_by") else {
         return Vec::new();
     };

@@ -59,6 +59,9 @@ fn url(store: &ConfigTable<'_>) -> Option<StoreUrl> {
     let is_reference = store
         .lookup("url")
         .is_some_and(|value| matches!(value.get_ref(), DeValue::Table(_)));
+    if store.is_recording() {
+        store.store_secret("url");
+    }
     let url = if is_reference {
         let secret = store.store_secret("url")?;
         if secret.expose_secret().is_empty() {

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use jiff::{SignedDuration, Timestamp};
 
 use super::TableReader;
-use crate::toml::{DeValue, EmbeddedText, Spanned};
+use crate::toml::{DeValue, EmbeddedText, Spanned, ValueShape};
 use crate::{Diagnostic, nearest, parse_duration};
 
 impl<'a> TableReader<'a> {
@@ -16,6 +16,12 @@ impl<'a> TableReader<'a> {
 
     /// A string with the location of each of its bytes.
     pub fn embedded(&self, key: &str) -> Option<EmbeddedText> {
+        self.declare(key, vec![ValueShape::Text]);
+        self.text(key)
+    }
+
+    /// A string whose shape the caller declares.
+    fn text(&self, key: &str) -> Option<EmbeddedText> {
         let value = self.lookup(key)?;
         // Reading `content.result` of `when = content.result == 1` would report what is not
         // written.
@@ -55,14 +61,18 @@ impl<'a> TableReader<'a> {
     /// assert_eq!((count("one"), count("many"), count("none")), (Some(1), Some(2), None));
     /// ```
     pub fn strings(&self, key: &str) -> Option<Vec<EmbeddedText>> {
-        self.one_or_many(key, "a string or an array of strings", |value| {
-            self.embedded_value(value)
-        })
+        self.declare_one_or_many(key, ValueShape::Text);
+        self.read_strings(key)
     }
 
     /// A string or an array of strings, at least one.
     pub fn nonempty_strings(&self, key: &str) -> Option<Vec<EmbeddedText>> {
-        let texts = self.strings(key)?;
+        self.declare_one_or_many(key, ValueShape::Text);
+        self.read_nonempty_strings(key)
+    }
+
+    fn read_nonempty_strings(&self, key: &str) -> Option<Vec<EmbeddedText>> {
+        let texts = self.read_strings(key)?;
         if texts.is_empty() {
             let message = format!("`{key}` is empty");
             let help = "list at least one, or remove the key";
@@ -74,12 +84,14 @@ impl<'a> TableReader<'a> {
 
     /// A boolean.
     pub fn boolean(&self, key: &str) -> Option<bool> {
+        self.declare(key, vec![ValueShape::Boolean]);
         let value = self.lookup(key)?;
         boolean(value).or_else(|| self.wrong_type(key, value, "true or false"))
     }
 
     /// A boolean, or an array of booleans.
     pub fn booleans(&self, key: &str) -> Option<Vec<bool>> {
+        self.declare_one_or_many(key, ValueShape::Boolean);
         self.one_or_many(key, "true, false or an array of them", boolean)
     }
 
@@ -94,6 +106,7 @@ impl<'a> TableReader<'a> {
     /// assert_eq!(document.into_diagnostics()[0].message, "`workers` is out of range");
     /// ```
     pub fn integer<T: TryFrom<u64>>(&self, key: &str, range: RangeInclusive<u64>) -> Option<T> {
+        self.declare(key, vec![ValueShape::Integer(*range.start(), *range.end())]);
         let value = self.lookup(key)?;
         let DeValue::Integer(digits) = value.get_ref() else {
             return self.wrong_type(key, value, "an integer");
@@ -122,6 +135,7 @@ impl<'a> TableReader<'a> {
         key: &str,
         range: RangeInclusive<u64>,
     ) -> Option<Vec<T>> {
+        self.declare_one_or_many(key, ValueShape::Integer(*range.start(), *range.end()));
         let numbers = self.one_or_many(key, "an integer or an array of integers", |value| {
             let DeValue::Integer(digits) = value.get_ref() else {
                 return None;
@@ -150,6 +164,7 @@ impl<'a> TableReader<'a> {
     /// assert_eq!(timeout.map(|timeout| timeout.as_secs()), Some(90));
     /// ```
     pub fn duration(&self, key: &str) -> Option<SignedDuration> {
+        self.declare(key, vec![ValueShape::Duration]);
         // A number could be seconds or milliseconds: there is no fix, only how to write it.
         if let Some(value) = self.lookup(key)
             && let DeValue::Integer(_) | DeValue::Float(_) = value.get_ref()
@@ -160,7 +175,7 @@ impl<'a> TableReader<'a> {
             self.fault(key, self.document.codes.kind, message, help);
             return None;
         }
-        let text = self.embedded(key)?;
+        let text = self.text(key)?;
         self.parse_duration(&text)
     }
 
@@ -181,6 +196,7 @@ impl<'a> TableReader<'a> {
     /// ```
     pub fn timestamp(&self, key: &str) -> Option<Timestamp> {
         const EXAMPLE: &str = "write it as 2027-01-01T00:00:00Z";
+        self.declare(key, vec![ValueShape::Time]);
         let value = self.lookup(key)?;
         let text = match value.get_ref() {
             DeValue::String(text) => text.to_string(),
@@ -207,8 +223,30 @@ impl<'a> TableReader<'a> {
     /// assert_eq!(help.as_deref(), Some("did you mean \"json\"?"));
     /// ```
     pub fn choice<T: Copy>(&self, key: &str, choices: &[(&'static str, T)]) -> Option<T> {
-        let text = self.embedded(key)?;
+        self.declare(key, vec![word(choices)]);
+        let text = self.text(key)?;
         self.choose(key, &text, choices)
+    }
+
+    /// A string that should be one of these words, which the caller checks.
+    pub fn word(&self, key: &str, words: &[&'static str]) -> Option<String> {
+        self.declare(key, vec![ValueShape::Word(words.to_vec())]);
+        self.text(key).map(EmbeddedText::into_text)
+    }
+
+    /// One or several of these words, at least one. `name` is what messages call a value; values
+    /// that are none of the words are reported and left out.
+    pub fn choices<T: Copy>(
+        &self,
+        key: &str,
+        name: &str,
+        choices: &[(&'static str, T)],
+    ) -> Option<Vec<T>> {
+        self.declare_one_or_many(key, word(choices));
+        let texts = self.read_nonempty_strings(key)?;
+        let chosen = texts.iter();
+        let chosen = chosen.filter_map(|text| self.choose(name, text, choices));
+        Some(chosen.collect())
     }
 
     /// A string of this table as one of these words, with what it stands for. `name` is what
@@ -248,6 +286,16 @@ impl<'a> TableReader<'a> {
         Some(EmbeddedText::new(self.document.text, value.span(), text))
     }
 
+    fn read_strings(&self, key: &str) -> Option<Vec<EmbeddedText>> {
+        self.one_or_many(key, "a string or an array of strings", |value| {
+            self.embedded_value(value)
+        })
+    }
+
+    fn declare_one_or_many(&self, key: &str, shape: ValueShape) {
+        self.declare(key, vec![shape.clone(), ValueShape::Array(vec![shape])]);
+    }
+
     /// The elements of an array, or the one value that is no array. The first element of another
     /// type is reported where it is.
     fn one_or_many<T>(
@@ -267,6 +315,11 @@ impl<'a> TableReader<'a> {
             .map(|element| read(element).or_else(|| self.wrong_type(key, element, expected)))
             .collect()
     }
+}
+
+/// The shape of a value that is one of these words.
+fn word<T>(choices: &[(&'static str, T)]) -> ValueShape {
+    ValueShape::Word(choices.iter().map(|(word, _)| *word).collect())
 }
 
 fn boolean(value: &Spanned<DeValue<'_>>) -> Option<bool> {
