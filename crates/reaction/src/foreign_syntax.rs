@@ -32,8 +32,8 @@ pub(crate) fn explain(error: &ParseErrorType, source: &str, span: &Span) -> Opti
     };
     match error {
         ParseErrorType::VariableUndefined(name) => place.variable(name),
-        ParseErrorType::Reserved(word) => place.word(word),
-        ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) => place.word(word),
+        ParseErrorType::Reserved(word)
+        | ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) => place.word(word),
         ParseErrorType::BadInput(LexError::UnexpectedInput(text)) => place.symbol(text),
         ParseErrorType::BadInput(LexError::MalformedChar(_)) => place.single_quotes(),
         ParseErrorType::UnknownOperator(operator) => place.operator(operator),
@@ -43,13 +43,13 @@ pub(crate) fn explain(error: &ParseErrorType, source: &str, span: &Span) -> Opti
     }
 }
 
-/// The help for a name that is no variable, and its fix; `None` where nothing is evident.
+/// The help for a name that is no variable, and what to write in its place where that is certain;
+/// `None` where nothing is evident.
 pub(crate) fn unknown_variable(
     name: &str,
     source: &str,
     span: &Span,
-    fault: Diagnostic,
-) -> Result<Diagnostic, Diagnostic> {
+) -> Option<(String, Option<String>)> {
     let before = source[..span.start].trim_end();
     let help = match name {
         "JSON" => "a value is written as JSON by `json(value)`; the event is parsed already",
@@ -67,12 +67,12 @@ pub(crate) fn unknown_variable(
         _ => "",
     };
     if !help.is_empty() {
-        return Ok(fault.with_help(help));
+        return Some((help.to_owned(), None));
     }
     if EVENT_FIELDS.contains(&name) {
         let help = format!("fields are read from the event: `event.{name}`");
         let fix = format!("event.{name}");
-        return Ok(fault.with_help(help).with_fix(span.clone(), fix));
+        return Some((help, Some(fix)));
     }
     // `notify(team, "x")`: the names of targets are texts.
     let is_target = ["notify(", "send(", "call("]
@@ -81,9 +81,9 @@ pub(crate) fn unknown_variable(
     if is_target {
         let help = format!("the name of a target is a text: `\"{name}\"`");
         let fix = format!("\"{name}\"");
-        return Ok(fault.with_help(help).with_fix(span.clone(), fix));
+        return Some((help, Some(fix)));
     }
-    Err(fault)
+    None
 }
 
 /// Functions of other languages, with what does the same here under the same arguments.
@@ -449,7 +449,7 @@ impl Place<'_> {
         let line = rest.lines().next().unwrap_or_default();
         let statement = line.trim_end();
         let is_one = statement.matches(';').count() == 1 && statement.ends_with(';');
-        if is_one && !statement.contains(['{', '}', '"']) || is_one && is_balanced(statement) {
+        if is_one && (!statement.contains(['{', '}', '"']) || is_balanced(statement)) {
             let span = self.span.start..self.span.start + statement.len();
             found.with_fix(span, format!("{{ {statement} }}"))
         } else {

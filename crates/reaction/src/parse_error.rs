@@ -19,8 +19,8 @@ pub(crate) fn diagnostic(
     let span = SourceLocation::token(error.position(), source);
     let is_unavailable = |word: &str| unavailable(word).is_some();
     let is_foreign = match error.err_type() {
-        ParseErrorType::Reserved(word) => !is_unavailable(word),
-        ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) => !is_unavailable(word),
+        ParseErrorType::Reserved(word)
+        | ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) => !is_unavailable(word),
         _ => true,
     };
     let explained = is_foreign.then(|| foreign_syntax::explain(error.err_type(), source, &span));
@@ -121,14 +121,17 @@ pub(crate) fn undefined_variable(
         );
     }
     let elsewhere = variables.where_it_exists(name);
-    let diagnostic = if elsewhere.is_none() {
-        match foreign_syntax::unknown_variable(name, source, &span, diagnostic) {
-            Ok(explained) => return explained,
-            Err(unexplained) => unexplained,
-        }
-    } else {
-        diagnostic
-    };
+    // Where `event` is in scope: a function sees only its own variables.
+    if elsewhere.is_none()
+        && in_scope.contains(&"event")
+        && let Some((help, fix)) = foreign_syntax::unknown_variable(name, source, &span)
+    {
+        let explained = diagnostic.with_help(help);
+        return match fix {
+            Some(fix) => explained.with_fix(span, fix),
+            None => explained,
+        };
+    }
     match (nearest(name, in_scope.iter().copied()), elsewhere) {
         (Some(meant), None) => diagnostic
             .with_help(format!("did you mean `{meant}`?"))
