@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::readme::blocks;
+use crate::readme::{blocks, install_section};
 use crate::{reflexarc, root};
 
 /// Runs the program in a folder.
@@ -202,12 +202,12 @@ fn every_command_has_a_manual_page() {
     assert_eq!(run_in(folder.path(), &["man", "share/man1"]).0, 0);
 }
 
-/// The commands of the first section of README are those of the page, which a test of Python runs.
+/// The commands of README about installing are those of the page, which a test of Python runs.
 #[test]
-fn the_readme_begins_with_commands_of_the_quickstart() {
+fn the_readme_installs_with_commands_of_the_quickstart() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
     let (readme, page) = (read("README.md"), read("docs/quickstart.md"));
-    let (first, _) = readme.split_once("## Two commands").unwrap();
+    let first = install_section(&readme);
     assert!(first.contains("](docs/quickstart.md)"), "{first}");
     let of_page = blocks(&page, "sh");
     let of_page: Vec<&str> = of_page.iter().flat_map(|block| block.lines()).collect();
