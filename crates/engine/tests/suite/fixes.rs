@@ -26,7 +26,7 @@ fn keys_and_words_of_rule_files_are_fixed_in_their_meaning() {
     let owned = [
         ("level = 'wran'", Some("level = \"warn\"")),
         ("level = 'Critical'", Some("level = \"critical\"")),
-        ("level = 'warning'", None),
+        ("level = 'warning'", Some("level = \"warn\"")),
         ("level = 'error'", None),
         ("level = 'inf'", Some("level = \"info\"")),
         ("level = 'low'", None),
