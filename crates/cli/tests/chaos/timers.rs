@@ -121,13 +121,13 @@ fn deadlines_are_those_of_the_time_that_passes() {
         clocked.control.set_clock_offset(offset);
         let confirmed = clocked.service.run(&["clock", "confirm"]);
         assert_eq!(confirmed.status.code(), Some(0), "{confirmed:?}");
+        let begun = Instant::now();
         clocked.send("open", &format!("after{offset}"));
         let moved = clocked.due(&format!("long{offset}")) - due;
         assert!(
             (moved - (offset - before)).abs() < 30,
             "{moved} of {offset}"
         );
-        let begun = Instant::now();
         let key = format!("after{offset}");
         while clocked.lines_of(&key) < 2 {
             assert!(begun.elapsed() < LATEST, "{:?}", clocked.lines());

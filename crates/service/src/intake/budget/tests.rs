@@ -170,7 +170,8 @@ fn second_runs_have_an_overdraft_of_one_burst() {
 fn a_refusal_holds_for_both_runs_of_an_event() {
     let (accounts, rules) = (accounts(budget(100, 500)), rules());
     let rule = rules.get("slow").unwrap();
-    accounts.charge("slow", time(500 * MS), accounts.started.elapsed());
+    // So much that it is used up for minutes, however slow the machine is.
+    accounts.charge("slow", time(50_000 * MS), accounts.started.elapsed());
     let mut event = EventAccount::default();
     let refused = EventBudget::new(&accounts, &mut event)
         .begin(rule)
