@@ -159,7 +159,7 @@ fn assert_equal(folder: &Path, input: &str, options: &[&str]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(5))]
     #[test]
     fn the_number_of_jobs_does_not_change_the_output(
         lines in prop::collection::vec(line(), 1..700),

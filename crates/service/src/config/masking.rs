@@ -130,12 +130,31 @@ pub(super) fn masked(name: &str, text: &str, diagnostics: Vec<Diagnostic>) -> Fi
             }
         }
     }
-    let secrets = spans.into_iter().filter_map(|span| text.get(span));
-    let secrets = secrets.filter(|secret| !is_word(secret));
-    let redactor = Redactor::new(secrets);
     let diagnostics = diagnostics
         .into_iter()
         .map(|mut diagnostic| {
+            // In a message about another place, a word is what the message says anyway.
+            let place = diagnostic.span.clone();
+            let secrets = spans.iter().filter_map(|span| {
+                let secret = text.get(span.clone())?;
+                let is_kept = if touch(span, &place) {
+                    HARMLESS.contains(&secret)
+                } else {
+                    is_word(secret)
+                };
+                (!is_kept).then_some(secret)
+            });
+            let redactor = Redactor::new(secrets);
+            // A fix that repeats a secret, such as with quotes around it, is left out: the masked
+            // text would not be one.
+            diagnostic.fix = diagnostic.fix.filter(|fix| {
+                let is_repeated = |span: &Range<usize>| {
+                    let secret = text.get(span.clone()).unwrap_or_default();
+                    touch(span, &fix.span) && !secret.is_empty() && fix.replacement.contains(secret)
+                };
+                !spans.iter().any(is_repeated)
+                    && redactor.redact(&fix.replacement) == fix.replacement
+            });
             diagnostic.message = redactor.redact(&diagnostic.message);
             diagnostic.help = diagnostic.help.map(|help| redactor.redact(&help));
             for label in &mut diagnostic.labels {
@@ -150,6 +169,11 @@ pub(super) fn masked(name: &str, text: &str, diagnostics: Vec<Diagnostic>) -> Fi
         text: String::from_utf8(bytes).unwrap_or_default(),
         diagnostics,
     }
+}
+
+/// Whether two spans overlap, or one begins where the other ends.
+fn touch(one: &Range<usize>, other: &Range<usize>) -> bool {
+    one.start <= other.end && other.start <= one.end
 }
 
 /// Whether a masked text is too common to be replaced in messages: in `ruels = "rules"` it is what

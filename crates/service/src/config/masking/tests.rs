@@ -90,3 +90,25 @@ fn messages_do_not_repeat_what_is_masked() {
         Some("not [redacted]")
     );
 }
+
+#[test]
+fn fixes_do_not_repeat_what_is_masked() {
+    // The value, what a fix writes for it, and whether the fix is kept.
+    for (value, replacement, is_kept) in [
+        ("s3cret-1", "'s3cret-1'", false),
+        // A word, too.
+        ("hunter", "'hunter'", false),
+        ("'${TOKEN}'", "{ env = \"TOKEN\" }", true),
+    ] {
+        let text = format!("token = {value}");
+        let message = format!("text without quotes: {value}");
+        let diagnostic = Diagnostic::error(Code::CONFIG_VALUE, 8..text.len(), message);
+        let diagnostic = diagnostic.with_fix(8..text.len(), replacement);
+        let masked = masked("reflexarc.toml", &text, vec![diagnostic]);
+        let [diagnostic] = &masked.diagnostics[..] else {
+            panic!("{:?}", masked.diagnostics);
+        };
+        assert_eq!(diagnostic.fix.is_some(), is_kept, "{value}");
+        assert!(is_kept || !diagnostic.message.contains(value), "{value}");
+    }
+}
