@@ -133,11 +133,11 @@ pub(super) fn masked(name: &str, text: &str, diagnostics: Vec<Diagnostic>) -> Fi
     let diagnostics = diagnostics
         .into_iter()
         .map(|mut diagnostic| {
-            // In a message about another place, a word is what the message says anyway.
+            // In a message that is not about this value, a word is what the message says anyway.
             let place = diagnostic.span.clone();
             let secrets = spans.iter().filter_map(|span| {
                 let secret = text.get(span.clone())?;
-                let is_kept = if touch(span, &place) {
+                let is_kept = if is_value(span, &place) {
                     HARMLESS.contains(&secret)
                 } else {
                     is_word(secret)
@@ -174,6 +174,11 @@ pub(super) fn masked(name: &str, text: &str, diagnostics: Vec<Diagnostic>) -> Fi
 /// Whether two spans overlap, or one begins where the other ends.
 fn touch(one: &Range<usize>, other: &Range<usize>) -> bool {
     one.start <= other.end && other.start <= one.end
+}
+
+/// Whether a masked span is the whole value at a place, which may be in quotes.
+fn is_value(masked: &Range<usize>, place: &Range<usize>) -> bool {
+    masked.start <= place.start + 1 && place.end <= masked.end + 1
 }
 
 /// Whether a masked text is too common to be replaced in messages: in `ruels = "rules"` it is what
