@@ -1,16 +1,21 @@
 //! Forwarding the events of a listening cloud: to a URL and into a file, for each account.
+//!
+//! As with a real event bus, a receiver that is restarted loses nothing: what it does not take is
+//! sent again until it does.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use reflexarc_delivery::http::EgressPolicy;
+use reflexarc_delivery::http::{EgressPolicy, request_error};
 use reflexarc_eni::events::Bus;
 use reflexarc_eni::scenario::World;
 use reflexarc_event::Event;
-use reqwest::Url;
+use reqwest::{StatusCode, Url};
 use tokio::sync::mpsc;
 
 use super::Args;
@@ -18,12 +23,9 @@ use crate::exit::Failure;
 
 /// The time limit of one attempt; Cloud Monitor documents 5 s for its callbacks.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// The delays before the second, third and fourth attempt.
-const RETRY_DELAYS: [Duration; 3] = [
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-];
+/// The delay before the second attempt; each further one is twice as long, up to the last.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+const LAST_DELAY: Duration = Duration::from_secs(8);
 /// The maximum number of events that wait for the receiver of one account; further ones are
 /// dropped.
 const QUEUE: usize = 10_000;
@@ -43,6 +45,8 @@ struct AccountOutput {
     name: String,
     bus: Bus,
     queue: Option<mpsc::Sender<Event>>,
+    /// How many events have not been taken yet.
+    waiting: Arc<AtomicUsize>,
     file: Option<PathBuf>,
 }
 
@@ -63,6 +67,7 @@ impl Forwarder {
         let (warning_sender, warnings) = mpsc::channel(QUEUE);
         let mut accounts = BTreeMap::new();
         for account in &world.accounts {
+            let waiting = Arc::new(AtomicUsize::new(0));
             let queue = match account.to.as_deref().or(args.forward()) {
                 Some(url) => {
                     let (queue, events) = mpsc::channel(QUEUE);
@@ -70,6 +75,7 @@ impl Forwarder {
                         client: client.clone(),
                         url: parse_url(url)?,
                         token: token.clone(),
+                        waiting: Arc::clone(&waiting),
                         warnings: warning_sender.clone(),
                     };
                     tokio::spawn(sender.run(events));
@@ -82,6 +88,7 @@ impl Forwarder {
                 name: account.name.clone(),
                 bus: account.bus.clone(),
                 queue,
+                waiting,
                 file: args.out.as_ref().map(|folder| folder.join(file_name)),
             };
             accounts.insert(account.account.id.clone(), account_output);
@@ -105,15 +112,27 @@ impl Forwarder {
             append(path, &event)
                 .map_err(|error| Failure::Runtime(format!("{}: {error}", path.display())))?;
         }
-        if let Some(queue) = &account.queue
-            && queue.try_send(event).is_err()
-        {
-            let name = &account.name;
-            let warning = format!("dropped an event of {name}: {QUEUE} are waiting already");
-            // A full channel of warnings already contains this one.
-            let _ = self.warning_sender.try_send(warning);
+        if let Some(queue) = &account.queue {
+            account.waiting.fetch_add(1, Ordering::Relaxed);
+            if queue.try_send(event).is_err() {
+                account.waiting.fetch_sub(1, Ordering::Relaxed);
+                let name = &account.name;
+                let warning = format!("dropped an event of {name}: {QUEUE} are waiting already");
+                // A full channel of warnings already contains this one.
+                let _ = self.warning_sender.try_send(warning);
+            }
         }
         Ok(())
+    }
+
+    /// What the command says when it ends before all events are delivered.
+    pub(super) fn undelivered(&self) -> Option<String> {
+        let waiting = |account: &AccountOutput| account.waiting.load(Ordering::Relaxed);
+        match self.accounts.values().map(waiting).sum() {
+            0_usize => None,
+            1 => Some("1 event was not delivered".to_owned()),
+            count => Some(format!("{count} events were not delivered")),
+        }
     }
 
     /// The address of `--forward` and its bearer token, if it has one.
@@ -135,32 +154,60 @@ struct EventSender {
     client: reqwest::Client,
     url: Url,
     token: Option<String>,
+    waiting: Arc<AtomicUsize>,
     warnings: mpsc::Sender<String>,
 }
 
+/// Why the receiver has not taken an event.
+enum NotTaken {
+    /// Another attempt may succeed.
+    Unavailable(String),
+    /// Every attempt would end so.
+    Refused(StatusCode),
+}
+
 impl EventSender {
-    /// Sends events in order: the next one waits until this one is delivered or given up.
+    /// Sends events in order: the next one waits until this one is delivered or refused.
     async fn run(self, mut events: mpsc::Receiver<Event>) {
         while let Some(event) = events.recv().await {
-            let mut delays = RETRY_DELAYS.into_iter();
-            while let Err(failure) = self.post(&event).await {
-                let Some(delay) = delays.next() else {
-                    let attempts = RETRY_DELAYS.len() + 1;
-                    let warning = format!(
-                        "cannot deliver an event to {} in {attempts} attempts: {failure}",
-                        self.url
-                    );
-                    // Waits while the channel is full: this event is reported nowhere else. It
-                    // fails only once the command has ended and prints no more warnings.
-                    let _ = self.warnings.send(warning).await;
-                    break;
-                };
-                tokio::time::sleep(delay).await;
+            self.deliver(&event).await;
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Sends an event until it is taken or refused.
+    async fn deliver(&self, event: &Event) {
+        let mut delay = FIRST_DELAY;
+        loop {
+            match self.post(event).await {
+                Ok(()) => return,
+                Err(NotTaken::Refused(status)) => {
+                    let warning = format!("{} refuses an event: HTTP status {status}", self.url);
+                    return self.warn(warning).await;
+                }
+                Err(NotTaken::Unavailable(reason)) => {
+                    // Said once for each event that waits.
+                    if delay == FIRST_DELAY {
+                        let warning = format!(
+                            "cannot deliver events to {} now, trying again until it takes them: {reason}",
+                            self.url
+                        );
+                        self.warn(warning).await;
+                    }
+                    tokio::time::sleep(delay).await;
+                    delay = LAST_DELAY.min(delay * 2);
+                }
             }
         }
     }
 
-    async fn post(&self, event: &Event) -> Result<(), String> {
+    /// Waits while the channel is full: what is said is said nowhere else. It fails only once the
+    /// command has ended and prints no more warnings.
+    async fn warn(&self, warning: String) {
+        let _ = self.warnings.send(warning).await;
+    }
+
+    async fn post(&self, event: &Event) -> Result<(), NotTaken> {
         // Only CloudEvents have `specversion`; the other envelopes are plain JSON.
         let content_type = match event.tree().get("specversion") {
             Some(_) => "application/cloudevents+json",
@@ -176,9 +223,20 @@ impl EventSender {
             request = request.bearer_auth(token);
         }
         match request.send().await {
-            Ok(response) if response.status().is_success() => Ok(()),
-            Ok(response) => Err(format!("HTTP status {}", response.status())),
-            Err(error) => Err(error.to_string()),
+            Ok(response) => {
+                let status = response.status();
+                let is_temporary = status.is_server_error()
+                    || status == StatusCode::REQUEST_TIMEOUT
+                    || status == StatusCode::TOO_MANY_REQUESTS;
+                match status {
+                    status if status.is_success() => Ok(()),
+                    status if is_temporary => {
+                        Err(NotTaken::Unavailable(format!("HTTP status {status}")))
+                    }
+                    status => Err(NotTaken::Refused(status)),
+                }
+            }
+            Err(error) => Err(NotTaken::Unavailable(request_error(error))),
         }
     }
 }

@@ -90,6 +90,9 @@ async fn serve(
             () = &mut clock => {}
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted?;
+                if let Some(warning) = forwarder.undelivered() {
+                    output.error(&warning);
+                }
                 return Ok(Exit::Done);
             }
             Some(sent) = outputs.recv() => {
