@@ -16,7 +16,8 @@ from console_service import OLA, OPERATE, READ, Console, respond
 from receiver import receiver
 
 MISSING = (
-    "no browser: install Chromium (Debian: apt-get install chromium), or set REFLEXARC_CHROMIUM"
+    "no browser: install Chromium (Debian: apt-get install chromium-headless-shell), or set"
+    " REFLEXARC_CHROMIUM"
 )
 
 
