@@ -171,10 +171,19 @@ impl ServiceTimeline {
     /// Begins with the live rules, which may be others than those of the process before. Blocks.
     ///
     /// # Errors
-    /// If the store fails.
+    /// If the store fails; then what was left for later stays so.
     pub(crate) fn begin(&self) -> Result<(), StoreError> {
+        // First, as the transaction may leave something for later again.
+        let had_deferred = self.inner.has_deferred.swap(false, Ordering::Relaxed);
+        let begun = self.begin_live_rules();
+        if begun.is_err() && had_deferred {
+            self.defer();
+        }
+        begun
+    }
+
+    fn begin_live_rules(&self) -> Result<(), StoreError> {
         let timeline = self.clone();
-        self.inner.has_deferred.store(false, Ordering::Relaxed);
         let work: TimeWork = Box::new(move |transaction| {
             let rules = timeline.inner.parts.rules.load_full();
             let now = timeline.inner.parts.clock.now();

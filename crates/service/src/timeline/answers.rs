@@ -38,6 +38,8 @@ pub(crate) struct EndedCall {
 /// Withdrawn calls that are answered in one transaction.
 // Some milliseconds, as for deadlines: events that are accepted meanwhile wait for it.
 const STEP: usize = 64;
+/// Withdrawn calls among which a node looks for those of its rules, while other nodes have others.
+const SEARCHED: usize = 1_000;
 /// How often the store is asked for withdrawn calls: another process may have cancelled some.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -59,7 +61,8 @@ impl ServiceTimeline {
     }
 
     /// Withdraws the calls of rules that are not live any more; later, if another node may have them.
-    /// Blocks. A failure is only reported: the queues look at the rule of each call too.
+    /// Blocks. After a failure, which is reported, too: meanwhile the queues look at the rule of each
+    /// call.
     pub(crate) fn withdraw_calls_of_other_rules(&self) {
         let parts = &self.inner.parts;
         let Some(store) = parts.store.upgrade() else {
@@ -79,6 +82,7 @@ impl ServiceTimeline {
                 tracing::warn!(calls, "calls of removed or disabled rules are not sent");
             }
             Err(error) => {
+                self.defer();
                 let detail = format!("cannot withdraw calls of other rules: {error}");
                 let kind = ProblemKind::StoreOperationFailed;
                 self.problems().report(kind, "answers", 1, &detail);
@@ -95,10 +99,14 @@ impl ServiceTimeline {
             let mut report = Report::default();
             let rules = timeline.inner.parts.rules.load_full();
             let are_others = transaction.has_other_rules(&rules.hash())?;
-            for withdrawn in transaction.withdrawn_calls(limit)? {
-                if are_others && !rules.processes_answers(&withdrawn.rule) {
-                    continue;
-                }
+            // Behind those of others may be some of these rules.
+            let searched = if are_others { SEARCHED } else { limit };
+            let mut withdrawn = transaction.withdrawn_calls(searched)?;
+            if are_others {
+                withdrawn.retain(|call| rules.processes_answers(&call.rule));
+                withdrawn.truncate(limit);
+            }
+            for withdrawn in withdrawn {
                 answered.fetch_add(1, Ordering::Relaxed);
                 let ended = EndedCall {
                     id: withdrawn.id,

@@ -210,4 +210,29 @@ mod tests {
         timeline.inner.deadlines.commit();
         assert_eq!(timeline.stalled(soon), None);
     }
+
+    #[test]
+    fn what_was_deferred_stays_so_if_the_store_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("reflexarc.db");
+        let store = SqliteStore::open(&path, &StoreOptions::default()).unwrap();
+        let store: Arc<dyn Store> = Arc::new(store);
+        let timeline = timeline(&store);
+        timeline.defer();
+        let other = rusqlite::Connection::open(&path).unwrap();
+        let rename = |from: &str, to: &str| {
+            let statement = format!("ALTER TABLE {from} RENAME TO {to}");
+            other.execute_batch(&statement).unwrap();
+        };
+        rename("newest_entry", "gone");
+        assert!(timeline.begin().is_err());
+        assert!(timeline.has_deferred());
+        rename("gone", "newest_entry");
+        timeline.begin().unwrap();
+        assert!(!timeline.has_deferred());
+
+        rename("waiting_call", "gone");
+        timeline.withdraw_calls_of_other_rules();
+        assert!(timeline.has_deferred());
+    }
 }
