@@ -86,7 +86,9 @@ fn explain_option(error: &mut Error, definition: &Command, arguments: &[OsString
         let mut known = command.get_arguments();
         known.any(|argument| argument.get_long() == Some(long) && !argument.is_hide_set())
     };
-    let name = option.split('=').next().unwrap_or_default();
+    let name = option
+        .split_once('=')
+        .map_or(option.as_str(), |(name, _)| name);
     let meant = OPTIONS
         .iter()
         .find(|(names, own)| names.contains(&name) && has(own));

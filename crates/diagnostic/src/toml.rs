@@ -35,8 +35,8 @@ pub use ::toml::de::{DeTable, DeValue};
 
 pub use self::advice::{Advice, ForeignKey, Meant, ValueKind, WrongValue};
 pub use self::embedded::EmbeddedText;
+use self::shape::Recorder;
 pub use self::shape::{ANY_NAME, TableShape, ValueShape, ValueShapes};
-use self::shape::{MAX_DEPTH, Recorder};
 pub use self::table::TableReader;
 use crate::{Code, Diagnostic, Severity, Span};
 
@@ -150,7 +150,7 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// What `read` asks for: the keys of the file with what their values may be. It is run on the
+    /// What `read` reads: the keys of the file with what their values may be. It is run on the
     /// text, in which tables that are missing seem to be there: without keys, and as if every key
     /// were there, down to each depth. `text` has what decides which keys are read, such as a `type`.
     ///
@@ -168,7 +168,8 @@ impl<'a> Document<'a> {
     /// ```
     pub fn recorded(text: &'a str, codes: FaultCodes, read: impl Fn(&Document<'a>)) -> TableShape {
         let mut shape = TableShape::default();
-        for present_above in 0..=MAX_DEPTH {
+        let mut present_above = 0;
+        while present_above <= shape.depth() {
             let mut document = Self::parse(text, "the file", codes);
             document.recorder = Some(Recorder {
                 present_above,
@@ -178,6 +179,7 @@ impl<'a> Document<'a> {
             if let Some(recorder) = document.recorder {
                 shape.merge(recorder.root.into_inner());
             }
+            present_above += 1;
         }
         shape
     }

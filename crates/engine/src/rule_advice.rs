@@ -1,7 +1,7 @@
 //! What authors write in rule files who know other tools.
 
-use reflexarc_diagnostic::toml::Meant::{Help, Key};
-use reflexarc_diagnostic::toml::{Advice, ForeignKey, Meant, ValueKind, WrongValue};
+use reflexarc_diagnostic::toml::Meant::{Help, Instead, Key};
+use reflexarc_diagnostic::toml::{Advice, ForeignKey, ValueKind, WrongValue};
 
 /// Known mistakes in rule files.
 pub(crate) const ADVICE: Advice = Advice {
@@ -46,13 +46,16 @@ const DURATION: &[&str] = &[
 ];
 
 const KEYS: [ForeignKey; 33] = [
-    foreign("", WHEN, Key("when")),
-    foreign(
+    ForeignKey::new("", WHEN, Key("when")),
+    ForeignKey::new(
         "",
         &["action", "actions", "do", "script", "reaction", "run"],
-        Help("write notify = \"a-target\" for a message, or a script in then = '''…'''"),
+        Instead(
+            "notify",
+            "write notify = \"a-target\" for a message, or a script in then = '''…'''",
+        ),
     ),
-    foreign(
+    ForeignKey::new(
         "",
         &[
             "target",
@@ -67,36 +70,36 @@ const KEYS: [ForeignKey; 33] = [
         ],
         Key("notify"),
     ),
-    foreign("", &["severity", "priority"], Key("level")),
-    foreign(
+    ForeignKey::new("", &["severity", "priority"], Key("level")),
+    ForeignKey::new(
         "",
         &["groupby", "groupbyattributes", "partitionby", "aggregateby"],
         Key("by"),
     ),
-    foreign("", &["tags", "label"], Key("labels")),
-    foreign("", &["comment", "desc", "summary"], Key("description")),
-    foreign("", &["disabled"], Help("write enabled = false")),
-    foreign(
+    ForeignKey::new("", &["tags", "label"], Key("labels")),
+    ForeignKey::new("", &["comment", "desc", "summary"], Key("description")),
+    ForeignKey::new("", &["disabled"], Help("write enabled = false")),
+    ForeignKey::new(
         "",
         &["name", "alert", "id", "rulename", "ruleid"],
         Help("a rule has the name of its file, without `.toml`"),
     ),
-    foreign(
+    ForeignKey::new(
         "",
         &["title", "text", "body", "subject", "template"],
         Help("write it in `message`: message = { title = \"…\", text = \"…\" }"),
     ),
-    foreign(
+    ForeignKey::new(
         "",
         &["rule", "rules", "groups"],
         Help("a file is one rule, with its keys at the top: when = '…'"),
     ),
-    foreign(
+    ForeignKey::new(
         "",
         &["threshold", "timeframe", "timespan", "within", "window"],
         Help("write count = { at_least = 6, within = \"10m\" }"),
     ),
-    foreign(
+    ForeignKey::new(
         "",
         &["for"],
         Help(
@@ -104,136 +107,136 @@ const KEYS: [ForeignKey; 33] = [
              time, or count = { at_least = 6, within = \"10m\" }",
         ),
     ),
-    foreign(
+    ForeignKey::new(
         "",
         &["dedup", "dedupkey", "deduplicate", "suppress"],
         Help("write once = { key = \"content.requestId\", within = \"24h\" }"),
     ),
-    foreign(
+    ForeignKey::new(
         "",
         &["ratelimit", "repeatinterval", "cooldown"],
         Help("write throttle = { key = \"content.eniId\", every = \"10m\" }"),
     ),
-    foreign(
+    ForeignKey::new(
         "message",
         &["body", "content", "message", "description"],
         Key("text"),
     ),
-    foreign("message", &["subject", "summary", "header"], Key("title")),
-    foreign("throttle", &["within"], Key("every")),
-    foreign("throttle", DURATION, Key("every")),
-    foreign("once", &["every"], Key("within")),
-    foreign("once", DURATION, Key("within")),
-    foreign(
+    ForeignKey::new("message", &["subject", "summary", "header"], Key("title")),
+    ForeignKey::new("throttle", &["within"], Key("every")),
+    ForeignKey::new("throttle", DURATION, Key("every")),
+    ForeignKey::new("once", &["every"], Key("within")),
+    ForeignKey::new("once", DURATION, Key("within")),
+    ForeignKey::new(
         "count",
         &["threshold", "min", "minimum", "times", "count"],
         Key("at_least"),
     ),
-    foreign("count", DURATION, Key("within")),
-    foreign("followed_by", WHEN, Key("when")),
-    foreign("followed_by", DURATION, Key("within")),
-    foreign("not_followed_by", WHEN, Key("when")),
-    foreign("not_followed_by", DURATION, Key("within")),
-    foreign("batch", DURATION, Key("within")),
-    foreign(
+    ForeignKey::new("count", DURATION, Key("within")),
+    ForeignKey::new("followed_by", WHEN, Key("when")),
+    ForeignKey::new("followed_by", DURATION, Key("within")),
+    ForeignKey::new("not_followed_by", WHEN, Key("when")),
+    ForeignKey::new("not_followed_by", DURATION, Key("within")),
+    ForeignKey::new("batch", DURATION, Key("within")),
+    ForeignKey::new(
         "test",
         &["expect", "expected", "match", "shouldmatch", "result"],
         Key("matches"),
     ),
-    foreign("test", &["input", "payload", "data", "given"], Key("event")),
-    foreign("test", &["inputs", "payloads"], Key("events")),
-    foreign("lookup.*", &["file", "name"], Key("table")),
-    foreign("lookup.*", &["field", "path", "by"], Key("key")),
+    ForeignKey::new("test", &["input", "payload", "data", "given"], Key("event")),
+    ForeignKey::new("test", &["inputs", "payloads"], Key("events")),
+    ForeignKey::new("lookup.*", &["file", "name"], Key("table")),
+    ForeignKey::new("lookup.*", &["field", "path", "by"], Key("key")),
 ];
 
 const VALUES: [WrongValue; 18] = [
-    wrong(
+    WrongValue::new(
+        "",
         "when",
         ValueKind::Array,
         "join the filters with `and` or `or`: when = 'a == 1 and b == 2'",
     ),
-    wrong(
+    WrongValue::new(
+        "",
         "when",
         ValueKind::Table,
         "write the filter as a text: when = '''{\"source\": [\"aws.ec2\"]}'''",
     ),
-    wrong(
+    WrongValue::new(
+        "",
         "notify",
         ValueKind::Table,
         "name the targets, notify = \"team\", and write texts in message = { title = \"…\" }",
     ),
-    fixed(
+    WrongValue::new(
+        "",
         "message",
         ValueKind::String,
         "a message has a title, a text or both",
-        "{ text = {} }",
-    ),
-    fixed(
+    )
+    .with_fix("{ text = {} }"),
+    WrongValue::new(
+        "",
         "throttle",
         ValueKind::String,
         "write how often in `every`, and for which events in `key`",
-        "{ every = {} }",
-    ),
-    fixed(
+    )
+    .with_fix("{ every = {} }"),
+    WrongValue::new(
+        "",
         "once",
         ValueKind::String,
         "write for how long in `within`, and for which events in `key`",
-        "{ within = {} }",
-    ),
-    wrong(
+    )
+    .with_fix("{ within = {} }"),
+    WrongValue::new(
+        "",
         "count",
         ValueKind::Number,
         "write in which time too: count = { at_least = 6, within = \"10m\" }",
     ),
-    fixed(
+    WrongValue::new(
+        "",
         "batch",
         ValueKind::String,
         "write for how long in `within`",
-        "{ within = {} }",
-    ),
-    wrong(
+    )
+    .with_fix("{ within = {} }"),
+    WrongValue::new(
+        "",
         "absent_for",
         ValueKind::Table,
         "write the duration only: absent_for = \"24h\"",
     ),
-    wrong(
+    WrongValue::new(
+        "",
         "labels",
         ValueKind::Array,
         "write names and values: labels = { team = \"network\" }",
     ),
-    wrong(
+    WrongValue::new(
+        "",
         "lookup",
         ValueKind::String,
         "name the row: lookup = { row = { table = \"vswitches\", key = \"content.primaryPrivateIp\" } }",
     ),
-    wrong(
+    WrongValue::new(
+        "",
         "resolved",
         ValueKind::Boolean,
         "write resolved = {} for a message without texts of your own",
     ),
-    WrongValue {
-        table: "labels",
-        key: "*",
-        found: ValueKind::Number,
-        help: "labels are texts",
-        fix: Some("\"{}\""),
-    },
-    WrongValue {
-        table: "labels",
-        key: "*",
-        found: ValueKind::Boolean,
-        help: "labels are texts",
-        fix: Some("\"{}\""),
-    },
-    in_test("test", "event", ValueKind::Table, EVENT),
-    in_test("test.step", "event", ValueKind::Table, EVENT),
-    in_test(
+    WrongValue::new("labels", "*", ValueKind::Number, "labels are texts").with_fix("\"{}\""),
+    WrongValue::new("labels", "*", ValueKind::Boolean, "labels are texts").with_fix("\"{}\""),
+    WrongValue::new("test", "event", ValueKind::Table, EVENT),
+    WrongValue::new("test.step", "event", ValueKind::Table, EVENT),
+    WrongValue::new(
         "test.step",
         "at",
         ValueKind::Number,
         "write a unit: at = \"10m\"",
     ),
-    in_test(
+    WrongValue::new(
         "test",
         "clock",
         ValueKind::Number,
@@ -242,51 +245,3 @@ const VALUES: [WrongValue; 18] = [
 ];
 
 const EVENT: &str = "write the event as JSON in a text: event = '''{\"name\": \"x\"}'''";
-
-const fn foreign(table: &'static str, names: &'static [&'static str], meant: Meant) -> ForeignKey {
-    ForeignKey {
-        table,
-        names,
-        meant,
-    }
-}
-
-const fn wrong(key: &'static str, found: ValueKind, help: &'static str) -> WrongValue {
-    WrongValue {
-        table: "",
-        key,
-        found,
-        help,
-        fix: None,
-    }
-}
-
-const fn fixed(
-    key: &'static str,
-    found: ValueKind,
-    help: &'static str,
-    fix: &'static str,
-) -> WrongValue {
-    WrongValue {
-        table: "",
-        key,
-        found,
-        help,
-        fix: Some(fix),
-    }
-}
-
-const fn in_test(
-    table: &'static str,
-    key: &'static str,
-    found: ValueKind,
-    help: &'static str,
-) -> WrongValue {
-    WrongValue {
-        table,
-        key,
-        found,
-        help,
-        fix: None,
-    }
-}

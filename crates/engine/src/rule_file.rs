@@ -138,7 +138,8 @@ impl RuleFile {
                 root.span_of("when"),
                 "this rule has no reaction",
             );
-            root.report(
+            root.report_absent(
+                "notify",
                 warning.with_help("add notify = [\"a-target\"], or a script in then = '''…'''"),
             );
         }
@@ -252,12 +253,10 @@ fn labels(root: &TableReader<'_>, limits: &RuleSetLimits) -> BTreeMap<String, St
 
 fn notify(root: &TableReader<'_>, misplaced: &MisplacedKeys) -> Option<NotifyKey> {
     if root.has("message") && !root.has("notify") && !misplaced.has("notify") {
-        root.fault(
-            "message",
-            Code::RULE_CONFLICT,
-            "`message` needs `notify`",
-            "name the targets: notify = [\"a-target\"]",
-        );
+        let span = root.span_of("message");
+        let fault = Diagnostic::error(Code::RULE_CONFLICT, span, "`message` needs `notify`");
+        let help = "name the targets: notify = [\"a-target\"]";
+        root.report_absent("notify", fault.with_help(help));
     }
     let targets = root.strings("notify");
     if root.is_recording() {

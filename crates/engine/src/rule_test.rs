@@ -126,15 +126,14 @@ impl RuleTest {
         let name = table.required_string("name", help).unwrap_or_default();
         let clock = table.timestamp("clock");
         let stepwise = table.has("step");
+        let only_step = || TestStep::read(&table, misplaced, SignedDuration::ZERO, false);
+        if stepwise && table.is_recording() {
+            only_step();
+        }
         let steps = if stepwise {
             read_steps(&table, misplaced)
         } else {
-            vec![TestStep::read(
-                &table,
-                misplaced,
-                SignedDuration::ZERO,
-                false,
-            )]
+            vec![only_step()]
         };
         let tables = test_tables::read(&table, lookups, tables);
         let span = table.span();
@@ -146,7 +145,10 @@ impl RuleTest {
                 span.clone(),
                 "this test asserts nothing",
             );
-            table.report(warning.with_help("add matches = true, or actions = […]"));
+            table.report_absent(
+                "matches",
+                warning.with_help("add matches = true, or actions = […]"),
+            );
         }
         misplaced.allow(&table);
         table.finish();

@@ -29,6 +29,8 @@ pub enum OtherFormat {
     Compressed(&'static str),
     /// A form, such as `a=1&b=2`.
     Form,
+    /// An object with single quotes, as Python shows a dict: `{'a': 1}`.
+    SingleQuotes,
 }
 
 /// The bytes that are looked at: the elements of MNS come first in its documents.
@@ -55,6 +57,9 @@ impl OtherFormat {
         let head = &bytes[..bytes.len().min(HEAD)];
         let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
         let text = text.trim_ascii_start();
+        if is_single_quoted(text) {
+            return Some(Self::SingleQuotes);
+        }
         if !text.starts_with(b"<") {
             return form::is_any_form(text).then_some(Self::Form);
         }
@@ -92,8 +97,19 @@ impl fmt::Display for OtherFormat {
                 "a form without the parameter `alert` or `data`, in which Cloud Monitor sends \
                  system events: send JSON"
             }
+            Self::SingleQuotes => {
+                "an object in single quotes: JSON has double quotes; `json.dumps(event)` of Python \
+                 writes it"
+            }
         })
     }
+}
+
+/// Whether an object, perhaps the first one of a list, begins with a key in single quotes.
+fn is_single_quoted(text: &[u8]) -> bool {
+    let text = text.strip_prefix(b"[").unwrap_or(text).trim_ascii_start();
+    let object = text.strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    object.is_some_and(|inner| inner.starts_with(b"'"))
 }
 
 /// Whether a text is UTF-16: by its byte order mark, or because every other of its first bytes is
@@ -120,7 +136,7 @@ mod tests {
     fn formats_are_known_by_their_first_bytes() {
         let notification = "<?xml version=\"1.0\"?>\n<Notification \
                             xmlns=\"http://mns.aliyuncs.com/doc/v1/\">\n</Notification>";
-        let cases: [(Vec<u8>, Option<OtherFormat>); 16] = [
+        let cases: [(Vec<u8>, Option<OtherFormat>); 18] = [
             (notification.into(), Some(OtherFormat::MnsXml)),
             (
                 format!("\u{feff} {notification}").into(),
@@ -155,7 +171,9 @@ mod tests {
             ),
             ("alertName=a&userId=1".into(), Some(OtherFormat::Form)),
             ("name == 1".into(), None),
-            ("{'a': 1}".into(), None),
+            ("{'a': 1}".into(), Some(OtherFormat::SingleQuotes)),
+            (" [ { 'a': 1}]".into(), Some(OtherFormat::SingleQuotes)),
+            ("{\"a\": 'b'}".into(), None),
             ("\0\0\0".into(), None),
             ("".into(), None),
         ];

@@ -332,17 +332,16 @@ impl Checker<'_> {
             .collect();
         let span = SourceLocation::token(position, self.source);
         let diagnostic = Diagnostic::error(Code::UNKNOWN_FUNCTION, span.clone(), message);
-        let foreign = foreign_syntax::function(name, &known);
-        self.errors
-            .push(match foreign.or_else(|| nearest(name, known)) {
-                Some(meant) => diagnostic
-                    .with_help(format!("did you mean `{meant}`?"))
-                    .with_fix(span, meant),
-                None => match foreign_syntax::function_help(name) {
-                    Some(help) => diagnostic.with_help(help),
-                    None => diagnostic,
-                },
-            });
+        // Before misspellings: `strip` is no misspelt `trim`.
+        let help = foreign_syntax::function_help(name);
+        let meant = foreign_syntax::function(name, &known).or_else(|| nearest(name, known));
+        self.errors.push(match (help, meant) {
+            (Some(help), _) => diagnostic.with_help(help),
+            (None, Some(meant)) => diagnostic
+                .with_help(format!("did you mean `{meant}`?"))
+                .with_fix(span, meant),
+            (None, None) => diagnostic,
+        });
     }
 
     /// Checks that an assignment does not change an element of `this`.

@@ -87,20 +87,16 @@ pub(crate) fn unknown_variable(
 }
 
 /// Functions of other languages, with what does the same here under the same arguments.
-const FUNCTIONS: [(&str, &str); 16] = [
-    ("append", "push"),
+const FUNCTIONS: [(&str, &str); 12] = [
     ("charAt", "get"),
     ("includes", "contains"),
     ("indexOf", "index_of"),
     ("lower", "to_lower"),
-    ("replaceAll", "replace"),
     ("size", "len"),
     ("str", "to_string"),
     ("String", "to_string"),
     ("stringify", "json"),
-    ("strip", "trim"),
     ("substr", "sub_string"),
-    ("substring", "sub_string"),
     ("toLowerCase", "to_lower"),
     ("toUpperCase", "to_upper"),
     ("upper", "to_upper"),
@@ -112,9 +108,14 @@ pub(crate) fn function<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     known.iter().find(|known| *known == own).copied()
 }
 
-/// Help for functions of other languages that scripts do without.
+/// Help for functions of other languages that scripts do without, or that do something else here.
 pub(crate) fn function_help(name: &str) -> Option<&'static str> {
     Some(match name {
+        "replaceAll" => "`text.replace(old, new)` changes the variable `text`, and has no value",
+        "strip" => "`text.trim()` changes the variable `text`, and has no value",
+        "substring" => {
+            "`text.sub_string(start, length)`: the second number is a length, and not an end"
+        }
         "now" | "time" => "`now` is a variable: the time in milliseconds since 1970",
         "http_get" | "http_post" | "fetch" | "curl" | "request" | "get_url" | "urlopen" => {
             "scripts have no network: `send` a document to a target, or `call` an API"

@@ -490,20 +490,53 @@ fn with_syntax_help(mut found: Diagnostic, source: &str) -> Diagnostic {
             .with_fix(span, "");
     }
     let message = found.message.clone();
+    if message.contains("expected end of block")
+        && let Some((span, tag)) = unclosed(source)
+    {
+        let end = format!("{{% end{tag} %}}");
+        found.span = span;
+        found.message = format!("`{{% {tag} … %}}` without its end");
+        return found
+            .with_help(format!("add {end} after what belongs to it"))
+            .with_fix(source.len()..source.len(), end);
+    }
     if message.contains("expected end of variable block") && rest.trim().is_empty() {
         return found.with_help("add the closing `}}`");
     }
     if message.contains("unexpected end of input") && rest.trim().is_empty() {
         let help = if inside("{%", "%}") {
             "add the closing `%}`"
-        } else if before.contains("{% for") && !before.contains("endfor") {
-            "add the end of the loop: {% endfor %}"
         } else {
-            "add the end of the condition: {% endif %}"
+            "add what closes it"
         };
         return found.with_help(help);
     }
     found.with_help("values are written as {{ event.id }}, conditions as {% if … %}…{% endif %}")
+}
+
+/// The last `{% if … %}` or `{% for … %}` without its end, and its word.
+fn unclosed(source: &str) -> Option<(Span, &str)> {
+    let tokens = tokens::tokens(source);
+    let mut open: Vec<(Span, &str)> = Vec::new();
+    for (at, tag) in tokens.iter().enumerate() {
+        if !tag.is(tokens::Kind::Open, "{%") {
+            continue;
+        }
+        // After the sign of `{%-`, if there is one.
+        let mut words = tokens[at + 1..].iter();
+        let Some(name) = words.find(|token| token.kind != tokens::Kind::Symbol) else {
+            continue;
+        };
+        let end = tokens[at..]
+            .iter()
+            .find(|token| token.kind == tokens::Kind::Close)?;
+        match name.text {
+            "if" | "for" => open.push((tag.start..end.span().end, name.text)),
+            "endif" | "endfor" => drop(open.pop()),
+            _ => {}
+        }
+    }
+    open.pop()
 }
 
 #[cfg(test)]

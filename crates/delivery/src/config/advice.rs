@@ -1,7 +1,7 @@
 //! What authors write in configurations who know other tools.
 
-use reflexarc_diagnostic::toml::Meant::{Help, Key};
-use reflexarc_diagnostic::toml::{Advice, ForeignKey, Meant, ValueKind, WrongValue};
+use reflexarc_diagnostic::toml::Meant::{Help, Instead, Key};
+use reflexarc_diagnostic::toml::{Advice, ForeignKey, ValueKind, WrongValue};
 
 /// Known mistakes in configurations.
 pub const ADVICE: Advice = Advice {
@@ -27,12 +27,12 @@ pub const ADVICE: Advice = Advice {
 
 const LISTEN: &str = "write listen = \"127.0.0.1:8321\" in [http]";
 
-const KEYS: [ForeignKey; 23] = [
-    foreign("", &["server", "listener", "api", "web"], Key("http")),
-    foreign("", &["loglevel", "logging", "verbosity"], Key("log")),
-    foreign("", &["database", "db", "storage"], Key("store")),
-    foreign("", &["timezone", "tz"], Key("time_zone")),
-    foreign(
+const KEYS: [ForeignKey; 24] = [
+    ForeignKey::new("", &["server", "listener", "api", "web"], Key("http")),
+    ForeignKey::new("", &["loglevel", "logging", "verbosity"], Key("log")),
+    ForeignKey::new("", &["database", "db", "storage"], Key("store")),
+    ForeignKey::new("", &["timezone", "tz"], Key("time_zone")),
+    ForeignKey::new(
         "",
         &[
             "receivers",
@@ -45,21 +45,21 @@ const KEYS: [ForeignKey; 23] = [
         ],
         Key("targets"),
     ),
-    foreign(
+    ForeignKey::new(
         "",
         &["rulesdir", "rulesfolder", "rulespath", "rulefiles"],
         Key("rules"),
     ),
-    foreign("", &["listen", "port", "address", "bind"], Help(LISTEN)),
-    foreign("http", &["port", "address", "bind", "host"], Help(LISTEN)),
-    foreign(
+    ForeignKey::new("", &["listen", "port", "address", "bind"], Help(LISTEN)),
+    ForeignKey::new("http", &["port", "address", "bind", "host"], Help(LISTEN)),
+    ForeignKey::new(
         "http",
         &["token", "auth", "password"],
         Help(
             "write [[http.tokens]] with name = \"…\", token = { env = \"…\" } and roles = [\"ingest\"]",
         ),
     ),
-    foreign(
+    ForeignKey::new(
         "targets.*",
         &[
             "uri",
@@ -71,15 +71,16 @@ const KEYS: [ForeignKey; 23] = [
         ],
         Key("url"),
     ),
-    foreign("targets.*", &["accesstoken"], Key("token")),
-    foreign(
+    ForeignKey::new("targets.*", &["accesstoken"], Key("token")),
+    ForeignKey::new(
         "targets.*",
         &["url", "uri", "webhook", "webhookurl"],
-        Help(
+        Instead(
+            "token",
             "only the access_token of the address is needed: token = { env = \"DINGTALK_TOKEN\" }",
         ),
     ),
-    foreign(
+    ForeignKey::new(
         "targets.*",
         &[
             "server",
@@ -91,23 +92,29 @@ const KEYS: [ForeignKey; 23] = [
         ],
         Key("host"),
     ),
-    foreign("targets.*", &["username", "login"], Key("user")),
-    foreign("targets.*", &["sender", "mailfrom"], Key("from")),
-    foreign("targets.*", &["recipient", "recipients"], Key("to")),
-    foreign("targets.*", &["kind"], Key("type")),
-    foreign(
+    ForeignKey::new("targets.*", &["username", "login"], Key("user")),
+    ForeignKey::new("targets.*", &["sender", "mailfrom"], Key("from")),
+    ForeignKey::new("targets.*", &["recipient", "recipients"], Key("to")),
+    ForeignKey::new("targets.*", &["kind"], Key("type")),
+    ForeignKey::new(
         "targets.*",
         &["method", "httpmethod"],
         Help("documents are always sent with POST: remove the key"),
     ),
-    foreign(
+    ForeignKey::new(
         "targets.*",
         &["retries", "maxretries", "attempts", "retrypolicy"],
         Help("write retry = \"exponential\", or the waits: retry = [\"1s\", \"10s\", \"1m\"]"),
     ),
-    foreign("targets.*", &["ratelimit", "rate"], Key("calls_per_minute")),
-    foreign("targets.*", &["filename", "file"], Key("path")),
-    foreign(
+    ForeignKey::new("targets.*", &["ratelimit", "rate"], Key("calls_per_minute")),
+    // Of targets that take calls: the other ones have the key.
+    ForeignKey::new(
+        "targets.*",
+        &["maxage"],
+        Help("write `expires`, the longest time from when a call is due to its last attempt"),
+    ),
+    ForeignKey::new("targets.*", &["filename", "file"], Key("path")),
+    ForeignKey::new(
         "targets.*.*",
         &[
             "environment",
@@ -118,74 +125,51 @@ const KEYS: [ForeignKey; 23] = [
         ],
         Key("env"),
     ),
-    foreign("targets.*.*", &["path", "filename"], Key("file")),
+    ForeignKey::new("targets.*.*", &["path", "filename"], Key("file")),
 ];
 
 const VALUES: [WrongValue; 8] = [
-    wrong(
+    WrongValue::new(
         "targets.*",
         "retry",
         ValueKind::Number,
         "write \"exponential\", \"backoff\", waits such as [\"1s\", \"10s\"], or [] for one attempt",
     ),
-    wrong(
+    WrongValue::new(
         "targets.*",
         "headers",
         ValueKind::Array,
         "write names and values: headers = { X-Team = \"network\" }",
     ),
-    wrong(
+    WrongValue::new(
         "targets",
         "*",
         ValueKind::String,
         "write what it is: { type = \"webhook\", url = \"https://example.com/hook\" }",
     ),
-    wrong("http", "listen", ValueKind::Number, LISTEN),
-    wrong(
+    WrongValue::new("http", "listen", ValueKind::Number, LISTEN),
+    WrongValue::new(
         "limits",
         "*",
         ValueKind::String,
         "write a number, without quotes and units: 8_388_608 are 8 MiB",
     ),
-    wrong(
+    WrongValue::new(
         "archive",
         "max_bytes",
         ValueKind::String,
         "write a number, without quotes and units: 10_000_000_000 are 10 GB",
     ),
-    wrong(
+    WrongValue::new(
         "store",
         "max_bytes",
         ValueKind::String,
         "write a number, without quotes and units: 10_000_000_000 are 10 GB",
     ),
-    wrong(
+    WrongValue::new(
         "",
         "targets",
         ValueKind::String,
         "write a table for each: [targets.NAME] with type = \"…\"",
     ),
 ];
-
-const fn foreign(table: &'static str, names: &'static [&'static str], meant: Meant) -> ForeignKey {
-    ForeignKey {
-        table,
-        names,
-        meant,
-    }
-}
-
-const fn wrong(
-    table: &'static str,
-    key: &'static str,
-    found: ValueKind,
-    help: &'static str,
-) -> WrongValue {
-    WrongValue {
-        table,
-        key,
-        found,
-        help,
-        fix: None,
-    }
-}

@@ -23,13 +23,6 @@ pub(super) struct CallKeys {
 impl CallKeys {
     /// Reads `dry_run`, `max_changes` and `expires`.
     pub(super) fn read(keys: &ConfigTable<'_>) -> Self {
-        // Of a call, the time from when it is due counts, and what is too old has an answer.
-        if keys.has("max_age") {
-            let message = "unknown key `max_age` in a target that takes calls";
-            let help =
-                "write `expires`, the longest time from when a call is due to its last attempt";
-            keys.fault("max_age", Code::CONFIG_KEY, message, help);
-        }
         let expires = keys.duration("expires").unwrap_or(CallSettings::EXPIRES);
         if expires > MAX_EXPIRES {
             let message = format!("`expires` is longer than {MAX_EXPIRES:#}");

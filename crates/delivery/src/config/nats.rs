@@ -154,24 +154,7 @@ fn tls(keys: &ConfigTable<'_>) -> Option<NatsTls> {
         keys.file(key)?;
         Some(keys.path(key))
     };
-    let authorities = keys.has("authorities").then(|| keys.file("authorities"));
-    let authorities = match authorities {
-        Some(bytes) => {
-            let found = reqwest::Certificate::from_pem_bundle(&bytes?);
-            if !found.is_ok_and(|found| !found.is_empty()) {
-                let message = "`authorities` has no certificates";
-                keys.fault(
-                    "authorities",
-                    Code::CONFIG_VALUE,
-                    message,
-                    "use certificates in PEM",
-                );
-                return None;
-            }
-            keys.path("authorities")
-        }
-        None => None,
-    };
+    let authorities_are_valid = check_authorities(keys);
     if keys.has("certificate") != keys.has("key") {
         let message = "`certificate` and `key` must be set together";
         let key = if keys.has("key") {
@@ -182,11 +165,30 @@ fn tls(keys: &ConfigTable<'_>) -> Option<NatsTls> {
         keys.fault(key, Code::CONFIG_MISSING, message, "set both or neither");
     }
     let (certificate, key) = (pem("certificate"), pem("key"));
-    Some(NatsTls {
+    // After all keys were read: those that were not would seem to be unknown.
+    authorities_are_valid.then_some(NatsTls {
         required,
-        authorities,
+        authorities: keys.path("authorities"),
         identity: certificate?.zip(key?),
     })
+}
+
+/// Whether the file of `authorities` has certificates, if there is one; reports it otherwise.
+fn check_authorities(keys: &ConfigTable<'_>) -> bool {
+    if !keys.has("authorities") {
+        return true;
+    }
+    let Some(bytes) = keys.file("authorities") else {
+        return false;
+    };
+    let found = reqwest::Certificate::from_pem_bundle(&bytes);
+    let is_valid = found.is_ok_and(|found| !found.is_empty());
+    if !is_valid {
+        let message = "`authorities` has no certificates";
+        let help = "use certificates in PEM";
+        keys.fault("authorities", Code::CONFIG_VALUE, message, help);
+    }
+    is_valid
 }
 
 /// A token or a password that everyone on the way can read.

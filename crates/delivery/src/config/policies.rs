@@ -20,8 +20,9 @@ const DEFAULT_ORDER_WAIT: SignedDuration = SignedDuration::from_mins(1);
 /// As long as failed deliveries are attempted again, by default.
 const MAX_ORDER_WAIT: SignedDuration = SignedDuration::from_hours(24);
 
-/// `retry` is `"exponential"`, `"backoff"`, or one or more delays; `max_age` is a duration.
-pub(super) fn policy(keys: &ConfigTable<'_>) -> RetryPolicy {
+/// `retry` is `"exponential"`, `"backoff"`, or one or more delays; `max_age` is a duration, except of
+/// calls, which have `expires`.
+pub(super) fn policy(keys: &ConfigTable<'_>, takes_calls: bool) -> RetryPolicy {
     let mut policy = RetryPolicy::default();
     match keys.strings("retry").as_deref() {
         // Also where it is invalid, which is reported. An empty list is a list without delays: each
@@ -43,7 +44,9 @@ pub(super) fn policy(keys: &ConfigTable<'_>) -> RetryPolicy {
             policy.delays = RetryDelays::List(delays.collect());
         }
     }
-    policy.max_age = keys.duration("max_age").unwrap_or(policy.max_age);
+    if !takes_calls {
+        policy.max_age = keys.duration("max_age").unwrap_or(policy.max_age);
+    }
     policy
 }
 

@@ -145,12 +145,12 @@ fn target(
     let timeout = keys
         .duration("timeout")
         .map_or(Duration::from_secs(30), SignedDuration::unsigned_abs);
-    let mut policy = policy(&keys);
+    let takes_calls = kind.is_some_and(TargetType::takes_calls);
+    let mut policy = policy(&keys, takes_calls);
     let breaker = breaker(&keys);
     let order_wait = order_wait(&keys);
     let is_for_people = kind.is_some_and(TargetType::is_for_people);
     let firing_limit = is_for_people.then(|| firing_limit(&keys)).flatten();
-    let takes_calls = kind.is_some_and(TargetType::takes_calls);
     let call_keys = takes_calls.then(|| CallKeys::read(&keys));
     let mut calls = None;
     // An unknown type ends the reading here: which other keys are known depends on it.

@@ -238,7 +238,7 @@ fn errors_of_alibaba_targets_are_reported_at_their_place() {
         ),
         (
             format!("{region}\n{CREDENTIALS}\nmax_age = \"1h\""),
-            "\"1h\" | unknown key `max_age` in a target that takes calls",
+            "max_age | unknown key `max_age` in `targets.t`",
         ),
         (
             format!("{region}\n{CREDENTIALS}\nexpires = \"25h\""),

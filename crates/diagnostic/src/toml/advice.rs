@@ -25,6 +25,17 @@ pub struct ForeignKey {
     pub meant: Meant,
 }
 
+impl ForeignKey {
+    /// Names of a key of `table`.
+    pub const fn new(table: &'static str, names: &'static [&'static str], meant: Meant) -> Self {
+        Self {
+            table,
+            names,
+            meant,
+        }
+    }
+}
+
 /// What a foreign key means.
 #[derive(Debug, Clone, Copy)]
 pub enum Meant {
@@ -32,6 +43,8 @@ pub enum Meant {
     Key(&'static str),
     /// It is written otherwise, as this help says.
     Help(&'static str),
+    /// The same, with this key: that it is missing needs not be said too.
+    Instead(&'static str, &'static str),
 }
 
 /// How to write a value that was written with another type.
@@ -47,6 +60,33 @@ pub struct WrongValue {
     pub help: &'static str,
     /// The right value, with `{}` where the one that was written stands.
     pub fix: Option<&'static str>,
+}
+
+impl WrongValue {
+    /// A value of a key of `table`, without a fix.
+    pub const fn new(
+        table: &'static str,
+        key: &'static str,
+        found: ValueKind,
+        help: &'static str,
+    ) -> Self {
+        Self {
+            table,
+            key,
+            found,
+            help,
+            fix: None,
+        }
+    }
+
+    /// The same, with the right value.
+    #[must_use]
+    pub const fn with_fix(self, fix: &'static str) -> Self {
+        Self {
+            fix: Some(fix),
+            ..self
+        }
+    }
 }
 
 /// A type of values.
@@ -87,7 +127,7 @@ impl Advice {
         // Which keys a table has may depend on the value of another one.
         let is_known = |foreign: &&ForeignKey| match foreign.meant {
             Meant::Key(own) => known.contains(&own),
-            Meant::Help(_) => true,
+            Meant::Help(_) | Meant::Instead(..) => true,
         };
         keys.find(is_known).map(|foreign| foreign.meant)
     }

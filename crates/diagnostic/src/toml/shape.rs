@@ -1,8 +1,8 @@
 //! What a file may contain, recorded from the code that reads it.
 //!
-//! A reader asks for each key by a method that says what its value may be. So instead of a second
-//! list of all keys, the reader itself is run on an empty file, and what it asks for is recorded:
-//! see [`Document::recording`](super::Document::recording).
+//! A reader reads each key with a method that says what its value may be. So instead of a second
+//! list of all keys, the reader itself is run on an empty file, and what it reads is recorded: see
+//! [`Document::recorded`](super::Document::recorded).
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,10 +47,7 @@ pub enum ValueShape {
     Table(TableShape),
 }
 
-/// The depth of the deepest tables of a file, and one more.
-pub(super) const MAX_DEPTH: usize = 6;
-
-/// Records what readers ask for.
+/// Records what readers read.
 #[derive(Debug)]
 pub(super) struct Recorder {
     /// In tables that are nested less deeply, every key seems to be there, without a value: what is
@@ -95,6 +92,18 @@ impl TableShape {
         for (name, variant) in other.variants {
             self.variants.entry(name).or_default().merge(variant);
         }
+    }
+
+    /// How many tables are nested in each other, this one included.
+    pub(super) fn depth(&self) -> usize {
+        let values = self.keys.values().flatten();
+        let tables = values
+            .flat_map(ValueShape::elements)
+            .filter_map(|shape| match shape {
+                ValueShape::Table(table) => Some(table.depth()),
+                _ => None,
+            });
+        1 + tables.max().unwrap_or(0)
     }
 
     /// The table at the end of the route, which is added if it is not there.
@@ -193,4 +202,39 @@ fn add(shapes: &mut ValueShapes, shape: ValueShape) {
         }
     }
     shapes.push(shape);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::toml::{Document, FaultCodes, TableReader};
+
+    /// Reads a key of each of `depth` tables in each other, if another key is there.
+    fn read(table: &TableReader<'_>, depth: usize) {
+        if table.has("a") {
+            table.string("b");
+        }
+        if depth > 1
+            && let Some(inner) = table.table("t")
+        {
+            read(&inner, depth - 1);
+        }
+    }
+
+    #[test]
+    fn tables_are_recorded_however_deep_they_are() {
+        for depth in 1..20 {
+            let shape = Document::recorded("", FaultCodes::CONFIG, |document| {
+                read(&document.root(), depth);
+            });
+            assert_eq!(shape.depth(), depth);
+            let mut table = Some(&shape);
+            for _ in 0..depth {
+                let found = table.expect("a table");
+                assert_eq!(found.keys["b"], [ValueShape::Text]);
+                table = found.table("t");
+            }
+            assert!(table.is_none());
+        }
+    }
 }

@@ -184,7 +184,7 @@ fn typographic_quotes(_: &str, line: &Line<'_>) -> Option<Explained> {
 /// `enabled = no`, `enabled = True`.
 fn boolean_word(_: &str, line: &Line<'_>, error: &Span) -> Option<Explained> {
     let (at, value) = line.plain()?;
-    let word = value.split([' ', '\t', '#']).next().unwrap_or_default();
+    let word = value.split([' ', '\t', '#']).next()?;
     let right = match word {
         "True" | "TRUE" | "yes" | "Yes" | "on" | "On" => "true",
         "False" | "FALSE" | "no" | "No" | "off" | "Off" => "false",
@@ -272,17 +272,23 @@ fn is_key_with_sign(text: &str) -> bool {
     key.len() < text.len() && sign.starts_with('=') && !sign.starts_with("==")
 }
 
-/// `when = 'a == 1' notify = 'team'`: two keys on a line.
+/// `when = 'a == 1' notify = 'team'`: two keys on a line, or in braces without a comma.
 fn second_key(text: &str, line: &Line<'_>, error: &Span) -> Option<Explained> {
     let rest = text.get(error.start..line.end)?;
     let before = text[line.start..error.start].trim_end();
-    if line.plain()?.0 > error.start || !is_key_with_sign(rest) || before.ends_with(['{', ',']) {
+    let (at, value) = line.plain()?;
+    if at > error.start || !is_key_with_sign(rest) || before.ends_with(['{', ',']) {
         return None;
     }
     let key: String = rest.chars().take_while(|c| is_key(*c)).collect();
     let gap = line.start + before.len()..error.start;
-    let help = format!("begin a new line before `{key}`");
     let span = error.start..error.start + key.len();
+    if value.starts_with(['{', '[']) {
+        let message = format!("missing `,` before the key `{key}`");
+        let help = "separate the keys of a table in braces with `,`";
+        return Some(Explained::new(span, message, help).with_fix(gap, ", "));
+    }
+    let help = format!("begin a new line before `{key}`");
     let message = format!("second key `{key}` on the line");
     Some(Explained::new(span, message, help).with_fix(gap, "\n"))
 }
@@ -442,6 +448,16 @@ mod tests {
                 "when = \"a\" notify = \"team\"",
                 "second key `notify` on the line",
                 "when = \"a\"\nnotify = \"team\"",
+            ),
+            (
+                "message = { title = 'x' text = 'y' }",
+                "missing `,` before the key `text`",
+                "message = { title = 'x', text = 'y' }",
+            ),
+            (
+                "step = [{ at = '0s' count = { n = 1 } }]",
+                "missing `,` before the key `count`",
+                "step = [{ at = '0s', count = { n = 1 } }]",
             ),
             (
                 "when = 'a == 1\n and b == 2'\nlevel = 'warn'",

@@ -83,6 +83,10 @@ impl<'a> TableReader<'a> {
             self.document
                 .report(match (foreign, nearest(name, known.iter().copied())) {
                     (Some(Meant::Help(help)), _) => fault.with_help(help),
+                    (Some(Meant::Instead(own, help)), _) => {
+                        self.retract_missing(own);
+                        fault.with_help(help)
+                    }
                     (Some(Meant::Key(own)), _) => {
                         let help = format!("`{own}` is the key for it");
                         self.renamed(fault.with_help(help), key.span(), own)
@@ -102,16 +106,20 @@ impl<'a> TableReader<'a> {
     /// The diagnostic about a key that is meant to be `own`.
     fn renamed(&self, fault: Diagnostic, key: Span, own: &str) -> Diagnostic {
         // `wehn = …` is one mistake, not an unknown `wehn` and a missing `when`.
-        for (missing, index) in self.missing.borrow().iter() {
-            if missing == own {
-                self.document.retract(*index);
-            }
-        }
+        self.retract_missing(own);
         // A table has each key once.
         if self.table.contains_key(own) {
             return fault;
         }
         fault.with_fix(key, own)
+    }
+
+    fn retract_missing(&self, key: &str) {
+        for (missing, index) in self.missing.borrow().iter() {
+            if missing == key {
+                self.document.retract(*index);
+            }
+        }
     }
 
     /// What messages call the table.
@@ -321,10 +329,15 @@ impl<'a> TableReader<'a> {
 
     /// The same with a diagnostic of the caller's.
     pub fn report_missing(&self, key: &str, diagnostic: Diagnostic) {
-        self.allow(&[key]);
         if let Some(recorder) = self.recorder() {
             recorder.required(&self.route, &[key]);
         }
+        self.report_absent(key, diagnostic);
+    }
+
+    /// The same for a key that may be missing.
+    pub fn report_absent(&self, key: &str, diagnostic: Diagnostic) {
+        self.allow(&[key]);
         self.missing
             .borrow_mut()
             .push((key.to_owned(), self.document.next_index()));

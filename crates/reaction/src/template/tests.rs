@@ -194,6 +194,33 @@ fn unknown_names_are_errors_with_a_fix() {
 }
 
 #[test]
+fn blocks_without_an_end_are_shown_where_they_begin() {
+    for (source, begin, right) in [
+        (
+            "{% if suppressed %}x",
+            "{% if suppressed %}",
+            "{% if suppressed %}x{% endif %}",
+        ),
+        (
+            "{% for ip in event.ips %}{% if ip %}{{ ip }}{% endif %}",
+            "{% for ip in event.ips %}",
+            "{% for ip in event.ips %}{% if ip %}{{ ip }}{% endif %}{% endfor %}",
+        ),
+        (
+            "{%- if event.a == '%}' -%} a {% else %} b ",
+            "{%- if event.a == '%}' -%}",
+            "{%- if event.a == '%}' -%} a {% else %} b {% endif %}",
+        ),
+    ] {
+        let found = found(source);
+        assert_eq!(found.len(), 1, "{source}: {found:?}");
+        assert_eq!(&source[found[0].span.clone()], begin, "{source}");
+        assert_eq!(fixed(source), right);
+        assert_eq!(super::tests::found(right), [], "{right}");
+    }
+}
+
+#[test]
 fn names_that_exist_are_not_reported() {
     for source in [
         "",

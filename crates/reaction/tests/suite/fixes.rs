@@ -55,6 +55,28 @@ fn misspelt_functions_and_variables_of_scripts_are_fixed() {
 }
 
 #[test]
+fn functions_of_other_languages_are_fixed() {
+    check(
+        of_script,
+        &[
+            (
+                r#"log(event.id.includes("a"))"#,
+                Some(r#"log(event.id.contains("a"))"#),
+            ),
+            (
+                "log(event.id.substr(1, 2))",
+                Some("log(event.id.sub_string(1, 2))"),
+            ),
+            (
+                "log(event.id.toUpperCase())",
+                Some("log(event.id.to_upper())"),
+            ),
+            ("log(str(1))", Some("log(to_string(1))")),
+        ],
+    );
+}
+
+#[test]
 fn functions_of_another_meaning_are_no_fix() {
     check(
         of_script,
@@ -76,6 +98,9 @@ fn functions_of_another_meaning_are_no_fix() {
             (r#"log(parse_uint("1"))"#, None),
             (r#"notifyall("t", "x")"#, None),
             (r#"resend("t", 1)"#, None),
+            (r#"log(event.id.replaceAll("a", "b"))"#, None),
+            ("log(event.id.strip())", None),
+            ("log(event.id.substring(1, 2))", None),
             // Another number of arguments.
             (r#"notfiy("t")"#, None),
             (r#"sned("t")"#, None),

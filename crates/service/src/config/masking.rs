@@ -130,38 +130,11 @@ pub(super) fn masked(name: &str, text: &str, diagnostics: Vec<Diagnostic>) -> Fi
             }
         }
     }
+    let secrets = spans.iter().filter_map(|span| text.get(span.clone()));
+    let redactor = Redactor::new(secrets.filter(|secret| !is_word(secret)));
     let diagnostics = diagnostics
         .into_iter()
-        .map(|mut diagnostic| {
-            // In a message that is not about this value, a word is what the message says anyway.
-            let place = diagnostic.span.clone();
-            let secrets = spans.iter().filter_map(|span| {
-                let secret = text.get(span.clone())?;
-                let is_kept = if is_value(span, &place) {
-                    HARMLESS.contains(&secret)
-                } else {
-                    is_word(secret)
-                };
-                (!is_kept).then_some(secret)
-            });
-            let redactor = Redactor::new(secrets);
-            // A fix that repeats a secret, such as with quotes around it, is left out: the masked
-            // text would not be one.
-            diagnostic.fix = diagnostic.fix.filter(|fix| {
-                let is_repeated = |span: &Range<usize>| {
-                    let secret = text.get(span.clone()).unwrap_or_default();
-                    touch(span, &fix.span) && !secret.is_empty() && fix.replacement.contains(secret)
-                };
-                !spans.iter().any(is_repeated)
-                    && redactor.redact(&fix.replacement) == fix.replacement
-            });
-            diagnostic.message = redactor.redact(&diagnostic.message);
-            diagnostic.help = diagnostic.help.map(|help| redactor.redact(&help));
-            for label in &mut diagnostic.labels {
-                label.message = redactor.redact(&label.message);
-            }
-            diagnostic
-        })
+        .map(|diagnostic| mask(diagnostic, text, &spans, &redactor))
         .collect();
     FileDiagnostics {
         name: name.to_owned(),
@@ -171,9 +144,45 @@ pub(super) fn masked(name: &str, text: &str, diagnostics: Vec<Diagnostic>) -> Fi
     }
 }
 
-/// Whether two spans overlap, or one begins where the other ends.
-fn touch(one: &Range<usize>, other: &Range<usize>) -> bool {
-    one.start <= other.end && other.start <= one.end
+/// A diagnostic without secrets: those of `redactor`, and words where they are the value.
+fn mask(
+    mut diagnostic: Diagnostic,
+    text: &str,
+    spans: &[Range<usize>],
+    redactor: &Redactor,
+) -> Diagnostic {
+    let secrets = |place: &Range<usize>| {
+        let near = touching(spans, place).iter();
+        near.filter_map(|span| text.get(span.clone()).map(|secret| (span.clone(), secret)))
+    };
+    // A message about another value says the word for a reason of its own.
+    let place = diagnostic.span.clone();
+    let wider = place.start.saturating_sub(1)..place.end + 1;
+    let words = secrets(&wider).filter(|(span, secret)| {
+        is_value(span, &place) && is_word(secret) && !HARMLESS.contains(secret)
+    });
+    let words = Redactor::new(words.map(|(_, secret)| secret));
+    let redact = |text: &str| words.redact(&redactor.redact(text));
+    // A fix that repeats a secret, such as with quotes around it, is left out: the masked text would
+    // not be one.
+    diagnostic.fix = diagnostic.fix.filter(|fix| {
+        let is_repeated = secrets(&fix.span)
+            .any(|(_, secret)| !secret.is_empty() && fix.replacement.contains(secret));
+        !is_repeated && redact(&fix.replacement) == fix.replacement
+    });
+    diagnostic.message = redact(&diagnostic.message);
+    diagnostic.help = diagnostic.help.map(|help| redact(&help));
+    for label in &mut diagnostic.labels {
+        label.message = redact(&label.message);
+    }
+    diagnostic
+}
+
+/// Those of the spans, which are in order, that overlap a place, or begin or end next to it.
+fn touching<'s>(spans: &'s [Range<usize>], place: &Range<usize>) -> &'s [Range<usize>] {
+    let first = spans.partition_point(|span| span.end < place.start);
+    let count = spans[first..].partition_point(|span| span.start <= place.end);
+    &spans[first..][..count]
 }
 
 /// Whether a masked span is the whole value at a place, which may be in quotes.

@@ -153,31 +153,34 @@ pub(super) fn listen(table: &ConfigTable<'_>) -> Option<SocketAddr> {
 pub(super) fn report_address(table: &ConfigTable<'_>, text: &str, default_port: u16) {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+    let on_this_machine = |port: &str| format!("127.0.0.1:{port}");
+    let default = default_port.to_string();
     let (reason, right) = if digits(text) {
-        ("the address is missing", format!("127.0.0.1:{text}"))
+        (Some("the address is missing"), on_this_machine(text))
     } else if text.contains("://") {
         (
-            "a scheme and a path are not part of it",
-            format!("127.0.0.1:{default_port}"),
+            Some("a scheme and a path are not part of it"),
+            on_this_machine(&default),
         )
+    } else if let Ok(address) = text.parse::<IpAddr>() {
+        let right = SocketAddr::new(address, default_port).to_string();
+        (Some("the port is missing"), right)
     } else if digits(port) && port.parse::<u16>().is_err() {
         (
-            "the highest port is 65535",
-            format!("{host}:{default_port}"),
+            Some("the highest port is 65535"),
+            format!("{host}:{default}"),
         )
     } else if host == "localhost" && digits(port) {
-        ("a name is not an address", format!("127.0.0.1:{port}"))
+        (Some("a name is not an address"), on_this_machine(port))
     } else if host.is_empty() && digits(port) {
-        ("the address is missing", format!("127.0.0.1:{port}"))
-    } else if text.parse::<std::net::IpAddr>().is_ok() {
-        ("the port is missing", format!("{text}:{default_port}"))
+        (Some("the address is missing"), on_this_machine(port))
     } else {
-        ("it is none", format!("127.0.0.1:{default_port}"))
+        (None, on_this_machine(&default))
     };
-    let message = match reason {
-        "it is none" => "`listen` is not an address and port".to_owned(),
-        reason => format!("`listen` is not an address and port: {reason}"),
-    };
+    let mut message = "`listen` is not an address and port".to_owned();
+    if let Some(reason) = reason {
+        message += &format!(": {reason}");
+    }
     let help = format!("write it as \"{right}\"");
     table.fault("listen", Code::CONFIG_VALUE, message, help);
 }

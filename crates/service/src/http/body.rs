@@ -117,7 +117,10 @@ pub(crate) fn read_body(
     // As Windows tools write it before UTF-8. It is no part of the events, whose bytes are kept.
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     // Named before its type is refused: a sender of XML can choose JSON, but seldom another type.
-    if let Some(format) = OtherFormat::of(body).filter(|format| *format != OtherFormat::Form) {
+    // Of several lines, only one may have single quotes.
+    let is_of_all =
+        |format: &OtherFormat| !matches!(format, OtherFormat::Form | OtherFormat::SingleQuotes);
+    if let Some(format) = OtherFormat::of(body).filter(is_of_all) {
         return Err(BodyError::Format(format));
     }
     let mut elements = Documents::new(max_events);

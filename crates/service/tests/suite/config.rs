@@ -445,6 +445,27 @@ fn the_console_has_an_address_and_names() {
 }
 
 #[test]
+fn an_address_that_is_none_is_corrected() {
+    for (written, right) in [
+        ("8321", "127.0.0.1:8321"),
+        (":9000", "127.0.0.1:9000"),
+        ("localhost:9000", "127.0.0.1:9000"),
+        ("10.0.0.7", "10.0.0.7:8321"),
+        ("::1", "[::1]:8321"),
+        ("fd00::7", "[fd00::7]:8321"),
+        ("10.0.0.7:65536", "10.0.0.7:8321"),
+        ("http://10.0.0.7:9000", "127.0.0.1:8321"),
+        ("alerts.internal:9000", "127.0.0.1:8321"),
+        ("", "127.0.0.1:8321"),
+    ] {
+        let rendered = rendered(&format!("[http]\nlisten = \"{written}\""));
+        let help = format!("write it as \"{right}\"");
+        assert!(rendered.contains(&help), "{written}:\n{rendered}");
+        assert!(right.parse::<std::net::SocketAddr>().is_ok(), "{right}");
+    }
+}
+
+#[test]
 fn another_console_needs_a_restart() {
     let running = read("").unwrap().restart_settings();
     let edited = read("[console]\nlisten = \"127.0.0.1:8326\"").unwrap();

@@ -50,7 +50,7 @@ impl Descriptions {
             let keys: Vec<&str> = keys.split('`').skip(1).step_by(2).collect();
             for key in &keys {
                 // `count = { … }`, `[[test]]`
-                let name = key.split(" = ").next().unwrap_or_default();
+                let name = key.split_once(" = ").map_or(*key, |(name, _)| name);
                 let name = name.trim_matches(['[', ']']);
                 for place in places {
                     let text = if *key == name || name == "test" {
