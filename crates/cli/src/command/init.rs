@@ -155,11 +155,12 @@ fn write_all<'f>(
             continue;
         }
         if let Err(error) = write(&path, &file.content) {
-            for path in written {
-                // The first error is the one to report.
-                let _ = fs::remove_file(dir.join(path));
+            let mut message = format!("cannot write {}: {error}", path.display());
+            for path in written.iter().map(|path| dir.join(path)) {
+                if let Err(error) = fs::remove_file(&path) {
+                    message += &format!("; cannot remove {}: {error}", path.display());
+                }
             }
-            let message = format!("cannot write {}: {error}", path.display());
             return Err(Failure::Runtime(message));
         }
         written.push(file.path);
@@ -167,13 +168,19 @@ fn write_all<'f>(
     Ok((written, kept))
 }
 
+/// Writes a file, or leaves none.
 fn write(path: &Path, content: &str) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     // `create_new`: a file that has appeared meanwhile is not overwritten.
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(content.as_bytes())
+    let result = file.write_all(content.as_bytes());
+    if result.is_err() {
+        // What is there of it is of no use; the error of writing says more than one of removing.
+        let _ = fs::remove_file(path);
+    }
+    result
 }
 
 fn display(dir: &Path, path: &str) -> String {
