@@ -168,19 +168,20 @@ fn write_all<'f>(
     Ok((written, kept))
 }
 
-/// Writes a file, or leaves none.
+/// Writes a file, or leaves none; the error says so if that is not possible.
 fn write(path: &Path, content: &str) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     // `create_new`: a file that has appeared meanwhile is not overwritten.
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    let result = file.write_all(content.as_bytes());
-    if result.is_err() {
-        // What is there of it is of no use; the error of writing says more than one of removing.
-        let _ = fs::remove_file(path);
-    }
-    result
+    file.write_all(content.as_bytes()).map_err(|error| {
+        // A part of a file is of no use.
+        match fs::remove_file(path) {
+            Ok(()) => error,
+            Err(removal) => io::Error::other(format!("{error}; a part of it is left: {removal}")),
+        }
+    })
 }
 
 fn display(dir: &Path, path: &str) -> String {

@@ -157,6 +157,7 @@ fn mask(
     };
     // A message about another value says the word for a reason of its own.
     let place = diagnostic.span.clone();
+    // A place may end before the quotes of the value, or after them.
     let wider = place.start.saturating_sub(1)..place.end + 1;
     let words = secrets(&wider).filter(|(span, secret)| {
         is_value(span, &place) && is_word(secret) && !HARMLESS.contains(secret)
