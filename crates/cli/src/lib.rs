@@ -23,6 +23,7 @@ mod input;
 mod output;
 mod rule_warnings;
 mod service_args;
+mod stop_signal;
 mod usage_error;
 
 use std::ffi::OsString;

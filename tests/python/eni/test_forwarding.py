@@ -75,11 +75,12 @@ def test_an_event_that_is_refused_is_left_out(status, start_cloud, answer_with, 
     wait_for(is_said)
 
 
-def test_what_is_not_delivered_at_the_end_is_counted(start_cloud, capfd):
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_not_delivered_at_the_end_is_counted(end, start_cloud, capfd):
     cloud = start_cloud("--forward", f"http://127.0.0.1:{free_port()}/events")
     for _ in range(2):
         create_interface(cloud)
     wait_for(lambda: len(cloud.events("tenant")) == 2)
-    cloud.process.send_signal(signal.SIGINT)
+    cloud.process.send_signal(end)
     assert cloud.process.wait(timeout=60) == 0
     assert "error: 2 events were not delivered\n" in capfd.readouterr().err

@@ -3,13 +3,13 @@
 use reflexarc_service::ServiceBuilder;
 use reflexarc_service::telemetry::{InvalidCollectorUrl, LogFormat};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config_args::{ConfigArgs, open_for_delivery, store_failure, tokio_runtime};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use crate::rule_warnings;
+use crate::stop_signal::StopSignals;
 
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
@@ -83,15 +83,9 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
             service = service.with_console(listener, Box::new(reflexarc_console::router));
         }
         let (stop, stopped) = watch::channel(false);
-        let (mut terminate, mut interrupt) = (
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        );
+        let mut signals = StopSignals::listen()?;
         tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
+            signals.received().await;
             stop.send_replace(true);
             // Dropping the sender would close the channel, which receivers treat as an error, not
             // as a request to stop.

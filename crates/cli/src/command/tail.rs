@@ -8,7 +8,6 @@ use reflexarc_event::Json;
 use reflexarc_pattern::Dialect;
 use reflexarc_service::operate::{LiveMessage, LiveStream, Remote, RemoteError};
 use reflexarc_service::security::Role;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::config_args::tokio_runtime;
@@ -17,6 +16,7 @@ use crate::filter_argument;
 use crate::output::Output;
 use crate::output::text::printable_str;
 use crate::service_args::{ServiceArgs, refused};
+use crate::stop_signal::StopSignals;
 
 /// Wait before the second attempt to connect again; it doubles after each.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
@@ -88,14 +88,10 @@ pub(crate) fn run(args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let remote = args.service.remote(Role::Read)?;
     let runtime = tokio_runtime()?;
     let ended = runtime.block_on(async {
-        let (mut terminate, mut interrupt) = (
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        );
+        let mut signals = StopSignals::listen()?;
         tokio::select! {
             ended = follow(args, &remote, output) => ended,
-            _ = terminate.recv() => Ok(Exit::Done),
-            _ = interrupt.recv() => Ok(Exit::Done),
+            () = signals.received() => Ok(Exit::Done),
         }
     });
     runtime.shutdown_background();

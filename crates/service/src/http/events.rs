@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::header::ALLOW;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
 use reflexarc_delivery::EventRef;
@@ -84,6 +85,12 @@ pub(super) async fn get(
     request: Request,
 ) -> Result<Response, HttpError> {
     let (parts, _) = request.into_parts();
+    // The router gives a HEAD to the handler of GET, and what only looks must not store.
+    if parts.method == Method::HEAD {
+        let message = "HEAD is not allowed for this path";
+        let refusal = HttpError::new(StatusCode::METHOD_NOT_ALLOWED, message);
+        return Ok(([(ALLOW, "POST,GET")], refusal).into_response());
+    }
     let source = token_source(&state, &parts)?;
     let query = parts.uri.query().unwrap_or_default();
     if query.is_empty() {

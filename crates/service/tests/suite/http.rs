@@ -184,6 +184,21 @@ async fn every_content_type_leads_to_the_same_reaction() {
     serving.stop().await;
 }
 
+/// Who checks whether an address answers stores no event.
+#[tokio::test]
+async fn head_stores_no_event() {
+    let serving = Serving::start().await;
+    let document = percent_encode(&event_text("head", "eni-1"));
+    let path = format!("/events?data={document}");
+    let request = serving.client.head(format!("{}{path}", serving.url));
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), 405);
+    assert_eq!(response.headers()["allow"], "POST,GET");
+    let (status, answer) = serving.get(&path, None).await;
+    assert_eq!((status, int(&answer, "accepted")), (200, 1), "{answer}");
+    serving.stop().await;
+}
+
 fn cloudevent(id: &str) -> String {
     format!(
         concat!(

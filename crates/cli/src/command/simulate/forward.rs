@@ -45,8 +45,8 @@ struct AccountOutput {
     name: String,
     bus: Bus,
     queue: Option<mpsc::Sender<Event>>,
-    /// How many events have not been taken yet.
-    waiting: Arc<AtomicUsize>,
+    /// How many events wait to be taken, or were dropped.
+    undelivered: Arc<AtomicUsize>,
     file: Option<PathBuf>,
 }
 
@@ -67,7 +67,7 @@ impl Forwarder {
         let (warning_sender, warnings) = mpsc::channel(QUEUE);
         let mut accounts = BTreeMap::new();
         for account in &world.accounts {
-            let waiting = Arc::new(AtomicUsize::new(0));
+            let undelivered = Arc::new(AtomicUsize::new(0));
             let queue = match account.to.as_deref().or(args.forward()) {
                 Some(url) => {
                     let (queue, events) = mpsc::channel(QUEUE);
@@ -75,7 +75,7 @@ impl Forwarder {
                         client: client.clone(),
                         url: parse_url(url)?,
                         token: token.clone(),
-                        waiting: Arc::clone(&waiting),
+                        undelivered: Arc::clone(&undelivered),
                         warnings: warning_sender.clone(),
                     };
                     tokio::spawn(sender.run(events));
@@ -88,7 +88,7 @@ impl Forwarder {
                 name: account.name.clone(),
                 bus: account.bus.clone(),
                 queue,
-                waiting,
+                undelivered,
                 file: args.out.as_ref().map(|folder| folder.join(file_name)),
             };
             accounts.insert(account.account.id.clone(), account_output);
@@ -113,12 +113,12 @@ impl Forwarder {
                 .map_err(|error| Failure::Runtime(format!("{}: {error}", path.display())))?;
         }
         if let Some(queue) = &account.queue {
-            account.waiting.fetch_add(1, Ordering::Relaxed);
+            account.undelivered.fetch_add(1, Ordering::Relaxed);
             if queue.try_send(event).is_err() {
-                account.waiting.fetch_sub(1, Ordering::Relaxed);
                 let name = &account.name;
                 let warning = format!("dropped an event of {name}: {QUEUE} are waiting already");
-                // A full channel of warnings already contains this one.
+                // A full channel contains this warning already. How many were dropped is said at
+                // the end, by `undelivered`.
                 let _ = self.warning_sender.try_send(warning);
             }
         }
@@ -127,8 +127,8 @@ impl Forwarder {
 
     /// What the command says when it ends before all events are delivered.
     pub(super) fn undelivered(&self) -> Option<String> {
-        let waiting = |account: &AccountOutput| account.waiting.load(Ordering::Relaxed);
-        match self.accounts.values().map(waiting).sum() {
+        let of_account = |account: &AccountOutput| account.undelivered.load(Ordering::Relaxed);
+        match self.accounts.values().map(of_account).sum() {
             0_usize => None,
             1 => Some("1 event was not delivered".to_owned()),
             count => Some(format!("{count} events were not delivered")),
@@ -154,7 +154,7 @@ struct EventSender {
     client: reqwest::Client,
     url: Url,
     token: Option<String>,
-    waiting: Arc<AtomicUsize>,
+    undelivered: Arc<AtomicUsize>,
     warnings: mpsc::Sender<String>,
 }
 
@@ -171,7 +171,7 @@ impl EventSender {
     async fn run(self, mut events: mpsc::Receiver<Event>) {
         while let Some(event) = events.recv().await {
             self.deliver(&event).await;
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.undelivered.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -259,4 +259,41 @@ fn append(path: &Path, event: &Event) -> std::io::Result<()> {
     let mut file = OpenOptions::new().create(true).append(true).open(path)?;
     // One write, so that a reader of the growing file sees whole lines.
     file.write_all(&[event.bytes(), b"\n"].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use reflexarc_eni::scenario::Scenario;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[tokio::test]
+    async fn what_is_beyond_the_queue_is_dropped_and_counted() {
+        let scenario: Scenario = "".parse().unwrap();
+        // Nothing is sent: senders do not run before this test waits.
+        let line = "simulate --listen 127.0.0.1:0 --forward http://127.0.0.1:1";
+        let args = Command::try_parse_from(line.split(' ')).unwrap().args;
+        let mut forwarder = Forwarder::new(&scenario.world, &args).unwrap();
+        assert_eq!(forwarder.undelivered(), None);
+        let tenant = scenario.world.accounts[0].account.id.clone();
+        let event = Event::from_json(r#"{"name": "x", "content": {}}"#).unwrap();
+        for _ in 0..QUEUE {
+            forwarder.send(&tenant, &event).unwrap();
+        }
+        assert!(forwarder.warnings.try_recv().is_err());
+        for _ in 0..2 {
+            forwarder.send(&tenant, &event).unwrap();
+            let warning = forwarder.warnings.try_recv().unwrap();
+            assert!(warning.ends_with("10000 are waiting already"), "{warning}");
+        }
+        let undelivered = forwarder.undelivered().unwrap();
+        assert_eq!(undelivered, "10002 events were not delivered");
+    }
 }

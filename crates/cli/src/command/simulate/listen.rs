@@ -24,6 +24,7 @@ use super::timeline::Entry;
 use super::{Args, faults};
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, Output};
+use crate::stop_signal::StopSignals;
 
 /// The maximum number of outcomes and events that wait to be printed and forwarded; when it is
 /// reached, requests wait.
@@ -51,7 +52,7 @@ async fn serve(
     args: &Args,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let mut forwarder = Forwarder::new(&world, args)?;
+    let forwarder = Forwarder::new(&world, args)?;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| Failure::Runtime(format!("cannot listen on {address}: {error}")))?;
@@ -73,11 +74,16 @@ async fn serve(
     let app = app.into_make_service_with_connect_info::<ClientAddress>();
     let listener = ApiListener { listener, cloud };
     let cloud = Arc::clone(&listener.cloud);
-    let mut targets = RuleTargets::new(&world, Arc::clone(&cloud), forwarder.token())?;
+    let mut stop = StopSignals::listen()?;
     output.line(format_args!("listening on http://{bound}"))?;
     output.flush()?;
-    // Times in the output are relative to this.
-    let start = Timestamp::now();
+    let mut followed = Followed {
+        format: args.format,
+        start: Timestamp::now(),
+        targets: RuleTargets::new(&world, Arc::clone(&cloud), forwarder.token())?,
+        forwarder,
+        world,
+    };
     let server = async { axum::serve(listener, app).await };
     let clock = cloud.run_clock();
     tokio::pin!(server, clock);
@@ -88,59 +94,72 @@ async fn serve(
                 return Ok(Exit::Done);
             }
             () = &mut clock => {}
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                if let Some(warning) = forwarder.undelivered() {
-                    output.error(&warning);
-                }
-                return Ok(Exit::Done);
-            }
-            Some(sent) = outputs.recv() => {
-                let (entry, sent) = match sent {
-                    CloudOutput::Delivery(delivery) => {
-                        if let Some(report) = targets.start(delivery) {
-                            print_report(&report, args.format, start, output)?;
-                        }
-                        continue;
-                    }
-                    // Interfaces have no names here, because the script is not run.
-                    CloudOutput::Ended(outcome) => {
-                        let entry = Entry::ended(&outcome, &world, str::to_owned);
-                        let published = outcome.published.ok();
-                        let sent = published.map(|sent| (sent.recipient, sent.event));
-                        (entry, sent)
-                    }
-                    CloudOutput::Notification(sent) => {
-                        let entry = Entry::notified(&sent, &world);
-                        (entry, Some((sent.recipient, sent.event)))
-                    }
-                };
-                match args.format {
-                    Format::Human => entry.print(start, output)?,
-                    Format::Json | Format::Ndjson => output.json(&entry)?,
-                }
-                output.flush()?;
-                if let Some((recipient, event)) = sent {
-                    forwarder.send(&recipient, &event)?;
-                }
-            }
-            report = targets.report() => print_report(&report, args.format, start, output)?,
-            warning = forwarder.warning() => output.error(&warning),
+            () = stop.received() => break,
+            Some(sent) = outputs.recv() => followed.show(sent, output)?,
+            report = followed.targets.report() => followed.show_report(&report, output)?,
+            warning = followed.forwarder.warning() => output.error(&warning),
         }
     }
+    // What has happened already is printed, and counted as not delivered.
+    while let Ok(sent) = outputs.try_recv() {
+        followed.show(sent, output)?;
+    }
+    if let Some(warning) = followed.forwarder.undelivered() {
+        output.error(&warning);
+    }
+    Ok(Exit::Done)
 }
 
-fn print_report(
-    report: &TargetReport,
+/// The printing of what leaves the cloud, and where it goes.
+struct Followed {
+    world: World,
     format: Format,
+    /// Times in the output are relative to this.
     start: Timestamp,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    match format {
-        Format::Human => report.print(start, output)?,
-        Format::Json | Format::Ndjson => output.json(report)?,
+    targets: RuleTargets,
+    forwarder: Forwarder,
+}
+
+impl Followed {
+    /// Prints what has left the cloud, and forwards its event.
+    fn show(&mut self, sent: CloudOutput, output: &mut Output) -> Result<(), Failure> {
+        let (entry, sent) = match sent {
+            CloudOutput::Delivery(delivery) => {
+                return match self.targets.start(delivery) {
+                    Some(report) => self.show_report(&report, output),
+                    None => Ok(()),
+                };
+            }
+            // Interfaces have no names here, because the script is not run.
+            CloudOutput::Ended(outcome) => {
+                let entry = Entry::ended(&outcome, &self.world, str::to_owned);
+                let published = outcome.published.ok();
+                let sent = published.map(|sent| (sent.recipient, sent.event));
+                (entry, sent)
+            }
+            CloudOutput::Notification(sent) => {
+                let entry = Entry::notified(&sent, &self.world);
+                (entry, Some((sent.recipient, sent.event)))
+            }
+        };
+        match self.format {
+            Format::Human => entry.print(self.start, output)?,
+            Format::Json | Format::Ndjson => output.json(&entry)?,
+        }
+        output.flush()?;
+        match sent {
+            Some((recipient, event)) => self.forwarder.send(&recipient, &event),
+            None => Ok(()),
+        }
     }
-    output.flush()
+
+    fn show_report(&self, report: &TargetReport, output: &mut Output) -> Result<(), Failure> {
+        match self.format {
+            Format::Human => report.print(self.start, output)?,
+            Format::Json | Format::Ndjson => output.json(report)?,
+        }
+        output.flush()
+    }
 }
 
 async fn answer(
