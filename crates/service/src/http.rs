@@ -18,6 +18,7 @@ mod openapi;
 mod operate;
 mod peers;
 mod pending;
+mod query;
 mod refusals;
 mod routes;
 mod rules;

@@ -11,9 +11,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::held_body::held_response;
 use super::operate::{authorize, query_store};
+use super::query::Parameters;
 use super::{AppState, HttpError, Role};
 use crate::operate::{damaged_delivery_to_json, delivery_to_json};
-use crate::store::{DeliveryStatus, InvalidPageCursor, PageCursor, PageLimits, Store};
+use crate::store::{DeliveryStatus, PageLimits};
 
 /// Lists that may be in memory at one time until their clients have read them.
 pub(crate) const MAX_LIST_RESPONSES: usize = 16;
@@ -47,14 +48,20 @@ async fn list(
     request: Request,
     status: DeliveryStatus,
 ) -> Result<Response, HttpError> {
-    let uri = request.uri().clone();
+    let (path, query) = (
+        request.uri().path().to_owned(),
+        Parameters::of(request.uri()),
+    );
     authorize(state, request, Role::Read)?;
-    let (after, limits) = page_of(uri.query().unwrap_or_default())?;
+    let (after, rows) = (query.cursor("after")?, query.limit(PAGE.rows)?);
+    let limits = PageLimits { rows, ..PAGE };
     let permit = list_permit(state)?;
     // As many at one time as can run: here each is in memory twice, as a tree and as text.
     let turn = state.large_work.acquire().await;
-    let query = move |store: &dyn Store| store.delivery_page(status, None, after, limits);
-    let page = query_store(state, query).await?;
+    let page = query_store(state, move |store| {
+        store.delivery_page(status, None, after, limits)
+    })
+    .await?;
     let records = page.deliveries.iter();
     let records = records.map(|record| delivery_to_json(record, None));
     // What cannot be read has an element too, so that the list does not seem to be complete.
@@ -62,7 +69,7 @@ async fn list(
     let body = Json::Array(records.chain(damaged).collect());
     let next = page
         .next
-        .map(|next| format!("{}?limit={}&after={next}", uri.path(), limits.rows));
+        .map(|next| query.next_page(&path, &["limit"], ("after", &next.to_string())));
     let response = list_response(&body, permit, next.as_deref());
     drop(turn);
     Ok(response)
@@ -93,27 +100,4 @@ pub(super) fn list_response(
         response.headers_mut().insert(LINK, link);
     }
     response
-}
-
-/// `after` and `limit` of a query.
-fn page_of(query: &str) -> Result<(Option<PageCursor>, PageLimits), HttpError> {
-    let (mut after, mut limits) = (None, PAGE);
-    let invalid = |message: String| HttpError::new(StatusCode::BAD_REQUEST, message);
-    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-        match &*key {
-            "after" => {
-                let cursor = value.parse();
-                let cursor = cursor.map_err(|error: InvalidPageCursor| invalid(error.to_string()));
-                after = Some(cursor?);
-            }
-            "limit" => {
-                let limit = value.parse().ok().filter(|limit| *limit > 0);
-                let limit = limit.ok_or_else(|| invalid(format!("invalid limit `{value}`")))?;
-                limits.rows = PAGE.rows.min(limit);
-            }
-            // `token`, and whatever a proxy adds.
-            _ => {}
-        }
-    }
-    Ok((after, limits))
 }

@@ -14,6 +14,7 @@ use reflexarc_delivery::{DeliveryId, InvalidDeliveryId};
 use reflexarc_event::Json;
 
 use super::lists::{list_permit, list_response};
+use super::query::Parameters;
 use super::targets::{set_target_metrics, target_states};
 use super::{AppState, HttpError, Role, json_response, perform};
 use crate::operate::{Operation, damaged_event_to_json, show_delivery, trace};
@@ -319,16 +320,9 @@ pub(super) async fn metrics(State(state): State<Arc<AppState>>, request: Request
 /// Reloads rules and configuration, or reports their diagnostics; `?force=true` confirms that rules
 /// are removed.
 pub(super) async fn reload(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
-    let force = query_value(&request, "force");
+    let query = Parameters::of(request.uri());
     let client = authorize(&state, request, Role::Operate)?;
-    let force = match force.as_deref() {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(other) => {
-            let message = format!("invalid `force`: expected true or false, found `{other}`");
-            return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
-        }
-    };
+    let force = query.flag("force")?;
     let done = perform(&state, &client, Operation::Reload { force }).await?;
     Ok(json_response(StatusCode::OK, &done.body))
 }
@@ -351,23 +345,21 @@ pub(super) async fn trace_event(
     Path(event): Path<String>,
     request: Request,
 ) -> HandlerResult {
-    let explain = query_value(&request, "explain");
-    let after = query_value(&request, "after");
-    let path = request.uri().path().to_owned();
+    let (path, query) = (
+        request.uri().path().to_owned(),
+        Parameters::of(request.uri()),
+    );
     authorize(&state, request, Role::Read)?;
-    let after: Option<i64> = after.map(|after| after.parse()).transpose().map_err(|_| {
-        let message = "invalid cursor; use one from the previous page";
-        HttpError::new(StatusCode::BAD_REQUEST, message)
-    })?;
+    let after: Option<i64> = query.cursor("after")?;
+    let explain = query.text("explain")?.map(str::to_owned);
     let rules = state.intake.rules().load_full();
     let permit = list_permit(&state)?;
     // As many at one time as can run, because events may be large.
     let turn = state.large_work.acquire().await;
-    let explained = explain.clone();
     let (traces, next) = query_store(&state, move |store| {
         let page = store.find_page(&event, after.unwrap_or_default(), TRACE_PAGE)?;
         let traces = page.events.iter().map(|found| match found {
-            Ok(archived) => trace(store, &rules, archived, explained.as_deref()),
+            Ok(archived) => trace(store, &rules, archived, explain.as_deref()),
             Err(damaged) => Ok(damaged_event_to_json(damaged)),
         });
         Ok((traces.collect::<Result<Vec<_>, _>>()?, page.next))
@@ -377,14 +369,7 @@ pub(super) async fn trace_event(
         let message = "no event with this id is in the archive";
         return Err(HttpError::new(StatusCode::NOT_FOUND, message));
     }
-    let next = next.map(|next| {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("after", &next.to_string());
-        if let Some(rule) = explain {
-            query.append_pair("explain", &rule);
-        }
-        format!("{path}?{}", query.finish())
-    });
+    let next = next.map(|next| query.next_page(&path, &["explain"], ("after", &next.to_string())));
     let response = list_response(&Json::Array(traces), permit, next.as_deref());
     drop(turn);
     Ok(response)
@@ -450,14 +435,6 @@ pub(super) fn authorize(
     role: Role,
 ) -> Result<String, HttpError> {
     state.authorize(&request.into_parts().0, role)
-}
-
-/// The value of a query parameter.
-pub(super) fn query_value(request: &Request, key: &str) -> Option<String> {
-    let query = request.uri().query().unwrap_or_default();
-    form_urlencoded::parse(query.as_bytes())
-        .find(|(name, _)| name == key)
-        .map(|(_, value)| value.into_owned())
 }
 
 fn parse_id(id: &str) -> Result<DeliveryId, HttpError> {

@@ -12,7 +12,8 @@ use reflexarc_diagnostic::parse_duration;
 use reflexarc_event::Json;
 
 use super::events::{incomplete, too_large};
-use super::operate::{HandlerResult, authorize, query_store, query_value};
+use super::operate::{HandlerResult, authorize, query_store};
+use super::query::Parameters;
 use super::{AppState, HttpError, Role, json_response, perform};
 use crate::operate::{Operation, SilenceRequest, SilenceSpan, matches_pattern, silence_to_json};
 
@@ -23,9 +24,9 @@ const BODY_BYTES: usize = 64 << 10;
 
 /// The silences that are not over; with `?expired=true` those that are, the newest first.
 pub(super) async fn list(State(state): State<Arc<AppState>>, request: Request) -> HandlerResult {
-    let are_over = flag(&request, "expired");
+    let query = Parameters::of(request.uri());
     authorize(&state, request, Role::Read)?;
-    let are_over = are_over?;
+    let are_over = query.flag("expired")?;
     let now = state.clock.now();
     let found = query_store(&state, move |store| store.silences(are_over, now, LISTED)).await?;
     let found = found.iter().map(|silence| silence_to_json(silence, now));
@@ -68,9 +69,9 @@ pub(super) async fn end(
     Path(id): Path<String>,
     request: Request,
 ) -> HandlerResult {
-    let drops = flag(&request, "drop");
+    let query = Parameters::of(request.uri());
     let client = authorize(&state, request, Role::Operate)?;
-    let drops = drops?;
+    let drops = query.flag("drop")?;
     let id = parse_id(&id)?;
     let done = perform(&state, &client, Operation::EndSilence { id, drops }).await?;
     Ok(json_response(StatusCode::OK, &done.body))
@@ -169,17 +170,6 @@ fn boolean(body: &Json, name: &str) -> Result<bool, HttpError> {
 fn is_too_long(error: &axum::Error) -> bool {
     let source = error.source();
     source.is_some_and(<dyn Error>::is::<LengthLimitError>)
-}
-
-fn flag(request: &Request, name: &str) -> Result<bool, HttpError> {
-    match query_value(request, name).as_deref() {
-        None | Some("false") => Ok(false),
-        Some("true") => Ok(true),
-        Some(other) => {
-            let message = format!("invalid `{name}`: expected true or false, found `{other}`");
-            Err(invalid(message))
-        }
-    }
 }
 
 fn parse_id(id: &str) -> Result<i64, HttpError> {

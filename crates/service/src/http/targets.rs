@@ -7,8 +7,9 @@ use axum::http::StatusCode;
 use reflexarc_delivery::BreakerState;
 use reflexarc_event::Json;
 
-use super::operate::{HandlerResult, authorize, query_value};
-use super::{AppState, HttpError, Role, json_response, perform};
+use super::operate::{HandlerResult, authorize};
+use super::query::Parameters;
+use super::{AppState, Role, json_response, perform};
 use crate::operate::{Operation, OperationLimits, target_state_to_json};
 use crate::telemetry::{TargetLabel, TargetStateLabel};
 
@@ -26,12 +27,10 @@ pub(super) async fn pause(
     Path(target): Path<String>,
     request: Request,
 ) -> HandlerResult {
-    let reason = reason_of(&request);
+    let query = Parameters::of(request.uri());
     let client = authorize(&state, request, Role::Operate)?;
-    let operation = Operation::PauseTarget {
-        target,
-        reason: reason?,
-    };
+    let reason = query.remark("reason", OperationLimits::LIMITS.reason)?;
+    let operation = Operation::PauseTarget { target, reason };
     let done = perform(&state, &client, operation).await?;
     Ok(json_response(StatusCode::OK, &done.body))
 }
@@ -59,17 +58,6 @@ pub(super) async fn test(
         target,
     })
     .await
-}
-
-/// The operator's reason in a query.
-pub(super) fn reason_of(request: &Request) -> Result<Option<String>, HttpError> {
-    let reason = query_value(request, "reason").filter(|reason| !reason.is_empty());
-    let most = OperationLimits::LIMITS.reason;
-    if reason.as_ref().is_some_and(|reason| reason.len() > most) {
-        let message = format!("`reason` is longer than {most} bytes");
-        return Err(HttpError::new(StatusCode::BAD_REQUEST, message));
-    }
-    Ok(reason)
 }
 
 async fn change(

@@ -9,7 +9,8 @@ use reflexarc_service::store::{
     AuditOutcome, AuditVia, DeliveryFilter, DeliveryStatus, NewAuditEntry,
 };
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Level, Metadata, Subscriber};
+use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, Level, Metadata, Subscriber};
 
 use crate::delivering::{queue, quick, webhook};
 use crate::operation_records::{alter, audit};
@@ -147,6 +148,9 @@ impl Subscriber for PanickingLog {
 
 #[tokio::test]
 async fn work_that_panics_ends_as_failed() {
+    // While there is one subscriber only, a line that another test reaches first is off for all
+    // threads, because that thread has none.
+    let _other = Dispatch::new(NoSubscriber::new());
     // Of this thread, on which the tasks of this test run.
     let log = tracing::subscriber::set_default(PanickingLog(AtomicBool::new(false)));
     let (folder, parts) = with_dead_letters(&[("lost", 1_200)]).await;

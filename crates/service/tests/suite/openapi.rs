@@ -146,6 +146,58 @@ async fn the_token_is_checked_before_parameters() {
     serving.stop().await;
 }
 
+/// The parameters of a query that take one value, but those of events: a cloud may repeat them.
+fn single_parameters(document: &Json) -> Vec<(String, String)> {
+    let components = document.get("components").unwrap();
+    let shared = components.get("parameters").unwrap();
+    let mut found = Vec::new();
+    for (path, methods) in members(document.get("paths").unwrap()) {
+        for (method, operation) in members(methods) {
+            let given = operation.get("parameters").map_or(&[][..], Json::elements);
+            for parameter in given {
+                let reference = parameter.get("$ref").and_then(Json::as_str);
+                let name = reference.map(|reference| reference.rsplit('/').next().unwrap());
+                let parameter = name.map_or(parameter, |name| shared.get(name).unwrap());
+                let text = |key| parameter.get(key).and_then(Json::as_str).unwrap();
+                let kind = parameter.get("schema").unwrap().get("type");
+                let is_list = kind.and_then(Json::as_str) == Some("array");
+                if text("in") == "query" && !is_list && path != "/events" {
+                    let path = path.replace("{rule}/{key}", "a/b");
+                    let path = path.replace("{id}", "1").replace("{name}", "out");
+                    let path = path.replace("{event}", "1");
+                    let name = text("name");
+                    // Each filter is read before it is compared with others.
+                    let value = if name == "when" { "a+exists" } else { "1" };
+                    let path = format!("{path}?{name}={value}&{name}={value}");
+                    found.push((method.to_uppercase(), path));
+                }
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_given_twice_is_refused() {
+    let serving = Serving::start().await;
+    let (_, document) = serving.get("/openapi.json", None).await;
+    let requests = single_parameters(&document);
+    assert!(requests.len() >= 35, "{}", requests.len());
+    for (method, path) in requests {
+        let url = format!("{}{path}", serving.url);
+        let request = serving.client.request(method.parse().unwrap(), url);
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        let answer = response.text().await.unwrap();
+        let is_said = answer.contains("` is given twice");
+        assert!(
+            status == 400 && is_said,
+            "{method} {path}: {status} {answer}"
+        );
+    }
+    serving.stop().await;
+}
+
 #[tokio::test]
 async fn invalid_silences_are_refused() {
     let serving = Serving::start().await;

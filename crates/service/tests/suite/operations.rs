@@ -203,12 +203,12 @@ fn invalid_fields_are_refused_with_the_reason() {
                 ("target", "a"),
                 ("target", "b"),
             ],
-            "repeated field `target`",
+            "`target` is given twice",
         ),
         (&[("operation", "redrive")], "missing `id`"),
         (
             &[("operation", "redrive"), ("id", ID), ("id", OTHER)],
-            "repeated field `id`",
+            "`id` is given twice",
         ),
         (
             &[("operation", "drop_selected"), ("id", "")],

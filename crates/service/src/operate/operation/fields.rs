@@ -340,7 +340,7 @@ fn delivery_id(text: &str) -> Result<DeliveryId, InvalidOperation> {
 }
 
 fn repeated(name: &str) -> InvalidOperation {
-    InvalidOperation(format!("repeated field `{name}`"))
+    InvalidOperation(format!("`{name}` is given twice"))
 }
 
 fn unknown_operation(name: &str) -> InvalidOperation {
