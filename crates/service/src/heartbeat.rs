@@ -61,13 +61,13 @@ impl Heartbeat {
     /// The same with a client of this policy.
     ///
     /// # Errors
-    /// If the certificate authorities of the system cannot be read.
+    /// If the scheme is `https`, and the certificate authorities of the system cannot be read.
     pub fn with_policy(
         url: Url,
         every: Duration,
         policy: EgressPolicy,
     ) -> Result<Self, ClientError> {
-        let client = policy.client(None)?;
+        let client = policy.client_of(&url, None)?;
         Ok(Self::new(url, every, policy, client))
     }
 

@@ -38,6 +38,7 @@ mod killed_deliveries;
 mod links;
 mod lookup_tables;
 mod markdown;
+mod no_certificates;
 mod operating;
 mod operating_incidents;
 mod operating_windows;

@@ -8,7 +8,7 @@ use reqwest::Url;
 use super::ConfigTable;
 use super::calls::{CallKeys, operation_patterns};
 use super::credentials::credentials;
-use super::network::{authorities, check_call_address, networks};
+use super::network::{authorities, check_call_address, networks, report_client};
 use super::urls::is_loopback;
 use crate::http::EgressPolicy;
 use crate::operation_patterns::OperationPatterns;
@@ -73,10 +73,7 @@ pub(super) fn alibaba(
         style,
         timeout,
     };
-    let api = AlibabaApi::new(settings).map_err(|error| {
-        let help = "use certificates in PEM";
-        keys.fault("authorities", Code::CONFIG_VALUE, error.to_string(), help);
-    });
+    let api = AlibabaApi::new(settings).map_err(|error| report_client(keys, &error));
     api.ok()
 }
 

@@ -71,7 +71,7 @@ fn webhook(
     let url = secret_url(keys, "url", help);
     let rate_limit = rate_limit(keys, limit);
     let answers = answers(keys, codes);
-    let (policy, client) = egress(keys)?;
+    let (policy, client) = egress(keys, url.as_ref())?;
     let url = url?;
     check_address(keys, "url", policy.check_url(&url));
     Some(ChatWebhook {

@@ -9,7 +9,7 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::calls::{CallKeys, operation_patterns};
-use super::network::{authorities, check_call_address, headers, networks};
+use super::network::{authorities, check_call_address, headers, networks, report_client};
 use super::urls::url_or_reference;
 use super::{ConfigTable, Secrets};
 use crate::http::EgressPolicy;
@@ -57,10 +57,7 @@ pub(super) fn http_api(
         dry_run: calls.dry_run.unwrap_or(false),
         timeout,
     };
-    let api = HttpApi::new(settings).map_err(|error| {
-        let help = "use certificates in PEM";
-        keys.fault("authorities", Code::CONFIG_VALUE, error.to_string(), help);
-    });
+    let api = HttpApi::new(settings).map_err(|error| report_client(keys, &error));
     api.ok()
 }
 

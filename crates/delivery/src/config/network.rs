@@ -2,11 +2,12 @@
 
 use ipnet::IpNet;
 use reflexarc_diagnostic::Code;
+use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
 use super::ConfigTable;
-use crate::http::{EgressDenied, EgressPolicy};
+use crate::http::{ClientError, EgressDenied, EgressPolicy};
 use crate::target::denied_text;
 
 /// The table `headers`: names with values or secrets.
@@ -49,8 +50,12 @@ pub(super) fn networks(keys: &ConfigTable<'_>, key: &str) -> Vec<IpNet> {
     allowed
 }
 
-/// The egress policy with the networks of `allow`, and a client that trusts `authorities`.
-pub fn egress(keys: &ConfigTable<'_>) -> Option<(EgressPolicy, reqwest::Client)> {
+/// The egress policy with the networks of `allow`, and a client of `server` that trusts
+/// `authorities`. `None` if there is no such server, or a fault of these keys.
+pub fn egress(
+    keys: &ConfigTable<'_>,
+    server: Option<&Url>,
+) -> Option<(EgressPolicy, reqwest::Client)> {
     let policy = EgressPolicy {
         allowed: networks(keys, "allow"),
     };
@@ -59,16 +64,20 @@ pub fn egress(keys: &ConfigTable<'_>) -> Option<(EgressPolicy, reqwest::Client)>
     if keys.is_recording() {
         return None;
     }
-    let client = policy.client(authorities.as_deref());
-    let client = client.map_err(|error| {
-        keys.fault(
-            "authorities",
-            Code::CONFIG_VALUE,
-            error.to_string(),
-            "use certificates in PEM",
-        );
-    });
-    client.ok().map(|client| (policy, client))
+    let client = policy.client_of(server?, authorities.as_deref());
+    let client = client.map_err(|error| report_client(keys, &error)).ok()?;
+    Some((policy, client))
+}
+
+/// Reports that there is no client, because the certificates cannot be used, or there are none.
+pub(super) fn report_client(keys: &ConfigTable<'_>, error: &ClientError) {
+    let help = if keys.has("authorities") {
+        "use certificates in PEM"
+    } else {
+        "install the certificates of the system (`ca-certificates`), or name a file: authorities = \
+         \"ca.pem\""
+    };
+    keys.fault("authorities", Code::CONFIG_VALUE, error.to_string(), help);
 }
 
 /// The file of `authorities`: `Some(None)` without the key, `None` when the file cannot be read.

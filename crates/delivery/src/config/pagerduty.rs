@@ -21,7 +21,7 @@ pub(super) fn pagerduty(keys: &ConfigTable<'_>) -> Option<PagerDuty> {
     let endpoint = url(keys, "endpoint", &endpoint);
     let rate_limit = calls_per_minute(keys, PagerDuty::RATE_LIMIT);
     let answers = answers(keys, 300..=599);
-    let (policy, client) = egress(keys)?;
+    let (policy, client) = egress(keys, endpoint.as_ref())?;
     let endpoint = endpoint?;
     // As with other addresses that the operator writes, see `dingtalk`.
     let written = EgressPolicy {

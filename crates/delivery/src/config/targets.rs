@@ -315,7 +315,7 @@ fn dingtalk(keys: &ConfigTable<'_>, time_zone: Option<TimeZone>) -> Option<DingT
     );
     // Its own error codes have up to six digits.
     let answers = answers(keys, 300..=999_999);
-    let (policy, client) = egress(keys)?;
+    let (policy, client) = egress(keys, endpoint.as_ref())?;
     let endpoint = endpoint?;
     // A name must lead to public addresses, or to those of `allow`, each time it is resolved. An
     // address that the operator wrote needs no permission, unless no operator means it.

@@ -24,7 +24,7 @@ pub(super) fn webhook(keys: &ConfigTable<'_>) -> Option<Webhook> {
     let headers = headers(keys);
     let body = body(keys);
     let answers = answers(keys, 300..=599);
-    let (policy, client) = egress(keys)?;
+    let (policy, client) = egress(keys, address.as_ref())?;
     let address = address?;
     // Checked again at each send, for names. Here an address that can never be called is found
     // before the first delivery.

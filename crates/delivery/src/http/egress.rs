@@ -176,9 +176,23 @@ impl EgressPolicy {
     /// are trusted besides the system's.
     ///
     /// # Errors
-    /// When a certificate cannot be read.
+    /// When a certificate cannot be read, or the system has none.
     pub fn client(&self, authorities: Option<&[u8]>) -> Result<Client, ClientError> {
         let builder = self.builder(authorities)?;
+        builder.build().map_err(ClientError::new)
+    }
+
+    /// The same for this server only. If its scheme is `http`, the certificates of the system are
+    /// not read: that takes a while, and a container may have none.
+    ///
+    /// # Errors
+    /// When a certificate cannot be read, or there are none for `https`.
+    pub fn client_of(
+        &self,
+        server: &Url,
+        authorities: Option<&[u8]>,
+    ) -> Result<Client, ClientError> {
+        let builder = self.builder_of(server, authorities)?;
         builder.build().map_err(ClientError::new)
     }
 
@@ -188,12 +202,27 @@ impl EgressPolicy {
     /// was executed is then unknown. On a new connection that is rare.
     pub(crate) fn single_use_client(
         &self,
+        server: &Url,
         authorities: Option<&[u8]>,
         connect: Duration,
     ) -> Result<Client, ClientError> {
-        let builder = self.builder(authorities)?.pool_max_idle_per_host(0);
+        let builder = self.builder_of(server, authorities)?;
+        let builder = builder.pool_max_idle_per_host(0);
         let builder = builder.connect_timeout(connect.min(CONNECT_TIMEOUT));
         builder.build().map_err(ClientError::new)
+    }
+
+    fn builder_of(
+        &self,
+        server: &Url,
+        authorities: Option<&[u8]>,
+    ) -> Result<ClientBuilder, ClientError> {
+        let builder = self.builder(authorities)?;
+        // Redirects are not followed, so nothing is called over TLS.
+        Ok(match server.scheme() {
+            "http" => builder.tls_certs_only([]),
+            _ => builder,
+        })
     }
 
     fn builder(&self, authorities: Option<&[u8]>) -> Result<ClientBuilder, ClientError> {

@@ -54,7 +54,9 @@ impl AlibabaApi {
         let authorities = settings.authorities.as_deref();
         // Half of the time is left for the request: one that was not written is known as such.
         let connect = settings.timeout / 2;
-        let client = settings.egress.single_use_client(authorities, connect)?;
+        let client = settings
+            .egress
+            .single_use_client(&settings.endpoint, authorities, connect)?;
         Ok(Self {
             settings,
             client,

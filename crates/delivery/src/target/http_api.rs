@@ -63,7 +63,9 @@ impl HttpApi {
         let authorities = settings.authorities.as_deref();
         // Half of the time is left for the request: one that was not written is known as such.
         let connect = settings.timeout / 2;
-        let client = settings.egress.single_use_client(authorities, connect)?;
+        let client = settings
+            .egress
+            .single_use_client(&settings.base, authorities, connect)?;
         Ok(Self { settings, client })
     }
 

@@ -28,7 +28,7 @@ pub(super) fn heartbeat(table: ConfigTable<'_>) -> Option<Heartbeat> {
         let help = "write a duration from \"1s\" to \"24h\", such as \"1m\"";
         table.fault("every", Code::CONFIG_VALUE, message, help);
     }
-    let egress = egress(&table);
+    let egress = egress(&table, url.as_ref());
     if let (Some(url), Some((policy, _))) = (&url, &egress) {
         check_address(&table, "url", policy.check_url(url));
     }

@@ -84,15 +84,12 @@ impl Remote {
         let parsed = Url::parse(url)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let url = parsed.ok_or_else(address)?;
         // The operator names the address, so private networks are allowed.
         let client = EgressPolicy::operator_hosts()
-            .client(authorities)
+            .client_of(&url, authorities)
             .map_err(|error| RemoteError::Unreachable(error.to_string()))?;
-        Ok(Self {
-            url: parsed.ok_or_else(address)?,
-            token,
-            client,
-        })
+        Ok(Self { url, token, client })
     }
 
     /// Sends events in one request and waits until they are stored; tries again while the service

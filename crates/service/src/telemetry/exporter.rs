@@ -56,7 +56,7 @@ pub(super) fn start(
     dropped: Counter,
 ) -> Result<ExporterHandle, ClientError> {
     let exporter = Exporter {
-        client: EgressPolicy::operator_hosts().client(None)?,
+        client: EgressPolicy::operator_hosts().client_of(&collector.endpoint, None)?,
         collector,
         dropped,
         failing: false,

@@ -60,9 +60,7 @@ impl Forwarder {
         }
         // The addresses come from the command line and the scenario of the same user, so private
         // networks are allowed; a simulation is usually on one machine.
-        let client = EgressPolicy::operator_hosts()
-            .client(None)
-            .map_err(|error| Failure::Runtime(error.to_string()))?;
+        let policy = EgressPolicy::operator_hosts();
         // Senders run as tasks of their own and cannot return errors, so they report them here.
         let (warning_sender, warnings) = mpsc::channel(QUEUE);
         let mut accounts = BTreeMap::new();
@@ -71,9 +69,11 @@ impl Forwarder {
             let queue = match account.to.as_deref().or(args.forward()) {
                 Some(url) => {
                     let (queue, events) = mpsc::channel(QUEUE);
+                    let url = parse_url(url)?;
+                    let client = policy.client_of(&url, None);
                     let sender = EventSender {
-                        client: client.clone(),
-                        url: parse_url(url)?,
+                        client: client.map_err(|error| Failure::Runtime(error.to_string()))?,
+                        url,
                         token: token.clone(),
                         undelivered: Arc::clone(&undelivered),
                         warnings: warning_sender.clone(),

@@ -80,7 +80,7 @@ async fn serve(
     let mut followed = Followed {
         format: args.format,
         start: Timestamp::now(),
-        targets: RuleTargets::new(&world, Arc::clone(&cloud), forwarder.token())?,
+        targets: RuleTargets::new(&world, Arc::clone(&cloud), forwarder.token()),
         forwarder,
         world,
     };

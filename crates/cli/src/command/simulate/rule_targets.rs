@@ -14,13 +14,12 @@ use jiff::Timestamp;
 use reflexarc_delivery::http::EgressPolicy;
 use reflexarc_eni::scenario::World;
 use reflexarc_eni::subscriptions::{Delivery, Destination};
-use reqwest::Url;
+use reqwest::{Client, Url};
 use tokio::sync::{Semaphore, mpsc};
 
 pub(super) use report::{Outcome, TargetReport};
 
 use super::shared_cloud::SharedCloud;
-use crate::exit::Failure;
 
 /// The time limit of one attempt; Cloud Monitor documents 5 s, EventBridge none.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,7 +37,6 @@ pub(super) struct RuleTargets {
 
 /// What all deliveries share.
 struct Shared {
-    client: reqwest::Client,
     cloud: Arc<SharedCloud>,
     /// Account ids and names.
     names: Vec<(String, String)>,
@@ -55,15 +53,11 @@ impl RuleTargets {
         world: &World,
         cloud: Arc<SharedCloud>,
         token: Option<(Url, String)>,
-    ) -> Result<Self, Failure> {
-        let client = EgressPolicy::operator_hosts()
-            .client(None)
-            .map_err(|error| Failure::Runtime(error.to_string()))?;
+    ) -> Self {
         let names = world.accounts.iter();
         let names = names.map(|account| (account.account.id.clone(), account.name.clone()));
         let (sender, reports) = mpsc::channel(DELIVERIES);
         let shared = Shared {
-            client,
             cloud,
             names: names.collect(),
             token,
@@ -71,10 +65,10 @@ impl RuleTargets {
             requests: Semaphore::new(REQUESTS),
             reports: sender,
         };
-        Ok(Self {
+        Self {
             shared: Arc::new(shared),
             reports,
-        })
+        }
     }
 
     /// Starts a delivery, or returns the report that there are too many. Must be called inside the
@@ -104,7 +98,7 @@ impl RuleTargets {
 
 impl Shared {
     async fn deliver(&self, delivery: &Delivery) {
-        let (url, is_get) = match request(&delivery.destination) {
+        let (client, url, is_get) = match request(&delivery.destination) {
             Ok(request) => request,
             Err(reason) => {
                 let report = self.report(delivery, 0, Outcome::NotSent(reason));
@@ -112,7 +106,7 @@ impl Shared {
             }
         };
         for attempt in 1.. {
-            let failure = match self.attempt(delivery, &url, is_get).await {
+            let failure = match self.attempt(delivery, (&client, &url), is_get).await {
                 Ok(status) => {
                     let report = self.report(delivery, attempt, Outcome::Delivered(status));
                     return self.send_report(report).await;
@@ -141,15 +135,20 @@ impl Shared {
         }
     }
 
-    async fn attempt(&self, delivery: &Delivery, url: &Url, is_get: bool) -> Result<u16, String> {
+    async fn attempt(
+        &self,
+        delivery: &Delivery,
+        (client, url): (&Client, &Url),
+        is_get: bool,
+    ) -> Result<u16, String> {
         // The semaphore is never closed, so this is not a failure.
         let _permit = self.requests.acquire().await;
         let request = if is_get {
             let mut url = url.clone();
             url.query_pairs_mut().append_pair("data", &delivery.body);
-            self.client.get(url)
+            client.get(url)
         } else {
-            self.client
+            client
                 .post(url.clone())
                 .header("content-type", delivery.content_type)
                 .body(delivery.body.clone())
@@ -187,8 +186,9 @@ impl Shared {
     }
 }
 
-/// The address to call, and whether by GET; or why it is not called.
-fn request(destination: &Destination) -> Result<(Url, bool), String> {
+/// A client, the address to call, and whether by GET; or why it is not called.
+// A client each: an address with `https` needs certificates, which a machine may not have.
+fn request(destination: &Destination) -> Result<(Client, Url, bool), String> {
     let Destination::Http { url, is_get } = destination else {
         return Err("only HTTP targets are simulated".to_owned());
     };
@@ -196,7 +196,9 @@ fn request(destination: &Destination) -> Result<(Url, bool), String> {
     if !matches!(url.scheme(), "http" | "https") || !is_on_this_machine(&url) {
         return Err("only HTTP targets on this machine are called".to_owned());
     }
-    Ok((url, *is_get))
+    let client = EgressPolicy::operator_hosts().client_of(&url, None);
+    let client = client.map_err(|error| error.to_string())?;
+    Ok((client, url, *is_get))
 }
 
 fn is_on_this_machine(url: &Url) -> bool {

@@ -72,7 +72,7 @@ impl InstanceRole {
 
     fn at(role: Option<String>, service: Url, policy: &EgressPolicy) -> Result<Self, ClientError> {
         Ok(Self {
-            client: policy.single_use_client(None, CONNECT)?,
+            client: policy.single_use_client(&service, None, CONNECT)?,
             service,
             role,
             cached: Mutex::new(None),
