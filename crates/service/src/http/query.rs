@@ -1,5 +1,6 @@
 //! The parameters in the query of a request.
 
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use axum::http::{StatusCode, Uri};
@@ -54,10 +55,10 @@ impl Parameters {
         self.text(name)?.map(parse).transpose()
     }
 
-    /// A parameter that is `true` or `false`, which it is without it.
+    /// A parameter that is `true` or `false`; without it, it is false.
     pub(super) fn flag(&self, name: &str) -> Result<bool, HttpError> {
         let value = self.parsed(name, "true or false")?;
-        Ok(value.unwrap_or_default())
+        Ok(value.unwrap_or(false))
     }
 
     /// Where a page goes on: the cursor that the address of the next page has.
@@ -67,14 +68,8 @@ impl Parameters {
 
     /// How many elements a page has: `limit`, of which more than `max` is `max`.
     pub(super) fn limit(&self, max: usize) -> Result<usize, HttpError> {
-        let expected = "a number of at least 1";
-        let limit = self.parsed("limit", expected)?;
-        match limit {
-            Some(0) => Err(bad_request(format!(
-                "invalid `limit`: expected {expected}, found `0`"
-            ))),
-            limit => Ok(limit.unwrap_or(max).min(max)),
-        }
+        let limit = self.parsed("limit", "a number of at least 1")?;
+        Ok(limit.map_or(max, NonZeroUsize::get).min(max))
     }
 
     /// The address of the page that begins at a cursor: with these parameters, as they were given.

@@ -125,8 +125,18 @@ impl Forwarder {
         Ok(())
     }
 
-    /// What the command says when it ends before all events are delivered.
-    pub(super) fn undelivered(&self) -> Option<String> {
+    /// What the command says when it ends: warnings that have not been printed, and how many events
+    /// are not delivered.
+    pub(super) fn last_warnings(&mut self) -> Vec<String> {
+        let mut last: Vec<String> = Vec::new();
+        while let Ok(warning) = self.warnings.try_recv() {
+            last.push(warning);
+        }
+        last.extend(self.undelivered());
+        last
+    }
+
+    fn undelivered(&self) -> Option<String> {
         let of_account = |account: &AccountOutput| account.undelivered.load(Ordering::Relaxed);
         match self.accounts.values().map(of_account).sum() {
             0_usize => None,
@@ -290,10 +300,9 @@ mod tests {
         assert!(forwarder.warnings.try_recv().is_err());
         for _ in 0..2 {
             forwarder.send(&tenant, &event).unwrap();
-            let warning = forwarder.warnings.try_recv().unwrap();
-            assert!(warning.ends_with("10000 are waiting already"), "{warning}");
         }
-        let undelivered = forwarder.undelivered().unwrap();
-        assert_eq!(undelivered, "10002 events were not delivered");
+        let dropped = "dropped an event of tenant: 10000 are waiting already";
+        let undelivered = "10002 events were not delivered";
+        assert_eq!(forwarder.last_warnings(), [dropped, dropped, undelivered]);
     }
 }

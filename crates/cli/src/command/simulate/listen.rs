@@ -104,7 +104,7 @@ async fn serve(
     while let Ok(sent) = outputs.try_recv() {
         followed.show(sent, output)?;
     }
-    if let Some(warning) = followed.forwarder.undelivered() {
+    for warning in followed.forwarder.last_warnings() {
         output.error(&warning);
     }
     Ok(Exit::Done)
