@@ -344,7 +344,7 @@ impl<E: Engine> Store for DatabaseStore<E> {
         self.writer.submit_observed(
             move |connection| {
                 if clock.was_set_back(now) {
-                    outbox::release_future(connection, now)?;
+                    outbox::release_future(connection, now, now)?;
                     was_set_back.store(true, Ordering::Relaxed);
                 }
                 claim::claim(

@@ -20,6 +20,7 @@ use reflexarc_delivery::{DeadLetterCause, Decision, Delivery, DeliveryId, EventR
 use reflexarc_event::Json;
 
 use super::order::{self, Place};
+use super::write_clock::TOLERANCE;
 use super::{attempts, calls, micros};
 use crate::database;
 use crate::database::{Connection, Optional};
@@ -27,24 +28,39 @@ use crate::{
     AttemptOutcome, DeadLetter, DeadLetterReport, DeliveryStatus, MAX_LISTED, Settled, StoreError,
 };
 
-/// Makes deliveries due whose `due` was written at a time that lies in the future: the clock has
-/// been set back since, and it means nothing by the new clock. Reads the whole outbox.
-pub(super) fn release_future(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
-    release_where(connection, "set_at > ?1", None, now)?;
+/// Makes deliveries due whose `due` was written by a clock that was ahead: later than `since`, which
+/// is not before `now`. Reads the whole outbox.
+pub(super) fn release_future(
+    connection: &Connection,
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let condition = written_after(since, connection.node());
+    release_where(connection, &condition, None, now)?;
     Ok(())
 }
 
 /// Releases the claims of this node on one target: the deliveries are due at once, as far as their
-/// order allows. So are those that an earlier process wrote by a clock that was ahead of this one, see
-/// [`release_future`].
+/// order allows. So are those that an earlier process wrote by a clock that was ahead of this one,
+/// see [`written_after`].
 pub(super) fn release(
     connection: &Connection,
     target: &str,
     now: Timestamp,
 ) -> Result<usize, StoreError> {
     let node = connection.node();
-    let condition = format!("(claimed = {node} OR set_at > ?1)");
+    let condition = format!("(claimed = {node} OR {})", written_after(now, node));
     release_where(connection, &condition, Some(target), now)
+}
+
+/// The condition on deliveries whose `due` was written later than `time`, which is now: the clock
+/// has been set back since, and `due` means nothing by the new clock.
+///
+/// Not those that other nodes have claimed: they are being sent, whatever the clocks say. A claim
+/// of a node that is gone is released for that reason.
+fn written_after(time: Timestamp, node: i64) -> String {
+    let time = micros(time).saturating_add(TOLERANCE);
+    format!("(set_at > {time} AND claimed IN (0, {node}))")
 }
 
 /// A delivery whose delay ends later. It is left alone when the clock was set back: such delays
@@ -61,7 +77,7 @@ pub(super) fn release_where(
     let sql = format!(
         "UPDATE delivery
          SET due = ?1, claimed = 0, failed = min(failed, ?1), set_at = ?1,
-             retry = CASE WHEN set_at > ?1 THEN NULL ELSE retry END
+             retry = CASE WHEN set_at - {TOLERANCE} > ?1 THEN NULL ELSE retry END
          WHERE status = 0 AND {condition} AND NOT ({DELAYED}) AND (CAST(?2 AS TEXT) IS NULL OR target = ?2)
          RETURNING target, order_key, seq, number, id, head"
     );

@@ -1,8 +1,11 @@
 //! Taking over the outbox from an earlier process.
 
+use std::time::Instant;
+
 use jiff::Timestamp;
 use reflexarc_delivery::DeliveryId;
 
+use super::write_clock::TOLERANCE;
 use super::{DatabaseStore, micros, outbox};
 use crate::database::Connection;
 use crate::engine::Engine;
@@ -29,10 +32,16 @@ struct Found {
 
 impl<E: Engine> DatabaseStore<E> {
     /// Releases the claims of all nodes that are gone, and what was written by a clock that was ahead
-    /// of this one, in small steps. Claims are looked for by a reader: no index says what is claimed, so that claiming
-    /// stays cheap, and with a million pending deliveries the writer would do nothing else for
-    /// seconds.
+    /// of this one, in small steps. Claims are looked for by a reader: no index says what is claimed,
+    /// so that claiming stays cheap, and with a million pending deliveries the writer would do
+    /// nothing else for seconds.
     pub(super) fn release_claims_in_steps(&self, now: Timestamp) -> Result<usize, StoreError> {
+        // What others write meanwhile is not of a clock that was ahead.
+        let begun = Instant::now();
+        let time = || {
+            now.saturating_add(begun.elapsed())
+                .unwrap_or(Timestamp::MAX)
+        };
         let ended = self.barrier()?;
         let (mut released, mut is_future) = (0, false);
         let mut target = self.read(|connection| next_target(connection, None))?;
@@ -40,7 +49,7 @@ impl<E: Engine> DatabaseStore<E> {
             let mut place = Some((None, i64::MIN, i64::MIN, [0; 16]));
             while let Some(after) = place {
                 let found =
-                    self.read(|connection| look(connection, &name, after, E::LOST_CLAIMS, now))?;
+                    self.read(|connection| look(connection, &name, after, E::LOST_CLAIMS, time()))?;
                 for ids in found.claimed.chunks(RELEASE_STEP) {
                     let ids = ids.to_vec();
                     let step = self.writer.submit(move |connection| {
@@ -55,9 +64,10 @@ impl<E: Engine> DatabaseStore<E> {
         }
         if is_future {
             // In one step: the clock was set back while the service was stopped, which is rare.
+            let since = time();
             let released = self
                 .writer
-                .submit(move |connection| outbox::release_future(connection, now));
+                .submit(move |connection| outbox::release_future(connection, since, now));
             released.wait()?;
         }
         if let Some(cluster) = self.engine.cluster() {
@@ -97,7 +107,7 @@ fn look(
     now: Timestamp,
 ) -> Result<Found, StoreError> {
     let (key, seq, number, id) = after;
-    let columns = format!("seq, number, id, order_key, {is_lost}, set_at > ?6");
+    let columns = format!("seq, number, id, order_key, {is_lost}, set_at - {TOLERANCE} > ?6");
     // Two queries, because no comparison leads from NULL to the first key.
     let sql = match key {
         None => format!(

@@ -104,7 +104,7 @@ const SCANS: [(&str, &str); 33] = [
         "SELECT seq, refs FROM kept_event",
         "compares all references, at the end of a check",
     ),
-    ("set_at > ?1", "runs once when the clock was set back"),
+    ("AND claimed IN (0", "runs once when the clock was set back"),
     ("since = since + ?1", "runs once when the clock was set"),
     ("SET due = due + ?1", "runs once when the clock was set"),
     (

@@ -17,9 +17,10 @@ use super::micros;
 #[derive(Clone)]
 pub(super) struct WriteClock(Arc<AtomicI64>);
 
-/// Times are taken before a job is queued, so that they may be out of order by this much; so much
-/// later a delivery may be due after a smaller step back. In microseconds.
-const TOLERANCE: i64 = 1_000_000;
+/// Times are taken before a job is queued, and each node has a clock, so that they may be out of
+/// order by this much; so much later a delivery may be due after a smaller step back. In
+/// microseconds.
+pub(super) const TOLERANCE: i64 = 1_000_000;
 
 impl WriteClock {
     /// Before the first write.

@@ -108,6 +108,7 @@ macro_rules! every_promise {
                 claims_are_bounded_in_bytes,
                 attempts_that_end_together_are_settled_as_if_alone,
                 a_retry_keeps_its_due_time_over_a_restart,
+                a_release_by_a_time_read_before_hastens_no_retry,
                 a_retry_is_due_after_the_clock_was_set_back,
                 a_delivery_ends_delivered_dead_or_cancelled,
                 a_redriven_delivery_starts_again_and_can_be_dropped,

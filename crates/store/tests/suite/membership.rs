@@ -97,6 +97,38 @@ fn nodes_see_each_other() {
     );
 }
 
+/// Nodes read their clocks before they write, and the clocks differ: what another node wrote may lie
+/// in the future. A claim of a live node holds whatever the time.
+#[test]
+fn a_node_with_an_earlier_clock_leaves_claims_of_live_nodes_alone() {
+    type Release = fn(&PostgresStore);
+    let releases: [(&str, Release); 3] = [
+        ("a node begins or is gone", |b| {
+            assert_eq!(b.release_claims(at(2)), Ok(0));
+        }),
+        ("a target is removed", |b| {
+            assert_eq!(b.submit_release_claims("t", at(2)).wait(), Ok(0));
+        }),
+        ("a clock is set back", |b| {
+            b.claim("other", at(1_000_000), LEASE, 1).unwrap();
+            b.claim("other", at(2), LEASE, 1).unwrap();
+        }),
+    ];
+    for (name, release) in releases {
+        for ahead in [1, 60, 86_400] {
+            let Some(schema) = Schema::new() else { return };
+            let (a, b) = (node(&schema, "a", ""), node(&schema, "b", ""));
+            accept(&a, "1");
+            accept(&a, "2");
+            let claimed = a.claim("t", at(2 + ahead), LEASE, 1).unwrap();
+            release(&b);
+            let left = b.claim("t", at(3), LEASE, 9).unwrap();
+            assert_eq!((claimed.len(), left.len()), (1, 1), "{name}, {ahead} s");
+            assert_ne!(claimed[0].id, left[0].id, "{name}, {ahead} s");
+        }
+    }
+}
+
 #[test]
 fn a_lost_node_claims_nothing_and_its_claims_are_released() {
     let Some(schema) = Schema::new() else { return };

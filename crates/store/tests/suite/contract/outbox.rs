@@ -6,7 +6,7 @@ use reflexarc_delivery::{DeadLetterCause, Decision, Delivery};
 use reflexarc_event::Json;
 use reflexarc_reaction::{Action, StateChange};
 use reflexarc_store::{
-    ClaimLimit, DeliveryRecord, DeliveryStatus, EndedAttempt, MAX_LISTED, PageLimits,
+    ClaimLimit, DeliveryRecord, DeliveryStatus, EndedAttempt, MAX_LISTED, PageLimits, Store,
 };
 
 use super::Backend;
@@ -128,6 +128,29 @@ pub(super) fn a_retry_keeps_its_due_time_over_a_restart(backend: &dyn Backend) {
     assert_eq!(store.release_claims(at(3)).unwrap(), 0);
     assert_eq!(store.claim("t", at(99), LEASE, 10).unwrap(), []);
     assert_eq!(store.claim("t", at(100), LEASE, 10).unwrap()[0].attempt, 2);
+}
+
+/// Times are read before what waits for the writer: what was written since lies in the future.
+pub(super) fn a_release_by_a_time_read_before_hastens_no_retry(backend: &dyn Backend) {
+    type Release = fn(&dyn Store);
+    let releases: [Release; 2] = [
+        |store| assert_eq!(store.release_claims(at(2)), Ok(0)),
+        |store| assert_eq!(store.submit_release_claims("t", at(2)).wait(), Ok(0)),
+    ];
+    for (id, release) in ["1", "2"].into_iter().zip(releases) {
+        let store = backend.open();
+        let evaluation = evaluation("r", vec![send("t", 1)], vec![]);
+        store.accept(incoming(id), evaluation, at(0)).unwrap();
+        let delivery = store.claim("t", at(2), LEASE, 10).unwrap().remove(0);
+        let retry = Decision::RetryAt(at(30));
+        store
+            .settle(delivery.clone(), attempt("failed"), retry, at(3))
+            .unwrap();
+        release(&*store);
+        assert_eq!(store.claim("t", at(29), LEASE, 10).unwrap(), []);
+        assert_eq!(store.claim("t", at(30), LEASE, 10).unwrap().len(), 1);
+        assert!(store.cancel(delivery.id, at(31)).unwrap());
+    }
 }
 
 pub(super) fn a_retry_is_due_after_the_clock_was_set_back(backend: &dyn Backend) {
