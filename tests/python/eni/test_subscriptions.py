@@ -143,6 +143,20 @@ def test_a_failed_delivery_is_repeated(cloud, bridge, receive):
     assert event["aliyuneventbusname"] == "default"
 
 
+def test_deliveries_in_progress_at_the_end_are_counted(start_cloud, receive, capfd):
+    cloud = start_cloud("--format", "ndjson", keep_output=True)
+    bridge = sdk(EventBridge, cloud)
+    refusing, accepting = receive(failures=100), receive()
+    for name in ("first", "second"):
+        create(bridge, rule_request(name, refusing.url))
+    create(bridge, rule_request("delivered", accepting.url))
+    create_interface(cloud)
+    wait_for(lambda: "delivered" in [entry.get("outcome") for entry in cloud.output()])
+    cloud.process.terminate()
+    assert cloud.process.wait(timeout=60) == 0
+    assert capfd.readouterr().err == "error: 2 deliveries to targets of rules were not made\n"
+
+
 def test_a_deleted_target_is_not_called_again(cloud, bridge, receive):
     receiver = receive(failures=100)
     create(bridge, rule_request("r", receiver.url))

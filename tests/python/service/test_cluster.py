@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from cluster import Cluster, Node, PostgresServer
 from service_process import event, eventually
@@ -301,6 +302,24 @@ def test_a_command_delivers_beside_a_node(cluster, recorder):
     assert sorted(out.numbers(), key=int) == [str(number) for number in range(16)]
     assert not node.problems("node_lost") and not node.problems("nodes_differ")
     eventually(lambda: list(node.nodes().values()).count("live") == 1)
+
+
+def test_a_rolling_restart_sends_nothing_twice(cluster, recorder):
+    # Whenever a node begins, the others are sending, and have claimed what they send next.
+    out = recorder(delay=0.2)
+    nodes = [cluster.start(webhook(out.url), RULE) for _ in range(3)]
+    posted = 0
+    with ThreadPoolExecutor() as pool:
+        for node in nodes * 2:
+            restarted = pool.submit(lambda node=node: (node.stop(), node.start()))
+            while not restarted.done():
+                for other in nodes:
+                    if other is not node:
+                        other.post(event(posted, f"eni-{posted}"))
+                        posted += 1
+            assert restarted.result() == (0, None)
+    eventually(lambda: pending(nodes[0]) == 0)
+    assert sorted(out.numbers(), key=int) == [str(number) for number in range(posted)]
 
 
 def test_without_its_database_a_node_refuses_and_goes_on_later(tmp_path, recorder):

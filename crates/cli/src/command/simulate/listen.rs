@@ -104,7 +104,12 @@ async fn serve(
     while let Ok(sent) = outputs.try_recv() {
         followed.show(sent, output)?;
     }
-    for warning in followed.forwarder.last_warnings() {
+    let (reports, undelivered) = followed.targets.last_reports();
+    for report in &reports {
+        followed.show_report(report, output)?;
+    }
+    let warnings = followed.forwarder.last_warnings().into_iter();
+    for warning in warnings.chain(undelivered) {
         output.error(&warning);
     }
     Ok(Exit::Done)

@@ -94,6 +94,23 @@ impl RuleTargets {
             None => std::future::pending().await,
         }
     }
+
+    /// What the command says when it ends: the reports that have not been printed, and how many
+    /// deliveries are still in progress.
+    pub(super) fn last_reports(&mut self) -> (Vec<TargetReport>, Option<String>) {
+        let mut last = Vec::new();
+        while let Ok(report) = self.reports.try_recv() {
+            last.push(report);
+        }
+        let undelivered = match DELIVERIES - self.shared.deliveries.available_permits() {
+            0 => None,
+            1 => Some("1 delivery to a target of a rule was not made".to_owned()),
+            count => Some(format!(
+                "{count} deliveries to targets of rules were not made"
+            )),
+        };
+        (last, undelivered)
+    }
 }
 
 impl Shared {
