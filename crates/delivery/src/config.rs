@@ -32,7 +32,7 @@ pub use self::jetstream::is_subject;
 pub use self::known_target::{KnownTarget, TargetInput};
 #[cfg(feature = "cluster")]
 pub use self::nats::nats;
-pub use self::network::{check_address, egress, headers};
+pub use self::network::{check_address, egress, headers, usable_authorities};
 pub use self::table::{ConfigContext, ConfigTable, Environment, Secrets};
 #[cfg(not(feature = "cluster"))]
 pub use self::targets::report_missing_feature;

@@ -24,13 +24,14 @@ fn run(workspace: &Workspace, arguments: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), printed)
 }
 
-/// A workspace whose targets and heartbeat are at this address.
+/// A workspace whose targets, heartbeat and collector of traces are at this address.
 fn calling(address: &str) -> Workspace {
     let workspace = Workspace::new("log(1);", "");
     let config = std::fs::read_to_string(workspace.path("reflexarc.toml")).unwrap();
     let address = address.replace("PORT", &workspace.port.to_string());
     let more = format!(
-        "[heartbeat]\nurl = \"{address}/healthz\"\nevery = \"1m\"\nallow = [\"127.0.0.0/8\"]\n\
+        "[telemetry]\nendpoint = \"{address}\"\n\
+         [heartbeat]\nurl = \"{address}/healthz\"\nevery = \"1m\"\nallow = [\"127.0.0.0/8\"]\n\
          [targets.hook]\ntype = \"webhook\"\nurl = \"{address}/events\"\nallow = [\"127.0.0.0/8\"]\n\
          [targets.api]\ntype = \"http\"\nurl = \"{address}\"\nallow = [\"GET *\"]\n\
          networks = [\"127.0.0.0/8\"]\n\
@@ -66,11 +67,11 @@ fn addresses_with_https_need_certificates() {
     let workspace = calling("https://127.0.0.1:PORT");
     let (code, printed) = run(&workspace, &["config", "check"]);
     assert_eq!(code, 3, "{printed}");
-    // Of the heartbeat and of each target.
-    assert_eq!(printed.matches(missing).count(), 4, "{printed}");
+    // Of the collector, of the heartbeat and of each target.
+    assert_eq!(printed.matches(missing).count(), 5, "{printed}");
     let help = "install the certificates of the system (`ca-certificates`), or name a file: \
                 authorities = \"ca.pem\"";
-    assert_eq!(printed.matches(help).count(), 4, "{printed}");
+    assert_eq!(printed.matches(help).count(), 5, "{printed}");
     let (code, printed) = run(&workspace, &["status", "--url", "https://127.0.0.1:1"]);
     assert_eq!((code, printed.contains(missing)), (5, true), "{printed}");
 }

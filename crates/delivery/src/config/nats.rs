@@ -6,7 +6,7 @@ use reflexarc_diagnostic::{Code, Diagnostic};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::ConfigTable;
-use super::network::check_address;
+use super::network::{authorities, check_address};
 use crate::http::EgressPolicy;
 use crate::nats::{NatsLogin, NatsSettings, NatsTls};
 
@@ -154,7 +154,7 @@ fn tls(keys: &ConfigTable<'_>) -> Option<NatsTls> {
         keys.file(key)?;
         Some(keys.path(key))
     };
-    let authorities_are_valid = check_authorities(keys);
+    let authorities_are_valid = authorities(keys).is_some();
     if keys.has("certificate") != keys.has("key") {
         let message = "`certificate` and `key` must be set together";
         let key = if keys.has("key") {
@@ -171,24 +171,6 @@ fn tls(keys: &ConfigTable<'_>) -> Option<NatsTls> {
         authorities: keys.path("authorities"),
         identity: certificate?.zip(key?),
     })
-}
-
-/// Whether the file of `authorities` has certificates, if there is one; reports it otherwise.
-fn check_authorities(keys: &ConfigTable<'_>) -> bool {
-    if !keys.has("authorities") {
-        return true;
-    }
-    let Some(bytes) = keys.file("authorities") else {
-        return false;
-    };
-    let found = reqwest::Certificate::from_pem_bundle(&bytes);
-    let is_valid = found.is_ok_and(|found| !found.is_empty());
-    if !is_valid {
-        let message = "`authorities` has no certificates";
-        let help = "use certificates in PEM";
-        keys.fault("authorities", Code::CONFIG_VALUE, message, help);
-    }
-    is_valid
 }
 
 /// A token or a password that everyone on the way can read.

@@ -7,7 +7,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
 use super::ConfigTable;
-use crate::http::{ClientError, EgressDenied, EgressPolicy};
+use crate::http::{ClientError, EgressDenied, EgressPolicy, certificates};
 use crate::target::denied_text;
 
 /// The table `headers`: names with values or secrets.
@@ -69,10 +69,23 @@ pub fn egress(
     Some((policy, client))
 }
 
-/// Reports that there is no client, because the certificates cannot be used, or there are none.
+/// The file of `authorities` for a server of the operator's, which may be anywhere. A client of it
+/// that could not be created is reported.
+pub fn usable_authorities(keys: &ConfigTable<'_>, server: Option<&Url>) -> Option<Vec<u8>> {
+    let authorities = authorities(keys)?;
+    if let Some(server) = server
+        && !keys.is_recording()
+    {
+        let client = EgressPolicy::operator_hosts().client_of(server, authorities.as_deref());
+        client.map_err(|error| report_client(keys, &error)).ok()?;
+    }
+    authorities
+}
+
+/// Reports that there is no client, because the certificates cannot be used, or the system has none.
 pub(super) fn report_client(keys: &ConfigTable<'_>, error: &ClientError) {
     let help = if keys.has("authorities") {
-        "use certificates in PEM"
+        "use certificates of authorities in PEM"
     } else {
         "install the certificates of the system (`ca-certificates`), or name a file: authorities = \
          \"ca.pem\""
@@ -80,17 +93,24 @@ pub(super) fn report_client(keys: &ConfigTable<'_>, error: &ClientError) {
     keys.fault("authorities", Code::CONFIG_VALUE, error.to_string(), help);
 }
 
-/// The file of `authorities`: `Some(None)` without the key, `None` when the file cannot be read.
+/// The file of `authorities`: `Some(None)` without the key, `None` when the file cannot be read or has
+/// no certificates.
 #[expect(
     clippy::option_option,
     reason = "`?` ends the reading of a target whose file cannot be read"
 )]
 pub(super) fn authorities(keys: &ConfigTable<'_>) -> Option<Option<Vec<u8>>> {
-    if keys.has("authorities") {
-        keys.file("authorities").map(Some)
-    } else {
-        Some(None)
+    if !keys.has("authorities") {
+        return Some(None);
     }
+    let pem = keys.file("authorities")?;
+    if certificates(&pem).is_err() {
+        let message = "`authorities` has no certificates";
+        let help = "use certificates in PEM";
+        keys.fault("authorities", Code::CONFIG_VALUE, message, help);
+        return None;
+    }
+    Some(Some(pem))
 }
 
 /// Reports an address that may never be called.

@@ -241,11 +241,20 @@ impl EgressPolicy {
                 policy: self.clone(),
             }));
         if let Some(pem) = authorities {
-            let certificates = Certificate::from_pem_bundle(pem).map_err(ClientError::new)?;
-            builder = builder.tls_certs_merge(certificates);
+            builder = builder.tls_certs_merge(certificates(pem)?);
         }
         Ok(builder)
     }
+}
+
+/// The certificates in a file in PEM, of which it must have one.
+pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, ClientError> {
+    let found = Certificate::from_pem_bundle(pem).map_err(ClientError::new)?;
+    // Else a wrong file, such as one in DER, would count as no file.
+    if found.is_empty() {
+        return Err(ClientError("there is no certificate in PEM".to_owned()));
+    }
+    Ok(found)
 }
 
 impl ClientError {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use jiff::SignedDuration;
 use reflexarc::MAX_STATE_ENTRIES;
-use reflexarc_delivery::config::{ConfigTable, headers, url_or_reference};
+use reflexarc_delivery::config::{ConfigTable, headers, url_or_reference, usable_authorities};
 use reflexarc_delivery::http::EgressPolicy;
 use reflexarc_diagnostic::Code;
 use reflexarc_diagnostic::toml::EmbeddedText;
@@ -198,10 +198,12 @@ pub(super) fn telemetry(table: ConfigTable<'_>) -> Option<Collector> {
     }
     let headers = headers(&table);
     let one_in = table.integer("one_in", 1..=u32::MAX.into());
+    let authorities = usable_authorities(&table, endpoint.as_ref());
     table.finish();
     Some(Collector {
         endpoint: endpoint?,
         headers,
+        authorities,
         one_in: one_in.unwrap_or(1),
     })
 }

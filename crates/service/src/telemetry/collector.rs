@@ -21,6 +21,8 @@ pub struct Collector {
     pub endpoint: Url,
     /// Headers of every request.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Certificates in PEM that are trusted besides those of the system.
+    pub authorities: Option<Vec<u8>>,
     /// One event in this many is traced, at least 1. Which ones depends only on their names.
     pub one_in: u32,
 }
@@ -42,6 +44,7 @@ impl FromStr for Collector {
         Ok(Self {
             endpoint,
             headers: Vec::new(),
+            authorities: None,
             one_in: 1,
         })
     }

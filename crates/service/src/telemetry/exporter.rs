@@ -55,8 +55,9 @@ pub(super) fn start(
     spans: mpsc::Receiver<Json>,
     dropped: Counter,
 ) -> Result<ExporterHandle, ClientError> {
+    let authorities = collector.authorities.as_deref();
     let exporter = Exporter {
-        client: EgressPolicy::operator_hosts().client_of(&collector.endpoint, None)?,
+        client: EgressPolicy::operator_hosts().client_of(&collector.endpoint, authorities)?,
         collector,
         dropped,
         failing: false,

@@ -415,6 +415,42 @@ fn collectors_at_metadata_addresses_are_refused() {
     }
 }
 
+/// Also of addresses with `http`, which use none: a wrong file would be found at the change to `https`.
+#[test]
+fn authorities_are_certificates() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
+    for (name, text) in [("none.pem", "no certificate"), ("broken.pem", broken)] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let tables = [
+        "[telemetry]\nendpoint = \"SCHEME://127.0.0.1:4318\"",
+        "[heartbeat]\nurl = \"SCHEME://127.0.0.1\"\nallow = [\"127.0.0.0/8\"]",
+        "[targets.t]\ntype = \"webhook\"\nurl = \"SCHEME://127.0.0.1\"\nallow = [\"127.0.0.0/8\"]",
+        "[targets.t]\ntype = \"http\"\nurl = \"SCHEME://127.0.0.1\"\nnetworks = [\"127.0.0.0/8\"]",
+        "[targets.t]\ntype = \"email\"\nhost = \"127.0.0.1\"\nallow = [\"127.0.0.0/8\"]\n\
+         from = \"a@example.com\"\nto = [\"b@example.com\"]",
+    ];
+    for table in tables {
+        for scheme in ["http", "https"] {
+            for (file, message) in [
+                ("missing.pem", "cannot read"),
+                ("none.pem", "`authorities` has no certificates"),
+                ("broken.pem", "`authorities` has no certificates"),
+            ] {
+                let table = table.replace("SCHEME", scheme);
+                let text = format!("{table}\nauthorities = \"{file}\"\n");
+                let read = Config::read(&text, folder.path(), Secrets::Resolve(&canary));
+                let faults = read
+                    .err()
+                    .map_or_else(String::new, |faults| faults.to_string());
+                assert!(faults.contains(message), "{text}: {faults}");
+                assert_eq!(faults.matches("error[").count(), 1, "{text}: {faults}");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_console_has_an_address_and_names() {
     let text = "[console]\nlisten = \"127.0.0.1:8326\"\nhosts = [\"Reflexarc.internal\"]";
