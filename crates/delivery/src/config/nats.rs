@@ -1,13 +1,17 @@
 //! The keys by which targets and sources connect to NATS.
 
+use std::path::PathBuf;
+
 use async_nats::{ConnectOptions, ServerAddr};
 use reflexarc_diagnostic::toml::DeValue;
 use reflexarc_diagnostic::{Code, Diagnostic};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::ConfigTable;
 use super::network::{authorities, check_address};
-use crate::http::EgressPolicy;
+use crate::http::{EgressPolicy, certificates};
 use crate::nats::{NatsLogin, NatsSettings, NatsTls};
 
 /// How to write `url`.
@@ -145,13 +149,17 @@ fn checked_credentials(keys: &ConfigTable<'_>, text: SecretString) -> Option<Sec
 
 fn tls(keys: &ConfigTable<'_>) -> Option<NatsTls> {
     let required = keys.boolean("tls").unwrap_or_default();
-    let pem = |key: &str| -> Option<Option<std::path::PathBuf>> {
+    let pem = |key: &str, content: &str, is_valid: fn(&[u8]) -> bool| -> Option<Option<PathBuf>> {
         if !keys.has(key) {
             return Some(None);
         }
-        // Read here too, so that a file that is missing is found before the first connection, and
-        // a reload notices a new one.
-        keys.file(key)?;
+        // Read here too, so that a wrong file is found before the first connection, and a reload
+        // notices a new one.
+        if !is_valid(&keys.file(key)?) {
+            let message = format!("`{key}` has no {content}");
+            keys.fault(key, Code::CONFIG_VALUE, message, "use a file in PEM");
+            return None;
+        }
         Some(keys.path(key))
     };
     let authorities_are_valid = authorities(keys).is_some();
@@ -164,7 +172,10 @@ fn tls(keys: &ConfigTable<'_>) -> Option<NatsTls> {
         };
         keys.fault(key, Code::CONFIG_MISSING, message, "set both or neither");
     }
-    let (certificate, key) = (pem("certificate"), pem("key"));
+    let is_certificate = |pem: &[u8]| certificates(pem).is_ok();
+    let is_key = |pem: &[u8]| PrivateKeyDer::from_pem_slice(pem).is_ok();
+    let certificate = pem("certificate", "certificates", is_certificate);
+    let key = pem("key", "private key", is_key);
     // After all keys were read: those that were not would seem to be unknown.
     authorities_are_valid.then_some(NatsTls {
         required,

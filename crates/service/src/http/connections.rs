@@ -47,6 +47,9 @@ pub(super) struct Connection {
     /// When it was accepted, or its last request ended.
     since: Mutex<Instant>,
     closed: Notify,
+    /// Whether anything came over it.
+    has_begun: AtomicBool,
+    begun: Notify,
 }
 
 /// All open connections.
@@ -154,6 +157,8 @@ impl Connections {
             has_framing_fault: AtomicBool::new(false),
             since: Mutex::new(now),
             closed: Notify::new(),
+            has_begun: AtomicBool::new(false),
+            begun: Notify::new(),
         });
         open.add(connection.clone());
         let opened = OpenConnection {
@@ -214,6 +219,21 @@ impl Connection {
     /// Whether such a head was seen.
     pub(super) fn has_framing_fault(&self) -> bool {
         self.has_framing_fault.load(Ordering::Relaxed)
+    }
+
+    /// Something came over it.
+    pub(super) fn set_begun(&self) {
+        if !self.has_begun.swap(true, Ordering::Relaxed) {
+            // Kept if nothing waits for it yet.
+            self.begun.notify_one();
+        }
+    }
+
+    /// Ends when something has come over it. For one task.
+    pub(super) async fn begun(&self) {
+        if !self.has_begun.load(Ordering::Relaxed) {
+            self.begun.notified().await;
+        }
     }
 
     /// Ends when the connection must be closed for another one.

@@ -1,5 +1,7 @@
 //! Connections: their number, their time limits, TLS where configured, and a graceful shutdown.
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +12,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tower_service::Service;
 
 use super::connections::{Connection, Connections, RESERVE};
@@ -33,9 +34,24 @@ const BUFFER_BYTES: usize = HEAD_BYTES + (8 << 10);
 const RESERVE_HEAD: Duration = Duration::from_secs(2);
 /// Connections that may be ending beside those that are open.
 const ENDING: usize = 16;
+/// How long a connection waits for its first request when the service ends.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+/// Most clients that may have connected without being accepted when the port is closed: as many as
+/// the operating system keeps.
+const BACKLOG: usize = 1_024;
 
 /// Descriptors that are open beyond the limit of connections.
 pub(crate) const EXTRA_CONNECTIONS: usize = RESERVE + ENDING;
+
+/// The connections of a port.
+struct Opened<'a> {
+    live: &'a LiveConfig,
+    connections: Arc<Connections>,
+    server: Arc<ConnectionServer>,
+    stop: watch::Receiver<bool>,
+    /// Each task has a clone, so that the channel is closed when all have ended.
+    ended: mpsc::Sender<Infallible>,
+}
 
 /// How connections are served.
 struct ConnectionServer {
@@ -57,12 +73,18 @@ pub(crate) async fn listen(
     // Of tasks, where `Connections` counts clients: one that was closed for another one still has
     // its descriptor until its task has run.
     let tasks = Arc::new(Semaphore::new(connections + EXTRA_CONNECTIONS));
-    let connections = Arc::new(Connections::new(connections, limits, problems));
     let server = Arc::new(ConnectionServer {
         router,
         limits: limits.clone(),
     });
-    let graceful = GracefulShutdown::new();
+    let (ended, mut all_ended) = mpsc::channel(1);
+    let opened = Opened {
+        live,
+        connections: Arc::new(Connections::new(connections, limits, problems)),
+        server,
+        stop: stop.clone(),
+        ended,
+    };
     loop {
         let accept = async {
             let permit = tasks.clone().acquire_owned().await;
@@ -78,31 +100,62 @@ pub(crate) async fn listen(
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
+        opened.serve(permit, stream, peer);
+    }
+    // Closes the port before the open requests are finished: new clients are refused at once
+    // instead of waiting for a service that is about to end.
+    close(listener, &tasks, &opened);
+    drop(opened);
+    let finished = tokio::time::timeout(shutdown_timeout, all_ended.recv()).await;
+    if finished.is_err() {
+        tracing::warn!("requests did not finish within shutdown_timeout and were cut off");
+    }
+}
+
+/// Closes the port. Clients that have connected already are served: with the port their connections
+/// would be reset, also of those whose request is on its way.
+fn close(listener: TcpListener, tasks: &Arc<Semaphore>, opened: &Opened<'_>) {
+    // Without the runtime, which may not know of the newest ones yet.
+    let Ok(listener) = listener.into_std() else {
+        return;
+    };
+    for _ in 0..BACKLOG {
+        let Ok(permit) = tasks.clone().try_acquire_owned() else {
+            return;
+        };
+        let Ok((stream, peer)) = listener.accept() else {
+            return;
+        };
+        let stream = stream
+            .set_nonblocking(true)
+            .and_then(|()| TcpStream::from_std(stream));
+        if let Ok(stream) = stream {
+            opened.serve(permit, stream, peer);
+        }
+    }
+}
+
+impl Opened<'_> {
+    /// Serves a connection in a task of its own.
+    fn serve(&self, permit: OwnedSemaphorePermit, stream: TcpStream, peer: SocketAddr) {
         // Responses are small and written at once; Nagle's algorithm would delay them for the
         // client's acknowledgement.
         drop(stream.set_nodelay(true));
         // Dropping the stream closes it: every other connection is being worked on.
-        let Some(open) = connections.open(peer.ip(), &live.access.load()) else {
-            continue;
+        let Some(open) = self.connections.open(peer.ip(), &self.live.access.load()) else {
+            return;
         };
-        let (server, watcher) = (server.clone(), graceful.watcher());
+        let (server, stop, ended) = (self.server.clone(), self.stop.clone(), self.ended.clone());
         // Loaded for each connection, so that a new certificate is presented to the next client.
-        let tls_identity = live.tls_identity.load_full();
+        let tls_identity = self.live.tls_identity.load_full();
         tokio::spawn(async move {
-            let _permit = permit;
+            let _held = (permit, ended);
             let connection = open.connection.clone();
             tokio::select! {
-                () = server.serve(stream, tls_identity.as_deref(), &connection, watcher) => {}
+                () = server.serve(stream, tls_identity.as_deref(), &connection, stop) => {}
                 () = connection.closed() => {}
             }
         });
-    }
-    // Closes the port before the open requests are finished: new clients are refused at once
-    // instead of waiting for a service that is about to end.
-    drop(listener);
-    let finished = tokio::time::timeout(shutdown_timeout, graceful.shutdown()).await;
-    if finished.is_err() {
-        tracing::warn!("requests did not finish within shutdown_timeout and were cut off");
     }
 }
 
@@ -112,15 +165,15 @@ impl ConnectionServer {
         stream: TcpStream,
         tls_identity: Option<&TlsIdentity>,
         connection: &Arc<Connection>,
-        watcher: Watcher,
+        stop: watch::Receiver<bool>,
     ) {
         match tls_identity {
-            None => self.serve_http(stream, connection, watcher).await,
+            None => self.serve_http(stream, connection, stop).await,
             Some(identity) => {
                 let handshake = identity.acceptor().accept(stream);
                 let handshake = tokio::time::timeout(self.head_limit(connection), handshake).await;
                 if let Ok(Ok(stream)) = handshake {
-                    self.serve_http(stream, connection, watcher).await;
+                    self.serve_http(stream, connection, stop).await;
                 }
             }
         }
@@ -130,7 +183,7 @@ impl ConnectionServer {
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
         connection: &Arc<Connection>,
-        watcher: Watcher,
+        mut stop: watch::Receiver<bool>,
     ) {
         let stream = GuardedStream::new(stream, connection.clone(), self.limits.write);
         let service = service_fn(|mut request: Request<Incoming>| {
@@ -145,9 +198,22 @@ impl ConnectionServer {
             .max_buf_size(BUFFER_BYTES)
             .keep_alive(!connection.is_reserve)
             .serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(served);
         // Errors here are broken requests and broken connections: the client's, not worth a log
         // line.
-        drop(watcher.watch(served).await);
+        tokio::select! {
+            _ = &mut served => return,
+            () = stopped(&mut stop) => {}
+        }
+        // hyper would close a connection over which nothing came, though a request may be on its
+        // way: a load balancer would answer it with 502.
+        tokio::select! {
+            _ = &mut served => return,
+            () = connection.begun() => {}
+            () = tokio::time::sleep(FIRST_REQUEST) => {}
+        }
+        served.as_mut().graceful_shutdown();
+        drop(served.await);
     }
 
     fn head_limit(&self, connection: &Connection) -> Duration {

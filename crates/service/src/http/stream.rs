@@ -98,6 +98,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for GuardedStream<S> {
         // Before hyper parses it: the flag is set when the request that it is about arrives at the
         // handlers.
         let this = &mut *self;
+        if buffer.filled().len() > before {
+            this.connection.set_begun();
+        }
         if this.scanner.scan(&buffer.filled()[before..]) {
             this.connection.set_framing_fault();
         }

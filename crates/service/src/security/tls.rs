@@ -36,6 +36,11 @@ impl TlsIdentity {
     pub fn new(certificates: &[u8], key: &[u8]) -> Result<Self, InvalidTlsIdentity> {
         let chain = CertificateDer::pem_slice_iter(certificates).collect::<Result<Vec<_>, _>>();
         let chain = chain.map_err(|error| InvalidTlsIdentity::Certificate(error.to_string()))?;
+        // The TLS library would say that the other side has presented none.
+        if chain.is_empty() {
+            let message = "there is none in PEM".to_owned();
+            return Err(InvalidTlsIdentity::Certificate(message));
+        }
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|error| InvalidTlsIdentity::Key(error.to_string()))?;
         let rejected = |error: rustls::Error| InvalidTlsIdentity::Rejected(error.to_string());

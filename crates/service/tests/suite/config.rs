@@ -451,6 +451,33 @@ fn authorities_are_certificates() {
     }
 }
 
+#[cfg(feature = "cluster")]
+#[test]
+fn files_for_nats_are_certificates_and_a_key() {
+    let fixtures = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"));
+    let target = "[targets.t]\ntype = \"jetstream\"\nurl = \"127.0.0.1\"\nsubject = \"a\"\n";
+    let (pem, key, none) = ("localhost.pem", "localhost.key", "README.md");
+    for (authorities, certificate, key, message) in [
+        (none, pem, key, "`authorities` has no certificates"),
+        (pem, none, key, "`certificate` has no certificates"),
+        (pem, pem, none, "`key` has no private key"),
+        (pem, pem, pem, "`key` has no private key"),
+        (pem, pem, key, ""),
+    ] {
+        let files = format!(
+            "authorities = \"{authorities}\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n"
+        );
+        let text = format!("{target}{files}");
+        let read = Config::read(&text, fixtures, Secrets::Resolve(&canary));
+        let faults = read
+            .err()
+            .map_or_else(String::new, |faults| faults.to_string());
+        assert!(faults.contains(message), "{files}: {faults}");
+        let count = usize::from(!message.is_empty());
+        assert_eq!(faults.matches("error[").count(), count, "{files}: {faults}");
+    }
+}
+
 #[test]
 fn the_console_has_an_address_and_names() {
     let text = "[console]\nlisten = \"127.0.0.1:8326\"\nhosts = [\"Reflexarc.internal\"]";

@@ -1,3 +1,4 @@
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use reflexarc_event::Json;
 use reflexarc_service::security::{Role, TlsIdentity, Token, Tokens};
 use reflexarc_service::{SqliteStore, StoreOptions};
 
-use crate::hostile::exchange;
+use crate::hostile::{connect, exchange};
 use crate::receiver::eventually;
 use crate::samples::event_text;
 use crate::serving::Serving;
@@ -377,6 +378,9 @@ async fn tls_is_served_where_configured() {
     };
     let identity = TlsIdentity::new(&fixture("localhost.pem"), &fixture("localhost.key")).unwrap();
     assert!(TlsIdentity::new(&fixture("localhost.pem"), b"no key").is_err());
+    let none = TlsIdentity::new(b"no certificate", &fixture("localhost.key"));
+    let message = none.err().unwrap().to_string();
+    assert_eq!(message, "invalid certificate: there is none in PEM");
     let serving = Serving::with(|parts| parts.config.tls_identity = Some(identity)).await;
     let authority = reqwest::Certificate::from_pem(&fixture("localhost.pem")).unwrap();
     let client = reqwest::Client::builder()
@@ -396,6 +400,26 @@ async fn tls_is_served_where_configured() {
         .await;
     assert!(plain.is_err());
     serving.stop().await;
+}
+
+/// Their requests may be on the way when the port is closed.
+#[tokio::test]
+async fn clients_that_have_connected_are_answered_while_it_stops() {
+    let serving = Serving::start().await;
+    let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    // Without waiting, so that the service accepts none of them before it is to stop.
+    let connected = |_| {
+        let mut stream = connect(&serving.url);
+        stream.write_all(request).unwrap();
+        stream
+    };
+    let mut clients: Vec<_> = (0..12).map(connected).collect();
+    serving.stop().await;
+    for client in &mut clients {
+        let mut response = String::new();
+        client.read_to_string(&mut response).unwrap();
+        assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    }
 }
 
 #[tokio::test]
