@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use reflexarc_delivery::http::certificates;
 use reflexarc_service::config::ClientSettings;
 use reflexarc_service::operate::{Remote, RemoteError};
 use reflexarc_service::security::Role;
@@ -60,6 +61,11 @@ impl ServiceArgs {
         if let Some(path) = &self.authorities {
             let more = std::fs::read(path).map_err(|error| {
                 Failure::Usage(format!("cannot read {}: {error}", path.display()))
+            })?;
+            // Here, because the certificate of the configuration may be in front of them.
+            certificates(&more).map_err(|error| {
+                let name = path.display();
+                Failure::Usage(format!("{name}: {error}; --authorities is a file in PEM"))
             })?;
             let all = authorities.get_or_insert_default();
             all.push(b'\n');

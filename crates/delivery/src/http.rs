@@ -10,8 +10,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Response;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-pub use self::egress::{ClientError, EgressDenied, EgressPolicy};
-pub(crate) use self::egress::{certificates, is_egress_denied};
+pub(crate) use self::egress::is_egress_denied;
+pub use self::egress::{ClientError, EgressDenied, EgressPolicy, certificates};
 
 /// A response whose body was read up to 16 KiB.
 #[derive(Debug, Clone)]

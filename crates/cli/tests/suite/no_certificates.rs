@@ -72,6 +72,12 @@ fn addresses_with_https_need_certificates() {
     let help = "install the certificates of the system (`ca-certificates`), or name a file: \
                 authorities = \"ca.pem\"";
     assert_eq!(printed.matches(help).count(), 5, "{printed}");
-    let (code, printed) = run(&workspace, &["status", "--url", "https://127.0.0.1:1"]);
+    let status = ["status", "--url", "https://127.0.0.1:1"];
+    let (code, printed) = run(&workspace, &status);
     assert_eq!((code, printed.contains(missing)), (5, true), "{printed}");
+    // A file without any is no default.
+    let with_file = [&status[..], &["--authorities", "reflexarc.toml"]].concat();
+    let (code, printed) = run(&workspace, &with_file);
+    let message = "reflexarc.toml: there is no certificate in PEM; --authorities is a file in PEM";
+    assert_eq!((code, printed.contains(message)), (2, true), "{printed}");
 }

@@ -247,8 +247,11 @@ impl EgressPolicy {
     }
 }
 
-/// The certificates in a file in PEM, of which it must have one.
-pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, ClientError> {
+/// The certificates in a file in PEM.
+///
+/// # Errors
+/// When it has none, or one of them cannot be read.
+pub fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, ClientError> {
     let found = Certificate::from_pem_bundle(pem).map_err(ClientError::new)?;
     // Else a wrong file, such as one in DER, would count as no file.
     if found.is_empty() {

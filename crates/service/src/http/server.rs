@@ -1,6 +1,7 @@
 //! Connections: their number, their time limits, TLS where configured, and a graceful shutdown.
 
 use std::convert::Infallible;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,9 +37,6 @@ const RESERVE_HEAD: Duration = Duration::from_secs(2);
 const ENDING: usize = 16;
 /// How long a connection waits for its first request when the service ends.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
-/// Most clients that may have connected without being accepted when the port is closed: as many as
-/// the operating system keeps.
-const BACKLOG: usize = 1_024;
 
 /// Descriptors that are open beyond the limit of connections.
 pub(crate) const EXTRA_CONNECTIONS: usize = RESERVE + ENDING;
@@ -119,18 +117,20 @@ fn close(listener: TcpListener, tasks: &Arc<Semaphore>, opened: &Opened<'_>) {
     let Ok(listener) = listener.into_std() else {
         return;
     };
-    for _ in 0..BACKLOG {
+    // As many as may be open, also if further ones go on connecting.
+    for _ in 0..tasks.available_permits() {
         let Ok(permit) = tasks.clone().try_acquire_owned() else {
             return;
         };
-        let Ok((stream, peer)) = listener.accept() else {
-            return;
-        };
-        let stream = stream
-            .set_nonblocking(true)
-            .and_then(|()| TcpStream::from_std(stream));
-        if let Ok(stream) = stream {
-            opened.serve(permit, stream, peer);
+        let accepted = listener.accept().and_then(|(stream, peer)| {
+            stream.set_nonblocking(true)?;
+            Ok((TcpStream::from_std(stream)?, peer))
+        });
+        match accepted {
+            Ok((stream, peer)) => opened.serve(permit, stream, peer),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+            // A client that is gone again; others may wait behind it.
+            Err(_) => {}
         }
     }
 }

@@ -7,7 +7,7 @@ use reflexarc_event::Json;
 use reflexarc_service::security::{Role, TlsIdentity, Token, Tokens};
 use reflexarc_service::{SqliteStore, StoreOptions};
 
-use crate::hostile::{connect, exchange};
+use crate::hostile::{closed, connect, exchange};
 use crate::receiver::eventually;
 use crate::samples::event_text;
 use crate::serving::Serving;
@@ -420,6 +420,21 @@ async fn clients_that_have_connected_are_answered_while_it_stops() {
         client.read_to_string(&mut response).unwrap();
         assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_sends_nothing_does_not_hold_up_the_end() {
+    let patience = Duration::from_secs(120);
+    let serving = Serving::with(|parts| {
+        parts.config.limits.head = patience;
+        parts.config.shutdown_timeout = patience;
+    })
+    .await;
+    let silent = connect(&serving.url);
+    let begun = std::time::Instant::now();
+    serving.stop().await;
+    assert!(begun.elapsed() < patience / 2);
+    assert!(closed(silent));
 }
 
 #[tokio::test]
