@@ -24,27 +24,42 @@ document.addEventListener("change", (event) => {
   }
 });
 
-// An element with data-live is read again when the stream at that address has something new, at
-// most once in two seconds. What is read replaces it, and brings the address with it.
+// Reads a part of the page again when it may be out of date, at most once in `pause` milliseconds.
+// Returns what says that it may be.
+const keepCurrent = (find, pause, read) => {
+  let isStale = false;
+  let last = Date.now();
+  const changed = () => {
+    isStale = true;
+  };
+  setInterval(() => {
+    const part = find();
+    // Not while nobody looks, or somebody works in it: what has the focus would be gone. Afterwards.
+    if (!isStale || !part || document.hidden || part.contains(document.activeElement) ||
+        Date.now() - last < pause) {
+      return;
+    }
+    last = Date.now();
+    isStale = false;
+    read(part);
+  }, 500);
+  // It was not read. Without a session, htmx leads to the login.
+  document.addEventListener("htmx:sendError", changed);
+  document.addEventListener("htmx:responseError", (event) => {
+    if (event.detail.xhr.status >= 500) {
+      changed();
+    }
+  });
+  return changed;
+};
+
+// An element with data-live is read again when the stream at that address has something new. What
+// is read replaces it, and brings the address with it.
 (() => {
-  const PAUSE = 2000;
   let source = null;
   let address = null;
-  let waiting = null;
   const element = () => document.querySelector("[data-live]");
-  const refresh = () => {
-    waiting = null;
-    const found = element();
-    // Not while somebody works in it: what has the focus would be gone.
-    if (found && !document.hidden && !found.contains(document.activeElement)) {
-      htmx.trigger(found, "live");
-    }
-  };
-  const changed = () => {
-    if (waiting === null) {
-      waiting = setTimeout(refresh, PAUSE);
-    }
-  };
+  const changed = keepCurrent(element, 2000, (found) => htmx.trigger(found, "live"));
   const connect = () => {
     const found = element();
     const next = found ? found.dataset.live : null;
@@ -57,7 +72,8 @@ document.addEventListener("change", (event) => {
     address = next;
     source = next ? new EventSource(next) : null;
     if (source) {
-      for (const kind of ["message", "event", "firing", "answer", "left_out"]) {
+      // Also when it opens: what happened since the page was made is not in the stream.
+      for (const kind of ["open", "message", "event", "firing", "answer", "left_out"]) {
         source.addEventListener(kind, changed);
       }
     }

@@ -67,30 +67,20 @@
     }
   };
 
-  let refreshed = Date.now();
-  let isStale = false;
-  const refresh = () => {
-    const now = document.getElementById("now");
-    // Not while somebody uses it: what has the focus would be gone.
-    if (!isStale || !now || document.hidden || now.contains(document.activeElement) ||
-        Date.now() - refreshed < REFRESH) {
-      return;
-    }
-    refreshed = Date.now();
-    isStale = false;
-    window.htmx.ajax("GET", "/", { source: now, target: now, select: "#now", swap: "outerHTML",
-      headers: { "X-Automatic": "true" } });
-  };
-  setInterval(refresh, 1000);
+  const changed = keepCurrent(() => document.getElementById("now"), REFRESH, (now) =>
+    htmx.ajax("GET", "/", { source: now, target: now, select: "#now", swap: "outerHTML",
+      headers: { "X-Automatic": "true" } }));
 
   const source = new EventSource(live.dataset.liveLog);
   source.onopen = () => {
     state.textContent = "Connected.";
+    // What happened since the page was made is not in the stream.
+    changed();
   };
   source.onmessage = (message) => {
     try {
       add(JSON.parse(message.data));
-      isStale = true;
+      changed();
     } catch {
       state.textContent = "An entry could not be read.";
     }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from browser import Visit
 from console_service import HOSTILE, Console
+from playwright.sync_api import Route
 from service_process import event
 
 
@@ -13,7 +15,7 @@ def test_now_shows_events_as_they_come(visit: Visit, console: Console):
     visitor = visit("ana")
     page = visitor.go("/")
     live = page.get_by_role("region", name="Live")
-    live.get_by_text(re.compile("connected|live", re.I)).first.wait_for()
+    live.get_by_text("Connected.").wait_for()
     console.post(event("attach-live", HOSTILE[3]))
     entry = live.get_by_text("attach-live").first
     entry.wait_for()
@@ -27,9 +29,63 @@ def test_now_shows_events_as_they_come(visit: Visit, console: Console):
 def test_events_show_new_entries(visit: Visit, console: Console):
     page = visit("ana").go("/events")
     assert page.get_by_text("attach-new-entry").count() == 0
-    page.wait_for_timeout(500)
     console.post(event("attach-new-entry"))
     page.get_by_role("link", name="attach-new-entry").wait_for()
+
+
+@pytest.mark.parametrize(("path", "part"), [("/", "#now"), ("/events", "#entries")])
+def test_what_happens_before_the_stream_is_open_is_shown(
+    visit: Visit, console: Console, path: str, part: str
+):
+    page = visit("ana").page
+    streams: list[Route] = []
+    page.route(re.compile(r"/live(\?|$)"), lambda route: streams.append(route))
+    page.goto(console.url + path)
+    while not streams:
+        page.wait_for_timeout(50)
+    identifier = f"attach-early-{part[1:]}"
+    console.post(event(identifier))
+    page.wait_for_timeout(500)
+    streams[0].continue_()
+    page.locator(part).get_by_text(identifier).first.wait_for()
+
+
+@pytest.mark.parametrize(("path", "part"), [("/", "#now"), ("/events", "#entries")])
+def test_what_happens_while_somebody_works_in_a_page_is_shown_afterwards(
+    visit: Visit, console: Console, path: str, part: str
+):
+    page = visit("ana").go(path)
+    link = page.locator(f"{part} a").first
+    link.focus()
+    identifier = f"attach-focus-{part[1:]}"
+    console.post(event(identifier))
+    # Longer than the pause between two readings of the page.
+    page.wait_for_timeout(6_500)
+    assert page.locator(part).get_by_text(identifier).count() == 0
+    assert link.evaluate("link => link === document.activeElement")
+    link.evaluate("link => link.blur()")
+    page.locator(part).get_by_text(identifier).first.wait_for()
+
+
+def test_a_page_that_could_not_be_read_again_is_read_later(visit: Visit, console: Console):
+    visitor = visit("ana")
+    visitor.expected = {503}
+    page = visitor.go("/events")
+    answers = iter([503, None])
+
+    def refuse_once(route: Route) -> None:
+        status = next(answers, None)
+        if status and route.request.resource_type == "xhr":
+            route.fulfill(status=status, body="busy")
+        else:
+            route.continue_()
+
+    page.route("**/events", refuse_once)
+    console.post(event("attach-refused"))
+    page.get_by_role("link", name="attach-refused").wait_for()
+    assert next(answers, "asked twice") == "asked twice"
+    # As htmx reports it.
+    visitor.faults = [fault for fault in visitor.faults if "Error Code 503" not in fault]
 
 
 def test_now_shows_new_problems(visit: Visit, console: Console):

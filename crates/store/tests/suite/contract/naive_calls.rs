@@ -508,14 +508,15 @@ impl CallRun<'_> {
         let retry = Decision::RetryAt(at(now + seconds));
         self.with(|store| store.settle(delivery, attempt(name), retry, at(now)))
             .unwrap();
+        // Once it was withdrawn, an attempt without an answer changes nothing.
         if was.end == End::Waits {
             let one = self.naive.one(id);
             (one.claimed_until, one.not_before) = (None, now + seconds);
+            if name == "failed" {
+                self.naive.close(id);
+            }
+            self.naive.end_released(now);
         }
-        if name == "failed" {
-            self.naive.close(id);
-        }
-        self.naive.end_released(now);
         Ok(())
     }
 
