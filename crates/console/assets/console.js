@@ -24,8 +24,16 @@ document.addEventListener("change", (event) => {
   }
 });
 
-// Reads a part of the page again when it may be out of date, at most once in `pause` milliseconds.
-// Returns what says that it may be.
+// Nothing that a page reads by itself replaces what somebody works in: the focus would be gone.
+const isInUse = (part) => part.contains(document.activeElement);
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (detail.requestConfig.headers["X-Automatic"] && isInUse(detail.target)) {
+    detail.shouldSwap = false;
+  }
+});
+
+// Reads a part of the page again when it may be out of date, at most once in `pause` milliseconds,
+// and while somebody sees it, but does not work in it. Returns what says that it may be out of date.
 const keepCurrent = (find, pause, read) => {
   let isStale = false;
   let last = Date.now();
@@ -34,22 +42,22 @@ const keepCurrent = (find, pause, read) => {
   };
   setInterval(() => {
     const part = find();
-    // Not while nobody looks, or somebody works in it: what has the focus would be gone. Afterwards.
-    if (!isStale || !part || document.hidden || part.contains(document.activeElement) ||
-        Date.now() - last < pause) {
+    const isSeen = part && !document.hidden;
+    if (!isStale || !isSeen || isInUse(part) || Date.now() - last < pause) {
       return;
     }
     last = Date.now();
     isStale = false;
     read(part);
   }, 500);
-  // It was not read. Without a session, htmx leads to the login.
-  document.addEventListener("htmx:sendError", changed);
-  document.addEventListener("htmx:responseError", (event) => {
-    if (event.detail.xhr.status >= 500) {
+  // What was read is not shown, or nothing was read. The same request would be refused again.
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    const isRefused = detail.xhr.status >= 400 && detail.xhr.status < 500;
+    if (!detail.shouldSwap && !isRefused) {
       changed();
     }
   });
+  document.addEventListener("htmx:sendError", changed);
   return changed;
 };
 

@@ -67,6 +67,28 @@ def test_what_happens_while_somebody_works_in_a_page_is_shown_afterwards(
     page.locator(part).get_by_text(identifier).first.wait_for()
 
 
+@pytest.mark.parametrize(("path", "part"), [("/", "#now"), ("/events", "#entries")])
+def test_the_focus_is_kept_when_somebody_begins_to_work_while_a_page_is_read(
+    visit: Visit, console: Console, path: str, part: str
+):
+    page = visit("ana").go(path)
+    readings: list[Route] = []
+    page.route(console.url + path, lambda route: readings.append(route))
+    # When the stream is open.
+    while not readings:
+        page.wait_for_timeout(50)
+    link = page.locator(f"{part} a").first
+    link.focus()
+    identifier = f"attach-reading-{part[1:]}"
+    console.post(event(identifier))
+    readings[0].continue_()
+    page.unroute(console.url + path)
+    page.wait_for_timeout(1_000)
+    assert link.evaluate("link => link === document.activeElement")
+    link.evaluate("link => link.blur()")
+    page.locator(part).get_by_text(identifier).first.wait_for()
+
+
 def test_a_page_that_could_not_be_read_again_is_read_later(visit: Visit, console: Console):
     visitor = visit("ana")
     visitor.expected = {503}
