@@ -44,7 +44,7 @@ struct State {
 }
 
 /// What a moment ago was the state of the process.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Life {
     pub(crate) generation: u64,
     /// Since when it answers; `None` while it is down or starts.

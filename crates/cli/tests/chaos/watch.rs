@@ -101,7 +101,9 @@ impl Watch {
             let status = answer
                 .filter(|answer| answer.status == 200)
                 .and_then(|answer| Json::parse(answer.body).ok());
-            match (status, life.ready) {
+            // Frozen while it was asked, it answers when it goes on, and has seen nothing meanwhile.
+            let is_same = world.service.life() == life;
+            match (status, life.ready.filter(|_| is_same)) {
                 (Some(status), Some(ready)) => {
                     silent_since = None;
                     self.judge(world, life, ready, &status);
@@ -111,8 +113,7 @@ impl Watch {
                 (_, None) => silent_since = None,
                 (None, Some(_)) => {
                     let since: &mut Instant = silent_since.get_or_insert_with(Instant::now);
-                    let is_same = world.service.life().generation == life.generation;
-                    if is_same && since.elapsed() > ANSWER {
+                    if since.elapsed() > ANSWER {
                         world.fail("/status does not answer");
                     }
                 }
