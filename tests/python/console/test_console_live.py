@@ -45,25 +45,45 @@ def test_what_happens_before_the_stream_is_open_is_shown(
         page.wait_for_timeout(50)
     identifier = f"attach-early-{part[1:]}"
     console.post(event(identifier))
-    page.wait_for_timeout(500)
-    streams[0].continue_()
+    # It opens, and says nothing: what the page shows does not come from there.
+    streams[0].fulfill(content_type="text/event-stream", body=": live\n\n")
     page.locator(part).get_by_text(identifier).first.wait_for()
 
 
-@pytest.mark.parametrize(("path", "part"), [("/", "#now"), ("/events", "#entries")])
+# The waits are longer than the pause between two readings of the page.
+@pytest.mark.parametrize(
+    ("path", "part", "wait"), [("/", "#now", 6_500), ("/events", "#entries", 3_500)]
+)
 def test_what_happens_while_somebody_works_in_a_page_is_shown_afterwards(
-    visit: Visit, console: Console, path: str, part: str
+    visit: Visit, console: Console, path: str, part: str, wait: int
 ):
     page = visit("ana").go(path)
     link = page.locator(f"{part} a").first
     link.focus()
     identifier = f"attach-focus-{part[1:]}"
     console.post(event(identifier))
-    # Longer than the pause between two readings of the page.
-    page.wait_for_timeout(6_500)
+    page.wait_for_timeout(wait)
     assert page.locator(part).get_by_text(identifier).count() == 0
     assert link.evaluate("link => link === document.activeElement")
     link.evaluate("link => link.blur()")
+    page.locator(part).get_by_text(identifier).first.wait_for()
+
+
+@pytest.mark.parametrize(
+    ("path", "part", "wait"), [("/", "#now", 6_500), ("/events", "#entries", 3_500)]
+)
+def test_what_happens_while_a_page_is_hidden_is_shown_afterwards(
+    visit: Visit, console: Console, path: str, part: str, wait: int
+):
+    page = visit("ana").page
+    # As in a tab that is not in front, which a browser without windows does not have.
+    page.add_init_script("Object.defineProperty(document, 'hidden', {get: () => !window.isSeen})")
+    page.goto(console.url + path)
+    identifier = f"attach-hidden-{part[1:]}"
+    console.post(event(identifier))
+    page.wait_for_timeout(wait)
+    assert page.locator(part).get_by_text(identifier).count() == 0
+    page.evaluate("window.isSeen = true")
     page.locator(part).get_by_text(identifier).first.wait_for()
 
 
